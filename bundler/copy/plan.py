@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from bundler.cancel import Cancellation
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
-from bundler.copy.manifest_reader import fetch
+from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types

@@ -1,17 +1,19 @@
 """Resolve a request: read the manifests of an image, without the platforms that are not selected.
 
 The referrers and simple signatures of the image are included if they are requested. Referrers are
-found by their ``subject`` field, which the source may index, and by cosign's tags.
+found by their ``subject`` field, which the source may index, and by cosign's tags. Manifests are
+kept in memory, within limits of number, depth and size. Blobs are not read.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bundler.copy.image import Graph, Referrer, ResolvedImage
-from bundler.copy.manifest_reader import MAX_DEPTH, ManifestReader, ReadManifest, fetch
+from bundler.copy.fetch import MAX_DEPTH, fetch
+from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
 from bundler.copy.platform_selection import (
     EVERYTHING,
     Selection,
@@ -23,14 +25,16 @@ from bundler.errors import (
     ConflictError,
     DigestMismatchError,
     LimitError,
+    MalformedError,
     NotFoundError,
     RegistryError,
+    SizeMismatchError,
 )
-from bundler.oci import media_types
+from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest, Index, strip
-from bundler.ports import HasSignatures, ListsReferrers, PolicyCheck, Source
+from bundler.oci.manifest import ImageManifest, Index, Manifest
+from bundler.ports import HasSignatures, ListsReferrers, Node, PolicyCheck, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from bundler.oci.manifest import Schema1
     from bundler.oci.platform import Platform
 
+MAX_MANIFESTS = 20_000
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_REFERRERS = 1_000
 
 _COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
@@ -63,7 +69,7 @@ def resolve(
         TrustError: the policy rejects a manifest.
     """
     label = request.label
-    reader = ManifestReader(source, label, policy_check)
+    reader = _ManifestReader(source, label, policy_check)
     found = source.resolve(request.source.name)
     if request.pin not in (None, found.digest):
         raise ConflictError(
@@ -91,8 +97,8 @@ def resolve(
 
 
 def _select_root(
-    found: Descriptor, request: ImageRequest, source: Source, reader: ManifestReader
-) -> tuple[ReadManifest, Selection]:
+    found: Descriptor, request: ImageRequest, source: Source, reader: _ManifestReader
+) -> tuple[_ReadManifest, Selection]:
     """Return the root to copy, and the selection that remains to be applied below it.
 
     The root is the one at the source, the manifest of the selected platform, or a new index.
@@ -119,9 +125,9 @@ def _select_root(
     keeps_index = selection.index == "sparse" or selection.index_only
     if keeps_index or len(selected) == len(parsed.manifests):
         return root, selection
-    raw = strip(parsed, {child.digest for child in selected})
+    raw = manifest.strip(parsed, {child.digest for child in selected})
     stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
-    return ReadManifest(stripped, raw, label), EVERYTHING
+    return _ReadManifest(stripped, raw, label), EVERYTHING
 
 
 def _read_platform(parsed: ImageManifest | Schema1, source: Source, label: str) -> Platform | None:
@@ -166,7 +172,7 @@ def _read_signatures(
 
 
 def _find_referrers(
-    graph: Graph, request: ImageRequest, source: Source, reader: ManifestReader
+    graph: Graph, request: ImageRequest, source: Source, reader: _ManifestReader
 ) -> Iterator[Referrer]:
     """Find the requested referrers of the manifests in ``graph``.
 
@@ -202,7 +208,7 @@ def _find_referrers(
 
 
 def _find_all_referrers(
-    graph: Graph, label: str, source: Source, reader: ManifestReader
+    graph: Graph, label: str, source: Source, reader: _ManifestReader
 ) -> Iterator[Referrer]:
     """Find all referrers and their own referrers, each once."""
     seen = {item.descriptor.digest for item in graph.manifests}
@@ -238,3 +244,118 @@ def _list_referrers(source: Source, subject: Digest) -> Iterator[tuple[str | Non
             yield tag, source.resolve(tag)
         except NotFoundError:
             continue
+
+
+class _ReadManifest:
+    """A verified manifest, which is parsed when it is first used."""
+
+    def __init__(self, descriptor: Descriptor, raw: bytes, label: str) -> None:
+        self.descriptor = descriptor
+        self.raw = raw
+        self._label = label
+
+    @cached_property
+    def parsed(self) -> Manifest:
+        """The parsed manifest."""
+        subject = f"{self._label}: manifest {self.descriptor.digest.text}"
+        return manifest.parse(self.raw, self.descriptor.media_type, subject=subject)
+
+
+class _ManifestReader:
+    """Reader of the manifests of one image and its referrers, each read once.
+
+    The limits apply to all of them together.
+    """
+
+    def __init__(self, source: Source, label: str, policy_check: PolicyCheck | None) -> None:
+        self._source = source
+        self._label = label
+        self._policy_check = policy_check
+        self._raw: dict[Digest, bytes] = {}
+        self._size = 0
+
+    def read(self, descriptor: Descriptor) -> _ReadManifest:
+        """Return a manifest that is verified, and accepted by the policy.
+
+        Raises:
+            IntegrityError: the bytes do not match ``descriptor``.
+            LimitError: the image has too many manifests, or they are too large.
+            TrustError: the policy rejects the manifest.
+        """
+        raw = self._raw.get(descriptor.digest)
+        if raw is None:
+            raw = fetch(self._source, descriptor, self._label)
+            self._size += len(raw)
+            if self._size > MAX_MANIFEST_BYTES or len(self._raw) >= MAX_MANIFESTS:
+                raise LimitError(f"{self._label}: too many manifests below one name")
+            if self._policy_check is not None:
+                self._policy_check(self._source, self._label, descriptor, raw)
+            self._raw[descriptor.digest] = raw
+        elif len(raw) != descriptor.size:
+            subject = f"{self._label}: manifest {descriptor.digest}"
+            raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
+        return _ReadManifest(descriptor, raw, self._label)
+
+    def read_graph(self, root: _ReadManifest, selection: Selection) -> Graph:
+        """Read the graph of ``root``, without unselected platforms."""
+        builder = _GraphBuilder(self, self._label)
+        if root.descriptor.platform is not None:
+            builder.platforms[root.descriptor.platform] = None
+        builder.visit(root, selection, 0)
+        return Graph(
+            root.descriptor,
+            tuple(builder.manifests.values()),
+            tuple(builder.blobs.values()),
+            tuple(builder.platforms),
+        )
+
+
+class _GraphBuilder:
+    """Collects the manifests and blobs of one graph, depth first, each once."""
+
+    def __init__(self, reader: _ManifestReader, label: str) -> None:
+        self._reader = reader
+        self._label = label
+        self.manifests: dict[Digest, GraphManifest] = {}
+        self.blobs: dict[Digest, Node] = {}
+        self.platforms: dict[Platform, None] = {}
+
+    def visit(self, item: _ReadManifest, selection: Selection, level: int) -> int:
+        """Add a manifest after its children, and return its depth in the graph."""
+        descriptor = item.descriptor
+        known = self.manifests.get(descriptor.digest)
+        if known is not None:
+            if known.descriptor.media_type != descriptor.media_type:
+                raise MalformedError(
+                    f"{self._label}: {descriptor.digest} has two media types:"
+                    f" {known.descriptor.media_type} and {descriptor.media_type}"
+                )
+            return known.depth
+        depth = 0
+        if isinstance(item.parsed, Index):
+            for child in select_children(item.parsed, selection, self._label):
+                if child.platform is not None and child.platform.os not in ("", "unknown"):
+                    self.platforms[child.platform] = None
+                kind = manifest.get_child_kind(child)
+                if kind != "manifest":
+                    self._add_blob(Node.of(child, kind))
+                    continue
+                if level >= MAX_DEPTH:
+                    raise LimitError(
+                        f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels"
+                    )
+                depth = max(depth, self.visit(self._reader.read(child), EVERYTHING, level + 1) + 1)
+        else:
+            for child, kind in manifest.list_children(item.parsed):
+                self._add_blob(Node.of(child, kind))
+        self.manifests[descriptor.digest] = GraphManifest(descriptor, item.raw, depth)
+        return depth
+
+    def _add_blob(self, node: Node) -> None:
+        if node.digest is None:
+            return
+        known = self.blobs.setdefault(node.digest, node)
+        if known.size != node.size:
+            raise MalformedError(
+                f"{self._label}: {node.digest} has two sizes: {known.size} and {node.size}"
+            )

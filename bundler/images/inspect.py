@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.copy import platform_selection
-from bundler.copy.manifest_reader import MAX_DEPTH, fetch
+from bundler.copy.fetch import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
 from bundler.events import WarningIssued
 from bundler.gocompat.values import (

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.copy import manifest_reader, resolve as resolving
+from bundler.copy import resolve as resolving
 from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.platform_selection import Selection
 from bundler.copy.resolve import resolve
@@ -263,12 +263,12 @@ def test_number_of_children_is_limited(store):
 
 def test_number_and_size_of_manifests_are_limited(store, monkeypatch):
     store.add_index("app", manifests=[store.add_image(layers=[bytes([n])]) for n in range(5)])
-    monkeypatch.setattr(manifest_reader, "MAX_MANIFESTS", 5)
+    monkeypatch.setattr(resolving, "MAX_MANIFESTS", 5)
     with pytest.raises(LimitError, match="too many manifests"):
         resolve_app(store)
-    monkeypatch.setattr(manifest_reader, "MAX_MANIFESTS", 6)
+    monkeypatch.setattr(resolving, "MAX_MANIFESTS", 6)
     resolve_app(store)
-    monkeypatch.setattr(manifest_reader, "MAX_MANIFEST_BYTES", 1_000)
+    monkeypatch.setattr(resolving, "MAX_MANIFEST_BYTES", 1_000)
     with pytest.raises(LimitError, match="too many manifests"):
         resolve_app(store)
 

@@ -1,0 +1,45 @@
+"""Read and verify a manifest or a config of an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from bundler.content.streams.verified import VerifiedReader
+from bundler.errors import LimitError
+from bundler.oci import manifest, media_types
+from bundler.ports import Node
+
+if TYPE_CHECKING:
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Source
+
+MAX_DEPTH = 8
+"""The maximum number of levels of nested indexes."""
+
+
+def fetch(
+    source: Source,
+    descriptor: Descriptor,
+    label: str,
+    *,
+    kind: Literal["manifest", "config"] = "manifest",
+) -> bytes:
+    """Read and verify a manifest or a config.
+
+    Raises:
+        IntegrityError: the bytes do not match ``descriptor``.
+        LimitError: the content is larger than allowed.
+    """
+    subject = f"{label}: {kind} {descriptor.digest.text}"
+    if descriptor.size > manifest.MAX_MANIFEST:
+        raise LimitError(
+            f"{subject}: too large (expected at most {manifest.MAX_MANIFEST:,} bytes,"
+            f" got {descriptor.size:,})"
+        )
+    with source.open(Node.of(descriptor, kind)) as stream:
+        if descriptor.media_type in media_types.SCHEMA1:
+            raw = stream.read(manifest.MAX_MANIFEST + 1)
+            manifest.verify(raw, descriptor, subject)
+            return raw
+        reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
+        return reader.read()

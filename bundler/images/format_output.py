@@ -50,7 +50,11 @@ def format_struct(value: Struct, template: str | None = None) -> bytes:
         rows = [line.split("\t") for line in text.split("\n")]
         _align(rows, 0, len(rows), 0)
         text = "\n".join("".join(row) for row in rows)
-    return _escape(text).encode()
+    if any(0xD800 <= ord(char) < 0xE000 for char in text):
+        raise UsageError("template: the output contains an unpaired surrogate")
+    # Unprintable characters could control a terminal.
+    escaped = (char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text)
+    return "".join(escaped).encode()
 
 
 def _align(rows: list[list[str]], start: int, end: int, column: int) -> None:
@@ -71,12 +75,3 @@ def _align(rows: list[list[str]], start: int, end: int, column: int) -> None:
             _align(rows, first, row, column + 1)
         else:
             row += 1
-
-
-def _escape(text: str) -> str:
-    """Escape unprintable characters, which could control a terminal, except newlines and tabs."""
-    if any(0xD800 <= ord(char) < 0xE000 for char in text):
-        raise UsageError("template: the output contains an unpaired surrogate")
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text
-    )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.copy import platform_selection
 from bundler.copy.fetch import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
 from bundler.events import WarningIssued
@@ -93,12 +92,6 @@ class ImageRoot:
     root: Descriptor
     raw: bytes = field(repr=False)
 
-    def compute_digest(self, algorithm: str | None = None) -> Digest:
-        """Return the digest of the root, computed with ``algorithm``; None: the original digest."""
-        if algorithm in (None, self.root.digest.algorithm):
-            return self.root.digest
-        return Digest.of(self.raw, algorithm)
-
     def read_config(self, image: ImageManifest) -> bytes:
         """Read and verify the config of an image, or of an artifact.
 
@@ -152,7 +145,9 @@ def select_manifest(root: ImageRoot, platform: Platform) -> ImageManifest | Sche
         parsed = manifest.parse(raw, descriptor.media_type, subject=subject)
         if not isinstance(parsed, Index):
             return parsed
-        descriptor = platform_selection.select_best(parsed, platform, str(root.reference))
+        from bundler.copy.platform_selection import select_best  # noqa: PLC0415 - only for an index
+
+        descriptor = select_best(parsed, platform, str(root.reference))
         raw = fetch(root.source, descriptor, str(root.reference))
     raise LimitError(f"{root.reference}: indexes nested deeper than {MAX_DEPTH} levels")
 
@@ -174,42 +169,60 @@ def read_config(root: ImageRoot, image: ImageManifest) -> Struct:
 def create_summary(
     root: ImageRoot, image: ImageManifest | Schema1, tags: Value, algorithm: str | None = None
 ) -> Struct:
-    """Create the output of ``inspect`` for an image or artifact.
+    """Create the output of ``inspect`` for ``image``, which was selected from ``root``.
 
-    Args:
-        root: the root to which the user's reference resolves.
-        image: the selected manifest of ``root``.
-        tags: the tags of the repository.
-        algorithm: the hash algorithm of the digest; None: the algorithm of the root's digest.
+    ``algorithm`` is the hash algorithm of the digest; None: the algorithm of the root's digest.
     """
     named = root.reference.image if isinstance(root.reference, RepositoryReference) else None
+    digest = root.root.digest
+    if algorithm not in (None, digest.algorithm):
+        digest = Digest.of(root.raw, algorithm)
     head = (
         StructField("Name", "" if named is None else named.repository, omit_empty=True),
         StructField("Tag", image.tag if isinstance(image, Schema1) else "", omit_empty=True),
-        StructField("Digest", root.compute_digest(algorithm).text),
+        StructField("Digest", digest.text),
         StructField("RepoTags", tags),
     )
+    is_oci = image.media_type == media_types.OCI_MANIFEST
     if isinstance(image, Schema1):
-        return _summarize_schema1(head, image, str(root.reference))
-    annotated = image.media_type == media_types.OCI_MANIFEST
-    layers_data: Value = [_describe_layer(layer, annotated=annotated) for layer in image.layers]
+        listed = [Descriptor("", entry.blob, SIZE_UNKNOWN) for entry in image.entries]
+    else:
+        listed = list(image.layers)
+    layers_data: Value = [_describe_layer(layer, annotated=is_oci) for layer in listed]
     layers = (
-        StructField("Layers", to_slice([layer.digest.text for layer in image.layers])),
+        StructField("Layers", to_slice([layer.digest.text for layer in listed])),
         StructField("LayersData", layers_data, omit_empty=True),
     )
-    if image.is_artifact:
+    if isinstance(image, Schema1):  # the config is in the history entry of the topmost layer
+        config, docker_version = go_structs.parse_image(
+            image.entries[-1].v1.encode(), subject=str(root.reference)
+        )
+    elif image.is_artifact:
         subject = "" if image.subject is None else image.subject.digest.text
-        members = (
+        artifact = (
             StructField("ArtifactType", _artifact_type(image)),
             StructField("ConfigType", image.config.media_type),
             StructField("Subject", subject, omit_empty=True),
             StructField("Annotations", to_map(image.annotations)),
         )
-        return Struct("inspect.Artifact", (*head, *members, *layers))
-    config, docker_version = _parse_config(root, image)
-    undated = _get(config, "Created") is NIL and image.media_type == media_types.DOCKER_MANIFEST
-    created = ZERO_TIME if undated else None
-    return _create_output(head, config, docker_version, layers, created=created)
+        return Struct("inspect.Artifact", (*head, *artifact, *layers))
+    else:
+        config, docker_version = _parse_config(root, image)
+    created = _get(config, "Created")
+    if created is NIL and not is_oci:
+        created = ZERO_TIME
+    inner = _get(config, "Config")
+    assert isinstance(inner, Struct)  # noqa: S101 - go_structs creates it
+    members = (
+        StructField("Created", created),
+        StructField("DockerVersion", docker_version),
+        StructField("Labels", _get(inner, "Labels")),
+        StructField("Architecture", _get(config, "Architecture")),
+        StructField("Os", _get(config, "OS")),
+        *layers,
+        StructField("Env", _get(inner, "Env")),
+    )
+    return Struct("inspect.Output", (*head, *members))
 
 
 def list_repository_tags(source: Source, emit: Emit) -> Value:
@@ -241,43 +254,6 @@ def _parse_config(root: ImageRoot, image: ImageManifest) -> tuple[Struct, str]:
 def _get(struct: Struct, name: str) -> Value:
     value = struct.get(name)
     return NIL if value is None else value
-
-
-def _create_output(
-    head: tuple[StructField, ...],
-    config: Struct,
-    docker_version: str,
-    layers: tuple[StructField, ...],
-    *,
-    created: Value | None = None,
-) -> Struct:
-    inner = _get(config, "Config")
-    assert isinstance(inner, Struct)  # noqa: S101 - go_structs creates it
-    members = (
-        StructField("Created", _get(config, "Created") if created is None else created),
-        StructField("DockerVersion", docker_version),
-        StructField("Labels", _get(inner, "Labels")),
-        StructField("Architecture", _get(config, "Architecture")),
-        StructField("Os", _get(config, "OS")),
-    )
-    return Struct(
-        "inspect.Output", (*head, *members, *layers, StructField("Env", _get(inner, "Env")))
-    )
-
-
-def _summarize_schema1(head: tuple[StructField, ...], image: Schema1, subject: str) -> Struct:
-    """Create the output; the config is taken from the history entry of the topmost layer."""
-    config, docker_version = go_structs.parse_image(image.entries[-1].v1.encode(), subject=subject)
-    blobs = [entry.blob for entry in image.entries]
-    layers_data: Value = [
-        _describe_layer(Descriptor("", blob, SIZE_UNKNOWN), annotated=False) for blob in blobs
-    ]
-    layers = (
-        StructField("Layers", to_slice([blob.text for blob in blobs])),
-        StructField("LayersData", layers_data),
-    )
-    created = ZERO_TIME if _get(config, "Created") is NIL else None
-    return _create_output(head, config, docker_version, layers, created=created)
 
 
 def _artifact_type(image: ImageManifest) -> str:

@@ -70,7 +70,7 @@ class SourceContract(Contract):
     def test_content_matches_descriptors(self, image):
         _, root, source = image
         found = source.resolve(self.name("app", root))
-        graph = find_reachable([found], lambda item: read(source, Node.of(item, "manifest")))
+        graph = find_reachable([found], source)
         parts = [Node.of(item, "manifest") for item in graph.manifests.values()]
         parts += [Node.of(item, "layer") for item in graph.blobs.values()]
         assert len(parts) == 4
@@ -126,7 +126,7 @@ class SourceContract(Contract):
     def test_threads_can_read_in_parallel(self, image):
         _, root, source = image
         found = source.resolve(self.name("app", root))
-        graph = find_reachable([found], lambda item: read(source, Node.of(item, "manifest")))
+        graph = find_reachable([found], source)
         parts = [Node.of(item, "layer") for item in graph.blobs.values()] * 8
         with ThreadPoolExecutor(8) as pool:
             read_back = pool.map(lambda one: read(source, one), parts)

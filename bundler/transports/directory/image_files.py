@@ -87,11 +87,7 @@ def write_part(directory: Directory, target: Node, content: Content) -> Descript
 
 
 def check_reusable(directory: Directory) -> None:
-    """Check that ``directory`` is empty or contains an image.
-
-    Raises:
-        NotAnImageDirectoryError: it contains something else.
-    """
+    """Raise ``NotAnImageDirectoryError`` if ``directory`` contains something else than an image."""
     if all(atomic_write.is_part(name) for name in directory.list_names()):
         return
     with suppress(LimitError, MalformedError, NotFoundError):

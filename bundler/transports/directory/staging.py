@@ -25,9 +25,7 @@ _NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLI
 class StagingDirectory:
     """The staging directory of a tree; files of an interrupted run are reused.
 
-    Args:
-        tree: the directory of the tree, which the caller has locked and closes.
-        may_copy: accept a file system without hard links, and copy shared blobs there.
+    The caller has locked ``tree``, and closes it. ``may_copy`` accepts a file system without links.
     """
 
     def __init__(self, tree: Directory, *, may_copy: bool) -> None:

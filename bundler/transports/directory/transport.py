@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
@@ -41,7 +40,7 @@ from bundler.transports.shared.path_transport import (
     UnnamedReference,
     suggest_reference,
 )
-from bundler.transports.shared.reachability import find_reachable, read_manifest
+from bundler.transports.shared.reachability import find_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -190,7 +189,7 @@ class DirectoryDestination:
         node = Node.of(root, "manifest")
         if not self.has(node):
             raise IntegrityError(f"{self._directory.path}: {root.digest} was not pushed")
-        needed = find_reachable([root], partial(read_manifest, self))
+        needed = find_reachable([root], self)
         atomic_write.sync_directory(self._directory)
         write_version(self._directory, needed)
         is_same = self._is_root(node)

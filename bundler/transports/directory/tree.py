@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
@@ -36,7 +35,7 @@ from bundler.transports.directory.staging import (
     replace_by_link,
 )
 from bundler.transports.directory.tree_index import TreeIndex, parse_image_path
-from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
+from bundler.transports.shared.reachability import Reachable, find_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,11 +96,9 @@ class DirectoryTreeSource(_ReadableTree):
 
 
 class DirectoryTreeDestination(_ReadableTree):
-    """Destination that writes images into a tree, and locks the tree until ``close``.
+    """Destination that writes images into a tree, creates it, and locks it until ``close``.
 
-    Args:
-        path: the directory, which is created if it does not exist.
-        may_copy: accept a file system without hard links, and copy shared blobs there.
+    ``may_copy`` permits copies of shared blobs on a file system without hard links.
 
     Raises:
         LockedError: another process is writing there.
@@ -148,9 +145,7 @@ class DirectoryTreeDestination(_ReadableTree):
             IntegrityError: a root was not pushed.
         """
         roots = _map_roots_by_path(images)
-        needed = {
-            root: find_reachable([root], partial(read_manifest, self)) for root in roots.values()
-        }
+        needed = {root: find_reachable([root], self) for root in roots.values()}
         uses = Counter(
             get_file_name(node)
             for root in roots.values()

@@ -79,9 +79,7 @@ class ReadableBlobs:
 class WritableBlobs(ReadableBlobs):
     """The blobs of a layout that is being written. ``has`` and ``push`` are thread-safe.
 
-    Args:
-        layout: the directory of the layout, which the caller has locked and closes.
-        shared: the directory of the blobs, which is created if absent; None: that of the layout.
+    The caller has locked ``layout``, and closes it. ``shared`` is created if absent.
 
     Raises:
         MediumError: the shared directory cannot be created or opened.

@@ -22,7 +22,6 @@ from bundler.errors import (
     IntegrityError,
     InvalidReferenceError,
     MissingFileError,
-    NotFoundError,
 )
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
@@ -86,11 +85,9 @@ class LayoutOptions:
 
 
 class LayoutSource(ReadableBlobs):
-    """Source of the images in a layout.
+    """Source of the images in a layout: a directory, or open files, which this source closes.
 
-    Args:
-        layout: the directory, or open files, which this source closes.
-        shared: the directory of the blobs; None: that of the layout.
+    ``shared`` is the directory of the blobs if layouts share one.
 
     Raises:
         MissingFileError, MalformedError, UnsupportedError: not a layout.
@@ -132,11 +129,9 @@ class LayoutSource(ReadableBlobs):
 
 
 class LayoutDestination(WritableBlobs):
-    """Destination that writes a layout and locks it until ``close``.
+    """Destination that writes a layout, creates its directory, and locks it until ``close``.
 
-    Args:
-        path: the directory, which is created if it does not exist.
-        shared: the directory of the blobs; None: that of the layout.
+    ``shared`` is the directory of the blobs if layouts share one.
 
     Raises:
         LockedError: another process is writing the layout.
@@ -197,12 +192,6 @@ class LayoutDestination(WritableBlobs):
         """
         from bundler.transports.shared import reachability  # noqa: PLC0415 - only to delete
 
-        def read(entry: Descriptor) -> bytes | None:
-            try:
-                return self.read_manifest(entry.digest)
-            except NotFoundError:
-                return None
-
         former = read_index(self._layout)
         found = former.find(name)
         index = former.without(
@@ -211,10 +200,10 @@ class LayoutDestination(WritableBlobs):
                 and (name is None or name in map(entry.annotations.get, _NAME_ANNOTATIONS))
             )
         )
-        needed = reachability.find_reachable(index.entries, read)
+        needed = reachability.find_reachable(index.entries, self)
         unneeded = reachability.Reachable({found.digest: found})
         with suppress(BundlerError):  # a damaged image can be deleted too
-            unneeded = reachability.find_reachable([found], read)
+            unneeded = reachability.find_reachable([found], self)
         atomic_write.write_bytes_in(self._layout, image_layout.INDEX_FILE, index.encode())
         self.remove_blobs(
             digest for digest in (*unneeded.manifests, *unneeded.blobs) if digest not in needed

@@ -50,10 +50,8 @@ def open_file_or_pipe(path: Path, options: OpenOptions) -> RegularFile:
 def open_archive(archive: Path | RegularFile, options: OpenOptions) -> RegularFile:
     """Open an archive, decompressed; the caller closes the returned file.
 
-    Args:
-        archive: a path, or an open file, of which this function takes ownership.
-        options: the cancellation, and the directory for large temporary files; by default, they
-            are created in the directory of the archive.
+    An open file is closed with it. Temporary files are created in the directory of the archive
+    unless ``options`` specifies another.
 
     Raises:
         LimitError: the decompressed archive is larger than allowed.

@@ -11,7 +11,7 @@ from bundler.oci.manifest import Visit, walk
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -30,15 +30,10 @@ class Reachable:
         return digest in self.manifests or digest in self.blobs
 
 
-def find_reachable(
-    roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | None]
-) -> Reachable:
-    """Find the manifests and blobs that are reachable from ``roots``.
+def find_reachable(roots: Iterable[Descriptor], destination: ReadableDestination) -> Reachable:
+    """Find the manifests and blobs that are reachable from ``roots``, which are among them.
 
-    Args:
-        roots: the roots of the walk, which are part of the result.
-        read: returns the bytes of a manifest; None if it is absent, in which case the manifest
-            itself is in the result, but nothing below it.
+    A manifest that ``destination`` does not contain is in the result, but nothing below it.
 
     Raises:
         LimitError, MalformedError, UnsupportedError: a manifest cannot be parsed.
@@ -46,8 +41,10 @@ def find_reachable(
 
     def list_children(visit: Visit) -> Sequence[tuple[Descriptor, Kind]]:
         found = visit.descriptor
-        raw = read(found)
-        if raw is None:
+        try:
+            with destination.open(Node.of(found, "manifest")) as file:
+                raw = file.read(manifest.MAX_MANIFEST + 1)
+        except NotFoundError:
             return ()
         parsed = manifest.parse(raw, found.media_type, subject=f"manifest {found.digest}")
         return manifest.list_children(parsed)
@@ -57,15 +54,3 @@ def find_reachable(
         same_kind = found.manifests if visit.kind == "manifest" else found.blobs
         same_kind.setdefault(visit.descriptor.digest, visit.descriptor)
     return found
-
-
-def read_manifest(destination: ReadableDestination, descriptor: Descriptor) -> bytes | None:
-    """Return the stored bytes of a manifest, unverified; None if it is absent.
-
-    A manifest that exceeds the size limit is cut off one byte after it.
-    """
-    try:
-        with destination.open(Node.of(descriptor, "manifest")) as file:
-            return file.read(manifest.MAX_MANIFEST + 1)
-    except NotFoundError:
-        return None

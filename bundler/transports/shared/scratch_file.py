@@ -60,15 +60,10 @@ def copy_to_scratch(
 ) -> RegularFile:
     """Copy ``chunks`` to a temporary file, which the caller closes; see ``ScratchFile``.
 
-    Args:
-        chunks: the content.
-        path: the name of the file in messages.
-        options: the cancellation, and the directory for large temporary files.
-        default: the directory if the options contain none.
-        limit: the maximum size in bytes; None: no limit.
+    ``path`` is the name of the file in messages.
 
     Raises:
-        LimitError: the content is longer than ``limit``.
+        LimitError: the content has more than ``limit`` bytes.
         NoSpaceError, MediumError: the file cannot be written.
     """
     size = 0

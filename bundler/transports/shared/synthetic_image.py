@@ -39,10 +39,7 @@ Layers = list[tuple[Descriptor, RegularFile]]
 class SyntheticSource(SynthesizesManifests, ABC):
     """Source of one unnamed image, which is created when it is first read.
 
-    Args:
-        reference: the subject of messages.
-        options: the cancellation, and the directory for large temporary files.
-        resources: the open files, which ``close`` closes.
+    ``close`` closes ``resources``, the open files.
     """
 
     def __init__(

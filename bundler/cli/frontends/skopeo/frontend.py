@@ -82,15 +82,9 @@ class SkopeoFrontend:
         """Return a display of lines on stdout; warnings are logged."""
         from bundler.cli.frontends.skopeo.messages.progress import SkopeoProgress  # noqa: PLC0415 - not for --help
 
-        line = self._line
-        debug, dry_run = (line is not None and line.is_set(name) for name in ("debug", "dry-run"))
+        assert self._line is not None  # noqa: S101 - a command runs
         self._lines = SkopeoProgress(
-            sys.stdout,
-            lambda error: self._message(error).cause,
-            quiet=quiet,
-            debug=debug,
-            dry_run=dry_run,
-            copies_signatures=line is None or not line.is_set("remove-signatures"),
+            sys.stdout, self._line, lambda error: self._message(error).cause, quiet=quiet
         )
         return self._lines
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.runtime.context import CommandContext
     from bundler.config.registry_access import Credentials
-    from bundler.copy.platform_selection import Selection
-    from bundler.images.copy_image import CopyRequest
+    from bundler.images.copy_image import CopyRequest, TransferOptions
     from bundler.images.login import CredentialStore
     from bundler.images.sync.sources import SourceTransport
     from bundler.images.sync.sync import SyncRequest
@@ -117,7 +116,7 @@ def create_credential_store(line: CommandLine) -> CredentialStore:
 
 def create_copy_request(line: CommandLine, context: CommandContext) -> CopyRequest:
     """Return the request of ``copy``."""
-    from bundler.images.copy_image import CopyRequest, TransferOptions  # noqa: PLC0415 - as above
+    from bundler.images.copy_image import CopyRequest  # noqa: PLC0415 - as above
 
     source, destination = map(parse_reference, line.arguments)
     transport = destination.transport
@@ -151,11 +150,7 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
     return CopyRequest(
         source,
         destination,
-        TransferOptions(
-            _create_selection(line, context),
-            conversion=flags.create_options(context.environment),
-            signatures=flags.signatures,
-        ),
+        _create_transfer_options(line, context, flags),
         tuple(line.items("additional-tag")),
     )
 
@@ -163,7 +158,6 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
 def create_sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
     """Return the request of ``sync``."""
     from bundler.copy.target_names import NameMapping  # noqa: PLC0415 - as above
-    from bundler.images.copy_image import TransferOptions  # noqa: PLC0415
     from bundler.images.sync.sources import SyncSource  # noqa: PLC0415
     from bundler.images.sync.sync import SyncRequest  # noqa: PLC0415
     from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415
@@ -184,11 +178,7 @@ def create_sync_request(line: CommandLine, context: CommandContext) -> SyncReque
     return SyncRequest(
         SyncSource(transport, source, registry, lenient=True),
         SyncDestination(cast("DestinationTransport", line.text("dest")), destination, names),
-        TransferOptions(
-            _create_selection(line, context),
-            conversion=flags.create_options(context.environment),
-            signatures=flags.signatures,
-        ),
+        _create_transfer_options(line, context, flags),
         refuse_existing=True,
     )
 
@@ -220,11 +210,20 @@ def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> 
     return ANONYMOUS if authfile is not None and not authfile.exists() else None
 
 
-def _create_selection(line: CommandLine, context: CommandContext) -> Selection:
-    """Return the images of an index to copy; by default the one for this machine."""
+def _create_transfer_options(
+    line: CommandLine, context: CommandContext, flags: ConversionFlags
+) -> TransferOptions:
+    """Return the options of a copy; without flags, of an index only the image for this machine."""
+    from bundler.images.copy_image import TransferOptions  # noqa: PLC0415 - as above
+
     everything = line.is_set("all")
-    return PlatformOptions(
+    platforms = PlatformOptions(
         everything=everything,
         multi_arch=None if everything else line.text("multi-arch") or "system",
         strip_removed_platforms=line.is_set("strip-removed-platforms"),
-    ).create_selection(context.detect_platform)
+    )
+    return TransferOptions(
+        platforms.create_selection(context.detect_platform),
+        conversion=flags.create_options(context.environment),
+        signatures=flags.signatures,
+    )

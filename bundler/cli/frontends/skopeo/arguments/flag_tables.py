@@ -101,11 +101,7 @@ _COPIES = (
     "--remove-list-signatures bool",
     "--remove-signatures bool",
 )
-_ACCOUNT = (
-    "--authfile string FILE",
-    "--compat-auth-file string FILE",
-    "--tls-verify bool",
-)
+_ACCOUNT = ("--authfile string FILE", "--compat-auth-file string FILE", "--tls-verify bool")
 
 COMMANDS = {
     command.name: command

@@ -19,6 +19,7 @@ from bundler.gocompat.quoting import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.events import Event
 
 
@@ -31,19 +32,16 @@ class SkopeoProgress:
     def __init__(
         self,
         stream: TextIO,
+        line: CommandLine,
         describe_error: Callable[[BundlerError], str],
         *,
         quiet: bool,
-        debug: bool,
-        dry_run: bool,
-        copies_signatures: bool = True,
     ) -> None:
-        self._copies_signatures = copies_signatures
         self._stream = stream
+        self._quiet, self._debug = quiet, line.is_set("debug")
+        self._copies_signatures = not line.is_set("remove-signatures")
         self._describe_error = describe_error
-        self._quiet = quiet
-        self._debug = debug
-        self._sync_log = _SyncLog(dry_run=dry_run)
+        self._sync_log = _SyncLog(dry_run=line.is_set("dry-run"))
         self._lock = threading.Lock()
         self._waiting: deque[tuple[str, frozenset[str]]] = deque()
         self._done: set[str] = set()

@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from bundler.cli.frontends.skopeo.arguments import argv
 from bundler.cli.frontends.skopeo.messages import progress
 from bundler.errors import BundlerError
 from bundler.events import (
@@ -21,12 +22,13 @@ from bundler.events import (
 
 IMAGE = ImageDigests("sha256:m", "sha256:c", ("sha256:1", "sha256:2"))
 OTHER = ImageDigests("sha256:n", "sha256:d", ("sha256:2",))
+LINE = argv.parse_command_line(("copy", "dir:a", "dir:b"))
 PLANNED = Planned(1, 1, 0, 0)
 
 
 @pytest.fixture
 def lines() -> progress.SkopeoProgress:
-    return progress.SkopeoProgress(io.StringIO(), str, quiet=False, debug=False, dry_run=False)
+    return progress.SkopeoProgress(io.StringIO(), LINE, str, quiet=False)
 
 
 def shown(lines: progress.SkopeoProgress) -> list[str]:
@@ -89,7 +91,7 @@ def test_lines_of_a_failed_attempt_are_discarded(lines: progress.SkopeoProgress)
 
 
 def test_quiet_copy_writes_nothing() -> None:
-    lines = progress.SkopeoProgress(io.StringIO(), str, quiet=True, debug=False, dry_run=False)
+    lines = progress.SkopeoProgress(io.StringIO(), LINE, str, quiet=True)
     with lines:
         lines.emit(ImageResolved((IMAGE,)))
         lines.emit(PLANNED)

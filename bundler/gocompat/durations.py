@@ -7,33 +7,41 @@ from __future__ import annotations
 
 import re
 
+from bundler.gocompat.quoting import quote
+
 LONGEST = (2**63 - 1) / 10**9
 """The longest duration in seconds: Go counts nanoseconds in 64 bits."""
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9}
 _NANOSECONDS = {**_UNITS, "m": 60 * 10**9, "h": 3600 * 10**9}
-_PART = re.compile(r"([0-9]{1,40})?(?:\.([0-9]{0,40}))?(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_PART = re.compile(r"([0-9]*)\.?([0-9]*)([^0-9.]*)")
+_MAX_DIGITS = 40
 
 
 def parse(text: str) -> float:
     """Parse a duration, and return it in seconds.
 
     Raises:
-        ValueError: the text is not a duration, or it is longer than ``LONGEST``.
+        ValueError: with Go's message, if the text is not a duration or is longer than ``LONGEST``.
     """
     unsigned = text[1:] if text[:1] in ("+", "-") else text
-    nanoseconds, position = 0, 0
-    while unsigned != "0" and (position < len(unsigned) or not position):
-        part = _PART.match(unsigned, position)
-        if part is None or not (part[1] or part[2]):
-            raise ValueError("not a duration")
-        unit, fraction = _NANOSECONDS[part[3]], part[2] or ""
-        nanoseconds += int(part[1] or 0) * unit
-        nanoseconds += int(fraction or 0) * unit // 10 ** len(fraction)
-        position = part.end()
+    if unsigned == "0":
+        return 0.0
+    invalid = ValueError(f"time: invalid duration {quote(text)}")
+    parts = _PART.findall(unsigned)[:-1]  # the last match is empty
+    nanoseconds = 0
+    for whole, fraction, unit in parts:
+        if not whole + fraction or max(len(whole), len(fraction)) > _MAX_DIGITS:
+            raise invalid
+        if not unit:
+            raise ValueError(f"time: missing unit in duration {quote(text)}")
+        if unit not in _NANOSECONDS:
+            raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+        nanoseconds += int(whole or 0) * _NANOSECONDS[unit]
+        nanoseconds += int(fraction or 0) * _NANOSECONDS[unit] // 10 ** len(fraction)
     seconds = nanoseconds / 10**9
-    if seconds > LONGEST:
-        raise ValueError("too long")
+    if not parts or seconds > LONGEST:
+        raise invalid
     return -seconds if text.startswith("-") else seconds
 
 

@@ -6,7 +6,6 @@ Each raises ``ValueError`` with Go's message.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bundler.gocompat import durations
@@ -28,10 +27,6 @@ _DIGITS = {
     "0": (8, "0-7"),
     "": (10, "0-9"),
 }
-_UNITS = frozenset(
-    ("ns", "us", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s", "ms", "s", "m", "h")
-)
-_PART = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
 _QUOTED_FIELD = re.compile(r'"((?:[^"]|"")*)')
 
 
@@ -52,23 +47,6 @@ def parse_uint(text: str) -> int:
     if text[:1] in ("+", "-"):
         raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
     return _parse_integer(text, "ParseUint", 0, 2**64 - 1)
-
-
-def parse_duration(text: str) -> float:
-    """Parse a duration in seconds, as ``time.ParseDuration``.
-
-    https://pkg.go.dev/time#ParseDuration
-    """
-    with suppress(ValueError):
-        return durations.parse(text)
-    for number, unit in _PART.findall(text[1:] if text[:1] in ("+", "-") else text):
-        if number in ("", "."):
-            break
-        if not unit:
-            raise ValueError(f"time: missing unit in duration {quote(text)}")
-        if unit not in _UNITS:
-            raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
-    raise ValueError(f"time: invalid duration {quote(text)}")
 
 
 def parse_csv(text: str) -> list[str]:
@@ -112,7 +90,7 @@ PARSERS: dict[FlagType, Callable[[str], FlagValue]] = {
     "int": parse_int,
     "uint": parse_uint,
     "ints": parse_ints,
-    "duration": parse_duration,
+    "duration": durations.parse,
 }
 """The parser for each type of flag."""
 

@@ -48,31 +48,3 @@ def test_unmatched_csv_quotes_are_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError) as refused:
         flag_values.parse_csv(text)
     assert str(refused.value) == reason
-
-
-@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
-def test_durations_are_sums_of_their_parts(
-    hours: int, minutes: int, seconds: int, millis: int
-) -> None:
-    whole = hours * 3600 + minutes * 60 + seconds + millis / 1000
-    text = f"{hours}h{minutes}m{seconds}.{millis:03}s"
-    assert flag_values.parse_duration(text) == pytest.approx(whole)
-    assert flag_values.parse_duration(f"-{text}") == pytest.approx(-whole)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", 'time: invalid duration ""'),
-        ("-", 'time: invalid duration "-"'),
-        (".s", 'time: invalid duration ".s"'),
-        ("5", 'time: missing unit in duration "5"'),
-        ("1h5", 'time: missing unit in duration "1h5"'),
-        ("5d", 'time: unknown unit "d" in duration "5d"'),
-        ("9999999h", 'time: invalid duration "9999999h"'),
-    ],
-)
-def test_malformed_durations_are_refused(text: str, reason: str) -> None:
-    with pytest.raises(ValueError) as refused:
-        flag_values.parse_duration(text)
-    assert str(refused.value) == reason

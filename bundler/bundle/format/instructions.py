@@ -54,12 +54,29 @@ def render(
     keys: Sequence[PublicKey],
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``."""
-    parts = [
-        _INTRODUCTION.format(stream=stream),
-        _render_signatures(keys),
-        _FILES,
-        _render_images(images, bundle_format),
+    lines = [
+        "3. Each image is copied by its name here to the name that you want. Set the target first.",
+        "",
+        "    TARGET=${TARGET:-docker://registry.example:5000}",
+        "",
     ]
+    for image in images[:_MAX_IMAGES]:
+        name = store.format_image_name(image, bundle_format)
+        source = f"dir:{name}" if bundle_format == "dir" else f"oci:.:{name}"
+        reference = image.reference
+        tag = reference.tag or f"sha256-{image.digest.hex[:12]}"
+        target = image.rename or f"{reference.path}:{tag}"
+        # Without --all, skopeo copies only the platform on which it runs. The manifests of a
+        # sparse index are not all in the bundle, so only the index itself can be copied.
+        scope = "--multi-arch=index-only" if image.index == "sparse" else "--all"
+        lines.append(
+            f"    skopeo copy {scope} --preserve-digests {shlex.quote(source)}"
+            f' "$TARGET"/{shlex.quote(target)}'
+        )
+    more = len(images) - _MAX_IMAGES
+    if more > 0:
+        lines.append(f"\nand {more:,} more: their names stand in {directory.INVENTORY}.")
+    parts = [_INTRODUCTION.format(stream=stream), _render_signatures(keys), _FILES, *lines, ""]
     return "\n".join(parts).encode("utf-8", "backslashreplace")
 
 
@@ -94,29 +111,3 @@ def _format_openssl(signature: str, algorithm: str) -> str:
     return (
         f"    openssl dgst -sha256 -verify signer.pub -signature {signature} {directory.INVENTORY}"
     )
-
-
-def _render_images(images: Sequence[BundledImage], bundle_format: Format) -> str:
-    lines = [
-        "3. Each image is copied by its name here to the name that you want. Set the target first.",
-        "",
-        "    TARGET=${TARGET:-docker://registry.example:5000}",
-        "",
-    ]
-    for image in images[:_MAX_IMAGES]:
-        name = store.format_image_name(image, bundle_format)
-        source = f"dir:{name}" if bundle_format == "dir" else f"oci:.:{name}"
-        reference = image.reference
-        tag = reference.tag or f"sha256-{image.digest.hex[:12]}"
-        target = image.rename or f"{reference.path}:{tag}"
-        # Without --all, skopeo copies only the platform on which it runs. The manifests of a
-        # sparse index are not all in the bundle, so only the index itself can be copied.
-        scope = "--multi-arch=index-only" if image.index == "sparse" else "--all"
-        lines.append(
-            f"    skopeo copy {scope} --preserve-digests {shlex.quote(source)}"
-            f' "$TARGET"/{shlex.quote(target)}'
-        )
-    more = len(images) - _MAX_IMAGES
-    if more > 0:
-        lines.append(f"\nand {more:,} more: their names stand in {directory.INVENTORY}.")
-    return "\n".join([*lines, ""])

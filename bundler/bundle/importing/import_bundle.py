@@ -18,8 +18,6 @@ from bundler.bundle.format import store
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.target import open_target
-from bundler.bundle.media import filesystem
-from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
@@ -31,8 +29,6 @@ from bundler.errors import (
     DamagedBundleError,
     IntegrityError,
     NotFoundError,
-    RegistryError,
-    UnsupportedError,
     count,
 )
 from bundler.events import WarningIssued
@@ -173,12 +169,9 @@ def _push(
     plan = create_plan(targets, engine.executor, engine.cancellation)
     if request.dry_run:
         return results, plan
-    if target.directory is not None:
-        medium = filesystem.inspect(target.directory)
-        filesystem.check_free_space(target.directory, medium, plan.size("push"), plan.largest)
-    else:
-        _probe_sparse_indexes(targets, selected)
-    failed = execute(cast("Plan[Destination]", plan), engine).failed
+    executable = cast("Plan[Destination]", plan)
+    target.check(executable)
+    failed = execute(executable, engine).failed
     for position, result in enumerate(results):
         error = failed.get(str(result.image.reference))
         if error is not None:
@@ -260,28 +253,3 @@ def _compare(
         },
     )
     return result, changed, conflicts
-
-
-def _probe_sparse_indexes(
-    targets: Sequence[Target[Holdings]], images: Sequence[BundledImage]
-) -> None:
-    """Push sparse indexes first, since some registries reject indexes with missing manifests.
-
-    Raises:
-        UnsupportedError: the target rejects one.
-    """
-    sparse = {image.digest for image in images if image.index == "sparse"}
-    for target in targets:
-        root = target.image.graph.manifests[-1]
-        if root.descriptor.digest not in sparse:
-            continue
-        try:
-            push_manifest(root, cast("Destination", target.destination))
-        except RegistryError as error:
-            if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
-                raise
-            raise UnsupportedError(
-                f"{target.image.label}: the target rejects an index with missing platforms"
-                f" ({', '.join(error.codes) or error.status}); nothing was pushed",
-                hint="export it with index: strip, or with all platforms",
-            ) from error

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast, get_args
 from bundler import transports
 from bundler.bundle.format import directory as layout, store
 from bundler.bundle.format.inventory import Format
+from bundler.bundle.media import filesystem
+from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.plan import Target
 from bundler.copy.target_names import TargetName
-from bundler.errors import InvalidReferenceError, UsageError
+from bundler.errors import InvalidReferenceError, RegistryError, UnsupportedError, UsageError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, TagResolver
 from bundler.transports.source_reference import create_registry_reference, split_registry
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bundler.copy.image import ResolvedImage
+    from bundler.copy.plan import Plan
     from bundler.ports import Holdings, OpenOptions
 
 
@@ -127,6 +130,26 @@ class OpenRegistry:
         """Return the full target name."""
         return f"{self._target.host}/{name}"
 
+    def check(self, plan: Plan[Destination]) -> None:
+        """Push sparse indexes first, since some registries reject indexes with missing manifests.
+
+        Raises:
+            UnsupportedError: the registry rejects one; nothing else was pushed.
+        """
+        for target in plan.targets:
+            if target.image.request.selection.index != "sparse":
+                continue
+            try:
+                push_manifest(target.image.graph.manifests[-1], target.destination)
+            except RegistryError as error:
+                if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
+                    raise
+                raise UnsupportedError(
+                    f"{target.image.label}: the target rejects an index with missing platforms"
+                    f" ({', '.join(error.codes) or error.status}); nothing was pushed",
+                    hint="export it with index: strip, or with all platforms",
+                ) from error
+
     def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:
         """Return the repository of ``target`` as the resolver of its names, if it can resolve."""
         return target.destination if isinstance(target.destination, TagResolver) else None
@@ -174,6 +197,15 @@ class OpenDirectory:
     def format_name(self, name: TargetName) -> str:
         """Return the full target name."""
         return f"{self._format}:{self.directory}:{self._local_name(name)}"
+
+    def check(self, plan: Plan[Destination]) -> None:
+        """Check that the medium can store the blobs to push.
+
+        Raises:
+            NoSpaceError, MediumError: it cannot.
+        """
+        medium = filesystem.inspect(self.directory)
+        filesystem.check_free_space(self.directory, medium, plan.size("push"), plan.largest)
 
     def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
         """Return the resolver of the names in the directory; None if it does not exist."""

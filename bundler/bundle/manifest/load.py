@@ -222,8 +222,21 @@ class _Loader:
         include = members.get("include")
         for item in include if isinstance(include, SequenceNode) else ():
             name = item.get("path") if isinstance(item, MappingNode) else item
-            if isinstance(name, ScalarNode) and not name.is_null:
-                self._include(name, context.folder / name, options, files)
+            if not isinstance(name, ScalarNode) or name.is_null:
+                continue
+            path = context.folder / name
+            if os.path.realpath(path) in map(os.path.realpath, files):
+                self.findings.add(name.at, f"{path} includes itself")
+            elif len(files) > MAX_INCLUDE_DEPTH or len(self.files) >= MAX_FILES:
+                problem = f"more than {MAX_INCLUDE_DEPTH} levels or {MAX_FILES} files of includes"
+                self.findings.add(name.at, problem)
+            else:
+                try:
+                    self.read(path, document.read_bytes(path), options, files)
+                except InvalidBundleManifestError as error:
+                    self.findings.add(name.at, f"included here: {error.message}")
+                except BundlerError as error:
+                    self.findings.add(name.at, error.message)
 
     def _add_rename_rules(self, rules: SequenceNode, context: YamlContext) -> None:
         from bundler.bundle.manifest.expand import (  # noqa: PLC0415 - only for these rules
@@ -241,21 +254,3 @@ class _Loader:
             except UsageError as error:
                 self.findings.add(to.at, error.message)
             self.rename.append(RenameRule(match, str(to), context.format_origin(rule.at)))
-
-    def _include(
-        self, name: ScalarNode, path: Path, options: ImageOptions, files: tuple[Path, ...]
-    ) -> None:
-        if os.path.realpath(path) in [os.path.realpath(file) for file in files]:
-            self.findings.add(name.at, f"{path} includes itself")
-            return
-        if len(files) > MAX_INCLUDE_DEPTH or len(self.files) >= MAX_FILES:
-            self.findings.add(
-                name.at, f"more than {MAX_INCLUDE_DEPTH} levels or {MAX_FILES} files of includes"
-            )
-            return
-        try:
-            self.read(path, document.read_bytes(path), options, files)
-        except InvalidBundleManifestError as error:
-            self.findings.add(name.at, f"included here: {error.message}")
-        except BundlerError as error:
-            self.findings.add(name.at, error.message)

@@ -178,13 +178,41 @@ def write(path: Path, lock: LockFile) -> None:
 
 def dump(lock: LockFile, folder: Path) -> bytes:
     """Return the bytes of ``lock`` for a file in ``folder``."""
-    value = {
+    images = []
+    for image in lock.images:
+        locked = image.locked
+        assert locked is not None  # noqa: S101 - every image of a lock file has it
+        value: dict[str, Any] = {"reference": image.label}
+        if not isinstance(image.source, RegistryReference):
+            source = str(image.source)
+            value["source"] = _replace_path(source, lambda path: os.path.relpath(path, folder))
+        value |= {
+            "digest": locked.root.digest.text,
+            "mediaType": locked.root.media_type,
+            "size": locked.root.size,
+        }
+        if image.selection.platforms:
+            value["platforms"] = list(map(str, image.selection.platforms))
+            value["index"] = image.selection.index
+        if locked.replaces:
+            value["replaces"] = locked.replaces.text
+        if image.referrers:
+            value["referrers"] = [
+                {"digest": referrer.digest.text} | ({"tag": referrer.tag} if referrer.tag else {})
+                for referrer in image.referrers
+                if isinstance(referrer, PinnedReferrer)
+            ]
+        if image.rename:
+            value["rename"] = image.rename
+        value |= {"origin": image.origin, "time": timestamps.format_utc(locked.time)}
+        images.append(value)
+    content = {
         "format": FORMAT,
         "name": lock.name,
         "files": [{"path": file.path, "digest": file.digest.text} for file in lock.files],
-        "images": [_dump_image(image, folder) for image in lock.images],
+        "images": images,
     }
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1 << 20)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1 << 20)
     return (_HEADER + text).encode()
 
 
@@ -216,34 +244,6 @@ def keep_times(old: LockFile, new: LockFile) -> LockFile:
 
 def _has_moved(old: LockedRoot, new: LockedRoot) -> bool:
     return (old.root.digest, old.replaces) != (new.root.digest, new.replaces)
-
-
-def _dump_image(image: ImageRequest, folder: Path) -> dict[str, Any]:
-    locked = image.locked
-    assert locked is not None  # noqa: S101 - every image of a lock file has it
-    value: dict[str, Any] = {"reference": image.label}
-    if not isinstance(image.source, RegistryReference):
-        source = str(image.source)
-        value["source"] = _replace_path(source, lambda path: os.path.relpath(path, folder))
-    value |= {
-        "digest": locked.root.digest.text,
-        "mediaType": locked.root.media_type,
-        "size": locked.root.size,
-    }
-    if image.selection.platforms:
-        value["platforms"] = list(map(str, image.selection.platforms))
-        value["index"] = image.selection.index
-    if locked.replaces:
-        value["replaces"] = locked.replaces.text
-    if image.referrers:
-        value["referrers"] = [
-            {"digest": referrer.digest.text} | ({"tag": referrer.tag} if referrer.tag else {})
-            for referrer in image.referrers
-            if isinstance(referrer, PinnedReferrer)
-        ]
-    if image.rename:
-        value["rename"] = image.rename
-    return value | {"origin": image.origin, "time": timestamps.format_utc(locked.time)}
 
 
 def _replace_path(source: str, convert: Callable[[str], str]) -> str:

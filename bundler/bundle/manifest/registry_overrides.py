@@ -6,6 +6,7 @@ are read when the file is read, and are used by the registry client only.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bundler.config.registry_access import ANONYMOUS, Credentials, RateLimits, RegistryOverride
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 def read_override(value: Value | None, context: YamlContext) -> RegistryOverride:
     """Read ``tls``, ``credentials`` and ``limits`` of ``value``; mistakes become findings."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
+    parallel, rate = get_member(limits, "parallel"), get_member(limits, "requestsPerSecond")
+    rates = None
+    if isinstance(limits, MappingNode):
+        with suppress(ValueError):  # the schema validation has reported it
+            rates = RateLimits(
+                parallel=int(parallel) if isinstance(parallel, ScalarNode) else None,
+                requests_per_second=float(rate) if isinstance(rate, ScalarNode) else None,
+            )
     ca_file = context.resolve_path(get_member(tls, "caFile"))
     return RegistryOverride(
         credentials=_read_credentials(secrets, context),
@@ -28,7 +37,7 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
         client_certificate=context.resolve_path(get_member(tls, "clientCert")),
         client_key=context.resolve_path(get_member(tls, "clientKey")),
         cert_dir=context.resolve_path(get_member(tls, "certDir")),
-        limits=_read_limits(limits),
+        limits=rates,
     )
 
 
@@ -62,16 +71,3 @@ def _read_credentials(value: Value | None, context: YamlContext) -> Credentials 
 def _read_flag(value: Value | None, key: str) -> bool | None:
     member = get_member(value, key)
     return None if member is None else is_true(member)
-
-
-def _read_limits(value: Value | None) -> RateLimits | None:
-    if not isinstance(value, MappingNode):
-        return None
-    parallel, rate = get_member(value, "parallel"), get_member(value, "requestsPerSecond")
-    try:
-        return RateLimits(
-            parallel=int(parallel) if isinstance(parallel, ScalarNode) else None,
-            requests_per_second=float(rate) if isinstance(rate, ScalarNode) else None,
-        )
-    except ValueError:  # the schema validation has reported it
-        return None

@@ -54,21 +54,22 @@ def _is_number(value: object) -> bool:
     return isinstance(value, ScalarNode) and value.plain and _NUMBER.fullmatch(value) is not None
 
 
-def _create_bound(
-    holds: Callable[[float, float], bool], word: str
-) -> Callable[[Any, float, Any, Any], Iterator[ValidationError]]:
-    def check(_: object, limit: float, value: object, __: object) -> Iterator[ValidationError]:
-        if _is_number(value) and not holds(float(str(value)), limit):
-            yield ValidationError(f"expected {word} {limit}")
+def _create_check(
+    holds: Callable[[ScalarNode, Any], bool], word: str = ""
+) -> Callable[[Any, Any, Any, Any], Iterator[ValidationError]]:
+    def check(_: object, constraint: Any, value: Any, __: object) -> Iterator[ValidationError]:  # noqa: ANN401 - as jsonschema calls it
+        if isinstance(value, ScalarNode) and not holds(value, constraint):
+            yield ValidationError(f"expected {word} {constraint}")
 
     return check
 
 
-def _check_pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-    """Match a whole value; unlike in JSON Schema, ``$`` does not match before a final newline."""
-    exact = pattern.removeprefix("^").removesuffix("$")
-    if isinstance(value, ScalarNode) and re.fullmatch(exact, value) is None:
-        yield ValidationError("")
+def _create_bound(
+    holds: Callable[[float, float], bool], word: str
+) -> Callable[[Any, Any, Any, Any], Iterator[ValidationError]]:
+    return _create_check(
+        lambda value, limit: not _is_number(value) or holds(float(value), limit), word
+    )
 
 
 _VALIDATOR = extend(  # type: ignore[no-untyped-call]
@@ -77,7 +78,12 @@ _VALIDATOR = extend(  # type: ignore[no-untyped-call]
         "minimum": _create_bound(lambda value, limit: value >= limit, "at least"),
         "maximum": _create_bound(lambda value, limit: value <= limit, "at most"),
         "exclusiveMinimum": _create_bound(lambda value, limit: value > limit, "more than"),
-        "pattern": _check_pattern,
+        # Unlike in JSON Schema, a pattern matches the whole value, and ``$`` only at its end.
+        "pattern": _create_check(
+            lambda value, pattern: bool(
+                re.fullmatch(pattern.removeprefix("^").removesuffix("$"), value)
+            )
+        ),
     },
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {

@@ -15,7 +15,6 @@ from bundler.config.yaml.document import (
     Findings,
     MappingNode,
     ScalarNode,
-    Value,
     get_member,
     is_true,
 )
@@ -55,7 +54,13 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
     value = document.parse(text, str(path), findings)
     validate(value, "import-target", findings)
     context = YamlContext(path.name, path.parent, environment, findings)
-    target = _read_target(get_member(value, "target"), context)
+    location, target = get_member(value, "target"), None
+    if isinstance(location, ScalarNode):
+        try:
+            target = parse_target(str(location), context.folder)
+        except InvalidReferenceError as error:
+            if split_registry(location) is not None:  # else the schema validation has reported it
+                findings.add(location.at, error.message)
     override = read_override(value, context)
     if override != RegistryOverride() and isinstance(target, DirectoryTarget):
         findings.add(
@@ -73,14 +78,3 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
         keep_host=is_true(get_member(value, "keepHost")),
         existing=cast("Existing", str(get_member(value, "existing") or "error")),
     )
-
-
-def _read_target(value: Value | None, context: YamlContext) -> ImportTarget | None:
-    """Parse the target; None if it has a finding. A local path is relative to the file."""
-    if isinstance(value, ScalarNode):
-        try:
-            return parse_target(str(value), context.folder)
-        except InvalidReferenceError as error:
-            if split_registry(value) is not None:  # else the schema validation has reported it
-                context.findings.add(value.at, error.message)
-    return None

@@ -73,38 +73,36 @@ def hash_all(
     Raises:
         CancelledError: ``cancellation`` was requested.
     """
+
+    def check_file(job: HashJob) -> dict[str, BundlerError]:
+        path, (first, *_) = next(iter(job.expected.items()))
+        label = first.text
+        emit(BlobStarted(label, job.size, "check"))
+        algorithms = {digest.algorithm for digests in job.expected.values() for digest in digests}
+        hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
+        faults: dict[str, BundlerError] = {}
+        try:
+            with directory.open_file(bundle, path) as stream:
+                for chunk in read_chunks(stream, job.size):
+                    cancellation.check()
+                    for hasher in hashers.values():
+                        hasher.update(chunk)
+                    emit(BlobProgressed(label, len(chunk)))
+        except (IntegrityError, NotFoundError, MediumError) as error:
+            faults = dict.fromkeys(job.expected, error)
+        else:
+            actual = {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
+            for path, digests in job.expected.items():
+                for digest in digests:
+                    got = actual[digest.algorithm]
+                    if got != digest.text:
+                        faults[path] = DigestMismatchError(path, expected=digest.text, got=got)
+        emit(BlobFinished(label, failed=bool(faults)))
+        return faults
+
     workers = threads or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
-        tasks = [partial(_check_file, bundle, job, cancellation, emit) for job in jobs]
-        faults = parallel.run_all(executor, tasks, cancellation)
+        faults = parallel.run_all(
+            executor, [partial(check_file, job) for job in jobs], cancellation
+        )
     return {path: error for each in faults for path, error in each.items()}
-
-
-def _check_file(
-    bundle: Path, job: HashJob, cancellation: Cancellation, emit: Emit
-) -> dict[str, BundlerError]:
-    """Read a file, and compare it with each of its expected digests."""
-    path, (first, *_) = next(iter(job.expected.items()))
-    label = first.text
-    emit(BlobStarted(label, job.size, "check"))
-    algorithms = {digest.algorithm for digests in job.expected.values() for digest in digests}
-    hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
-    faults: dict[str, BundlerError] = {}
-    try:
-        with directory.open_file(bundle, path) as stream:
-            for chunk in read_chunks(stream, job.size):
-                cancellation.check()
-                for hasher in hashers.values():
-                    hasher.update(chunk)
-                emit(BlobProgressed(label, len(chunk)))
-    except (IntegrityError, NotFoundError, MediumError) as error:
-        faults = dict.fromkeys(job.expected, error)
-    else:
-        actual = {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
-        for path, digests in job.expected.items():
-            for digest in digests:
-                got = actual[digest.algorithm]
-                if got != digest.text:
-                    faults[path] = DigestMismatchError(path, expected=digest.text, got=got)
-    emit(BlobFinished(label, failed=bool(faults)))
-    return faults

@@ -119,8 +119,25 @@ class _Execution:
         self._serial = [item for item in destinations if item.capabilities.writers == 1]
         self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
         self._failed: dict[str, BundlerError] = {}
-        self.transfers = _merge_reads(task for task in plan.blobs if task.action != "mount")
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
+        # Tasks that only verify the same blob at a source are merged.
+        merged: dict[object, BlobTask[Destination]] = {}
+        for task in plan.blobs:
+            if task.action == "mount":
+                continue
+            only_reads = (
+                task.action == "present"
+                and task.change is None
+                and not isinstance(task.destination, ReadableDestination)
+            )
+            destination = None if only_reads else task.destination
+            conversion = task.change and task.change.conversion
+            key = (destination, task.source, task.node.digest, conversion)
+            known = merged.setdefault(key, task)
+            if known is not task:
+                labels = dict.fromkeys((*known.labels, *task.labels))
+                merged[key] = replace(known, labels=tuple(labels))
+        self.transfers = list(merged.values())
 
     def report_plan(self) -> None:
         present = [task for task in (*self.transfers, *self.mounts) if task.action != "push"]
@@ -287,22 +304,3 @@ class _Execution:
                 raise
             for label in labels:
                 self._failed.setdefault(label, error)
-
-
-def _merge_reads(tasks: Iterable[BlobTask[Destination]]) -> list[BlobTask[Destination]]:
-    """Merge tasks that only verify the same blob at a source, regardless of the destination."""
-    merged: dict[object, BlobTask[Destination]] = {}
-    for task in tasks:
-        only_reads = (
-            task.action == "present"
-            and task.change is None
-            and not isinstance(task.destination, ReadableDestination)
-        )
-        destination = None if only_reads else task.destination
-        conversion = task.change and task.change.conversion
-        key = (destination, task.source, task.node.digest, conversion)
-        known = merged.setdefault(key, task)
-        if known is not task:
-            labels = dict.fromkeys((*known.labels, *task.labels))
-            merged[key] = replace(known, labels=tuple(labels))
-    return list(merged.values())

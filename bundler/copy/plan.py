@@ -57,6 +57,42 @@ class Target(Generic[HoldingsT_co]):
     conversion: ConversionPlan | None = None
     """The conversion, set by ``create_plan``; None: the image is copied unchanged."""
 
+    def decide_conversion(self) -> ConversionPlan | None:
+        """Decide how to convert the image; the configs that this requires are not read yet.
+
+        Raises:
+            CannotConvertError: the image needs a conversion that is impossible or not allowed.
+            UnsupportedError: the destination cannot store the signatures of the image.
+        """
+        image, options = self.image, self.options
+        destination: Holdings = self.destination
+        capabilities = destination.capabilities
+        if image.signatures:
+            if not isinstance(destination, StoresSignatures):
+                raise UnsupportedError(
+                    f"{image.label}: the destination cannot store the signatures of the image",
+                    hint="copy it without them: --remove-signatures",
+                )
+            reason = options.fixed_reason or "it is signed; --remove-signatures allows it"
+            options = replace(options, fixed_reason=reason)
+        types = {item.descriptor.media_type for item in image.graph.manifests}
+        supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS
+        if capabilities.manifests is not None:
+            supported &= capabilities.manifests
+        fits = types <= supported and capabilities.layers != "uncompressed"
+        if fits and not options.changes_images:
+            return None
+        from bundler.copy.convert.decide import decide_conversion  # noqa: PLC0415 - rarely needed
+
+        conversion = decide_conversion(image.graph, capabilities, options, image.label)
+        if conversion is not None and image.referrers:
+            raise CannotConvertError(
+                f"{image.label}: it would get another digest",
+                reason="its referrers refer to the present one",
+                hint="copy it without referrers, or without conversion",
+            )
+        return conversion
+
     def list_names(self, referrer: Referrer) -> tuple[str, ...]:
         """Return the names to publish for a referrer."""
         tags = (referrer.tag,) if referrer.tag else ()
@@ -156,12 +192,32 @@ def create_plan(
         MalformedError: two images state different sizes for the same blob.
         UnsupportedError: a destination cannot store the signatures of an image.
     """
-    _check_names(targets)
-    targets = [replace(target, conversion=_decide_conversion(target)) for target in targets]
+    holders: dict[tuple[Holdings, str], tuple[str, Digest]] = {}
+    for target in targets:
+        label = target.image.label
+        for publication in target.list_publications():
+            for name in publication.names:
+                digest = publication.root.digest
+                key = (target.destination, name)
+                other, other_digest = holders.setdefault(key, (label, digest))
+                if other_digest != digest:
+                    raise ConflictError(
+                        f"{other} and {label}: both have the target name {name!r}",
+                        hint="rename one of them with rename or --names",
+                    )
+    targets = [replace(target, conversion=target.decide_conversion()) for target in targets]
     if any(target.conversion for target in targets):
         targets = _read_configs(targets, executor, cancellation)
     tasks, foreign = _find_needed_blobs(targets)
-    checks = [partial(_is_present, task) for task in tasks]
+
+    def is_present(task: BlobTask[Holdings]) -> bool:
+        destination, change = task.destination, task.change
+        may_stay = change is None or (
+            change.conversion.may_stay and not isinstance(destination, ReadableDestination)
+        )
+        return may_stay and destination.has(task.node)
+
+    checks = [partial(is_present, task) for task in tasks]
     present = run_all(executor, checks, Cancellation(cancellation))
     blobs = _decide_actions(tasks, present)
     unchanged = [target for target in targets if target.conversion is None]
@@ -185,50 +241,6 @@ def create_manifest_tasks(
             subject = tasks.get((target.destination, referrer.subject))
             _add_manifests(tasks, target, referrer.graph, subject.stage + 1 if subject else 0)
     return tuple(sorted(tasks.values(), key=lambda task: task.stage))
-
-
-def _check_names(targets: Sequence[Target[Holdings]]) -> None:
-    holders: dict[tuple[Holdings, str], tuple[str, Digest]] = {}
-    for target in targets:
-        for publication in target.list_publications():
-            for name in publication.names:
-                label, digest = target.image.label, publication.root.digest
-                key = (target.destination, name)
-                other, other_digest = holders.setdefault(key, (label, digest))
-                if other_digest != digest:
-                    raise ConflictError(
-                        f"{other} and {label}: both have the target name {name!r}",
-                        hint="rename one of them with rename or --names",
-                    )
-
-
-def _decide_conversion(target: Target[Holdings]) -> ConversionPlan | None:
-    """Decide how to convert an image; the modules for this are loaded only if necessary."""
-    image, options, capabilities = target.image, target.options, target.destination.capabilities
-    if image.signatures:
-        if not isinstance(target.destination, StoresSignatures):
-            raise UnsupportedError(
-                f"{image.label}: the destination cannot store the signatures of the image",
-                hint="copy it without them: --remove-signatures",
-            )
-        reason = options.fixed_reason or "it is signed; --remove-signatures allows it"
-        options = replace(options, fixed_reason=reason)
-    types = {item.descriptor.media_type for item in image.graph.manifests}
-    supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS
-    if capabilities.manifests is not None:
-        supported &= capabilities.manifests
-    if types <= supported and capabilities.layers != "uncompressed" and not options.changes_images:
-        return None
-    from bundler.copy.convert.decide import decide_conversion  # noqa: PLC0415 - rarely needed
-
-    conversion = decide_conversion(image.graph, capabilities, options, image.label)
-    if conversion is not None and image.referrers:
-        raise CannotConvertError(
-            f"{image.label}: it would get another digest",
-            reason="its referrers refer to the present one",
-            hint="copy it without referrers, or without conversion",
-        )
-    return conversion
 
 
 def _read_configs(
@@ -283,16 +295,6 @@ def _find_needed_blobs(
             labels.setdefault(key, {})[label] = None
     complete = [replace(task, labels=tuple(labels[key])) for key, task in tasks.items()]
     return complete, list(foreign.values())
-
-
-def _is_present(task: BlobTask[Holdings]) -> bool:
-    """Whether the destination has the blob; for a layer to convert, whether it can be kept."""
-    change, destination = task.change, task.destination
-    if change is not None and (
-        not change.conversion.may_stay or isinstance(destination, ReadableDestination)
-    ):
-        return False
-    return destination.has(task.node)
 
 
 def _decide_actions(

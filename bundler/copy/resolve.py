@@ -33,14 +33,13 @@ from bundler.errors import (
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest, Index, Manifest
+from bundler.oci.manifest import Index, Manifest, Schema1
 from bundler.ports import HasSignatures, ListsReferrers, Node, PolicyCheck, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.copy.image import ImageRequest
-    from bundler.oci.manifest import Schema1
     from bundler.oci.platform import Platform
 
 MAX_MANIFESTS = 20_000
@@ -116,7 +115,7 @@ def _select_root(
     if not isinstance(parsed, Index):
         platform = root.descriptor.platform
         if platform is None and (request.reads_platform or selection.platforms):
-            platform = _read_platform(parsed, source, label)
+            platform = root.read_platform(source)
         if platform is not None:
             check_platform_selected(platform, selection, label)
             root.descriptor = replace(root.descriptor, platform=platform)
@@ -128,22 +127,6 @@ def _select_root(
     raw = manifest.strip(parsed, {child.digest for child in selected})
     stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
     return _ReadManifest(stripped, raw, label), EVERYTHING
-
-
-def _read_platform(parsed: ImageManifest | Schema1, source: Source, label: str) -> Platform | None:
-    """Read the platform of an image from its config; None for an artifact, or if unset."""
-    if not isinstance(parsed, ImageManifest):
-        from bundler.oci.schema1 import manifest as schema1  # noqa: PLC0415 - rarely needed
-
-        return schema1.read_platform(parsed, subject=label)
-    if parsed.is_artifact:
-        return None
-    from bundler.oci import image_config  # noqa: PLC0415 - not for an index
-
-    raw = fetch(source, parsed.config, label, kind="config")
-    subject = f"{label}: config {parsed.config.digest.text}"
-    platform = image_config.parse(raw, subject=subject).platform
-    return platform if platform.os or platform.architecture else None
 
 
 def _read_signatures(
@@ -259,6 +242,22 @@ class _ReadManifest:
         """The parsed manifest."""
         subject = f"{self._label}: manifest {self.descriptor.digest.text}"
         return manifest.parse(self.raw, self.descriptor.media_type, subject=subject)
+
+    def read_platform(self, source: Source) -> Platform | None:
+        """Read the platform of an image from its config; None for an artifact, or if unset."""
+        if isinstance(self.parsed, Schema1):
+            from bundler.oci.schema1 import manifest as schema1  # noqa: PLC0415 - rarely needed
+
+            return schema1.read_platform(self.parsed, subject=self._label)
+        if isinstance(self.parsed, Index) or self.parsed.is_artifact:
+            return None
+        from bundler.oci import image_config  # noqa: PLC0415 - not for an index
+
+        config = self.parsed.config
+        raw = fetch(source, config, self._label, kind="config")
+        subject = f"{self._label}: config {config.digest.text}"
+        platform = image_config.parse(raw, subject=subject).platform
+        return platform if platform.os or platform.architecture else None
 
 
 class _ManifestReader:

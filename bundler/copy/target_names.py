@@ -69,7 +69,10 @@ class NameMapping:
                 case "path":
                     mapped = path
                 case "host-path":
-                    mapped = f"{_to_component(domain)}/{path}"
+                    if domain.startswith("["):
+                        address, _, port = domain[1:].partition("]")
+                        domain = f"{IPv6Address(address).exploded}{port}"
+                    mapped = f"{domain.replace(':', '-')}/{path}"
                 case "full":
                     mapped = name
                 case "basename":
@@ -162,11 +165,3 @@ def compare_with_target(
                 current = resolver.resolve(name).digest
         states.append(NameState(name, expected, current))
     return states
-
-
-def _to_component(domain: str) -> str:
-    """Return a registry's ``host[:port]`` in a form that is valid in a path."""
-    if domain.startswith("["):
-        address, _, port = domain[1:].partition("]")
-        domain = f"{IPv6Address(address).exploded}{port}"
-    return domain.replace(":", "-")

@@ -60,7 +60,7 @@ def convert_layer(
             with closing(ResumingReader(source, activity)) as stream, ExitStack() as stack:
                 pipeline = _LayerPipeline(change, stream, activity, stack)
                 try:
-                    converted = _push(pipeline, node, destination, context)
+                    converted = pipeline.push(destination, context.scratch or _SCRATCH)
                 except RegistryError as error:
                     if stream.failed:
                         raise
@@ -100,9 +100,9 @@ class _LayerPipeline:
         activity: BlobActivity,
         stack: ExitStack,
     ) -> None:
-        self.layer = layer = change.layer
-        self.conversion = conversion = change.conversion
-        self.expected: Digest | None = None
+        self._layer = layer = change.layer
+        self._conversion = conversion = change.conversion
+        self._expected: Digest | None = None
         """The expected digest of the result; None if unknown."""
         self._subject = f"layer {layer.digest}"
         self._stack = stack
@@ -113,45 +113,75 @@ class _LayerPipeline:
             peeked = _PeekedStream(conversion.decrypt(original, layer))
             content = self._hash(peeked)
         found = decompress.detect(peeked.head)
-        self.compression: str | None = found
+        self._compression: str | None = found
         """The compression of the result; None: uncompressed."""
         if conversion.form == "uncompressed" or (
             conversion.form == "compressed"
             and not (found is not None and conversion.only_uncompressed)
             and (found != conversion.algorithm or conversion.force)
         ):
-            self.compression = None
+            self._compression = None
             if found is not None or change.diff_id not in (None, layer.digest):
                 reader: Reader = content
                 if found is not None:
                     reader = DecompressingReader(content, found, self._subject)
                 content = self._hash(reader, f"{self._subject}, uncompressed", change.diff_id)
-            if conversion.form == "compressed":
-                content = self._compress(content)
+            if conversion.form == "uncompressed":
+                self._expected = change.diff_id
             else:
-                self.expected = change.diff_id
+                from bundler.content.compression.compress import CompressingReader  # noqa: PLC0415 - rarely needed
+
+                algorithm = conversion.algorithm
+                self._compression = algorithm.partition(":")[0]
+                compressor = CompressingReader(content, algorithm, conversion.level)
+                content = self._transform(compressor)
         if conversion.encrypt is not None:
             content = self._transform(conversion.encrypt(content, layer))
         self.content = content
-        self.unchanged = content is original
+        self._unchanged = content is original
 
-    def create_annotations(self) -> dict[str, str]:
-        """Return the annotations of the new descriptor; complete only at the end of the stream."""
-        annotations = dict(self.layer.annotations)
-        if self.conversion.decrypt is not None:
-            for key in self.layer.annotations:
+    def push(self, destination: Destination, scratch: Path) -> ConvertedLayer:
+        """Push the result; with ``precompute``, through a temporary file in ``scratch``."""
+        conversion, node = self._conversion, Node.of(self._layer, "layer")
+        if self._unchanged:
+            stored = destination.push(node, self.content)
+        elif conversion.precompute:
+            stored = self._push_from_file(node, destination, scratch)
+        else:
+            expected = self._expected
+            new = replace(node, digest=expected, size=None, diff_id=expected)
+            stored = destination.push(new, self.content)
+        annotations = dict(self._layer.annotations)
+        if conversion.decrypt is not None:
+            for key in self._layer.annotations:
                 if key.startswith(_ENCRYPTION_ANNOTATIONS):
                     del annotations[key]
         for stream in self._transformed:
-            annotations.update(stream.annotations())
-        return annotations
+            annotations.update(stream.annotations())  # complete at the end of the stream
+        descriptor = replace(
+            self._layer, digest=stored.digest, size=stored.size, annotations=annotations
+        )
+        encrypted = conversion.encrypt is not None
+        return ConvertedLayer(descriptor, self._compression, encrypted=encrypted)
 
-    def _compress(self, reader: Reader) -> VerifiedReader:
-        from bundler.content.compression.compress import CompressingReader  # noqa: PLC0415 - rarely needed
+    def _push_from_file(self, node: Node, destination: Destination, scratch: Path) -> Descriptor:
+        """Convert to a temporary file, and push it unless the destination has the result."""
+        import tempfile  # noqa: PLC0415 - slow to load, and rarely needed
 
-        algorithm, level = self.conversion.algorithm, self.conversion.level
-        self.compression = algorithm.partition(":")[0]
-        return self._transform(CompressingReader(reader, algorithm, level))
+        try:
+            with tempfile.TemporaryFile(dir=scratch) as file:
+                for chunk in read_chunks(self.content):
+                    file.write(chunk)
+                file.seek(0)
+                new = self.content.descriptor()
+                node = replace(node, digest=new.digest, size=new.size)
+                if destination.has(node):
+                    return new
+                subject = f"layer {new.digest}"
+                content = VerifiedReader(file, subject, digest=new.digest, size=new.size)
+                return destination.push(node, content)
+        except OSError as error:
+            raise to_bundler_error(error, scratch, "cannot write temporary files") from error
 
     def _transform(self, stream: TransformedStream) -> VerifiedReader:
         self._stack.callback(stream.close)
@@ -166,7 +196,7 @@ class _LayerPipeline:
             subject or self._subject,
             digest=digest,
             size=None,
-            media_type=self.layer.media_type,
+            media_type=self._layer.media_type,
         )
 
 
@@ -199,46 +229,3 @@ class _PeekedStream:
         if count == len(buffer):
             return count
         return count + self._stream.readinto(buffer[count:])
-
-
-def _push(
-    pipeline: _LayerPipeline, node: Node, destination: Destination, context: ConversionContext
-) -> ConvertedLayer:
-    conversion = pipeline.conversion
-    if pipeline.unchanged:
-        stored = destination.push(node, pipeline.content)
-    elif conversion.precompute:
-        stored = _push_from_file(pipeline, node, destination, context.scratch or _SCRATCH)
-    else:
-        expected = pipeline.expected
-        new = replace(node, digest=expected, size=None, diff_id=expected)
-        stored = destination.push(new, pipeline.content)
-    descriptor = replace(
-        pipeline.layer,
-        digest=stored.digest,
-        size=stored.size,
-        annotations=pipeline.create_annotations(),
-    )
-    encrypted = conversion.encrypt is not None
-    return ConvertedLayer(descriptor, pipeline.compression, encrypted=encrypted)
-
-
-def _push_from_file(
-    pipeline: _LayerPipeline, node: Node, destination: Destination, directory: Path
-) -> Descriptor:
-    """Convert to a temporary file, and push it unless the result is present at the destination."""
-    import tempfile  # noqa: PLC0415 - slow to load, and rarely needed
-
-    try:
-        with tempfile.TemporaryFile(dir=directory) as file:
-            for chunk in read_chunks(pipeline.content):
-                file.write(chunk)
-            file.seek(0)
-            new = pipeline.content.descriptor()
-            new_node = replace(node, digest=new.digest, size=new.size)
-            if destination.has(new_node):
-                return new
-            content = VerifiedReader(file, f"layer {new.digest}", digest=new.digest, size=new.size)
-            return destination.push(new_node, content)
-    except OSError as error:
-        raise to_bundler_error(error, directory, "cannot write temporary files") from error

@@ -94,9 +94,20 @@ class _Rewriter:
             raw, media_type = self._rewrite_image(image), image.media_type
         else:
             subject = f"{self._label}: manifest {digest}"
-            parsed = manifest.parse(item.raw, media_type, subject=subject)
+            parsed = manifest.parse(raw, media_type, subject=subject)
             if isinstance(parsed, Index):
-                raw, media_type = self._rewrite_index(parsed)
+                children = []
+                for child in parsed.manifests:
+                    known = self.replaced.get(child.digest, child)
+                    media_type, size = known.media_type, known.size
+                    children.append(
+                        replace(child, media_type=media_type, digest=known.digest, size=size)
+                    )
+                media_type = self._plan.index_type or parsed.media_type
+                if media_type != parsed.media_type or children != list(parsed.manifests):
+                    is_oci = media_type == media_types.OCI_INDEX
+                    convert = conversion.to_oci_index if is_oci else conversion.to_docker_list
+                    raw = convert(parsed, children)
         new = item.descriptor
         if raw != item.raw:
             signed = media_type in media_types.SCHEMA1
@@ -183,20 +194,6 @@ class _Rewriter:
                 media_type = f"{media_type}+encrypted"
             layers.append(replace(new, media_type=media_type))
         return layers
-
-    def _rewrite_index(self, parsed: Index) -> tuple[bytes, str]:
-        children = []
-        for child in parsed.manifests:
-            new = self.replaced.get(child.digest, child)
-            children.append(
-                replace(child, media_type=new.media_type, digest=new.digest, size=new.size)
-            )
-        media_type = self._plan.index_type or parsed.media_type
-        if media_type == parsed.media_type and children == list(parsed.manifests):
-            return parsed.raw, media_type
-        if media_type == media_types.OCI_INDEX:
-            return conversion.to_oci_index(parsed, children), media_type
-        return conversion.to_docker_list(parsed, children), media_type
 
 
 def _create_manifest(

@@ -6,12 +6,12 @@ import shutil
 import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.content.streams.verified import VerifiedReader
+from bundler.copy.blob_transfer import push_bytes
 from bundler.images.inspect import read_root, select_image
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -19,13 +19,8 @@ from bundler.oci.manifest import list_children
 from bundler.ports import Node, Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bundler.cancel import Cancellation
-    from bundler.images.inspect import ImageRoot
-    from bundler.oci.manifest import ImageManifest
     from bundler.oci.platform import Platform
-    from bundler.ports import Destination, OpenOptions, PolicyCheck, Reference
+    from bundler.ports import OpenOptions, PolicyCheck, Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,51 +53,34 @@ def extract_layers(
         IntegrityError: a blob does not match its digest.
         RejectedByPolicyError: ``policy_check`` rejects the image.
     """
-    reference = request.reference
-    with ExitStack() as stack:
-        source = transports.open_source(reference, source_options)
-        stack.enter_context(closing(source))
+    reference, cancellation = request.reference, source_options.cancellation
+    with closing(transports.open_source(reference, source_options)) as source, ExitStack() as undo:
         root = read_root(source, reference)
         if policy_check is not None:
             policy_check(source, str(reference), root.root, root.raw)
         image = select_image(root, request.platform)
+        known = {child.digest: Node.of(child, kind) for child, kind in list_children(image)}
+        nodes = [
+            known.get(digest, Node("layer", "application/octet-stream", digest))
+            for digest in request.digests or known
+        ]
         directory = Path(tempfile.mkdtemp(prefix="layers-", dir="."))
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, directory)
-            target = transports.parse(f"dir:{directory}")
-            with closing(transports.open_destination(target, destination_options)) as destination:
-                _write(root, image, request.digests, destination, source_options.cancellation)
-            undo.pop_all()
+        undo.callback(shutil.rmtree, directory)
+        target = transports.parse(f"dir:{directory}")
+        with closing(transports.open_destination(target, destination_options)) as destination:
+            for node in nodes:
+                with source.open(node) as stream:
+                    content = VerifiedReader(
+                        stream,
+                        f"{reference}: blob {node.digest}",
+                        digest=node.digest,
+                        size=node.size,
+                        media_type=node.media_type,
+                        observe=lambda _: cancellation.check(),
+                    )
+                    destination.push(node, content)
+            descriptor = Descriptor(image.media_type, Digest.of(image.raw), len(image.raw))
+            push_bytes(Node.of(descriptor, "manifest"), image.raw, destination)
+            destination.commit([Publication(descriptor, ())])
+        undo.pop_all()
     return directory
-
-
-def _write(
-    root: ImageRoot,
-    image: ImageManifest,
-    digests: Sequence[Digest],
-    destination: Destination,
-    cancellation: Cancellation,
-) -> None:
-    """Write the blobs with ``digests`` (if empty, all blobs of the image) and the manifest."""
-    known = {child.digest: Node.of(child, kind) for child, kind in list_children(image)}
-    nodes = [
-        known.get(digest, Node("layer", "application/octet-stream", digest)) for digest in digests
-    ]
-    for node in nodes or known.values():
-        with root.source.open(node) as stream:
-            content = VerifiedReader(
-                stream,
-                f"{root.reference}: blob {node.digest}",
-                digest=node.digest,
-                size=node.size,
-                media_type=node.media_type,
-                observe=lambda _: cancellation.check(),
-            )
-            destination.push(node, content)
-    descriptor = Descriptor(image.media_type, Digest.of(image.raw), len(image.raw))
-    subject = f"{root.reference}: manifest {descriptor.digest}"
-    content = VerifiedReader(
-        BytesIO(image.raw), subject, digest=descriptor.digest, size=descriptor.size
-    )
-    destination.push(Node.of(descriptor, "manifest"), content)
-    destination.commit([Publication(descriptor, ())])

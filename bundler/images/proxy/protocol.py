@@ -42,18 +42,6 @@ class ProxyRequest:
     method: str
     arguments: tuple[JSON, ...]
 
-    def check_arguments(self, *names: str) -> None:
-        """Check the number of arguments.
-
-        Raises:
-            UsageError: the number of arguments differs from the number of ``names``.
-        """
-        if len(self.arguments) != len(names):
-            expected = ", ".join(names) or "none"
-            raise UsageError(
-                f"{self.method}: wrong arguments (expected {expected}; got {len(self.arguments)})"
-            )
-
     def get_text(self, position: int) -> str:
         """Return the argument at ``position``, counted from 0, which must be a string.
 

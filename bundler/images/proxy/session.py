@@ -117,8 +117,12 @@ class ProxySession:
         """
         if request.method not in _METHODS:
             raise UsageError(f"unknown method {request.method[:80]!r}")
-        method, *arguments = _METHODS[request.method]
-        request.check_arguments(*arguments)
+        method, *names = _METHODS[request.method]
+        if len(request.arguments) != len(names):
+            raise UsageError(
+                f"{request.method}: wrong arguments"
+                f" (expected {', '.join(names) or 'none'}; got {len(request.arguments)})"
+            )
         return method(self, request)
 
     def close(self) -> None:

@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from bundler.errors import BundlerError, ConfigError
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.config.yaml.document import Value
-    from bundler.oci.json.table import Table
 
 MAX_SIZE = 4 * 1024 * 1024
 _NULL_DEVICE = os.makedev(1, 3)  # /dev/null, which users specify for "no file"
@@ -66,8 +66,6 @@ def parse_json(raw: bytes, path: Path, *, hint: str | None = None) -> Table:
     Raises:
         ConfigError: the document is not a JSON object; the message names the line.
     """
-    from bundler.oci.json.table import Table  # noqa: PLC0415
-
     create_error = partial(ConfigError, path=str(path))
     try:
         table = Table.parse(raw, str(path), limit=MAX_SIZE)
@@ -83,8 +81,6 @@ def parse_toml(raw: bytes, path: Path) -> Table:
         ConfigError: the document is not TOML in UTF-8; the message names the line.
     """
     import tomllib  # noqa: PLC0415 - few users have such files
-
-    from bundler.oci.json.table import Table  # noqa: PLC0415
 
     create_error = partial(ConfigError, path=str(path))
     try:
@@ -105,7 +101,6 @@ def parse_yaml(raw: bytes, path: str) -> Table:
         ConfigError: the document is not a mapping in YAML, or has a duplicate key.
     """
     from bundler.config.yaml import document  # noqa: PLC0415 - few users have such files
-    from bundler.oci.json.table import Table  # noqa: PLC0415
 
     def to_plain(value: Value) -> object:
         if isinstance(value, document.ScalarNode):

@@ -80,13 +80,10 @@ def locate(
     uid: int,
     overrides: ConfigPathOverrides = NO_OVERRIDES,
 ) -> ConfigPaths:
-    """Return the candidates for one user.
+    """Return the candidates for the user with ``home`` and ``uid``.
 
-    Args:
-        environment: the environment of the process; an empty variable counts as unset.
-        home: the user's home directory.
-        uid: the user ID; root and other users have different drop-ins.
-        overrides: paths that replace the default ones.
+    An empty variable in ``environment`` counts as unset. Root and other users have different
+    drop-ins.
     """
     etc = overrides.etc / "containers"
     usr_share = overrides.usr_share / "containers"

@@ -161,12 +161,9 @@ class Settings:
     def find_credentials(
         self, host: str, path: str = "", locations: Sequence[AuthLocation] | None = None
     ) -> Credentials:
-        """Return the stored credentials for a repository or namespace.
+        """Return the stored credentials for a repository or namespace; empty: the registry itself.
 
-        Args:
-            host: ``host[:port]`` as users write it.
-            path: the repository or namespace; empty for the registry itself.
-            locations: the authfiles to read; None: the default ones.
+        ``locations`` are the authfiles to read; None: the default ones.
 
         Raises:
             ConfigError: a file is invalid, or a helper fails.

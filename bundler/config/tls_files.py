@@ -28,14 +28,9 @@ class Certificates:
 
 
 def find_certificates(directories: Iterable[Path], host: str) -> Certificates:
-    """List the certificates for a registry.
+    """List the certificates for the registry ``host[:port]``; raises as ``read_certificates``.
 
-    Args:
-        directories: the candidates for certs.d; the first with a directory for ``host`` applies.
-        host: ``host[:port]`` of the registry.
-
-    Raises:
-        ConfigError: as for ``read_certificates``.
+    Of the candidates for certs.d, the first with a directory for ``host`` applies.
     """
     for directory in directories:
         candidate = directory / host

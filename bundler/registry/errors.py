@@ -9,7 +9,6 @@ import errno
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -35,9 +34,10 @@ from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.tls import certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from bundler.errors import CertificateSummary
+    from bundler.registry.response import Response
 
 MAX_ERROR_BODY = 64 * 1024
 
@@ -48,35 +48,26 @@ _MAX_DETAIL = 300
 _MAX_EXCHANGE_BODY = 50
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
-    """A response with an error status, and the request that caused it."""
+def create_response_error(
+    response: Response, body: bytes, *, method: str, subject: str, registry: str | None
+) -> BundlerError:
+    """Create the error for a response with an error status; ``subject`` is the requested content.
 
-    method: str
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    """The first ``MAX_ERROR_BODY`` bytes of the body, with secrets redacted."""
-    subject: str
-    """The requested content, for messages."""
-    registry: str | None
-    """The name of the registry; None if the response comes from another host."""
-
-    @property
-    def exchange(self) -> HttpExchange:
-        """The request and the response, for the ``exchange`` field of an error."""
-        entries = _parse_entries(self.body)
-        text = "" if entries else _clean(self.body[:_MAX_EXCHANGE_BODY].decode("utf-8", "replace"))
-        return HttpExchange(self.method, redact(self.url), self.status, entries, text)
-
-
-def create_response_error(response: ErrorResponse) -> BundlerError:
-    """Create the error for a response with an error status."""
-    exchange = response.exchange
-    error = _classify_response(response, exchange.entries)
+    ``body`` contains up to ``MAX_ERROR_BODY`` bytes with secrets redacted. ``registry`` is None for
+    a token service.
+    """
+    exchange = create_exchange(response, body, method)
+    registry = registry if response.own else None
+    error = _classify_response(response, body, exchange, subject, registry)
     error.exchange = exchange
     return error
+
+
+def create_exchange(response: Response, body: bytes, method: str) -> HttpExchange:
+    """Describe a request and its response, for the ``exchange`` field of an error."""
+    entries = _parse_entries(body)
+    text = "" if entries else _clean(body[:_MAX_EXCHANGE_BODY].decode("utf-8", "replace"))
+    return HttpExchange(method, redact(response.url), response.status, entries, text)
 
 
 def create_network_error(
@@ -87,14 +78,10 @@ def create_network_error(
     registry: str | None = None,
     fetch_certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
 ) -> RegistryError:
-    """Create the error for a failure of the network, TLS or the HTTP library.
+    """Create the error for an exception of requests, urllib3, ssl or socket.
 
-    Args:
-        error: the exception of requests, urllib3, ssl or socket.
-        url: the URL of the request.
-        proxied: whether the request used a proxy.
-        registry: ``host[:port]`` of the registry that sent ``url``; None: the host of ``url``.
-        fetch_certificate: fetches the certificate of an untrusted server, for the message.
+    ``registry`` is the ``host[:port]`` that sent ``url``; None: the host of ``url``.
+    ``fetch_certificate`` fetches the certificate of an untrusted server, for the message.
     """
     origin = Origin.of(url)
     causes = list(iterate_causes(error))
@@ -165,13 +152,14 @@ def iterate_causes(error: BaseException) -> Iterator[BaseException]:
         queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
 
 
-def _classify_response(response: ErrorResponse, entries: Sequence[tuple[str, str]]) -> BundlerError:
-    status, method, subject = response.status, response.method, response.subject
-    origin, from_registry = Origin.of(response.url), response.registry is not None
-    codes = tuple(code for code, _ in entries)
-    texts = [": ".join(filter(None, entry)) for entry in entries]
+def _classify_response(
+    response: Response, body: bytes, exchange: HttpExchange, subject: str, registry: str | None
+) -> BundlerError:
+    status, method, origin = response.status, exchange.method, Origin.of(response.url)
+    codes = tuple(code for code, _ in exchange.entries)
+    texts = [": ".join(filter(None, entry)) for entry in exchange.entries]
     if not texts and parse_content_type(response.headers.get("Content-Type", "")) == "text/plain":
-        texts = [_clean(response.body[:_MAX_DETAIL].decode("utf-8", "replace"))]
+        texts = [_clean(body[:_MAX_DETAIL].decode("utf-8", "replace"))]
     detail = "; ".join(filter(None, texts[:3]))[:_MAX_DETAIL]
     detail = f" ({detail})" if detail else ""
     if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in codes):
@@ -181,12 +169,12 @@ def _classify_response(response: ErrorResponse, entries: Sequence[tuple[str, str
             codes=codes,
             retry_after=_parse_retry_after(response.headers),
         )
-    if from_registry and status == 401:
+    if registry is not None and status == 401:
         return UnauthorizedError(
             f"{subject}: {origin} does not accept the credentials{detail}",
             status=status,
             codes=codes,
-            hint=f"airbundle login {response.registry}",
+            hint=f"airbundle login {registry}",
         )
     if is_html(response.headers) and status < 500:
         return create_html_error(response.url, status=status)
@@ -201,7 +189,7 @@ def _classify_response(response: ErrorResponse, entries: Sequence[tuple[str, str
             f"{subject}: immutable in the registry{detail}",
             hint="choose another tag, or allow changes in the registry",
         )
-    if from_registry and status == 403:
+    if registry is not None and status == 403:
         action = {"GET": "reading", "HEAD": "reading", "DELETE": "deleting"}.get(method, "writing")
         return DeniedError(
             f"{subject}: {origin} does not allow {action}{detail}",
@@ -225,54 +213,50 @@ def _classify_response(response: ErrorResponse, entries: Sequence[tuple[str, str
         status=status,
         codes=codes,
         # An expired signed URL returns 403; after a retry, the registry signs a new one.
-        temporary=status in _TEMPORARY or (not from_registry and status in (401, 403)),
+        temporary=status in _TEMPORARY or (not registry is not None and status in (401, 403)),
         retry_after=_parse_retry_after(response.headers) if status == 503 else None,
     )
 
 
 def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
     """Create the error for the outermost exception of a known type."""
+
+    def fail(problem: str, hint: str | None = None, *, temporary: bool = True) -> RegistryError:
+        return RegistryError(f"{origin}: {problem}", temporary=temporary, hint=hint)
+
     for cause in causes:
         match cause:
             case urllib3.exceptions.NewConnectionError():
                 continue  # a subclass of urllib3's TimeoutError; the wrapped cause is more specific
             case socket.gaierror():
-                return RegistryError(
-                    f"{origin}: the host name cannot be resolved: {_describe(cause)}",
+                return fail(
+                    f"the host name cannot be resolved: {_describe(cause)}",
+                    "check the host name and the DNS configuration",
                     temporary=cause.errno == socket.EAI_AGAIN,
-                    hint="check the host name and the DNS configuration",
                 )
             case ssl.SSLError() if is_plain_http(cause):
-                return RegistryError(
-                    f"{origin}: the server uses plain HTTP, not HTTPS",
-                    hint="use --tls-verify=false for this registry if its network is trusted",
-                )
+                hint = "use --tls-verify=false for this registry if its network is trusted"
+                return fail("the server uses plain HTTP, not HTTPS", hint, temporary=False)
             case ssl.SSLError():
-                return RegistryError(
-                    f"{origin}: TLS failed: {cause.reason or _describe(cause)}",
-                    hint="check the client certificate (certs.d), which the registry may require",
+                hint = "check the client certificate (certs.d), which the registry may require"
+                return fail(
+                    f"TLS failed: {cause.reason or _describe(cause)}", hint, temporary=False
                 )
             case ConnectionRefusedError():
-                return RegistryError(
-                    f"{origin}: connection refused",
-                    temporary=True,
-                    hint="check the port, and that the registry is running",
+                return fail(
+                    "connection refused", "check the port, and that the registry is running"
                 )
             case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
-                return RegistryError(
-                    f"{origin}: no route to the host",
-                    temporary=True,
-                    hint="check the network; behind a proxy set HTTPS_PROXY",
+                return fail(
+                    "no route to the host", "check the network; behind a proxy set HTTPS_PROXY"
                 )
             case TimeoutError() | urllib3.exceptions.TimeoutError():
-                return RegistryError(f"{origin}: timed out", temporary=True)
+                return fail("timed out")
             case ConnectionError():
-                return RegistryError(f"{origin}: the connection was closed", temporary=True)
+                return fail("the connection was closed")
             case _:
                 continue
-    return RegistryError(
-        f"{origin}: the connection failed: {_describe(causes[-1])}", temporary=True
-    )
+    return fail(f"the connection failed: {_describe(causes[-1])}")
 
 
 def _describe(error: BaseException) -> str:

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 class RateLimiter:
-    """Limiter of the requests per second to one registry; thread-safe.
-
-    Args:
-        requests_per_second: the maximum rate; None: no limit.
-    """
+    """Limiter of the requests per second to one registry (None: no limit); thread-safe."""
 
     def __init__(self, requests_per_second: float | None) -> None:
         self._interval = 1 / requests_per_second if requests_per_second else 0.0
@@ -45,13 +41,10 @@ class RateLimiter:
 
 
 class ConnectionLimiter:
-    """Limiter of the number of threads that use connections; thread-safe.
+    """Limiter of the number of threads that use connections (None: no limit); thread-safe.
 
     A thread that has a connection gets another one without waiting. Otherwise, a copy within one
     registry, which reads from one connection and writes to another, could deadlock.
-
-    Args:
-        count: the maximum number of threads; None: no limit.
     """
 
     def __init__(self, count: int | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
 
 from bundler.errors import (
@@ -32,10 +32,10 @@ from bundler.registry.request import BytesBody
 from bundler.registry.response import BlobStream
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from bundler.content.streams.reader import Reader
-    from bundler.registry.request import Scopes
+    from bundler.registry.request import RequestOptions, Scopes
     from bundler.registry.response import Response
     from bundler.registry.session import Session
 
@@ -77,9 +77,7 @@ class Repository:
             DigestMismatchError: ``reference`` is a tag, and the registry reports another digest.
         """
         subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
-        with self._request(
-            "GET", f"manifests/{reference}", subject=subject, headers=headers
-        ) as response:
+        with self._request("GET", "manifests", reference, headers=headers) as response:
             if errors.is_html(response.headers):
                 raise errors.create_html_error(response.url, status=response.status)
             raw = response.read(MAX_MANIFEST, subject)
@@ -94,9 +92,9 @@ class Repository:
 
     def head_manifest(self, reference: str | Digest) -> Descriptor | None:
         """Return the descriptor that the registry reports; None if the manifest does not exist."""
-        subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
+        headers, allow = {"Accept": _ACCEPT}, (404, 405)
         with self._request(
-            "HEAD", f"manifests/{reference}", subject=subject, headers=headers, allow=(404, 405)
+            "HEAD", "manifests", reference, headers=headers, allow=allow
         ) as response:
             digest = reference if isinstance(reference, Digest) else _read_digest(response)
         if response.status == 404:
@@ -119,13 +117,9 @@ class Repository:
             ConflictError: ``reference`` is an immutable tag of another manifest.
             DigestMismatchError: the registry reports another digest.
         """
-        subject = self._to_subject(reference)
+        subject, headers = self._to_subject(reference), {"Content-Type": media_type}
         with self._request(
-            "PUT",
-            f"manifests/{reference}",
-            subject=subject,
-            headers={"Content-Type": media_type},
-            body=raw,
+            "PUT", "manifests", reference, headers=headers, body=BytesBody(raw)
         ) as response:
             stored = _read_digest(response)
             referred_subject = _read_digest(response, "OCI-Subject")
@@ -145,23 +139,18 @@ class Repository:
             NotFoundError: the manifest or tag does not exist.
             UnsupportedError: the registry does not support deletion.
         """
-        subject = self._to_subject(reference)
         scopes = (*self.scopes, f"repository:{self.path}:delete")
         try:
-            self._request(
-                "DELETE", f"manifests/{reference}", subject=subject, scopes=scopes
-            ).close()
+            self._request("DELETE", "manifests", reference, scopes=scopes).close()
         except UnsupportedError:
             raise UnsupportedError(
-                f"{subject}: the registry does not support deletion",
+                f"{self._to_subject(reference)}: the registry does not support deletion",
                 hint="enable deletion in the configuration of the registry",
             ) from None
 
     def has_blob(self, digest: Digest, size: int | None = None) -> bool:
         """Return whether the repository contains a blob, of ``size`` bytes unless that is None."""
-        with self._request(
-            "HEAD", f"blobs/{digest}", subject=self._to_subject(digest), allow=(404,)
-        ) as response:
+        with self._request("HEAD", "blobs", digest, allow=(404,)) as response:
             wrong_size = size is not None and response.length not in (None, size)
             return response.status != 404 and not wrong_size
 
@@ -180,7 +169,7 @@ class Repository:
             return
         subject = self._to_subject(digest)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        with self._request("GET", f"blobs/{digest}", subject=subject, headers=headers) as response:
+        with self._request("GET", "blobs", digest, headers=headers) as response:
             if response.status == 206:
                 found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
                 if found is None or int(found[1]) != offset:
@@ -262,25 +251,11 @@ class Repository:
         return found
 
     def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        subject: str,
-        headers: dict[str, str] | None = None,
-        body: bytes | None = None,
-        allow: Collection[int] = (),
-        scopes: Scopes | None = None,
+        self, method: str, kind: str, reference: str | Digest, **options: Unpack[RequestOptions]
     ) -> Response:
-        return self.session.request(
-            method,
-            f"/v2/{quote(self.path)}/{path}",
-            subject=subject,
-            scopes=scopes or self.scopes,
-            headers=headers,
-            body=None if body is None else BytesBody(body),
-            allow=allow,
-        )
+        options.setdefault("scopes", self.scopes)
+        subject, url = self._to_subject(reference), f"/v2/{quote(self.path)}/{kind}/{reference}"
+        return self.session.request(method, url, subject=subject, **options)
 
     def _to_subject(self, reference: str | Digest) -> str:
         """Return the subject for messages; raise InvalidReferenceError for an invalid tag."""

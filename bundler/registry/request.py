@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -56,6 +56,17 @@ class BytesBody:
         view = memoryview(self.data)
         for start in range(0, len(view), SLICE_SIZE):
             yield view[start : start + SLICE_SIZE]
+
+
+class RequestOptions(TypedDict, total=False):
+    """Optional fields of ``RequestSpec``, as keyword arguments."""
+
+    scopes: Scopes
+    headers: Mapping[str, str]
+    body: Body
+    allow: Collection[int]
+    read_timeout: float
+    once: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ HTTP are refused. Hosts that the registry redirects to are always verified.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import requests
 
@@ -28,9 +28,8 @@ from bundler.registry import errors
 from bundler.registry.auth.origin import Origin, check_redirect, redact, resolve_location
 from bundler.registry.auth.token_auth import Authenticator
 from bundler.registry.connection_pool import ConnectionPool
-from bundler.registry.errors import ErrorResponse
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
-from bundler.registry.request import READ_TIMEOUT, Body, BytesBody, RequestSpec, Scopes
+from bundler.registry.request import BytesBody, RequestSpec
 from bundler.registry.response import NETWORK_ERRORS, Response
 from bundler.registry.tls import certificates
 from bundler.registry.tls.contexts import (
@@ -41,9 +40,10 @@ from bundler.registry.tls.contexts import (
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from bundler.config.registry_access import RegistryAccess
+    from bundler.registry.request import RequestOptions
 
 USER_AGENT = f"airbundle/{__version__}"
 
@@ -123,29 +123,19 @@ class Session:
         return Origin.of(f"{self._scheme}://{self.address}/")
 
     def request(
-        self,
-        method: str,
-        target: str,
-        *,
-        subject: str,
-        scopes: Scopes = (),
-        headers: Mapping[str, str] | None = None,
-        body: Body | None = None,
-        allow: Collection[int] = (),
-        read_timeout: float = READ_TIMEOUT,
-        once: bool = False,
+        self, method: str, target: str, *, subject: str, **options: Unpack[RequestOptions]
     ) -> Response:
         """Send a request; the caller closes the response.
 
         ``target`` is an absolute path, or an absolute URL that the registry returned. The other
-        arguments are the fields of ``RequestSpec``.
+        arguments are fields of ``RequestSpec``.
 
         Raises:
             BundlerError: the request failed; see ``errors.create_response_error``.
             CancelledError: the run was cancelled.
             ConfigError: a certificate file cannot be used.
         """
-        spec = RequestSpec(method, subject, scopes, headers or {}, body, allow, read_timeout, once)
+        spec = RequestSpec(method, subject, **options)
         release = self._connections.acquire(self._cancellation)
         attempts = Attempts(self._retry_policy, subject, self._cancellation, self._emit)
         try:
@@ -153,7 +143,7 @@ class Session:
                 try:
                     response = self._send_authenticated(spec, target)
                 except RegistryError as error:
-                    if once or spec.is_spent:
+                    if spec.once or spec.is_spent:
                         raise
                     wait = attempts.fail(error)
                     if isinstance(error, RateLimitedError):
@@ -218,15 +208,11 @@ class Session:
         with response:
             body = b"" if spec.method == "HEAD" else response.read_prefix(errors.MAX_ERROR_BODY)
             raise errors.create_response_error(
-                ErrorResponse(
-                    spec.method,
-                    response.url,
-                    response.status,
-                    response.headers,
-                    self._authenticator.redact_body(body),
-                    subject=spec.subject,
-                    registry=self.host if response.own else None,
-                )
+                response,
+                self._authenticator.redact_body(body),
+                method=spec.method,
+                subject=spec.subject,
+                registry=self.host,
             )
 
     def _follow(self, spec: RequestSpec, url: str, authorization: Mapping[str, str]) -> Response:

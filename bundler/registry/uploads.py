@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
 
 from bundler.content.streams.reader import read_chunks
@@ -27,7 +27,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.registry.auth.origin import resolve_location
-from bundler.registry.request import COMMIT_TIMEOUT, READ_TIMEOUT, SLICE_SIZE, Body, BytesBody
+from bundler.registry.request import COMMIT_TIMEOUT, SLICE_SIZE, BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.registry.repository import Repository
+    from bundler.registry.request import RequestOptions
     from bundler.registry.response import Response
 
 MAX_SINGLE_PUT = 4 * 1024 * 1024
@@ -201,27 +202,11 @@ class Uploads:
             self._request("DELETE", location, "an upload", once=True).close()
 
     def _request(
-        self,
-        method: str,
-        target: str,
-        subject: str,
-        *,
-        headers: dict[str, str] | None = None,
-        body: Body | None = None,
-        scopes: tuple[str, ...] | None = None,
-        read_timeout: float = READ_TIMEOUT,
-        once: bool = False,
+        self, method: str, target: str, subject: str, **options: Unpack[RequestOptions]
     ) -> Response:
-        return self._repository.session.request(
-            method,
-            target,
-            subject=f"{self._repository.name}@{subject}",
-            scopes=scopes or self._repository.scopes,
-            headers=headers,
-            body=body,
-            read_timeout=read_timeout,
-            once=once,
-        )
+        options.setdefault("scopes", self._repository.scopes)
+        subject = f"{self._repository.name}@{subject}"
+        return self._repository.session.request(method, target, subject=subject, **options)
 
     def _next_url(self, response: Response, current: str) -> str:
         """Return the URL for the next request of an upload: the Location, else ``current``."""

@@ -32,11 +32,8 @@ LOCK_TIMEOUT = 10.0
 def store(path: Path, key: str, credentials: Credentials, environment: Mapping[str, str]) -> str:
     """Store ``credentials`` for ``key``; return the authfile or helper that has them, for messages.
 
-    Args:
-        path: the authfile; it and its directory are created if necessary.
-        key: ``host[:port]``, ``host[:port]/namespace``, or Docker's URL for Docker Hub.
-        credentials: a user name and a password, or an identity token.
-        environment: the environment of helpers.
+    The authfile ``path`` and its directory are created if necessary. ``key`` is ``host[:port]``,
+    ``host[:port]/namespace``, or Docker's URL for Docker Hub. ``environment`` is for helpers.
 
     Raises:
         ConfigError: the file is invalid or cannot be written, or the helper fails.

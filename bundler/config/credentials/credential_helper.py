@@ -38,11 +38,8 @@ def get(
 ) -> Credentials:
     """Return the credentials for ``server``, anonymous if the helper has none.
 
-    Args:
-        name: the name of the helper, without ``docker-credential-``.
-        server: the name of the registry in the helper.
-        environment: the environment of the helper; its PATH is searched for the program.
-        timeout: seconds after which the helper is killed.
+    The helper is the program ``docker-credential-NAME`` on PATH in ``environment``. It is killed
+    after ``timeout`` seconds.
 
     Raises:
         ConfigError: the program does not exist, fails, or prints invalid output.

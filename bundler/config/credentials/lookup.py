@@ -32,13 +32,10 @@ class CredentialLookup:
     def find(
         self, host: str, path: str, locations: Sequence[AuthLocation], helpers: Sequence[str]
     ) -> Credentials:
-        """Return the first credentials for ``path`` at ``host``, anonymous if there are none.
+        """Return the first credentials for a repository or namespace, anonymous if there are none.
 
-        Args:
-            host: ``host[:port]`` as users write it.
-            path: the repository or namespace; empty for the registry itself.
-            locations: the authfiles, in order.
-            helpers: the names of helpers, in order; ``AUTH_FILES`` means the authfiles.
+        ``locations`` are the authfiles. ``helpers`` are names in the order of their use;
+        ``AUTH_FILES`` means the authfiles.
 
         Raises:
             ConfigError: a file is invalid, or a helper fails.

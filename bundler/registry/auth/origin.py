@@ -75,15 +75,16 @@ def resolve_location(base: str, location: str) -> str:
     Raises:
         RegistryError: ``location`` is not a valid URL, or redirects from HTTPS to HTTP.
     """
-    if _VISIBLE.fullmatch(location) is None:
-        raise RegistryError(f"{Origin.of(base)} sent a malformed Location")
+    origin = Origin.of(base)
     try:
-        url = urljoin(base, location)
+        url = urljoin(base, location) if _VISIBLE.fullmatch(location) else ""
     except ValueError:
-        raise RegistryError(f"{Origin.of(base)} sent a malformed Location") from None
-    if Origin.of(url).scheme == "http" and Origin.of(base).scheme == "https":
+        url = ""
+    if not url:
+        raise RegistryError(f"{origin} sent a malformed Location")
+    if Origin.of(url).scheme == "http" and origin.scheme == "https":
         raise RegistryError(
-            f"{Origin.of(base)}: refused a redirect from HTTPS to HTTP: {redact(url)}",
+            f"{origin}: refused a redirect from HTTPS to HTTP: {redact(url)}",
             hint="set the header X-Forwarded-Proto in the reverse proxy of the registry",
         )
     return url

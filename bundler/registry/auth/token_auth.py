@@ -4,6 +4,7 @@ Tokens are cached by scope, and renewed before they expire or after the registry
 
 https://distribution.github.io/distribution/spec/auth/token/
 https://distribution.github.io/distribution/spec/auth/oauth/
+https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
 """
 
 from __future__ import annotations
@@ -14,22 +15,19 @@ import re
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bundler.errors import MalformedError, RegistryError, UnauthorizedError
 from bundler.oci.json import strict
 from bundler.registry import errors
-from bundler.registry.auth.challenge import parse_challenges
 from bundler.registry.auth.origin import Origin, check_redirect, is_same_site, redact
-from bundler.registry.errors import ErrorResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bundler.config.registry_access import Credentials
-    from bundler.registry.auth.challenge import Challenge
     from bundler.registry.request import Scopes
     from bundler.registry.response import Response
 
@@ -43,6 +41,16 @@ _LONGEST_LIFETIME = 3600.0
 _MARGIN = 15.0
 _VISIBLE = re.compile(r"[!-~]+")
 
+_MAX_HEADER = 16 * 1024
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = re.compile(
+    rf"[ \t]*(?P<name>{_NAME})[ \t]*=[ \t]*"
+    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_NAME}))[ \t]*(?=,|$)'
+)
+_SCHEME = re.compile(rf"[ \t]*(?P<scheme>{_NAME})(?P<rest>[ \t]+|(?=,)|$)")
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)")
+_COMMAS = re.compile(r"[ \t,]*")
+
 
 @dataclass(frozen=True, slots=True)
 class _Token:
@@ -51,23 +59,18 @@ class _Token:
 
 
 @dataclass(frozen=True, slots=True)
-class _Service:
-    """A token service, as described by a challenge."""
+class Challenge:
+    """One challenge. The scheme and the names of the parameters are in lower case."""
 
-    realm: str
-    """The URL of the service."""
-    service: str | None
-    """The service's name for the registry; None if unset."""
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class Authenticator:
     """Source of ``Authorization`` headers for requests to one registry; thread-safe.
 
-    Args:
-        credentials: the credentials for the registry.
-        registry: the name of the registry, for messages.
-        transport: sends requests to token services.
-        resolve: whether to resolve host names, which is often impossible behind a proxy.
+    ``transport`` sends requests to token services. ``resolve`` is False if host names cannot be
+    resolved, as is often the case behind a proxy.
     """
 
     def __init__(
@@ -79,7 +82,8 @@ class Authenticator:
         self._resolve = resolve
         self._identity_token = credentials.identity_token
         self._basic = False
-        self._service: _Service | None = None
+        self._challenge: Challenge | None = None
+        """The challenge that describes the token service."""
         self._tokens: dict[Scopes, _Token] = {}
         self._locks: defaultdict[Scopes, threading.Lock] = defaultdict(threading.Lock)
 
@@ -94,25 +98,21 @@ class Authenticator:
             return f"Bearer {self._credentials.registry_token}"
         if self._basic:
             return _to_basic(self._credentials)
-        service = self._service
-        if service is None:
+        challenge = self._challenge
+        if challenge is None:
             return None
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is None or time.monotonic() >= token.renew_at:
-                token = self._tokens[scopes] = self._fetch_token(service, scopes)
+                token = self._tokens[scopes] = self._fetch_token(challenge, scopes)
             return token.header
 
     def answer_challenge(
         self, registry: Origin, fields: Sequence[str], scopes: Scopes, rejected: str | None
     ) -> None:
-        """Process the challenges of a 401, so that ``get_authorization`` returns a new header.
+        """Process the WWW-Authenticate fields of a 401, for the next ``get_authorization``.
 
-        Args:
-            registry: the origin of the registry.
-            fields: the values of the WWW-Authenticate headers.
-            scopes: the scopes of the request.
-            rejected: the header of the request; None if it had none.
+        ``rejected`` is the Authorization header of the request; None if it had none.
 
         Raises:
             UnauthorizedError: the credentials are missing or refused.
@@ -180,7 +180,6 @@ class Authenticator:
                 f"{Origin.of(realm)}, which belongs to another domain",
                 hint="run the token service in the domain of the registry",
             )
-        service = _Service(realm, challenge.parameters.get("service"))
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is not None and token.header != rejected:
@@ -194,21 +193,22 @@ class Authenticator:
                 resource, _, actions = scope.rpartition(":")
                 more = [action for action in needed.get(resource, "").split(",") if action]
                 merged.append(f"{resource}:{','.join(dict.fromkeys([*actions.split(','), *more]))}")
-            fresh = self._fetch_token(service, tuple(merged) or scopes)
+            fresh = self._fetch_token(challenge, tuple(merged) or scopes)
             if token is not None and token.header == fresh.header:
                 reason = "the registry refuses the token of its token service"
                 raise self._create_unauthorized(reason)
             self._tokens[scopes] = fresh
-            self._service = service
+            self._challenge = challenge
             self._basic = False
 
-    def _fetch_token(self, service: _Service, scopes: Scopes) -> _Token:
-        subject = f"the token service {redact(service.realm)}"
-        with self._request(service, scopes) as response:
+    def _fetch_token(self, challenge: Challenge, scopes: Scopes) -> _Token:
+        realm = challenge.parameters["realm"]
+        subject = f"the token service {redact(realm)}"
+        with self._request(realm, challenge.parameters.get("service"), scopes) as response:
             if response.status in (400, 401, 403):
                 refusal = self._create_unauthorized("the token service refuses the credentials")
                 body = response.read_prefix(errors.MAX_ERROR_BODY)
-                refusal.exchange = self._to_error(response, body, subject).exchange
+                refusal.exchange = errors.create_exchange(response, self.redact_body(body), "GET")
                 raise refusal
             if response.status == 404 and self._identity_token is not None:
                 raise self._create_unauthorized(
@@ -218,7 +218,10 @@ class Authenticator:
                 raise errors.create_html_error(response.url, status=response.status)
             body = response.read(_MAX_TOKEN_BODY, subject)
             if response.status != 200:
-                raise errors.create_response_error(self._to_error(response, body, subject))
+                body = self.redact_body(body[: errors.MAX_ERROR_BODY])
+                raise errors.create_response_error(
+                    response, body, method="GET", subject=subject, registry=None
+                )
         try:
             value = strict.load_object(body, subject="token")
         except MalformedError as error:
@@ -235,38 +238,27 @@ class Authenticator:
         margin = min(_MARGIN, lifetime / 4)
         return _Token(f"Bearer {token}", time.monotonic() + lifetime - margin)
 
-    def _request(self, service: _Service, scopes: Scopes) -> Response:
+    def _request(self, realm: str, service: str | None, scopes: Scopes) -> Response:
         if self._identity_token is not None:
             form = {
                 "grant_type": "refresh_token",
-                "service": service.service or "",
+                "service": service or "",
                 "client_id": CLIENT_ID,
                 "scope": " ".join(scopes),
                 "refresh_token": self._identity_token,
             }
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            return self._transport("POST", service.realm, headers, urlencode(form).encode())
-        parts, headers = urlsplit(service.realm), {}
+            return self._transport("POST", realm, headers, urlencode(form).encode())
+        parts, headers = urlsplit(realm), {}
         query = parse_qsl(parts.query, keep_blank_values=True)
-        if service.service:
-            query.append(("service", service.service))
+        if service:
+            query.append(("service", service))
         query += [("scope", scope) for scope in scopes]
         if self._credentials.username is not None:
             query.append(("account", self._credentials.username))
             headers["Authorization"] = _to_basic(self._credentials)
         url = urlunsplit(parts._replace(query=urlencode(query), fragment=""))
         return self._transport("GET", url, headers, None)
-
-    def _to_error(self, response: Response, body: bytes, subject: str) -> ErrorResponse:
-        return ErrorResponse(
-            "GET",
-            response.url,
-            response.status,
-            response.headers,
-            self.redact_body(body[: errors.MAX_ERROR_BODY]),
-            subject=subject,
-            registry=None,
-        )
 
     def _create_unauthorized(self, reason: str) -> UnauthorizedError:
         return UnauthorizedError(
@@ -277,3 +269,32 @@ class Authenticator:
 def _to_basic(credentials: Credentials) -> str:
     pair = f"{credentials.username}:{credentials.password or ''}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
+    """Parse WWW-Authenticate headers, each of which may contain several challenges.
+
+    After a syntax error, the rest of a header is ignored.
+    """
+    found: list[Challenge] = []
+    for header in headers:
+        text = header[:_MAX_HEADER]
+        position = _skip(_COMMAS, text, 0)
+        while scheme := _SCHEME.match(text, position):
+            position = scheme.end()
+            parameters: dict[str, str] = {}
+            while parameter := _PARAMETER.match(text, position):
+                value = parameter["plain"]
+                if value is None:
+                    value = re.sub(r"\\(.)", r"\1", parameter["quoted"])
+                parameters.setdefault(parameter["name"].lower(), value)
+                position = _skip(_COMMAS, text, parameter.end())
+            if not parameters:
+                position = _skip(_COMMAS, text, _skip(_TOKEN68, text, position))
+            found.append(Challenge(scheme["scheme"].lower(), parameters))
+    return found
+
+
+def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return position if match is None else match.end()

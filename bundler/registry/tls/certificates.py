@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 from base64 import b64encode
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -64,12 +64,8 @@ def create_error(
 ) -> CertificateError:
     """Create the error for a certificate that OpenSSL rejected.
 
-    Args:
-        failure: the exception of the handshake.
-        server: the server, for messages.
-        host: the host name or address that the certificate has to be valid for.
-        certificate: the certificate of the server; None if it could not be fetched.
-        anchors: the location of trusted certificates, from ``describe_anchors``.
+    ``host`` is the name or address that the certificate has to be valid for. ``certificate`` is
+    None if it could not be fetched. ``anchors`` is the result of ``describe_anchors``.
     """
     problem = _PROBLEMS.get(failure.verify_code, CertificateProblem.OTHER)
     now = datetime.now(UTC)
@@ -94,29 +90,32 @@ def describe_anchors(registry: str) -> str:
 
 
 def fetch_certificate(
-    host: str, port: int, make_context: Callable[[], ssl.SSLContext], *, proxy: str | None = None
+    host: str, port: int, create_context: Callable[[], ssl.SSLContext], *, proxy: str | None = None
 ) -> CertificateSummary | None:
     """Fetch the certificate of a server without verification; None if that fails.
 
-    Args:
-        host: the host name or address of the server.
-        port: the port of the server.
-        make_context: creates a TLS context that does not verify certificates.
-        proxy: the URL of the proxy to the server; None: no proxy.
+    ``create_context`` creates a TLS context that does not verify certificates, and ``proxy`` is the
+    URL of the proxy to the server.
     """
-    connection = None
     try:
-        connection = _create_connection(host, port, make_context(), proxy)
-        if connection is None:
-            return None
-        connection.connect()
-        data = connection.sock.getpeercert(binary_form=True)
-        return None if data is None else summarize(data)
+        parts = urlsplit(proxy or "")
+        if proxy is not None and parts.scheme != "http":
+            return None  # http.client does not support TLS to the proxy
+        address = (host, port) if proxy is None else (parts.hostname or "", parts.port or 80)
+        connection = http.client.HTTPSConnection(
+            *address, timeout=_TIMEOUT, context=create_context()
+        )
+        with closing(connection):
+            if proxy is not None:
+                secret = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+                basic = f"Basic {b64encode(secret.encode()).decode()}"
+                headers = {} if parts.username is None else {"Proxy-Authorization": basic}
+                connection.set_tunnel(host, port, headers)
+            connection.connect()
+            data = connection.sock.getpeercert(binary_form=True)
+            return None if data is None else summarize(data)
     except (OSError, http.client.HTTPException, ValueError):
         return None  # the error message contains the reason of OpenSSL only
-    finally:
-        if connection is not None:
-            connection.close()
 
 
 def summarize(data: bytes) -> CertificateSummary:
@@ -143,25 +142,6 @@ def summarize(data: bytes) -> CertificateSummary:
         )
     except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         raise ValueError("malformed certificate") from None
-
-
-def _create_connection(
-    host: str, port: int, context: ssl.SSLContext, proxy: str | None
-) -> http.client.HTTPSConnection | None:
-    if proxy is None:
-        return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)
-    parts = urlsplit(proxy)
-    if parts.scheme != "http" or parts.hostname is None:
-        return None  # http.client does not support TLS to the proxy
-    connection = http.client.HTTPSConnection(
-        parts.hostname, parts.port or 80, timeout=_TIMEOUT, context=context
-    )
-    headers = {}
-    if parts.username is not None:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
-    connection.set_tunnel(host, port, headers)
-    return connection
 
 
 def _describe_problem(

@@ -15,44 +15,44 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_missing_file_is_none(tmp_path: Path):
+def test_missing_file_is_none(tmp_path: Path):
     assert config_file.read(tmp_path / "none") is None
 
 
-def test_a_path_through_a_file_is_none(tmp_path: Path):
+def test_path_below_a_file_is_none(tmp_path: Path):
     (tmp_path / "file").touch()
     assert config_file.read(tmp_path / "file" / "below") is None
 
 
-def test_links_are_followed(tmp_path: Path):
+def test_symbolic_links_are_followed(tmp_path: Path):
     (tmp_path / "real").write_bytes(b"x")
     (tmp_path / "link").symlink_to("real")
     assert config_file.read(tmp_path / "link") == b"x"
 
 
-def test_the_null_device_reads_as_an_empty_file(tmp_path: Path):
+def test_null_device_is_empty(tmp_path: Path):
     (tmp_path / "null").symlink_to("/dev/null")
     assert config_file.read(tmp_path / "null") == b""
 
 
-def test_a_fifo_is_refused_at_once(tmp_path: Path):
+def test_fifo_is_refused_without_blocking(tmp_path: Path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ConfigError, match="not a regular file"):
         config_file.read(tmp_path / "fifo")
 
 
-def test_a_directory_is_refused(tmp_path: Path):
+def test_directory_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match="not a regular file"):
         config_file.read(tmp_path)
 
 
-def test_another_device_is_refused(tmp_path: Path):
+def test_device_is_refused(tmp_path: Path):
     (tmp_path / "zero").symlink_to("/dev/zero")
     with pytest.raises(ConfigError, match="not a regular file"):
         config_file.read(tmp_path / "zero")
 
 
-def test_a_link_to_itself_is_named(tmp_path: Path):
+def test_symbolic_link_loop_is_refused(tmp_path: Path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigError) as raised:
         config_file.read(tmp_path / "loop")
@@ -61,7 +61,7 @@ def test_a_link_to_itself_is_named(tmp_path: Path):
     assert raised.value.os_error.errno == errno.ELOOP
 
 
-def test_a_file_of_any_size_takes_no_more_than_the_limit(tmp_path: Path):
+def test_file_beyond_limit_is_refused(tmp_path: Path):
     path = tmp_path / "huge"
     with path.open("wb") as file:
         file.truncate(1 << 40)
@@ -69,6 +69,6 @@ def test_a_file_of_any_size_takes_no_more_than_the_limit(tmp_path: Path):
         config_file.read(path)
 
 
-def test_a_name_with_a_nul_is_an_error_and_not_a_crash(tmp_path: Path):
+def test_path_with_nul_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError):
         config_file.read(tmp_path / "a\0b")

@@ -7,7 +7,7 @@ from bundler.config.paths import AuthLocation, ConfigPathOverrides, locate
 HOME = Path("/home/u")
 
 
-def test_files_of_credentials_are_tried_in_the_order_of_containers_auth_json():
+def test_authfiles_are_in_order_of_containers_auth_json():
     assert locate({}, HOME, 1000).auth == (
         AuthLocation(Path("/run/containers/1000/auth.json")),
         AuthLocation(Path("/home/u/.config/containers/auth.json")),
@@ -16,7 +16,7 @@ def test_files_of_credentials_are_tried_in_the_order_of_containers_auth_json():
     )
 
 
-def test_variables_move_the_directories():
+def test_variables_move_directories():
     environment = {"XDG_RUNTIME_DIR": "/rt", "XDG_CONFIG_HOME": "/cfg", "DOCKER_CONFIG": "/dk"}
     found = locate(environment, HOME, 1000)
     assert [str(location.path) for location in found.auth] == [
@@ -29,26 +29,26 @@ def test_variables_move_the_directories():
     assert found.certs_d[0] == Path("/cfg/containers/certs.d")
 
 
-def test_an_empty_variable_counts_as_unset():
+def test_empty_variable_counts_as_unset():
     environment = dict.fromkeys(
         ["XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE"], ""
     )
     assert locate(environment, HOME, 1000) == locate({}, HOME, 1000)
 
 
-def test_registry_auth_file_replaces_all_others_and_need_not_exist():
+def test_registry_auth_file_replaces_all_others_and_may_be_missing():
     found = locate({"REGISTRY_AUTH_FILE": "/x.json"}, HOME, 1000)
     assert found.auth == (AuthLocation(Path("/x.json")),)
 
 
-def test_authfile_goes_before_the_variable_and_must_exist():
+def test_authfile_option_precedes_variable_and_must_exist():
     found = locate(
         {"REGISTRY_AUTH_FILE": "/x.json"}, HOME, 1000, ConfigPathOverrides(authfile=Path("/y.json"))
     )
     assert found.auth == (AuthLocation(Path("/y.json"), required=True),)
 
 
-def test_registries_conf_is_the_users_else_the_administrators_else_the_distributions():
+def test_registries_conf_candidates_are_user_etc_usr_share():
     assert locate({}, HOME, 1000).registries_conf == (
         Path("/home/u/.config/containers/registries.conf"),
         Path("/etc/containers/registries.conf"),
@@ -56,7 +56,7 @@ def test_registries_conf_is_the_users_else_the_administrators_else_the_distribut
     )
 
 
-def test_drop_ins_of_users_without_privileges_go_from_the_least_to_the_most_specific():
+def test_rootless_drop_ins_are_ordered_by_specificity():
     assert [str(path) for path in locate({}, HOME, 7).registries_conf_d] == [
         "/usr/share/containers/registries.conf.d",
         "/usr/share/containers/registries.rootless.conf.d",
@@ -68,13 +68,13 @@ def test_drop_ins_of_users_without_privileges_go_from_the_least_to_the_most_spec
     ]
 
 
-def test_root_has_drop_ins_of_its_own():
+def test_root_has_rootful_drop_ins():
     names = [path.name for path in locate({}, HOME, 0).registries_conf_d]
     assert names.count("registries.rootful.conf.d") == 2
     assert not any("rootless" in name for name in names)
 
 
-def test_the_variable_for_registries_conf_switches_drop_ins_off_and_the_option_does_not():
+def test_registries_conf_variable_disables_drop_ins_but_option_does_not():
     environment = {"CONTAINERS_REGISTRIES_CONF": "/env.conf"}
     by_variable = locate(environment, HOME, 1000)
     assert by_variable.registries_conf == (Path("/env.conf"),)

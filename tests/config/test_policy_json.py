@@ -47,7 +47,7 @@ def sigstore(**members: Any) -> dict[str, Any]:
     return {"type": "sigstoreSigned", **members}
 
 
-def test_each_scope_has_its_requirements() -> None:
+def test_requirements_are_parsed_by_scope() -> None:
     found = policy(
         {"type": "reject"}, docker={"": [ANYTHING], "a.b/c": [ANYTHING, {"type": "reject"}]}
     )
@@ -96,7 +96,7 @@ def test_signature_requirements_are_parsed(requirement: Any, read: object) -> No
         ),
     ],
 )
-def test_whose_name_a_signature_may_be_for(identity: Any, read: SignedIdentity) -> None:
+def test_signed_identities_are_parsed(identity: Any, read: SignedIdentity) -> None:
     found = policy(gpg(keyPath="/k", signedIdentity=identity)).default[0]
     assert isinstance(found, SignedBy)
     assert found.identity == read
@@ -142,7 +142,7 @@ def test_whose_name_a_signature_may_be_for(identity: Any, read: SignedIdentity) 
         ),
     ],
 )
-def test_a_requirement_that_is_not_in_order_is_refused(requirement: Any, why: str) -> None:
+def test_invalid_requirement_is_refused(requirement: Any, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         policy(requirement)
 
@@ -162,14 +162,14 @@ def test_a_requirement_that_is_not_in_order_is_refused(requirement: Any, why: st
         ("[" * 100, "nested deeper"),
     ],
 )
-def test_a_document_that_is_not_in_order_is_refused(text: str, why: str) -> None:
+def test_invalid_document_is_refused(text: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         parse(text.encode(), "policy.json")
 
 
 @pytest.mark.parametrize("transport", ["dir", "oci", "oci-archive", "sif"])
 @pytest.mark.parametrize("scope", ["/", "images", "/a/../b", "/a/", "//a", "/./a"])
-def test_a_path_that_matches_nothing_is_refused(transport: str, scope: str) -> None:
+def test_relative_or_unclean_path_scope_is_refused(transport: str, scope: str) -> None:
     with pytest.raises(ConfigError, match="not an absolute path"):
         policy(ANYTHING, **{transport: {scope: [ANYTHING]}})
 
@@ -180,7 +180,7 @@ def test_unscoped_transports_refuse_scopes() -> None:
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+def test_arbitrary_bytes_are_parsed_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ConfigError):
         parse(raw, "policy.json")
 
@@ -205,14 +205,14 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_any_value_is_read_or_refused(value: Any) -> None:
+def test_arbitrary_value_is_parsed_or_refused(value: Any) -> None:
     with contextlib.suppress(ConfigError):
         policy(value, docker={"a": value})
     with contextlib.suppress(ConfigError):
         policy({"type": "sigstoreSigned", "keyPath": value, "signedIdentity": value})
 
 
-def test_the_first_file_that_exists_holds(world: World) -> None:
+def test_first_existing_file_applies(world: World) -> None:
     assert world.settings().load_policy() is None
     reject = {"default": [{"type": "reject"}]}
     world.write("etc/containers/policy.json", reject)
@@ -225,7 +225,7 @@ def test_the_first_file_that_exists_holds(world: World) -> None:
     assert found.default == (InsecureAcceptAnything(),)
 
 
-def test_a_file_that_was_named_has_to_be_there(world: World) -> None:
+def test_missing_specified_file_is_refused(world: World) -> None:
     world.environment["CONTAINERS_POLICY_JSON"] = str(world.root / "none.json")
     with pytest.raises(PolicyFileError) as raised:
         world.settings().load_policy()

@@ -25,25 +25,25 @@ def proxied(host: str, no_proxy: str) -> bool:
     return proxies.find_proxy("https", host) is not None
 
 
-def test_without_variables_everything_goes_directly():
+def test_no_variables_mean_no_proxy():
     assert Proxies.from_environment({}) == Proxies()
     assert Proxies().find_proxy("https", "example.com") is None
 
 
-def test_each_scheme_has_its_variable():
+def test_scheme_determines_variable():
     proxies = read(HTTP_PROXY="http://a:1", HTTPS_PROXY="http://b:2")
     assert proxies.find_proxy("http", "example.com") == "http://a:1"
     assert proxies.find_proxy("https", "example.com") == "http://b:2"
 
 
-def test_https_does_not_fall_back_to_http_proxy_nor_to_all_proxy():
+def test_https_ignores_http_proxy_and_all_proxy():
     proxies = Proxies.from_environment(
         {"HTTP_PROXY": PROXY, "ALL_PROXY": PROXY, "all_proxy": PROXY}
     )
     assert proxies.find_proxy("https", "example.com") is None
 
 
-def test_the_upper_case_name_wins_unless_it_is_empty():
+def test_upper_case_variable_precedes_lower_case_unless_empty():
     upper = Proxies.from_environment(
         {"HTTPS_PROXY": "http://upper:1", "https_proxy": "http://lower:1"}
     )
@@ -62,26 +62,26 @@ def test_the_upper_case_name_wins_unless_it_is_empty():
         ("[::1]:3128", "http://[::1]:3128"),
     ],
 )
-def test_a_proxy_is_written_as_a_url_or_without_its_scheme(value: str, url: str):
+def test_proxy_scheme_is_optional(value: str, url: str):
     assert read(HTTPS_PROXY=value).find_proxy("https", "example.com") == url
 
 
 @pytest.mark.parametrize(
     "value", ["http://", "http://:3128", "http://h:notaport", "http://[::1", "a b", "ht\ntp://x"]
 )
-def test_a_proxy_that_cannot_be_understood_is_an_error_that_keeps_its_password(value: str):
+def test_invalid_proxy_is_refused_without_its_password(value: str):
     value = value.replace("http://", "http://user:hunter2@", 1)
     with pytest.raises(ConfigError, match="HTTPS_PROXY") as error:
         read(HTTPS_PROXY=value).find_proxy("https", "example.com")
     assert "hunter2" not in str(error.value)
 
 
-def test_a_kind_of_proxy_that_is_not_supported_is_named():
+def test_unsupported_proxy_scheme_is_refused():
     with pytest.raises(ConfigError, match="socks5 proxies"):
         read(HTTPS_PROXY="socks5://u:p@h:1").find_proxy("https", "example.com")
 
 
-def test_a_bad_proxy_disturbs_nobody_who_does_not_use_it():
+def test_invalid_proxy_is_ignored_if_unused():
     assert read(HTTPS_PROXY="http://").find_proxy("https", "127.0.0.1:5000") is None
     assert read(HTTP_PROXY="http://").find_proxy("https", "example.com") is None
 
@@ -93,7 +93,7 @@ def test_loopback_is_never_proxied(host: str):
     assert not proxied(host, "")
 
 
-def test_loopback_in_the_clothes_of_ipv6_is_loopback():
+def test_ipv4_mapped_loopback_is_never_proxied():
     assert not proxied("[::ffff:127.0.0.1]:5000", "")
 
 
@@ -131,11 +131,11 @@ def test_loopback_in_the_clothes_of_ipv6_is_loopback():
         ("bücher.example", "xn--bcher-kva.example", False),
     ],
 )
-def test_no_proxy(no_proxy: str, host: str, expected: bool):
+def test_no_proxy_excludes_matching_hosts(no_proxy: str, host: str, expected: bool):
     assert proxied(host, no_proxy) is expected
 
 
-def test_under_a_web_server_http_proxy_is_not_believed():
+def test_http_proxy_is_refused_in_cgi_environment():
     proxies = Proxies.from_environment(
         {"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY, "REQUEST_METHOD": "GET", "NO_PROXY": "in.corp"}
     )
@@ -144,12 +144,12 @@ def test_under_a_web_server_http_proxy_is_not_believed():
     assert proxies.find_proxy("https", "example.com") == PROXY
 
 
-def test_passwords_do_not_show():
+def test_repr_contains_no_password():
     assert "hunter2" not in repr(read(HTTPS_PROXY="http://u:hunter2@h"))
 
 
 @given(HOST, HOST)
-def test_an_entry_covers_exactly_its_domain_and_what_is_below(entry: str, host: str):
+def test_entry_covers_its_domain_and_subdomains(entry: str, host: str):
     assert proxied(host, entry) is not (host == entry or host.endswith(f".{entry}"))
 
 
@@ -158,7 +158,7 @@ def test_an_entry_covers_exactly_its_domain_and_what_is_below(entry: str, host: 
     st.integers(0, 32),
     st.ip_addresses(v=4).filter(lambda address: not address.is_loopback),
 )
-def test_a_network_covers_its_addresses(
+def test_network_covers_its_addresses(
     base: ipaddress.IPv4Address, bits: int, address: ipaddress.IPv4Address
 ):
     inside = address in ipaddress.ip_network(f"{base}/{bits}", strict=False)
@@ -166,12 +166,12 @@ def test_a_network_covers_its_addresses(
 
 
 @given(st.text(), HOST)
-def test_no_text_of_no_proxy_is_a_crash(no_proxy: str, host: str):
+def test_arbitrary_no_proxy_is_accepted(no_proxy: str, host: str):
     proxied(host, no_proxy)
 
 
 @given(st.text())
-def test_any_text_is_a_proxy_or_an_error_of_ours(value: str):
+def test_arbitrary_proxy_is_accepted_or_refused(value: str):
     proxies = read(HTTPS_PROXY=value)
     with suppress(ConfigError):
         url = proxies.find_proxy("https", "example.com")

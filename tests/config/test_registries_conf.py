@@ -29,14 +29,14 @@ def pulled_from(world: World, image: str) -> list[str]:
     return [f"{endpoint.host}/{endpoint.path}" for endpoint in endpoints]
 
 
-def test_without_files_an_image_is_where_its_name_says(world: World):
+def test_image_without_files_has_one_endpoint(world: World):
     image = ImageReference.parse("nginx:1")
     alone = Endpoint("docker.io", "library/nginx", insecure=False)
     assert world.settings().list_endpoints(image) == [alone]
     assert world.settings().get_primary_endpoint(image) == alone
 
 
-def test_mirrors_come_in_order_and_then_the_registry(world: World):
+def test_mirrors_precede_registry_in_order(world: World):
     world.write(
         USER_FILE,
         """
@@ -58,7 +58,7 @@ def test_mirrors_come_in_order_and_then_the_registry(world: World):
     ]
 
 
-def test_a_push_neither_goes_to_a_mirror_nor_is_rewritten(world: World):
+def test_push_uses_neither_mirror_nor_rewritten_location(world: World):
     world.write(
         USER_FILE,
         """
@@ -74,7 +74,7 @@ def test_a_push_neither_goes_to_a_mirror_nor_is_rewritten(world: World):
     assert found == Endpoint("docker.io", "library/nginx", insecure=True)
 
 
-def test_the_longest_prefix_wins(world: World):
+def test_longest_prefix_applies(world: World):
     world.write(
         USER_FILE,
         """
@@ -94,12 +94,12 @@ def test_the_longest_prefix_wins(world: World):
 
 
 @pytest.mark.parametrize("image", ["a.example/teams/x:1", "a.example.org/team/x:1", "b/team/x:1"])
-def test_a_prefix_ends_where_a_part_of_the_name_ends(world: World, image: str):
+def test_prefix_matches_whole_components(world: World, image: str):
     world.write(USER_FILE, '[[registry]]\nprefix="a.example/team"\nlocation="other.example"\n')
     assert pulled_from(world, image) == [ImageReference.parse(image).repository]
 
 
-def test_a_wildcard_stands_for_subdomains_only(world: World):
+def test_wildcard_matches_subdomains_only(world: World):
     world.write(USER_FILE, '[[registry]]\nprefix="*.example.com"\nlocation="proxy.corp/ex"\n')
     assert pulled_from(world, "a.example.com/x:1") == ["proxy.corp/ex/x"]
     assert pulled_from(world, "a.b.example.com/x/y:1") == ["proxy.corp/ex/x/y"]
@@ -108,14 +108,14 @@ def test_a_wildcard_stands_for_subdomains_only(world: World):
     assert pulled_from(world, "other.org/a.example.com/x:1") == ["other.org/a.example.com/x"]
 
 
-def test_a_wildcard_without_location_keeps_names(world: World):
+def test_wildcard_without_location_does_not_rewrite(world: World):
     world.write(USER_FILE, '[[registry]]\nprefix="*.example.com"\ninsecure=true\n')
     assert world.settings().list_endpoints(ImageReference.parse("a.example.com:5000/x:1")) == [
         Endpoint("a.example.com:5000", "x", insecure=True)
     ]
 
 
-def test_mirrors_may_serve_only_digests_or_only_tags(world: World):
+def test_mirror_may_serve_digests_or_tags_only(world: World):
     world.write(
         USER_FILE,
         """
@@ -138,7 +138,7 @@ def test_mirrors_may_serve_only_digests_or_only_tags(world: World):
     assert pulled_from(world, f"a.example/x:1@{DIGEST}") == by_digest
 
 
-def test_mirror_by_digest_only_keeps_tags_away_from_all_mirrors(world: World):
+def test_mirror_by_digest_only_excludes_tags(world: World):
     world.write(
         USER_FILE,
         """
@@ -153,7 +153,7 @@ def test_mirror_by_digest_only_keeps_tags_away_from_all_mirrors(world: World):
     assert pulled_from(world, f"a.example/x@{DIGEST}") == ["m.example/x", "a.example/x"]
 
 
-def test_a_blocked_registry_is_refused_everywhere_and_says_where_it_is_blocked(world: World):
+def test_blocked_registry_is_refused_with_origin(world: World):
     path = world.write(USER_FILE, '[[registry]]\nlocation="bad.example/x"\nblocked=true\n')
     settings = world.settings()
     image = ImageReference.parse("bad.example/x/y:1")
@@ -169,7 +169,7 @@ def test_a_blocked_registry_is_refused_everywhere_and_says_where_it_is_blocked(w
     )
 
 
-def test_insecure_decides_where_neither_command_line_nor_bundle_manifest_says(world: World):
+def test_insecure_applies_unless_overridden(world: World):
     world.write(USER_FILE, '[[registry]]\nlocation="a.example:5000"\ninsecure=true\n')
     settings = world.settings()
     assert not settings.get_access("a.example:5000").tls.verify
@@ -179,7 +179,7 @@ def test_insecure_decides_where_neither_command_line_nor_bundle_manifest_says(wo
     assert not settings.get_access("b.example", insecure=True).tls.verify
 
 
-def test_a_user_file_hides_the_administrators_main_file_but_not_his_drop_ins(world: World):
+def test_user_file_replaces_main_file_but_not_drop_ins(world: World):
     world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a"\nblocked=true\n')
     world.write(
         "etc/containers/registries.conf.d/b.conf", '[[registry]]\nlocation="b.c"\nblocked=true\n'
@@ -191,7 +191,7 @@ def test_a_user_file_hides_the_administrators_main_file_but_not_his_drop_ins(wor
         settings.get_access("b.c")
 
 
-def test_drop_ins_go_by_name_and_replace_tables_with_the_same_prefix(world: World):
+def test_drop_ins_are_ordered_by_name_and_replace_tables(world: World):
     world.write(USER_FILE, '[[registry]]\nprefix="a.b"\nlocation="main.b"\n')
     world.write(f"{USER_DROP_INS}/20.conf", '[[registry]]\nprefix="a.b"\nlocation="twenty.b"\n')
     world.write(
@@ -201,7 +201,7 @@ def test_drop_ins_go_by_name_and_replace_tables_with_the_same_prefix(world: Worl
     assert pulled_from(world, "a.b/x:1") == ["thirty.b/x"]
 
 
-def test_of_drop_ins_with_one_name_the_users_holds(world: World):
+def test_drop_in_of_user_replaces_one_of_same_name(world: World):
     table = '[[registry]]\nprefix="a.b"\nlocation="{}"\n'
     world.write("usr_share/containers/registries.conf.d/1.conf", table.format("share.b"))
     world.write("etc/containers/registries.conf.d/1.conf", table.format("etc.b"))
@@ -210,13 +210,13 @@ def test_of_drop_ins_with_one_name_the_users_holds(world: World):
     assert pulled_from(world, "a.b/x:1") == ["user.b/x"]
 
 
-def test_only_files_called_conf_are_drop_ins(world: World):
+def test_only_files_ending_in_conf_are_drop_ins(world: World):
     world.write(f"{USER_DROP_INS}/x.conf.bak", "not toml")
     world.write(f"{USER_DROP_INS}/dir.conf/x", "not toml")
     assert pulled_from(world, "a.b/x:1") == ["a.b/x"]
 
 
-def test_a_directory_of_drop_ins_that_cannot_be_read_is_an_error(world: World):
+def test_unreadable_drop_in_directory_is_refused(world: World):
     loop = world.root / USER_DROP_INS
     loop.parent.mkdir(parents=True)
     loop.symlink_to(loop)
@@ -224,7 +224,7 @@ def test_a_directory_of_drop_ins_that_cannot_be_read_is_an_error(world: World):
         world.settings().get_access("a.b")
 
 
-def test_the_override_comes_last_and_must_exist(world: World):
+def test_override_is_read_last_and_must_exist(world: World):
     world.write(f"{USER_DROP_INS}/9.conf", '[[registry]]\nprefix="a.b"\nlocation="nine.b"\n')
     override = world.write("o.conf", '[[registry]]\nprefix="a.b"\nlocation="override.b"\n')
     world.environment["CONTAINERS_REGISTRIES_CONF_OVERRIDE"] = str(override)
@@ -235,7 +235,7 @@ def test_the_override_comes_last_and_must_exist(world: World):
     assert raised.value.path == str(override)
 
 
-def test_a_file_that_was_named_must_exist(world: World):
+def test_missing_specified_file_is_refused(world: World):
     with pytest.raises(ConfigError) as raised:
         world.settings(registries_conf=world.root / "none").list_endpoints(
             ImageReference.parse("x")
@@ -243,13 +243,13 @@ def test_a_file_that_was_named_must_exist(world: World):
     assert raised.value.path == str(world.root / "none")
 
 
-def test_the_null_device_says_that_there_is_no_file(world: World):
+def test_null_device_counts_as_no_settings(world: World):
     world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a.b"\nblocked=true\n')
     world.environment["CONTAINERS_REGISTRIES_CONF"] = "/dev/null"
     assert pulled_from(world, "a.b/x:1") == ["a.b/x"]
 
 
-def test_files_are_read_when_they_are_needed_and_once(world: World):
+def test_files_are_read_once_when_needed(world: World):
     path = world.write(USER_FILE, "not toml")
     settings = world.settings()
     path.write_text('[[registry]]\nlocation="a.b"\n')
@@ -258,7 +258,7 @@ def test_files_are_read_when_they_are_needed_and_once(world: World):
     settings.list_endpoints(ImageReference.parse("a.b/x"))
 
 
-def test_version_1_says_what_is_insecure_and_blocked():
+def test_version_1_specifies_insecure_and_blocked():
     found = conf(
         """
         [registries.search]
@@ -277,18 +277,18 @@ def test_version_1_says_what_is_insecure_and_blocked():
     assert (both.insecure, both.blocked) == (True, True)
 
 
-def test_versions_do_not_mix():
+def test_mixed_versions_are_refused():
     with pytest.raises(ConfigError, match="mixes version 1"):
         conf('[registries.block]\nregistries=["a"]\n[[registry]]\nlocation="b"\n')
 
 
-def test_a_drop_in_in_version_1_is_refused(world: World):
+def test_drop_in_of_version_1_is_refused(world: World):
     world.write(f"{USER_DROP_INS}/1.conf", '[registries.block]\nregistries=["a"]\n')
     with pytest.raises(ConfigError, match=r"1\.conf: a drop-in must have version 2"):
         world.settings().get_access("a")
 
 
-def test_credential_helpers_are_the_files_unless_something_is_said():
+def test_credential_helpers_default_to_authfiles():
     assert conf("").credential_helpers == ()
     assert RegistriesConf().credential_helpers == (AUTH_FILES,)
     assert conf('credential-helpers = ["pass"]').credential_helpers == ("pass",)
@@ -333,12 +333,12 @@ def test_credential_helpers_are_the_files_unless_something_is_said():
         ("credential-helpers = [1]", "not an array of strings"),
     ],
 )
-def test_a_mistake_names_the_file_and_what_is_wrong(text: str, message: str):
+def test_mistake_is_reported_with_file_and_reason(text: str, message: str):
     with pytest.raises(ConfigError, match=rf"^/x/registries\.conf: .*({message})"):
         conf(text)
 
 
-def test_a_location_that_makes_no_name_is_named_when_it_is_used(world: World):
+def test_location_that_yields_invalid_reference_is_refused_on_use(world: World):
     path = world.write(USER_FILE, '[[registry]]\nprefix="a.b"\nlocation="UP PER"\n')
     with pytest.raises(ConfigError, match=rf"{path}: the location 'UP PER'"):
         pulled_from(world, "a.b/x:1")
@@ -347,14 +347,14 @@ def test_a_location_that_makes_no_name_is_named_when_it_is_used(world: World):
 @pytest.mark.parametrize(
     ("location", "message"), [("corp", "has no registry"), ("c.d/x:2", "contains a tag")]
 )
-def test_a_location_is_a_place_for_all_versions(world: World, location: str, message: str):
+def test_location_with_tag_or_digest_is_refused(world: World, location: str, message: str):
     world.write(USER_FILE, f'[[registry]]\nprefix="a.b/x:1"\nlocation="{location}"\n')
     with pytest.raises(ConfigError, match=message):
         pulled_from(world, "a.b/x:1")
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_parse_or_are_an_error_of_ours(raw: bytes):
+def test_arbitrary_bytes_are_parsed_or_refused(raw: bytes):
     with contextlib.suppress(ConfigError):
         parse(raw, Path("x"))
 
@@ -364,7 +364,7 @@ PATH = st.lists(COMPONENT, min_size=1, max_size=4).map("/".join)
 
 
 @given(PATH, PATH, PATH)
-def test_a_rewrite_replaces_the_prefix_and_keeps_the_rest(base: str, rest: str, target: str):
+def test_rewrite_replaces_prefix_and_keeps_rest(base: str, rest: str, target: str):
     found = conf(f'[[registry]]\nprefix="a.b/{base}"\nlocation="c.d:5000/{target}"\n')
     image = ImageReference.parse(f"a.b/{base}/{rest}:v1")
     registry = found.find(str(image))

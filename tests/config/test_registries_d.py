@@ -25,7 +25,7 @@ def directory(folder: Path, **files: str) -> RegistriesD:
     return load([folder.parent / "none", folder, folder.parent])
 
 
-def test_without_files_nobody_said(tmp_path: Path) -> None:
+def test_no_directory_yields_no_settings(tmp_path: Path) -> None:
     found = directory(tmp_path / "d", empty="# nothing\n")
     assert found == RegistriesD()
     assert found.find_lookaside(IMAGE, "read") is None
@@ -36,7 +36,7 @@ def test_without_files_nobody_said(tmp_path: Path) -> None:
     "scope",
     ["r.example:5000/ns/app:1", "r.example:5000/ns/app", "r.example:5000/ns", "r.example:5000"],
 )
-def test_the_nearest_scope_holds(tmp_path: Path, scope: str) -> None:
+def test_narrowest_scope_applies(tmp_path: Path, scope: str) -> None:
     found = directory(
         tmp_path / "d",
         a="default-docker: {lookaside: 'file:///default'}",
@@ -64,7 +64,7 @@ docker:
     assert found.find_lookaside(other, "write") == "https://default"
 
 
-def test_a_scope_stands_in_one_file_only(tmp_path: Path) -> None:
+def test_scope_in_two_files_is_refused(tmp_path: Path) -> None:
     same = "docker: {a.b: {lookaside: 'file:///x'}}"
     with pytest.raises(ConfigError, match=r"b.yaml: docker a.b appears in .*a.yaml as well"):
         directory(tmp_path / "d", a=same, b=same)
@@ -89,7 +89,7 @@ def test_invalid_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80) | st.text("docker:-{}[] ,a'\n", max_size=60).map(str.encode))
-def test_any_bytes_are_read_or_refused(tmp_path: Path, raw: bytes) -> None:
+def test_arbitrary_bytes_are_parsed_or_refused(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "x.yaml").write_bytes(raw)
     with contextlib.suppress(ConfigError):
         load([tmp_path])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROXY = "http://u:hunter2@proxy.corp:3128"
 
 
-def test_settings_made_of_nothing_read_nothing():
+def test_empty_settings_read_nothing():
     settings = Settings()
     assert settings.get_access("a.b:5000", "x") == RegistryAccess(
         "a.b:5000", ANONYMOUS, TlsConfig(), RateLimits(), proxies=Proxies()
@@ -35,26 +35,26 @@ def test_settings_made_of_nothing_read_nothing():
     assert len(settings.list_endpoints(ImageReference.parse("a.b/x:1"))) == 1
 
 
-def test_docker_hubs_proxy_is_that_of_the_name_that_is_dialled(world: World):
+def test_docker_hub_proxy_depends_on_its_address(world: World):
     world.environment |= {"HTTPS_PROXY": PROXY, "NO_PROXY": "registry-1.docker.io"}
     access = world.settings().get_access("docker.io", "library/x")
     assert (access.host, access.proxy) == ("docker.io", None)
 
 
 @pytest.mark.parametrize("host", ["", "../x", "a/b", "https://a.b", "a b", "u:p@a.b", "a.b:port"])
-def test_invalid_registry_is_refused_before_it_becomes_a_path(world: World, host: str):
+def test_invalid_registry_is_refused(world: World, host: str):
     with pytest.raises(InvalidReferenceError, match=r"not a registry"):
         world.settings().get_access(host)
 
 
-def test_limits_and_plain_http_come_from_the_override(world: World):
+def test_override_sets_limits_and_plain_http(world: World):
     said = RegistryOverride(plain_http=True, limits=RateLimits(parallel=2, requests_per_second=1.5))
     access = world.settings().get_access("a.b", "x", said)
     assert access.tls.plain_http
     assert access.limits == RateLimits(2, 1.5)
 
 
-def test_the_proxy_is_that_of_the_scheme_and_does_not_show(world: World):
+def test_proxy_depends_on_scheme_and_is_not_in_repr(world: World):
     world.environment |= {"HTTPS_PROXY": PROXY, "NO_PROXY": "in.corp"}
     settings = world.settings()
     access = settings.get_access("a.b")
@@ -67,7 +67,7 @@ def test_the_proxy_is_that_of_the_scheme_and_does_not_show(world: World):
     assert settings.get_access("127.0.0.1:5000").proxy is None
 
 
-def test_nothing_is_read_before_it_is_asked_for(world: World):
+def test_files_are_read_only_when_needed(world: World):
     world.write(world.auth_json, "{")
     world.write("etc/containers/registries.conf", "not toml")
     settings = world.settings()
@@ -75,7 +75,7 @@ def test_nothing_is_read_before_it_is_asked_for(world: World):
         settings.list_endpoints(ImageReference.parse("x"))
 
 
-def test_loading_changes_with_the_arguments_only(
+def test_load_ignores_environment_of_process(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     """The process's own environment and home are never looked at."""
@@ -105,7 +105,7 @@ print(sorted(loaded | external & set(sys.modules)))
     assert done.stdout.strip() == "['', '.paths', '.registry_access', '.settings']"
 
 
-def test_registries_hear_what_this_program_wants_to_be_called(tmp_path):
+def test_user_agent_is_passed_to_registries(tmp_path):
     settings = Settings.load(
         {}, tmp_path, 1, ConfigPathOverrides(etc=tmp_path), user_agent="plant-7 tool/1"
     )

@@ -71,7 +71,7 @@ location = "{NOBODY}/web/server"
         "nginx/x:1",
     ],
 )
-def test_images_are_looked_for_in_the_same_places(world: World, image: str):
+def test_endpoints_equal_those_of_skopeo(world: World, image: str):
     path = world.write("registries.conf", REGISTRIES_CONF)
     done = subprocess.run(
         [
@@ -114,7 +114,7 @@ def test_images_are_looked_for_in_the_same_places(world: World, image: str):
         "none.b",
     ],
 )
-def test_the_same_user_is_logged_in(world: World, name: str):
+def test_credentials_equal_those_of_skopeo(world: World, name: str):
     path = world.write(
         "auth.json",
         {

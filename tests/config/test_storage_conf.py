@@ -44,14 +44,14 @@ PATHS = {
 }
 
 
-def test_root_has_the_system_s_places(world, tmp_path):
+def test_root_uses_system_locations(world, tmp_path):
     found = world()
     assert found.root == Path("/var/lib/containers/storage")
     assert found.run_root == tmp_path / "run/containers/storage"
     assert found.driver is None
 
 
-def test_others_have_places_of_their_own(world, tmp_path):
+def test_users_have_their_own_locations(world, tmp_path):
     assert world(uid=7).root == tmp_path / "home/.local/share/containers/storage"
     assert world(uid=7).run_root == tmp_path / "run/user/7/containers"
     moved = world({"XDG_DATA_HOME": "/data", "XDG_RUNTIME_DIR": "/rt"}, uid=7)
@@ -59,7 +59,7 @@ def test_others_have_places_of_their_own(world, tmp_path):
     assert moved.run_root == Path("/rt/containers")
 
 
-def test_the_administrator_s_file_goes_before_the_distribution_s(world):
+def test_file_in_etc_precedes_file_in_usr_share(world):
     found = world(
         etc='[storage]\ndriver = "vfs"\ngraphroot = "/g"\nrunroot = "/r"\n',
         share='[storage]\ndriver = "overlay"\ngraphroot = "/other"\n',
@@ -67,7 +67,7 @@ def test_the_administrator_s_file_goes_before_the_distribution_s(world):
     assert (found.driver, found.root, found.run_root) == ("vfs", Path("/g"), Path("/r"))
 
 
-def test_of_a_system_s_file_others_take_the_driver_only(world, tmp_path):
+def test_users_take_only_driver_from_system_file(world, tmp_path):
     found = world(uid=7, etc='[storage]\ndriver = "vfs"\ngraphroot = "/g"\nrunroot = "/r"\n')
     assert found.driver == "vfs"
     assert found.root == tmp_path / "home/.local/share/containers/storage"
@@ -75,26 +75,26 @@ def test_of_a_system_s_file_others_take_the_driver_only(world, tmp_path):
     assert told.root == tmp_path / "home/images-7"
 
 
-def test_a_user_s_own_file_goes_first(world):
+def test_file_of_user_precedes_system_file(world):
     found = world(
         uid=7, home='[storage]\ngraphroot = "/mine"\n', etc='[storage]\ndriver = "overlay"\n'
     )
     assert (found.root, found.driver) == (Path("/mine"), None)
 
 
-def test_a_file_can_be_named(world):
+def test_variable_specifies_file(world):
     found = world(
         {"CONTAINERS_STORAGE_CONF": "@/named.conf"}, named='[storage]\ngraphroot = "/n"\n'
     )
     assert found.root == Path("/n")
 
 
-def test_a_file_that_was_named_must_be_there(world):
+def test_missing_specified_file_is_refused(world):
     with pytest.raises(ConfigError, match=r"nowhere\.conf"):
         world({"CONTAINERS_STORAGE_CONF": "@/nowhere.conf"})
 
 
-def test_variables_go_before_files(world):
+def test_variables_override_files(world):
     text = '[storage]\ndriver = "overlay"\n[storage.options.overlay]\nmount_program = "/m"\n'
     assert world(etc=text).options == {"overlay.mount_program": "/m"}
     found = world({"STORAGE_DRIVER": "vfs"}, etc=text)
@@ -113,6 +113,6 @@ def test_variables_go_before_files(world):
         "[storage]\noptions = 1",
     ],
 )
-def test_a_file_that_is_not_in_order_is_refused_by_name(world, text):
+def test_invalid_file_is_refused_with_its_path(world, text):
     with pytest.raises(ConfigError, match=r"storage\.conf"):
         world(etc=text)

@@ -29,11 +29,11 @@ def tls(world: World, override: RegistryOverride | None = None) -> TlsConfig:
     return world.settings().get_access(HOST, "x", override).tls
 
 
-def test_without_directories_only_the_systems_authorities_count(world: World):
+def test_no_directory_yields_default_tls(world: World):
     assert tls(world) == TlsConfig()
 
 
-def test_authorities_and_a_pair_are_found_by_their_ends(world: World):
+def test_certificates_are_found_by_extension(world: World):
     for name in ("ca.crt", "b.crt", "me.cert", "me.key", "README"):
         world.write(f"{DIRECTORIES[1]}/{HOST}/{name}", "x")
     base = world.root / DIRECTORIES[1] / HOST
@@ -44,7 +44,7 @@ def test_authorities_and_a_pair_are_found_by_their_ends(world: World):
     )
 
 
-def test_the_first_directory_of_the_host_hides_the_others_even_when_empty(world: World):
+def test_first_directory_of_host_applies_even_if_empty(world: World):
     for number in (2, 1):
         path = world.write(f"{DIRECTORIES[number]}/{HOST}/ca.crt", "x")
         assert tls(world).ca_files == (path,)
@@ -52,23 +52,23 @@ def test_the_first_directory_of_the_host_hides_the_others_even_when_empty(world:
     assert tls(world) == TlsConfig()
 
 
-def test_another_port_is_another_registry(world: World):
+def test_directory_of_other_port_does_not_apply(world: World):
     world.write(f"{DIRECTORIES[1]}/a.b/ca.crt", "x")
     assert tls(world) == TlsConfig()
 
 
-def test_docker_hub_is_looked_up_by_the_name_that_users_write(world: World):
+def test_docker_hub_directory_is_docker_io(world: World):
     path = world.write(f"{DIRECTORIES[1]}/docker.io/ca.crt", "x")
     assert world.settings().get_access("docker.io").tls.ca_files == (path,)
 
 
-def test_cert_dir_replaces_the_search(world: World):
+def test_cert_dir_replaces_certs_d(world: World):
     world.write(f"{DIRECTORIES[1]}/{HOST}/ca.crt", "x")
     mine = world.write("mine/other.crt", "x")
     assert tls(world, RegistryOverride(cert_dir=mine.parent)).ca_files == (mine,)
 
 
-def test_single_files_are_added_and_a_pair_replaces_the_one_found(world: World):
+def test_override_adds_authorities_and_replaces_client_certificate(world: World):
     found = world.write(f"{DIRECTORIES[1]}/{HOST}/ca.crt", "x")
     world.write(f"{DIRECTORIES[1]}/{HOST}/me.cert", "x")
     world.write(f"{DIRECTORIES[1]}/{HOST}/me.key", "x")
@@ -88,26 +88,28 @@ def test_single_files_are_added_and_a_pair_replaces_the_one_found(world: World):
         (["a.cert", "a.key", "b.cert", "b.key"], "2 client certificates"),
     ],
 )
-def test_half_a_pair_or_several_are_errors(world: World, names: list[str], message: str):
+def test_incomplete_or_ambiguous_client_certificate_is_refused(
+    world: World, names: list[str], message: str
+):
     for name in names:
         world.write(f"{DIRECTORIES[0]}/{HOST}/{name}", "x")
     with pytest.raises(ConfigError, match=message):
         tls(world)
 
 
-def test_a_cert_dir_that_is_not_there_is_an_error(world: World):
+def test_missing_cert_dir_is_refused(world: World):
     with pytest.raises(ConfigError, match="cannot be read"):
         tls(world, RegistryOverride(cert_dir=world.root / "none"))
 
 
-def test_directory_named_like_a_certificate_is_refused(world: World):
+def test_special_file_named_like_a_certificate_is_refused(world: World):
     (world.root / "mine").mkdir()
     os.mkfifo(world.root / "mine" / "ca.crt")
     with pytest.raises(ConfigError, match=r"ca\.crt: not a readable file"):
         tls(world, RegistryOverride(cert_dir=world.root / "mine"))
 
 
-def test_a_link_to_nothing_is_named(world: World):
+def test_dangling_link_is_refused(world: World):
     (world.root / "mine").mkdir()
     (world.root / "mine" / "ca.crt").symlink_to("gone")
     with pytest.raises(ConfigError, match=r"ca\.crt: not a readable file"):

@@ -65,7 +65,7 @@ def push(repository: Repository, image: images.Image, tag: str) -> None:
     repository.put_manifest(tag, image.root.media_type, image.root.data)
 
 
-def test_an_image_there_and_back(repository):
+def test_image_is_pushed_and_pulled(repository):
     image = images.multi_platform("app", "linux/amd64", "linux/arm64")
     push(repository, image, "1")
     descriptor, raw = repository.get_manifest("1")
@@ -77,7 +77,7 @@ def test_an_image_there_and_back(repository):
 
 
 @pytest.mark.parametrize("data", [b"", b"small", LARGE], ids=["empty", "small", "large"])
-def test_a_blob_there_and_back(repository, data):
+def test_blob_is_pushed_and_pulled(repository, data):
     digest = Digest.of(data)
     uploads = Uploads(repository)
     assert not repository.has_blob(digest)
@@ -89,12 +89,12 @@ def test_a_blob_there_and_back(repository, data):
         assert read == data[offset:]
 
 
-def test_a_stream_of_unknown_length(repository):
+def test_stream_of_unknown_length_is_pushed(repository):
     making = VerifiedReader(BytesIO(LARGE), "test", digest=None, size=None)
     assert Uploads(repository).push(None, making).digest == Digest.of(LARGE)
 
 
-def test_a_mount(session, repository):
+def test_blob_is_mounted(session, repository):
     origin = Repository(session, f"{repository.path}/origin", writable=True)
     digest = Digest.of(LARGE)
     Uploads(origin).push(digest, content(LARGE))
@@ -103,7 +103,7 @@ def test_a_mount(session, repository):
     assert not Uploads(repository).mount(Digest.of(b"absent"), origin.path)
 
 
-def test_a_push_that_broke_off_succeeds_in_the_end(repository):
+def test_interrupted_push_succeeds_after_retry(repository):
     """This registry keeps nothing of a cut PATCH; the push begins anew."""
 
     class Cut(BytesIO):
@@ -123,7 +123,7 @@ def test_a_push_that_broke_off_succeeds_in_the_end(repository):
     assert repository.has_blob(digest)
 
 
-def test_deletion(repository):
+def test_manifest_is_deleted(repository):
     image = images.image()
     push(repository, image, "1")
     repository.delete_manifest(Digest(image.digest))
@@ -132,7 +132,7 @@ def test_deletion(repository):
         repository.delete_manifest(Digest(image.digest))
 
 
-def test_wrong_credentials(running):
+def test_wrong_credentials_are_unauthorized(running):
     wrong = Credentials(running.username or "somebody", "wrong")
     for credentials in (ANONYMOUS, wrong) if running.username else ():
         session = Session(access(running, credentials))
@@ -141,7 +141,7 @@ def test_wrong_credentials(running):
         session.close()
 
 
-def test_a_token_that_is_refused_is_renewed(tmp_path):
+def test_refused_token_is_renewed(tmp_path):
     """The registry refuses a token that the service said was good for longer."""
     with servers.token_registry(tmp_path) as running:
         session = Session(access(running, Credentials(running.username, running.password)))

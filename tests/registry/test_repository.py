@@ -37,7 +37,7 @@ def read(stream) -> bytes:
 
 
 class TestManifests:
-    def test_by_tag_and_by_digest(self, registry, repository):
+    def test_manifest_is_read_by_tag_and_by_digest(self, registry, repository):
         digest = registry.add_image("library/app", "1")
         by_tag, raw = repository.get_manifest("1")
         by_digest, same = repository.get_manifest(Digest(digest))
@@ -46,12 +46,12 @@ class TestManifests:
         assert by_tag.size == len(raw)
         assert raw == same == registry.repositories["library/app"].manifests[digest][1]
 
-    def test_absent(self, registry, repository):
+    def test_missing_manifest_is_not_found(self, registry, repository):
         with pytest.raises(NotFoundError, match="library/app:1: not found"):
             repository.get_manifest("1")
         assert repository.head_manifest("1") is None
 
-    def test_a_wrong_digest_header_is_refused_by_tag(self, registry, repository):
+    def test_wrong_digest_header_is_refused_by_tag(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", digest_header="sha256:" + 64 * "0")
         with pytest.raises(DigestMismatchError):
@@ -63,18 +63,18 @@ class TestManifests:
         with pytest.raises(DigestMismatchError):
             repository.get_manifest("1")
 
-    def test_a_header_that_is_no_digest_says_nothing(self, registry, repository):
+    def test_invalid_digest_header_is_ignored(self, registry, repository):
         digest = registry.add_image("library/app", "1")
         registry.fail("GET", digest_header="md5:../../x")
         assert repository.get_manifest("1")[0].digest.text == digest
 
-    def test_an_endless_manifest_is_cut(self, registry, repository):
+    def test_endless_manifest_is_refused(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", endless=True)
         with pytest.raises(LimitError, match="4,194,304"):
             repository.get_manifest("1")
 
-    def test_a_manifest_that_breaks_off(self, registry, repository):
+    def test_truncated_manifest_is_retried(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", cut_after=10)
         with pytest.raises(RegistryError) as caught:
@@ -82,17 +82,17 @@ class TestManifests:
         assert caught.value.temporary
 
     @pytest.mark.parametrize("told", ["application/json", "text/plain; charset=utf-8", ""])
-    def test_a_vague_content_type_gives_way_to_the_body(self, registry, repository, told):
+    def test_media_type_in_body_replaces_general_content_type(self, registry, repository, told):
         registry.add_image("library/app", "1")
         registry.fail("GET", content_type=told)
         assert repository.get_manifest("1")[0].media_type == media_types.OCI_MANIFEST
 
-    def test_a_content_type_that_lies_is_kept_for_the_parser(self, registry, repository):
+    def test_contradicting_content_type_is_returned(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", content_type=media_types.OCI_INDEX)
         assert repository.get_manifest("1")[0].media_type == media_types.OCI_INDEX
 
-    def test_head(self, registry, repository):
+    def test_head_returns_descriptor(self, registry, repository):
         digest = registry.add_image("library/app", "1")
         found = repository.head_manifest("1")
         assert found is not None
@@ -100,12 +100,12 @@ class TestManifests:
         assert registry.count("GET") == 0
 
     @pytest.mark.parametrize("fault", [{"status": 405}, {"digest_header": "?"}])
-    def test_where_head_does_not_tell_get_does(self, registry, repository, fault):
+    def test_incomplete_head_falls_back_to_get(self, registry, repository, fault):
         digest = registry.add_image("library/app", "1")
         registry.fail("HEAD", **fault)
         assert repository.head_manifest("1").digest.text == digest
 
-    def test_put_and_delete(self, registry, repository):
+    def test_manifest_is_put_and_deleted(self, registry, repository):
         raw = b'{"schemaVersion":2}'
         repository.put_manifest("1", media_types.OCI_MANIFEST, raw)
         stored = registry.repositories["library/app"]
@@ -115,17 +115,17 @@ class TestManifests:
         with pytest.raises(NotFoundError):
             repository.delete_manifest(Digest.of(raw))
 
-    def test_put_notices_what_else_was_stored(self, registry, repository):
+    def test_other_stored_digest_is_refused(self, registry, repository):
         registry.fail("PUT", digest_header="sha256:" + 64 * "0")
         with pytest.raises(DigestMismatchError):
             repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
 
-    def test_sha512(self, registry, repository):
+    def test_sha512_manifest_is_supported(self, registry, repository):
         digest = Digest.of(b"{}", "sha512")
         repository.put_manifest(digest, media_types.OCI_MANIFEST, b"{}")
         assert registry.find_requests("PUT")[0].path.endswith(f"/manifests/{digest}")
 
-    def test_an_immutable_tag_is_a_conflict(self, registry, repository):
+    def test_immutable_tag_is_a_conflict(self, registry, repository):
         registry.immutable_tags = True
         repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
         repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
@@ -141,13 +141,15 @@ class TestManifests:
             (400, "TAG_IMMUTABLE", ""),
         ],
     )
-    def test_immutable_in_other_words(self, registry, repository, status, code, message):
+    def test_immutable_tag_is_recognized_by_error_text(
+        self, registry, repository, status, code, message
+    ):
         body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
         registry.fail("PUT", status=status, body=body)
         with pytest.raises(ConflictError):
             repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
 
-    def test_a_registry_that_does_not_delete(self, registry, repository):
+    def test_unsupported_deletion_is_reported(self, registry, repository):
         registry.fail("DELETE", status=405)
         with pytest.raises(UnsupportedError, match="does not support deletion"):
             repository.delete_manifest(Digest.of(b"{}"))
@@ -167,18 +169,18 @@ class TestManifests:
 class TestBlobs:
     @pytest.mark.parametrize("offset", [0, 1, 100_000, len(BLOB) - 1, len(BLOB)])
     @pytest.mark.parametrize("ranges", [True, False])
-    def test_from_an_offset(self, registry, repository, offset, ranges):
+    def test_blob_is_read_from_offset(self, registry, repository, offset, ranges):
         registry.ranges = ranges
         digest = Digest(registry.add_blob("library/app", BLOB))
         with repository.open_blob(digest, len(BLOB), offset) as stream:
             assert read(stream) == BLOB[offset:]
 
-    def test_in_small_reads(self, registry, repository):
+    def test_blob_is_read_in_small_reads(self, registry, repository):
         digest = Digest(registry.add_blob("library/app", b"abc"))
         with repository.open_blob(digest, 3) as stream:
             assert [stream.read(2), stream.read(2), stream.read(2)] == [b"ab", b"c", b""]
 
-    def test_all_at_once(self, registry, repository):
+    def test_blob_is_read_at_once(self, registry, repository):
         digest = Digest(registry.add_blob("library/app", BLOB))
         with repository.open_blob(digest, len(BLOB)) as stream:
             assert stream.read(1) + stream.read() == BLOB
@@ -187,7 +189,7 @@ class TestBlobs:
             stream.read()
 
     @pytest.mark.parametrize("told", ["bytes 0-9/10", "bytes 6-9/10", "nonsense", ""])
-    def test_another_range_than_asked_for_is_refused(self, registry, repository, told):
+    def test_wrong_range_is_refused(self, registry, repository, told):
         digest = Digest(registry.add_blob("library/app", b"0123456789"))
         registry.fail("GET", status=206, headers={"Content-Range": told}, body=b"56789")
         with (
@@ -207,34 +209,34 @@ class TestBlobs:
         assert caught.value.temporary
         assert buffer[:150_001] == BLOB[:150_001]
 
-    def test_a_short_body_ends_early(self, registry, repository):
+    def test_truncated_body_is_a_temporary_error(self, registry, repository):
         """Whoever knows the size sees that bytes are missing."""
         digest = Digest(registry.add_blob("library/app", BLOB))
         registry.fail("GET", short_body=1000)
         with repository.open_blob(digest, len(BLOB)) as stream:
             assert read(stream) == BLOB[:1000]
 
-    def test_a_blob_shorter_than_the_offset(self, registry, repository):
+    def test_blob_shorter_than_offset_is_refused(self, registry, repository):
         registry.ranges = False
         digest = Digest(registry.add_blob("library/app", BLOB))
         registry.fail("GET", short_body=10)
         with pytest.raises(SizeMismatchError), repository.open_blob(digest, len(BLOB), 1000):
             pass
 
-    def test_an_endless_body_is_left_behind(self, registry, repository):
+    def test_endless_body_is_not_drained(self, registry, repository):
         digest = Digest(registry.add_blob("library/app", BLOB))
         registry.fail("GET", endless=True)
         with repository.open_blob(digest, len(BLOB)) as stream:
             assert stream.readinto(memoryview(bytearray(100))) == 100
         assert repository.has_blob(digest)
 
-    def test_absent(self, registry, repository):
+    def test_missing_blob_is_not_found(self, registry, repository):
         digest = Digest.of(b"absent")
         assert not repository.has_blob(digest)
         with pytest.raises(NotFoundError), repository.open_blob(digest, 6):
             pass
 
-    def test_a_web_page_is_not_a_blob(self, registry, repository):
+    def test_web_page_is_not_a_blob(self, registry, repository):
         registry.fail("GET", html=True)
         with (
             pytest.raises(RegistryError, match="not a registry"),
@@ -242,7 +244,7 @@ class TestBlobs:
         ):
             pass
 
-    def test_a_connection_serves_many_requests(self, registry, repository):
+    def test_connection_is_reused(self, registry, repository):
         """The server would see new connections as new client ports."""
         digest = Digest(registry.add_blob("library/app", BLOB))
         for _ in range(3):
@@ -255,19 +257,19 @@ class TestBlobs:
 
 
 class TestLists:
-    def test_tags_of_all_pages(self, registry, repository):
+    def test_tags_of_all_pages_are_listed(self, registry, repository):
         registry.page_size = 3
         for number in range(8):
             registry.add_image("library/app", f"v{number}")
         assert repository.list_tags() == [f"v{number}" for number in range(8)]
         assert registry.count("GET", "tags/list") == 3
 
-    def test_no_tags_at_all(self, registry, repository):
+    def test_missing_list_of_tags_is_empty(self, registry, repository):
         """docker-registry answers null when the last tag was deleted."""
         registry.fail("GET", status=200, body=b'{"name":"library/app","tags":null}')
         assert repository.list_tags() == []
 
-    def test_no_such_repository(self, registry, repository):
+    def test_missing_repository_is_not_found(self, registry, repository):
         with pytest.raises(NotFoundError):
             repository.list_tags()
 
@@ -279,13 +281,13 @@ class TestLists:
             ('<http://user:pw@127.0.0.1/>; rel="next"', "cannot|not a usable"),
         ],
     )
-    def test_pages_that_lead_astray(self, registry, repository, link, reason):
+    def test_invalid_next_page_is_refused(self, registry, repository, link, reason):
         registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link}, times=3)
         with pytest.raises(RegistryError, match=reason):
             repository.list_tags()
 
     @pytest.mark.parametrize("link", ["<" * 60_000, "<>;" * 20_000, "<>" * 30_000])
-    def test_links_that_are_slow_to_read(self, registry, repository, link):
+    def test_hostile_link_header_is_matched_in_linear_time(self, registry, repository, link):
         """A header is read in one go, however it is made: nothing could stop its reading."""
         registry.add_image("library/app", "1")
         registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link})
@@ -293,7 +295,7 @@ class TestLists:
         assert repository.list_tags() == ["1"]
         assert time.monotonic() - begun < 1
 
-    def test_pages_without_end(self, registry, repository, monkeypatch):
+    def test_endless_pages_are_refused(self, registry, repository, monkeypatch):
         monkeypatch.setattr(pagination, "MAX_PAGES", 3)
         registry.page_size = 1
         for number in range(5):
@@ -301,7 +303,7 @@ class TestLists:
         with pytest.raises(LimitError, match="3 pages"):
             repository.list_tags()
 
-    def test_entries_without_end(self, registry, repository, monkeypatch):
+    def test_endless_entries_are_refused(self, registry, repository, monkeypatch):
         monkeypatch.setattr(pagination, "MAX_ENTRIES", 3)
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
@@ -316,7 +318,7 @@ class TestLists:
         ],
         ids=["empty", "array", "number", "numbers", "path", "long name"],
     )
-    def test_lists_that_are_none(self, registry, repository, body):
+    def test_invalid_list_is_refused(self, registry, repository, body):
         registry.fail("GET", status=200, body=body)
         with pytest.raises((RegistryError, MalformedError)):
             repository.list_tags()
@@ -336,20 +338,20 @@ class TestReferrers:
             )
         return Digest(subject)
 
-    def test_by_the_api_over_pages(self, registry, repository):
+    def test_referrers_of_all_pages_are_listed(self, registry, repository):
         registry.page_size = 2
         found = repository.list_referrers(self.add(registry))
         assert {item.annotations["number"] for item in found} == {"0", "1", "2"}
         assert {item.artifact_type for item in found} == {"application/x.signature"}
         assert repository.has_referrers_api
 
-    def test_none(self, registry, repository):
+    def test_subject_without_referrers_has_empty_list(self, registry, repository):
         assert repository.list_referrers(self.add(registry, 0)) == []
 
     @pytest.mark.parametrize(
         "fault", [{"status": 404}, {"status": 405}, {"html": True, "status": 400}]
     )
-    def test_by_the_fallback_tag(self, registry, repository, fault):
+    def test_referrers_are_listed_by_fallback_tag(self, registry, repository, fault):
         subject = self.add(registry, 0)
         entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(Digest.of(b"x")), "size": 1}
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry]}
@@ -365,26 +367,26 @@ class TestReferrers:
         assert not repository.has_referrers_api
         assert registry.count("GET", "/referrers/") == 1
 
-    def test_neither(self, registry, repository):
+    def test_missing_fallback_tag_lists_nothing(self, registry, repository):
         registry.referrers = False
         assert repository.list_referrers(self.add(registry, 0)) == []
 
-    def test_a_fallback_tag_that_is_an_image_lists_nothing(self, registry, repository):
+    def test_fallback_tag_of_image_lists_nothing(self, registry, repository):
         registry.referrers = False
         subject = self.add(registry, 0)
         registry.add_image("library/app", to_fallback_tag(subject))
         assert repository.list_referrers(subject) == []
 
-    def test_the_fallback_tag_of_a_long_digest_fits(self):
+    def test_fallback_tag_of_long_digest_is_valid(self):
         assert len(to_fallback_tag(Digest.of(b"", "sha512"))) == len("sha512-") + 64
 
-    def test_too_many(self, registry, repository, monkeypatch):
+    def test_too_many_referrers_are_refused(self, registry, repository, monkeypatch):
         monkeypatch.setattr(repository_module, "MAX_REFERRERS", 2)
         with pytest.raises(LimitError):
             repository.list_referrers(self.add(registry))
 
 
-def test_a_failure_is_never_taken_for_absence(connect):
+def test_server_error_does_not_count_as_absence(connect):
     with FakeRegistry() as registry:
         repository = Repository(connect(registry, ANONYMOUS), "library/app")
         registry.fail("HEAD", status=503, times=None)

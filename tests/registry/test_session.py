@@ -61,7 +61,7 @@ def pull(session, name="library/app", tag="1"):
 
 
 class TestBasic:
-    def test_credentials_are_given_when_they_are_asked_for(self, connect):
+    def test_basic_credentials_are_sent_after_challenge(self, connect):
         with FakeRegistry(auth="basic") as registry:
             registry.add_image("library/app", "1")
             session = connect(registry, USER)
@@ -71,7 +71,7 @@ class TestBasic:
         assert given[0] is None
         assert given[1:] == ["Basic " + base64.b64encode(b"user:password").decode()] * 2
 
-    def test_a_wrong_password_is_said(self, connect):
+    def test_wrong_password_is_unauthorized(self, connect):
         with FakeRegistry(auth="basic") as registry:
             session = connect(registry, Credentials("user", "wrong"))
             with pytest.raises(UnauthorizedError, match="password is wrong") as caught:
@@ -80,14 +80,14 @@ class TestBasic:
         assert caught.value.hint == f"airbundle login {registry.host}"
         assert "wrong:" not in str(caught.value)
 
-    def test_no_password_is_said(self, connect):
+    def test_missing_password_is_unauthorized(self, connect):
         with FakeRegistry(auth="basic") as registry:
             with pytest.raises(UnauthorizedError, match="a user name and a password are required"):
                 connect(registry).ping()
 
 
 class TestBearer:
-    def test_one_token_serves_many_requests(self, connect):
+    def test_token_is_reused(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             session = connect(registry, USER)
@@ -98,7 +98,7 @@ class TestBearer:
         assert token_request.query["service"] == ["fake"]
         assert token_request.query["scope"] == ["repository:library/app:pull"]
 
-    def test_many_threads_ask_for_one_token(self, connect):
+    def test_threads_share_one_token(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             session = connect(registry, USER)
@@ -106,20 +106,20 @@ class TestBearer:
                 list(pool.map(lambda _: pull(session), range(40)))
             assert registry.count("GET", "^/token") == 1
 
-    def test_one_token_to_read_and_write(self, connect):
+    def test_one_token_allows_reading_and_writing(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             repository = Repository(connect(registry, USER), "library/app", writable=True)
             assert not repository.has_blob(Digest.of(b"x"))
             repository.put_manifest("1", "application/vnd.oci.image.manifest.v1+json", b"{}")
             assert registry.count("GET", "^/token") == 1
 
-    def test_anonymous_tokens(self, connect):
+    def test_anonymous_token_is_requested_without_credentials(self, connect):
         with FakeRegistry(auth="bearer", anonymous_pull=True) as registry:
             registry.add_image("library/app", "1")
             pull(connect(registry))
             assert registry.find_requests("GET", "^/token")[0].headers.get("authorization") is None
 
-    def test_a_token_is_renewed_before_it_expires(self, connect):
+    def test_token_is_renewed_before_it_expires(self, connect):
         with FakeRegistry(auth="bearer", token_lifetime=1) as registry:
             registry.add_image("library/app", "1")
             session = connect(registry, USER)
@@ -135,14 +135,14 @@ class TestBearer:
             assert registry.count("GET", "manifests") == 3
             assert registry.count("GET", "^/token") == 2
 
-    def test_a_token_is_not_asked_for_before_it_can_be_used(self, connect):
+    def test_token_is_requested_after_rate_limit(self, connect):
         """Else it could expire while its request waits for its turn, again and again."""
         with FakeRegistry(auth="bearer", token_lifetime=0.3) as registry:
             registry.add_image("library/app", "1")
             pull(connect(registry, USER, limits=RateLimits(requests_per_second=2)))
             assert registry.count("GET", "manifests") == 2
 
-    def test_a_token_that_is_refused_is_renewed(self, connect):
+    def test_refused_token_is_renewed(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             session = connect(registry, USER)
@@ -151,26 +151,26 @@ class TestBearer:
             pull(session)
             assert registry.count("GET", "^/token") == 2
 
-    def test_an_identity_token_is_exchanged_by_post(self, connect):
+    def test_identity_token_is_exchanged_by_post(self, connect):
         with FakeRegistry(auth="bearer", identity_token="long-lived") as registry:
             registry.add_image("library/app", "1")
             pull(connect(registry, Credentials(identity_token="long-lived")))
             assert registry.count("POST", "^/token$") == 1
 
-    def test_a_refused_identity_token_is_said(self, connect):
+    def test_refused_identity_token_is_unauthorized(self, connect):
         with FakeRegistry(auth="bearer", identity_token="long-lived") as registry:
             registry.add_image("library/app", "1")
             with pytest.raises(UnauthorizedError, match="refuses the credentials"):
                 pull(connect(registry, Credentials(identity_token="revoked")))
 
-    def test_a_given_token_is_sent_as_it_is(self, connect):
+    def test_registry_token_is_sent_unchanged(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             token = registry.issue_token(["repository:library/app:pull"])
             pull(connect(registry, Credentials(registry_token=token)))
             assert registry.count("GET", "^/token") == 0
 
-    def test_a_wrong_password_is_said(self, connect):
+    def test_wrong_password_is_unauthorized(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             with pytest.raises(UnauthorizedError, match="refuses the credentials") as caught:
                 connect(registry, Credentials("user", "secret-guess")).ping()
@@ -183,7 +183,7 @@ class TestBearer:
             with pytest.raises(UnauthorizedError, match="refuses the token"):
                 pull(connect(registry, USER))
 
-    def test_the_token_service_is_tried_again(self, connect):
+    def test_request_to_token_service_is_retried(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             registry.fail("GET", "^/token", status=503, times=2)
@@ -193,13 +193,13 @@ class TestBearer:
         "body",
         [b"", b"[]", b"{}", b'{"token":7}', b'{"token":"a\\r\\nX: y"}', b'{"token":""}', b"\xff"],
     )
-    def test_answers_that_hold_no_token(self, connect, body):
+    def test_response_without_token_is_refused(self, connect, body):
         with FakeRegistry(auth="bearer") as registry:
             registry.fail("GET", "^/token", status=200, body=body)
             with pytest.raises(RegistryError, match="token"):
                 connect(registry, USER).ping()
 
-    def test_an_endless_token_is_cut(self, connect):
+    def test_endless_token_is_refused(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.fail("GET", "^/token", endless=True)
             with pytest.raises(Exception, match="more than the 1,048,576 bytes") as caught:
@@ -211,29 +211,29 @@ class TestRealms:
     @pytest.mark.parametrize(
         "realm", ["http://169.254.169.254/token", "https://[fe80::1]/", "http://0.0.0.0/token"]
     )
-    def test_metadata_services_get_nothing(self, connect, realm):
+    def test_metadata_service_receives_no_request(self, connect, realm):
         with FakeRegistry(auth="bearer", realm=realm) as registry:
             with pytest.raises(RegistryError, match="forbidden address"):
                 connect(registry, USER).ping()
 
-    def test_credentials_do_not_go_to_strangers(self, connect):
+    def test_other_domain_receives_no_credentials(self, connect):
         with FakeRegistry(auth="bearer", realm="https://collector.example/token") as registry:
             with pytest.raises(RegistryError, match="belongs to another domain"):
                 connect(registry, USER).ping()
 
-    def test_a_realm_without_tls_is_refused(self, connect, authority, ca_file):
+    def test_realm_without_tls_is_refused(self, connect, authority, ca_file):
         realm = "http://127.0.0.1:1/token"
         with FakeRegistry(auth="bearer", realm=realm, tls=server_context(authority)) as registry:
             with pytest.raises(RegistryError, match="does not use TLS"):
                 connect(registry, USER, tls=TlsConfig(ca_files=(ca_file,))).ping()
 
-    def test_a_realm_that_redirects_keeps_to_the_rule(self, connect):
+    def test_redirect_of_realm_is_checked(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.fail("GET", "^/token", redirect="http://169.254.169.254/token")
             with pytest.raises(RegistryError, match="forbidden address"):
                 connect(registry, USER).ping()
 
-    def test_a_redirected_realm_sees_no_password(self, connect):
+    def test_redirect_of_realm_receives_no_password(self, connect):
         with FakeRegistry(auth="bearer") as registry, FakeRegistry(anonymous_pull=True) as other:
             registry.fail("GET", "^/token", redirect=f"{other.url}/token?scope=x", times=None)
             with pytest.raises(UnauthorizedError):
@@ -242,14 +242,14 @@ class TestRealms:
             assert "authorization" not in other.requests[0].headers
 
     @pytest.mark.parametrize("realm", ["", "not a url", "ftp://x/", "https://u:p@h/"])
-    def test_realms_that_are_none(self, connect, realm):
+    def test_invalid_realm_is_refused(self, connect, realm):
         with FakeRegistry(auth="bearer", realm=realm or " ") as registry:
             with pytest.raises(RegistryError):
                 connect(registry, USER).ping()
 
 
 class TestRedirects:
-    def test_a_blob_comes_from_elsewhere_without_credentials(self, connect):
+    def test_redirected_blob_request_has_no_credentials(self, connect):
         with FakeRegistry(auth="basic") as registry, FakeRegistry() as storage:
             digest = storage.add_blob("bucket", b"layer")
             registry.add_blob("library/app", b"layer")
@@ -262,7 +262,7 @@ class TestRedirects:
             assert "authorization" not in storage.requests[0].headers
             assert storage.requests[0].headers["range"] == "bytes=2-"
 
-    def test_credentials_stay_with_the_port(self, connect):
+    def test_other_port_receives_no_credentials(self, connect):
         """Two ports of one host are two origins."""
         with FakeRegistry(auth="basic") as registry, FakeRegistry(auth="basic") as other:
             session = connect(registry, USER)
@@ -273,7 +273,7 @@ class TestRedirects:
             assert not isinstance(caught.value, UnauthorizedError)
             assert "authorization" not in other.requests[0].headers
 
-    def test_within_the_registry_credentials_stay(self, connect):
+    def test_redirect_within_registry_keeps_credentials(self, connect):
         with FakeRegistry(auth="basic") as registry:
             session = connect(registry, USER)
             session.ping()
@@ -281,13 +281,13 @@ class TestRedirects:
             session.ping()
             assert "authorization" in registry.requests[-1].headers
 
-    def test_circles_end(self, registry, session):
+    def test_redirect_loop_is_refused(self, registry, session):
         registry.fail("GET", redirect="/v2/", times=None)
         with pytest.raises(RegistryError, match="more than 5 redirects"):
             session.ping()
         assert len(registry.requests) == 6
 
-    def test_from_tls_to_none_is_refused(self, connect, authority, ca_file, registry):
+    def test_redirect_from_https_to_http_is_refused(self, connect, authority, ca_file, registry):
         with FakeRegistry(tls=server_context(authority)) as secure:
             secure.fail("GET", redirect=f"{registry.url}/v2/?token=secret")
             with pytest.raises(RegistryError, match="from HTTPS to HTTP") as caught:
@@ -295,18 +295,18 @@ class TestRedirects:
         assert registry.requests == []
         assert "secret" not in str(caught.value)
 
-    def test_link_local_addresses_are_refused(self, registry, session):
+    def test_redirect_to_link_local_address_is_refused(self, registry, session):
         registry.fail("GET", redirect="http://169.254.169.254/latest/meta-data")
         with pytest.raises(RegistryError, match="forbidden address"):
             session.ping()
 
     @pytest.mark.parametrize("status", [301, 302, 303])
-    def test_a_write_is_not_turned_into_a_read(self, registry, repository, status):
+    def test_redirect_that_changes_method_is_refused(self, registry, repository, status):
         registry.fail("PUT", redirect="/v2/elsewhere", status=status)
         with pytest.raises(RegistryError, match="redirects a PUT"):
             repository.put_manifest("1", "application/json", b"{}")
 
-    def test_a_write_follows_where_it_stays_one(self, registry, repository):
+    def test_redirect_that_keeps_method_is_followed(self, registry, repository):
         registry.fail("PUT", redirect="/v2/library/other/manifests/1", status=308)
         repository.put_manifest("1", "application/vnd.oci.image.manifest.v1+json", b"{}")
         assert registry.repositories["library/other"].manifests
@@ -320,19 +320,19 @@ class TestRetries:
         pull(session)
         assert len(registry.requests) == 3
 
-    def test_a_connection_that_drops_is_tried_again(self, registry, session):
+    def test_dropped_connection_is_retried(self, registry, session):
         registry.add_image("library/app", "1")
         registry.fail("GET", drop=True, times=3)
         pull(session)
 
     @pytest.mark.parametrize(("status", "times"), [(500, 3), (503, 5), (400, 1), (501, 1)])
-    def test_it_ends(self, registry, session, status, times):
+    def test_retries_are_limited_by_status(self, registry, session, status, times):
         registry.fail("GET", status=status, times=None)
         with pytest.raises(Exception, match="this was asked for"):
             pull(session)
         assert len(registry.requests) == times
 
-    def test_retries_are_announced(self, registry, connect):
+    def test_retries_are_emitted_as_events(self, registry, connect):
         told = []
         registry.add_image("library/app", "1")
         registry.fail("GET", status=502)
@@ -342,7 +342,7 @@ class TestRetries:
         assert told[0].subject == f"{registry.host}/library/app:1"
 
     @pytest.mark.parametrize("as_date", [False, True])
-    def test_retry_after_is_heeded(self, registry, connect, as_date):
+    def test_retry_after_is_respected(self, registry, connect, as_date):
         told = []
         registry.add_image("library/app", "1")
         soon = datetime.now(UTC) + timedelta(seconds=2)
@@ -353,7 +353,7 @@ class TestRetries:
         assert 0.9 <= told[0].wait <= 2.5
         assert time.monotonic() - started >= told[0].wait
 
-    def test_all_threads_hold_back(self, registry, session):
+    def test_rate_limit_delays_all_threads(self, registry, session):
         registry.add_image("library/app", "1")
         registry.fail("GET", status=429, headers={"Retry-After": "1"})
         with ThreadPoolExecutor(4) as pool:
@@ -365,7 +365,7 @@ class TestRetries:
                 one.result()
         assert time.monotonic() - started > 0.6
 
-    def test_too_long_a_wait_is_not_begun(self, registry, session):
+    def test_retry_after_beyond_budget_is_not_awaited(self, registry, session):
         registry.fail("GET", status=429, headers={"Retry-After": "86400"})
         started = time.monotonic()
         with pytest.raises(RateLimitedError) as caught:
@@ -373,7 +373,7 @@ class TestRetries:
         assert caught.value.retry_after == 86400
         assert time.monotonic() - started < 5
 
-    def test_the_code_alone_is_a_rate_limit(self, registry, session):
+    def test_error_code_indicates_rate_limit(self, registry, session):
         body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}'
         registry.fail("GET", status=403, body=body, times=None)
         with pytest.raises(RateLimitedError, match="slow down"):
@@ -387,12 +387,12 @@ class TestRetries:
 
 
 class TestTls:
-    def test_an_authority_is_given(self, connect, authority, ca_file):
+    def test_configured_authority_is_trusted(self, connect, authority, ca_file):
         with FakeRegistry(tls=server_context(authority)) as registry:
             registry.add_image("library/app", "1")
             pull(connect(registry, tls=TlsConfig(ca_files=(ca_file,))))
 
-    def test_an_unknown_authority_is_said(self, connect, authority):
+    def test_unknown_authority_is_refused(self, connect, authority):
         with FakeRegistry(tls=server_context(authority)) as registry:
             with pytest.raises(RegistryError, match="certificate is not trusted") as caught:
                 connect(registry, tls=TlsConfig()).ping()
@@ -400,19 +400,19 @@ class TestTls:
             assert registry.requests == []
         assert "--cert-dir" in caught.value.hint
 
-    def test_another_hosts_certificate_is_refused(self, connect, authority, ca_file):
+    def test_certificate_of_other_host_is_refused(self, connect, authority, ca_file):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("registry.example").configure_cert(context)
         with FakeRegistry(tls=context) as registry:
             with pytest.raises(RegistryError, match=r"not trusted.*127\.0\.0\.1"):
                 connect(registry, tls=TlsConfig(ca_files=(ca_file,))).ping()
 
-    def test_ssl_cert_file_is_heeded(self, connect, authority, ca_file, monkeypatch):
+    def test_ssl_cert_file_is_respected(self, connect, authority, ca_file, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
         with FakeRegistry(tls=server_context(authority)) as registry:
             connect(registry, tls=TlsConfig()).ping()
 
-    def test_a_client_certificate(self, connect, authority, ca_file, tmp_path):
+    def test_client_certificate_is_sent(self, connect, authority, ca_file, tmp_path):
         context = server_context(authority)
         authority.configure_trust(context)
         context.verify_mode = ssl.CERT_REQUIRED
@@ -427,7 +427,7 @@ class TestTls:
                 connect(registry, tls=TlsConfig(ca_files=(ca_file,))).ping()
 
     @pytest.mark.parametrize("content", [None, b"not a certificate"])
-    def test_files_that_are_no_certificates(self, connect, authority, tmp_path, content):
+    def test_invalid_certificate_file_is_refused(self, connect, authority, tmp_path, content):
         file = tmp_path / "ca.pem"
         if content is not None:
             file.write_bytes(content)
@@ -436,25 +436,25 @@ class TestTls:
                 with pytest.raises(ConfigError, match=r"ca\.pem"):
                     connect(registry, tls=tls).ping()
 
-    def test_unverified_tls(self, connect, authority):
+    def test_unverified_tls_accepts_any_certificate(self, connect, authority):
         with FakeRegistry(tls=server_context(authority)) as registry:
             registry.add_image("library/app", "1")
             pull(connect(registry, tls=TlsConfig(verify=False)))
 
-    def test_unverified_falls_back_to_http(self, connect, registry):
+    def test_unverified_tls_falls_back_to_http(self, connect, registry):
         registry.add_image("library/app", "1")
         session = connect(registry, tls=TlsConfig(verify=False))
         pull(session)
         pull(session)
         assert registry.count("GET", "^/v2/$") == 1
 
-    def test_verified_does_not_fall_back(self, connect, registry):
+    def test_verified_tls_does_not_fall_back(self, connect, registry):
         with pytest.raises(RegistryError, match="plain HTTP, not HTTPS") as caught:
             connect(registry, tls=TlsConfig()).ping()
         assert "--tls-verify=false" in caught.value.hint
         assert registry.requests == []
 
-    def test_unverified_is_for_the_registry_only(self, connect, authority):
+    def test_unverified_tls_applies_to_registry_only(self, connect, authority):
         with (
             FakeRegistry(tls=server_context(authority)) as registry,
             FakeRegistry(tls=server_context(authority)) as storage,
@@ -479,7 +479,7 @@ class TestProxies:
         assert registry.requests[0].target == "http://registry.example/v2/"
         assert registry.requests[0].headers["proxy-authorization"].startswith("Basic ")
 
-    def test_docker_hub_is_asked_at_its_registry(self, connect, registry):
+    def test_docker_hub_requests_go_to_registry_1_docker_io(self, connect, registry):
         """As the proxy sees it, which needs no name to be looked up."""
         registry.add_image("library/app", "1")
         session = connect(registry, host="docker.io", proxy=registry.url)
@@ -489,20 +489,20 @@ class TestProxies:
         assert session.host == "docker.io"
 
     @pytest.mark.parametrize("host", ["docker.io:443", "registry-1.docker.io", "hub.docker.io"])
-    def test_other_names_are_asked_as_they_are_written(self, connect, registry, host):
+    def test_other_hosts_are_addresses(self, connect, registry, host):
         registry.add_image("library/app", "1")
         pull(connect(registry, host=host, proxy=registry.url))
         assert {one.target.split("/v2/")[0] for one in registry.requests} == {f"http://{host}"}
 
     @pytest.mark.parametrize("host", ["docker.io", "registry.example:80"])
-    def test_login_is_suggested_for_the_name_in_use(self, connect, registry, host):
+    def test_hint_suggests_login_to_name_in_use(self, connect, registry, host):
         """Credentials are stored by the name, not by the address or without a default port."""
         registry.fail("GET", status=401)
         with pytest.raises(UnauthorizedError) as caught:
             connect(registry, host=host, proxy=registry.url).ping()
         assert caught.value.hint == f"airbundle login {host}"
 
-    def test_a_proxy_that_refuses_is_said(self, connect, authority, registry):
+    def test_refusal_by_proxy_is_reported(self, connect, authority, registry):
         registry.fail("CONNECT", status=407, times=None)
         session = connect(
             registry,
@@ -514,7 +514,7 @@ class TestProxies:
             session.ping()
         assert "pw" not in str(caught.value)
 
-    def test_other_hosts_have_proxies_of_their_own(self, connect, registry):
+    def test_other_hosts_have_their_own_proxies(self, connect, registry):
         with FakeRegistry() as proxy:
             proxy.fail("GET", status=200, body=b"{}")
             proxies = Proxies.from_environment({"HTTP_PROXY": proxy.url})
@@ -524,7 +524,7 @@ class TestProxies:
 
 
 class TestEnd:
-    def test_a_read_that_waits_ends_with_the_run(self, registry, connect):
+    def test_cancellation_ends_blocked_read(self, registry, connect):
         registry.add_image("library/app", "1")
         registry.fail("GET", delay=5)
         cancellation = Cancellation()
@@ -535,7 +535,7 @@ class TestEnd:
             pull(session)
         assert time.monotonic() - started < 2
 
-    def test_a_retry_that_waits_ends_with_the_run(self, registry, connect):
+    def test_cancellation_ends_wait_for_retry(self, registry, connect):
         registry.fail("GET", status=503, headers={"Retry-After": "60"})
         cancellation = Cancellation()
         session = connect(registry, cancellation=cancellation, retry_policy=RETRY_POLICY)
@@ -543,7 +543,7 @@ class TestEnd:
         with pytest.raises(CancelledError):
             pull(session)
 
-    def test_nothing_begins_after_the_end(self, registry, connect):
+    def test_cancelled_session_sends_no_request(self, registry, connect):
         cancellation = Cancellation()
         session = connect(registry, cancellation=cancellation)
         cancellation.request()
@@ -551,14 +551,14 @@ class TestEnd:
             session.ping()
         assert registry.requests == []
 
-    def test_a_closed_session_can_be_used_on(self, registry, session):
+    def test_closed_session_remains_usable(self, registry, session):
         session.ping()
         session.close()
         session.ping()
 
 
 class TestLimits:
-    def test_connections(self, registry, connect):
+    def test_parallel_connections_are_limited(self, registry, connect):
         registry.add_image("library/app", "1")
         registry.fail("GET", delay=0.05, times=None)
         session = connect(registry, limits=RateLimits(parallel=2))
@@ -567,7 +567,7 @@ class TestLimits:
             list(pool.map(lambda _: pull(session), range(8)))
         assert time.monotonic() - started >= 4 * 0.05
 
-    def test_requests_per_second(self, registry, connect):
+    def test_requests_per_second_are_limited(self, registry, connect):
         registry.add_image("library/app", "1")
         session = connect(registry, limits=RateLimits(requests_per_second=20))
         started = time.monotonic()
@@ -583,18 +583,18 @@ class TestUnreachable:
             session.ping()
         assert caught.value.temporary
 
-    def test_unknown_host(self, connect, registry):
+    def test_unknown_host_is_reported(self, connect, registry):
         with pytest.raises(RegistryError, match="cannot be resolved"):
             connect(registry, host="no-such-host.invalid").ping()
 
-    def test_a_web_page_is_not_a_registry(self, registry, session):
+    def test_web_page_is_not_a_registry(self, registry, session):
         registry.fail("GET", html=True, times=None)
         with pytest.raises(RegistryError, match="not a registry"):
             session.ping()
         with pytest.raises(RegistryError, match="not a registry"):
             pull(session)
 
-    def test_messages_do_not_steer_a_terminal(self, registry, session):
+    def test_message_contains_no_control_characters(self, registry, session):
         body = b'{"errors":[{"code":"X","message":"\\u001b[31mred\\nsecond line"}]}'
         registry.fail("GET", status=400, body=body)
         with pytest.raises(RegistryError) as caught:
@@ -603,7 +603,7 @@ class TestUnreachable:
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("secret", ["s3cr3t", 'p"\\ä/%'])
-    def test_messages_repeat_no_secret(self, connect, secret):
+    def test_message_contains_no_secret(self, connect, secret):
         """A server may send back what it was sent, in words of its own or as it came."""
         with FakeRegistry(auth="basic", password=secret) as registry:
             session = connect(registry, Credentials("user", secret))
@@ -615,7 +615,7 @@ class TestUnreachable:
             with pytest.raises(RegistryError, match=r"X: no \*\*\* \*\*\*"):
                 pull(session)
 
-    def test_nothing_of_the_environment_counts(self, registry, connect, monkeypatch, tmp_path):
+    def test_environment_is_ignored(self, registry, connect, monkeypatch, tmp_path):
         """Neither netrc nor proxy variables; only the command line reads the environment."""
         netrc = Path(tmp_path) / "netrc"
         netrc.write_text("machine 127.0.0.1 login a password b\n")

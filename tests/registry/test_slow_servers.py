@@ -73,7 +73,7 @@ def read(stream: Reader) -> int:
 
 
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
-def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes):
+def test_slow_document_times_out(connect, monkeypatch, headers: bytes):
     monkeypatch.setattr(response, "_MAX_DOCUMENT_TIME", 0.3)
     with dripping(headers, 0.02) as place:
         session = connect(place, retry_policy=RetryPolicy(1, Backoff(0)))
@@ -84,7 +84,7 @@ def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes)
 
 
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
-def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: bytes):
+def test_slow_blob_is_a_temporary_error(connect, monkeypatch, headers: bytes):
     """It is worth another attempt, which goes on where this one ended."""
     monkeypatch.setattr(response, "_SPEED_PERIOD", 0.6)
     with dripping(headers, 0.02) as place:
@@ -97,7 +97,7 @@ def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: by
         assert raised.value.temporary
 
 
-def test_a_slow_link_is_not_given_up(connect, monkeypatch):
+def test_slow_link_above_minimum_speed_is_accepted(connect, monkeypatch):
     monkeypatch.setattr(response, "_SPEED_PERIOD", 0.1)
     monkeypatch.setattr(response, "_MIN_SPEED", 10)
     with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as place:
@@ -106,7 +106,7 @@ def test_a_slow_link_is_not_given_up(connect, monkeypatch):
             assert read(stream) == 80
 
 
-def test_time_between_reads_does_not_count_for_the_server(connect, registry, monkeypatch):
+def test_time_between_reads_does_not_count(connect, registry, monkeypatch):
     monkeypatch.setattr(response, "_SPEED_PERIOD", 0.1)
     digest = Digest(registry.add_blob("library/app", b"x" * 20))
     buffer = memoryview(bytearray(5))

@@ -45,7 +45,7 @@ def content(data: bytes, *, digest=None, size=None) -> VerifiedReader:
         (LARGE, ["POST", "PATCH", "PUT"]),
     ],
 )
-def test_push(registry, uploads, stored, data, requests):
+def test_small_and_large_blobs_are_pushed(registry, uploads, stored, data, requests):
     descriptor = uploads.push(Digest.of(data), content(data))
     assert (descriptor.digest, descriptor.size) == (Digest.of(data), len(data))
     assert stored.blobs == {str(Digest.of(data)): data}
@@ -54,7 +54,7 @@ def test_push(registry, uploads, stored, data, requests):
 
 
 @pytest.mark.parametrize("data", [b"small", LARGE])
-def test_push_of_what_is_being_made(registry, uploads, stored, data):
+def test_blob_of_unknown_digest_is_pushed(registry, uploads, stored, data):
     """Neither size nor digest are known before the end."""
     making = VerifiedReader(BytesIO(data), "test", digest=None, size=None)
     assert uploads.push(None, making).digest == Digest.of(data)
@@ -63,20 +63,20 @@ def test_push_of_what_is_being_made(registry, uploads, stored, data):
 
 
 @pytest.mark.parametrize("data", [b"small", LARGE])
-def test_a_wrong_digest_leaves_nothing(registry, uploads, stored, data):
+def test_wrong_digest_leaves_no_blob(registry, uploads, stored, data):
     wrong = content(data, digest=Digest.of(b"other"))
     with pytest.raises(DigestMismatchError):
         uploads.push(Digest.of(b"other"), wrong)
     assert stored.blobs == stored.uploads == {}
 
 
-def test_a_source_that_ends_early_leaves_nothing(uploads, stored):
+def test_truncated_source_leaves_no_blob(uploads, stored):
     with pytest.raises(SizeMismatchError):
         uploads.push(Digest.of(LARGE), content(LARGE, size=len(LARGE) + 1))
     assert stored.blobs == stored.uploads == {}
 
 
-def test_a_source_that_fails_is_not_the_registrys_fault(uploads, stored):
+def test_failure_of_source_is_raised_unchanged(uploads, stored):
     class Failing(BytesIO):
         def readinto(self, buffer):
             if self.tell() > MAX_SINGLE_PUT:
@@ -90,7 +90,7 @@ def test_a_source_that_fails_is_not_the_registrys_fault(uploads, stored):
 
 
 @pytest.mark.parametrize("cut", [1, 100_000, MAX_SINGLE_PUT, len(LARGE) - 10])
-def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
+def test_interrupted_push_is_resumed(registry, uploads, stored, cut):
     digest = Digest.of(LARGE)
     registry.fail("PATCH", cut_after=cut)
     with pytest.raises(RegistryError) as caught:
@@ -110,7 +110,7 @@ def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
         assert registry.count("POST") == 1
 
 
-def test_a_push_begins_anew_where_the_upload_is_gone(registry, uploads, stored):
+def test_lost_upload_is_restarted(registry, uploads, stored):
     digest = Digest.of(LARGE)
     registry.fail("PATCH", cut_after=MAX_SINGLE_PUT)
     with pytest.raises(RegistryError):
@@ -121,11 +121,11 @@ def test_a_push_begins_anew_where_the_upload_is_gone(registry, uploads, stored):
     assert stored.blobs == {str(digest): LARGE}
 
 
-def test_nothing_to_go_on_with(uploads):
+def test_offset_without_upload_is_zero(uploads):
     assert uploads.find_offset(Digest.of(b"never pushed")) == 0
 
 
-def test_dropping_is_tried_once(registry, uploads):
+def test_cancellation_of_upload_is_not_retried(registry, uploads):
     """Whoever leaves does not wait for a registry that is in trouble."""
     registry.fail("DELETE", status=503, times=None)
     with pytest.raises(DigestMismatchError):
@@ -133,7 +133,7 @@ def test_dropping_is_tried_once(registry, uploads):
     assert registry.count("DELETE") == 1
 
 
-def test_closing_drops_what_was_not_finished(registry, uploads, stored):
+def test_close_cancels_unfinished_uploads(registry, uploads, stored):
     registry.fail("PATCH", cut_after=MAX_SINGLE_PUT)
     with pytest.raises(RegistryError):
         uploads.push(Digest.of(LARGE), content(LARGE))
@@ -145,13 +145,13 @@ def test_closing_drops_what_was_not_finished(registry, uploads, stored):
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("data", [b"", b"small", LARGE])
-def test_starting_and_finishing_are_tried_again(registry, uploads, stored, method, status, data):
+def test_start_and_commit_are_retried(registry, uploads, stored, method, status, data):
     registry.fail(method, status=status, times=2)
     uploads.push(Digest.of(data), content(data))
     assert stored.blobs == {str(Digest.of(data)): data}
 
 
-def test_a_finished_push_whose_answer_was_lost(registry, uploads, stored):
+def test_commit_with_lost_response_succeeds(registry, uploads, stored):
     """The repeated PUT finds no upload, but the blob is there."""
     digest = Digest.of(b"small")
     registry.add_blob("library/app", b"small")
@@ -159,13 +159,13 @@ def test_a_finished_push_whose_answer_was_lost(registry, uploads, stored):
     assert uploads.push(digest, content(b"small")).digest == digest
 
 
-def test_a_registry_that_stored_something_else(registry, uploads):
+def test_other_stored_digest_is_refused(registry, uploads):
     registry.fail("PUT", digest_header="sha256:" + 64 * "0")
     with pytest.raises(DigestMismatchError):
         uploads.push(Digest.of(b"small"), content(b"small"))
 
 
-def test_a_token_that_expires_between_the_requests(connect):
+def test_token_that_expires_during_upload_is_renewed(connect):
     """The PATCH is refused; the next attempt has a fresh token."""
     with FakeRegistry(auth="bearer") as registry:
         session = connect(registry, Credentials("user", "password"))
@@ -183,7 +183,7 @@ def test_a_token_that_expires_between_the_requests(connect):
 
 
 class TestLocations:
-    def test_elsewhere_without_credentials(self, connect):
+    def test_location_on_other_host_receives_no_credentials(self, connect):
         with FakeRegistry(auth="basic") as registry, FakeRegistry() as storage:
             session = connect(registry, Credentials("user", "password"))
             session.ping()
@@ -200,13 +200,13 @@ class TestLocations:
         "location",
         ["", "ftp://127.0.0.1/", "http://169.254.169.254/x", "http://a:b@127.0.0.1/", "http://[/"],
     )
-    def test_that_are_not_used(self, registry, uploads, location):
+    def test_unusable_location_is_refused(self, registry, uploads, location):
         headers = {"Location": location} if location else {}
         registry.fail("POST", status=202, headers=headers, body=b"")
         with pytest.raises(RegistryError):
             uploads.push(Digest.of(b"small"), content(b"small"))
 
-    def test_secrets_in_them_are_not_shown(self, registry, uploads):
+    def test_message_omits_secrets_in_location(self, registry, uploads):
         registry.fail("PUT", status=400)
         with pytest.raises(RegistryError) as caught:
             uploads.push(Digest.of(b"small"), content(b"small"))
@@ -215,13 +215,13 @@ class TestLocations:
 
 
 class TestMounts:
-    def test_taken(self, registry, uploads, stored):
+    def test_mount_succeeds(self, registry, uploads, stored):
         digest = Digest(registry.add_blob("base/os", LARGE))
         assert uploads.mount(digest, "base/os")
         assert stored.blobs == {str(digest): LARGE}
         assert [request.method for request in registry.requests] == ["POST"]
 
-    def test_refused_gives_an_upload(self, registry, uploads, stored):
+    def test_refused_mount_starts_upload(self, registry, uploads, stored):
         registry.mounts = False
         digest = Digest(registry.add_blob("base/os", b"small"))
         assert not uploads.mount(digest, "base/os")
@@ -230,11 +230,11 @@ class TestMounts:
         assert stored.blobs == {str(digest): b"small"}
 
     @pytest.mark.parametrize("status", [401, 403, 404, 405])
-    def test_refused_outright(self, registry, uploads, status):
+    def test_failed_mount_is_refused(self, registry, uploads, status):
         registry.fail("POST", status=status)
         assert not uploads.mount(Digest.of(b"x"), "base/os")
 
-    def test_needs_a_scope_for_its_origin(self, connect):
+    def test_mount_requests_scope_of_source(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             digest = Digest(registry.add_blob("base/os", b"x"))
             session = connect(registry, Credentials("user", "password"))

@@ -32,11 +32,11 @@ def lookup(document: dict[str, Any], host: str, path: str = "") -> Credentials:
     return parse(json.dumps(document).encode(), PATH).find_credentials(host, path)
 
 
-def test_without_files_everybody_is_anonymous(world: World):
+def test_lookup_without_files_is_anonymous(world: World):
     assert found(world.settings(), "a.b", "x") == ANONYMOUS
 
 
-def test_the_files_are_asked_in_order(world: World):
+def test_authfiles_are_read_in_order(world: World):
     files = [
         world.root / ".." / world.root / path
         for path in (
@@ -54,13 +54,13 @@ def test_the_files_are_asked_in_order(world: World):
     assert found(world.settings(), "a.b").username == "user0"
 
 
-def test_a_file_without_an_entry_leaves_it_to_the_next(world: World):
+def test_file_without_entry_falls_back_to_next_file(world: World):
     world.write(world.auth_json, {"auths": {"other.b": entry("no")}})
     world.write(DOCKER, {"auths": {"a.b": entry("yes")}})
     assert found(world.settings(), "a.b").username == "yes"
 
 
-def test_a_named_file_is_the_only_one(world: World):
+def test_specified_authfile_replaces_all_others(world: World):
     world.write(DOCKER, {"auths": {"a.b": entry()}})
     named = world.write("named.json", {"auths": {}})
     assert found(world.settings(authfile=named), "a.b") == ANONYMOUS
@@ -68,7 +68,7 @@ def test_a_named_file_is_the_only_one(world: World):
     assert found(world.settings(), "a.b") == ANONYMOUS
 
 
-def test_the_file_of_an_override_is_the_only_one_for_its_registry(world: World):
+def test_authfile_of_override_replaces_all_others(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("usual")}})
     named = world.write("named.json", {"auths": {"a.b": entry("named")}})
     settings = world.settings()
@@ -77,7 +77,7 @@ def test_the_file_of_an_override_is_the_only_one_for_its_registry(world: World):
     assert settings.get_access("a.b").credentials.username == "usual"
 
 
-def test_credentials_of_an_override_go_before_any_file_even_a_broken_one(world: World):
+def test_credentials_of_override_precede_invalid_file(world: World):
     world.write(world.auth_json, "{")
     said = Credentials(username="me", password="p")
     settings = world.settings()
@@ -86,12 +86,12 @@ def test_credentials_of_an_override_go_before_any_file_even_a_broken_one(world: 
     assert settings.get_access("a.b", "", nobody).credentials == ANONYMOUS
 
 
-def test_an_authfile_that_is_not_there_is_an_error_and_not_anonymous(world: World):
+def test_missing_specified_authfile_is_refused(world: World):
     with pytest.raises(ConfigError, match="no such authfile"):
         found(world.settings(authfile=world.root / "none"), "a.b")
 
 
-def test_the_most_specific_namespace_wins():
+def test_most_specific_namespace_applies():
     document = {
         "auths": {
             "a.b:5000": entry("host"),
@@ -108,7 +108,7 @@ def test_the_most_specific_namespace_wins():
     assert lookup(document, "a.b:5001", "team/app") == ANONYMOUS
 
 
-def test_a_namespaces_credentials_do_not_serve_its_parent_or_its_neighbour():
+def test_namespace_credentials_do_not_apply_to_parent_or_sibling():
     document = {"auths": {"a.b/team": entry()}}
     assert lookup(document, "a.b") == ANONYMOUS
     assert lookup(document, "a.b", "teams/x") == ANONYMOUS
@@ -125,43 +125,43 @@ def test_a_namespaces_credentials_do_not_serve_its_parent_or_its_neighbour():
         "http://docker.io",
     ],
 )
-def test_docker_hub_has_many_names(key: str):
+def test_docker_hub_entry_is_found_under_all_its_names(key: str):
     assert lookup({"auths": {key: entry("hub")}}, "docker.io", "library/x").username == "hub"
 
 
 @pytest.mark.parametrize("key", ["https://a.b:5000", "http://a.b:5000/v2/", "https://a.b:5000/x/y"])
-def test_a_url_stands_for_its_host(key: str):
+def test_url_key_applies_to_its_host(key: str):
     assert lookup({"auths": {key: entry("u")}}, "a.b:5000", "any/thing").username == "u"
 
 
-def test_an_exact_key_goes_before_a_url():
+def test_exact_key_precedes_url_key():
     document = {"auths": {"https://a.b/": entry("url"), "a.b": entry("exact")}}
     assert lookup(document, "a.b").username == "exact"
 
 
-def test_dockercfg_knows_only_hosts(world: World):
+def test_dockercfg_has_no_namespaces(world: World):
     world.write("home/.dockercfg", {"a.b/v1/": entry("u")})
     assert found(world.settings(), "a.b", "v1").username == "u"
 
 
-def test_an_empty_entry_is_no_entry(world: World):
+def test_empty_entry_is_ignored(world: World):
     world.write(world.auth_json, {"auths": {"a.b/x": {}, "a.b": {"auth": ""}}})
     world.write(DOCKER, {"auths": {"a.b": entry("docker")}})
     assert found(world.settings(), "a.b", "x").username == "docker"
 
 
-def test_a_password_may_hold_colons_and_anything_of_utf_8():
+def test_password_may_contain_colons_and_unicode():
     assert lookup({"auths": {"a.b": entry("u", "p:q:ü")}}, "a.b").password == "p:q:ü"
 
 
-def test_identity_and_registry_tokens_are_kept():
+def test_identity_and_registry_tokens_are_read():
     document = {"auths": {"a.b": entry("u", "") | {"identitytoken": "refresh"}}}
     assert lookup(document, "a.b") == Credentials(username="u", identity_token="refresh")
     assert lookup({"auths": {"a.b": {"registrytoken": "t"}}}, "a.b").registry_token == "t"
     assert lookup({"auths": {"a.b": entry("<token>", "t")}}, "a.b").identity_token == "t"
 
 
-def test_name_and_password_may_stand_in_clear():
+def test_plain_username_and_password_are_read():
     document = {"auths": {"a.b": {"username": "u", "password": "p"}}}
     assert lookup(document, "a.b") == Credentials(username="u", password="p")
 
@@ -182,9 +182,7 @@ def test_name_and_password_may_stand_in_clear():
         ("\ufeff{}", "not JSON"),
     ],
 )
-def test_a_file_that_does_not_parse_is_an_error_that_names_it(
-    world: World, text: str, message: str
-):
+def test_invalid_file_is_refused_with_its_path(world: World, text: str, message: str):
     world.write(world.auth_json, text)
     with pytest.raises(ConfigError, match=message) as error:
         found(world.settings(), "a.b")
@@ -200,7 +198,7 @@ def test_a_file_that_does_not_parse_is_an_error_that_names_it(
         ({"auth": 7}, "auth is not a string"),
     ],
 )
-def test_a_broken_entry_disturbs_only_its_registry_and_does_not_show_what_it_holds(
+def test_invalid_entry_affects_only_its_registry_and_is_not_quoted(
     broken: dict[str, Any], message: str
 ):
     document = {"auths": {"a.b": broken, "c.d": entry("fine")}}
@@ -211,21 +209,21 @@ def test_a_broken_entry_disturbs_only_its_registry_and_does_not_show_what_it_hol
     assert "c2VjcmV0" not in str(error.value)
 
 
-def test_a_key_with_a_password_in_it_is_shown_without(world: World):
+def test_message_omits_password_in_key(world: World):
     world.write(world.auth_json, {"auths": {"https://me:hunter2@a.b/": "wrong"}})
     with pytest.raises(ConfigError, match=r"'a\.b' is not an object") as error:
         found(world.settings(), "a.b")
     assert "hunter2" not in str(error.value)
 
 
-def test_a_fifo_in_the_place_of_a_file_does_not_hang(world: World):
+def test_fifo_is_refused_without_blocking(world: World):
     world.auth_json.parent.mkdir(parents=True)
     os.mkfifo(world.auth_json)
     with pytest.raises(ConfigError, match="not a regular file"):
         found(world.settings(), "a.b")
 
 
-def test_files_are_read_once(world: World):
+def test_authfile_is_read_once(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("first")}})
     settings = world.settings()
     assert found(settings, "a.b").username == "first"
@@ -233,7 +231,7 @@ def test_files_are_read_once(world: World):
     assert found(settings, "a.b").username == "first"
 
 
-def test_secrets_do_not_show(world: World):
+def test_repr_contains_no_secret(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("u", "hunter2")}})
     access = world.settings().get_access("a.b")
     assert access.credentials.password == "hunter2"
@@ -243,7 +241,7 @@ def test_secrets_do_not_show(world: World):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_parse_or_are_an_error_of_ours(raw: bytes):
+def test_arbitrary_bytes_are_parsed_or_refused(raw: bytes):
     with suppress(ConfigError):
         parse(raw, PATH).find_credentials("a.b", "x")
 
@@ -259,7 +257,7 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON, JSON)
-def test_any_types_parse_or_are_an_error_of_ours(auths: object, helpers: object, store: object):
+def test_arbitrary_types_are_parsed_or_refused(auths: object, helpers: object, store: object):
     document = {"auths": auths, "credHelpers": helpers, "credsStore": store}
     with suppress(ConfigError):
         file = parse(json.dumps(document).encode(), PATH)
@@ -275,14 +273,14 @@ def test_any_types_parse_or_are_an_error_of_ours(auths: object, helpers: object,
         lambda text: not text.startswith("\0") and text.strip("\0") == text
     ),
 )
-def test_any_name_and_password_are_read_back(username: str, password: str):
+def test_any_username_and_password_are_read_back(username: str, password: str):
     assert lookup({"auths": {"a.b": entry(username, password)}}, "a.b") == Credentials(
         username=username, password=password
     )
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,3}", fullmatch=True), max_size=4))
-def test_keys_go_from_the_repository_to_the_host(parts: list[str]):
+def test_keys_are_listed_from_repository_to_host(parts: list[str]):
     found_keys = list(list_keys("a.b", "/".join(parts)))
     assert found_keys[0] == "/".join(["a.b", *parts])
     assert found_keys[-1] == "a.b"

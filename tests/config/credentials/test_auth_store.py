@@ -35,7 +35,7 @@ def content(path: Path) -> dict[str, Any]:
     return document
 
 
-def test_a_new_file_is_its_owners_only_and_so_is_its_directory(world: World):
+def test_new_file_and_directory_are_private(world: World):
     path = world.root / "new" / "deep" / "auth.json"
     old = os.umask(0)
     try:
@@ -58,7 +58,7 @@ def test_stored_credentials_are_found(world: World):
     assert settings.get_access("c.d").credentials.identity_token == "refresh"
 
 
-def test_everything_else_in_the_file_survives(world: World):
+def test_unknown_members_are_kept(world: World):
     before = {
         "zeta": [1, {"x": None}],
         "auths": {"c.d": entry() | {"email": "e"}},
@@ -74,14 +74,14 @@ def test_everything_else_in_the_file_survives(world: World):
     assert content(path)["auths"] == {"a.b": entry()}
 
 
-def test_a_file_that_others_could_read_is_closed_to_them(world: World):
+def test_readable_file_becomes_private(world: World):
     path = world.write("auth.json", {"auths": {}})
     path.chmod(0o644)
     auth_store.store(path, "a.b", ME, {})
     assert mode(path) == 0o600
 
 
-def test_a_link_stays_and_what_it_leads_to_is_replaced(world: World):
+def test_symbolic_link_is_kept_and_its_target_replaced(world: World):
     real = world.write("real/auth.json", {"keep": 1})
     link = world.root / "links" / "auth.json"
     link.parent.mkdir()
@@ -92,7 +92,7 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(world: World):
     assert not list(link.parent.glob(".*"))
 
 
-def test_a_link_to_itself_is_an_error(world: World):
+def test_symbolic_link_loop_is_refused(world: World):
     link = world.root / "loop"
     link.symlink_to("loop")
     with pytest.raises(ConfigError):
@@ -100,14 +100,14 @@ def test_a_link_to_itself_is_an_error(world: World):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"auths": []}', '{"auths": {"c.d": 1}}'])
-def test_a_file_that_is_not_understood_is_left_as_it_is(world: World, text: str):
+def test_invalid_file_is_not_changed(world: World, text: str):
     path = world.write("auth.json", text)
     with pytest.raises(ConfigError, match=str(path)):
         auth_store.store(path, "a.b", ME, {})
     assert path.read_text() == text
 
 
-def test_a_fifo_or_a_directory_is_not_replaced(world: World):
+def test_fifo_or_directory_is_not_replaced(world: World):
     fifo = world.root / "fifo"
     os.mkfifo(fifo)
     for path in (fifo, world.root):
@@ -116,21 +116,21 @@ def test_a_fifo_or_a_directory_is_not_replaced(world: World):
     assert fifo.is_fifo()
 
 
-def test_the_null_device_is_not_replaced():
+def test_null_device_is_not_replaced():
     null = Path("/dev/null")
     with pytest.raises(ConfigError, match="/dev/null"):
         auth_store.store(null, "a.b", ME, {})
     assert null.is_char_device()
 
 
-def test_a_directory_that_cannot_be_made_is_an_error_with_a_way_out(world: World):
+def test_uncreatable_directory_is_reported_with_hint(world: World):
     world.write("file", "x")
     with pytest.raises(ConfigError, match="credentials cannot be written") as error:
         auth_store.store(world.root / "file" / "auth.json", "a.b", ME, {})
     assert "--authfile" in (error.value.hint or "")
 
 
-def test_removing_what_is_not_there_writes_nothing(world: World):
+def test_removal_of_unknown_registry_writes_nothing(world: World):
     assert not auth_store.remove(world.root / "none" / "auth.json", "a.b", {})
     assert not (world.root / "none").exists()
     path = world.write("auth.json", '{"auths":{}}')
@@ -138,7 +138,7 @@ def test_removing_what_is_not_there_writes_nothing(world: World):
     assert path.read_text() == '{"auths":{}}'
 
 
-def test_a_registry_is_removed_in_all_its_forms_but_not_its_namespaces(world: World):
+def test_removal_covers_all_keys_of_registry_but_no_namespaces(world: World):
     path = world.write(
         "auth.json",
         {
@@ -156,13 +156,13 @@ def test_a_registry_is_removed_in_all_its_forms_but_not_its_namespaces(world: Wo
     assert list(content(path)["auths"]) == ["a.b"]
 
 
-def test_remove_all_empties_the_entries_and_keeps_the_rest(world: World):
+def test_remove_all_removes_entries_only(world: World):
     path = world.write("auth.json", {"auths": {"a.b": entry()}, "zeta": 1})
     auth_store.remove_all(path, {})
     assert content(path) == {"auths": {}, "zeta": 1}
 
 
-def test_a_registrys_helper_keeps_its_credentials(world: World):
+def test_helper_of_registry_stores_credentials(world: World):
     program = world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credHelpers": {"a.b": "h"}})
     where = auth_store.store(path, "a.b", ME, world.environment)
@@ -177,7 +177,7 @@ def test_a_registrys_helper_keeps_its_credentials(world: World):
     assert program.with_name(f"{program.name}.erased").read_text() == "a.b\n"
 
 
-def test_dockers_name_for_its_hub_is_no_namespace(world: World):
+def test_docker_hub_url_is_not_a_namespace(world: World):
     program = world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credHelpers": {"https://index.docker.io/v1/": "h"}})
     auth_store.store(path, DOCKER_HUB_KEY, ME, world.environment)
@@ -186,7 +186,7 @@ def test_dockers_name_for_its_hub_is_no_namespace(world: World):
     assert auth_store.remove(path, DOCKER_HUB_KEY, world.environment)
 
 
-def test_storing_replaces_other_spellings_of_the_registry(world: World):
+def test_storing_replaces_other_keys_of_the_registry(world: World):
     document = {"auths": {"docker.io": entry("old"), "https://a.b/": entry("old"), "c.d": entry()}}
     path = world.write("auth.json", document)
     auth_store.store(path, DOCKER_HUB_KEY, ME, {})
@@ -202,21 +202,21 @@ def test_storing_replaces_other_spellings_of_the_registry(world: World):
     assert content(path)["auths"] == {"a.b": {}}
 
 
-def test_entries_that_are_null_are_none(world: World):
+def test_null_entries_are_replaced(world: World):
     path = world.write("auth.json", {"auths": None})
     assert not auth_store.remove(path, "a.b", {})
     auth_store.store(path, "a.b", ME, {})
     assert content(path) == {"auths": {"a.b": entry()}}
 
 
-def test_a_helper_takes_no_namespace(world: World):
+def test_helper_refuses_namespace(world: World):
     world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credHelpers": {"a.b": "h"}})
     with pytest.raises(ConfigError, match="for registries only, not for namespaces"):
         auth_store.store(path, "a.b/team", ME, world.environment)
 
 
-def test_a_store_keeps_what_has_no_helper_and_leaves_dockers_mark(world: World):
+def test_creds_store_stores_credentials_and_adds_empty_entry(world: World):
     program = world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credsStore": "h"})
     auth_store.store(path, "docker.io", ME, world.environment)
@@ -227,7 +227,7 @@ def test_a_store_keeps_what_has_no_helper_and_leaves_dockers_mark(world: World):
     assert content(path)["auths"] == {}
 
 
-def test_remove_all_empties_helpers_too(world: World):
+def test_remove_all_erases_credentials_in_helpers(world: World):
     program = world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credsStore": "h", "credHelpers": {"e.f": "h"}})
     auth_store.remove_all(path, world.environment)
@@ -235,7 +235,7 @@ def test_remove_all_empties_helpers_too(world: World):
     assert erased == ["e.f", "a.b", "c.d"]
 
 
-def test_when_a_helper_fails_the_file_stays_as_it_was(world: World):
+def test_failing_helper_leaves_file_unchanged(world: World):
     world.helper("h", "echo locked; exit 1")
     path = world.write("auth.json", '{"credsStore":"h"}')
     with pytest.raises(ConfigError, match="locked"):
@@ -243,7 +243,7 @@ def test_when_a_helper_fails_the_file_stays_as_it_was(world: World):
     assert path.read_text() == '{"credsStore":"h"}'
 
 
-def test_many_at_once_lose_nothing(world: World):
+def test_concurrent_stores_keep_all_entries(world: World):
     names = [f"r{number}.example" for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: auth_store.store(world.auth_json, name, ME, {}), names))
@@ -251,9 +251,7 @@ def test_many_at_once_lose_nothing(world: World):
     assert [path.name for path in world.auth_json.parent.iterdir()] == ["auth.json"]
 
 
-def test_a_directory_that_somebody_holds_is_not_waited_for_for_ever(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
+def test_locked_directory_is_refused_after_timeout(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(auth_store, "LOCK_TIMEOUT", 0.1)
     descriptor = os.open(world.root, os.O_RDONLY)
     try:
@@ -265,7 +263,7 @@ def test_a_directory_that_somebody_holds_is_not_waited_for_for_ever(
 
 
 @pytest.mark.interop
-def test_skopeo_reads_what_we_store_and_we_what_skopeo_keeps(world: World):
+def test_skopeo_and_airbundle_read_each_others_credentials(world: World):
     path = world.root / "auth.json"
     auth_store.store(path, "a.b:5000", ME, {})
     auth_store.store(path, "c.d/team", ME, {})

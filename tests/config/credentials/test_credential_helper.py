@@ -20,13 +20,13 @@ def ask(world: World, name: str = "h", timeout: float = 20) -> Credentials:
     return credential_helper.get(name, "a.b", world.environment, timeout=timeout)
 
 
-def test_a_helper_gets_the_registry_and_answers_name_and_secret(world: World):
+def test_helper_receives_registry_and_returns_credentials(world: World):
     program = world.helper("h", '[ "$1" = get ] || exit 3; ' + GIVE)
     assert ask(world) == Credentials(username="helped", password="s3cret")
     assert program.with_name(f"{program.name}.asked").read_text() == "a.b"
 
 
-def test_the_user_token_means_an_identity_token(world: World):
+def test_token_user_name_yields_identity_token(world: World):
     world.helper("h", """echo '{"Username":"<token>","Secret":"refresh"}'""")
     assert ask(world) == Credentials(identity_token="refresh")
 
@@ -34,7 +34,7 @@ def test_the_user_token_means_an_identity_token(world: World):
 @pytest.mark.parametrize(
     "script", [NOT_FOUND, """cat >/dev/null; echo '{"ServerURL":"","Username":"","Secret":""}'"""]
 )
-def test_a_helper_that_knows_nothing_leaves_us_anonymous(world: World, script: str):
+def test_helper_without_credentials_yields_anonymous(world: World, script: str):
     world.helper("h", script)
     assert ask(world) == ANONYMOUS
 
@@ -51,20 +51,20 @@ def test_a_helper_that_knows_nothing_leaves_us_anonymous(world: World, script: s
         ("", "expected JSON"),
     ],
 )
-def test_a_helper_that_fails_is_an_error(world: World, script: str, message: str):
+def test_failing_helper_is_reported(world: World, script: str, message: str):
     world.helper("h", script)
     with pytest.raises(ConfigError, match=rf"docker-credential-h get: .*{message}"):
         ask(world)
 
 
-def test_a_failure_never_shows_a_secret(world: World):
+def test_failure_message_contains_no_secret(world: World):
     world.helper("h", """echo '{"Username":"u","Secret":"hunter2"}'; exit 1""")
     with pytest.raises(ConfigError, match="exit status 1") as error:
         ask(world)
     assert "hunter2" not in str(error.value)
 
 
-def test_helper_output_is_printed_without_control_characters(world: World):
+def test_failure_message_contains_no_control_characters(world: World):
     world.helper("h", r"printf '\033[2Jgone\n'; exit 1")
     with pytest.raises(ConfigError) as error:
         ask(world)
@@ -72,7 +72,7 @@ def test_helper_output_is_printed_without_control_characters(world: World):
 
 
 @pytest.mark.parametrize("script", ["sleep 5", "sleep 5 & exit 0", "exec >&-; sleep 5"])
-def test_a_helper_that_does_not_answer_is_stopped(world: World, script: str):
+def test_silent_helper_is_killed_after_timeout(world: World, script: str):
     world.helper("h", script)
     started = time.monotonic()
     with pytest.raises(ConfigError, match=r"no response within 0\.3 seconds"):
@@ -80,24 +80,24 @@ def test_a_helper_that_does_not_answer_is_stopped(world: World, script: str):
     assert time.monotonic() - started < 4
 
 
-def test_an_endless_answer_is_cut(world: World):
+def test_endless_output_is_refused(world: World):
     world.helper("h", "exec cat /dev/zero")
     with pytest.raises(ConfigError, match="printed more than"):
         ask(world)
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", "-x", "a b", "x" * 65, "a\n"])
-def test_a_name_that_is_a_path_is_refused(world: World, name: str):
+def test_invalid_helper_name_is_refused(world: World, name: str):
     with pytest.raises(ConfigError, match="is not a valid name of a credential helper"):
         ask(world, name)
 
 
-def test_a_helper_that_is_not_installed_is_named(world: World):
+def test_missing_helper_is_reported(world: World):
     with pytest.raises(ConfigError, match=r"docker-credential-none-such: .*not found on PATH"):
         ask(world, "none-such")
 
 
-def test_store_and_erase_speak_the_protocol(world: World):
+def test_store_and_erase_follow_protocol(world: World):
     program = world.helper(
         "h",
         """case "$1" in
@@ -117,13 +117,13 @@ def test_store_and_erase_speak_the_protocol(world: World):
     assert ask(world) == ANONYMOUS
 
 
-def test_a_helper_that_cannot_store_is_an_error(world: World):
+def test_failed_store_is_reported(world: World):
     world.helper("h", "echo not implemented; exit 1")
     with pytest.raises(ConfigError, match="store: not implemented"):
         credential_helper.store("h", "a.b", Credentials("u", "p"), world.environment)
 
 
-def test_a_helper_that_cannot_list_is_an_error(world: World):
+def test_failed_list_is_reported(world: World):
     world.helper("h", "exit 1")
     with pytest.raises(ConfigError, match="list: exit status 1"):
         credential_helper.list_servers("h", world.environment)
@@ -135,24 +135,24 @@ def test_a_helper_that_cannot_list_is_an_error(world: World):
 @pytest.mark.parametrize(
     ("script", "known"), [("echo credentials not found; exit 1", False), ("exit 0", True)]
 )
-def test_erasing_says_whether_there_was_something(world: World, script: str, known: bool):
+def test_erase_returns_whether_credentials_were_stored(world: World, script: str, known: bool):
     world.helper("h", f'if [ "$1" = get ]; then {GIVE}; else cat >/dev/null; {script}; fi')
     assert credential_helper.erase("h", "a.b", world.environment) is known
 
 
-def test_a_helper_that_cannot_erase_is_an_error(world: World):
+def test_failed_erase_is_reported(world: World):
     world.helper("h", f'if [ "$1" = get ]; then {GIVE}; else echo locked; exit 1; fi')
     with pytest.raises(ConfigError, match="erase: locked"):
         credential_helper.erase("h", "a.b", world.environment)
 
 
-def test_a_helper_that_is_no_program_is_an_error(world: World):
+def test_helper_that_is_not_executable_is_reported(world: World):
     world.helper("h", "").write_bytes(b"\0not a program")
     with pytest.raises(ConfigError, match="cannot be started"):
         ask(world)
 
 
-def test_a_registrys_helper_goes_before_its_entry(world: World):
+def test_helper_of_registry_precedes_its_entry(world: World):
     world.helper("h", GIVE)
     world.write(
         world.auth_json, {"auths": {"a.b": entry(), "c.d": entry()}, "credHelpers": {"a.b": "h"}}
@@ -162,7 +162,7 @@ def test_a_registrys_helper_goes_before_its_entry(world: World):
     assert settings.get_access("c.d").credentials.username == "user"
 
 
-def test_docker_hubs_helper_is_asked_by_the_name_in_the_file(world: World):
+def test_docker_hub_helper_receives_key_of_authfile(world: World):
     program = world.helper("h", GIVE)
     world.write(world.auth_json, {"credHelpers": {"https://index.docker.io/v1/": "h"}})
     assert world.settings().get_access("docker.io", "library/x").credentials.username == "helped"
@@ -170,7 +170,7 @@ def test_docker_hubs_helper_is_asked_by_the_name_in_the_file(world: World):
     assert asked == "https://index.docker.io/v1/"
 
 
-def test_a_store_is_the_last_to_be_asked_of_its_file(world: World):
+def test_creds_store_is_used_after_entries_of_its_file(world: World):
     program = world.helper("h", GIVE)
     world.write(world.auth_json, {"auths": {"a.b": entry()}, "credsStore": "h"})
     settings = world.settings()
@@ -180,14 +180,14 @@ def test_a_store_is_the_last_to_be_asked_of_its_file(world: World):
     assert asked == "https://index.docker.io/v1/"
 
 
-def test_a_store_that_knows_nothing_leaves_it_to_the_next_file(world: World):
+def test_empty_creds_store_falls_back_to_next_file(world: World):
     world.helper("h", NOT_FOUND)
     world.write(world.auth_json, {"credsStore": "h"})
     world.write("home/.docker/config.json", {"auths": {"a.b": entry("docker")}})
     assert world.settings().get_access("a.b").credentials.username == "docker"
 
 
-def test_a_store_that_fails_is_not_passed_over(world: World):
+def test_failing_creds_store_is_reported(world: World):
     world.helper("h", "echo locked; exit 1")
     world.write(world.auth_json, {"credsStore": "h"})
     world.write("home/.docker/config.json", {"auths": {"a.b": entry("docker")}})
@@ -204,14 +204,14 @@ def test_a_store_that_fails_is_not_passed_over(world: World):
         ('["h"]', "helped"),
     ],
 )
-def test_registries_conf_says_who_is_asked_and_when(world: World, helpers: str, expected: str):
+def test_registries_conf_determines_order_of_helpers(world: World, helpers: str, expected: str):
     world.helper("h", GIVE)
     world.write(world.auth_json, {"auths": {"a.b": entry()}})
     world.write("etc/containers/registries.conf", f"credential-helpers = {helpers}\n")
     assert world.settings().get_access("a.b", "x").credentials.username == expected
 
 
-def test_a_helper_is_asked_once_whoever_asks(world: World):
+def test_helper_runs_once_for_concurrent_lookups(world: World):
     program = world.helper("h", 'echo . >>"$0.count"; sleep 0.05; ' + GIVE)
     world.write(world.auth_json, {"credsStore": "h"})
     settings = world.settings()

@@ -24,11 +24,11 @@ def mistakes(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("scalar", ["1.10", "0x10", "no", "2026-01-31", "1_000", "1e3", "012", "~"])
-def test_a_scalar_is_the_text_that_was_written(scalar):
+def test_scalar_is_text_as_written(scalar):
     assert parse(f"key: {scalar}") == {"key": scalar}
 
 
-def test_every_value_and_key_knows_its_place():
+def test_values_and_keys_have_positions():
     value = parse("a: x\nlist:\n  - y\n  - {b: z}\n")
     assert isinstance(value, MappingNode)
     assert str(value.key_at["list"]) == "f.yaml:2:1"
@@ -38,18 +38,18 @@ def test_every_value_and_key_knows_its_place():
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "\n\n"])
-def test_an_empty_file_is_said_to_be_empty(text):
+def test_empty_file_is_refused(text):
     assert mistakes(text) == ["f.yaml:1:1: the file is empty"]
 
 
-def test_nothing_written_is_null_only_without_quotes():
+def test_empty_scalar_is_null_unless_quoted():
     value = parse("a:\nb: ''\nc: 'null'\nd: null")
     assert isinstance(value, MappingNode)
     nulls = [key for key, item in value.items() if isinstance(item, ScalarNode) and item.is_null]
     assert nulls == ["a", "d"]
 
 
-def test_all_repeated_keys_are_named_with_the_first():
+def test_duplicate_keys_are_reported_with_first_line():
     assert mistakes("a: 1\nb: 2\na: 3\nb: 4\n") == [
         "f.yaml:3:1: duplicate key `a`, first in line 1",
         "f.yaml:4:1: duplicate key `b`, first in line 2",
@@ -74,22 +74,22 @@ def test_all_repeated_keys_are_named_with_the_first():
         ("a: \x00\n", r"f.yaml:1:4: the character '\x00' is not allowed"),
     ],
 )
-def test_a_mistake_is_one_line_with_its_place(text, expected):
+def test_mistake_is_reported_in_one_line_with_position(text, expected):
     (line,) = mistakes(text)
     assert expected in line
     assert "\n" not in line
 
 
-def test_an_alias_stands_for_what_it_names():
+def test_alias_yields_anchored_value():
     assert parse("a: &x [1, 2]\nb: *x\n") == {"a": ["1", "2"], "b": ["1", "2"]}
 
 
-def test_text_that_is_not_utf8_is_refused_where_it_breaks():
+def test_invalid_utf8_is_refused_with_position():
     with pytest.raises(InvalidBundleManifestError, match=r"^f\.yaml:2:4: not UTF-8 text$"):
         document.decode(b"a: b\nc: \xff\n", "f.yaml")
 
 
-def test_a_byte_order_mark_is_no_text():
+def test_byte_order_mark_is_ignored():
     assert document.decode(b"\xef\xbb\xbfa: b", "f.yaml") == "a: b"
 
 
@@ -114,35 +114,35 @@ def _tower(levels: int) -> str:
         pytest.param("- a\n" * 200_000, id="many values"),
     ],
 )
-def test_a_bomb_is_refused_in_one_line(text):
+def test_excessive_nesting_or_expansion_is_refused(text):
     with pytest.raises(
         LimitError, match=r"^f\.yaml:\d+:\d+: (nested deeper|more) than [\d,]+ \w+$"
     ):
         parse(text)
 
 
-def test_a_large_file_is_refused_before_it_is_parsed(tmp_path):
+def test_large_file_is_refused_before_parsing(tmp_path):
     path = tmp_path / "large.yaml"
     path.write_bytes(b"#" * (document.MAX_BYTES + 1))
     with pytest.raises(LimitError, match="larger than 1,048,576 bytes"):
         document.read_bytes(path)
 
 
-def test_unreadable_file_is_named(tmp_path):
+def test_missing_or_unreadable_file_is_refused(tmp_path):
     with pytest.raises(NotFoundError, match="no such file"):
         document.read_bytes(tmp_path / "absent.yaml")
     with pytest.raises(InvalidBundleManifestError, match="cannot be read: Is a directory"):
         document.read_bytes(tmp_path)
 
 
-def test_many_mistakes_are_cut_short():
+def test_many_findings_are_truncated():
     text = "".join(f"k{n}: 1\n" for n in range(150)) * 2
     found = mistakes(text)
     assert len(found) == document.MAX_FINDINGS + 1
     assert found[-1] == "and more; correct these 100 first"
 
 
-def test_a_mistake_holds_nothing_that_steers_a_terminal():
+def test_findings_contain_no_control_characters():
     (line,) = mistakes('"a\\e[2J\\nb": 1\n"a\\e[2J\\nb": 2\n')
     assert line == r"f.yaml:2:1: duplicate key `a\x1b[2J\nb`, first in line 1"
 
@@ -152,7 +152,7 @@ def test_a_mistake_holds_nothing_that_steers_a_terminal():
 @example("? ? ?")
 @example("!<")
 @example("%YAML 9.9\n---\n")
-def test_arbitrary_text_is_a_value_or_one_of_our_errors(text):
+def test_arbitrary_text_is_parsed_or_refused(text):
     try:
         value = parse(text)
     except (InvalidBundleManifestError, LimitError) as error:
@@ -162,7 +162,7 @@ def test_arbitrary_text_is_a_value_or_one_of_our_errors(text):
 
 
 @given(st.binary(max_size=60))
-def test_arbitrary_bytes_are_text_or_one_of_our_errors(data):
+def test_arbitrary_bytes_are_decoded_or_refused(data):
     try:
         document.decode(data, "f.yaml")
     except InvalidBundleManifestError as error:

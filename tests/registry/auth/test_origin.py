@@ -30,7 +30,7 @@ def addresses(monkeypatch):
     return known
 
 
-def test_the_default_port_is_the_same_origin():
+def test_default_port_is_same_origin():
     assert Origin.of("https://A.example/x?y") == Origin.of("https://a.example:443")
     assert Origin.of("http://a.example") != Origin.of("https://a.example")
     assert Origin.of("https://a.example") != Origin.of("https://a.example:444")
@@ -52,14 +52,14 @@ def test_the_default_port_is_the_same_origin():
         "https://a.example/" + "x" * 20_000,
     ],
 )
-def test_urls_that_are_not_used(url):
+def test_unusable_url_is_refused(url):
     with pytest.raises(RegistryError) as caught:
         Origin.of(url)
     assert "secret" not in str(caught.value)
 
 
 @given(st.text())
-def test_a_url_is_an_origin_or_an_error(url):
+def test_arbitrary_url_is_parsed_or_refused(url):
     try:
         Origin.of(url)
         resolve_location("https://a.example/v2/", url)
@@ -76,11 +76,11 @@ def test_a_url_is_an_origin_or_an_error(url):
         ("https://c.example:8443/y?z", "https://c.example:8443/y?z"),
     ],
 )
-def test_locations_are_relative_to_the_request(location, expected):
+def test_location_is_relative_to_request(location, expected):
     assert resolve_location("https://a.example/v2/b/", location) == expected
 
 
-def test_a_location_never_leaves_tls():
+def test_location_never_leaves_tls():
     with pytest.raises(RegistryError, match="from HTTPS to HTTP") as caught:
         resolve_location("https://a.example/v2/", "http://a.example/v2/upload?_state=secret")
     assert "X-Forwarded-Proto" in caught.value.hint
@@ -88,7 +88,7 @@ def test_a_location_never_leaves_tls():
     assert resolve_location("http://a.example/", "https://a.example/") == "https://a.example/"
 
 
-def test_redacted_shows_no_secret():
+def test_redacted_url_contains_no_secret():
     assert redact("https://me:pw@a.example/x?sig=1#f") == "https://a.example/x"
     assert redact("https://a.example/\x1b[31m") == "https://a.example/?[31m"
 
@@ -105,12 +105,12 @@ def test_redacted_shows_no_secret():
     ],
 )
 @pytest.mark.parametrize("registry", ["https://203.0.113.7", "http://10.0.0.5:5000"])
-def test_metadata_services_are_never_asked(registry, target):
+def test_redirect_to_metadata_service_is_refused(registry, target):
     with pytest.raises(RegistryError, match="forbidden address"):
         check_redirect(Origin.of(registry), Origin.of(target), resolve=False)
 
 
-def test_a_public_registry_does_not_lead_inside(addresses):
+def test_public_registry_may_not_redirect_to_private_address(addresses):
     addresses |= {"r.example": "93.184.216.34", "in.example": "10.1.1.1", "r.corp": "10.0.0.5"}
     inside = Origin.of("https://in.example/")
     with pytest.raises(RegistryError, match="private address"):
@@ -140,7 +140,7 @@ def test_a_public_registry_does_not_lead_inside(addresses):
         ("public.test", "login.test", False),
     ],
 )
-def test_same_site_follows_registered_domains(addresses, registry, target, expected):
+def test_same_site_is_determined_by_registered_domain(addresses, registry, target, expected):
     addresses |= {"r.corp": "10.0.0.5", "login.corp": "10.0.0.6", "public.test": "93.184.216.34"}
     one, other = Origin.of(f"https://{registry}"), Origin.of(f"https://{target}")
     assert is_same_site(one, other, resolve=True) is expected

@@ -17,7 +17,7 @@ def quoted(value: str) -> str:
 
 
 @given(st.lists(st.tuples(tokens, parameters), max_size=4), st.booleans())
-def test_parser_reads_every_written_challenge(challenges, in_one_field):
+def test_rendered_challenges_are_parsed(challenges, in_one_field):
     fields = [
         f"{scheme} " + ", ".join(f"{name}={quoted(value)}" for name, value in members.items())
         for scheme, members in challenges
@@ -27,7 +27,7 @@ def test_parser_reads_every_written_challenge(challenges, in_one_field):
 
 
 @given(st.lists(st.text(), max_size=3))
-def test_nothing_breaks_it(fields):
+def test_arbitrary_text_is_parsed(fields):
     assert all(isinstance(one, Challenge) for one in parse_challenges(fields))
 
 
@@ -62,18 +62,18 @@ def test_nothing_breaks_it(fields):
         ("=", []),
     ],
 )
-def test_fields_as_servers_send_them(field, expected):
+def test_challenges_of_real_servers_are_parsed(field, expected):
     assert parse_challenges([field])[: len(expected)] == expected
     if not expected:
         assert parse_challenges([field]) == []
 
 
-def test_the_first_of_two_equal_parameters_counts():
+def test_first_of_duplicate_parameters_applies():
     assert parse_challenges(['Bearer realm="a",realm="b"']) == [Challenge("bearer", {"realm": "a"})]
 
 
 @pytest.mark.parametrize("piece", ["a ", "a=", 'a="', "\\", '"\\', ",", " ", 'a="b",', "a=b "])
-def test_hostile_fields_take_no_time(piece):
+def test_hostile_fields_are_parsed_in_linear_time(piece):
     started = time.monotonic()
     parse_challenges([piece * 30_000])
     assert time.monotonic() - started < 2

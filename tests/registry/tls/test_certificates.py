@@ -85,7 +85,7 @@ def refuse(connect):
     return run
 
 
-def test_expired_certificate(refuse, authority, ca_file):
+def test_expired_certificate_is_explained(refuse, authority, ca_file):
     end = (NOW - DAY).replace(microsecond=0)
     leaf = authority.issue_cert("127.0.0.1", not_before=NOW - 9 * DAY, not_after=end)
     with serve(leaf) as registry:
@@ -97,7 +97,7 @@ def test_expired_certificate(refuse, authority, ca_file):
     assert "clock" in error.hint
 
 
-def test_certificate_not_yet_valid(refuse, authority, ca_file):
+def test_certificate_not_yet_valid_is_explained(refuse, authority, ca_file):
     start = (NOW + DAY).replace(microsecond=0)
     leaf = authority.issue_cert("127.0.0.1", not_before=start, not_after=NOW + 9 * DAY)
     with serve(leaf) as registry:
@@ -109,7 +109,7 @@ def test_certificate_not_yet_valid(refuse, authority, ca_file):
     assert f"{NOW:%Y-%m-%d}" in error.hint
 
 
-def test_self_signed_certificate(refuse, connect, tmp_path):
+def test_self_signed_certificate_is_explained(refuse, connect, tmp_path):
     with serve_self_signed(tmp_path) as registry:
         error = refuse(registry)
         assert error.problem is CertificateProblem.SELF_SIGNED
@@ -121,7 +121,7 @@ def test_self_signed_certificate(refuse, connect, tmp_path):
 
 
 @pytest.mark.parametrize("sends_authority", [False, True])
-def test_unknown_issuer(refuse, authority, tmp_path, sends_authority):
+def test_unknown_issuer_is_explained(refuse, authority, tmp_path, sends_authority):
     leaf = authority.issue_cert("127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     chain = tmp_path / "chain.pem"
@@ -139,7 +139,7 @@ def test_unknown_issuer(refuse, authority, tmp_path, sends_authority):
     assert f"/etc/containers/certs.d/{registry.host}/ca.crt" in error.hint
 
 
-def test_certificate_of_another_name(refuse, authority, ca_file):
+def test_certificate_of_another_name_is_explained(refuse, authority, ca_file):
     with serve(authority.issue_cert("registry.example", "10.1.2.3")) as registry:
         error = refuse(registry, ca_file)
     assert error.problem is CertificateProblem.NAME_MISMATCH
@@ -150,7 +150,7 @@ def test_certificate_of_another_name(refuse, authority, ca_file):
     assert "registries.conf" in error.hint
 
 
-def test_host_name_is_compared_too(refuse, authority, ca_file):
+def test_certificate_of_another_host_name_is_explained(refuse, authority, ca_file):
     with serve(authority.issue_cert("registry.example")) as registry:
         host = registry.host.replace("127.0.0.1", "localhost")
         error = refuse(registry, ca_file, host=host)
@@ -158,14 +158,14 @@ def test_host_name_is_compared_too(refuse, authority, ca_file):
     assert "(expected localhost, got registry.example)" in error.message
 
 
-def test_certificate_without_names(refuse, authority, ca_file):
+def test_certificate_without_names_is_explained(refuse, authority, ca_file):
     with serve(authority.issue_cert(common_name="registry.example")) as registry:
         error = refuse(registry, ca_file)
     assert error.certificate.names == ()
     assert "(expected 127.0.0.1, got no subjectAltName)" in error.message
 
 
-def test_expired_issuer_is_not_taken_for_the_certificate(refuse, tmp_path):
+def test_expired_issuer_is_explained(refuse, tmp_path):
     """The certificate itself is within its dates; its authority's certificate is not."""
     key, root = tmp_path / "ca.key", tmp_path / "ca.crt"
     openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
@@ -194,7 +194,7 @@ def expired_authority(key: Path) -> x509.Certificate:
     )
 
 
-def test_proxy_is_used_to_look_at_the_certificate(refuse, authority, ca_file, tunnel):
+def test_certificate_is_fetched_through_proxy(refuse, authority, ca_file, tunnel):
     with serve(authority.issue_cert("registry.example")) as registry:
         error = refuse(registry, ca_file, proxy=f"http://me:pw@{tunnel.host}")
     assert error.certificate.names == ("registry.example",)
@@ -202,9 +202,7 @@ def test_proxy_is_used_to_look_at_the_certificate(refuse, authority, ca_file, tu
     assert "pw" not in error.message + error.hint
 
 
-def test_storage_of_a_registry_is_trusted_through_the_registrys_directory(
-    connect, authority, tmp_path
-):
+def test_hint_for_object_store_names_directory_of_registry(connect, authority, tmp_path):
     with serve(authority.issue_cert("127.0.0.1")) as storage, FakeRegistry() as registry:
         registry.fail("GET", "/v2/", redirect=f"{storage.url}/v2/")
         with pytest.raises(CertificateError) as caught:
@@ -213,7 +211,7 @@ def test_storage_of_a_registry_is_trusted_through_the_registrys_directory(
     assert f"certs.d/{registry.host}/ca.crt" in caught.value.hint
 
 
-def test_verdict_alone_is_reported_where_the_certificate_cannot_be_had(monkeypatch):
+def test_unfetchable_certificate_is_reported_with_reason_of_openssl(monkeypatch):
     failure = ssl.SSLCertVerificationError(1, "")
     failure.verify_code, failure.verify_message = 10, "certificate has expired"
     error = certificates.create_error(failure, "https://h", "h", None, anchors="ca.crt")
@@ -227,14 +225,14 @@ def test_malformed_certificate_has_no_summary(data):
         certificates.summarize(data)
 
 
-def test_server_that_presents_nothing_has_no_summary():
+def test_server_without_certificate_has_no_summary():
     with FakeRegistry() as plain:
         host, port = plain.host.split(":")
         assert certificates.fetch_certificate(host, int(port), create_unverified_context) is None
 
 
 @pytest.mark.parametrize("key_usage", [False, True])
-def test_authority_of_openssls_own_making_is_taken(connect, tmp_path, key_usage):
+def test_authority_created_by_openssl_is_accepted(connect, tmp_path, key_usage):
     """A plain ``openssl req -x509`` writes no key usage, which strict checks would refuse."""
     ca, ca_key = tmp_path / "ca.crt", tmp_path / "ca.key"
     extra = ("-addext", "keyUsage=critical,keyCertSign") if key_usage else ()
@@ -260,7 +258,7 @@ def test_authority_of_openssls_own_making_is_taken(connect, tmp_path, key_usage)
         connect(registry, tls=TlsConfig(ca_files=(ca,))).ping()
 
 
-def test_every_python_verifies_alike():
+def test_verification_is_equal_in_all_python_versions():
     """Python 3.13 adds flags of its own to those that OpenSSL sets by default."""
     context = create_verifying_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -269,7 +267,7 @@ def test_every_python_verifies_alike():
     assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
-def test_intermediate_authority_alone_is_taken(connect, tmp_path):
+def test_intermediate_authority_alone_is_accepted(connect, tmp_path):
     root = trustme.CA()
     intermediate = root.create_child_ca()
     with serve(intermediate.issue_cert("127.0.0.1")) as registry:

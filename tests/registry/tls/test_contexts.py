@@ -52,12 +52,12 @@ def old_server() -> ssl.SSLContext:
     return server
 
 
-def test_nothing_said_changes_nothing() -> None:
+def test_default_details_restrict_nothing() -> None:
     assert shaken(TlsDetails())[0] == "TLSv1.3"
     assert shaken(TlsDetails(), old_server())[0] == "TLSv1.2"
 
 
-def test_an_older_server_is_refused() -> None:
+def test_older_server_is_refused() -> None:
     assert shaken(TlsDetails(min_version="1.2"), old_server())[0] == "TLSv1.2"
     with pytest.raises(ssl.SSLError):
         shaken(TlsDetails(min_version="1.3"), old_server())
@@ -71,16 +71,16 @@ def test_an_older_server_is_refused() -> None:
         ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", "ECDHE-ECDSA-AES128-SHA256"),
     ],
 )
-def test_only_the_named_cipher_is_used(name: str, cipher: str) -> None:
+def test_only_specified_cipher_is_used(name: str, cipher: str) -> None:
     assert shaken(TlsDetails(cipher_suites=(name,))) == ("TLSv1.2", cipher)
 
 
-def test_a_server_without_the_named_cipher_is_refused() -> None:
+def test_server_without_specified_cipher_is_refused() -> None:
     with pytest.raises(ssl.SSLError):  # its certificate is not RSA's
         shaken(TlsDetails(cipher_suites=(RSA,)))
 
 
-def test_the_ciphers_of_tls_1_3_go_together() -> None:
+def test_partial_list_of_tls_1_3_ciphers_is_refused() -> None:
     assert shaken(TlsDetails(cipher_suites=MODERN))[0] == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
         shaken(TlsDetails(cipher_suites=MODERN), old_server())
@@ -104,7 +104,7 @@ def python_restricts_to(curve: str) -> bool:
     return True
 
 
-def test_only_the_named_group_is_used() -> None:
+def test_only_specified_group_is_used() -> None:
     server = server_of("secp384r1")
     assert shaken(TlsDetails(named_groups=("secp384r1",)), server)[0] == "TLSv1.3"
     with pytest.raises(ssl.SSLError):

@@ -60,10 +60,7 @@ class Frontend(Protocol):
         ...
 
     def complete(self, instruction: str, /) -> int:
-        """Print completions for a shell; return the exit status.
-
-        ``instruction`` is click's, such as ``bash_complete``.
-        """
+        """Print the completions for click's ``instruction``; return the exit status."""
         ...
 
     def show_progress(self, *, quiet: bool) -> ProgressView | None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bundler.ports import OpenOptions
 
 Result = TypeVar("Result")
-
 _ALGORITHMS = ("sha256", "sha512")
 
 

@@ -1,4 +1,4 @@
-"""Certificate problems under Skopeo's name read as Skopeo's, of which these texts were taken."""
+"""Certificate problems are reported with Skopeo's texts, which were copied from its output."""
 
 from __future__ import annotations
 
@@ -67,23 +67,25 @@ def reported(
         ),
     ],
 )
-def test_name_mismatch(host: str, names: tuple[str, ...], text: str) -> None:
+def test_name_mismatch_lists_valid_names_of_the_same_kind(
+    host: str, names: tuple[str, ...], text: str
+) -> None:
     assert reported(CertificateProblem.NAME_MISMATCH, *names, host=host) == text
 
 
-def test_expired() -> None:
+def test_expired_certificate_is_reported_with_its_end() -> None:
     text = reported(CertificateProblem.EXPIRED, dates=(OLD, PAST))
     assert text.startswith("certificate has expired or is not yet valid: current time 2")
     assert text.endswith(" is after 2001-02-03T04:05:06Z")
 
 
-def test_not_yet_valid() -> None:
+def test_future_certificate_is_reported_with_its_start() -> None:
     text = reported(CertificateProblem.NOT_YET_VALID, dates=(FUTURE, LATER))
     assert text.startswith("certificate has expired or is not yet valid: current time 2")
     assert text.endswith(" is before 2999-02-03T04:05:06Z")
 
 
-def test_expired_issuer() -> None:
+def test_expired_issuer_is_reported_without_dates() -> None:
     text = reported(CertificateProblem.EXPIRED)
     assert text == "certificate has expired or is not yet valid"
 
@@ -91,5 +93,5 @@ def test_expired_issuer() -> None:
 @pytest.mark.parametrize(
     "problem", [CertificateProblem.SELF_SIGNED, CertificateProblem.UNKNOWN_ISSUER]
 )
-def test_unknown_authority(problem: CertificateProblem) -> None:
+def test_untrusted_issuer_is_an_unknown_authority(problem: CertificateProblem) -> None:
     assert reported(problem) == "certificate signed by unknown authority"

@@ -30,35 +30,35 @@ def test_front_end_is_selected_by_the_first_argument_or_the_name_of_the_program(
         ("skopeo", ["--as", "airbundle", "ls"], ["ls"], NativeFrontend),
         ("python", ["copy", "--as", "skopeo"], ["copy", "--as", "skopeo"], NativeFrontend),
     ):
-        chosen, others = frontend.select(program, arguments, ENVIRONMENT)
-        assert (type(chosen), others) == (selected, rest)
+        found, remaining = frontend.select(program, arguments, ENVIRONMENT)
+        assert (type(found), remaining) == (selected, rest)
 
 
 @pytest.mark.parametrize("arguments", [["--as", "podman", "ls"], ["--as=podman"]])
 def test_unknown_front_end_is_refused(run_airbundle: RunAirbundle, arguments: list[str]) -> None:
-    outcome = run_airbundle(*arguments)
-    assert (outcome.status, outcome.stdout) == (2, "")
-    assert "--as: unknown name 'podman'" in outcome.stderr
+    result = run_airbundle(*arguments)
+    assert (result.status, result.stdout) == (2, "")
+    assert "--as: unknown name 'podman'" in result.stderr
 
 
 def test_option_as_is_refused_after_other_options(run_airbundle: RunAirbundle) -> None:
-    outcome = run_airbundle("--quiet", "--as", "skopeo", "ls", "x")
-    assert (outcome.status, outcome.stdout) == (2, "")
-    assert "--as: must be the first argument" in outcome.stderr
+    result = run_airbundle("--quiet", "--as", "skopeo", "ls", "x")
+    assert (result.status, result.stdout) == (2, "")
+    assert "--as: must be the first argument" in result.stderr
 
 
 def test_native_front_end_imports_nothing_of_skopeo(run_airbundle: RunAirbundle) -> None:
-    outcome = run_airbundle("ls", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
-    assert outcome.status == 0
-    assert "bundler.cli.frontends.frontend" in outcome.stderr
-    assert "bundler.cli.frontends.skopeo" not in outcome.stderr
+    result = run_airbundle("ls", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert result.status == 0
+    assert "bundler.cli.frontends.frontend" in result.stderr
+    assert "bundler.cli.frontends.skopeo" not in result.stderr
 
 
 def test_errors_are_one_line(run_airbundle: RunAirbundle) -> None:
-    outcome = run_airbundle("--as", "skopeo", "inspect", "dir:/none")
-    assert (outcome.status, outcome.stdout) == (1, "")
-    assert outcome.stderr.count("\n") == 1
-    quoted = outcome.stderr.partition("msg=")[2]
+    result = run_airbundle("--as", "skopeo", "inspect", "dir:/none")
+    assert (result.status, result.stdout) == (1, "")
+    assert result.stderr.count("\n") == 1
+    quoted = result.stderr.partition("msg=")[2]
     assert json.loads(quoted) == (
         "Error retrieving manifest for image: open /none/manifest.json: no such file or directory"
     )
@@ -78,16 +78,16 @@ def test_commands_that_both_front_ends_have_are_complete() -> None:
 
 @pytest.mark.parametrize("name", ["standalone-sign", "generate-sigstore-key"])
 def test_commands_about_signatures_are_refused(run_airbundle: RunAirbundle, name: str) -> None:
-    outcome = run_airbundle("--as", "skopeo", name)
-    assert (outcome.status, outcome.stdout) == (1, "")
-    assert f"`skopeo {name}` is not supported by this program" in outcome.stderr
+    result = run_airbundle("--as", "skopeo", name)
+    assert (result.status, result.stdout) == (1, "")
+    assert f"`skopeo {name}` is not supported by this program" in result.stderr
 
 
 @pytest.mark.parametrize("words", [["completion"], ["completion", "bash", "x"]])
 def test_completion_takes_one_shell(run_airbundle: RunAirbundle, words: list[str]) -> None:
-    outcome = run_airbundle("--as", "skopeo", *words)
-    assert (outcome.status, outcome.stdout) == (1, "")
-    assert f"accepts 1 arg(s), received {len(words) - 1}" in outcome.stderr
+    result = run_airbundle("--as", "skopeo", *words)
+    assert (result.status, result.stdout) == (1, "")
+    assert f"accepts 1 arg(s), received {len(words) - 1}" in result.stderr
 
 
 def test_missing_credentials_file_means_no_credentials(run_airbundle, tmp_path):

@@ -1,4 +1,4 @@
-"""The page for users of Skopeo: what it tells to type works as it stands there."""
+"""The commands on the page for users of Skopeo run as printed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ COMMANDS = re.findall(r"^\$ (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILI
 
 
 @pytest.mark.parametrize("name", ["airbundle", "skopeo"])
-def test_the_commands_of_the_page_run(tmp_path, hermetic_environment, name):
-    """One after the other, in a directory with a layout; under either name of the program."""
+def test_commands_of_the_page_succeed_in_order(tmp_path, hermetic_environment, name):
+    """They succeed under either name of the program, in a directory with a layout."""
     images.write_layout(tmp_path / "layout", {"app": images.multi_platform("app", "linux/amd64")})
     launcher = tmp_path / "bin" / name
     launcher.parent.mkdir()
@@ -40,6 +40,6 @@ def test_the_commands_of_the_page_run(tmp_path, hermetic_environment, name):
 
 
 def _as_skopeo() -> list[str]:
-    """The same command lines with the name in place of ``--as``."""
+    """Return the command lines with Skopeo's name in place of ``--as skopeo``."""
     old = "airbundle --as skopeo "
     return [f"skopeo {line.removeprefix(old)}" for line in COMMANDS if line.startswith(old)]

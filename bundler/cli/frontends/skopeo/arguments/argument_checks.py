@@ -220,24 +220,26 @@ def _check_layers(line: CommandLine) -> None:
 def _check_credentials(line: CommandLine, side: str = "") -> None:
     """Check the credentials flags of one side."""
     creds, username = line.get(f"{side}creds"), line.get(f"{side}username")
-    aliases = {"src-": "screds", "dest-": "dcreds"}
-    if creds is None:
-        creds = line.get(aliases.get(side, side))
-    if creds is not None and line.is_set(f"{side}no-creds"):
-        raise UsageError("creds and no-creds cannot be specified at the same time")
-    if username is not None and line.is_set(f"{side}no-creds"):
-        raise UsageError("username and no-creds cannot be specified at the same time")
-    if creds is not None and username is not None:
-        raise UsageError("creds and username cannot be specified at the same time")
-    if username is not None and not line.text(f"{side}password"):
-        raise UsageError("password must be specified when username is specified")
-    if username is None and line.get(f"{side}password") is not None:
-        raise UsageError("username must be specified when password is specified")
-    if isinstance(creds, str):
-        if not creds:
-            raise UsageError("credentials can't be empty")
-        if creds.startswith(":"):
-            raise UsageError("username can't be empty")
+    if creds is None and side:
+        creds = line.get({"src-": "screds", "dest-": "dcreds"}[side])
+    both = "cannot be specified at the same time"
+    anonymous, given = line.is_set(f"{side}no-creds"), username is not None
+    problems = {
+        f"creds and no-creds {both}": creds is not None and anonymous,
+        f"username and no-creds {both}": given and anonymous,
+        f"creds and username {both}": creds is not None and given,
+        "password must be specified when username is specified": (
+            given and not line.text(f"{side}password")
+        ),
+        "username must be specified when password is specified": (
+            not given and line.get(f"{side}password") is not None
+        ),
+        "credentials can't be empty": creds == "",
+        "username can't be empty": isinstance(creds, str) and creds.startswith(":"),
+    }
+    for message, found in problems.items():
+        if found:
+            raise UsageError(message)
 
 
 def _check_format(line: CommandLine) -> None:

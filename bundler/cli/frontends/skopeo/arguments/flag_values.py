@@ -20,13 +20,8 @@ FlagValue = bool | int | str | float | list[str]
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
-_DIGITS = {
-    "0x": (16, "0-9a-f"),
-    "0o": (8, "0-7"),
-    "0b": (2, "01"),
-    "0": (8, "0-7"),
-    "": (10, "0-9"),
-}
+_OCTAL = (8, "0-7")
+_DIGITS = {"0x": (16, "0-9a-f"), "0o": _OCTAL, "0b": (2, "01"), "0": _OCTAL, "": (10, "0-9")}
 _QUOTED_FIELD = re.compile(r'"((?:[^"]|"")*)')
 
 

@@ -12,7 +12,7 @@ from bundler.cli.frontends.skopeo.arguments import flag_values
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_integers_of_every_base(number: int) -> None:
+def test_integers_of_every_base_are_parsed(number: int) -> None:
     sign, size = "-" if number < 0 else "", abs(number)
     for text in (f"{number}", f"{sign}{size:#x}", f"{sign}{size:#o}", f"{sign}{size:#b}"):
         assert flag_values.parse_int(text) == number
@@ -20,8 +20,9 @@ def test_integers_of_every_base(number: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "-", "1_0", "0x", "0x_", "1__0", "0_x1", "08", "x", "1.0"])
 def test_malformed_integers_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="invalid syntax"):
+    with pytest.raises(ValueError) as refused:
         flag_values.parse_int(text)
+    assert str(refused.value) == f'strconv.ParseInt: parsing "{text}": invalid syntax'
 
 
 @pytest.mark.parametrize(("text", "number"), [("0x_1f", 31), ("0_17", 15), ("0b1_1", 3), ("+7", 7)])

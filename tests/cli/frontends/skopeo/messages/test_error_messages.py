@@ -1,4 +1,4 @@
-"""Under Skopeo's name, messages and statuses follow from the types and fields of errors."""
+"""Skopeo's messages and exit statuses follow from the types and fields of errors."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def missing(path: str) -> BundlerError:
     return errors.MissingFileError(path, os_error=system_error(ENOENT))
 
 
-def phrase(error: BundlerError, *typed: str) -> tuple[int, str]:
-    told = error_messages.describe_error(error, argv.parse_command_line(typed))
-    return told.status, told.message
+def describe(error: BundlerError, *words: str) -> tuple[int, str]:
+    message = error_messages.describe_error(error, argv.parse_command_line(words))
+    return message.status, message.message
 
 
-def copied(error: BundlerError, source: str = "oci:/l:x", destination: str = "dir:/d") -> str:
-    return phrase(error, "copy", source, destination)[1]
+def describe_copy(
+    error: BundlerError, source: str = "oci:/l:x", destination: str = "dir:/d"
+) -> str:
+    return describe(error, "copy", source, destination)[1]
 
 
 @pytest.mark.parametrize(("docker_list", "kind"), [(False, "image index"), (True, "manifest list")])
@@ -44,7 +46,7 @@ def test_missing_platform_is_reported_by_the_kind_of_its_list(docker_list, kind)
         offered=["linux/amd64"],
         docker_list=docker_list,
     )
-    assert copied(error, "oci:/docker:x") == (
+    assert describe_copy(error, "oci:/docker:x") == (
         f"choosing an image from manifest list oci:/docker:x: no image found in {kind} for"
         ' architecture "arm", variant "v7", OS "linux"'
     )
@@ -65,7 +67,7 @@ def test_missing_platform_is_reported_by_the_kind_of_its_list(docker_list, kind)
     ],
 )
 def test_unreadable_layout_is_reported_by_type(error, status, message):
-    assert phrase(error, "inspect", "oci:/l:x") == (
+    assert describe(error, "inspect", "oci:/l:x") == (
         status,
         f'Error parsing image name "oci:/l:x": {message}',
     )
@@ -75,7 +77,7 @@ def test_unreadable_layout_is_reported_by_type(error, status, message):
 def test_unreadable_directory_is_reported_with_the_error_of_the_system(number):
     error = errors.MediumError("?", path="/d/manifest.json", os_error=system_error(number))
     reason = os.strerror(number).lower()
-    assert phrase(error, "inspect", "dir:/d") == (
+    assert describe(error, "inspect", "dir:/d") == (
         1,
         f"Error retrieving manifest for image: open /d/manifest.json: {reason}",
     )
@@ -83,7 +85,7 @@ def test_unreadable_directory_is_reported_with_the_error_of_the_system(number):
 
 def test_missing_blob_is_not_a_missing_manifest():
     error = missing("/d/aaaa")
-    assert copied(error, "dir:/d", "oci:/l") == error.message
+    assert describe_copy(error, "dir:/d", "oci:/l") == error.message
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_missing_blob_is_not_a_missing_manifest():
     ],
 )
 def test_failed_copy_is_reported_by_type(error, source, destination, message):
-    assert copied(error, source, destination) == message
+    assert describe_copy(error, source, destination) == message
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_failed_copy_is_reported_by_type(error, source, destination, message):
 )
 def test_unreachable_engine_is_reported_with_the_error_of_the_system(host, number, dialled):
     error = errors.EngineUnreachableError(host, system_error(number))
-    message = copied(error, "docker-daemon:x:y")
+    message = describe_copy(error, "docker-daemon:x:y")
     assert message == (
         "initializing source docker-daemon:x:y: loading image from docker engine: failed to connect"
         f" to the docker API at {host}; check if the path is correct and if the daemon is running:"
@@ -185,12 +187,12 @@ def test_unreachable_engine_is_reported_with_the_error_of_the_system(host, numbe
 @pytest.mark.parametrize("command", ["login", "logout"])
 def test_missing_login_is_reported_by_type(command):
     error = errors.NotLoggedInError("r.example/team")
-    assert phrase(error, command, "r.example/team") == (1, "not logged into r.example/team")
+    assert describe(error, command, "r.example/team") == (1, "not logged into r.example/team")
 
 
 def test_policy_is_reported_by_type():
     error = errors.PolicyFileError("?", path="/p", os_error=system_error(ENOENT))
-    assert phrase(error, "--policy", "/p", "copy", "dir:/a", "dir:/b") == (
+    assert describe(error, "--policy", "/p", "copy", "dir:/a", "dir:/b") == (
         1,
         "Error loading trust policy: open /p: no such file or directory",
     )
@@ -205,5 +207,5 @@ def test_policy_is_reported_by_type():
         "/l: can only be read from, not written to",
     ],
 )
-def test_text_of_a_message_decides_nothing(text):
-    assert copied(errors.BundlerError(text)) == text
+def test_message_text_is_not_interpreted(text):
+    assert describe_copy(errors.BundlerError(text)) == text

@@ -49,7 +49,7 @@ class TestSource(OneImage, SourceContract):
 
     def test_resolve_reports_an_unknown_name(self, image):
         _, _, source = image
-        with pytest.raises(NotFoundError, match="no names"):
+        with pytest.raises(NotFoundError):
             source.resolve("nobody")
 
 
@@ -140,7 +140,7 @@ def test_commit_refuses_several_images(tmp_path, store):
     other = store.add_image(layers=[b"other"])
     with closing(DirectoryDestination(tmp_path / "d")) as destination:
         contents.push_all(destination, store)
-        with pytest.raises(UnsupportedError, match="holds one image, not 2"):
+        with pytest.raises(UnsupportedError):
             destination.commit([Publication(store.names["app"], ()), Publication(other, ())])
 
 

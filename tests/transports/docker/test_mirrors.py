@@ -92,7 +92,7 @@ class TestMirrors:
 
     def test_content_that_no_endpoint_has_is_reported(self, registry, mirror, configured):
         origin = self.open(registry, configured[0])
-        with pytest.raises(NotFoundError, match=f"{registry.host}/library/app:1"):
+        with pytest.raises(NotFoundError):
             origin.resolve()
         origin.close()
 

@@ -43,8 +43,9 @@ def test_reference_round_trips(text, name):
 
 
 def test_reference_needs_slashes():
-    with pytest.raises(InvalidReferenceError, match="slashes"):
+    with pytest.raises(InvalidReferenceError) as raised:
         TRANSPORT.parse("example.com/app:1")
+    assert raised.value.hint == "write docker://example.com/app:1"
 
 
 def test_pushed_index_can_be_read_back(registry):
@@ -87,7 +88,7 @@ class TestResolve:
     def test_absent_tag_is_not_found(self, registry):
         registry.repository("library/app")
         origin = source(registry, "library/app:9")
-        with pytest.raises(NotFoundError, match="library/app:9"):
+        with pytest.raises(NotFoundError):
             origin.resolve()
         origin.close()
 
@@ -101,7 +102,7 @@ class TestResolve:
         before = registry.add_image("library/app", "1", [b"old"])
         after = registry.add_image("library/app", "1", [b"new"])
         origin = source(registry, f"library/app:1@{before}")
-        with pytest.raises(ConflictError, match="the tag has moved") as caught:
+        with pytest.raises(ConflictError) as caught:
             origin.resolve()
         assert before in str(caught.value)
         assert after in str(caught.value)
@@ -172,7 +173,7 @@ class TestCommit:
         target = destination(registry, "a/app")
         push(target, one)
         push(target, other)
-        with pytest.raises(ConflictError, match="two images"):
+        with pytest.raises(ConflictError):
             target.commit([Publication(root_of(each), ("1",)) for each in (one, other)])
         assert registry.repositories["a/app"].tags == {}
         target.close()
@@ -184,8 +185,9 @@ class TestCommit:
             push(target, images.image(platform=platform))
         one, other = images.image(), images.image(platform="linux/arm64")
         target.commit([Publication(root_of(one), ("1",))])
-        with pytest.raises(ConflictError, match="immutable"):
+        with pytest.raises(ConflictError):
             target.commit([Publication(root_of(other), ("1",))])
+        assert registry.repositories["a/app"].tags == {"1": one.digest}
         target.close()
 
 

@@ -8,9 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.errors import (
-    MalformedError,
-)
+from bundler.errors import MalformedError, NotPlainFileError
 from bundler.transports.oci_layout.transport import LayoutDestination, LayoutSource
 from tests.contracts import contents
 from tests.fakes.memory import MemoryStore
@@ -40,9 +38,10 @@ def test_special_file_in_place_of_a_blob_is_refused(layout, store, make):
     make(path)
     with (
         closing(LayoutSource(layout)) as source,
-        pytest.raises(MalformedError, match=path.name),
+        pytest.raises(NotPlainFileError) as raised,
     ):
         source.open(target)
+    assert raised.value.path == str(path)
     with closing(LayoutDestination(layout)) as destination:
         assert not destination.has(target)
 

@@ -16,7 +16,7 @@ def test_image_stream_is_parsed_and_refused():
     assert transports.parse(str(reference)) == reference
     transport = transports.find_transport("atomic")
     for refuse in (transport.source, transport.destination):
-        with pytest.raises(UnsupportedError, match="OpenShift") as raised:
+        with pytest.raises(UnsupportedError) as raised:
             refuse(reference, OPTIONS)
         assert "docker://HOST/project/stream:1" in raised.value.hint
 

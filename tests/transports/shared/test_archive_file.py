@@ -41,7 +41,7 @@ def test_compressed_archive_is_decompressed_to_a_temporary_file(archive, store, 
 
 def test_decompression_is_limited(tmp_path):
     (tmp_path / "a").write_bytes(gzip.compress(pack({"zeros": bytes(70 << 20)}), 9))
-    with pytest.raises(LimitError, match="200 times its size"):
+    with pytest.raises(LimitError):
         opened_source(tmp_path / "a")
 
 

@@ -134,7 +134,7 @@ def test_pipe_is_read_once(tmp_path):
 )
 def test_damaged_file_is_refused(tmp_path, data, error):
     (tmp_path / "a").write_bytes(data)
-    with closing(source(tmp_path / "a")) as opened, pytest.raises(error, match="tarball:"):
+    with closing(source(tmp_path / "a")) as opened, pytest.raises(error):
         opened.resolve()
 
 

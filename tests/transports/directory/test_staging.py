@@ -8,9 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.errors import (
-    UnsupportedError,
-)
+from bundler.errors import UnsupportedError
 from bundler.transports.directory.tree import DirectoryTreeDestination, DirectoryTreeSource
 from tests.contracts import contents
 from tests.contracts.destination import assert_whole

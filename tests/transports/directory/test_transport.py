@@ -19,10 +19,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.ports import Node, Publication
-from bundler.transports.directory.transport import (
-    DirectoryDestination,
-    DirectorySource,
-)
+from bundler.transports.directory.transport import DirectoryDestination, DirectorySource
 from bundler.transports.shared.path_transport import UnnamedReference
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract

@@ -7,11 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.errors import (
-    LockedError,
-    MissingFileError,
-    NotFoundError,
-)
+from bundler.errors import LockedError, MissingFileError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.directory.transport import DirectorySource
 from bundler.transports.directory.tree import DirectoryTreeDestination, DirectoryTreeSource

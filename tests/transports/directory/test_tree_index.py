@@ -6,10 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.errors import (
-    ConflictError,
-    MalformedError,
-)
+from bundler.errors import ConflictError, MalformedError
 from bundler.ports import Publication
 from bundler.transports.directory.tree import DirectoryTreeDestination, DirectoryTreeSource
 from tests.contracts import contents

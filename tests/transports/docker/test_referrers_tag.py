@@ -8,12 +8,7 @@ from bundler.oci.digest import Digest
 from bundler.ports import Publication
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
-from tests.transports.docker.repositories import (
-    destination,
-    push,
-    root_of,
-    source,
-)
+from tests.transports.docker.repositories import destination, push, root_of, source
 
 
 class TestReferrers:

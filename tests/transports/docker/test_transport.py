@@ -15,14 +15,7 @@ from bundler.oci.digest import Digest
 from bundler.ports import MountsBlobs, Node, Publication, RegistryRepository
 from bundler.transports.docker.transport import TRANSPORT
 from tests.fakes import images
-from tests.transports.docker.repositories import (
-    content,
-    destination,
-    layer,
-    push,
-    root_of,
-    source,
-)
+from tests.transports.docker.repositories import content, destination, layer, push, root_of, source
 
 LARGE = bytes(range(256)) * (5 * 4096)  # above what one PUT takes
 

@@ -7,11 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.errors import (
-    LimitError,
-    MalformedError,
-    UnsupportedError,
-)
+from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler import transports
-from bundler.errors import (
-    InvalidReferenceError,
-    UnsupportedError,
-)
+from bundler.errors import InvalidReferenceError, UnsupportedError
 from bundler.ports import OpenOptions
 from bundler.transports.oci_layout.transport import LayoutReference
 

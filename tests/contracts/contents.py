@@ -54,7 +54,7 @@ def push(destination: Destination, store: MemoryStore, digest: Digest) -> Node:
 
 def push_all(destination: Destination, store: MemoryStore) -> None:
     """Push all content of ``store``, blobs before manifests, children before parents."""
-    for digest in sorted(store.blobs, key=lambda one: node(store, one).kind == "manifest"):
+    for digest in sorted(store.blobs, key=lambda digest: node(store, digest).kind == "manifest"):
         push(destination, store, digest)
 
 

@@ -164,7 +164,7 @@ class DestinationContract(Contract):
             return destination.push(target, reader)
 
         with ThreadPoolExecutor(2) as pool:
-            assert {made.digest for made in pool.map(together, digests)} == set(digests)
+            assert {stored.digest for stored in pool.map(together, digests)} == set(digests)
 
     def test_threads_can_push_the_same_blob(self, destination):
         if destination.capabilities.writers == 1:

@@ -129,7 +129,7 @@ class SourceContract(Contract):
         graph = find_reachable([found], source)
         parts = [Node.of(item, "layer") for item in graph.blobs.values()] * 8
         with ThreadPoolExecutor(8) as pool:
-            read_back = pool.map(lambda one: read(source, one), parts)
+            read_back = pool.map(lambda part: read(source, part), parts)
             for part, data in zip(parts, read_back, strict=True):
                 assert Digest.of(data) == part.digest
 

@@ -20,7 +20,7 @@ def layout_files(store):
     entries = [
         root.to_json() | {"annotations": {REF_NAME: name}} for name, root in store.names.items()
     ]
-    blobs = {f"blobs/{one.algorithm}/{one.hex}": data for one, data in store.blobs.items()}
+    blobs = {f"blobs/{digest.algorithm}/{digest.hex}": data for digest, data in store.blobs.items()}
     index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
     return blobs | {"index.json": index, "oci-layout": LAYOUT_MARK}
 
@@ -50,16 +50,16 @@ def write_tree(path, store):
     """Write a tree of ``dir:`` images, named by the digests of their roots."""
     (path / "images").mkdir(exist_ok=True, parents=True)
     for name, root in store.names.items():
-        one = MemoryStore()
-        one.blobs, one.names = store.blobs, {name: root}
-        write_directory(path / "images" / root.digest.hex, one)
+        single = MemoryStore()
+        single.blobs, single.names = store.blobs, {name: root}
+        write_directory(path / "images" / root.digest.hex, single)
     return path
 
 
 def docker_archive_files(store, root, tags=None):
     """Return the members of the archive that ``docker save`` writes of ``root``."""
     parsed = manifest.parse(store.blobs[root.digest], None)
-    layers = [unpack(store.blobs[one.digest]) for one in parsed.layers]
+    layers = [unpack(store.blobs[layer.digest]) for layer in parsed.layers]
     names = [f"{Digest.of(data).hex}/layer.tar" for data in layers]
     config = f"{parsed.config.digest.hex}.json"
     entry = {"Config": config, "RepoTags": tags, "Layers": names}

@@ -17,7 +17,7 @@ from tests.transports.directory.trees import images, inodes, paths, publish, tim
 
 def test_commit_removes_the_staging_directory(tmp_path, shared_store):
     publish(tmp_path / "t", shared_store)
-    assert [one.name for one in (tmp_path / "t").iterdir()] == ["images"]
+    assert [path.name for path in (tmp_path / "t").iterdir()] == ["images"]
 
 
 def test_medium_without_hard_links_is_refused_before_the_first_blob(
@@ -36,7 +36,7 @@ def test_shared_blobs_are_copied_if_permitted(tmp_path, shared_store, no_links):
     with closing(DirectoryTreeDestination(tmp_path / "linked", may_copy=True)) as destination:
         destination.commit(images(shared_store))
     assert {
-        one: one.stat().st_mtime_ns for one in (tmp_path / "linked/images").rglob("*")
+        path: path.stat().st_mtime_ns for path in (tmp_path / "linked/images").rglob("*")
     } == before
 
 

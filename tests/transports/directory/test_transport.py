@@ -67,7 +67,7 @@ def publish(path, store):
 
 
 def files(path):
-    return {one.name: one.read_bytes() for one in path.iterdir()}
+    return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def test_path_may_contain_colons():

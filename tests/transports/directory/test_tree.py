@@ -93,7 +93,7 @@ def test_blob_pushed_again_replaces_every_damaged_copy(tmp_path, shared_store):
     assert len(damaged) == 3
     damaged[0].write_bytes(b"\0" * len(shared_store.blobs[shared]))
     publish(tmp_path / "t", shared_store)
-    assert {one.read_bytes() for one in damaged} == {shared_store.blobs[shared]}
+    assert {path.read_bytes() for path in damaged} == {shared_store.blobs[shared]}
     assert len(inodes(tmp_path / "t")) == len(shared_store.blobs)
 
 

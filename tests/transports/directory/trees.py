@@ -20,12 +20,13 @@ def publish(path, store, *, may_copy=False):
 
 
 def paths(path):
-    return {str(one.relative_to(path)) for one in path.rglob("*") if one.is_file()}
+    return {str(item.relative_to(path)) for item in path.rglob("*") if item.is_file()}
 
 
 def times(path):
-    return {one: one.stat().st_mtime_ns for one in path.rglob("*")}
+    return {item: item.stat().st_mtime_ns for item in path.rglob("*")}
 
 
 def inodes(path):
-    return {one.stat().st_ino for one in path.rglob("*") if one.is_file() and one.name != "version"}
+    files = [item for item in path.rglob("*") if item.is_file() and item.name != "version"]
+    return {file.stat().st_ino for file in files}

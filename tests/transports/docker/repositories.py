@@ -15,7 +15,7 @@ from tests.fakes import images
 
 
 def options(*registries, **more):
-    plain = {one.host: RegistryOverride(plain_http=True) for one in registries}
+    plain = {registry.host: RegistryOverride(plain_http=True) for registry in registries}
     return OpenOptions(Settings(), overrides=plain, **more)
 
 

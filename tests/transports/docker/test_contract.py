@@ -16,7 +16,7 @@ from tests.contracts.source import SourceContract
 
 
 @pytest.fixture
-def place(registry):
+def location(registry):
     """The reference and the options of a repository in ``registry``."""
     reference = transports.parse(f"docker://{registry.host}/tests/app")
     return reference, OpenOptions(
@@ -30,7 +30,7 @@ class TestSource(SourceContract):
     }
 
     @pytest.fixture
-    def filled(self, registry, place):
+    def filled(self, registry, location):
         def fill(store):
             repository = registry.repository("tests/app")
             for digest, data in store.blobs.items():
@@ -40,7 +40,7 @@ class TestSource(SourceContract):
                 else:
                     repository.blobs[digest.text] = data
             repository.tags |= {name: root.digest.text for name, root in store.names.items()}
-            return transports.open_source(*place)
+            return transports.open_source(*location)
 
         return fill
 
@@ -51,9 +51,9 @@ class TestDestination(DestinationContract):
     }
 
     @pytest.fixture
-    def opened(self, place):
-        return lambda: transports.open_destination(*place)
+    def opened(self, location):
+        return lambda: transports.open_destination(*location)
 
     @pytest.fixture
-    def source(self, place):
-        return lambda: transports.open_source(*place)
+    def source(self, location):
+        return lambda: transports.open_source(*location)

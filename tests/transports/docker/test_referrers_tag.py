@@ -24,14 +24,14 @@ class TestReferrers:
             for text in (b"one", b"two")
         ]
         target = destination(registry, "a/app")
-        for one in (image, *notes):
-            push(target, one)
-        target.commit([Publication(root_of(one), ()) for one in (image, *notes)])
+        for item in (image, *notes):
+            push(target, item)
+        target.commit([Publication(root_of(item), ()) for item in (image, *notes)])
         target.close()
 
         origin = source(registry, "a/app")
         found = origin.referrers(Digest(image.digest))
-        assert {item.digest.text for item in found} == {one.digest for one in notes}
+        assert {item.digest.text for item in found} == {item.digest for item in notes}
         assert {item.artifact_type for item in found} == {"application/x.note"}
         assert all(item.annotations == {"n": "1"} for item in found)
         origin.close()

@@ -162,12 +162,12 @@ class TestCommit:
         target.close()
 
     def test_commit_refuses_one_tag_for_two_images(self, registry):
-        one, other = images.image(), images.image(platform="linux/arm64")
+        first, other = images.image(), images.image(platform="linux/arm64")
         target = destination(registry, "a/app")
-        push(target, one)
+        push(target, first)
         push(target, other)
         with pytest.raises(ConflictError):
-            target.commit([Publication(root_of(each), ("1",)) for each in (one, other)])
+            target.commit([Publication(root_of(image), ("1",)) for image in (first, other)])
         assert registry.repositories["a/app"].tags == {}
         target.close()
 
@@ -176,11 +176,11 @@ class TestCommit:
         target = destination(registry, "a/app")
         for platform in ("linux/amd64", "linux/arm64"):
             push(target, images.image(platform=platform))
-        one, other = images.image(), images.image(platform="linux/arm64")
-        target.commit([Publication(root_of(one), ("1",))])
+        first, other = images.image(), images.image(platform="linux/arm64")
+        target.commit([Publication(root_of(first), ("1",))])
         with pytest.raises(ConflictError):
             target.commit([Publication(root_of(other), ("1",))])
-        assert registry.repositories["a/app"].tags == {"1": one.digest}
+        assert registry.repositories["a/app"].tags == {"1": first.digest}
         target.close()
 
 

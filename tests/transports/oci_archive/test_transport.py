@@ -109,7 +109,7 @@ def test_referrers_are_listed(tmp_path):
     artifact = store.add_artifact("sbom", subject=subject)
     (tmp_path / "a.tar").write_bytes(pack(layout_files(store)))
     with closing(opened_source(tmp_path / "a.tar")) as source:
-        assert [one.digest for one in source.referrers(subject.digest)] == [artifact.digest]
+        assert [item.digest for item in source.referrers(subject.digest)] == [artifact.digest]
 
 
 @pytest.mark.parametrize(
@@ -170,14 +170,16 @@ def test_archive_contains_the_members_of_a_layout(tmp_path, store):
         members = found.getmembers()
         mark = found.extractfile("oci-layout").read()
         index = json.loads(found.extractfile("index.json").read())
-    assert [one.name for one in members[:2]] == ["blobs", "blobs/sha256"]
-    assert [one.name for one in members[-2:]] == ["index.json", "oci-layout"]
-    assert {one.name for one in members} - {"blobs", "blobs/sha256"} == set(layout_files(store))
-    assert {(one.uid, one.gid, one.mtime, one.mode & 0o777) for one in members if one.isreg()} == {
+    names = [member.name for member in members]
+    assert names[:2] == ["blobs", "blobs/sha256"]
+    assert names[-2:] == ["index.json", "oci-layout"]
+    assert set(names[2:]) == set(layout_files(store))
+    files = [member for member in members if member.isreg()]
+    assert {(file.uid, file.gid, file.mtime, file.mode & 0o777) for file in files} == {
         (0, 0, 0, 0o644)
     }
     assert mark == LAYOUT_MARK
-    assert [one["annotations"] for one in index["manifests"]] == [{REF_NAME: "app"}]
+    assert [entry["annotations"] for entry in index["manifests"]] == [{REF_NAME: "app"}]
 
 
 def test_archive_is_reproducible(tmp_path, store):
@@ -201,7 +203,7 @@ def test_uncommitted_archive_is_removed(tmp_path, store):
     with closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
         contents.push_all(destination, store)
         assert len(list(tmp_path.iterdir())) == 2
-    assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
     assert (tmp_path / "a.tar").read_bytes() == b"former"
 
 
@@ -209,7 +211,7 @@ def test_rerun_reuses_the_file_of_a_killed_run(tmp_path, store):
     leftover = tmp_path / ".a.tar.airbundle-part"
     leftover.write_bytes(b"x" * 1_000_000)
     publish(tmp_path / "a.tar", store, "app")
-    assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
     with closing(opened_source(tmp_path / "a.tar")) as source:
         assert source.resolve("app")
 
@@ -247,7 +249,7 @@ def test_special_file_is_not_replaced(tmp_path):
     (tmp_path / "a.tar").mkdir()
     with pytest.raises(UsageError):
         OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
-    assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar"]
 
 
 def test_symbolic_link_of_the_user_is_kept(tmp_path, store):

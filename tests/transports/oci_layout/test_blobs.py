@@ -57,11 +57,11 @@ def blobs(directory):
 
 
 def test_blobs_are_stored_in_the_shared_directory(tmp_path, layouts):
-    wanted = {digest.hex for store in layouts.values() for digest in store.blobs}
-    assert blobs(tmp_path / "shared") == wanted
+    expected = {digest.hex for store in layouts.values() for digest in store.blobs}
+    assert blobs(tmp_path / "shared") == expected
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"index.json", "oci-layout"}
     with closing(LayoutDestination(tmp_path / "a", tmp_path / "shared")) as opened:
-        assert all(opened.has(contents.node(layouts["b"], one)) for one in layouts["b"].blobs)
+        assert all(opened.has(contents.node(layouts["b"], digest)) for digest in layouts["b"].blobs)
 
 
 def test_delete_keeps_shared_blobs(tmp_path, layouts):

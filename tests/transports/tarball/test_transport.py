@@ -116,9 +116,9 @@ def test_pipe_is_read_once(tmp_path):
     writer.start()
     with closing(
         source(tmp_path / "pipe", options=OpenOptions(settings=None, scratch=tmp_path))
-    ) as one:
-        found, _ = parsed(one)
-        assert read(one, Node.of(found.layers[0], "layer")) == b"x" * 100_000
+    ) as opened:
+        found, _ = parsed(opened)
+        assert read(opened, Node.of(found.layers[0], "layer")) == b"x" * 100_000
     writer.join()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 

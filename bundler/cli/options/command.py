@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from bundler.cli.options.option import OWN_SECTION, Option, add_values, parse_duration
+from bundler.cli.options.option import (
+    OWN_SECTION,
+    Option,
+    add_values,
+    parse_duration,
+    refuse_conflicts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,12 +102,13 @@ class GlobalOptions(NamedTuple):
         Raises:
             UsageError: if they are not.
         """
-        from bundler.errors import UsageError  # noqa: PLC0415 - not for --help
-
-        if self.insecure_policy and self.require_signed:
-            raise UsageError("--insecure-policy and --require-signed exclude one another")
+        refuse_conflicts(
+            {"--insecure-policy": self.insecure_policy, "--require-signed": self.require_signed}
+        )
         prefix = self.user_agent_prefix
         if prefix and not (prefix.isascii() and prefix.isprintable()):
+            from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
+
             raise UsageError("--user-agent-prefix: invalid characters (expected printable ASCII)")
 
     def refuse_policy(self, command: str) -> None:

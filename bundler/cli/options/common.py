@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options.option import Decorated, option, spec
+from bundler.cli.options.option import Decorated, option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,14 +17,6 @@ PATH = click.Path(path_type=Path)
 
 OUTPUT = "Output"
 """The section of options that choose what is printed or written besides the result."""
-
-RENAME_RULES = spec(
-    "--names",
-    multiple=True,
-    metavar="FROM=TO",
-    help="Replace the prefix FROM of references by TO. May be repeated.",
-)
-"""``--names``, for an option group."""
 
 as_json = option("--json", "as_json", is_flag=True, section=OUTPUT, help="Print one JSON document.")
 """``--json``, in the parameter ``as_json``."""
@@ -75,6 +67,18 @@ def jobs(
 ) -> Callable[[Decorated], Decorated]:
     """``--jobs``, in the parameter ``jobs``; None if unset."""
     return option("-j", "--jobs", metavar="N", type=click.IntRange(1, 64), help=effect)
+
+
+def names(section: str) -> Callable[[Decorated], Decorated]:
+    """``--names``, in the parameter ``rename_rules``."""
+    return option(
+        "--names",
+        "rename_rules",
+        multiple=True,
+        section=section,
+        metavar="FROM=TO",
+        help="Replace the prefix FROM of references by TO. May be repeated.",
+    )
 
 
 def dry_run(effect: str) -> Callable[[Decorated], Decorated]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
-from bundler.cli.options.option import option_group, spec
+from bundler.cli.options.option import flag, option_group, refuse_conflicts, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class ConversionFlags:
 
         if self.encrypted_layers and not self.encryption_keys:
             raise UsageError("--encrypt-layer needs --encryption-key")
-        if self.encryption_keys and self.decryption_keys:
-            raise UsageError("--encryption-key and --decryption-key exclude one another")
+        refuse_conflicts(
+            {"--encryption-key": self.encryption_keys, "--decryption-key": self.decryption_keys}
+        )
         compress = self.compress or self.compress_format is not None
-        if self.decompress and compress:
-            raise UsageError("--dest-decompress and --dest-compress exclude one another")
+        refuse_conflicts({"--dest-decompress": self.decompress, "--dest-compress": compress})
         if self.force_compress_format and self.compress_format is None:
             raise UsageError("--dest-force-compress-format needs --dest-compress-format")
         encryption = decryption = None
@@ -96,19 +96,15 @@ _MANIFESTS = {
         type=click.Choice(["oci", "v2s2", "v2s1"]),
         help="Convert manifests to this format (default: unchanged).",
     ),
-    "preserve_digests": spec(
-        "--preserve-digests", is_flag=True, help="Fail if a digest would change."
-    ),
-    "remove_signatures": spec("--remove-signatures", is_flag=True, help="Do not copy signatures."),
-    "remove_list_signatures": spec(
-        "--remove-list-signatures", is_flag=True, help="Do not copy the signatures of indexes."
+    "preserve_digests": flag("--preserve-digests", "Fail if a digest would change."),
+    "remove_signatures": flag("--remove-signatures", "Do not copy signatures."),
+    "remove_list_signatures": flag(
+        "--remove-list-signatures", "Do not copy the signatures of indexes."
     ),
 }
 _LAYERS = {
-    "compress": spec(
-        "--dest-compress", is_flag=True, help="Compress layers that are not compressed."
-    ),
-    "decompress": spec("--dest-decompress", is_flag=True, help="Decompress all layers."),
+    "compress": flag("--dest-compress", "Compress layers that are not compressed."),
+    "decompress": flag("--dest-decompress", "Decompress all layers."),
     "compress_format": spec(
         "--dest-compress-format",
         type=click.Choice(["gzip", "zstd", "zstd:chunked"]),
@@ -120,20 +116,17 @@ _LAYERS = {
         metavar="N",
         help="Compression level: gzip 1 to 9, zstd 1 to 20.",
     ),
-    "force_compress_format": spec(
+    "force_compress_format": flag(
         "--dest-force-compress-format",
-        is_flag=True,
-        help="Recompress even if the destination has the layer in another compression.",
+        "Recompress even if the destination has the layer in another compression.",
     ),
-    "oci_accept_uncompressed_layers": spec(
+    "oci_accept_uncompressed_layers": flag(
         "--dest-oci-accept-uncompressed-layers",
-        is_flag=True,
-        help="Keep uncompressed layers of an archive uncompressed in a layout.",
+        "Keep uncompressed layers of an archive uncompressed in a layout.",
     ),
-    "precompute_digests": spec(
+    "precompute_digests": flag(
         "--dest-precompute-digests",
-        is_flag=True,
-        help="Compress to a temporary file first, and skip the upload if the destination has the"
+        "Compress to a temporary file first, and skip the upload if the destination has the"
         " result.",
     ),
 }

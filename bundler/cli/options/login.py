@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.common import PATH
-from bundler.cli.options.option import Decorated, option_group, spec
+from bundler.cli.options.option import Decorated, option_group, refuse_conflicts, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def credential_store(function: Decorated) -> Decorated:
     def select(authfile: Path | None, compat_auth_file: Path | None) -> CredentialStore:
         from bundler.images.login import CredentialStore  # noqa: PLC0415 - not for --help
 
-        if authfile is not None and compat_auth_file is not None:
-            raise UsageError("--authfile and --compat-auth-file exclude one another")
+        refuse_conflicts({"--authfile": authfile, "--compat-auth-file": compat_auth_file})
         return CredentialStore(authfile or compat_auth_file, compat_auth_file is not None)
 
     options = {

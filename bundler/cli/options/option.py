@@ -58,6 +58,11 @@ def spec(*spellings: str, **attributes: Any) -> OptionSpec:  # noqa: ANN401 - cl
     return OptionSpec(spellings, attributes)
 
 
+def flag(spelling: str, effect: str) -> OptionSpec:
+    """Describe one option of a group that has no value."""
+    return OptionSpec((spelling,), {"is_flag": True, "help": effect})
+
+
 def option(
     *spellings: str,
     section: str = OWN_SECTION,
@@ -97,6 +102,19 @@ def option_group(
         return gather  # type: ignore[return-value]
 
     return decorate
+
+
+def refuse_conflicts(options: Mapping[str, object]) -> None:
+    """Refuse options that exclude one another, by spelling, if more than one has a value.
+
+    Raises:
+        UsageError: the first two that were given.
+    """
+    given = [name for name, value in options.items() if value not in (None, False, ())]
+    if len(given) > 1:
+        from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
+
+        raise UsageError(f"{given[0]} and {given[1]} exclude one another")
 
 
 def add_values(arguments: Sequence[str], parameters: Sequence[click.Parameter]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.cli.options.option import option_group, spec
+from bundler.cli.options.option import flag, option_group, refuse_conflicts, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,14 +36,13 @@ class PlatformOptions:
         from bundler.copy.platform_selection import EVERYTHING, Selection  # noqa: PLC0415 - not for --help
         from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
-        options = {
-            "--all": self.everything,
-            "--platform": bool(self.platforms),
-            "--multi-arch": self.multi_arch is not None,
-        }
-        given = [name for name, present in options.items() if present]
-        if len(given) > 1:
-            raise UsageError(f"{given[0]} and {given[1]} exclude one another")
+        refuse_conflicts(
+            {
+                "--all": self.everything,
+                "--platform": self.platforms,
+                "--multi-arch": self.multi_arch,
+            }
+        )
         several = "/" in (self.multi_arch or "")
         if self.strip_removed_platforms and not several:
             raise UsageError("--strip-removed-platforms needs --multi-arch OS/ARCH,…")
@@ -90,10 +89,9 @@ platforms = option_group(
             help="Copy this machine's platform, all platforms, the index only, or all variants of"
             " the given platforms.",
         ),
-        "strip_removed_platforms": spec(
+        "strip_removed_platforms": flag(
             "--strip-removed-platforms",
-            is_flag=True,
-            help="Also remove from the index the platforms that --multi-arch does not select.",
+            "Also remove from the index the platforms that --multi-arch does not select.",
         ),
     },
 )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.options.common import PATH
-from bundler.cli.options.option import Decorated, GoBoolOption, option, option_group, spec
+from bundler.cli.options.option import (
+    Decorated,
+    GoBoolOption,
+    option,
+    option_group,
+    refuse_conflicts,
+    spec,
+)
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -113,15 +120,14 @@ class AccessOptions:
         """
         options = cls(**values)
         creds, username, password = options.creds, options.username, options.password
-        present = {
-            "--creds": creds is not None,
-            "--username": username is not None,
-            "--registry-token": options.registry_token is not None,
-            "--no-creds": options.no_creds,
-        }
-        given = [name for name, is_given in present.items() if is_given]
-        if len(given) > 1:
-            raise UsageError(f"{given[0]} and {given[1]} exclude one another")
+        refuse_conflicts(
+            {
+                "--creds": creds,
+                "--username": username,
+                "--registry-token": options.registry_token,
+                "--no-creds": options.no_creds,
+            }
+        )
         if username is not None and password is None:
             raise UsageError(
                 "--username needs --password", hint="use --creds USER to be prompted for it"

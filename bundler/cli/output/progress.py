@@ -13,7 +13,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from bundler import events
 from bundler.cli.output.text import count, escape, format_duration, format_size
@@ -32,25 +32,13 @@ _SHORT_DIGEST = 19  # "sha256:" and twelve digits, the usual short form of a dig
 _BAR_WIDTH = 24
 
 
-class Display(Protocol):
-    """Formatter of the state; called by one thread at a time, must not block."""
-
-    def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
-        """Return the text to write now, notes first."""
-        ...
-
-    def finish(self, lines: Sequence[str]) -> str:
-        """Return the text that replaces the state at the end."""
-        ...
-
-
 class Progress:
     """Progress display that is fed with events; a context manager, used once."""
 
     def __init__(
         self,
         stream: TextIO,
-        display: Display,
+        display: LogDisplay | BarDisplay,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream

@@ -8,7 +8,6 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from bundler.cli.output import text
 from bundler.errors import ConfigError, MediumError
 
 if TYPE_CHECKING:
@@ -41,8 +40,8 @@ def choose_path(path: Path | None, environment: Environment) -> Path:
     return path or folder
 
 
-def write_receipt(receipt: dict[str, object], path: Path, *, quiet: bool) -> None:
-    """Write the receipt to ``path``; in a directory, to a new file."""
+def write_receipt(receipt: dict[str, object], path: Path) -> Path:
+    """Write the receipt to ``path``, or to a new file if it is a directory; return its path."""
     from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
 
     if path.is_dir():
@@ -52,4 +51,4 @@ def write_receipt(receipt: dict[str, object], path: Path, *, quiet: bool) -> Non
         while path.exists():  # two imports may end in one second
             path = first.with_stem(f"{first.stem}-{next(numbers)}")
     atomic_write.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
-    text.print_unless_quiet(f"receipt: {path}", quiet=quiet)
+    return path

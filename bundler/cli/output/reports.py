@@ -73,37 +73,31 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
             text.print_line(f"a blob is larger than the largest file on {medium.file_system}")
 
 
-def print_export_report(report: ExportReport, *, as_json: bool, quiet: bool) -> None:
-    """Print the report of an export; with ``quiet``, nothing on stderr."""
+def print_export_report(report: ExportReport) -> None:
+    """Print the report of an export as text."""
     contents, plan, written = report.inventory, report.plan, report.medium
-    if as_json:
-        text.print_json(report.to_json())
-    else:
-        state = "written" if report.changed else "unchanged"
-        until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
-        text.print_line(
-            f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
-            f" {text.count(len(contents.images), 'image')}{until}"
-        )
-        text.print_line(f"transferred: {_format_transfer(plan)}")
-        text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
-        text.print_line(f"referrers: {report.referrers}")
-        for reference, referrer in report.left_behind:
+    state = "written" if report.changed else "unchanged"
+    until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
+    text.print_line(
+        f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
+        f" {text.count(len(contents.images), 'image')}{until}"
+    )
+    text.print_line(f"transferred: {_format_transfer(plan)}")
+    text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
+    text.print_line(f"referrers: {report.referrers}")
+    for reference, referrer in report.left_behind:
+        text.print_line(f"not exported: {referrer}, which refers to all platforms of {reference}")
+    for image in contents.images:
+        if image.source:
+            text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")
+        if image.replaces:
             text.print_line(
-                f"not exported: {referrer}, which refers to all platforms of {reference}"
+                f"new digest, since platforms were removed: {image.reference}: {image.digest}"
             )
-        for image in contents.images:
-            if image.source:
-                text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")
-            if image.replaces:
-                text.print_line(
-                    f"new digest, since platforms were removed: {image.reference}: {image.digest}"
-                )
-        text.print_line(
-            f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
-            f" at {written.mount_point}, {text.format_size(written.free)} free"
-        )
-    text.print_unless_quiet(written.completion_message, quiet=quiet)
+    text.print_line(
+        f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
+        f" at {written.mount_point}, {text.format_size(written.free)} free"
+    )
 
 
 def print_import_report(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:

@@ -43,12 +43,6 @@ def print_note(text: str) -> None:
     sys.stderr.write(escape(text) + "\n")
 
 
-def print_unless_quiet(text: str, *, quiet: bool) -> None:
-    """Write one line for the user to stderr, unless ``quiet``."""
-    if not quiet:
-        print_note(text)
-
-
 def print_error(error: BundlerError) -> None:
     """Write an error to stderr: the problem, each finding on its own line, then the hint."""
     first, *findings = str(error).splitlines() or [type(error).__name__]

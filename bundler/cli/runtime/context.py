@@ -40,7 +40,6 @@ Result = TypeVar("Result")
 DEFAULT_JOBS = 6
 """The number of blobs that are transferred at once; other tools have the same default."""
 
-
 _ARCHITECTURES = {
     "x86_64": ("amd64", None),
     "aarch64": ("arm64", "v8"),
@@ -68,11 +67,6 @@ class CommandContext:
     """The ``User-Agent`` of requests; None: airbundle's own."""
     policy_required: bool = False
     """Whether a missing policy.json is an error; if not, every image is then accepted."""
-
-    @property
-    def quiet(self) -> bool:
-        """Whether only errors are written to stderr."""
-        return self.options.quiet
 
     @property
     def scratch(self) -> Path | None:
@@ -166,7 +160,7 @@ class CommandContext:
         """
         from bundler.events import discard  # noqa: PLC0415 - not for --help
 
-        progress = self.frontend.show_progress(quiet=self.quiet)
+        progress = self.frontend.show_progress(quiet=self.options.quiet)
         show_interruption = progress.show_interruption if progress else lambda: None
         emit = progress.emit if progress else discard
         with handle_signals(show_interruption, self.frontend.report_error) as cancellation:

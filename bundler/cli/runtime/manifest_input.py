@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting.export import ExportRequest
 from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest.expand import expand
 from bundler.errors import ConflictError
 
 if TYPE_CHECKING:
-    from bundler.bundle.format.inventory import Format
+    from pathlib import Path
+
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.bundle.manifest.lockfile import LockFile
     from bundler.cli.runtime.environment import Environment
     from bundler.copy.image import ImageRequest
     from bundler.events import Emit
     from bundler.ports import OpenOptions
-    from bundler.trust.keys import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +28,6 @@ class ManifestInput:
 
     manifest: BundleManifest
     lock: LockFile | None
-
-    def create_export_request(
-        self,
-        options: OpenOptions,
-        emit: Emit,
-        bundle: Path | None,
-        bundle_format: str,
-        keys: tuple[PrivateKey, ...] = (),
-        *,
-        duplicate_blobs: bool = False,
-        parents: bool = False,
-        on_system_disk: bool = False,
-    ) -> ExportRequest:
-        """Create the request for an export; without ``bundle``, only for an estimate."""
-        return ExportRequest(
-            images=self.create_image_requests(options, emit),
-            options=options,
-            bundle=bundle or Path(self.manifest.name),
-            stream=self.manifest.name,
-            format=cast("Format", bundle_format),
-            expires=self.manifest.expires,
-            keys=keys,
-            duplicate_blobs=duplicate_blobs,
-            parents=parents,
-            on_system_disk=on_system_disk,
-        )
 
     def create_image_requests(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
         """Return a request for each image; lists the tags of repositories with a selection."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.output import reports
+from bundler.cli.output import reports, text
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bundler.bundle.format.inventory import Format
 
 
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
@@ -72,20 +74,23 @@ def export(
             "--sign-key and --unsigned exclude one another" if unsigned else "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
-    signing = signing_keys.read_private_keys(key_files, passphrase_file)
+    keys = signing_keys.read_private_keys(key_files, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
-        request = source.create_export_request(
-            run.create_open_options(source.manifest.registries),
-            run.emit,
-            destination,
-            bundle_format,
-            signing,
-            duplicate_blobs=duplicate_blobs,
+        options = run.create_open_options(source.manifest.registries)
+        request = exporting.ExportRequest(
+            images=source.create_image_requests(options, run.emit),
+            options=options,
+            bundle=destination,
+            stream=source.manifest.name,
+            format=cast("Format", bundle_format),
+            expires=source.manifest.expires,
+            keys=keys,
             parents=parents,
+            duplicate_blobs=duplicate_blobs,
             on_system_disk=on_system_disk,
         )
         engine = run.create_engine_options(keep_going=keep_going)
@@ -95,5 +100,10 @@ def export(
             reports.print_estimate(estimate(request, engine), as_json=as_json)
             return
         report = exporting.export(request, engine)
-    reports.print_export_report(report, as_json=as_json, quiet=context.quiet)
+    if as_json:
+        text.print_json(report.to_json())
+    else:
+        reports.print_export_report(report)
+    if not context.options.quiet:
+        text.print_note(report.medium.completion_message)
     report.check()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,9 +11,9 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.option import option, option_group, spec
+from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
-from bundler.cli.output import receipts, reports
+from bundler.cli.output import receipts, reports, text
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import TrustError, UsageError
@@ -24,30 +23,11 @@ if TYPE_CHECKING:
 
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.target import ImportTarget
+    from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.copy.target_names import NameMapping
 
-
-@dataclass(frozen=True, slots=True)
-class NamingOptions:
-    """The options for target names; None if unset."""
-
-    rename_rules: tuple[str, ...]
-    keep_host: bool
-    existing: str | None
-
-
-_NAMING = {
-    "rename_rules": common.RENAME_RULES,
-    "keep_host": spec(
-        "--keep-host", is_flag=True, help="Keep the source registry in target names."
-    ),
-    "existing": spec(
-        "--existing",
-        type=click.Choice(["error", "skip", "overwrite"]),
-        help="Handling of target names that hold other content (default: error).",
-    ),
-}
+_NAMES = "Target names"
 
 
 @command(
@@ -58,7 +38,19 @@ _NAMING = {
 @common.public_keys
 @option("--allow-unsigned", is_flag=True, help="Import a bundle that no given key has signed.")
 @option("--allow-expired", is_flag=True, help="Import an expired bundle.")
-@option_group(NamingOptions, "naming", "Target names", _NAMING)
+@common.names(_NAMES)
+@option(
+    "--keep-host",
+    is_flag=True,
+    section=_NAMES,
+    help="Keep the source registry in target names.",
+)
+@option(
+    "--existing",
+    type=click.Choice(["error", "skip", "overwrite"]),
+    section=_NAMES,
+    help="Handling of target names that hold other content (default: error).",
+)
 @option(
     "--only",
     multiple=True,
@@ -86,6 +78,9 @@ def import_(
     key_files: tuple[Path, ...],
     allow_unsigned: bool,
     allow_expired: bool,
+    rename_rules: tuple[str, ...],
+    keep_host: bool,
+    existing: str | None,
     only: tuple[str, ...],
     verify_first: bool,
     keep_going: bool,
@@ -93,7 +88,6 @@ def import_(
     receipt: Path | None,
     jobs: int | None,
     as_json: bool,
-    naming: NamingOptions,
     access: AccessOptions,
 ) -> None:
     """Push the images of BUNDLE to TARGET if the bundle is whole and signed by a given key.
@@ -105,8 +99,8 @@ def import_(
     public = signing_keys.read_public_keys(key_files)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
 
-    location, names, existing, overrides = _read_target(
-        target, naming, access, context.environment.variables
+    location, overrides, names, handling = _read_target(
+        target, access, rename_rules, context.environment, keep_host=keep_host, existing=existing
     )
     try:
         patterns = tuple(map(re.compile, only))
@@ -129,40 +123,40 @@ def import_(
             allow_expired=allow_expired,
             names=names,
             only=patterns,
-            existing=existing,
+            existing=handling,
             dry_run=dry_run,
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
         report = import_bundle.import_bundle(request, engine)
     reports.print_import_report(report, as_json=as_json, dry_run=dry_run)
     if receipt_path is not None:
-        receipts.write_receipt(report.to_json(), receipt_path, quiet=context.quiet)
+        receipt_path = receipts.write_receipt(report.to_json(), receipt_path)
+        if not context.options.quiet:
+            text.print_note(f"receipt: {receipt_path}")
     report.check()
 
 
 def _read_target(
-    target: str, naming: NamingOptions, access: AccessOptions, variables: Mapping[str, str]
-) -> tuple[ImportTarget, NameMapping, Existing, Mapping[str, RegistryOverride]]:
-    """Combine the command line with the target file, if ``target`` is one.
+    target: str,
+    access: AccessOptions,
+    rename_rules: tuple[str, ...],
+    environment: Environment,
+    *,
+    keep_host: bool,
+    existing: str | None,
+) -> tuple[ImportTarget, Mapping[str, RegistryOverride], NameMapping, Existing]:
+    """Return the target, its registry settings by host, the target names, and their handling.
 
-    Returns:
-        The target, the mapping of names, the handling of existing names, and the settings of the
-        target's registry by its host. The command line overrides the file.
-
-    Raises:
-        UsageError: if an option does not apply to the target.
-        InvalidBundleManifestError: if the file is invalid; lists every mistake.
+    If ``target`` is a target file, the command line overrides the settings in it.
     """
     from bundler.bundle.importing.target import RegistryTarget, parse_target  # noqa: PLC0415
     from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415
 
-    rules, keep_host = parse_rules(naming.rename_rules), naming.keep_host
-    existing = naming.existing
-    override = access.create_override()
+    rules, override = parse_rules(rename_rules), access.create_override()
     if target.endswith((".yaml", ".yml")):
         from bundler.bundle.manifest import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
-        file = target_file.load(Path(target), environment=variables)
+        file = target_file.load(Path(target), environment=environment.variables)
         location = file.target
         known = {source for source, _ in rules}
         rules = (*rules, *(rule for rule in file.names if rule[0] not in known))
@@ -178,4 +172,4 @@ def _read_target(
         )
     names = NameMapping(rules, "host-path" if keep_host else "path")
     overrides = {host: override} if host and override else {}
-    return location, names, cast("Existing", existing or "error"), overrides
+    return location, overrides, names, cast("Existing", existing or "error")

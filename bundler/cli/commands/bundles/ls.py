@@ -33,7 +33,6 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     if as_json:
         text.print_json(listing.to_json())
         return
-    quiet = context.quiet
     rows = [
         (
             str(image.reference),
@@ -49,18 +48,19 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     ]
     header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME", "REPLACES")
     text.print_table(header, rows, right=(3, 4, 5))
+    if context.options.quiet:
+        return
     known = listing.inventory
     until = ""
     if known.expires is not None:
         verb = "expired" if listing.expired else "expires"
         until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
-    text.print_unless_quiet(
+    text.print_note(
         f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
         f"{text.format_size(listing.total.size)} in {text.count(listing.total.blobs, 'blob')}, "
-        f"created {known.created:%Y-%m-%d %H:%M}Z{until}",
-        quiet=quiet,
+        f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
     )
     if not known.complete:
-        text.print_unless_quiet("incomplete: the export skipped images that failed", quiet=quiet)
+        text.print_note("incomplete: the export skipped images that failed")
     if not listing.signatures:
-        text.print_unless_quiet("not signed", quiet=quiet)
+        text.print_note("not signed")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -13,7 +14,7 @@ from bundler.cli.output import reports
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from bundler.bundle.format.inventory import Format
 
 
 @command("plan", "airbundle plan plant-7.yaml /media/stick/plant-7")
@@ -43,12 +44,20 @@ def plan(
     """
     context.options.refuse_policy("plan")
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
+    from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
         options = run.create_open_options(source.manifest.registries)
-        request = source.create_export_request(options, run.emit, destination, bundle_format)
+        request = ExportRequest(
+            images=source.create_image_requests(options, run.emit),
+            options=options,
+            bundle=destination or Path(source.manifest.name),
+            stream=source.manifest.name,
+            format=cast("Format", bundle_format),
+            expires=source.manifest.expires,
+        )
         engine = run.create_engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, check_medium=destination is not None)
     reports.print_estimate(numbers, as_json=as_json)

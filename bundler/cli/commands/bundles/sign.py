@@ -43,4 +43,5 @@ def sign(
         text.print_json({"bundle": str(bundle), "signatures": names})
     else:
         text.print_line(f"{bundle}: signed: {' '.join(names)}")
-    text.print_unless_quiet(filesystem.inspect(bundle).completion_message, quiet=context.quiet)
+    if not context.options.quiet:
+        text.print_note(filesystem.inspect(bundle).completion_message)

@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.option import option
+from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.output import text
 from bundler.cli.runtime import signing_keys
 from bundler.errors import UsageError
@@ -43,13 +43,11 @@ def keygen(
     Keep the private key outside the air gap. Carry the public key across separately from the
     bundles, and compare its fingerprint there.
     """
+    refuse_conflicts({"--passphrase-file": passphrase_file, "--no-passphrase": no_passphrase})
     passphrase = None
-    if no_passphrase:
-        if passphrase_file is not None:
-            raise UsageError("--passphrase-file and --no-passphrase exclude one another")
-    elif passphrase_file is not None:
+    if passphrase_file is not None:
         passphrase = signing_keys.read_passphrase(passphrase_file)
-    else:
+    elif not no_passphrase:
         try:
             passphrase = signing_keys.ask_for_passphrase("New passphrase", twice=True)
         except UsageError as error:

@@ -9,7 +9,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.login import complete_credentials, credential_store, log_in
-from bundler.cli.options.option import GoBoolOption, option
+from bundler.cli.options.option import GoBoolOption, option, refuse_conflicts
 from bundler.cli.options.registry_access import ask_for_password
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -71,8 +71,7 @@ def login(
         else:
             text.print_line(name)
         return
-    if password_stdin and password is not None:
-        raise UsageError("--password and --password-stdin exclude one another")
+    refuse_conflicts({"--password": password, "--password-stdin": password_stdin})
     if password_stdin and username is None:
         raise UsageError("--password-stdin needs --username")
     override = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from bundler.cli.options.command import command
-from bundler.cli.options.option import option
+from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.options.retry import Retry, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -54,8 +54,7 @@ def inspect(
     IMAGE has the form that copy accepts. If IMAGE is an index, the digest is that of the index, and
     the rest describes one of its images. TEMPLATE is a Go template such as {{.Digest}}.
     """
-    if raw and template is not None:
-        raise UsageError("--raw and --format exclude one another")
+    refuse_conflicts({"--raw": raw, "--format": template})
     if algorithm is not None and (raw or config):
         raise UsageError("--manifest-digest and --raw or --config exclude one another")
     from bundler import transports  # noqa: PLC0415 - not for --help

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -10,101 +9,26 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.conversion import ConversionFlags, convert_manifests
-from bundler.cli.options.option import option, option_group, spec
+from bundler.cli.options.option import option
 from bundler.cli.options.platforms import PlatformOptions, platforms
 from bundler.cli.options.registry_access import AccessOptions, both_sides
 from bundler.cli.options.retry import Retry, retry_options
 from bundler.cli.output import text
-from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.images.sync.sources import SourceTransport, SyncSource
-    from bundler.images.sync.targets import DestinationTransport, SyncDestination
-    from bundler.ports import OpenOptions
+    from bundler.images.sync.sources import SourceTransport
+    from bundler.images.sync.targets import DestinationTransport
 
 _SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
 _DESTINATIONS = ("containers-storage", "dir", "docker", "oci", "oci-archive")
 DEFAULT_JOBS = 8
 """More than for one image: a sync of small images mostly waits for responses."""
 
-_REMOTE = ("docker", "yaml")
+_SECTION = "Source and destination"
 _STATES = {"new": "to copy", "present": "already present", "copied": "copied", "failed": "failed"}
-
-
-@dataclass(frozen=True, slots=True)
-class SyncOptions:
-    """The options of source and destination."""
-
-    source_kind: SourceTransport | Literal["yaml"]
-    destination_kind: DestinationTransport
-    scoped: bool = False
-    suffix: str = ""
-    rename_rules: tuple[str, ...] = ()
-
-    def create_source(self, text: str, access: AccessOptions) -> SyncSource:
-        """Return the source, with the settings of its registries."""
-        from bundler.images.sync.sources import SyncSource  # noqa: PLC0415 - not for --help
-
-        override = access.create_override() if self.source_kind in _REMOTE else None
-        transport = None if self.source_kind == "yaml" else self.source_kind
-        return SyncSource(transport, text, override)
-
-    def create_destination(self, text: str) -> SyncDestination:
-        """Return the destination, with the mapping of target names."""
-        from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415 - as above
-        from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415 - not for --help
-
-        names = NameMapping(
-            parse_rules(self.rename_rules),
-            "full" if self.scoped else "basename",
-            suffix=self.suffix,
-        )
-        return SyncDestination(self.destination_kind, text, names)
-
-    def create_source_options(
-        self, run: CommandRun, text: str, access: AccessOptions
-    ) -> OpenOptions:
-        """Return the options for opening sources; ``SyncSource`` has the registry settings."""
-        if self.source_kind in _REMOTE:
-            return run.create_open_options()
-        text = f"{self.source_kind}:{text}"
-        return access.create_open_options(run, text)
-
-    def create_destination_options(
-        self, run: CommandRun, text: str, access: AccessOptions
-    ) -> OpenOptions:
-        """Return the options for opening the destination whose references begin with ``text``."""
-        if self.destination_kind == "docker":
-            text = f"//{text.rstrip('/')}/image"
-        text = f"{self.destination_kind}:{text}"
-        return access.create_open_options(run, text)
-
-
-_OPTIONS = {
-    "source_kind": spec(
-        "-s",
-        "--src",
-        required=True,
-        type=click.Choice(_SOURCES),
-        help="Transport of SOURCE, or yaml.",
-    ),
-    "destination_kind": spec(
-        "-d",
-        "--dest",
-        required=True,
-        type=click.Choice(_DESTINATIONS),
-        help="Transport of DESTINATION.",
-    ),
-    "scoped": spec(
-        "--scoped", is_flag=True, help="Keep the source registry and path in target names."
-    ),
-    "suffix": spec(
-        "--append-suffix", default="", metavar="TEXT", help="Append TEXT to each target name."
-    ),
-    "rename_rules": common.RENAME_RULES,
-}
 
 
 @command(
@@ -112,7 +36,39 @@ _OPTIONS = {
 )
 @click.argument("source")
 @click.argument("destination")
-@option_group(SyncOptions, "endpoints", "Source and destination", _OPTIONS)
+@option(
+    "-s",
+    "--src",
+    "source_kind",
+    required=True,
+    type=click.Choice(_SOURCES),
+    section=_SECTION,
+    help="Transport of SOURCE, or yaml.",
+)
+@option(
+    "-d",
+    "--dest",
+    "destination_kind",
+    required=True,
+    type=click.Choice(_DESTINATIONS),
+    section=_SECTION,
+    help="Transport of DESTINATION.",
+)
+@option(
+    "--scoped",
+    is_flag=True,
+    section=_SECTION,
+    help="Keep the source registry and path in target names.",
+)
+@option(
+    "--append-suffix",
+    "suffix",
+    default="",
+    metavar="TEXT",
+    section=_SECTION,
+    help="Append TEXT to each target name.",
+)
+@common.names(_SECTION)
 @platforms
 @option("--referrers", is_flag=True, help="Also copy signatures, attestations and SBOMs.")
 @convert_manifests
@@ -129,7 +85,11 @@ def sync(
     source: str,
     destination: str,
     *,
-    endpoints: SyncOptions,
+    source_kind: SourceTransport | Literal["yaml"],
+    destination_kind: DestinationTransport,
+    scoped: bool,
+    suffix: str,
+    rename_rules: tuple[str, ...],
     platforms: PlatformOptions,
     referrers: bool,
     conversion: ConversionFlags,
@@ -149,12 +109,24 @@ def sync(
     that lists registries, repositories and tags (yaml). DESTINATION is HOST[:PORT][/PREFIX]
     (docker), a directory, a layout, an archive, or a prefix of names in containers-storage.
     """
-    from bundler.images.copy_image import TransferOptions  # noqa: PLC0415 - not for --help
-    from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - as above
+    from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415 - not for --help
+    from bundler.images.copy_image import TransferOptions  # noqa: PLC0415 - as above
+    from bundler.images.sync.sources import SyncSource  # noqa: PLC0415
+    from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415
+    from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415
 
+    remote = source_kind in ("docker", "yaml")
     request = SyncRequest(
-        endpoints.create_source(source, src_access),
-        endpoints.create_destination(destination),
+        SyncSource(
+            None if source_kind == "yaml" else source_kind,
+            source,
+            src_access.create_override() if remote else None,
+        ),
+        SyncDestination(
+            destination_kind,
+            destination,
+            NameMapping(parse_rules(rename_rules), "full" if scoped else "basename", suffix=suffix),
+        ),
         TransferOptions(
             platforms.create_selection(context.detect_platform),
             referrers,
@@ -163,12 +135,16 @@ def sync(
         ),
     )
     with context.run(jobs or DEFAULT_JOBS) as run:
-        reading = endpoints.create_source_options(run, source, src_access)
-        writing = endpoints.create_destination_options(run, destination, dest_access)
-        engine, check = (
-            run.create_engine_options(keep_going=keep_going),
-            context.create_policy_check(),
-        )
+        if remote:  # the source has the settings of its registries
+            reading = run.create_open_options()
+        else:
+            reading = src_access.create_open_options(run, f"{source_kind}:{source}")
+        target = f"{destination_kind}:{destination}"
+        if destination_kind == "docker":
+            target = f"docker://{destination.rstrip('/')}/image"
+        writing = dest_access.create_open_options(run, target)
+        engine = run.create_engine_options(keep_going=keep_going)
+        check = context.create_policy_check()
         report = retry.call(
             lambda: sync_images(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run

@@ -70,24 +70,17 @@ def to_oci_manifest(
     Raises:
         CannotConvertError: an OCI manifest cannot list layers of this type.
     """
+    if manifest.media_type == media_types.OCI_MANIFEST and not isinstance(manifest, Schema1):
+        return _edit_oci_manifest(manifest, config, layers)
     entries = list(layers)
     if not isinstance(manifest, Schema1):
-        if manifest.media_type == media_types.OCI_MANIFEST:
-            return _edit_oci_manifest(manifest, config, layers)
-        entries = [replace(layer, artifact_type=None, platform=None) for layer in layers]
-        for position, old in enumerate(manifest.layers):
+        for position, (layer, old) in enumerate(zip(layers, manifest.layers, strict=True)):
             # Docker manifests do not specify annotations; only new ones are kept.
-            if entries[position].annotations == old.annotations:
-                entries[position] = replace(entries[position], annotations={})
+            kept = {} if layer.annotations == old.annotations else layer.annotations
+            entries[position] = replace(layer, artifact_type=None, platform=None, annotations=kept)
     _check_layers(layers, media_types.OCI_LAYERS, "an OCI manifest")
-    return json_encoding.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_MANIFEST,
-            "config": _encode_oci(config),
-            "layers": [_encode_oci(entry) for entry in entries],
-        }
-    )
+    encoded = [_encode_oci(entry) for entry in entries]
+    return _encode(media_types.OCI_MANIFEST, {"config": _encode_oci(config), "layers": encoded})
 
 
 def to_docker_manifest(
@@ -97,13 +90,9 @@ def to_docker_manifest(
 ) -> bytes:
     """Create the Docker manifest (schema 2) of an image; see ``to_oci_manifest``."""
     _check_layers(layers, media_types.DOCKER_LAYERS, "a Docker manifest")
-    return json_encoding.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": media_types.DOCKER_MANIFEST,
-            "config": _encode_docker(config),
-            "layers": [_encode_docker(layer) for layer in layers],
-        }
+    encoded = [_encode_docker(layer) for layer in layers]
+    return _encode(
+        media_types.DOCKER_MANIFEST, {"config": _encode_docker(config), "layers": encoded}
     )
 
 
@@ -127,29 +116,18 @@ def to_oci_index(index: Index, children: Sequence[Descriptor]) -> bytes:
     """
     if index.media_type == media_types.OCI_INDEX:
         value: dict[str, Any] = json.loads(index.raw)
-        return json_encoding.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": media_types.OCI_INDEX,
-                **_select_present(value, "artifactType"),
-                "manifests": [
-                    _encode_oci(child, old)
-                    for child, old in zip(children, value["manifests"], strict=True)
-                ],
-                **_encode_subject_and_annotations(index, value),
-            }
-        )
+        pairs = zip(children, value["manifests"], strict=True)
+        members = {
+            **_select_present(value, "artifactType"),
+            "manifests": [_encode_oci(child, old) for child, old in pairs],
+            **_encode_subject_and_annotations(index, value),
+        }
+        return _encode(media_types.OCI_INDEX, members)
     entries = [
         replace(child, annotations={}, artifact_type=None, platform=child.platform or _NO_PLATFORM)
         for child in children
     ]
-    return json_encoding.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_INDEX,
-            "manifests": [_encode_oci(entry) for entry in entries],
-        }
-    )
+    return _encode(media_types.OCI_INDEX, {"manifests": list(map(_encode_oci, entries))})
 
 
 def to_docker_list(index: Index, children: Sequence[Descriptor]) -> bytes:
@@ -175,9 +153,7 @@ def to_docker_list(index: Index, children: Sequence[Descriptor]) -> bytes:
             features = table.texts("features")
             members |= {"features": list(features)} if features else {}
         entries.append(_encode_docker(child) | {"platform": members})
-    return json_encoding.dumps(
-        {"schemaVersion": 2, "mediaType": media_types.DOCKER_LIST, "manifests": entries}
-    )
+    return _encode(media_types.DOCKER_LIST, {"manifests": entries})
 
 
 def _edit_oci_manifest(
@@ -196,6 +172,10 @@ def _edit_oci_manifest(
             **_encode_subject_and_annotations(manifest, value),
         }
     )
+
+
+def _encode(media_type: str, members: dict[str, Any]) -> bytes:
+    return json_encoding.dumps({"schemaVersion": 2, "mediaType": media_type, **members})
 
 
 def _encode_subject_and_annotations(

@@ -140,7 +140,7 @@ class LayoutIndex:
             ConflictError: two of ``entries`` have the same name and different digests.
         """
         new: dict[str, Descriptor] = {}
-        added: set[str] = set()
+        replaced: set[str] = set()
         for entry in entries:
             key = get_name(entry) or entry.digest.text
             other = new.setdefault(key, entry)
@@ -151,13 +151,12 @@ class LayoutIndex:
         kept: list[tuple[dict[str, Any], Descriptor]] = []
         for raw, entry in zip(self.raw_entries, self.entries, strict=True):
             key = get_name(entry) or entry.digest.text
-            replacement = new.get(key)
-            if replacement is None:
+            if key not in new and key not in replaced:
                 kept.append((raw, entry))
-            elif key not in added:
-                added.add(key)
+            elif (replacement := new.pop(key, None)) is not None:
+                replaced.add(key)
                 kept.append((replacement.to_json(), replacement))
-        kept += [(entry.to_json(), entry) for key, entry in new.items() if key not in added]
+        kept += [(entry.to_json(), entry) for entry in new.values()]
         return self._replace_entries(kept)
 
     def without(self, predicate: Callable[[Descriptor], bool]) -> LayoutIndex:

@@ -206,8 +206,7 @@ class Visit(NamedTuple):
 
 
 def walk(
-    roots: Iterable[Descriptor],
-    list_children: Callable[[Visit], Sequence[tuple[Descriptor, Kind]]],
+    roots: Iterable[Descriptor], list_children: Callable[[Visit], Sequence[tuple[Descriptor, Kind]]]
 ) -> Iterator[Visit]:
     """Walk depth first, parents before children, in the order in which manifests list them.
 

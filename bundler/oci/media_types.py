@@ -42,37 +42,18 @@ MANIFESTS = BY_DIGEST | SCHEMA1
 
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
-FOREIGN_LAYERS = frozenset(
-    {
-        DOCKER_FOREIGN_LAYER,
-        DOCKER_FOREIGN_LAYER_GZIP,
-        OCI_FOREIGN_LAYER,
-        OCI_FOREIGN_LAYER_GZIP,
-        OCI_FOREIGN_LAYER_ZSTD,
-    }
-)
-
-_Types = dict[str | None, str]
-"""Media types of one layer type by compression; None: uncompressed."""
-
-_DOCKER: tuple[_Types, ...] = (
+# Media types of plain and of foreign layers by compression; None: uncompressed.
+_DOCKER: tuple[dict[str | None, str], ...] = (
     {None: DOCKER_LAYER, "gzip": DOCKER_LAYER_GZIP},
     {None: DOCKER_FOREIGN_LAYER, "gzip": DOCKER_FOREIGN_LAYER_GZIP},
 )
-_OCI: tuple[_Types, ...] = (
-    {
-        None: OCI_LAYER,
-        "gzip": OCI_LAYER_GZIP,
-        "zstd": OCI_LAYER_ZSTD,
-    },
-    {
-        None: OCI_FOREIGN_LAYER,
-        "gzip": OCI_FOREIGN_LAYER_GZIP,
-        "zstd": OCI_FOREIGN_LAYER_ZSTD,
-    },
+_OCI: tuple[dict[str | None, str], ...] = (
+    {None: OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD},
+    {None: OCI_FOREIGN_LAYER, "gzip": OCI_FOREIGN_LAYER_GZIP, "zstd": OCI_FOREIGN_LAYER_ZSTD},
 )
 _ENCRYPTED = "+encrypted"
 
+FOREIGN_LAYERS = frozenset({*_DOCKER[1].values(), *_OCI[1].values()})
 DOCKER_LAYERS = frozenset(name for types in _DOCKER for name in types.values())
 OCI_LAYERS = frozenset(
     name for types in _OCI for plain in types.values() for name in (plain, plain + _ENCRYPTED)

@@ -27,12 +27,7 @@ _MAX_NAME = 4096
 _MAX_LINKS = 16
 
 _LINKS = (tar_header.HARD_LINK, tar_header.SYMBOLIC_LINK)
-_EXTENDED = (
-    tar_header.PAX,
-    tar_header.GLOBAL_PAX,
-    tar_header.LONG_NAME,
-    tar_header.LONG_LINK,
-)
+_EXTENDED = (tar_header.PAX, tar_header.GLOBAL_PAX, tar_header.LONG_NAME, tar_header.LONG_LINK)
 _USED_PAX = ("path", "linkpath", "size")
 _IGNORED_PAX = frozenset(
     {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "hdrcharset", "charset"}

@@ -181,10 +181,7 @@ class RegularFile:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
-            raise NotPlainFileError(
-                str(path),
-                hint="replace it by a plain file, or remove it",
-            )
+            raise NotPlainFileError(str(path), hint="replace it by a plain file, or remove it")
         self.size = status.st_size
         self._file = io.FileIO(fd, closefd=True)
         if offset:

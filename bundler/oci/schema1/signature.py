@@ -11,13 +11,12 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
-import json
-from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from bundler.gocompat import json_encoding
 from bundler.oci.json import base64_strict, timestamps
 
 _COORDINATE = 32
@@ -32,7 +31,7 @@ def sign(payload: bytes) -> bytes:
     """
     key = ec.generate_private_key(ec.SECP256R1())
     protected = base64_strict.encode_url(
-        _encode_json(
+        json_encoding.dumps(
             {
                 "formatLength": len(payload) - 1,
                 "formatTail": base64_strict.encode_url(payload[-1:]),
@@ -44,10 +43,10 @@ def sign(payload: bytes) -> bytes:
     r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
     signature = {
         "header": {"jwk": _encode_key(key.public_key()), "alg": "ES256"},
-        "signature": base64_strict.encode_url(_encode_number(r) + _encode_number(s)),
+        "signature": _encode_numbers(r, s),
         "protected": protected,
     }
-    return payload[:-1] + b',"signatures":' + _encode_json([signature]) + payload[-1:]
+    return payload[:-1] + b',"signatures":' + json_encoding.dumps([signature]) + payload[-1:]
 
 
 def _encode_key(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
@@ -62,14 +61,10 @@ def _encode_key(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
         "crv": "P-256",
         "kid": ":".join(groups),
         "kty": "EC",
-        "x": base64_strict.encode_url(_encode_number(numbers.x)),
-        "y": base64_strict.encode_url(_encode_number(numbers.y)),
+        "x": _encode_numbers(numbers.x),
+        "y": _encode_numbers(numbers.y),
     }
 
 
-def _encode_number(value: int) -> bytes:
-    return value.to_bytes(_COORDINATE, "big")
-
-
-def _encode_json(value: Any) -> bytes:  # noqa: ANN401 - any value that json.dumps accepts
-    return json.dumps(value, separators=(",", ":")).encode()
+def _encode_numbers(*values: int) -> str:
+    return base64_strict.encode_url(b"".join(value.to_bytes(_COORDINATE) for value in values))

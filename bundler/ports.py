@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
     from bundler.oci.reference import ImageReference

@@ -1,5 +1,5 @@
 """Byte streams and files: verification, compression, archives, atomic writes.
 
 Imports ``oci``, ``events``, ``cancel`` and ``errors``, and is independent of registries and images.
-Read ``streams.reader`` and ``streams.verified`` first.
+Read ``streams`` first.
 """

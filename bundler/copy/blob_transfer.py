@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.content.streams.reader import BUFFER_SIZE, InMemoryContent, Reader, drain
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import BUFFER_SIZE, InMemoryContent, Reader, VerifiedReader, drain
 from bundler.errors import IntegrityError, NotFoundError, RegistryError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.copy.blob_transfer import push_bytes
 from bundler.images.inspect import read_root, select_image
 from bundler.oci.descriptor import Descriptor

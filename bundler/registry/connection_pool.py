@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from bundler.content.streams.reader import BUFFER_SIZE
+from bundler.content.streams import BUFFER_SIZE
 
 if TYPE_CHECKING:
     import ssl

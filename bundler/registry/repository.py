@@ -34,7 +34,7 @@ from bundler.registry.response import BlobStream
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.registry.request import RequestOptions, Scopes
     from bundler.registry.response import Response
     from bundler.registry.session import Session

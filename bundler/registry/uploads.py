@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
 
-from bundler.content.streams.reader import read_chunks
+from bundler.content.streams import read_chunks
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -32,7 +32,7 @@ from bundler.registry.request import COMMIT_TIMEOUT, SLICE_SIZE, BytesBody
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bundler.content.streams.reader import Content
+    from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.registry.repository import Repository

@@ -7,14 +7,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import MediumError
 from bundler.oci.digest import Digest
 from bundler.ports import Destination, Node, Publication
 from tests.fakes.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
 
 

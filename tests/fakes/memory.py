@@ -25,7 +25,7 @@ from bundler.transports.memory import transport
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams import Content, Reader
     from bundler.ports import Node, Publication
 
 _LINUX = Platform("linux", "amd64")

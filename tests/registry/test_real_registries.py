@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryAccess, TlsConfig
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import NotFoundError, RegistryError, UnauthorizedError
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository

@@ -17,7 +17,7 @@ from bundler.registry.repository import Repository
 from bundler.retry_policy import Backoff, RetryPolicy
 
 if TYPE_CHECKING:
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
 
 BLOB = Digest("sha256:" + "0" * 64)
 LENGTH = b"Content-Length: 100000\r\n\r\n"

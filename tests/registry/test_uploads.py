@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 
 from bundler.config.registry_access import Credentials
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import DigestMismatchError, MediumError, RegistryError, SizeMismatchError
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository

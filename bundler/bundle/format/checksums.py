@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format import directory
 from bundler.bundle.format.inventory import ChecksumFile
-from bundler.content.streams.reader import read_chunks
+from bundler.content.streams import read_chunks
 from bundler.errors import LimitError, MalformedError
 from bundler.oci.digest import Digest, new_hasher
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bundler.content.files import atomic_write
-from bundler.content.files.portable_names import is_portable
-from bundler.content.files.safe_directory import Directory
+from bundler.content.files.safe_directory import Directory, is_portable
 from bundler.errors import LimitError, MalformedError, MediumError, NotFoundError
 from bundler.oci.digest import Digest
 

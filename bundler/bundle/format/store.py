@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format, Inventory
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.copy.image import Graph, ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Node, Publication, Source

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import directory
-from bundler.content.streams.reader import read_chunks
+from bundler.content.streams import read_chunks
 from bundler.copy import parallel
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
 from bundler.events import BlobFinished, BlobProgressed, BlobStarted

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bundler.content.archives import crc64
-from bundler.content.streams.reader import Reader
+from bundler.content.streams import Reader
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci.json import base64_strict
 from bundler.oci.json.table import Table

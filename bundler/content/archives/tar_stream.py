@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from bundler.content.archives import tar_header
 from bundler.content.archives.tar_header import BLOCK
-from bundler.content.streams.reader import new_buffer, read_chunks
+from bundler.content.streams import new_buffer, read_chunks
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bundler.content.archives.tar_split import SplitWriter
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
 
 MAX_ENTRIES = 2_000_000
 _MAX_EXTENSION = 4 * 1024 * 1024

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from bundler.content.archives.tar_header import BLOCK, padded
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.streams.reader import read_chunks
+from bundler.content.streams import read_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bundler.content.streams.reader import Content
+    from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
 
 _END = bytes(2 * BLOCK)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bundler.content.archives.tar_stream import TarEntry
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
 
 _PREFIX = "io.github.containers.zstd-chunked."
 CHECKSUM = _PREFIX + "manifest-checksum"

@@ -19,7 +19,7 @@ import zstandard
 from isal import isal_zlib
 
 from bundler.content.archives.zstd_chunked import ChunkedEncoder
-from bundler.content.streams.reader import Reader, new_buffer
+from bundler.content.streams import Reader, new_buffer
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

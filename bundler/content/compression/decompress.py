@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 from bundler.errors import LimitError, MalformedError
 
 if TYPE_CHECKING:
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
 
 Compression = Literal["gzip", "zstd", "bzip2", "xz"]
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.content.streams.reader import read_chunks, write_all
+from bundler.content.streams import read_chunks
 from bundler.errors import MediumError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bundler.content.streams.reader import Content
+    from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
 
 _PREFIX = ".airbundle-"
@@ -132,7 +132,8 @@ class _Part:
 
     def write(self, data: memoryview) -> None:
         try:
-            write_all(self._fd, data)
+            while data:
+                data = data[os.write(self._fd, data) :]
         except OSError as error:
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 

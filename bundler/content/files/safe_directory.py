@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DEVICE = r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)"
+_PORTABLE_NAME = re.compile(
+    rf"(?!{_DEVICE})[a-z0-9](?:[a-z0-9._-]{{0,198}}[a-z0-9_-])?", re.ASCII | re.IGNORECASE
+)
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -297,6 +302,17 @@ def remove_directories(created: Sequence[Path]) -> None:
     with suppress(OSError):  # not empty
         for path in reversed(created):
             path.rmdir()
+
+
+def is_portable(*names: str) -> bool:
+    """Return whether every file system can store files or directories called ``names``.
+
+    This includes FAT32, exFAT and NTFS. Windows drops a full stop at the end of a name, and
+    reserves some names for devices, with any extension.
+
+    https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+    """
+    return all(map(_PORTABLE_NAME.fullmatch, names))
 
 
 def _check_name(name: str, path: Path) -> None:

@@ -13,7 +13,7 @@ from bundler.oci.manifest import Schema1
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.copy.convert.options import Algorithm, TransformedStream
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest

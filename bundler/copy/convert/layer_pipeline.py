@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.streams.reader import Reader, drain, read_chunks
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import Reader, VerifiedReader, drain, read_chunks
 from bundler.copy.blob_transfer import BlobActivity, ResumingReader
 from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
 from bundler.errors import RegistryError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bundler.content.streams.reader import Reader
+from bundler.content.streams import Reader
 from bundler.oci import media_types
 from bundler.ports import SynthesizesManifests
 

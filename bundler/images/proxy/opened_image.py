@@ -11,7 +11,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import TrustError
 from bundler.gocompat import json_encoding, values
 from bundler.images import inspect
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.images.inspect import ImageRoot
     from bundler.oci.json.strict import JSON
     from bundler.oci.manifest import ImageManifest

@@ -17,7 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bundler.cancel import Cancellation
-from bundler.content.streams.reader import BUFFER_SIZE, read_chunks
+from bundler.content.streams import BUFFER_SIZE, read_chunks
 from bundler.errors import LimitError, UsageError
 from bundler.images.proxy import protocol
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
 
 MAX_PIPES = 48  # each may need a buffer of one MiB in this process, and another in the kernel
 

@@ -18,8 +18,7 @@ from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.atomic_write import create_part_name
 from bundler.content.files.safe_directory import Directory
-from bundler.content.streams.reader import copy_to_fd, drain
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader, copy_to_fd, drain
 from bundler.errors import (
     ConflictError,
     MalformedError,
@@ -44,7 +43,7 @@ from bundler.transports.containers_storage.storage import create_staging_directo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams import Content, Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Node, OpenOptions, Publication

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_split import SplitWriter
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.containers_storage.drivers.apply_diff import DiffApplier
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.content.compression.decompress import Compression
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.transports.containers_storage.metadata import LayerRecord, RecordTransaction
     from bundler.transports.containers_storage.storage import StagingDirectories, Storage

@@ -21,7 +21,7 @@ from bundler.transports.containers_storage.reference import parse_image_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Node

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.content.files.safe_directory import Directory
-    from bundler.content.streams.reader import Content
+    from bundler.content.streams import Content
     from bundler.oci.digest import Digest
     from bundler.transports.shared.reachability import Reachable
 

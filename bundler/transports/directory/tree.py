@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
 from bundler.content.files.safe_directory import Directory, RegularFile
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import ConflictError, IntegrityError, MissingFileError, NotFoundError
 from bundler.oci import media_types
 from bundler.ports import Capabilities, Node
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from bundler.content.streams.reader import Content
+    from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Publication
     from bundler.transports.directory.tree_index import Components

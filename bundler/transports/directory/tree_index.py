@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.content.files.portable_names import is_portable
+from bundler.content.files.safe_directory import is_portable
 from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.directory.image_files import MANIFEST, VERSION, get_file_name, read_root

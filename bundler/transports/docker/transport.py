@@ -35,7 +35,7 @@ from bundler.transports.docker.mirrors import Mirrors, open_repository
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams import Content, Reader
     from bundler.ports import Node, OpenOptions, Publication
     from bundler.registry.repository import Repository
 

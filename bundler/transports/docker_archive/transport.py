@@ -23,7 +23,7 @@ from bundler.content.archives import tar_index
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.safe_directory import FileSlice
-from bundler.content.streams.reader import new_buffer, read_chunks
+from bundler.content.streams import new_buffer, read_chunks
 from bundler.errors import (
     AmbiguousImageError,
     ArchiveExistsError,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from bundler.content.archives.tar_index import ArchiveMember
     from bundler.content.files.safe_directory import RegularFile
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.ports import Node, OpenOptions, Publication
 
 _MAX_LISTED_NAMES = 20

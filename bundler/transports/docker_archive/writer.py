@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bundler.content.streams.reader import Content
+    from bundler.content.streams import Content
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
     from bundler.ports import Node, Publication

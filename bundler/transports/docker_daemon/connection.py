@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bundler.content.streams.reader import BUFFER_SIZE
+from bundler.content.streams import BUFFER_SIZE
 from bundler.errors import (
     ConfigError,
     DeniedError,

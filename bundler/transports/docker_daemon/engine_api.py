@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bundler.cancel import Cancellation
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.ports import OpenOptions
     from bundler.transports.docker_daemon.transport import DaemonOptions
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.content.streams.reader import read_chunks
+from bundler.content.streams import read_chunks
 from bundler.errors import (
     InvalidReferenceError,
     MalformedError,
@@ -35,7 +35,7 @@ from bundler.transports.shared.scratch_file import ScratchFile, copy_to_scratch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams import Content, Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Node, OpenOptions, Publication
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.content.streams.reader import read_chunks
+from bundler.content.streams import read_chunks
 from bundler.errors import InvalidReferenceError, NoSuchImageError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Capabilities
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.ports import Node, OpenOptions, Publication
 

@@ -20,7 +20,7 @@ from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.replace_file import FileReplacement
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import BUFFER_SIZE, read_chunks, write_all
+from bundler.content.streams import BUFFER_SIZE, read_chunks, write_all
 from bundler.transports.shared.scratch_file import ScratchFile, copy_to_scratch
 
 if TYPE_CHECKING:

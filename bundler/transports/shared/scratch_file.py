@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import write_all
+from bundler.content.streams import write_all
 from bundler.errors import LimitError
 
 if TYPE_CHECKING:

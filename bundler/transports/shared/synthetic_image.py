@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar
 
 from bundler.content.files.safe_directory import FileSlice, RegularFile
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import NotFoundError, ReadOnlyTransportError
 from bundler.gocompat import json_encoding
 from bundler.oci import media_types
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from typing import NoReturn
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.ports import Node, OpenOptions
     from bundler.transports.shared.path_transport import UnnamedReference
 

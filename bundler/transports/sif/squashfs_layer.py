@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from bundler.content.compression.decompress import FREE_OUTPUT, MAX_RATIO
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import FileSlice
-from bundler.content.streams.reader import read_chunks
+from bundler.content.streams import read_chunks
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.transports.shared.scratch_file import ScratchFile
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bundler.content.files.safe_directory import RegularFile
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.ports import OpenOptions
     from bundler.transports.sif.file_format import SifFile
 

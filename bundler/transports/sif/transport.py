@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import drain
+from bundler.content.streams import drain
 from bundler.errors import InvalidReferenceError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor

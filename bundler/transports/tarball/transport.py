@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.safe_directory import FileSlice
-from bundler.content.streams.reader import drain
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader, drain
 from bundler.errors import InvalidReferenceError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from bundler.content.streams.reader import BUFFER_SIZE, new_buffer
+from bundler.content.streams import BUFFER_SIZE, new_buffer
 from bundler.errors import IntegrityError, MalformedError, UnsupportedError
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
 
 PUBLIC_OPTIONS = "org.opencontainers.image.enc.pubopts"
 

@@ -38,7 +38,7 @@ from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingRea
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
 
 KEYS = "org.opencontainers.image.enc.keys."

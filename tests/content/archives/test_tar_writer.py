@@ -14,8 +14,7 @@ from hypothesis import given, strategies as st
 from bundler.content.archives import tar_index
 from bundler.content.archives.tar_writer import TarWriter
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import BUFFER_SIZE
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import BUFFER_SIZE, VerifiedReader
 from bundler.errors import MalformedError, MediumError, NoSpaceError
 from bundler.oci.digest import Digest
 from tests.contracts.contents import Broken, Chunks

@@ -10,7 +10,7 @@ import pytest
 
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.errors import DigestMismatchError, MediumError, NoSpaceError
 from bundler.oci.digest import Digest
 from tests.contracts.contents import Chunks

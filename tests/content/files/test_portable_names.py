@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.content.files.portable_names import is_portable
+from bundler.content.files.safe_directory import is_portable
 
 
 @pytest.mark.parametrize("name", ["a", "SHA256SUMS", "oci-layout", "v1.2_3", "console", "a" * 200])

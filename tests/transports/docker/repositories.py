@@ -6,7 +6,7 @@ from io import BytesIO
 
 from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
-from bundler.content.streams.verified import VerifiedReader
+from bundler.content.streams import VerifiedReader
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.streams.reader import write_all
+from bundler.content.streams import write_all
 from bundler.errors import MalformedError, MediumError
 from bundler.transports.containers_storage.drivers.driver import in_user_namespace
 from bundler.transports.containers_storage.drivers.rooted_tree import parse_member_name
@@ -24,7 +24,7 @@ from bundler.transports.containers_storage.os_errors import convert_os_errors
 if TYPE_CHECKING:
     from bundler.content.archives.tar_split import SplitWriter
     from bundler.content.archives.tar_stream import TarEntry
-    from bundler.content.streams.reader import Reader
+    from bundler.content.streams import Reader
     from bundler.transports.containers_storage.drivers.driver import Driver
     from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree
 

@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 
-from bundler.content.streams.reader import (
+from bundler.content.streams import (
     BUFFER_SIZE,
     copy_to_fd,
     drain,

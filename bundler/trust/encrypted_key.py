@@ -10,16 +10,15 @@ https://github.com/theupdateframework/go-tuf/blob/v0.5.2/encrypted/encrypted.go
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 import textwrap
 
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from bundler.errors import ConfigError, LimitError, MalformedError, UnsupportedError
+from bundler.errors import ConfigError, LimitError, UnsupportedError
 from bundler.oci.json import strict
+from bundler.oci.json.base64_strict import decode, encode
 from bundler.oci.json.table import Table
 
 _LABEL = "ENCRYPTED SIGSTORE PRIVATE KEY"
@@ -51,11 +50,11 @@ def encrypt(der: bytes, passphrase: bytes) -> bytes:
     salt, nonce = os.urandom(_SALT_SIZE), os.urandom(_NONCE_SIZE)
     box = SecretBox(_derive(passphrase, salt, n=_N, r=_R, p=_P))
     document = {
-        "kdf": {"name": "scrypt", "params": {"N": _N, "r": _R, "p": _P}, "salt": _to_base64(salt)},
-        "cipher": {"name": "nacl/secretbox", "nonce": _to_base64(nonce)},
-        "ciphertext": _to_base64(box.encrypt(der, nonce).ciphertext),
+        "kdf": {"name": "scrypt", "params": {"N": _N, "r": _R, "p": _P}, "salt": encode(salt)},
+        "cipher": {"name": "nacl/secretbox", "nonce": encode(nonce)},
+        "ciphertext": encode(box.encrypt(der, nonce).ciphertext),
     }
-    body = textwrap.fill(_to_base64(strict.dumps(document)), 64)
+    body = textwrap.fill(encode(strict.dumps(document)), 64)
     return f"-----BEGIN {_LABEL}-----\n{body}\n-----END {_LABEL}-----\n".encode()
 
 
@@ -65,14 +64,17 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
     Raises:
         ValueError: the passphrase is wrong, or the ciphertext is damaged.
         ConfigError: ``pem`` is not in this format.
-        MalformedError: a member of the document has the wrong type.
+        MalformedError: the document is not JSON in base64, or a member is invalid.
         LimitError: the key derivation would need too much memory or time.
         UnsupportedError: the key derivation or the cipher is not supported.
     """
     from nacl.exceptions import CryptoError  # noqa: PLC0415 - only encrypted keys need PyNaCl
     from nacl.secret import SecretBox  # noqa: PLC0415 - see above
 
-    document = _parse_document(pem, subject)
+    match = _PEM.search(pem)
+    if match is None:
+        raise ConfigError(f"{subject}: not an encrypted SIGSTORE or COSIGN private key")
+    document = Table.parse(decode(b"".join(match[2].split()), subject), subject)
     kdf, cipher = document.table("kdf"), document.table("cipher")
     names = (kdf.optional_text("name"), cipher.optional_text("name"))
     if names != ("scrypt", "nacl/secretbox"):
@@ -86,37 +88,15 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
             f"{subject}: scrypt parameters too large (expected at most N={_MAX_N}, r={_MAX_R}, "
             f"p={_MAX_P}, got N={n}, r={r}, p={p})"
         )
-    nonce = _decode_base64(cipher, "nonce")
+    nonce = cipher.base64("nonce")
     if len(nonce) != _NONCE_SIZE:
         raise ConfigError(f"{subject}: nonce of {len(nonce)} bytes (expected {_NONCE_SIZE})")
-    key = _derive(passphrase, _decode_base64(kdf, "salt"), n=n, r=r, p=p)
+    key = _derive(passphrase, kdf.base64("salt"), n=n, r=r, p=p)
     try:
-        return SecretBox(key).decrypt(_decode_base64(document, "ciphertext"), nonce)
+        return SecretBox(key).decrypt(document.base64("ciphertext"), nonce)
     except CryptoError:
         raise ValueError("wrong passphrase or damaged secretbox") from None
 
 
-def _parse_document(pem: bytes, subject: str) -> Table:
-    match = _PEM.search(pem)
-    if match is None:
-        raise ConfigError(f"{subject}: not an encrypted SIGSTORE or COSIGN private key")
-    try:
-        body = base64.b64decode(b"".join(match[2].split()), validate=True)
-        return Table.parse(body, subject)
-    except (binascii.Error, MalformedError):
-        raise ConfigError(f"{subject}: the PEM does not contain JSON in base64") from None
-
-
 def _derive(passphrase: bytes, salt: bytes, *, n: int, r: int, p: int) -> bytes:
     return Scrypt(salt=salt, length=_KEY_SIZE, n=n, r=r, p=p).derive(passphrase)
-
-
-def _decode_base64(table: Table, key: str) -> bytes:
-    try:
-        return base64.b64decode(table.optional_text(key) or "", validate=True)
-    except ValueError:
-        raise ConfigError(f"{table.subject}: {key} is not base64") from None
-
-
-def _to_base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

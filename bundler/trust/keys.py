@@ -138,20 +138,27 @@ def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> t
     private = prefix.with_name(f"{prefix.name}.key")
     public = prefix.with_name(f"{prefix.name}.pub")
     texts = {private: (key.to_pem(passphrase), 0o600), public: (key.public.to_pem(), 0o644)}
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     written: list[Path] = []
     try:
         for path, (text, mode) in texts.items():
-            _write_file(path, text, mode, written)
+            with os.fdopen(os.open(path, flags, mode), "wb") as file:
+                written.append(path)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
         sync_directory(prefix.parent)
-    except FileExistsError as error:
-        _remove_files(written)
-        raise ConflictError(
-            f"{error.filename}: already exists, and keys are not overwritten",
-            hint="choose another prefix, or move the existing key",
-        ) from None
     except OSError as error:
-        _remove_files(written)
-        raise MediumError(f"{error.filename or prefix}: {error.strerror}") from None
+        for path in written:
+            path.unlink(missing_ok=True)
+        failed = str(error.filename or prefix)
+        if isinstance(error, FileExistsError):
+            raise ConflictError(
+                f"{failed}: already exists, and keys are not overwritten",
+                path=failed,
+                hint="choose another prefix, or move the existing key",
+            ) from None
+        raise MediumError(f"{failed}: {error.strerror}", path=failed, os_error=error) from None
     return private, public
 
 
@@ -240,7 +247,22 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
         raise ConfigError(f"{subject}: not a public key in PEM") from None
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"{subject}: {error}") from None
-    return _accept_public_key(loaded, subject)
+    match loaded:
+        case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
+            return _create_public_key(loaded, "ecdsa-p256")
+        case ed25519.Ed25519PublicKey():
+            return _create_public_key(loaded, "ed25519")
+        case rsa.RSAPublicKey() if loaded.key_size >= MIN_RSA_BITS:
+            return _create_public_key(loaded, "rsa")
+        case rsa.RSAPublicKey():
+            raise UnsupportedError(
+                f"{subject}: RSA key too short (expected at least {MIN_RSA_BITS} bits, "
+                f"got {loaded.key_size})"
+            )
+        case _:
+            raise UnsupportedError(
+                f"{subject}: {_describe_algorithm(loaded)} keys are not accepted"
+            )
 
 
 def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:
@@ -252,23 +274,6 @@ def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:
         case rsa.RSAPrivateKey():
             raise UnsupportedError(
                 f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)"
-            )
-        case _:
-            raise UnsupportedError(f"{subject}: {_describe_algorithm(key)} keys are not accepted")
-
-
-def _accept_public_key(key: PublicKeyTypes, subject: str) -> PublicKey:
-    match key:
-        case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
-            return _create_public_key(key, "ecdsa-p256")
-        case ed25519.Ed25519PublicKey():
-            return _create_public_key(key, "ed25519")
-        case rsa.RSAPublicKey() if key.key_size >= MIN_RSA_BITS:
-            return _create_public_key(key, "rsa")
-        case rsa.RSAPublicKey():
-            raise UnsupportedError(
-                f"{subject}: RSA key too short (expected at least {MIN_RSA_BITS} bits, "
-                f"got {key.key_size})"
             )
         case _:
             raise UnsupportedError(f"{subject}: {_describe_algorithm(key)} keys are not accepted")
@@ -289,17 +294,3 @@ def _create_public_key(key: _VerifyingKey, algorithm: Algorithm) -> PublicKey:
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return PublicKey(hashlib.sha256(der).hexdigest(), algorithm, key)
-
-
-def _write_file(path: Path, text: bytes, mode: int, written: list[Path]) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, mode), "wb") as file:
-        written.append(path)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _remove_files(paths: list[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)

@@ -12,13 +12,13 @@ import hashlib
 import hmac
 import json
 import os
-from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from bundler.content.streams import BUFFER_SIZE, new_buffer
 from bundler.errors import IntegrityError, MalformedError, UnsupportedError
+from bundler.oci.json.base64_strict import encode
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ class EncryptingReader:
         if not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         private = {
-            "symkey": _to_base64(self._key),
+            "symkey": encode(self._key),
             "digest": f"sha256:{self._hasher.hexdigest()}",
-            "cipheroptions": {"nonce": _to_base64(self._nonce)},
+            "cipheroptions": {"nonce": encode(self._nonce)},
         }
-        public = {"cipher": _CIPHER, "hmac": _to_base64(self._hmac.digest()), "cipheroptions": {}}
+        public = {"cipher": _CIPHER, "hmac": encode(self._hmac.digest()), "cipheroptions": {}}
         return {
             **self._wrap(json.dumps(private, separators=(",", ":")).encode()),
-            PUBLIC_OPTIONS: _to_base64(json.dumps(public, separators=(",", ":")).encode()),
+            PUBLIC_OPTIONS: encode(json.dumps(public, separators=(",", ":")).encode()),
         }
 
     def close(self) -> None:
@@ -111,20 +111,15 @@ def open_decrypted(
     if PUBLIC_OPTIONS not in annotations:
         raise MalformedError(f"{encryption}: the annotation {PUBLIC_OPTIONS} is missing")
     options = Table(annotations, encryption)
-    public = Table.parse(_decode_base64(options, PUBLIC_OPTIONS), encryption, limit=_MAX_OPTIONS)
+    public = Table.parse(options.base64(PUBLIC_OPTIONS), encryption, limit=_MAX_OPTIONS)
     cipher = public.optional_text("cipher")
     if cipher != _CIPHER:
         raise UnsupportedError(f"{encryption}: unsupported cipher {(cipher or 'none')[:60]!r}")
     private = Table.parse(unwrap(annotations), encryption, limit=_MAX_OPTIONS)
-    key = _decode_base64(private, "symkey")
+    key, expected = private.base64("symkey"), public.base64("hmac")
     # The nonce of the private options has precedence: the public ones are not authenticated.
-    private_options, public_options = (
-        options.table("cipheroptions") for options in (private, public)
-    )
-    nonce = _decode_base64(
-        private_options if "nonce" in private_options else public_options, "nonce"
-    )
-    expected = _decode_base64(public, "hmac")
+    preferred, fallback = private.table("cipheroptions"), public.table("cipheroptions")
+    nonce = (preferred if "nonce" in preferred else fallback).base64("nonce")
     if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE or len(expected) != 32:
         raise MalformedError(f"{encryption}: wrong size of the key, the nonce or the HMAC")
     return DecryptingReader(source, key, nonce, expected, subject)
@@ -199,14 +194,3 @@ def _read(reader: EncryptingReader | DecryptingReader, size: int) -> bytes:
         return b"".join(iter(lambda: _read(reader, BUFFER_SIZE), b""))
     buffer = bytearray(size)
     return bytes(buffer[: reader.readinto(memoryview(buffer))])
-
-
-def _decode_base64(table: Table, key: str) -> bytes:
-    try:
-        return b64decode(table.text(key), validate=True)
-    except ValueError:
-        raise table.problem(f"{key} is not base64") from None
-
-
-def _to_base64(data: bytes) -> str:
-    return b64encode(data).decode()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.config import config_file
 from bundler.errors import ConfigError, UnsupportedError, UsageError
+from bundler.oci.json.base64_strict import decode, encode
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ def find_command(name: str, commands: Mapping[str, KeyproviderCommand]) -> Keypr
 
 def wrap(secret: bytes, name: str, parameter: str, command: KeyproviderCommand) -> bytes:
     """Wrap ``secret`` with a key provider; raises as ``unwrap``."""
-    parameters = {name: [_to_base64(parameter.encode())]}
+    parameters = {name: [encode(parameter.encode())]}
     request = {
         "op": "keywrap",
         "keywrapparams": {
             "ec": {"Parameters": parameters, "DecryptConfig": {"Parameters": None}},
-            "optsdata": _to_base64(secret),
+            "optsdata": encode(secret),
         },
         "keyunwrapparams": {"dc": None, "annotation": None},
     }
@@ -92,11 +92,11 @@ def unwrap(packet: bytes, name: str, parameter: str, command: KeyproviderCommand
         ConfigError: the program cannot be started, or its response is invalid.
         UsageError: the program fails or does not respond in time.
     """
-    parameters = {name: [_to_base64(parameter.encode())]}
+    parameters = {name: [encode(parameter.encode())]}
     request = {
         "op": "keyunwrap",
         "keywrapparams": {"ec": None, "optsdata": None},
-        "keyunwrapparams": {"dc": {"Parameters": parameters}, "annotation": _to_base64(packet)},
+        "keyunwrapparams": {"dc": {"Parameters": parameters}, "annotation": encode(packet)},
     }
     return _run(request, name, command, "keyunwrapresults", "optsdata")
 
@@ -120,11 +120,4 @@ def _run(
     if result.returncode:
         raise UsageError(f"{subject}: exit status {result.returncode}")
     results = Table.parse(result.stdout, subject).table(part)
-    try:
-        return b64decode(results.optional_text(key) or "", validate=True)
-    except ValueError:
-        raise ConfigError(f"{subject}: the response is not base64") from None
-
-
-def _to_base64(data: bytes) -> str:
-    return b64encode(data).decode()
+    return decode(results.optional_text(key) or "", f"{subject}: {key}", error=ConfigError)

@@ -16,8 +16,7 @@ https://github.com/containers/ocicrypt/blob/v1.2.1/README.md
 from __future__ import annotations
 
 import os
-from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from bundler.errors import ConfigError, LimitError, MalformedError, UnsupportedError, UsageError
+from bundler.errors import ConfigError, LimitError, UnsupportedError, UsageError
+from bundler.oci.json import base64_strict
 from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
 from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, open_decrypted
 
@@ -48,26 +48,6 @@ _MAX_PACKETS = 64
 _PGP_SECRET_KEY = (b"-----BEGIN PGP PRIVATE KEY", b"\x94", b"\x95", b"\xc5")
 
 
-@dataclass(frozen=True, slots=True)
-class Recipients:
-    """Recipients by protocol."""
-
-    public_keys: tuple[jwe.PublicKey, ...] = ()
-    certificates: tuple[x509.Certificate, ...] = ()
-    pgp_names: tuple[str, ...] = ()
-    providers: tuple[tuple[str, str], ...] = ()
-    """Name and parameter of each key provider."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecryptionKeys:
-    """Keys by protocol."""
-
-    private_keys: tuple[jwe.PrivateKey, ...] = ()
-    pgp_keys: tuple[pgp.SecretKey, ...] = ()
-    providers: tuple[tuple[str, str], ...] = ()
-
-
 def create_encryptor(
     recipients: Sequence[str], configuration: Path | None = None
 ) -> Callable[[Reader, Descriptor], EncryptingReader]:
@@ -78,15 +58,29 @@ def create_encryptor(
         configuration: the configuration file of key providers; None if there is none.
 
     Raises:
-        UsageError: a recipient is invalid, or its file cannot be read.
+        ConfigError, UnsupportedError, UsageError: a recipient is invalid, or its file cannot be
+            read.
     """
-    parsed = parse_recipients(recipients)
-    commands = keyprovider.load_commands(configuration)
-
-    def encrypt(source: Reader, _: Descriptor) -> EncryptingReader:
-        return EncryptingReader(source, lambda secret: wrap(secret, parsed, commands))
-
-    return encrypt
+    parsed = _Recipients(keyprovider.load_commands(configuration))
+    for text in recipients:
+        protocol, colon, name = text.partition(":")
+        match protocol if colon and name else "":
+            case "jwe":
+                parsed.public_keys.append(_load_public_key(_read_file(name), name))
+            case "pkcs7":
+                parsed.certificates.append(_load_certificate(_read_file(name), name))
+            case "pgp":
+                parsed.pgp_names.append(name)
+            case "provider":
+                parsed.providers.append(_parse_provider(name))
+            case "pkcs11":
+                raise UnsupportedError(f"{text!r}: hardware tokens (pkcs11) are not supported")
+            case _:
+                raise UsageError(
+                    f"{text!r}: invalid recipient",
+                    hint="use jwe:FILE, pkcs7:FILE, pgp:NAME or provider:NAME",
+                )
+    return lambda source, _: EncryptingReader(source, parsed.wrap)
 
 
 def create_decryptor(
@@ -101,138 +95,105 @@ def create_decryptor(
         configuration: the configuration file of key providers; None if there is none.
 
     Raises:
-        UsageError: a key is invalid, or its file cannot be read.
+        ConfigError, UnsupportedError, UsageError: a key is invalid, or its file cannot be read.
     """
-    parsed = parse_keys(keys)
-    commands = keyprovider.load_commands(configuration)
+    parsed = _DecryptionKeys(keyprovider.load_commands(configuration))
+    for text in keys:
+        path, _, secret = text.partition(":")
+        if path == "provider":
+            name, parameter = _parse_provider(secret)
+            parsed.providers[name] = parameter
+            continue
+        data, password = _read_file(path), _read_password(secret)
+        if data.startswith(_PGP_SECRET_KEY):
+            parsed.pgp_keys.append(pgp.SecretKey(data, password))
+        elif not _is_certificate(data):
+            parsed.private_keys.append(_load_private_key(data, password, path))
 
     def decrypt(source: Reader, layer: Descriptor) -> DecryptingReader:
         subject = f"layer {layer.digest}"
         return open_decrypted(
-            source,
-            layer.annotations,
-            lambda annotations: unwrap(annotations, parsed, commands, subject),
-            subject,
+            source, layer.annotations, lambda packed: parsed.unwrap(packed, subject), subject
         )
 
     return decrypt
 
 
-def wrap(
-    secret: bytes, recipients: Recipients, commands: Mapping[str, keyprovider.KeyproviderCommand]
-) -> dict[str, str]:
-    """Wrap ``secret`` for all ``recipients``; return it as annotations of the layer."""
-    packets: dict[str, bytes] = {}
-    if recipients.public_keys:
-        packets["jwe"] = jwe.wrap(secret, recipients.public_keys)
-    if recipients.certificates:
-        packets["pkcs7"] = pkcs7.wrap(secret, recipients.certificates)
-    if recipients.pgp_names:
-        packets["pgp"] = pgp.wrap(secret, recipients.pgp_names)
-    for name, parameter in recipients.providers:
-        command = keyprovider.find_command(name, commands)
-        packets[f"provider.{name}"] = keyprovider.wrap(secret, name, parameter, command)
-    return {KEYS + name: b64encode(packet).decode() for name, packet in packets.items()}
+@dataclass(frozen=True, slots=True)
+class _Recipients:
+    commands: Mapping[str, keyprovider.KeyproviderCommand]
+    public_keys: list[jwe.PublicKey] = field(default_factory=list)
+    certificates: list[x509.Certificate] = field(default_factory=list)
+    pgp_names: list[str] = field(default_factory=list)
+    providers: list[tuple[str, str]] = field(default_factory=list)
+    """The name and the parameter of each key provider."""
+
+    def wrap(self, secret: bytes) -> dict[str, str]:
+        """Wrap the secret of a layer for all recipients; return it as annotations of the layer."""
+        packets: dict[str, bytes] = {}
+        if self.public_keys:
+            packets["jwe"] = jwe.wrap(secret, self.public_keys)
+        if self.certificates:
+            packets["pkcs7"] = pkcs7.wrap(secret, self.certificates)
+        if self.pgp_names:
+            packets["pgp"] = pgp.wrap(secret, self.pgp_names)
+        for name, parameter in self.providers:
+            command = keyprovider.find_command(name, self.commands)
+            packets[f"provider.{name}"] = keyprovider.wrap(secret, name, parameter, command)
+        return {KEYS + name: base64_strict.encode(packet) for name, packet in packets.items()}
 
 
-def unwrap(
-    annotations: Mapping[str, str],
-    keys: DecryptionKeys,
-    commands: Mapping[str, keyprovider.KeyproviderCommand],
-    subject: str,
-) -> bytes:
-    """Unwrap the secret in ``annotations`` with the first suitable key.
+@dataclass(frozen=True, slots=True)
+class _DecryptionKeys:
+    commands: Mapping[str, keyprovider.KeyproviderCommand]
+    private_keys: list[jwe.PrivateKey] = field(default_factory=list)
+    pgp_keys: list[pgp.SecretKey] = field(default_factory=list)
+    providers: dict[str, str] = field(default_factory=dict)
+    """The parameter of each key provider, by its name."""
 
-    Raises:
-        UsageError: no key is suitable.
-        MalformedError: the annotations are invalid.
-    """
-    for name, text in annotations.items():
-        if not name.startswith(KEYS):
-            continue
-        protocol = name.removeprefix(KEYS)
-        for packet in _decode_packets(text, subject):
-            secret = _unwrap_one(protocol, packet, keys, commands, subject)
-            if secret is not None:
-                return secret
-    protocols = sorted(name.removeprefix(KEYS) for name in annotations if name.startswith(KEYS))
-    raise UsageError(
-        f"{subject}: encrypted for {', '.join(protocols)[:200] or 'no recipient'}, "
-        "and no given key decrypts it",
-        hint="specify the private key with --decryption-key",
-    )
+    def unwrap(self, annotations: Mapping[str, str], subject: str) -> bytes:
+        """Unwrap the secret in ``annotations`` with the first suitable key.
 
+        Raises:
+            UsageError: no key is suitable.
+            MalformedError: the annotations are invalid.
+        """
+        wrapped = {
+            name.removeprefix(KEYS): text
+            for name, text in annotations.items()
+            if name.startswith(KEYS)
+        }
+        for protocol, text in wrapped.items():
+            parts = text.split(",")
+            if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
+                raise LimitError(f"{subject}: too many or too large wrapped secrets")
+            # Every part is decoded before the first one is used.
+            packets = [base64_strict.decode(part, f"{subject}: wrapped secret") for part in parts]
+            for packet in packets:
+                secret = self.unwrap_packet(protocol, packet, subject)
+                if secret is not None:
+                    return secret
+        raise UsageError(
+            f"{subject}: encrypted for {', '.join(sorted(wrapped))[:200] or 'no recipient'}, "
+            "and no given key decrypts it",
+            hint="specify the private key with --decryption-key",
+        )
 
-def parse_recipients(texts: Sequence[str]) -> Recipients:
-    """Parse recipients and read their files; raises as ``create_encryptor``."""
-    public_keys, certificates, names, providers = [], [], [], []
-    for text in texts:
-        protocol, colon, name = text.partition(":")
-        match protocol if colon and name else "":
+    def unwrap_packet(self, protocol: str, packet: bytes, subject: str) -> bytes | None:
+        """Unwrap one secret; return None if no key is suitable."""
+        scheme, _, name = protocol.partition(".")
+        match scheme:
             case "jwe":
-                public_keys.append(_load_public_key(_read_file(name), name))
+                return jwe.unwrap(packet, self.private_keys, subject)
             case "pkcs7":
-                certificates.append(_load_certificate(_read_file(name), name))
+                return pkcs7.unwrap(packet, self.private_keys, subject)
             case "pgp":
-                names.append(name)
-            case "provider":
-                providers.append(_parse_provider(name))
-            case "pkcs11":
-                raise UnsupportedError(f"{text!r}: hardware tokens (pkcs11) are not supported")
+                return pgp.unwrap(packet, self.pgp_keys)
+            case "provider" if name in self.providers:
+                command = keyprovider.find_command(name, self.commands)
+                return keyprovider.unwrap(packet, name, self.providers[name], command)
             case _:
-                raise UsageError(
-                    f"{text!r}: invalid recipient",
-                    hint="use jwe:FILE, pkcs7:FILE, pgp:NAME or provider:NAME",
-                )
-    return Recipients(tuple(public_keys), tuple(certificates), tuple(names), tuple(providers))
-
-
-def parse_keys(texts: Sequence[str]) -> DecryptionKeys:
-    """Parse keys and read their files; raises as ``create_decryptor``."""
-    private_keys, pgp_keys, providers = [], [], []
-    for text in texts:
-        path, _, secret = text.partition(":")
-        if path == "provider":
-            providers.append(_parse_provider(secret))
-            continue
-        data, password = _read_file(path), _read_password(secret)
-        if data.startswith(_PGP_SECRET_KEY):
-            pgp_keys.append(pgp.SecretKey(data, password))
-        elif not _is_certificate(data):
-            private_keys.append(_load_private_key(data, password, path))
-    return DecryptionKeys(tuple(private_keys), tuple(pgp_keys), tuple(providers))
-
-
-def _unwrap_one(
-    protocol: str,
-    packet: bytes,
-    keys: DecryptionKeys,
-    commands: Mapping[str, keyprovider.KeyproviderCommand],
-    subject: str,
-) -> bytes | None:
-    scheme, _, name = protocol.partition(".")
-    match scheme:
-        case "jwe":
-            return jwe.unwrap(packet, keys.private_keys, subject)
-        case "pkcs7":
-            return pkcs7.unwrap(packet, keys.private_keys, subject)
-        case "pgp":
-            return pgp.unwrap(packet, keys.pgp_keys)
-        case "provider" if name in dict(keys.providers):
-            parameter = dict(keys.providers)[name]
-            command = keyprovider.find_command(name, commands)
-            return keyprovider.unwrap(packet, name, parameter, command)
-    return None
-
-
-def _decode_packets(text: str, subject: str) -> list[bytes]:
-    parts = text.split(",")
-    if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
-        raise LimitError(f"{subject}: too many or too large wrapped secrets")
-    try:
-        return [b64decode(part, validate=True) for part in parts]
-    except ValueError:
-        raise MalformedError(f"{subject}: the wrapped secret is not base64") from None
+                return None
 
 
 def _parse_provider(text: str) -> tuple[str, str]:

@@ -93,30 +93,33 @@ def test_interrupted_push_resumes_at_its_offset():
     src, dst = MemoryStore(), MemoryStore()
     node = blob(src, bytes(range(256)) * 40)
     destination = Keeping(dst, breaks_after=4_000)
-    told = []
-    push(node, src, destination, told.append)
+    emitted = []
+    push(node, src, destination, emitted.append)
     assert dst.blobs == src.blobs
     assert destination.received == node.size
-    assert sum(e.advance for e in told if isinstance(e, events.BlobProgressed)) == node.size
+    assert sum(e.advance for e in emitted if isinstance(e, events.BlobProgressed)) == node.size
 
 
 def test_temporary_failures_are_retried_a_limited_number_of_times():
     src, dst = MemoryStore(), MemoryStore()
     node = blob(src, b"data")
     dst.faults.append(Fault("push", times=10**6, error=TEMPORARY))
-    told = []
-    with pytest.raises(RegistryError, match="busy"):
-        push(node, src, dst.destination(), told.append)
-    assert sum(isinstance(event, events.Retrying) for event in told) == 5
-    assert told[-1] == events.BlobFinished(node.digest.text, failed=True)
+    emitted = []
+    with pytest.raises(RegistryError) as caught:
+        push(node, src, dst.destination(), emitted.append)
+    assert caught.value is TEMPORARY
+    assert sum(isinstance(event, events.Retrying) for event in emitted) == 5
+    assert emitted[-1] == events.BlobFinished(node.digest.text, failed=True)
 
 
 def test_permanent_failure_is_not_retried():
     src, dst = MemoryStore(), MemoryStore()
     node = blob(src, b"data")
-    dst.faults.append(Fault("push", times=1, error=RegistryError("no", temporary=False)))
-    with pytest.raises(RegistryError, match="no"):
+    permanent = RegistryError("no", temporary=False)
+    dst.faults.append(Fault("push", times=1, error=permanent))
+    with pytest.raises(RegistryError) as caught:
         push(node, src, dst.destination())
+    assert caught.value is permanent
 
 
 def test_cancellation_ends_running_transfers_within_a_second():
@@ -159,10 +162,10 @@ def test_blob_damaged_at_the_destination_is_copied_again():
     src.add_image("app", layers=[b"layer"], compress=False)
     layer = next(digest for digest, data in src.blobs.items() if data == b"layer")
     dst.blobs[layer] = b"LAYER"
-    told = []
+    emitted = []
     with ThreadPoolExecutor(2) as pool:
         image = resolve(ImageRequest(MemoryReference("app")), src.source())
         plan = create_plan([Target(image, dst.destination(), ("app",))], pool, Cancellation())
-        execute(plan, EngineOptions(pool, emit=told.append))
+        execute(plan, EngineOptions(pool, emit=emitted.append))
     assert dst.blobs == src.blobs
-    assert any(isinstance(event, events.Notice) for event in told)
+    assert any(isinstance(event, events.Notice) for event in emitted)

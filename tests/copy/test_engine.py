@@ -111,13 +111,13 @@ def test_interrupted_source_is_reopened_at_its_offset(executor):
     cut = RegistryError("cut", temporary=True)
     src.faults.append(Fault("read", digest=layer, after=1_500_000, times=2, error=cut))
     dst = MemoryStore()
-    told = []
-    copy(executor, src.source(), dst.destination(), "app", emit=told.append)
+    emitted = []
+    copy(executor, src.source(), dst.destination(), "app", emit=emitted.append)
     assert dst.blobs == src.blobs
     opened = [line for line in src.log if line.startswith(f"open {layer}")]
     assert opened[0].endswith("@0")
     assert not opened[-1].endswith("@0")
-    assert any(isinstance(event, events.Retrying) for event in told)
+    assert any(isinstance(event, events.Retrying) for event in emitted)
 
 
 def test_temporary_failure_of_the_destination_is_retried(executor):
@@ -131,9 +131,11 @@ def test_temporary_failure_of_the_destination_is_retried(executor):
 def test_permanent_failure_publishes_no_names(executor):
     src, dst = MemoryStore(), MemoryStore()
     src.add_image("app")
-    dst.faults.append(Fault("push", times=100, error=MediumError("broken")))
-    with pytest.raises(MediumError, match="broken"):
+    error = MediumError("broken")
+    dst.faults.append(Fault("push", times=100, error=error))
+    with pytest.raises(MediumError) as caught:
         copy(executor, src.source(), dst.destination(), "app")
+    assert caught.value is error
     assert not dst.names
 
 
@@ -230,14 +232,14 @@ def test_one_name_for_two_images_is_a_conflict(executor):
         Target(resolve(ImageRequest(MemoryReference(name)), src.source()), destination, ("same",))
         for name in ("a", "b")
     ]
-    with pytest.raises(ConflictError, match="'same'"):
+    with pytest.raises(ConflictError):
         create_plan(targets, executor, Cancellation())
 
 
 def test_progress_events_add_up_to_the_plan(executor):
     src, dst = MemoryStore(), MemoryStore()
     src.add_image("app", layers=[b"z" * 2_500_000], compress=False)
-    told = []
-    plan, _ = copy(executor, src.source(), dst.destination(), "app", emit=told.append)
-    moved = sum(event.advance for event in told if isinstance(event, events.BlobProgressed))
+    emitted = []
+    plan, _ = copy(executor, src.source(), dst.destination(), "app", emit=emitted.append)
+    moved = sum(event.advance for event in emitted if isinstance(event, events.BlobProgressed))
     assert moved == plan.size("push")

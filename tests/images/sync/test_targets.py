@@ -65,12 +65,12 @@ def test_invalid_target_name_is_reported_with_its_source():
 def test_two_images_with_one_target_are_a_conflict_unless_the_last_wins():
     destination = SyncDestination("docker", "r:5000")
     both = [map_target(name, destination) for name in ("quay.io/a/app:1", "quay.io/b/app:1")]
-    with pytest.raises(ConflictError, match=r"have the target docker://r:5000/app:1"):
+    with pytest.raises(ConflictError):
         merge_duplicates(both)
     assert merge_duplicates(both, last_wins=True) == both[1:]
 
 
-def test_an_image_that_is_listed_twice_is_copied_once():
+def test_image_that_is_listed_twice_is_copied_once():
     target = map_target("quay.io/a/app:1", SyncDestination("docker", "r:5000"))
     assert merge_duplicates([target, target]) == [target]
 

@@ -74,7 +74,7 @@ class TestManifests:
         with pytest.raises(LimitError, match="4,194,304"):
             repository.get_manifest("1")
 
-    def test_truncated_manifest_is_retried(self, registry, repository):
+    def test_truncated_manifest_is_a_temporary_error(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", cut_after=10)
         with pytest.raises(RegistryError) as caught:

@@ -165,7 +165,7 @@ def test_other_stored_digest_is_refused(registry, uploads):
         uploads.push(Digest.of(b"small"), content(b"small"))
 
 
-def test_token_that_expires_during_upload_is_renewed(connect):
+def test_token_that_expires_during_upload_is_a_temporary_error(connect):
     """The PATCH is refused; the next attempt has a fresh token."""
     with FakeRegistry(auth="bearer") as registry:
         session = connect(registry, Credentials("user", "password"))
@@ -230,7 +230,7 @@ class TestMounts:
         assert stored.blobs == {str(digest): b"small"}
 
     @pytest.mark.parametrize("status", [401, 403, 404, 405])
-    def test_failed_mount_is_refused(self, registry, uploads, status):
+    def test_failed_mount_returns_false(self, registry, uploads, status):
         registry.fail("POST", status=status)
         assert not uploads.mount(Digest.of(b"x"), "base/os")
 

@@ -26,7 +26,7 @@ STATUSES = {
     "ReadOnlyTransportError": 1, "UnavailableTransportError": 1, "NotADockerArchiveError": 1,
     "FormatUnsupportedError": 1, "SingleImageDestinationError": 1, "TimeLimitError": 1,
     "UsageError": 2, "InvalidReferenceError": 2, "InvalidBundleManifestError": 2, "ConfigError": 2,
-    "TemplateError": 2, "PolicyFileError": 2,
+    "TemplateError": 2, "CredentialHelperError": 2, "PolicyFileError": 2,
     "IntegrityError": 3, "DigestMismatchError": 3, "SizeMismatchError": 3, "MalformedError": 3,
     "NotPlainFileError": 3, "DamagedBundleError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,

@@ -14,6 +14,7 @@
     │   ├── InvalidBundleManifestError
     │   ├── TemplateError
     │   └── ConfigError
+    │       ├── CredentialHelperError
     │       └── PolicyFileError
     ├── IntegrityError                   3   damaged content: replace the part that is named
     │   ├── DigestMismatchError
@@ -82,6 +83,7 @@ from bundler.errors.base import (
     BundlerError as BundlerError,
     CancelledError as CancelledError,
     ConfigError as ConfigError,
+    CredentialHelperError as CredentialHelperError,
     HttpExchange as HttpExchange,
     InvalidBundleManifestError as InvalidBundleManifestError,
     InvalidReferenceError as InvalidReferenceError,

@@ -188,6 +188,33 @@ class ConfigError(UsageError):
     """
 
 
+class CredentialHelperError(ConfigError):
+    """A credential helper that is missing, fails, or prints invalid output.
+
+    Fields:
+        program: the name of the program.
+        verb: the request: get, store, erase or list.
+        status: the exit status; None if the program did not run to its end.
+
+    Raised by the client of credential helpers.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        verb: str,
+        problem: str,
+        *,
+        status: int | None = None,
+        os_error: OSError | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(f"{program} {verb}: {problem}", os_error=os_error, hint=hint)
+        self.program = program
+        self.verb = verb
+        self.status = status
+
+
 class PolicyFileError(ConfigError):
     """A policy.json that is missing, unreadable or invalid; the fields are those of its base.
 

@@ -77,8 +77,9 @@ def test_invalid_proxy_is_refused_without_its_password(value: str):
 
 
 def test_unsupported_proxy_scheme_is_refused():
-    with pytest.raises(ConfigError, match="socks5 proxies"):
+    with pytest.raises(ConfigError) as raised:
         read(HTTPS_PROXY="socks5://u:p@h:1").find_proxy("https", "example.com")
+    assert raised.value.hint == "use an http or https proxy"
 
 
 def test_invalid_proxy_is_ignored_if_unused():
@@ -139,8 +140,9 @@ def test_http_proxy_is_refused_in_cgi_environment():
     proxies = Proxies.from_environment(
         {"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY, "REQUEST_METHOD": "GET", "NO_PROXY": "in.corp"}
     )
-    with pytest.raises(ConfigError, match="CGI"):
+    with pytest.raises(ConfigError) as raised:
         proxies.find_proxy("http", "example.com")
+    assert raised.value.hint == "unset one of the two"
     assert proxies.find_proxy("https", "example.com") == PROXY
 
 

@@ -43,7 +43,7 @@ def test_docker_hub_proxy_depends_on_its_address(world: World):
 
 @pytest.mark.parametrize("host", ["", "../x", "a/b", "https://a.b", "a b", "u:p@a.b", "a.b:port"])
 def test_invalid_registry_is_refused(world: World, host: str):
-    with pytest.raises(InvalidReferenceError, match=r"not a registry"):
+    with pytest.raises(InvalidReferenceError):
         world.settings().get_access(host)
 
 
@@ -69,10 +69,11 @@ def test_proxy_depends_on_scheme_and_is_not_in_repr(world: World):
 
 def test_files_are_read_only_when_needed(world: World):
     world.write(world.auth_json, "{")
-    world.write("etc/containers/registries.conf", "not toml")
+    path = world.write("etc/containers/registries.conf", "not toml")
     settings = world.settings()
-    with pytest.raises(ConfigError, match="not TOML"):
+    with pytest.raises(ConfigError) as raised:
         settings.list_endpoints(ImageReference.parse("x"))
+    assert raised.value.path == str(path)
 
 
 def test_load_ignores_environment_of_process(

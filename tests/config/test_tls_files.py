@@ -98,22 +98,25 @@ def test_incomplete_or_ambiguous_client_certificate_is_refused(
 
 
 def test_missing_cert_dir_is_refused(world: World):
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError) as raised:
         tls(world, RegistryOverride(cert_dir=world.root / "none"))
+    assert raised.value.path == str(world.root / "none")
 
 
 def test_special_file_named_like_a_certificate_is_refused(world: World):
     (world.root / "mine").mkdir()
     os.mkfifo(world.root / "mine" / "ca.crt")
-    with pytest.raises(ConfigError, match=r"ca\.crt: not a readable file"):
+    with pytest.raises(ConfigError) as raised:
         tls(world, RegistryOverride(cert_dir=world.root / "mine"))
+    assert raised.value.path == str(world.root / "mine" / "ca.crt")
 
 
 def test_dangling_link_is_refused(world: World):
     (world.root / "mine").mkdir()
     (world.root / "mine" / "ca.crt").symlink_to("gone")
-    with pytest.raises(ConfigError, match=r"ca\.crt: not a readable file"):
+    with pytest.raises(ConfigError) as raised:
         tls(world, RegistryOverride(cert_dir=world.root / "mine"))
+    assert raised.value.path == str(world.root / "mine" / "ca.crt")
 
 
 def read_details(folder: Path, text: str) -> TlsDetails:

@@ -47,7 +47,7 @@ class TestManifests:
         assert raw == same == registry.repositories["library/app"].manifests[digest][1]
 
     def test_missing_manifest_is_not_found(self, registry, repository):
-        with pytest.raises(NotFoundError, match="library/app:1: not found"):
+        with pytest.raises(NotFoundError):
             repository.get_manifest("1")
         assert repository.head_manifest("1") is None
 
@@ -71,7 +71,7 @@ class TestManifests:
     def test_endless_manifest_is_refused(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", endless=True)
-        with pytest.raises(LimitError, match="4,194,304"):
+        with pytest.raises(LimitError):
             repository.get_manifest("1")
 
     def test_truncated_manifest_is_a_temporary_error(self, registry, repository):
@@ -129,7 +129,7 @@ class TestManifests:
         registry.immutable_tags = True
         repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
         repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
-        with pytest.raises(ConflictError, match="immutable"):
+        with pytest.raises(ConflictError):
             repository.put_manifest("1", media_types.OCI_MANIFEST, b"{ }")
 
     @pytest.mark.parametrize(
@@ -151,8 +151,9 @@ class TestManifests:
 
     def test_unsupported_deletion_is_reported(self, registry, repository):
         registry.fail("DELETE", status=405)
-        with pytest.raises(UnsupportedError, match="does not support deletion"):
+        with pytest.raises(UnsupportedError) as raised:
             repository.delete_manifest(Digest.of(b"{}"))
+        assert raised.value.hint is not None
 
     @pytest.mark.parametrize("tag", ["", "../x", "a/b", "1?x", "é", "a" * 129])
     def test_invalid_tag_is_refused_before_the_request(self, registry, repository, tag):
@@ -193,10 +194,11 @@ class TestBlobs:
         digest = Digest(registry.add_blob("library/app", b"0123456789"))
         registry.fail("GET", status=206, headers={"Content-Range": told}, body=b"56789")
         with (
-            pytest.raises(RegistryError, match="wrong range"),
+            pytest.raises(RegistryError) as raised,
             repository.open_blob(digest, 10, 5),
         ):
             pass
+        assert not raised.value.temporary
 
     def test_bytes_before_an_interruption_are_returned(self, registry, repository):
         digest = Digest(registry.add_blob("library/app", BLOB))
@@ -239,10 +241,11 @@ class TestBlobs:
     def test_web_page_is_not_a_blob(self, registry, repository):
         registry.fail("GET", html=True)
         with (
-            pytest.raises(RegistryError, match="not a registry"),
+            pytest.raises(RegistryError) as raised,
             repository.open_blob(Digest.of(b"x"), 1),
         ):
             pass
+        assert raised.value.status == 200
 
     def test_connection_is_reused(self, registry, repository):
         """The server would see new connections as new client ports."""
@@ -300,14 +303,14 @@ class TestLists:
         registry.page_size = 1
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
-        with pytest.raises(LimitError, match="3 pages"):
+        with pytest.raises(LimitError):
             repository.list_tags()
 
     def test_endless_entries_are_refused(self, registry, repository, monkeypatch):
         monkeypatch.setattr(pagination, "MAX_ENTRIES", 3)
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
-        with pytest.raises(LimitError, match="3 entries"):
+        with pytest.raises(LimitError):
             repository.list_tags()
 
     @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_failure_of_source_is_raised_unchanged(uploads, stored):
             return super().readinto(buffer)
 
     broken = VerifiedReader(Failing(LARGE), "test", digest=Digest.of(LARGE), size=len(LARGE))
-    with pytest.raises(MediumError, match="the stick is gone"):
+    with pytest.raises(MediumError):
         uploads.push(Digest.of(LARGE), broken)
     assert stored.blobs == stored.uploads == {}
 

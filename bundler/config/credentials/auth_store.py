@@ -60,6 +60,7 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
             raise ConfigError(
                 f"{path}: the credential helper {name} stores credentials for registries only, "
                 "not for namespaces",
+                path=str(path),
                 hint=f"log in to {host}, or specify another file with --authfile",
             )
         credential_helper.store(name, server, credentials, environment)

@@ -15,11 +15,18 @@ import selectors
 import shutil
 import subprocess
 import time
+from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
 from bundler.config.credentials.auth_file import TOKEN_USER, to_credentials
 from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.errors import BundlerError, ConfigError, LimitError, MalformedError
+from bundler.errors import (
+    BundlerError,
+    ConfigError,
+    CredentialHelperError,
+    LimitError,
+    MalformedError,
+)
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 TIMEOUT = 60.0
 """Time limit in seconds, long enough for a user to unlock a keychain."""
 MAX_OUTPUT = 1024 * 1024
+_PREFIX = "docker-credential-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_FOUND = "credentials not found"
 
@@ -42,7 +50,7 @@ def get(
     after ``timeout`` seconds.
 
     Raises:
-        ConfigError: the program does not exist, fails, or prints invalid output.
+        CredentialHelperError: the program does not exist, fails, or prints invalid output.
     """
     output = _run(name, "get", server.encode(), environment, timeout)
     if output is None:
@@ -53,9 +61,8 @@ def get(
         secret = document.optional_text("Secret")
     except BundlerError:
         # The output may contain the secret, so the message does not quote it.
-        raise ConfigError(
-            f"docker-credential-{name} get: expected JSON with Username and Secret, got other text"
-        ) from None
+        problem = "expected JSON with Username and Secret, got other text"
+        raise CredentialHelperError(f"{_PREFIX}{name}", "get", problem, status=0) from None
     # For an unknown registry, docker-credential-pass prints an empty name instead of an error.
     return to_credentials(username, secret or "") if username else ANONYMOUS
 
@@ -64,7 +71,7 @@ def store(name: str, server: str, credentials: Credentials, environment: Mapping
     """Store ``credentials`` for ``server``; arguments as for ``get``.
 
     Raises:
-        ConfigError: the helper fails.
+        CredentialHelperError: the helper fails.
     """
     document = {
         "ServerURL": server,
@@ -78,7 +85,7 @@ def erase(name: str, server: str, environment: Mapping[str, str]) -> bool:
     """Remove the credentials for ``server``; return whether they were stored.
 
     Raises:
-        ConfigError: the helper fails.
+        CredentialHelperError: the helper fails.
     """
     was_stored = not get(name, server, environment).anonymous
     return _run(name, "erase", server.encode(), environment) is not None and was_stored
@@ -88,27 +95,27 @@ def list_servers(name: str, environment: Mapping[str, str]) -> list[str]:
     """List the registries for which the helper has credentials.
 
     Raises:
-        ConfigError: the helper fails, or does not print JSON.
+        CredentialHelperError: the helper fails, or does not print JSON.
     """
     try:
         return list(strict.load_object(_run(name, "list", b"", environment) or b""))
     except (MalformedError, LimitError):
-        raise ConfigError(f"docker-credential-{name} list: expected JSON, got other text") from None
+        problem = "expected JSON, got other text"
+        raise CredentialHelperError(f"{_PREFIX}{name}", "list", problem, status=0) from None
 
 
 def _run(
     name: str, verb: str, data: bytes, environment: Mapping[str, str], timeout: float = TIMEOUT
 ) -> bytes | None:
     """Return the output of the helper; None if it has no credentials to get or erase."""
-    program = f"docker-credential-{name}"
     if _NAME.fullmatch(name) is None:
         raise ConfigError(f"{name[:80]!r} is not a valid name of a credential helper")
+    program = f"{_PREFIX}{name}"
+    fail = partial(CredentialHelperError, program, verb)
     found = shutil.which(program, path=environment.get("PATH", os.defpath))
     if found is None:
-        raise ConfigError(
-            f"{program}: named by an authfile or registries.conf, but not found on PATH",
-            hint="install it, or remove it from credHelpers, credsStore or credential-helpers",
-        )
+        hint = "install it, or remove it from credHelpers, credsStore or credential-helpers"
+        raise fail("not found on PATH", hint=hint)
     deadline = time.monotonic() + timeout
     try:
         process = subprocess.Popen(
@@ -120,17 +127,15 @@ def _run(
             env=dict(environment),
         )
     except OSError as error:
-        raise ConfigError(
-            f"{program}: cannot be started: {error.strerror}", path=found, os_error=error
-        ) from None
+        raise fail(f"cannot be started: {error.strerror}", os_error=error) from None
     with process:
         try:
             output = _communicate(process, data, deadline)
             if len(output) > MAX_OUTPUT:
-                raise ConfigError(f"{program} {verb}: printed more than {MAX_OUTPUT:,} bytes")
+                raise fail(f"printed more than {MAX_OUTPUT:,} bytes")
             status = process.wait(max(0.0, deadline - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
-            raise ConfigError(f"{program} {verb}: no response within {timeout:g} seconds") from None
+            raise fail(f"no response within {timeout:g} seconds") from None
         finally:
             process.kill()
     if status == 0:
@@ -142,7 +147,7 @@ def _run(
     # JSON may contain a secret.
     reason = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {status}"
     reason = "".join(char for char in reason if char.isprintable())
-    raise ConfigError(f"{program} {verb}: {reason}")
+    raise fail(reason, status=status)
 
 
 def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> bytes:

@@ -87,8 +87,10 @@ def test_credentials_of_override_precede_invalid_file(world: World):
 
 
 def test_missing_specified_authfile_is_refused(world: World):
-    with pytest.raises(ConfigError, match="no such authfile"):
+    with pytest.raises(ConfigError) as raised:
         found(world.settings(authfile=world.root / "none"), "a.b")
+    assert raised.value.path is not None
+    assert raised.value.hint is not None
 
 
 def test_most_specific_namespace_applies():
@@ -211,16 +213,18 @@ def test_invalid_entry_affects_only_its_registry_and_is_not_quoted(
 
 def test_message_omits_password_in_key(world: World):
     world.write(world.auth_json, {"auths": {"https://me:hunter2@a.b/": "wrong"}})
-    with pytest.raises(ConfigError, match=r"'a\.b' is not an object") as error:
+    with pytest.raises(ConfigError) as error:
         found(world.settings(), "a.b")
+    assert error.value.path == str(world.auth_json)
     assert "hunter2" not in str(error.value)
 
 
 def test_fifo_is_refused_without_blocking(world: World):
     world.auth_json.parent.mkdir(parents=True)
     os.mkfifo(world.auth_json)
-    with pytest.raises(ConfigError, match="not a regular file"):
+    with pytest.raises(ConfigError) as raised:
         found(world.settings(), "a.b")
+    assert raised.value.path == str(world.auth_json)
 
 
 def test_authfile_is_read_once(world: World):

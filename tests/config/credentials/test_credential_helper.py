@@ -9,7 +9,7 @@ import pytest
 
 from bundler.config.credentials import credential_helper
 from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.errors import ConfigError
+from bundler.errors import ConfigError, CredentialHelperError
 from tests.config.world import World, entry
 
 GIVE = """cat >"$0.asked"; echo '{"ServerURL":"x","Username":"helped","Secret":"s3cret"}'"""
@@ -59,8 +59,9 @@ def test_failing_helper_is_reported(world: World, script: str, message: str):
 
 def test_failure_message_contains_no_secret(world: World):
     world.helper("h", """echo '{"Username":"u","Secret":"hunter2"}'; exit 1""")
-    with pytest.raises(ConfigError, match="exit status 1") as error:
+    with pytest.raises(CredentialHelperError) as error:
         ask(world)
+    assert error.value.status == 1
     assert "hunter2" not in str(error.value)
 
 
@@ -75,26 +76,30 @@ def test_failure_message_contains_no_control_characters(world: World):
 def test_silent_helper_is_killed_after_timeout(world: World, script: str):
     world.helper("h", script)
     started = time.monotonic()
-    with pytest.raises(ConfigError, match=r"no response within 0\.3 seconds"):
+    with pytest.raises(CredentialHelperError) as raised:
         ask(world, timeout=0.3)
+    assert raised.value.status is None
     assert time.monotonic() - started < 4
 
 
 def test_endless_output_is_refused(world: World):
     world.helper("h", "exec cat /dev/zero")
-    with pytest.raises(ConfigError, match="printed more than"):
+    with pytest.raises(CredentialHelperError) as raised:
         ask(world)
+    assert raised.value.status is None
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", "-x", "a b", "x" * 65, "a\n"])
 def test_invalid_helper_name_is_refused(world: World, name: str):
-    with pytest.raises(ConfigError, match="is not a valid name of a credential helper"):
+    with pytest.raises(ConfigError):
         ask(world, name)
 
 
 def test_missing_helper_is_reported(world: World):
-    with pytest.raises(ConfigError, match=r"docker-credential-none-such: .*not found on PATH"):
+    with pytest.raises(CredentialHelperError) as raised:
         ask(world, "none-such")
+    assert raised.value.program == "docker-credential-none-such"
+    assert raised.value.hint is not None
 
 
 def test_store_and_erase_follow_protocol(world: World):
@@ -119,17 +124,20 @@ def test_store_and_erase_follow_protocol(world: World):
 
 def test_failed_store_is_reported(world: World):
     world.helper("h", "echo not implemented; exit 1")
-    with pytest.raises(ConfigError, match="store: not implemented"):
+    with pytest.raises(CredentialHelperError) as raised:
         credential_helper.store("h", "a.b", Credentials("u", "p"), world.environment)
+    assert (raised.value.verb, raised.value.status) == ("store", 1)
 
 
 def test_failed_list_is_reported(world: World):
     world.helper("h", "exit 1")
-    with pytest.raises(ConfigError, match="list: exit status 1"):
+    with pytest.raises(CredentialHelperError) as raised:
         credential_helper.list_servers("h", world.environment)
+    assert (raised.value.verb, raised.value.status) == ("list", 1)
     world.helper("h", "echo nothing")
-    with pytest.raises(ConfigError, match="list: expected JSON"):
+    with pytest.raises(CredentialHelperError) as raised:
         credential_helper.list_servers("h", world.environment)
+    assert (raised.value.verb, raised.value.status) == ("list", 0)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +150,16 @@ def test_erase_returns_whether_credentials_were_stored(world: World, script: str
 
 def test_failed_erase_is_reported(world: World):
     world.helper("h", f'if [ "$1" = get ]; then {GIVE}; else echo locked; exit 1; fi')
-    with pytest.raises(ConfigError, match="erase: locked"):
+    with pytest.raises(CredentialHelperError) as raised:
         credential_helper.erase("h", "a.b", world.environment)
+    assert (raised.value.verb, raised.value.status) == ("erase", 1)
 
 
 def test_helper_that_is_not_executable_is_reported(world: World):
     world.helper("h", "").write_bytes(b"\0not a program")
-    with pytest.raises(ConfigError, match="cannot be started"):
+    with pytest.raises(CredentialHelperError) as raised:
         ask(world)
+    assert isinstance(raised.value.os_error, OSError)
 
 
 def test_helper_of_registry_precedes_its_entry(world: World):
@@ -191,8 +201,9 @@ def test_failing_creds_store_is_reported(world: World):
     world.helper("h", "echo locked; exit 1")
     world.write(world.auth_json, {"credsStore": "h"})
     world.write("home/.docker/config.json", {"auths": {"a.b": entry("docker")}})
-    with pytest.raises(ConfigError, match="locked"):
+    with pytest.raises(CredentialHelperError) as raised:
         world.settings().get_access("a.b")
+    assert raised.value.program == "docker-credential-h"
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,9 @@ def test_alias_yields_anchored_value():
 
 
 def test_invalid_utf8_is_refused_with_position():
-    with pytest.raises(InvalidBundleManifestError, match=r"^f\.yaml:2:4: not UTF-8 text$"):
+    with pytest.raises(InvalidBundleManifestError) as raised:
         document.decode(b"a: b\nc: \xff\n", "f.yaml")
+    assert raised.value.findings == ("f.yaml:2:4: not UTF-8 text",)
 
 
 def test_byte_order_mark_is_ignored():
@@ -124,15 +125,16 @@ def test_excessive_nesting_or_expansion_is_refused(text):
 def test_large_file_is_refused_before_parsing(tmp_path):
     path = tmp_path / "large.yaml"
     path.write_bytes(b"#" * (document.MAX_BYTES + 1))
-    with pytest.raises(LimitError, match="larger than 1,048,576 bytes"):
+    with pytest.raises(LimitError):
         document.read_bytes(path)
 
 
 def test_missing_or_unreadable_file_is_refused(tmp_path):
-    with pytest.raises(NotFoundError, match="no such file"):
+    with pytest.raises(NotFoundError):
         document.read_bytes(tmp_path / "absent.yaml")
-    with pytest.raises(InvalidBundleManifestError, match="cannot be read: Is a directory"):
+    with pytest.raises(InvalidBundleManifestError) as raised:
         document.read_bytes(tmp_path)
+    assert len(raised.value.findings) == 1
 
 
 def test_many_findings_are_truncated():

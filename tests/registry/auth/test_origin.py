@@ -81,8 +81,9 @@ def test_location_is_relative_to_request(location, expected):
 
 
 def test_location_never_leaves_tls():
-    with pytest.raises(RegistryError, match="from HTTPS to HTTP") as caught:
+    with pytest.raises(RegistryError) as caught:
         resolve_location("https://a.example/v2/", "http://a.example/v2/upload?_state=secret")
+    assert caught.value.hint is not None
     assert "X-Forwarded-Proto" in caught.value.hint
     assert "secret" not in str(caught.value)
     assert resolve_location("http://a.example/", "https://a.example/") == "https://a.example/"
@@ -106,14 +107,14 @@ def test_redacted_url_contains_no_secret():
 )
 @pytest.mark.parametrize("registry", ["https://203.0.113.7", "http://10.0.0.5:5000"])
 def test_redirect_to_metadata_service_is_refused(registry, target):
-    with pytest.raises(RegistryError, match="forbidden address"):
+    with pytest.raises(RegistryError):
         check_redirect(Origin.of(registry), Origin.of(target), resolve=False)
 
 
 def test_public_registry_may_not_redirect_to_private_address(addresses):
     addresses |= {"r.example": "93.184.216.34", "in.example": "10.1.1.1", "r.corp": "10.0.0.5"}
     inside = Origin.of("https://in.example/")
-    with pytest.raises(RegistryError, match="private address"):
+    with pytest.raises(RegistryError):
         check_redirect(Origin.of("https://r.example"), inside, resolve=True)
     check_redirect(Origin.of("https://r.corp"), inside, resolve=True)
     check_redirect(Origin.of("https://r.example"), Origin.of("https://cdn.example"), resolve=True)

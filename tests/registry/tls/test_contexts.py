@@ -85,8 +85,9 @@ def test_partial_list_of_tls_1_3_ciphers_is_refused() -> None:
     with pytest.raises(ssl.SSLError):
         shaken(TlsDetails(cipher_suites=MODERN), old_server())
     assert shaken(TlsDetails(cipher_suites=(*MODERN, ECDSA)), old_server())[0] == "TLSv1.2"
-    with pytest.raises(ConfigError, match="or none of them"):
+    with pytest.raises(ConfigError) as raised:
         shaken(TlsDetails(cipher_suites=MODERN[:1]))
+    assert raised.value.hint is not None
 
 
 def server_of(curve: str) -> ssl.SSLContext:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from bundler.cli.frontends import frontend
+from bundler.cli import frontends
 from bundler.cli.runtime.environment import COMPLETION_VARIABLE, read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.cli.frontends.frontend import Frontend
+    from bundler.cli.runtime.environment import Environment
     from bundler.errors import BundlerError
 
 _SIGPIPE_STATUS = 141
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    selected, rest = frontend.select(
+    selected, rest = select_frontend(
         sys.argv[0], sys.argv[1:] if arguments is None else arguments, read_environment()
     )
     try:
@@ -48,6 +50,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stderr.flush()
             os._exit(status)  # a thread may still wait for a silent server
     sys.exit(status)
+
+
+def select_frontend(
+    program: str, arguments: Sequence[str], environment: Environment
+) -> tuple[Frontend, list[str]]:
+    """Return the front end for a command line, and the arguments without a leading ``--as NAME``.
+
+    Args:
+        program: the path under which the program was started; its last part may be a name.
+        arguments: the command line after it. ``--as NAME`` has precedence over ``program``; the
+            native front end reports an unknown NAME.
+        environment: the environment of the process.
+    """
+    name, rest = program.rpartition("/")[2], list(arguments)
+    if rest and rest[0].startswith("--as="):
+        rest[:1] = rest[0].split("=", 1)
+    if rest[:1] == ["--as"] and rest[1:] and rest[1] in frontends.CLASSES:
+        name, rest = rest[1], rest[2:]
+    location = frontends.CLASSES.get(name, frontends.CLASSES["airbundle"])
+    module, _, attribute = location.partition(":")
+    frontend = getattr(import_module(f"bundler.cli.frontends.{module}"), attribute)
+    return cast("Frontend", frontend(environment)), rest
 
 
 def _run(selected: Frontend, arguments: list[str]) -> int:
@@ -76,7 +100,7 @@ def _to_bundler_error(error: BaseException) -> BundlerError:
         case errors.BundlerError():
             return error
         case click.UsageError():
-            context = error.ctx.command_path if error.ctx else frontend.NAMES[0]
+            context = error.ctx.command_path if error.ctx else "airbundle"
             return errors.UsageError(error.format_message(), hint=f"{context} --help")
         case click.ClickException():
             return errors.UsageError(error.format_message())

@@ -6,8 +6,7 @@ prints their results. Its modules are imported only when it is selected.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +14,6 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.environment import Environment
     from bundler.errors import BundlerError
     from bundler.events import Event
-
-_CLASSES = {
-    "airbundle": "bundler.cli.frontends.native:NativeFrontend",
-    "skopeo": "bundler.cli.frontends.skopeo.frontend:SkopeoFrontend",
-}
-NAMES = tuple(_CLASSES)
-"""The names under which the program can be started, its own first."""
 
 
 class ProgressView(Protocol):
@@ -74,23 +66,3 @@ class Frontend(Protocol):
     def report_traceback(self, text: str, /) -> None:
         """Print the traceback of an error, for ``--debug``."""
         ...
-
-
-def select(
-    program: str, arguments: Sequence[str], environment: Environment
-) -> tuple[Frontend, list[str]]:
-    """Return the front end for a command line, and the arguments without a leading ``--as NAME``.
-
-    Args:
-        program: the path under which the program was started; its last part may be a name.
-        arguments: the command line after it. ``--as NAME`` has precedence over ``program``; the
-            native front end reports an unknown NAME.
-        environment: the environment of the process.
-    """
-    name, rest = program.rpartition("/")[2], list(arguments)
-    if rest and rest[0].startswith("--as="):
-        rest[:1] = rest[0].split("=", 1)
-    if rest[:1] == ["--as"] and rest[1:] and rest[1] in NAMES:
-        name, rest = rest[1], rest[2:]
-    module, _, attribute = _CLASSES.get(name, _CLASSES[NAMES[0]]).partition(":")
-    return cast("Frontend", getattr(import_module(module), attribute)(environment)), rest

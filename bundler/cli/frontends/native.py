@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler import __version__
-from bundler.cli.frontends.frontend import NAMES
+from bundler.cli.frontends import CLASSES
 from bundler.cli.options.command import create_global_parameters
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.environment import Environment
     from bundler.errors import BundlerError
 
-PROGRAM = NAMES[0]
+PROGRAM, *_OTHER_NAMES = CLASSES
 
 SECTIONS = {
     "Bundles": {
@@ -117,7 +117,7 @@ class LazyGroup(click.Group):
 @click.option(
     "--as",
     "name",
-    metavar=f"[{'|'.join(NAMES[1:])}]",
+    metavar=f"[{'|'.join(_OTHER_NAMES)}]",
     help="Behave as this program; must be the first argument.",
 )
 @click.pass_context
@@ -130,9 +130,9 @@ def airbundle(ctx: click.Context, name: str | None) -> None:
     if name is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_status)
-    if name not in NAMES:
-        raise UsageError(f"--as: unknown name {name[:80]!r} (expected {' or '.join(NAMES)})")
-    raise UsageError("--as: must be the first argument")  # ``frontend.select`` accepts that one
+    if name not in CLASSES:
+        raise UsageError(f"--as: unknown name {name[:80]!r} (expected {' or '.join(CLASSES)})")
+    raise UsageError("--as: must be the first argument")  # ``main.select_frontend`` reads that one
 
 
 class NativeFrontend:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.cli.frontends import frontend
+from bundler.cli import main
 from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.frontends.skopeo import commands
 from bundler.cli.frontends.skopeo.arguments import flag_tables
@@ -30,7 +30,7 @@ def test_front_end_is_selected_by_the_first_argument_or_the_name_of_the_program(
         ("skopeo", ["--as", "airbundle", "ls"], ["ls"], NativeFrontend),
         ("python", ["copy", "--as", "skopeo"], ["copy", "--as", "skopeo"], NativeFrontend),
     ):
-        found, remaining = frontend.select(program, arguments, ENVIRONMENT)
+        found, remaining = main.select_frontend(program, arguments, ENVIRONMENT)
         assert (type(found), remaining) == (selected, rest)
 
 
@@ -50,7 +50,7 @@ def test_option_as_is_refused_after_other_options(run_airbundle: RunAirbundle) -
 def test_native_front_end_imports_nothing_of_skopeo(run_airbundle: RunAirbundle) -> None:
     result = run_airbundle("ls", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert result.status == 0
-    assert "bundler.cli.frontends.frontend" in result.stderr
+    assert "bundler.cli.options.command" in result.stderr
     assert "bundler.cli.frontends.skopeo" not in result.stderr
 
 

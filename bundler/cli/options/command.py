@@ -97,11 +97,7 @@ class GlobalOptions(NamedTuple):
     user_agent_prefix: str = ""
 
     def check(self) -> None:
-        """Check that the options are consistent.
-
-        Raises:
-            UsageError: if they are not.
-        """
+        """Raise UsageError if the options are not consistent."""
         refuse_conflicts(
             {"--insecure-policy": self.insecure_policy, "--require-signed": self.require_signed}
         )
@@ -112,11 +108,7 @@ class GlobalOptions(NamedTuple):
             raise UsageError("--user-agent-prefix: invalid characters (expected printable ASCII)")
 
     def refuse_policy(self, command: str) -> None:
-        """Refuse ``--policy`` and ``--require-signed`` for a command that does not evaluate them.
-
-        Raises:
-            UnsupportedError: if one of them was given.
-        """
+        """Refuse ``--policy`` and ``--require-signed`` for a command that evaluates no policy."""
         if self.require_signed or self.policy is not None:
             from bundler.errors import UnsupportedError  # noqa: PLC0415 - as above
 

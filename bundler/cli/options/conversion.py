@@ -43,10 +43,7 @@ class ConversionFlags:
         return "images" if self.remove_list_signatures else "all"
 
     def create_options(self, environment: Environment) -> ConversionOptions:
-        """Return the options for the engine.
-
-        Args:
-            environment: locates the configuration of key providers.
+        """Return the options for the engine; ``environment`` locates the key providers.
 
         Raises:
             UsageError: if options exclude one another.

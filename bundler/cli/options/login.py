@@ -53,13 +53,7 @@ def complete_credentials(
 ) -> Credentials | None:
     """Return the credentials to store; None to check the ``stored`` ones again.
 
-    Args:
-        stored: the credentials that the registry already has.
-        username: the user name of the command line; None to prompt for it.
-        password: the password of the command line; None to prompt for it.
-        from_stdin: whether the password is read from standard input.
-        ask_username: prompts for the user name.
-        ask_password: prompts for the password of a user.
+    Missing parts are read from standard input or prompted for.
 
     Raises:
         UsageError: if the password on standard input is too long.

@@ -32,10 +32,7 @@ class Option(click.Option):
 
 
 class GoBoolOption(Option):
-    """``--name`` and ``--name=true`` set it, ``--name=false`` clears it; None if unset.
-
-    It never takes the next argument as its value.
-    """
+    """``--name`` or ``--name=BOOL``, never ``--name BOOL``; None if unset."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - click's
         super().__init__(*arguments, type=parse_bool, **attributes)
@@ -105,11 +102,7 @@ def option_group(
 
 
 def refuse_conflicts(options: Mapping[str, object]) -> None:
-    """Refuse options that exclude one another, by spelling, if more than one has a value.
-
-    Raises:
-        UsageError: the first two that were given.
-    """
+    """Raise UsageError if more than one of these options, by spelling, has a value."""
     given = [name for name, value in options.items() if value not in (None, False, ())]
     if len(given) > 1:
         from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
@@ -131,22 +124,14 @@ def add_values(arguments: Sequence[str], parameters: Sequence[click.Parameter]) 
 
 
 def parse_bool(text: str) -> bool:
-    """Parse the value of a boolean option.
-
-    Raises:
-        BadParameter: if it is not a boolean.
-    """
+    """Parse the value of a boolean option."""
     if text not in (*_TRUE, *_FALSE):
         raise click.BadParameter(f"{text!r} is not a boolean (expected true or false)")
     return text in _TRUE
 
 
 def parse_duration(text: str) -> float:
-    """Parse the value of an option that is a duration; return seconds, 0 or more.
-
-    Raises:
-        BadParameter: if it is not a duration, or is negative.
-    """
+    """Parse the value of an option that is a duration; return seconds, 0 or more."""
     from bundler.gocompat import durations  # noqa: PLC0415 - not for --help
 
     try:

@@ -25,10 +25,7 @@ class PlatformOptions:
     strip_removed_platforms: bool = False
 
     def create_selection(self, system: Callable[[], Platform]) -> Selection:
-        """Return the selection for the engine.
-
-        Args:
-            system: returns the platform of this machine, which ``--multi-arch system`` selects.
+        """Return the selection for the engine; ``system`` returns this machine's platform.
 
         Raises:
             UsageError: if options exclude one another, or a platform is malformed.

@@ -113,11 +113,7 @@ class AccessOptions:
 
     @classmethod
     def complete(cls, **values: Any) -> AccessOptions:  # noqa: ANN401 - click's
-        """Return the options with the values that click parsed, after a prompt for a password.
-
-        Raises:
-            UsageError: if options exclude one another.
-        """
+        """Check the values that click parsed, and prompt for a missing password."""
         options = cls(**values)
         creds, username, password = options.creds, options.username, options.password
         refuse_conflicts(

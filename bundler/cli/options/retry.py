@@ -30,7 +30,7 @@ class Retry:
     """In seconds. 0: 1, 2, 4 and so on, each plus up to 10 %."""
 
     def create_policy(self) -> RetryPolicy:
-        """Return the same as a policy. Only requests obey ``Retry-After``, not the command."""
+        """Return the same as a policy; ``Retry-After`` is obeyed by each request only."""
         from bundler.retry_policy import Backoff, RetryPolicy  # noqa: PLC0415 - for retries only
 
         first, longest, jitter = 1.0, math.inf, (1.0, 1.1)
@@ -42,11 +42,7 @@ class Retry:
     def call(self, body: Callable[[], Result], cancellation: Cancellation, emit: Emit) -> Result:
         """Call ``body``, again after each temporary failure, and return its result.
 
-        A ``Retrying`` event announces each wait.
-
-        Raises:
-            BundlerError: the last failure.
-            CancelledError: if the run was cancelled.
+        A ``Retrying`` event announces each wait. The last failure is raised.
         """
         if not self.times:
             return body()

@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 def choose_path(path: Path | None, environment: Environment) -> Path:
     """Return ``path``, or the directory of receipts if it is None.
 
-    Call it before the first push: an import whose receipt cannot be written must not begin.
-
     Raises:
-        MediumError: if the receipt cannot be written there.
+        MediumError: if the receipt cannot be written there; the import must not begin.
     """
     folder = path.parent if path else None
     try:
         if folder is None:
-            folder = environment.state_directory / "airbundle" / "receipts"
+            state = environment.find_path("XDG_STATE_HOME") or environment.home / ".local/state"
+            folder = state / "airbundle" / "receipts"
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -20,11 +20,7 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def escape(text: str) -> str:
-    r"""Return ``text`` with every character that is not printable escaped, as in ``\x1b``.
-
-    These are control characters, line ends, changes of the writing direction, invisible characters
-    and characters that cannot be encoded.
-    """
+    r"""Escape control and invisible characters and changes of the direction, as in ``\x1b``."""
     if text.isprintable():
         return text
     return "".join(

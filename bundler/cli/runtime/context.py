@@ -240,9 +240,7 @@ class CommandRun:
     ) -> OpenOptions:
         """Return the options for opening sources and destinations.
 
-        Args:
-            overrides: settings by the registry's host[:port], as the user wrote it.
-            transport_options: the options of single transports.
+        ``overrides`` are settings by the registry's host[:port], as the user wrote it.
         """
         from bundler.ports import OpenOptions  # noqa: PLC0415 - not before the arguments are checked
 
@@ -256,10 +254,7 @@ class CommandRun:
         )
 
     def create_open_options_for(self, text: str, access: AccessSettings) -> OpenOptions:
-        """Return the options for opening the reference ``text``.
-
-        Settings in ``access`` for other transports have no effect.
-        """
+        """Return the options for opening the reference ``text``."""
         return self.create_open_options(
             access.find_overrides(text), access.transport_options.values()
         )
@@ -276,20 +271,17 @@ class AccessSettings:
 
     @classmethod
     def create(
-        cls, registry: RegistryOverride | None, daemon_host: str | None, shared: Path | None
+        cls,
+        registry: RegistryOverride | None,
+        daemon_host: str | None,
+        shared_blob_dir: Path | None,
     ) -> Self:
-        """Create the settings.
-
-        Args:
-            registry: the settings for the registry, or for TLS to the container engine.
-            daemon_host: the address of the container engine; None if unset.
-            shared: the directory of blobs that several image layouts share; None if unset.
-        """
+        """Create the settings; those for the registry also apply to TLS to the engine."""
         options: dict[str, TransportOptions] = {}
-        if shared is not None:
+        if shared_blob_dir is not None:
             from bundler.transports.oci_layout.transport import LayoutOptions  # noqa: PLC0415
 
-            options["--shared-blob-dir"] = LayoutOptions(shared)
+            options["--shared-blob-dir"] = LayoutOptions(shared_blob_dir)
         if daemon_host is not None:
             from bundler.transports.docker_daemon.transport import DaemonOptions  # noqa: PLC0415
 
@@ -301,10 +293,7 @@ class AccessSettings:
         return cls(registry, options)
 
     def find_overrides(self, text: str) -> dict[str, RegistryOverride]:
-        """Return the registry settings by the registry of the reference ``text``.
-
-        Empty if it names no registry.
-        """
+        """Return the registry settings by the registry of the reference ``text``, if it has one."""
         if self.registry is None:
             return {}
         from bundler import transports  # noqa: PLC0415 - not for --help

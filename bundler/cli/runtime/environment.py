@@ -24,11 +24,7 @@ class Environment(NamedTuple):
 
     @property
     def home(self) -> Path:
-        """The user's home directory.
-
-        Raises:
-            ConfigError: if it is unknown.
-        """
+        """The user's home directory; raises ConfigError if it is unknown."""
         from pathlib import Path  # noqa: PLC0415 - not for --help
 
         try:
@@ -44,15 +40,6 @@ class Environment(NamedTuple):
 
         text = self.variables.get(name)
         return Path(text) if text else None
-
-    @property
-    def state_directory(self) -> Path:
-        """The directory for state that outlives a run.
-
-        Raises:
-            ConfigError: if XDG_STATE_HOME is unset and the home directory is unknown.
-        """
-        return self.find_path("XDG_STATE_HOME") or self.home / ".local/state"
 
 
 def read_environment() -> Environment:

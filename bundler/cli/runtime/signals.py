@@ -35,12 +35,8 @@ def handle_signals(
 ) -> Iterator[Cancellation]:
     """Provide a cancellation that is requested by a signal; only for the main thread.
 
-    A signal that is already ignored, as under nohup, stays ignored.
-
-    Args:
-        show_interruption: called if the process has to end without the main thread, to report the
-            progress; must not raise.
-        report_error: called afterwards with the error to report.
+    A signal that is already ignored, as under nohup, stays ignored. If the process has to end
+    without the main thread, ``show_interruption`` and then ``report_error`` are called.
     """
     cancellation = Cancellation()
     reader, writer = os.pipe()

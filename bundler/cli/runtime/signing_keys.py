@@ -23,7 +23,6 @@ def read_private_keys(
 
     Raises:
         UsageError: if a passphrase is wrong, or is needed without a terminal.
-        NotFoundError, ConfigError, UnsupportedError: if a file contains no private key.
     """
     file_passphrase = None if passphrase_file is None else read_passphrase(passphrase_file)
     if not paths:
@@ -41,11 +40,7 @@ def read_private_keys(
 
 
 def read_public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
-    """Read public keys.
-
-    Raises:
-        NotFoundError, ConfigError, UnsupportedError: if a file contains no public key.
-    """
+    """Read public keys."""
     if not paths:
         return ()
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
@@ -54,11 +49,7 @@ def read_public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
 
 
 def read_passphrase(path: Path) -> bytes:
-    """Read a passphrase from the first line of a file, without the line end.
-
-    Raises:
-        ConfigError: if the file cannot be read, or its first line is empty.
-    """
+    """Read a passphrase from the first line of a file, without the line end."""
     try:
         with path.open("rb") as file:
             line = file.readline(4096).rstrip(b"\r\n")

@@ -40,10 +40,7 @@ _NAMES = "Target names"
 @option("--allow-expired", is_flag=True, help="Import an expired bundle.")
 @common.names(_NAMES)
 @option(
-    "--keep-host",
-    is_flag=True,
-    section=_NAMES,
-    help="Keep the source registry in target names.",
+    "--keep-host", is_flag=True, section=_NAMES, help="Keep the source registry in target names."
 )
 @option(
     "--existing",

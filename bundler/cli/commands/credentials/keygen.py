@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 @option("--no-passphrase", is_flag=True, help="Do not encrypt the private key.")
 @common.as_json
 def keygen(
-    prefix: Path,
-    *,
-    key_type: str,
-    passphrase_file: Path | None,
-    no_passphrase: bool,
-    as_json: bool,
+    prefix: Path, *, key_type: str, passphrase_file: Path | None, no_passphrase: bool, as_json: bool
 ) -> None:
     """Create PREFIX.key for signing and PREFIX.pub for verification.
 

@@ -35,10 +35,6 @@ def read_manifest(path: Path) -> tuple[bytes, str]:
 
     Returns:
         The manifest, and the name of the input for messages.
-
-    Raises:
-        MediumError: if the file cannot be read.
-        LimitError: if it is larger than a manifest may be.
     """
     from bundler.content.files.os_errors import to_bundler_error  # noqa: PLC0415 - not for --help
     from bundler.oci.manifest import MAX_MANIFEST  # noqa: PLC0415 - as above

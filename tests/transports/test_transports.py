@@ -20,3 +20,22 @@ def test_every_transport_can_be_loaded(name):
 def test_unknown_transport_is_refused(text):
     with pytest.raises(InvalidReferenceError):
         transports.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("docker://registry.plant:5000/app:1", "registry.plant:5000"),
+        ("docker://app", "docker.io"),
+        ("docker-daemon:app:1", None),
+        ("oci:docker", None),
+        ("unknown:app", None),
+    ],
+)
+def test_registry_host_is_found_in_references_to_registries(text: str, host: str | None) -> None:
+    assert transports.find_registry_host(text) == host
+
+
+def test_invalid_reference_has_no_registry_host() -> None:
+    with pytest.raises(InvalidReferenceError):
+        transports.find_registry_host("docker:app")

@@ -89,15 +89,30 @@ class WritableBlobs(ReadableBlobs):
         self._created = safe_directory.create_directories(shared) if shared else []
         self._is_shared = shared is not None
         self._root = Directory.open(shared) if shared else layout
-        self._directories: dict[str, Directory] = {}
         self._lock = threading.Lock()
         super().__init__(self._root, shared=self._is_shared)
+        self._directories: dict[str, Directory] = {}
+        """The open directories of blobs, by algorithm."""
+
+    def open_directories(self) -> None:
+        """Open the directories of blobs; remove temporary files of an interrupted run.
+
+        Temporary files in a shared directory stay, because another process may be writing there.
+        """
+        with suppress(NotFoundError), self._root.enter(*self._parents) as blobs:
+            for algorithm in _ALGORITHMS:
+                with suppress(NotFoundError):
+                    self._directories[algorithm] = blobs.enter(algorithm)
+        if not self._is_shared:
+            for directory in self._directories.values():
+                atomic_write.remove_parts(directory)
 
     def has(self, target: Node, /) -> bool:
         """Report whether a regular file with the name and size of ``target`` exists."""
         if (digest := target.digest) is None:
             return False
-        size = self._root.get_size(*self._parents, digest.algorithm, digest.hex)
+        directory = self._directories.get(digest.algorithm)
+        size = None if directory is None else directory.get_size(digest.hex)
         return size is not None and target.size in (None, size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
@@ -123,24 +138,12 @@ class WritableBlobs(ReadableBlobs):
         for path in self._created:
             atomic_write.sync_directory(path.parent)
 
-    def remove_temporary_files(self) -> None:
-        """Remove temporary files of an interrupted run, unless the directory is shared."""
-        if self._is_shared:
-            return  # another process may be writing there
-        with suppress(NotFoundError), self._root.enter(*self._parents) as blobs:
-            for algorithm in _ALGORITHMS:
-                with suppress(NotFoundError), blobs.enter(algorithm) as directory:
-                    atomic_write.remove_parts(directory)
-
     def remove_blobs(self, digests: Iterable[Digest]) -> None:
         """Remove the blobs that are present, unless the directory is shared."""
         if self._is_shared:
             return
         for digest in digests:
-            with (
-                suppress(NotFoundError),
-                self._root.enter(*self._parents, digest.algorithm) as directory,
-            ):
+            if (directory := self._directories.get(digest.algorithm)) is not None:
                 directory.remove(digest.hex)
 
     def close_blobs(self) -> None:

@@ -150,7 +150,7 @@ class LayoutDestination(WritableBlobs):
             super().__init__(self._layout, shared)
             stack.callback(self.close_blobs)
             atomic_write.remove_parts(self._layout)
-            self.remove_temporary_files()
+            self.open_directories()
             self._resources = stack.pop_all()
 
     def resolve(self, name: str | None = None, /) -> Descriptor:

@@ -126,7 +126,7 @@ HEAVY = {
     [
         "bundler.errors, bundler.events, bundler.cancel",
         "bundler.oci.reference, bundler.oci.platform, bundler.oci.manifest",
-        "bundler.oci.image_config, bundler.oci.image_layout, bundler.content.streams",
+        "bundler.oci.image_layout, bundler.content.streams",
         "bundler.ports, bundler.config.settings",
     ],
 )

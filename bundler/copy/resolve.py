@@ -251,12 +251,10 @@ class _ReadManifest:
             return schema1.read_platform(self.parsed, subject=self._label)
         if isinstance(self.parsed, Index) or self.parsed.is_artifact:
             return None
-        from bundler.oci import image_config  # noqa: PLC0415 - not for an index
-
         config = self.parsed.config
         raw = fetch(source, config, self._label, kind="config")
         subject = f"{self._label}: config {config.digest.text}"
-        platform = image_config.parse(raw, subject=subject).platform
+        platform = manifest.ImageConfig.parse(raw, subject=subject).platform
         return platform if platform.os or platform.architecture else None
 
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from bundler.errors import CannotConvertError
 from bundler.gocompat import json_encoding
 from bundler.gocompat.values import to_plain
-from bundler.oci import go_structs, image_config, media_types
+from bundler.oci import go_structs, media_types
 from bundler.oci.json.table import Table
-from bundler.oci.manifest import Schema1
+from bundler.oci.manifest import ImageConfig, Schema1
 from bundler.oci.platform import Platform
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def to_docker_config(raw: bytes, *, subject: str) -> bytes:
         LimitError: the config is larger or deeper than allowed.
         MalformedError: it is not an image config.
     """
-    image_config.parse(raw, subject=subject)
+    ImageConfig.parse(raw, subject=subject)
     return raw
 
 

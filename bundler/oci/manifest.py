@@ -1,10 +1,11 @@
-"""Manifests: an image or artifact (config and layers), or an index (other manifests).
+"""Manifests: an image or artifact (config and layers), or an index (other manifests); and configs.
 
 The bytes of a manifest are authoritative; parsed manifests are views of them. A digest is always
 computed from the original bytes, never from a document that was parsed and encoded again.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
+https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
+from bundler.oci.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -82,6 +84,31 @@ class Index:
     artifact_type: str | None = None
     subject: Descriptor | None = None
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """The members of an image config that the program uses; ``go_structs`` reads all of them."""
+
+    platform: Platform
+    diff_ids: tuple[Digest, ...]
+    created: str | None
+
+    @classmethod
+    def parse(cls, raw: bytes, *, subject: str = "image config") -> ImageConfig:
+        """Parse a config, which the caller has verified.
+
+        Raises:
+            LimitError: the config is larger or deeper than allowed.
+            MalformedError: it is not an image config.
+        """
+        table = Table.parse(raw, subject)
+        rootfs = table.table("rootfs")
+        try:
+            diff_ids = tuple(map(Digest, rootfs.texts("diff_ids")))
+        except MalformedError as error:
+            raise rootfs.problem(f"diff_ids: {error.message}") from None
+        return cls(Platform.from_json(table), diff_ids, table.optional_text("created"))
 
 
 @dataclass(frozen=True, slots=True)

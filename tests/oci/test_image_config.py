@@ -1,25 +1,25 @@
-"""Configs, as far as they say where an image runs."""
+"""Image configs: platform, diff IDs and date."""
 
 from __future__ import annotations
 
 import pytest
 
 from bundler.errors import BundlerError, LimitError, MalformedError
-from bundler.oci import image_config
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import ImageConfig
 from tests.fakes import images
 
 
-def test_reads_the_platform_and_the_diff_ids():
+def test_platform_and_diff_ids_are_read():
     layer = images.layer({"a": b"b"})
-    one = images.image(layer, platform="linux/arm/v7")
-    parsed = image_config.parse(one.blobs[0].data)
+    image = images.image(layer, platform="linux/arm/v7")
+    parsed = ImageConfig.parse(image.blobs[0].data)
     assert str(parsed.platform) == "linux/arm/v7"
     assert parsed.diff_ids == (Digest(layer.diff_id),)
 
 
-def test_an_empty_config_says_nothing():
-    parsed = image_config.parse(b"{}")
+def test_members_of_an_empty_config_are_empty():
+    parsed = ImageConfig.parse(b"{}")
     assert (str(parsed.platform), parsed.diff_ids, parsed.created) == ("", (), None)
 
 
@@ -37,18 +37,18 @@ def test_an_empty_config_says_nothing():
         b'{"os":"linux","os":"linux"}',
     ],
 )
-def test_a_config_of_the_wrong_form_is_refused(raw):
+def test_malformed_config_is_refused(raw):
     with pytest.raises(MalformedError):
-        image_config.parse(raw, subject="the config")
+        ImageConfig.parse(raw, subject="the config")
 
 
-def test_a_bad_diff_id_is_named_with_its_document():
+def test_malformed_diff_id_is_reported_with_its_document():
     with pytest.raises(MalformedError, match="the config: "):
-        image_config.parse(b'{"rootfs":{"diff_ids":["x"]}}', subject="the config")
+        ImageConfig.parse(b'{"rootfs":{"diff_ids":["x"]}}', subject="the config")
 
 
-def test_a_config_is_bounded():
+def test_large_or_deep_config_is_refused():
     with pytest.raises(LimitError):
-        image_config.parse(b'{"a":"' + b"x" * 5_000_000 + b'"}')
+        ImageConfig.parse(b'{"a":"' + b"x" * 5_000_000 + b'"}')
     with pytest.raises(BundlerError):
-        image_config.parse(b"[" * 1_000_000)
+        ImageConfig.parse(b"[" * 1_000_000)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.errors import MalformedError
-from bundler.oci import image_config, media_types
+from bundler.oci import media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
-from bundler.oci.manifest import Schema1
+from bundler.oci.manifest import ImageConfig, Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -135,7 +135,7 @@ class ConversionPlan:
             diff_ids: Sequence[Digest | None] = ()
             if config is not None:
                 subject = f"config {config.digest}"
-                parsed = image_config.parse(self.configs[config.digest], subject=subject)
+                parsed = ImageConfig.parse(self.configs[config.digest], subject=subject)
                 diff_ids = parsed.diff_ids
                 if len(diff_ids) not in (0, len(image.layers)):
                     raise MalformedError(

@@ -26,7 +26,7 @@ from bundler.errors import (
     UnsupportedError,
     UsageError,
 )
-from bundler.oci import image_config, manifest, media_types
+from bundler.oci import manifest, media_types
 from bundler.oci.json import strict
 from bundler.oci.manifest import ImageManifest
 from bundler.ports import Capabilities
@@ -181,7 +181,7 @@ class StorageDestination:
                 hint="copy it to oci: or dir:, which store any artifact",
             )
         config_raw = self._read(parsed.config.digest, f"{subject}: its config")
-        config = image_config.parse(config_raw, subject=f"{subject}: its config")
+        config = manifest.ImageConfig.parse(config_raw, subject=f"{subject}: its config")
         if len(config.diff_ids) != len(parsed.layers):
             raise MalformedError(
                 f"{subject}: wrong number of diff IDs in the config "

@@ -36,10 +36,11 @@ from bundler.errors import (
     NotFoundError,
     shortlist,
 )
-from bundler.oci import image_config, media_types
+from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
+from bundler.oci.manifest import ImageConfig
 from bundler.oci.reference import ImageReference
 from bundler.ports import Capabilities, SynthesizesManifests
 from bundler.transports.docker_archive.archived_image import (
@@ -207,7 +208,7 @@ class DockerArchiveSource(SynthesizesManifests):
     def _create_manifest(self, image: ArchivedImage) -> Descriptor:
         config = self._read(image.config, strict.MAX_DOCUMENT)
         subject = f"{self._subject}: {image.config}"
-        diff_ids = image_config.parse(config, subject=subject).diff_ids
+        diff_ids = ImageConfig.parse(config, subject=subject).diff_ids
         if len(diff_ids) != len(image.layers):
             raise MalformedError(
                 f"{subject}: wrong number of layers "

@@ -25,7 +25,7 @@ from bundler.errors import (
     LimitError,
     UnsupportedError,
 )
-from bundler.oci import image_config, manifest
+from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict
 from bundler.oci.manifest import ImageManifest
@@ -207,7 +207,7 @@ class _PushedImage:
 
 def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None:
     """Check that the digests of the layers are the config's diff IDs, as engines require."""
-    diff_ids = image_config.parse(config, subject=subject).diff_ids
+    diff_ids = manifest.ImageConfig.parse(config, subject=subject).diff_ids
     if len(layers) != len(diff_ids):
         raise IntegrityError(
             f"{subject}: wrong number of layers (expected {len(layers)}, got {len(diff_ids)})"

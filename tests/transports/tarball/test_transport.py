@@ -22,7 +22,7 @@ from bundler.errors import (
     MissingFileError,
     ReadOnlyTransportError,
 )
-from bundler.oci import image_config, manifest, media_types
+from bundler.oci import manifest, media_types
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions, SynthesizesManifests
 from tests.contracts import contents
@@ -101,7 +101,7 @@ def test_config_lists_every_file(tmp_path):
         }
         for data, date in ((b"b", "2020-09-13T12:26:40.12Z"), (b"a", "2020-09-13T12:26:40Z"))
     ]
-    assert image_config.parse(raw).platform.os == "linux"
+    assert manifest.ImageConfig.parse(raw).platform.os == "linux"
 
 
 def test_repeated_file_becomes_two_layers(tmp_path):

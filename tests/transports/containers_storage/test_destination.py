@@ -55,8 +55,8 @@ def test_layer_that_is_stored_on_another_parent_is_reused(storage):
 
 def test_blob_without_a_known_digest_is_pushed(storage):
     with closing(storage.destination()) as destination:
-        reader = VerifiedReader(contents.Chunks(b"made"), "test", digest=None, size=None)
-        assert destination.push(Node("layer", "x/y"), reader).digest == Digest.of(b"made")
+        reader = VerifiedReader(contents.Chunks(b"content"), "test", digest=None, size=None)
+        assert destination.push(Node("layer", "x/y"), reader).digest == Digest.of(b"content")
 
 
 def test_blobs_are_spooled_to_the_scratch_directory(storage, tmp_path):
@@ -110,8 +110,9 @@ def test_layer_that_was_not_pushed_is_reported(storage):
         for digest in store.blobs:
             if digest.text not in layers:
                 contents.push(destination, store, digest)
-        with pytest.raises(NotFoundError, match=layers.pop()):
+        with pytest.raises(NotFoundError):
             contents.publish(destination, root, NAME)
+    assert not (storage.record_directory("images") / "images.json").exists()
 
 
 def test_artifact_is_refused(storage):
@@ -119,8 +120,9 @@ def test_artifact_is_refused(storage):
     root = store.add_artifact()
     with closing(storage.destination()) as destination:
         push_all(destination, store)
-        with pytest.raises(UnsupportedError, match=root.digest.text):
+        with pytest.raises(UnsupportedError):
             contents.publish(destination, root, NAME)
+    assert not (storage.record_directory("images") / "images.json").exists()
 
 
 @pytest.mark.parametrize("suffix", [f"@{Digest.of(b'')}", ":1@abc"])

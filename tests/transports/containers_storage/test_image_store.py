@@ -32,8 +32,9 @@ def test_id_of_an_image_with_other_layers_is_refused(storage):
     storage.copy(store, first, NAME)
     with closing(storage.destination()) as destination:
         push_all(destination, store)
-        with pytest.raises(ConflictError, match=image):
+        with pytest.raises(ConflictError) as caught:
             contents.publish(destination, second, f"example.com/other:1@{image}")
+    assert caught.value.hint.endswith(f"containers-storage:@{image}")
     assert [record["names"] for record in storage.read_records("images")] == [[NAME]]
 
 
@@ -61,8 +62,9 @@ def test_delete_refuses_an_image_that_a_container_uses(storage):
     _, image = storage.add_image()
     container = {"id": "1" * 64, "names": ["busy"], "image": image, "layer": "2" * 64}
     storage.write_records("containers", [container])
-    with closing(storage.destination()) as destination, pytest.raises(ConflictError, match="busy"):
+    with closing(storage.destination()) as destination, pytest.raises(ConflictError) as caught:
         destination.delete(NAME)
+    assert caught.value.hint.endswith("podman rm busy")
     assert storage.read_records("images")
 
 
@@ -73,11 +75,9 @@ def test_delete_refuses_a_mounted_image(storage):
     (layer,) = storage.read_records("layers")
     mountpoints = f'[{{"id": "{layer["id"]}", "path": "/somewhere", "count": 1}}]'
     (directory / "mountpoints.json").write_text(mountpoints)
-    with (
-        closing(storage.destination()) as destination,
-        pytest.raises(ConflictError, match="mounted"),
-    ):
+    with closing(storage.destination()) as destination, pytest.raises(ConflictError) as caught:
         destination.delete(NAME)
+    assert "podman image unmount" in caught.value.hint
     assert storage.read_records("images")
 
 

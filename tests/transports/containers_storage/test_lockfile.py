@@ -18,10 +18,7 @@ def test_wait_for_a_lock_ends_with_an_error(storage, monkeypatch):
     storage.add_image()
     monkeypatch.setattr(lockfile, "TIMEOUT", 0.2)
     lock = storage.record_directory("images") / "images.lock"
-    with (
-        acquire_lock(lock, Cancellation(), write=True),
-        pytest.raises(LockedError, match=str(lock)),
-    ):
+    with acquire_lock(lock, Cancellation(), write=True), pytest.raises(LockedError):
         storage.source().resolve(NAME)
 
 

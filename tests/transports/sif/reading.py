@@ -1,4 +1,4 @@
-"""Open SIF files, and read their images."""
+"""Open SIF files and read their images."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def read_layer(opened, tmp_path):
     path.write_bytes(read(opened, Node.of(layer, "layer")))
     with tarfile.open(path) as archive:
         return {
-            one.name: (one, archive.extractfile(one).read() if one.isreg() else b"")
-            for one in archive
+            member.name: (member, archive.extractfile(member).read() if member.isreg() else b"")
+            for member in archive
         }

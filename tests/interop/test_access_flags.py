@@ -41,10 +41,10 @@ def both(skopeo: servers.Client, airbundle: servers.Client):
 
     def run(*arguments: object) -> tuple[str | None, str | None]:
         results = skopeo(*arguments), airbundle(*arguments)
-        for one in results:
-            assert "internal error" not in one.stderr
-            assert PASSWORD not in one.stderr
-        theirs, ours = (one.stdout if one.returncode == 0 else None for one in results)
+        for result in results:
+            assert "internal error" not in result.stderr
+            assert PASSWORD not in result.stderr
+        theirs, ours = (result.stdout if result.returncode == 0 else None for result in results)
         return theirs, ours
 
     return run

@@ -27,23 +27,23 @@ IMAGES = {
 @pytest.fixture(params=IMAGES)
 def image_in_layout(request: pytest.FixtureRequest, tmp_path: Path):
     """An image, and its name in a layout."""
-    one = IMAGES[request.param]
-    layout = images.write_layout(tmp_path / "layout", {"app:1": one})
-    return one, f"oci:{layout}:app:1"
+    image = IMAGES[request.param]
+    layout = images.write_layout(tmp_path / "layout", {"app:1": image})
+    return image, f"oci:{layout}:app:1"
 
 
 def test_skopeo_reads_archive_of_airbundle(image_in_layout, airbundle, skopeo, tmp_path) -> None:
-    one, name = image_in_layout
+    image, name = image_in_layout
     archive = f"oci-archive:{tmp_path}/ours.tar:app:1"
     airbundle.ok("copy", name, archive)
 
     skopeo.ok(*COPY_UNCHANGED, archive, f"dir:{tmp_path}/read")
 
-    assert read_digests(tmp_path / "read") == set(one.contents())
+    assert read_digests(tmp_path / "read") == set(image.contents())
 
 
 def test_airbundle_reads_archive_of_skopeo(image_in_layout, airbundle, skopeo, tmp_path) -> None:
-    one, name = image_in_layout
+    image, name = image_in_layout
     archive = f"oci-archive:{tmp_path}/theirs.tar:app:1"
     skopeo.ok(*COPY_UNCHANGED, name, archive)
 
@@ -53,7 +53,7 @@ def test_airbundle_reads_archive_of_skopeo(image_in_layout, airbundle, skopeo, t
     assert (
         read_digests(tmp_path / "read")
         == read_digests(tmp_path / "by-index")
-        == set(one.contents())
+        == set(image.contents())
     )
 
 
@@ -94,14 +94,14 @@ def podman():
 
 @pytest.mark.kernel("mounts")
 def test_podman_loads_archive(airbundle, podman, tmp_path) -> None:
-    one = IMAGES["image"]
-    layout = images.write_layout(tmp_path / "layout", {"a": one})
+    image = IMAGES["image"]
+    layout = images.write_layout(tmp_path / "layout", {"a": image})
     airbundle.ok("copy", f"oci:{layout}:a", f"oci-archive:{tmp_path}/ours.tar:example.com/app:1")
 
     podman.ok("load", "--input", tmp_path / "ours.tar")
 
     inspected = json.loads(podman.ok("image", "inspect", "example.com/app:1"))
-    assert inspected[0]["Digest"] == one.digest
+    assert inspected[0]["Digest"] == image.digest
 
 
 @pytest.mark.kernel("mounts")
@@ -122,20 +122,23 @@ def test_airbundle_reads_archive_of_podman(airbundle, podman, skopeo, tmp_path) 
 
 @pytest.mark.kernel("root")
 def test_containerd_imports_archive(airbundle, tmp_path) -> None:
-    one = IMAGES["image"]
-    layout = images.write_layout(tmp_path / "layout", {"a": one})
+    image = IMAGES["image"]
+    layout = images.write_layout(tmp_path / "layout", {"a": image})
     airbundle.ok("copy", f"oci:{layout}:a", f"oci-archive:{tmp_path}/ours.tar:example.com/app:1")
     with engines.containerd() as ctr:
         ctr.ok("images", "import", "--no-unpack", tmp_path / "ours.tar")
         listed = ctr.ok("images", "list")
         ctr.ok("images", "export", tmp_path / "theirs.tar", "example.com/app:1")
 
-    assert one.digest in listed
+    assert image.digest in listed
     airbundle.ok("copy", f"oci-archive:{tmp_path}/theirs.tar", f"dir:{tmp_path}/back")
-    assert read_digests(tmp_path / "back") == set(one.contents())
+    assert read_digests(tmp_path / "back") == set(image.contents())
 
 
 def read_members(archive: Path) -> dict[str, bytes]:
     """Return the content of every member of an archive by its name, in order."""
     with tarfile.open(archive) as opened:
-        return {one.name: opened.extractfile(one).read() if one.isreg() else b"" for one in opened}
+        return {
+            member.name: opened.extractfile(member).read() if member.isreg() else b""
+            for member in opened
+        }

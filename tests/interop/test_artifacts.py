@@ -131,7 +131,7 @@ def test_inspect_shows_artifact_from_every_transport(
     artifact_type: str,
     config: str,
 ) -> None:
-    one = ARTIFACTS[name]
+    image = ARTIFACTS[name]
     for transport in TRANSPORTS:
         reference = _create_reference(transport, name, registry, repository, tmp_path)
         access = _allow_plain_http("dest-", reference)
@@ -143,12 +143,12 @@ def test_inspect_shows_artifact_from_every_transport(
         raw_config = airbundle.ok("inspect", "--raw", "--config", *read_access, reference)
 
         assert (summary["Digest"], summary["ArtifactType"], summary["ConfigType"]) == (
-            one.digest,
+            image.digest,
             artifact_type,
             config,
         )
-        assert summary["Layers"] == [one.blobs[1].digest]
-        assert (raw.encode(), raw_config.encode()) == (one.root.data, one.blobs[0].data)
+        assert summary["Layers"] == [image.blobs[1].digest]
+        assert (raw.encode(), raw_config.encode()) == (image.root.data, image.blobs[0].data)
 
 
 def test_list_tags_lists_artifacts(

@@ -41,7 +41,7 @@ NOWHERE = "unix:///nowhere/docker.sock"
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A layout that no test may change."""
-    return images.write_layout(tmp_path_factory.mktemp("made") / "layout", IMAGES)
+    return images.write_layout(tmp_path_factory.mktemp("images") / "layout", IMAGES)
 
 
 @pytest.fixture

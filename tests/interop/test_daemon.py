@@ -38,20 +38,20 @@ def engine(request: pytest.FixtureRequest):
 
 
 @pytest.fixture(params=["oci", "docker", "zstd"])
-def one(request: pytest.FixtureRequest) -> images.Image:
+def image(request: pytest.FixtureRequest) -> images.Image:
     return {"oci": OCI, "docker": DOCKER, "zstd": ZSTD}[request.param]
 
 
-def test_engine_loads_and_returns_image(engine, airbundle, one, tmp_path) -> None:
-    layout = images.write_layout(tmp_path / "layout", {"a": one})
+def test_engine_loads_and_returns_image(engine, airbundle, image, tmp_path) -> None:
+    layout = images.write_layout(tmp_path / "layout", {"a": image})
     to, back = f"--dest-daemon-host={engine}", f"--src-daemon-host={engine}"
 
     airbundle.ok("copy", to, f"oci:{layout}:a", "docker-daemon:example.com/ours:1")
     airbundle.ok("copy", back, "docker-daemon:example.com/ours:1", f"dir:{tmp_path}/back")
-    by_id = f"docker-daemon:{one.blobs[0].digest}"
+    by_id = f"docker-daemon:{image.blobs[0].digest}"
     airbundle.ok("copy", back, by_id, f"dir:{tmp_path}/by-id")
 
-    assert read_config_digest(tmp_path / "back") == one.blobs[0].digest
+    assert read_config_digest(tmp_path / "back") == image.blobs[0].digest
     assert read_files(tmp_path / "by-id") == read_files(tmp_path / "back")
 
 

@@ -56,7 +56,7 @@ def keys(tmp_path, skopeo, monkeypatch):
     listed = subprocess.run(
         ["gpg", "--list-keys", "--with-colons"], capture_output=True, check=True
     )
-    line = next(one for one in listed.stdout.decode().splitlines() if one.startswith("fpr"))
+    line = next(line for line in listed.stdout.decode().splitlines() if line.startswith("fpr"))
     run(*gpg, "--quick-add-key", line.split(":")[9], "rsa2048", "encr", "never")
     run("gpg --batch --export-secret-keys --output pgp.key")
     run("gpg --export --output", str(gnupg / "pubring.gpg"))  # where ocicrypt looks
@@ -69,9 +69,9 @@ def keys(tmp_path, skopeo, monkeypatch):
 def test_airbundle_decrypts_layers_of_skopeo(keys, skopeo, tmp_path, recipient, names):
     images.write_layout(tmp_path / "plain", {"1": PLAIN})
     flags = ("--encryption-key", recipient)
-    skopeo.ok("copy", *flags, f"oci:{tmp_path}/plain:1", f"oci:{tmp_path}/made:1", cwd=keys)
-    blobs = tmp_path / "made" / "blobs" / "sha256"
-    index = json.loads((tmp_path / "made" / "index.json").read_bytes())
+    skopeo.ok("copy", *flags, f"oci:{tmp_path}/plain:1", f"oci:{tmp_path}/encrypted:1", cwd=keys)
+    blobs = tmp_path / "encrypted" / "blobs" / "sha256"
+    index = json.loads((tmp_path / "encrypted" / "index.json").read_bytes())
     manifest = json.loads((blobs / index["manifests"][0]["digest"][7:]).read_bytes())
     [layer] = manifest["layers"]
     assert layer["mediaType"].endswith(SUFFIX)

@@ -31,23 +31,23 @@ IMAGES = {
     "annotated": images.image(BASE, annotations={"org.example": "ü € \\u0000"}),
 }
 # Skopeo would convert Docker's formats for an oci: destination.
-AS_LAYOUT = {name: one for name, one in IMAGES.items() if "docker" not in name}
+AS_LAYOUT = {name: image for name, image in IMAGES.items() if "docker" not in name}
 
 
 @pytest.fixture(params=IMAGES)
 def pushed(request: pytest.FixtureRequest, registry: servers.Registry, repository: str):
     """An image, and its name in a registry into which neither program pushed it."""
-    one = IMAGES[request.param]
-    images.push(registry.host, repository, one, "1")
-    return one, f"docker://{registry.host}/{repository}:1"
+    image = IMAGES[request.param]
+    images.push(registry.host, repository, image, "1")
+    return image, f"docker://{registry.host}/{repository}:1"
 
 
 @pytest.fixture(params=AS_LAYOUT)
 def image_in_layout(request: pytest.FixtureRequest, tmp_path: Path):
     """An image, and its name in a layout."""
-    one = AS_LAYOUT[request.param]
-    layout = images.write_layout(tmp_path / "layout", {"app:1": one})
-    return one, f"oci:{layout}:app:1"
+    image = AS_LAYOUT[request.param]
+    layout = images.write_layout(tmp_path / "layout", {"app:1": image})
+    return image, f"oci:{layout}:app:1"
 
 
 def test_directory_is_identical_to_that_of_skopeo(pushed, airbundle, skopeo, tmp_path) -> None:
@@ -74,50 +74,50 @@ def test_layout_is_identical_to_that_of_skopeo(
 
 
 def test_skopeo_reads_directory(pushed, airbundle, skopeo, tmp_path) -> None:
-    one, name = pushed
+    image, name = pushed
     airbundle.ok("copy", "--src-tls-verify=false", name, f"dir:{tmp_path}/ours")
 
     skopeo.ok(*COPY_UNCHANGED, f"dir:{tmp_path}/ours", f"dir:{tmp_path}/read")
 
-    assert read_digests(tmp_path / "read") == set(one.contents())
+    assert read_digests(tmp_path / "read") == set(image.contents())
 
 
 def test_skopeo_reads_layout(image_in_layout, airbundle, skopeo, tmp_path) -> None:
-    one, name = image_in_layout
+    image, name = image_in_layout
     airbundle.ok("copy", name, f"oci:{tmp_path}/ours:app:1")
 
     skopeo.ok(*COPY_UNCHANGED, f"oci:{tmp_path}/ours:app:1", f"dir:{tmp_path}/read")
 
-    assert read_digests(tmp_path / "read") == set(one.contents())
+    assert read_digests(tmp_path / "read") == set(image.contents())
 
 
 def test_skopeo_reads_pushed_image(pushed, airbundle, skopeo, tmp_path) -> None:
-    one, name = pushed
+    image, name = pushed
     insecure = ("--src-tls-verify=false", "--dest-tls-verify=false")
     copied = name.replace("/tests/", "/copies/")
 
     airbundle.ok("copy", *insecure, name, copied)
 
     skopeo.ok(*COPY_UNCHANGED, "--src-tls-verify=false", copied, f"dir:{tmp_path}/pulled")
-    assert read_digests(tmp_path / "pulled") == set(one.contents())
+    assert read_digests(tmp_path / "pulled") == set(image.contents())
 
 
 def test_airbundle_reads_directory_of_skopeo(pushed, airbundle, skopeo, tmp_path) -> None:
-    one, name = pushed
+    image, name = pushed
     skopeo.ok(*COPY_UNCHANGED, "--src-tls-verify=false", name, f"dir:{tmp_path}/theirs")
 
     airbundle.ok("copy", f"dir:{tmp_path}/theirs", f"dir:{tmp_path}/ours")
 
-    assert read_digests(tmp_path / "ours") == set(one.contents())
+    assert read_digests(tmp_path / "ours") == set(image.contents())
 
 
 def test_airbundle_reads_layout_of_skopeo(image_in_layout, airbundle, skopeo, tmp_path) -> None:
-    one, name = image_in_layout
+    image, name = image_in_layout
     skopeo.ok(*COPY_UNCHANGED, name, f"oci:{tmp_path}/theirs:app:1")
 
     airbundle.ok("copy", f"oci:{tmp_path}/theirs:app:1", f"dir:{tmp_path}/ours")
 
-    assert read_digests(tmp_path / "ours") == set(one.contents())
+    assert read_digests(tmp_path / "ours") == set(image.contents())
 
 
 def test_selected_platform_is_that_of_skopeo(
@@ -137,7 +137,7 @@ def test_selected_platform_is_that_of_skopeo(
 
 
 def test_airbundle_reads_docker_archive_of_skopeo(airbundle, skopeo, tmp_path) -> None:
-    one = images.image(DOCKER_BASE, types=images.DOCKER)
+    image = images.image(DOCKER_BASE, types=images.DOCKER)
     layout = images.write_layout(
         tmp_path / "layout", {"a": images.image(BASE, images.layer({"app": b"1"}))}
     )
@@ -148,14 +148,14 @@ def test_airbundle_reads_docker_archive_of_skopeo(airbundle, skopeo, tmp_path) -
     skopeo.ok("copy", archive, f"dir:{tmp_path}/theirs")
 
     config = json.loads(skopeo.ok("inspect", "--config", "--raw", f"dir:{tmp_path}/ours"))
-    assert config["rootfs"]["diff_ids"][0] == read_diff_ids(one)[0]
+    assert config["rootfs"]["diff_ids"][0] == read_diff_ids(image)[0]
     assert config == json.loads(skopeo.ok("inspect", "--config", "--raw", f"dir:{tmp_path}/theirs"))
 
 
 @pytest.mark.kernel("mounts")
 def test_podman_pulls_pushed_image(registry, airbundle, repository, tmp_path) -> None:
-    one = IMAGES["oci"]
-    layout = images.write_layout(tmp_path / "layout", {"a": one})
+    image = IMAGES["oci"]
+    layout = images.write_layout(tmp_path / "layout", {"a": image})
     airbundle.ok(
         "copy",
         "--dest-tls-verify=false",
@@ -169,4 +169,4 @@ def test_podman_pulls_pushed_image(registry, airbundle, repository, tmp_path) ->
         podman.ok("pull", "--tls-verify=false", f"{registry.host}/{repository}:1")
         inspected = podman.ok("image", "inspect", f"{registry.host}/{repository}:1")
 
-    assert json.loads(inspected)[0]["Digest"] == one.digest
+    assert json.loads(inspected)[0]["Digest"] == image.digest

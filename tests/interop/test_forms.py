@@ -26,7 +26,9 @@ CONFIG = {"docker_version": "26.1", "created": "2020-01-02T03:04:05.12Z", "histo
 
 def two_layers(types: dict[str, str], compression: str = "gzip") -> images.Image:
     files: tuple[dict[str, bytes], ...] = ({"a": b"1" * 5000}, {"b": bytes(range(256)) * 9})
-    layers = [images.layer(one, compression=compression, types=types) for one in files]
+    layers = [
+        images.layer(layer_files, compression=compression, types=types) for layer_files in files
+    ]
     return images.image(*layers, types=types, config=CONFIG)
 
 
@@ -113,14 +115,14 @@ def test_skopeo_decompresses_layers_to_original_content(
     kind, algorithm, write_directory, airbundle, skopeo, tmp_path
 ) -> None:
     start = write_directory(kind)
-    airbundle.ok("copy", "--dest-compress-format", algorithm, start, f"dir:{tmp_path}/made")
-    skopeo.ok("copy", "--dest-decompress", f"dir:{tmp_path}/made", f"dir:{tmp_path}/back")
+    airbundle.ok("copy", "--dest-compress-format", algorithm, start, f"dir:{tmp_path}/compressed")
+    skopeo.ok("copy", "--dest-decompress", f"dir:{tmp_path}/compressed", f"dir:{tmp_path}/back")
     skopeo.ok("copy", "--dest-decompress", start, f"dir:{tmp_path}/bare")
     back, plain = (read_files(tmp_path / name) for name in ("back", "bare"))
     assert back.keys() - plain.keys() == set()
-    made = json.loads((tmp_path / "made/manifest.json").read_text())
+    manifest = json.loads((tmp_path / "compressed/manifest.json").read_text())
     suffix = f"+{algorithm.partition(':')[0]}"
-    assert all(layer["mediaType"].endswith(suffix) for layer in made["layers"])
+    assert all(layer["mediaType"].endswith(suffix) for layer in manifest["layers"])
 
 
 @pytest.mark.parametrize("ours_first", [True, False])

@@ -40,12 +40,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def wanted(registry: servers.Registry, repository: str, tmp_path: Path) -> Path:
+def bundle_manifest(registry: servers.Registry, repository: str, tmp_path: Path) -> Path:
     """A bundle manifest of images in a real registry."""
     lines = []
-    for name, one in IMAGES.items():
+    for name, image in IMAGES.items():
         path, tag = name.split(":")
-        images.push(registry.host, f"{repository}/{path}", one, tag)
+        images.push(registry.host, f"{repository}/{path}", image, tag)
         lines.append(f"  - {registry.host}/{repository}/{name}\n")
     manifest = tmp_path / "manifest.yaml"
     reach = f"registries: {{'{registry.host}': {{tls: {{plainHttp: true}}}}}}\n"
@@ -53,13 +53,13 @@ def wanted(registry: servers.Registry, repository: str, tmp_path: Path) -> Path:
     return manifest
 
 
-def test_export_resumes_after_kills(wanted, airbundle, keys, tmp_path) -> None:
+def test_export_resumes_after_kills(bundle_manifest, airbundle, keys, tmp_path) -> None:
     """Each run resumes in the directory of the killed one."""
     moments = random.Random(f"{SEED} export")
     stick, complete = tmp_path / "stick", tmp_path / "whole"
-    export = ("export", wanted, stick, "--sign-key", keys / "ours.key")
+    export = ("export", bundle_manifest, stick, "--sign-key", keys / "ours.key")
     started = time.monotonic()
-    airbundle.ok("export", wanted, complete, "--sign-key", keys / "ours.key")
+    airbundle.ok("export", bundle_manifest, complete, "--sign-key", keys / "ours.key")
     duration = time.monotonic() - started
 
     for number in range(KILLS):
@@ -79,7 +79,7 @@ def test_export_resumes_after_kills(wanted, airbundle, keys, tmp_path) -> None:
 
 
 def test_killed_update_leaves_old_new_or_invalid_bundle(
-    wanted, airbundle, keys, tmp_path, source
+    bundle_manifest, airbundle, keys, tmp_path, source
 ) -> None:
     """A bundle that verifies after the kill is complete: either the old or the new one."""
     moments = random.Random(f"{SEED} update")
@@ -88,19 +88,21 @@ def test_killed_update_leaves_old_new_or_invalid_bundle(
     sign = ("--sign-key", keys / "ours.key")
     stick = tmp_path / "stick"
     started = time.monotonic()
-    airbundle.ok("export", wanted, tmp_path / "whole", *sign)
+    airbundle.ok("export", bundle_manifest, tmp_path / "whole", *sign)
     duration = time.monotonic() - started
 
     for _ in range(max(KILLS // 2, 1)):
         airbundle.ok("export", former, stick, *sign)
         run_and_kill(
-            airbundle, ("export", wanted, stick, *sign), moments.uniform(0.1, 1.1) * duration
+            airbundle,
+            ("export", bundle_manifest, stick, *sign),
+            moments.uniform(0.1, 1.1) * duration,
         )
         verified = airbundle("verify", stick, "--key", keys / "ours.pub")
         assert verified.returncode in (0, 3, 4), verified.stderr
         assert verified.returncode or checksums_match(stick)
 
-    airbundle.ok("export", wanted, stick, *sign)
+    airbundle.ok("export", bundle_manifest, stick, *sign)
     assert find_files(stick) == find_files(tmp_path / "whole")
 
 
@@ -124,31 +126,33 @@ def test_import_resumes_after_kills(
     for number in range(KILLS):
         prefix = f"{repository}/{number // 3}"
         run_and_kill(airbundle, import_command(prefix), moments.uniform(0.1, 1.1) * duration)
-        for name, one in IMAGES.items():
+        for name, image in IMAGES.items():
             pulled = tmp_path / f"{number}-{name}"
             read = ("--src-tls-verify=false", f"docker://{registry.host}/{prefix}/{name}")
             if skopeo("inspect", "--raw", "--tls-verify=false", read[1]).returncode == 0:
                 skopeo.ok(*COPY_UNCHANGED, *read, f"dir:{pulled}")
-                assert read_digests(pulled) == set(one.contents())
+                assert read_digests(pulled) == set(image.contents())
         if number % 3 == 2:
             airbundle.ok(*import_command(prefix))
-            for name, one in IMAGES.items():
+            for name, image in IMAGES.items():
                 found = skopeo.ok(
                     "inspect",
                     "--raw",
                     "--tls-verify=false",
                     f"docker://{registry.host}/{prefix}/{name}",
                 )
-                assert images.sha256(found.encode()) == one.digest
+                assert images.sha256(found.encode()) == image.digest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_export_within_two_seconds(
-    wanted, registry, airbundle, keys, tmp_path, number
+    bundle_manifest, registry, airbundle, keys, tmp_path, number
 ) -> None:
     """The export reports its progress, and another run completes it."""
     slow = tmp_path / "slow.yaml"
-    slow.write_text(wanted.read_text().replace("}}}\n", "}, limits: {requestsPerSecond: 5}}}\n", 1))
+    slow.write_text(
+        bundle_manifest.read_text().replace("}}}\n", "}, limits: {requestsPerSecond: 5}}}\n", 1)
+    )
     stick = tmp_path / "stick"
     with airbundle.start("export", slow, stick, "--sign-key", keys / "ours.key") as process:
         time.sleep(2.5)
@@ -161,7 +165,7 @@ def test_signal_ends_export_within_two_seconds(
     assert seconds < 2
     assert "Traceback" not in output
     assert "run the same command again" in output
-    airbundle.ok("export", wanted, stick, "--sign-key", keys / "ours.key")
+    airbundle.ok("export", bundle_manifest, stick, "--sign-key", keys / "ours.key")
     airbundle.ok("verify", stick, "--key", keys / "ours.pub")
 
 

@@ -55,12 +55,16 @@ def test_copy_is_that_of_skopeo(
     repository: str,
     tmp_path: Path,
 ) -> None:
-    images.push(registry.host, repository, IMAGES[kind], "made")
-    made = f"docker://{registry.host}/{repository}:made"
+    images.push(registry.host, repository, IMAGES[kind], "pushed")
+    pushed = f"docker://{registry.host}/{repository}:pushed"
     destinations = _Destinations(tmp_path, f"{registry.host}/{repository}")
     origin = destinations.name(source, "start")
     skopeo.ok(
-        "copy", *_allow_plain_http(made, "src"), *_allow_plain_http(origin, "dest"), made, origin
+        "copy",
+        *_allow_plain_http(pushed, "src"),
+        *_allow_plain_http(origin, "dest"),
+        pushed,
+        origin,
     )
     ours, theirs = destinations.name(destination, "ours"), destinations.name(destination, "theirs")
 
@@ -143,4 +147,4 @@ def _remove_policy_option(name: str) -> list[str]:
 
 def _read_members(path: Path) -> list[tuple[str, bytes]]:
     with tarfile.open(path) as opened:
-        return [(one.name, one.tobuf()) for one in opened]
+        return [(member.name, member.tobuf()) for member in opened]

@@ -67,8 +67,8 @@ def write_directory(directory: Path, image: images.Image) -> None:
     directory.mkdir()
     (directory / "version").write_bytes(b"Directory Transport Version: 1.1\n")
     (directory / "manifest.json").write_bytes(image.root.data)
-    for one in image.all_blobs():
-        (directory / one.digest.removeprefix("sha256:")).write_bytes(one.data)
+    for blob in image.all_blobs():
+        (directory / blob.digest.removeprefix("sha256:")).write_bytes(blob.data)
 
 
 def skopeo(*arguments: object) -> str:
@@ -96,7 +96,7 @@ def test_conversion_to_schema_1_is_that_of_skopeo(
     image = docker_image(CONFIGS[name])
     config, *layers = image.blobs
     payload = schema1.from_config(
-        config.data, [Digest(one.digest) for one in layers], name="", tag="", subject="image"
+        config.data, [Digest(layer.digest) for layer in layers], name="", tag="", subject="image"
     )
     theirs = parse_manifest((write_schema1(image) / "manifest.json").read_bytes())
     assert payload.decode() == read_signed_part(theirs)
@@ -116,12 +116,17 @@ def test_conversion_from_schema_1_is_that_of_skopeo(
     raw = (tmp_path / "new" / "manifest.json").read_bytes()
     theirs = manifest.parse(raw, None)
     assert isinstance(theirs, ImageManifest)
-    made = schema1.to_config(was, diff_ids, subject="image")
+    config_raw = schema1.to_config(was, diff_ids, subject="image")
     media_type = media_types.DOCKER_CONFIG
     if form == "oci":
-        made, media_type = conversion.to_oci_config(made, subject="config"), media_types.OCI_CONFIG
-    assert made.decode() == (tmp_path / "new" / theirs.config.digest.hex).read_bytes().decode()
-    config = Descriptor(media_type, Digest.of(made), len(made))
+        config_raw, media_type = (
+            conversion.to_oci_config(config_raw, subject="config"),
+            media_types.OCI_CONFIG,
+        )
+    assert (
+        config_raw.decode() == (tmp_path / "new" / theirs.config.digest.hex).read_bytes().decode()
+    )
+    config = Descriptor(media_type, Digest.of(config_raw), len(config_raw))
     write = conversion.to_oci_manifest if form == "oci" else conversion.to_docker_manifest
     assert write(was, config, theirs.layers) == raw
 
@@ -139,9 +144,9 @@ def test_schema_1_image_is_exported_imported_and_tagged(
     registry: str,
     airbundle: servers.Client,
 ) -> None:
-    made = write_schema1(docker_image(CONFIGS["plain"]))
+    directory = write_schema1(docker_image(CONFIGS["plain"]))
     first, second = f"docker://{registry}/team/old:1", f"docker://{registry}/other:2"
-    skopeo("copy", "-q", "--dest-tls-verify=false", f"dir:{made}", first)
+    skopeo("copy", "-q", "--dest-tls-verify=false", f"dir:{directory}", first)
     airbundle.ok("copy", "--src-tls-verify=false", first, f"dir:{tmp_path / 'exported'}")
     airbundle.ok("copy", "--dest-tls-verify=false", f"dir:{tmp_path / 'exported'}", second)
     exported = parse_manifest((tmp_path / "exported" / "manifest.json").read_bytes())
@@ -166,9 +171,9 @@ def test_copy_from_schema_1_in_other_format_is_that_of_skopeo(
     airbundle: servers.Client,
     form: str,
 ) -> None:
-    made = write_schema1(docker_image(CONFIGS["rich"]))
-    airbundle.ok("copy", "--format", form, f"dir:{made}", f"dir:{tmp_path / 'ours'}")
-    skopeo("copy", "-q", "--format", form, f"dir:{made}", f"dir:{tmp_path / 'theirs'}")
+    directory = write_schema1(docker_image(CONFIGS["rich"]))
+    airbundle.ok("copy", "--format", form, f"dir:{directory}", f"dir:{tmp_path / 'ours'}")
+    skopeo("copy", "-q", "--format", form, f"dir:{directory}", f"dir:{tmp_path / 'theirs'}")
     ours, theirs = (
         {path.name: path.read_bytes() for path in (tmp_path / side).iterdir()}
         for side in ("ours", "theirs")

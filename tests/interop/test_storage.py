@@ -154,11 +154,11 @@ def test_files_equal_those_of_skopeo(store, airbundle, skopeo, layout, tmp_path)
         skopeo.ok("copy", f"{layout}:oci", other.ref())
 
         assert describe_tree(store.root / store.driver) == describe_tree(other.root / store.driver)
-        ours, theirs = (records(one, "layers") for one in (store, other))
+        ours, theirs = (records(storage, "layers") for storage in (store, other))
         for record in (*ours, *theirs):
             del record["created"]
         assert ours == theirs
-        ours, theirs = (records(one, "images") for one in (store, other))
+        ours, theirs = (records(storage, "images") for storage in (store, other))
         assert ours == theirs
 
 
@@ -189,10 +189,10 @@ def test_airbundle_reads_images_committed_by_podman(store, airbundle, skopeo, la
     store.podman.ok("create", "--name", "box", "example.com/app:1")
     (tmp_path / "added").write_text("added")
     store.podman.ok("cp", tmp_path / "added", "box:/added")
-    store.podman.ok("commit", "--quiet", "box", "example.com/made:1")
+    store.podman.ok("commit", "--quiet", "box", "example.com/committed:1")
 
-    airbundle.ok("copy", store.ref("example.com/made:1"), f"oci:{tmp_path}/ours:1")
-    skopeo.ok("copy", store.ref("example.com/made:1"), f"dir:{tmp_path}/theirs")
+    airbundle.ok("copy", store.ref("example.com/committed:1"), f"oci:{tmp_path}/ours:1")
+    skopeo.ok("copy", store.ref("example.com/committed:1"), f"dir:{tmp_path}/theirs")
 
     config = json.loads(skopeo.ok("inspect", "--config", f"oci:{tmp_path}/ours:1"))
     assert config == json.loads(skopeo.ok("inspect", "--config", f"dir:{tmp_path}/theirs"))
@@ -236,11 +236,11 @@ def test_parallel_writers_keep_all_images(store, airbundle, skopeo, tmp_path):
         list(pool.map(copy, many))
 
     listed = json.loads(store.podman.ok("images", "--format", "json"))
-    names = sorted(name for one in listed for name in set(one["Names"]))
+    names = sorted(name for record in listed for name in set(record["Names"]))
     assert set(names) == {f"example.com/{name}:{tag}" for name in many for tag in (1, 2)}
-    for name, one in many.items():
+    for name, stored in many.items():
         airbundle.ok("copy", store.ref(f"example.com/{name}:1"), f"dir:{tmp_path}/{name}")
-        config = one.blobs[0].digest.removeprefix("sha256:")
+        config = stored.blobs[0].digest.removeprefix("sha256:")
         assert (tmp_path / name / config).exists()
 
 
@@ -288,12 +288,12 @@ def test_image_is_unpacked_in_a_user_namespace(airbundle, tmp_path):
     assert "user ID 5" in refused.stderr
 
 
-def write_directory(path, one):
+def write_directory(path, image):
     """Write an image as ``dir:`` stores it."""
     path.mkdir()
-    for digest, data in one.contents().items():
+    for digest, data in image.contents().items():
         (path / digest.removeprefix("sha256:")).write_bytes(data)
-    (path / one.digest.removeprefix("sha256:")).rename(path / "manifest.json")
+    (path / image.digest.removeprefix("sha256:")).rename(path / "manifest.json")
     (path / "version").write_text("Directory Transport Version: 1.1\n")
     return path
 

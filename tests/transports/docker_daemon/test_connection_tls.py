@@ -11,7 +11,13 @@ import trustme
 from bundler import transports
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
-from bundler.errors import CertificateError, ConfigError, NotFoundError, RegistryError
+from bundler.errors import (
+    CertificateError,
+    CertificateProblem,
+    ConfigError,
+    NotFoundError,
+    RegistryError,
+)
 from bundler.ports import OpenOptions
 from bundler.transports.docker_daemon.transport import DaemonOptions
 from tests.fakes.engine import FakeEngine
@@ -63,7 +69,7 @@ def test_both_sides_authenticate_by_certificates(engine, certificates, tmp_path,
 def test_engine_with_an_unknown_issuer_is_refused(engine, tmp_path):
     with pytest.raises(CertificateError) as raised:
         resolve(engine.host, tmp_path)
-    assert raised.value.problem == "unknown issuer"
+    assert raised.value.problem is CertificateProblem.UNKNOWN_ISSUER
     assert "cert-dir" in raised.value.hint
     assert engine.requests == []
 

@@ -13,6 +13,7 @@
     │   ├── InvalidReferenceError
     │   ├── InvalidBundleManifestError
     │   ├── TemplateError
+    │   ├── NoDecryptionKeyError
     │   └── ConfigError
     │       ├── CredentialHelperError
     │       └── PolicyFileError
@@ -88,6 +89,7 @@ from bundler.errors.base import (
     InvalidBundleManifestError as InvalidBundleManifestError,
     InvalidReferenceError as InvalidReferenceError,
     LimitError as LimitError,
+    NoDecryptionKeyError as NoDecryptionKeyError,
     PartialError as PartialError,
     PolicyFileError as PolicyFileError,
     TemplateError as TemplateError,

@@ -215,6 +215,24 @@ class CredentialHelperError(ConfigError):
         self.status = status
 
 
+class NoDecryptionKeyError(UsageError):
+    """An encrypted layer that no given key decrypts.
+
+    Fields:
+        protocols: the protocols with which the secret of the layer is wrapped, sorted.
+
+    Raised by the decryption of layers.
+    """
+
+    def __init__(self, subject: str, protocols: Sequence[str]) -> None:
+        super().__init__(
+            f"{subject}: encrypted for {', '.join(protocols)[:200] or 'no recipient'}, "
+            "and no given key decrypts it",
+            hint="specify the private key with --decryption-key",
+        )
+        self.protocols = tuple(protocols)
+
+
 class PolicyFileError(ConfigError):
     """A policy.json that is missing, unreadable or invalid; the fields are those of its base.
 

@@ -188,11 +188,12 @@ def read_key_file(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(MAX_KEY_FILE + 1)
     except FileNotFoundError:
-        raise NotFoundError(f"{path}: no such key file") from None
+        raise NotFoundError(f"{path}: no such key file", path=str(path)) from None
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
     if len(raw) > MAX_KEY_FILE:
-        raise ConfigError(f"{path}: too large for a key (expected at most {MAX_KEY_FILE:,} bytes)")
+        problem = f"too large for a key (expected at most {MAX_KEY_FILE:,} bytes)"
+        raise ConfigError(f"{path}: {problem}", path=str(path))
     return raw
 
 
@@ -205,10 +206,11 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
         UnsupportedError: the algorithm is not supported for signing.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
-        raise ConfigError(f"{subject}: a public key (expected a private key)")
+        raise ConfigError(f"{subject}: a public key (expected a private key)", path=subject)
     if needs_passphrase(pem) and passphrase is None:
         raise UsageError(
             f"{subject}: the key is encrypted, and no passphrase is specified",
+            path=subject,
             hint="run the command on a terminal, or use --passphrase-file FILE",
         )
     secret = passphrase if needs_passphrase(pem) else None
@@ -220,12 +222,12 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
             loaded = serialization.load_pem_private_key(pem, secret)
     except (ValueError, TypeError):
         if secret is not None:
-            raise UsageError(f"{subject}: wrong passphrase, or damaged key") from None
-        raise ConfigError(f"{subject}: not a private key in PEM") from None
+            raise UsageError(f"{subject}: wrong passphrase, or damaged key", path=subject) from None
+        raise ConfigError(f"{subject}: not a private key in PEM", path=subject) from None
     except MalformedError as error:
-        raise ConfigError(error.message) from None
+        raise ConfigError(error.message, path=subject) from None
     except UnsupportedAlgorithm as error:
-        raise UnsupportedError(f"{subject}: {error}") from None
+        raise UnsupportedError(f"{subject}: {error}", path=subject) from None
     return _accept_private_key(loaded, subject)
 
 
@@ -239,14 +241,15 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
     if b"PRIVATE KEY-----" in pem:
         raise ConfigError(
             f"{subject}: a private key (expected a public key)",
+            path=subject,
             hint="specify the .pub file, and do not keep the private key on this machine",
         )
     try:
         loaded = serialization.load_pem_public_key(pem)
     except ValueError:
-        raise ConfigError(f"{subject}: not a public key in PEM") from None
+        raise ConfigError(f"{subject}: not a public key in PEM", path=subject) from None
     except UnsupportedAlgorithm as error:
-        raise UnsupportedError(f"{subject}: {error}") from None
+        raise UnsupportedError(f"{subject}: {error}", path=subject) from None
     match loaded:
         case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
             return _create_public_key(loaded, "ecdsa-p256")
@@ -257,7 +260,8 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
         case rsa.RSAPublicKey():
             raise UnsupportedError(
                 f"{subject}: RSA key too short (expected at least {MIN_RSA_BITS} bits, "
-                f"got {loaded.key_size})"
+                f"got {loaded.key_size})",
+                path=subject,
             )
         case _:
             raise UnsupportedError(
@@ -273,10 +277,11 @@ def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:
             return _create_private_key(key, "ed25519")
         case rsa.RSAPrivateKey():
             raise UnsupportedError(
-                f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)"
+                f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)", path=subject
             )
         case _:
-            raise UnsupportedError(f"{subject}: {_describe_algorithm(key)} keys are not accepted")
+            problem = f"{subject}: {_describe_algorithm(key)} keys are not accepted"
+            raise UnsupportedError(problem, path=subject)
 
 
 def _describe_algorithm(key: PrivateKeyTypes | PublicKeyTypes) -> str:

@@ -73,39 +73,42 @@ def base64_text(data: bytes) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
-def test_a_written_pair_signs_and_verifies(tmp_path: Path, kind, passphrase):
+def test_written_key_pair_signs_and_verifies(tmp_path: Path, kind, passphrase):
     made = keys.generate_key(kind)
     private, public = keys.write_key_pair(tmp_path / "site", made, passphrase)
     signature = keys.parse_private_key(keys.read_key_file(private), passphrase, "key").sign(MESSAGE)
     reader = keys.read_public_key(public)
     reader.verify(signature, MESSAGE)
     assert reader == made.public
-    with pytest.raises(InvalidSignatureError, match=made.public.id[:16]):
+    with pytest.raises(InvalidSignatureError) as raised:
         reader.verify(signature, MESSAGE + b".")
+    assert raised.value.key_id == made.public.id
 
 
-def test_the_private_key_is_readable_by_its_owner_only(tmp_path: Path):
+def test_private_key_file_is_readable_by_its_owner_only(tmp_path: Path):
     private, public = keys.write_key_pair(tmp_path / "site", keys.generate_key(), None)
     assert private.stat().st_mode & 0o777 == 0o600
     assert public.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("suffix", ["key", "pub"])
-def test_an_existing_key_is_never_overwritten(tmp_path: Path, suffix):
+def test_existing_key_is_not_overwritten(tmp_path: Path, suffix):
     existing = tmp_path / f"site.{suffix}"
     existing.write_text("precious")
-    with pytest.raises(ConflictError, match=str(existing)):
+    with pytest.raises(ConflictError) as raised:
         keys.write_key_pair(tmp_path / "site", keys.generate_key(), None)
+    assert raised.value.path == str(existing)
     assert [path.name for path in tmp_path.iterdir()] == [existing.name]
     assert existing.read_text() == "precious"
 
 
-def test_a_directory_that_is_not_there_is_named(tmp_path: Path):
-    with pytest.raises(MediumError, match="absent"):
+def test_error_reports_missing_directory_of_a_key_pair(tmp_path: Path):
+    with pytest.raises(MediumError) as raised:
         keys.write_key_pair(tmp_path / "absent" / "site", keys.generate_key(), None)
+    assert raised.value.path == str(tmp_path / "absent" / "site.key")
 
 
-def test_the_id_and_the_fingerprint_are_the_sha256_of_the_key_in_der(tmp_path: Path):
+def test_key_id_is_the_sha256_of_the_key_in_der(tmp_path: Path):
     key = keys.generate_key()
     _, public = keys.write_key_pair(tmp_path / "site", key, None)
     der = subprocess.run(
@@ -118,7 +121,7 @@ def test_the_id_and_the_fingerprint_are_the_sha256_of_the_key_in_der(tmp_path: P
     assert {len(group) for group in key.public.fingerprint.split()} == {4}
 
 
-def test_an_encrypted_key_has_the_form_that_cosign_documents():
+def test_encrypted_key_has_the_format_of_cosign():
     pem = keys.generate_key().to_pem(PASSPHRASE)
     first, *body, last = pem.decode().splitlines()
     assert first == "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----"
@@ -147,7 +150,7 @@ def test_keys_made_by_cosign_and_skopeo_are_read(label):
     assert read.public.to_pem() == public_pem(key)
 
 
-def test_an_empty_passphrase_is_a_passphrase():
+def test_empty_passphrase_encrypts_the_key():
     key = ec.generate_private_key(ec.SECP256R1())
     assert keys.parse_private_key(sealed_as_cosign_documents(key, passphrase=b""), b"", "k")
 
@@ -167,7 +170,7 @@ def test_pkcs8_and_ec_keys_of_openssl_are_read(passphrase):
         assert keys.parse_private_key(pem, passphrase, "k").public.to_pem() == public_pem(key)
 
 
-def test_a_passphrase_that_is_not_needed_does_no_harm():
+def test_passphrase_of_an_unencrypted_key_is_ignored():
     pem = keys.generate_key().to_pem(None)
     assert keys.parse_private_key(pem, PASSPHRASE, "k")
 
@@ -184,18 +187,19 @@ def test_a_passphrase_that_is_not_needed_does_no_harm():
     ],
     ids=["sealed", "pkcs8"],
 )
-def test_a_wrong_passphrase_is_called_that_and_never_shown(pem):
-    with pytest.raises(UsageError, match=r"site\.key: wrong passphrase") as raised:
-        keys.parse_private_key(pem, b"incorrect horse", "site.key")
-    assert "horse" not in str(raised.value)
-    with pytest.raises(UsageError, match="no passphrase is specified"):
-        keys.parse_private_key(pem, None, "site.key")
+def test_wrong_passphrase_is_refused_and_not_shown(pem):
+    for passphrase in (b"incorrect horse", None):
+        with pytest.raises(UsageError) as raised:
+            keys.parse_private_key(pem, passphrase, "site.key")
+        assert type(raised.value) is UsageError
+        assert raised.value.path == "site.key"
+        assert "horse" not in str(raised.value)
 
 
 @pytest.mark.parametrize("hostile", [{"n": 2**21}, {"r": 9}, {"p": 5}, {"n": 2**40}])
-def test_a_key_that_asks_for_too_much_memory_or_time_is_refused(hostile):
+def test_expensive_key_derivation_is_refused(hostile):
     key = ec.generate_private_key(ec.SECP256R1())
-    with pytest.raises(LimitError, match="scrypt"):
+    with pytest.raises(LimitError):
         keys.parse_private_key(sealed_as_cosign_documents(key, **hostile), PASSPHRASE, "k")
 
 
@@ -209,7 +213,7 @@ def test_a_key_that_asks_for_too_much_memory_or_time_is_refused(hostile):
         ({"ciphertext": 7}, ConfigError),
     ],
 )
-def test_a_sealed_key_of_another_form_is_refused(change, error):
+def test_encrypted_key_in_another_format_is_refused(change, error):
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(error):
         keys.parse_private_key(sealed_as_cosign_documents(key, **change), PASSPHRASE, "k")
@@ -224,14 +228,14 @@ def test_a_sealed_key_of_another_form_is_refused(change, error):
         (rsa.generate_private_key(65537, 1024), "RSA key too short"),
     ],
 )
-def test_every_other_kind_of_key_is_refused_by_its_name(key, named):
+def test_unsupported_key_algorithm_is_refused(key, named):
     with pytest.raises(UnsupportedError, match=named):
         keys.parse_public_key(public_pem(key), "site.pub")
     with pytest.raises(UnsupportedError, match=named.split()[0]):
         keys.parse_private_key(clear_pem(key), None, "site.key")
 
 
-def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
+def test_rsa_key_verifies_signature_of_openssl_and_cannot_sign(tmp_path: Path):
     key = rsa.generate_private_key(65537, 2048)
     (tmp_path / "rsa.key").write_bytes(clear_pem(key))
     (tmp_path / "data").write_bytes(MESSAGE)
@@ -241,16 +245,18 @@ def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
         check=True,
     ).stdout
     keys.parse_public_key(public_pem(key), "rsa.pub").verify(signature, MESSAGE)
-    with pytest.raises(UnsupportedError, match="cannot sign"):
+    with pytest.raises(UnsupportedError):
         keys.parse_private_key(keys.read_key_file(tmp_path / "rsa.key"), None, "key")
 
 
-def test_the_halves_of_a_pair_are_told_apart():
+def test_public_and_private_keys_are_not_interchangeable():
     key = keys.generate_key()
-    with pytest.raises(ConfigError, match="a public key \\(expected"):
+    with pytest.raises(ConfigError) as raised:
         keys.parse_private_key(key.public.to_pem(), None, "site.pub")
-    with pytest.raises(ConfigError, match="a private key \\(expected"):
+    assert raised.value.path == "site.pub"
+    with pytest.raises(ConfigError) as raised:
         keys.parse_public_key(key.to_pem(None), "site.key")
+    assert raised.value.path == "site.key"
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"-----BEGIN PUBLIC KEY-----\nAAAA\n"])
@@ -261,17 +267,18 @@ def test_invalid_key_is_refused(data):
         keys.parse_private_key(data, None, "site.key")
 
 
-def test_files_that_cannot_be_keys_are_refused(tmp_path: Path):
+def test_unreadable_and_oversized_key_files_are_refused(tmp_path: Path):
     with pytest.raises(NotFoundError):
         keys.read_public_key(tmp_path / "absent.pub")
     with pytest.raises(ConfigError):
         keys.read_public_key(tmp_path)
     (tmp_path / "large").write_bytes(b"x" * (keys.MAX_KEY_FILE + 1))
-    with pytest.raises(ConfigError, match="too large"):
+    with pytest.raises(ConfigError) as raised:
         keys.read_public_key(tmp_path / "large")
+    assert raised.value.path == str(tmp_path / "large")
 
 
-def test_keys_do_not_show_their_secret():
+def test_repr_of_a_key_contains_no_secret():
     key = keys.generate_key()
     assert "object at" not in repr(key)
     assert key.public.id in repr(key)

@@ -31,7 +31,7 @@ def check(image: str, default: object, known: object = (), *, require_signed: bo
     )
 
 
-def test_an_image_in_a_registry_lies_in_namespaces_and_domains() -> None:
+def test_scopes_of_a_registry_image_are_namespaces_and_domains() -> None:
     assert list_scopes(transports.parse("docker://a.b.example:5000/ns/repo:1")) == [
         "a.b.example:5000/ns/repo:1",
         "a.b.example:5000/ns/repo",
@@ -48,7 +48,7 @@ def test_an_image_in_a_registry_lies_in_namespaces_and_domains() -> None:
     assert list_scopes(transports.parse("docker://localhost/x"))[0] == "localhost/x:latest"
 
 
-def test_an_image_on_a_disk_lies_in_directories_without_links(tmp_path: Path) -> None:
+def test_scopes_of_a_local_image_are_resolved_directories(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     real = str(tmp_path / "real")
@@ -58,7 +58,7 @@ def test_an_image_on_a_disk_lies_in_directories_without_links(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("scope", ["r.example/a/b:1", "r.example/a/b", "r.example/a", "r.example"])
-def test_the_most_specific_scope_decides(scope: str) -> None:
+def test_narrowest_scope_applies(scope: str) -> None:
     docker = {"": REJECT, "*.example": REJECT, scope: ACCEPT}
     check("docker://r.example/a/b:1", REJECT, {"docker": docker})
     docker = {"": ACCEPT, "*.example": ACCEPT, scope: REJECT}
@@ -68,23 +68,23 @@ def test_the_most_specific_scope_decides(scope: str) -> None:
     assert "/p/policy.json" in (raised.value.hint or "")
 
 
-def test_a_name_that_only_begins_alike_is_another() -> None:
+def test_scope_does_not_match_part_of_a_path_component() -> None:
     for scope in ("r.example/a/b", "r.example/a/bb:1", "r.exam", "*.r.example", "example"):
         check("docker://r.example/a/bb:2", ACCEPT, {"docker": {scope: REJECT}})
 
 
-def test_a_transport_of_which_nothing_is_said_gets_the_default() -> None:
+def test_default_applies_to_a_transport_without_scopes() -> None:
     with pytest.raises(RejectedByPolicyError):
         check("dir:/x", REJECT, {"docker": {"": ACCEPT}})
     check("docker-archive:/x.tar", REJECT, {"docker-archive": {"": ACCEPT}})
 
 
-def test_all_requirements_have_to_be_met() -> None:
+def test_image_must_meet_all_requirements() -> None:
     with pytest.raises(RejectedByPolicyError):
         check("dir:/x", [*ACCEPT, *REJECT])
 
 
-def test_a_signature_that_cannot_be_verified_is_none() -> None:
+def test_unverifiable_signature_is_rejected() -> None:
     with pytest.raises(RejectedByPolicyError) as raised:
         check("dir:/x", [*ACCEPT, *SIGNED])
     assert raised.value.rule == "signedBy"

@@ -30,7 +30,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from bundler.errors import ConfigError, LimitError, UnsupportedError, UsageError
+from bundler.errors import (
+    ConfigError,
+    LimitError,
+    NoDecryptionKeyError,
+    UnsupportedError,
+    UsageError,
+)
 from bundler.oci.json import base64_strict
 from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
 from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, open_decrypted
@@ -155,7 +161,7 @@ class _DecryptionKeys:
         """Unwrap the secret in ``annotations`` with the first suitable key.
 
         Raises:
-            UsageError: no key is suitable.
+            NoDecryptionKeyError: no key is suitable.
             MalformedError: the annotations are invalid.
         """
         wrapped = {
@@ -173,11 +179,7 @@ class _DecryptionKeys:
                 secret = self.unwrap_packet(protocol, packet, subject)
                 if secret is not None:
                     return secret
-        raise UsageError(
-            f"{subject}: encrypted for {', '.join(sorted(wrapped))[:200] or 'no recipient'}, "
-            "and no given key decrypts it",
-            hint="specify the private key with --decryption-key",
-        )
+        raise NoDecryptionKeyError(subject, sorted(wrapped))
 
     def unwrap_packet(self, protocol: str, packet: bytes, subject: str) -> bytes | None:
         """Unwrap one secret; return None if no key is suitable."""
@@ -225,9 +227,10 @@ def _read_file(path: str) -> bytes:
         with Path(path).open("rb") as file:
             data = file.read(_MAX_FILE + 1)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        problem = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigError(problem, path=path, os_error=error) from None
     if len(data) > _MAX_FILE:
-        raise ConfigError(f"{path}: too large for a key")
+        raise ConfigError(f"{path}: too large for a key", path=path)
     return data
 
 
@@ -236,9 +239,10 @@ def _load_public_key(data: bytes, path: str) -> jwe.PublicKey:
     try:
         key = load(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(f"{path}: not a public key in PEM or DER") from None
+        raise ConfigError(f"{path}: not a public key in PEM or DER", path=path) from None
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        raise UnsupportedError(f"{path}: unsupported key (expected RSA or elliptic curve)")
+        problem = f"{path}: unsupported key (expected RSA or elliptic curve)"
+        raise UnsupportedError(problem, path=path)
     return key
 
 
@@ -254,14 +258,15 @@ def _load_private_key(data: bytes, password: bytes | None, path: str) -> jwe.Pri
         )
         raise UsageError(
             f"{path}: {problem}",
+            path=path,
             hint=f"use {path}:file=PATH for an encrypted key, or {path} for an unencrypted one",
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(
-            f"{path}: not a private key, or encrypted with another password"
-        ) from None
+        problem = f"{path}: not a private key, or encrypted with another password"
+        raise ConfigError(problem, path=path) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise UnsupportedError(f"{path}: unsupported key (expected RSA or elliptic curve)")
+        problem = f"{path}: unsupported key (expected RSA or elliptic curve)"
+        raise UnsupportedError(problem, path=path)
     return key
 
 
@@ -273,9 +278,10 @@ def _load_certificate(data: bytes, path: str) -> x509.Certificate:
         )
         key = found.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(f"{path}: not a certificate in PEM or DER") from None
+        raise ConfigError(f"{path}: not a certificate in PEM or DER", path=path) from None
     if not isinstance(key, rsa.RSAPublicKey):
-        raise UnsupportedError(f"{path}: unsupported key in the certificate (expected RSA)")
+        problem = f"{path}: unsupported key in the certificate (expected RSA)"
+        raise UnsupportedError(problem, path=path)
     return found
 
 

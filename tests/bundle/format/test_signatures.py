@@ -51,7 +51,7 @@ def test_signatures_by_other_keys_do_not_authenticate():
         assert raised.value.signed_by == signed_by
 
 
-def test_nothing_is_authenticated_without_a_key():
+def test_bundle_is_not_authenticated_without_a_key():
     with pytest.raises(UnauthenticatedError) as raised:
         verify_signatures(RAW, signing.sign(RAW, [KEY]), [])
     assert raised.value.trusted == ()

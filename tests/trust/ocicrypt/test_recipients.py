@@ -1,4 +1,4 @@
-"""A layer's secret reaches those it was wrapped for, and nobody else."""
+"""Only the recipients of an encrypted layer can decrypt it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bundler.errors import (
     IntegrityError,
     LimitError,
     MalformedError,
+    NoDecryptionKeyError,
     UnsupportedError,
     UsageError,
 )
@@ -37,7 +38,7 @@ JWE, PKCS7, PGP = (ocicrypt.KEYS + name for name in ("jwe", "pkcs7", "pgp"))
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    """Key files: PAIR.key and PAIR.pub, and a certificate for those of RSA's."""
+    """Key files: NAME.key and NAME.pub, and for RSA keys a certificate, NAME.crt."""
     home = tmp_path_factory.mktemp("keys")
     write(home, "rsa", rsa.generate_private_key(65537, 2048))
     write(home, "other", rsa.generate_private_key(65537, 2048))
@@ -103,14 +104,14 @@ def unseal(sealed, annotations, *keys, configuration=None):
         ("pkcs7:{}/rsa.crt", "rsa.key"),
     ],
 )
-def test_a_reader_gets_the_layer_back(keys, recipient, key, data):
+def test_recipient_decrypts_the_layer(keys, recipient, key, data):
     sealed, annotations = seal(recipient.format(keys), data=data)
     assert len(sealed) == len(data)
     assert sealed != data or len(data) < 16
     assert unseal(sealed, annotations, f"{keys}/{key}") == data
 
 
-def test_every_reader_opens_it_alone(keys):
+def test_each_of_several_recipients_decrypts_the_layer(keys):
     recipients = [f"jwe:{keys}/rsa.pub", f"jwe:{keys}/ec.pub", f"pkcs7:{keys}/other.crt"]
     sealed, annotations = seal(*recipients)
     assert set(annotations) == {JWE, PKCS7, PUBLIC_OPTIONS}
@@ -118,7 +119,7 @@ def test_every_reader_opens_it_alone(keys):
         assert unseal(sealed, annotations, keys / f"{name}.key") == DATA
 
 
-def test_a_password_may_come_from_a_file_or_a_descriptor(keys, tmp_path):
+def test_password_is_read_from_a_file_or_a_descriptor(keys, tmp_path):
     sealed, annotations = seal(f"jwe:{keys}/locked.pub")
     (tmp_path / "password").write_bytes(b"secret")
     locked = keys / "locked.key"
@@ -127,22 +128,21 @@ def test_a_password_may_come_from_a_file_or_a_descriptor(keys, tmp_path):
         assert unseal(sealed, annotations, f"{locked}:fd={file.fileno()}") == DATA
 
 
-def test_other_keys_do_not_decrypt(keys):
+def test_layer_is_not_decrypted_without_the_key_of_a_recipient(keys):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub", f"pkcs7:{keys}/rsa.crt")
     for others in ([], ["other.key"], ["ec.key", "other.key"], ["rsa.crt"]):
-        with pytest.raises(
-            UsageError, match="encrypted for jwe, pkcs7, and no given key"
-        ) as refusal:
+        with pytest.raises(NoDecryptionKeyError) as raised:
             unseal(sealed, annotations, *(keys / name for name in others))
-        assert "--decryption-key" in refusal.value.hint
+        assert raised.value.protocols == ("jwe", "pkcs7")
+        assert "--decryption-key" in raised.value.hint
 
 
 @pytest.mark.parametrize("place", [0, 1_500_000, len(DATA) - 1])
-def test_a_changed_bit_never_looks_like_an_end(keys, place):
+def test_layer_with_a_changed_bit_is_refused(keys, place):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
     changed = bytearray(sealed)
     changed[place] ^= 1
-    with pytest.raises(IntegrityError, match="wrong HMAC"):
+    with pytest.raises(IntegrityError):
         unseal(bytes(changed), annotations, keys / "rsa.key")
 
 
@@ -153,7 +153,7 @@ def test_truncated_layer_is_refused(keys, size):
         unseal(sealed[:size], annotations, keys / "rsa.key")
 
 
-def test_the_last_piece_is_not_given_out_before_all_is_proved(keys):
+def test_last_part_is_returned_only_after_the_hmac_is_verified(keys):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
     opening = ocicrypt.create_decryptor([f"{keys}/rsa.key"])
     stream = opening(io.BytesIO(sealed + b"more"), layer(sealed, annotations))
@@ -186,75 +186,80 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("name", "change", "error"), list(DAMAGE.values()), ids=list(DAMAGE))
-def test_damaged_annotations_are_told_without_a_secret(keys, name, change, error):
+def test_damaged_annotations_are_refused_without_showing_a_secret(keys, name, change, error):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub", data=b"layer")
     with pytest.raises(error):
         unseal(sealed, damaged(annotations, name, change), keys / "rsa.key")
 
 
-def test_annotations_that_are_not_there_are_told(keys):
+def test_missing_and_malformed_annotations_are_refused(keys):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub", data=b"layer")
-    with pytest.raises(MalformedError, match="pubopts"):
+    with pytest.raises(MalformedError):
         unseal(sealed, {JWE: annotations[JWE]}, keys / "rsa.key")
-    with pytest.raises(UsageError, match="encrypted for no recipient"):
+    with pytest.raises(NoDecryptionKeyError) as raised:
         unseal(sealed, {PUBLIC_OPTIONS: annotations[PUBLIC_OPTIONS]}, keys / "rsa.key")
-    with pytest.raises(MalformedError, match="base64"):
+    assert raised.value.protocols == ()
+    with pytest.raises(MalformedError):
         unseal(sealed, annotations | {JWE: "%"}, keys / "rsa.key")
     for name in (JWE, PUBLIC_OPTIONS):
-        with pytest.raises(MalformedError, match="base64"):
+        with pytest.raises(MalformedError):
             unseal(sealed, annotations | {name: "é"}, keys / "rsa.key")
 
 
-def test_a_point_off_the_curve_is_not_worked_with(keys):
+def test_point_that_is_not_on_the_curve_is_refused(keys):
     sealed, annotations = seal(f"jwe:{keys}/ec.pub", data=b"layer")
     moved = damaged(annotations, JWE, lambda value: value["header"]["epk"].update(x="AQ"))
     with pytest.raises(UsageError):
         unseal(sealed, moved, keys / "ec.key")
 
 
-def test_a_truncated_envelope_is_told(keys):
+def test_truncated_pkcs7_envelope_is_refused(keys):
     sealed, annotations = seal(f"pkcs7:{keys}/rsa.crt", data=b"layer")
     envelope = b64decode(annotations[PKCS7])
     for end in (0, 1, 2, 30, 100, len(envelope) - 1):
         cut = annotations | {PKCS7: b64encode(envelope[:end]).decode()}
-        with pytest.raises(MalformedError, match="not a PKCS #7 envelope"):
+        with pytest.raises(MalformedError):
             unseal(sealed, cut, keys / "rsa.key")
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "said"),
+    ("text", "error", "file"),
     [
-        ("rsa.pub", UsageError, "invalid recipient"),
-        ("jwe:", UsageError, "invalid recipient"),
-        ("pkcs11:token", UnsupportedError, "hardware"),
-        ("jwe:{}/absent", ConfigError, "No such file"),
-        ("jwe:{}/rsa.key", ConfigError, "not a public key"),
-        ("jwe:{}/ed.pub", UnsupportedError, "unsupported key"),
-        ("pkcs7:{}/rsa.pub", ConfigError, "not a certificate"),
-        ("provider:", UsageError, "invalid recipient"),
+        ("rsa.pub", UsageError, None),
+        ("jwe:", UsageError, None),
+        ("pkcs11:token", UnsupportedError, None),
+        ("jwe:{}/absent", ConfigError, "absent"),
+        ("jwe:{}/rsa.key", ConfigError, "rsa.key"),
+        ("jwe:{}/ed.pub", UnsupportedError, "ed.pub"),
+        ("pkcs7:{}/rsa.pub", ConfigError, "rsa.pub"),
+        ("provider:", UsageError, None),
     ],
 )
-def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
-    with pytest.raises(error, match=said):
+def test_invalid_recipient_is_refused(keys, text, error, file):
+    with pytest.raises(error) as raised:
         ocicrypt.create_encryptor([text.format(keys)])
+    assert type(raised.value) is error
+    assert raised.value.path == (file and str(keys / file))
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "said"),
+    ("text", "error", "file"),
     [
-        ("{}/absent", ConfigError, "No such file"),
-        ("{}/rsa.pub", ConfigError, "not a private key"),
-        ("{}/locked.key", UsageError, "no password is specified"),
-        ("{}/locked.key:wrong-password", ConfigError, "not a private key, or"),
-        ("{}/rsa.key:needless", UsageError, "is not encrypted"),
-        ("{}/rsa.key:fd=x", UsageError, "the password cannot be read"),
-        ("{}/ed.key", UnsupportedError, "unsupported key"),
+        ("{}/absent", ConfigError, "absent"),
+        ("{}/rsa.pub", ConfigError, "rsa.pub"),
+        ("{}/locked.key", UsageError, "locked.key"),
+        ("{}/locked.key:wrong-password", ConfigError, "locked.key"),
+        ("{}/rsa.key:needless", UsageError, "rsa.key"),
+        ("{}/rsa.key:fd=x", UsageError, None),
+        ("{}/ed.key", UnsupportedError, "ed.key"),
     ],
 )
-def test_keys_that_cannot_be_read_are_named(keys, text, error, said):
-    with pytest.raises(error, match=said) as refusal:
+def test_invalid_decryption_key_is_refused(keys, text, error, file):
+    with pytest.raises(error) as raised:
         ocicrypt.create_decryptor([text.format(keys)])
-    assert "wrong-password" not in str(refusal.value)
+    assert type(raised.value) is error
+    assert raised.value.path == (file and str(keys / file))
+    assert "wrong-password" not in str(raised.value)
 
 
 PROVIDER = """
@@ -282,7 +287,7 @@ def test_invalid_configuration_of_providers_is_refused(tmp_path, text):
     assert raised.value.path == str(configuration)
 
 
-def test_a_provider_wraps_and_unwraps(tmp_path):
+def test_key_provider_wraps_and_unwraps_the_secret(tmp_path):
     (tmp_path / "provider.py").write_text(PROVIDER)
     command = {"path": sys.executable, "args": [f"{tmp_path}/provider.py"]}
     providers = {
@@ -296,16 +301,21 @@ def test_a_provider_wraps_and_unwraps(tmp_path):
     assert set(annotations) == {f"{ocicrypt.KEYS}provider.acme", PUBLIC_OPTIONS}
     given = {"configuration": configuration}
     assert unseal(sealed, annotations, "provider:acme", **given) == DATA
-    with pytest.raises(UsageError, match="no given key"):
+    with pytest.raises(NoDecryptionKeyError) as raised:
         unseal(sealed, annotations, **given)
-    for name, said in (("remote", "gRPC"), ("broken", "status 1"), ("absent", "not configured")):
-        with pytest.raises(BundlerError, match=said):
+    assert raised.value.protocols == ("provider.acme",)
+    for name, error in (
+        ("remote", UnsupportedError),
+        ("broken", UsageError),
+        ("absent", UsageError),
+    ):
+        with pytest.raises(error, match=f"key provider '{name}'"):
             seal(f"provider:{name}", **given)
 
 
 @pytest.fixture(scope="module")
 def pgp(tmp_path_factory):
-    """An exported secret key with a password, in a home of its own; yields (home, file)."""
+    """An exported secret key with a password; yields the home directory of gpg and the file."""
     home = tmp_path_factory.mktemp("gpg", numbered=True)
     home.chmod(stat.S_IRWXU)
     environment = {**os.environ, "GNUPGHOME": str(home)}  # noqa: TID251 - gpg needs a PATH
@@ -323,18 +333,19 @@ def pgp(tmp_path_factory):
     subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=False)
 
 
-def test_an_owner_of_a_pgp_key_gets_the_layer_back(pgp, monkeypatch):
+def test_pgp_key_decrypts_the_layer(pgp, monkeypatch):
     home, file = pgp
     monkeypatch.setenv("GNUPGHOME", str(home))
     sealed, annotations = seal("pgp:reader@example.com")
     assert set(annotations) == {PGP, PUBLIC_OPTIONS}
     monkeypatch.setenv("GNUPGHOME", "/nonexistent")
     assert unseal(sealed, annotations, f"{file}:secret") == DATA
-    with pytest.raises(UsageError, match="encrypted for pgp"):
+    with pytest.raises(NoDecryptionKeyError) as raised:
         unseal(sealed, annotations, f"{file}:wrong")
+    assert raised.value.protocols == ("pgp",)
 
 
-def test_an_unknown_owner_of_a_pgp_key_is_named(pgp, monkeypatch):
+def test_unknown_pgp_recipient_is_refused(pgp, monkeypatch):
     monkeypatch.setenv("GNUPGHOME", str(pgp[0]))
     with pytest.raises(UsageError, match=r"nobody@example\.com"):
         seal("pgp:nobody@example.com")

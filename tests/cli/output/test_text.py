@@ -1,4 +1,4 @@
-"""Text for people."""
+"""Output of text and JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @given(st.text(st.characters(), max_size=50))
-def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
+def test_escaped_text_is_printable(text: str) -> None:
     shown = render.escape(text)
     assert shown.isprintable()
     shown.encode()
@@ -33,7 +33,7 @@ def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
         ("Grüße", "Grüße"),
     ],
 )
-def test_control_characters_are_spelled_out(hostile: str, shown: str) -> None:
+def test_control_characters_are_escaped(hostile: str, shown: str) -> None:
     assert render.escape(hostile) == shown
 
 
@@ -48,7 +48,7 @@ def test_control_characters_are_spelled_out(hostile: str, shown: str) -> None:
         (2**70, "1048576.0 PiB"),
     ],
 )
-def test_sizes_are_in_binary_units(number: int, text: str) -> None:
+def test_sizes_are_formatted_in_binary_units(number: int, text: str) -> None:
     assert render.format_size(number) == text
 
 
@@ -64,23 +64,23 @@ def test_sizes_are_in_binary_units(number: int, text: str) -> None:
         (7500, "2 h 05 min"),
     ],
 )
-def test_durations_are_as_precise_as_they_are_long(seconds: float, text: str) -> None:
+def test_precision_of_a_duration_depends_on_its_length(seconds: float, text: str) -> None:
     assert render.format_duration(seconds) == text
 
 
-def test_a_table_is_aligned_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_is_aligned_and_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     render.print_table(["name", "size"], [["a\x1bb", "9 B"], ["longer name", "1.0 KiB"]], right={1})
     assert capsys.readouterr().out == (
         "name            size\na\\x1bb           9 B\nlonger name  1.0 KiB\n"
     )
 
 
-def test_a_column_that_holds_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_column_is_omitted(capsys: pytest.CaptureFixture[str]) -> None:
     render.print_table(["name", "rename", "size"], [["a", "", "9 B"], ["b", "", "1 B"]], right={2})
     assert capsys.readouterr().out == "name  size\na      9 B\nb      1 B\n"
 
 
-def test_a_document_is_json_that_no_terminal_minds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_document_contains_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     render.print_json({"name": "ü\x9b"})
     written = capsys.readouterr().out
     assert written.isascii()
@@ -88,7 +88,7 @@ def test_a_document_is_json_that_no_terminal_minds(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize("write", [render.print_line, render.print_note])
-def test_a_line_is_one_line(
+def test_line_breaks_are_escaped(
     write: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("a\nb")
@@ -96,7 +96,9 @@ def test_a_line_is_one_line(
     assert out + err == "a\\nb\n"
 
 
-def test_every_finding_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_is_printed_with_each_finding_on_its_own_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     error = DamagedBundleError("2 parts", ["first", "second\x1b"], hint="carry it again")
     render.print_error(error)
     assert capsys.readouterr().err == (

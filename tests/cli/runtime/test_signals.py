@@ -1,4 +1,4 @@
-"""Signals: the work is asked to stop, and the process ends soon whatever the work does."""
+"""A signal cancels the command, and ends the process soon even if a thread hangs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ready():
     print("ready", flush=True)
 """
 
-_OBEDIENT = """
+_CANCELLABLE = """
 try:
     with context.run() as run:
         ready()
@@ -53,7 +53,7 @@ with context.run() as run:
         time.sleep(60)
 """
 
-_UNAWARE = """
+_FINISHED = """
 with context.run() as run:
     pass
 ready()
@@ -90,7 +90,7 @@ def interrupt(
         return Ended(process.returncode, stderr, time.monotonic() - began)
 
 
-STOPPED = (
+REPORT = (
     "nothing was moved yet\n"
     "airbundle: error: stopped\n"
     "hint: run the same command again: it resumes\n"
@@ -100,31 +100,31 @@ STOPPED = (
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-def test_work_that_obeys_ends_at_once(
+def test_cancelled_command_ends_at_once(
     hermetic_environment: dict[str, str], number: signal.Signals, status: int
 ) -> None:
-    ended = interrupt(_OBEDIENT, hermetic_environment, number)
-    assert (ended.status, ended.stderr) == (status, STOPPED)
+    ended = interrupt(_CANCELLABLE, hermetic_environment, number)
+    assert (ended.status, ended.stderr) == (status, REPORT)
     assert ended.seconds < 1.2
 
 
 @pytest.mark.parametrize("program", [_HANGING_WORKER, _HANGING])
-def test_work_that_hangs_ends_within_two_seconds(
+def test_hanging_command_ends_within_two_seconds(
     hermetic_environment: dict[str, str], program: str
 ) -> None:
     ended = interrupt(program, hermetic_environment, signal.SIGINT)
-    assert (ended.status, ended.stderr) == (130, STOPPED)
+    assert (ended.status, ended.stderr) == (130, REPORT)
     assert ended.seconds < 2.5
 
 
-def test_a_second_signal_ends_it_at_once(hermetic_environment: dict[str, str]) -> None:
+def test_second_signal_ends_the_process_at_once(hermetic_environment: dict[str, str]) -> None:
     ended = interrupt(_HANGING, hermetic_environment, signal.SIGINT, signal.SIGINT)
     assert ended.status == 130
     assert ended.seconds < 1.2
 
 
-def test_after_the_work_signals_mean_what_they_meant(
+def test_former_signal_handlers_are_restored(
     hermetic_environment: dict[str, str],
 ) -> None:
-    ended = interrupt(_UNAWARE, hermetic_environment, signal.SIGTERM)
+    ended = interrupt(_FINISHED, hermetic_environment, signal.SIGTERM)
     assert ended.status == -signal.SIGTERM

@@ -370,13 +370,13 @@ def test_host_platform_follows_names_of_images(system: str, processor: str, plat
     assert create_platform(system, processor) == Platform.parse(platform)
 
 
-def test_inspect_of_layout_imports_no_registry_client(layout: Path) -> None:
+def test_inspect_of_layout_imports_no_registry_client_and_no_threads(layout: Path) -> None:
     code = (
         "import sys\nfrom bundler.cli.main import main\n"
         f"try: main(['inspect', 'oci:{layout}:image'])\n"
         "except SystemExit: pass\n"
         "heavy = {'requests', 'urllib3', 'cryptography', 'jsonschema', 'yaml', 'zstandard',"
-        " 'bundler.gocompat.template.execute'}\n"
+        " 'bundler.gocompat.template.execute', 'bundler.retry_policy', 'concurrent.futures'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     completed = subprocess.run(

@@ -181,10 +181,7 @@ def create_plan(
 ) -> Plan[HoldingsT_co]:
     """Compare the content of the images with the holdings of their destinations.
 
-    Args:
-        targets: the images, their destinations and their names.
-        executor: runs the queries to sources and destinations in parallel.
-        cancellation: ends the comparison.
+    ``executor`` runs the queries to sources and destinations in parallel.
 
     Raises:
         CannotConvertError: an image needs a conversion that is impossible or not allowed.
@@ -234,12 +231,33 @@ def create_manifest_tasks(
     Raises:
         CannotConvertError: a destination does not support the media type of a manifest.
     """
-    tasks: dict[tuple[Holdings, Digest], ManifestTask[HoldingsT_co]] = {}
+    tasks: dict[tuple[Holdings, Digest | None], ManifestTask[HoldingsT_co]] = {}
     for target in targets:
-        _add_manifests(tasks, target, target.image.graph, 0)
-        for referrer in target.image.referrers:
-            subject = tasks.get((target.destination, referrer.subject))
-            _add_manifests(tasks, target, referrer.graph, subject.stage + 1 if subject else 0)
+        image, destination = target.image, target.destination
+        label, accepted = image.label, destination.capabilities.manifests
+        graphs: list[tuple[Graph, Digest | None]] = [(image.graph, None)]
+        graphs += [(referrer.graph, referrer.subject) for referrer in image.referrers]
+        for graph, subject in graphs:
+            subject_task = tasks.get((destination, subject))
+            lowest = 0 if subject_task is None else subject_task.stage + 1
+            latest: dict[int, int] = {}  # the highest stage at each depth of this graph
+            for item in graph.manifests:
+                media_type = item.descriptor.media_type
+                if accepted is not None and media_type not in accepted:
+                    raise CannotConvertError(
+                        f"{label}: the destination does not support {media_type}",
+                        reason="the manifest is copied unchanged",
+                    )
+                key = (destination, item.descriptor.digest)
+                known = tasks.get(key)
+                if known is None:
+                    after = (stage + 1 for depth, stage in latest.items() if depth < item.depth)
+                    stage = max((lowest, *after))
+                    tasks[key] = ManifestTask(item, destination, stage, (label,))
+                elif label not in known.labels:
+                    # The stage stays, because the stages of other tasks depend on it.
+                    tasks[key] = replace(known, labels=(*known.labels, label))
+                latest[item.depth] = max(tasks[key].stage, latest.get(item.depth, 0))
     return tuple(sorted(tasks.values(), key=lambda task: task.stage))
 
 
@@ -319,33 +337,3 @@ def _decide_actions(
                 yield replace(task, action="mount", mount_from=holder)
                 continue
         yield task
-
-
-def _add_manifests(
-    tasks: dict[tuple[Holdings, Digest], ManifestTask[HoldingsT_co]],
-    target: Target[HoldingsT_co],
-    graph: Graph,
-    stage: int,
-) -> None:
-    """Add tasks for the manifests of ``graph``, with ``stage`` as the lowest stage.
-
-    The stage of a known task is not changed, because the stages of other tasks depend on it.
-    """
-    destination, label = target.destination, target.image.label
-    accepted = destination.capabilities.manifests
-    latest: dict[int, int] = {}  # the highest stage at each depth of this graph
-    for item in graph.manifests:
-        media_type = item.descriptor.media_type
-        if accepted is not None and media_type not in accepted:
-            raise CannotConvertError(
-                f"{label}: the destination does not support {media_type}",
-                reason="the manifest is copied unchanged",
-            )
-        key = (destination, item.descriptor.digest)
-        known = tasks.get(key)
-        if known is None:
-            after = (at + 1 for depth, at in latest.items() if depth < item.depth)
-            tasks[key] = ManifestTask(item, destination, max((stage, *after)), (label,))
-        elif label not in known.labels:
-            tasks[key] = replace(known, labels=(*known.labels, label))
-        latest[item.depth] = max(tasks[key].stage, latest.get(item.depth, 0))

@@ -54,10 +54,8 @@ def resolve(
 ) -> ResolvedImage:
     """Read the manifests of an image, and of its referrers if they are requested.
 
-    Args:
-        request: the image, and the parts of it to copy.
-        source: the open source of ``request.source``.
-        policy_check: called for every manifest before it is parsed; None: no check.
+    ``source`` is the open source of ``request.source``. ``policy_check`` is called for every
+    manifest before it is parsed; None: no check.
 
     Raises:
         NotFoundError: the name, a manifest or a pinned referrer does not exist.

@@ -148,11 +148,9 @@ class NameState:
 def compare_with_target(
     names: Iterable[tuple[str, Digest]], resolver: TagResolver | None
 ) -> list[NameState]:
-    """Resolve each name at the target.
+    """Resolve each name at the target, and compare it with the digest to publish under it.
 
-    Args:
-        names: pairs of a target name and the digest to publish under it.
-        resolver: the target; None: no name exists there.
+    ``resolver`` is the target; None: no name exists there.
 
     Raises:
         RegistryError: the target cannot be reached, or denies access.

@@ -102,15 +102,9 @@ def copy_image(
     policy_check: PolicyCheck | None = None,
     dry_run: bool = False,
 ) -> CopyReport:
-    """Copy an image.
+    """Copy an image, or with ``dry_run``, only create the plan.
 
-    Args:
-        request: the image and its destination.
-        source_options: options for opening the source.
-        destination_options: options for opening the destination.
-        engine: options for executing the plan.
-        policy_check: rejects images that the policy does not accept; None: no check.
-        dry_run: create the plan, but do not execute it.
+    ``policy_check`` rejects images that the policy does not accept; None: no check.
 
     Raises:
         BundlerError: the image was not copied, or a name could not be published.

@@ -42,11 +42,8 @@ def extract_layers(
 ) -> Path:
     """Write layers and the manifest to a new directory ``layers-...``; return its path.
 
-    Args:
-        request: the image and its layers.
-        source_options: options for opening the source.
-        destination_options: options for opening the new directory, below the current one.
-        policy_check: rejects an image that the policy does not accept; None: no check.
+    The directory is created in the current one. ``policy_check`` rejects an image that the policy
+    does not accept; None: no check.
 
     Raises:
         NotFoundError: the image or a blob does not exist at the source.

@@ -1,4 +1,4 @@
-"""Inspect an image or artifact without reading its layers.
+"""Inspect an image or artifact without reading its layers, and list the tags of a repository.
 
 For an index, the image of one platform is inspected, but the digest is that of the index.
 """
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.copy.fetch import MAX_DEPTH, fetch
-from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
+from bundler.errors import (
+    DeniedError,
+    LimitError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
 from bundler.events import WarningIssued
 from bundler.gocompat.values import (
     NIL,
@@ -81,6 +87,37 @@ def inspect_image(request: InspectRequest, options: OpenOptions) -> bytes:
         if request.raw:
             return root.read_config(image)
         return format_struct(read_config(root, image), request.template)
+
+
+def list_tags(reference: Reference, options: OpenOptions) -> bytes:
+    """Return a JSON document with the names in a repository, an archive or a layout.
+
+    Raises:
+        UnsupportedError: images of this transport have no names.
+        UsageError: ``reference`` has a tag or a digest.
+    """
+    with closing(transports.open_source(reference, options)) as source:
+        if not isinstance(source, ListsTags):
+            raise UnsupportedError(
+                f"{reference}: images in {reference.transport}: have no names to list",
+                hint="use docker://, oci: or docker-archive:",
+            )
+        image = None
+        if isinstance(source, RegistryRepository) and isinstance(reference, RepositoryReference):
+            image = reference.image
+        if image is not None and image.version is not None:
+            raise UsageError(
+                f"{reference}: expected a repository, got one image",
+                hint=f"remove the tag or digest: {reference.transport}://{image.repository}",
+            )
+        names = Struct(
+            "tagListOutput",
+            (
+                StructField("Repository", image.repository if image else "", omit_empty=True),
+                StructField("Tags", to_slice(source.tags())),
+            ),
+        )
+    return format_struct(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,16 +40,10 @@ _DETECT_COMPRESSION = LayerConversion()
 def decide_conversion(
     graph: Graph, capabilities: Capabilities, options: ConversionOptions, label: str
 ) -> ConversionPlan | None:
-    """Decide how to convert an image for a destination.
+    """Decide how to convert the images of ``graph`` for a destination with ``capabilities``.
 
-    Args:
-        graph: the image, or all images of an index.
-        capabilities: the capabilities of the destination.
-        options: the requested conversion.
-        label: the name of the image in messages.
-
-    Returns:
-        The conversion plan, without the content of configs; None: no conversion.
+    The conversion plan does not contain configs yet; None: no conversion. ``label`` is the name of
+    the image in messages.
 
     Raises:
         CannotConvertError: a conversion is required but not allowed or not possible.

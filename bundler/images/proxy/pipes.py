@@ -47,10 +47,7 @@ class Pipes:
         self._raw: list[_PipeWriter] = []
 
     def open_checked(self, content: AbstractContextManager[Reader]) -> tuple[int, int]:
-        """Write ``content`` to a new pipe.
-
-        Returns:
-            The number of the pipe, for ``finish``, and the file descriptor for reading it.
+        """Write ``content`` to a new pipe; return its number, and the file descriptor to read.
 
         Raises:
             LimitError: too many pipes are open.
@@ -62,14 +59,9 @@ class Pipes:
         return number, read_fd
 
     def open_raw(self, content: AbstractContextManager[Reader]) -> tuple[int, int]:
-        """Write ``content`` to a new pipe, and an error to a second pipe.
+        """Write ``content`` to a new pipe, and an error to a second one; return the read ends.
 
-        Returns:
-            The file descriptors for reading the content and the error.
-
-        Raises:
-            LimitError: too many pipes are open.
-            BundlerError: ``content`` cannot be opened.
+        Raises the errors of ``open_checked``.
         """
         failure, failure_fd = _open_pipe()
         try:

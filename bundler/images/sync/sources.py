@@ -73,11 +73,8 @@ def list_images(
 ) -> SyncListing:
     """List all images to copy; the tags of several repositories are listed in parallel.
 
-    Args:
-        source: the location of the images.
-        options: options for opening the source.
-        engine: with ``keep_going``, errors are returned in the listing instead of raised.
-        stack: closes the registry sessions, which the copy reuses.
+    With ``engine.keep_going``, errors are returned in the listing instead of raised. ``stack``
+    closes the registry sessions, which the copy reuses.
 
     Raises:
         UsageError: a reference or the YAML file is invalid.

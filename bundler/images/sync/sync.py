@@ -11,7 +11,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from bundler import events, transports
 from bundler.copy.engine import execute
@@ -19,22 +19,23 @@ from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import Target, create_plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import compare_with_target
-from bundler.errors import BundlerError
+from bundler.errors import BundlerError, PartialError, be, count
 from bundler.images.copy_image import TransferOptions, create_resolved_event
 from bundler.images.sync import sources, targets
-from bundler.images.sync.report import SyncedImage, SyncReport
 from bundler.ports import Destination, ReadableDestination, Source, TagResolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.plan import Plan
-    from bundler.images.sync.sources import SyncSource
+    from bundler.copy.plan import Action, Plan
+    from bundler.images.sync.sources import SyncSource, UnlistedImage
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
-    from bundler.ports import OpenOptions, PolicyCheck, Reference
+    from bundler.ports import Holdings, OpenOptions, PolicyCheck, Reference
     from bundler.transports.target_reference import TargetReference
+
+State = Literal["new", "present", "copied", "failed"]
 
 _BATCH_SIZE = 256
 
@@ -50,6 +51,78 @@ class SyncRequest:
     """Raise an error, before anything is copied, if the directory of an image exists."""
 
 
+@dataclass(frozen=True, slots=True)
+class SyncedImage:
+    """The result for one image; in a dry run, the expected one."""
+
+    source: str
+    destination: str
+    state: State
+    digest: Digest | None = None
+    """The root at the destination; None if the image failed."""
+    error: BundlerError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON."""
+        return {
+            "source": self.source,
+            "destination": self.destination,
+            "state": self.state,
+            "digest": self.digest and self.digest.text,
+            "error": self.error and str(self.error),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """The results for all images, in the order in which they were listed."""
+
+    images: tuple[SyncedImage, ...]
+    unlisted: tuple[UnlistedImage, ...]
+    plans: tuple[Plan[Holdings], ...]
+
+    @property
+    def failures(self) -> list[str]:
+        """A message for each image or repository that failed."""
+        errors = [(item.subject, item.error) for item in self.unlisted]
+        errors += [(image.source, image.error) for image in self.images if image.error]
+        return [error.message_about(subject) for subject, error in errors]
+
+    def count(self, state: State) -> int:
+        """Return the number of images with ``state``."""
+        return sum(image.state == state for image in self.images)
+
+    def size(self, action: Action) -> int:
+        """Return the total size in bytes of the blobs with ``action``."""
+        return sum(plan.size(action) for plan in self.plans)
+
+    def digest_lines(self) -> str:
+        """Return a line ``DIGEST DESTINATION`` for each image at the destination."""
+        return "".join(f"{line.digest} {line.destination}\n" for line in self.images if line.digest)
+
+    def check(self) -> None:
+        """Check that all images are at the destination.
+
+        Raises:
+            PartialError: some images failed.
+        """
+        if failures := self.failures:
+            done = self.count("copied") + self.count("present")
+            total = count(len(self.images), "image")
+            raise PartialError(
+                f"{done} of {total} {be(done)} at the destination; not done:", failures
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON; sizes in bytes."""
+        return {
+            "images": [image.to_json() for image in self.images],
+            "leftOut": [{"name": item.subject, "error": str(item.error)} for item in self.unlisted],
+            "moved": {"bytes": self.size("push")},
+            "present": {"bytes": self.size("present")},
+        }
+
+
 def sync_images(
     request: SyncRequest,
     source_options: OpenOptions,
@@ -61,13 +134,9 @@ def sync_images(
 ) -> SyncReport:
     """Copy all images of the source that are missing at the destination.
 
-    Args:
-        request: the images and their destination.
-        source_options: options for opening the sources, with access settings of a YAML file added.
-        destination_options: options for opening the destination.
-        engine: options for executing plans; with ``keep_going``, errors are in the report.
-        policy_check: rejects images that the policy does not accept; None: no check.
-        dry_run: report which images would be copied, but copy nothing.
+    Access settings in a YAML file are added to ``source_options``. With ``engine.keep_going``,
+    errors are in the report. With ``dry_run``, nothing is copied. ``policy_check`` rejects images
+    that the policy does not accept; None: no check.
 
     Raises:
         BundlerError: the first failure; the images of previous batches remain copied.
@@ -132,7 +201,7 @@ class _Sync:
         published: dict[str, Digest] = {}
         failed: dict[str, BundlerError] = {}
         with ExitStack() as stack:
-            endpoints = _OpenEndpoints(self._source_options, self._destination_options, stack)
+            endpoints = _OpenEndpoints(stack)
             tasks = [partial(self._resolve, item, endpoints) for item in batch]
             resolved = run_collecting_errors(engine.executor, tasks, engine.cancellation)
             self._report_resolved(batch, resolved)
@@ -164,14 +233,14 @@ class _Sync:
     def _resolve(self, item: SyncTarget, endpoints: _OpenEndpoints) -> _Resolved:
         """Resolve an image, and check whether it is present at the target."""
         transfer = self._request.transfer
-        source = endpoints.open_source(item.image.source)
+        source = endpoints.open_source(item.image.source, self._source_options)
         image_request = transfer.create_request(item.image, reads_platform=False)
         image = resolve(image_request, source, self._policy_check)
         root, event = image.graph.root.digest, create_resolved_event(image.graph)
         expected = SyncedImage(item.image.label, str(item), "copied", root)
         if self._dry_run and not item.is_remote:
             return _Resolved(replace(expected, state="new"), event)
-        destination = endpoints.open_destination(item.target)
+        destination = endpoints.open_destination(item.target, self._destination_options)
         options = transfer.conversion.for_endpoints(source, item.target_name)
         # In a registry, a name guarantees that the image is complete. A local destination may
         # contain an incomplete image, so its blobs are checked individually.
@@ -217,32 +286,23 @@ class _Sync:
 class _OpenEndpoints:
     """The sources and destinations of one batch, each opened once. Thread-safe."""
 
-    def __init__(
-        self, source_options: OpenOptions, destination_options: OpenOptions, stack: ExitStack
-    ) -> None:
-        self._source_options = source_options
-        self._destination_options = destination_options
+    def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._lock = threading.Lock()
         self._sources: dict[Reference, Source] = {}
         self._destinations: dict[str, Destination] = {}
 
-    def open_source(self, reference: Reference) -> Source:
+    def open_source(self, reference: Reference, options: OpenOptions) -> Source:
         with self._lock:
-            source = self._sources.get(reference)
-            if source is None:
-                source = transports.open_source(reference, self._source_options)
-                self._sources[reference] = source
+            if reference not in self._sources:
+                self._sources[reference] = source = transports.open_source(reference, options)
                 self._stack.callback(source.close)
-            return source
+            return self._sources[reference]
 
-    def open_destination(self, target: TargetReference) -> Destination:
+    def open_destination(self, target: TargetReference, options: OpenOptions) -> Destination:
         with self._lock:
-            destination = self._destinations.get(target.scope)
-            if destination is None:
-                destination = transports.open_destination(
-                    target.reference, self._destination_options
-                )
+            if target.scope not in self._destinations:
+                destination = transports.open_destination(target.reference, options)
                 self._destinations[target.scope] = destination
                 self._stack.callback(destination.close)
-            return destination
+            return self._destinations[target.scope]

@@ -24,10 +24,12 @@ def list_tags(context: CommandContext, source: str, *, access: AccessOptions, re
     or oci-archive:FILE.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images import list_tags as tags  # noqa: PLC0415 - as above
+    from bundler.images import inspect as images  # noqa: PLC0415 - as above
 
     reference = transports.parse(source)
     with context.run(1) as run:
         options = access.create_open_options(run, source)
-        output = retry.call(lambda: tags.list_tags(reference, options), run.cancellation, run.emit)
+        output = retry.call(
+            lambda: images.list_tags(reference, options), run.cancellation, run.emit
+        )
     sys.stdout.buffer.write(output)

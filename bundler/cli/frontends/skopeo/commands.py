@@ -106,10 +106,10 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
 
 def list_tags(context: CommandContext, line: CommandLine) -> None:
     """Print the tags of a repository, or the names in an archive."""
-    from bundler.images import list_tags as tags  # noqa: PLC0415 - as above
+    from bundler.images import inspect as images  # noqa: PLC0415 - as above
 
     reference = requests.parse_reference(line.arguments[0])
-    output = _run_with_options(context, line, functools.partial(tags.list_tags, reference))
+    output = _run_with_options(context, line, functools.partial(images.list_tags, reference))
     sys.stdout.buffer.write(output)
 
 

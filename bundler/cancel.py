@@ -24,24 +24,20 @@ class Cancellation:
     """
 
     def __init__(self, parent: Cancellation | None = None) -> None:
-        self._requested = False
+        self.requested = False
+        """Whether cancellation is requested; only ``request`` sets it."""
         self._signal_number = 2
         self._children: list[Cancellation] = []
         self._callbacks: list[Callable[[], None]] = []
         if parent is not None:
             parent.adopt(self)
 
-    @property
-    def requested(self) -> bool:
-        """Whether cancellation is requested."""
-        return self._requested
-
     def request(self, signal_number: int = 2) -> None:
         """Request cancellation. The ``signal_number`` of the first call sets the exit status."""
-        if self._requested:
+        if self.requested:
             return
         self._signal_number = signal_number
-        self._requested = True
+        self.requested = True
         for child in list(self._children):
             child.request(signal_number)
         for callback in list(self._callbacks):
@@ -49,7 +45,7 @@ class Cancellation:
 
     def check(self) -> None:
         """Raise CancelledError if cancellation is requested."""
-        if self._requested:
+        if self.requested:
             raise CancelledError(signal_number=self._signal_number)
 
     def sleep(self, seconds: float) -> None:
@@ -66,11 +62,11 @@ class Cancellation:
         The callback may run in a signal handler, so it must be quick and must not take locks.
         """
         self._callbacks.append(callback)
-        if self._requested:
+        if self.requested:
             callback()
 
     def adopt(self, child: Cancellation) -> None:
         """Cancel ``child`` when this one is cancelled."""
         self._children.append(child)
-        if self._requested:
+        if self.requested:
             child.request(self._signal_number)

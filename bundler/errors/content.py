@@ -88,10 +88,7 @@ class DamagedBundleError(IntegrityError):
 
 
 class TrustError(BundlerError):
-    """Content that is intact, but not trusted.
-
-    Raised by the checks of policies and signatures.
-    """
+    """Content that is intact, but not trusted. Raised by the checks of policies and signatures."""
 
     exit_status = 4
 
@@ -160,10 +157,7 @@ class RollbackError(TrustError):
 
 
 class ExpiredError(TrustError):
-    """Content past its expiry date.
-
-    Raised by the check of a bundle's inventory.
-    """
+    """Content past its expiry date. Raised by the check of a bundle's inventory."""
 
 
 class UnsupportedError(BundlerError):

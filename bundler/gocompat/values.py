@@ -109,13 +109,6 @@ class StructField:
     embedded: bool = False
     """Whether the value is a struct whose fields also belong to the outer struct."""
 
-    @property
-    def is_omitted(self) -> bool:
-        """Whether JSON omits the field."""
-        return (self.omit_empty and is_empty(self.value)) or (
-            self.omit_zero and is_zero(self.value)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Struct:
@@ -123,11 +116,6 @@ class Struct:
 
     type: str
     members: tuple[StructField, ...]
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the fields, in their order."""
-        return [member.name for member in self.members]
 
     def get(self, name: str) -> Value | None:
         """Return the value of a field; None if the field does not exist."""
@@ -196,14 +184,9 @@ def encode_json(value: Value, *, indent: int | None = None, escape_markup: bool 
         raw = raw.translate(_MARKUP)
     if raw.isprintable():
         return raw
-    parts = []
-    for char in raw:
-        if char.isprintable() or char == "\n":
-            parts.append(char)
-        else:
-            units = char.encode("utf-16-be").hex()
-            parts += [f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4)]
-    return "".join(parts)
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in raw
+    )
 
 
 def to_plain(value: Value) -> Any:  # noqa: ANN401 - any value that json.dumps accepts
@@ -224,7 +207,9 @@ def to_plain(value: Value) -> Any:  # noqa: ANN401 - any value that json.dumps a
             for member in value.members:
                 if member.embedded:
                     result |= to_plain(member.value)
-                elif not member.is_omitted:
+                elif not (member.omit_empty and is_empty(member.value)) and not (
+                    member.omit_zero and is_zero(member.value)
+                ):
                     result[member.key or member.name] = to_plain(member.value)
             return result
         case _:

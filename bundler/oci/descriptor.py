@@ -9,12 +9,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.oci.digest import Digest
 from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bundler.oci.digest import Digest
 
 _MEMBERS = {
     "mediaType": Table.text,
@@ -79,11 +80,3 @@ class Descriptor:
         if self.artifact_type is not None:
             value["artifactType"] = self.artifact_type
         return value
-
-
-EMPTY_CONFIG = b"{}"
-EMPTY_DESCRIPTOR = Descriptor(
-    "application/vnd.oci.empty.v1+json",
-    Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
-    len(EMPTY_CONFIG),
-)

@@ -90,12 +90,9 @@ def choose(requested: Platform, offered: Sequence[Platform | None]) -> int | Non
         variants = (requested.variant, None)
     for variant in variants:
         for position, platform in enumerate(offered):
-            if (
-                platform is not None
-                and platform.os == requested.os
-                and platform.architecture == requested.architecture
-                and platform.variant == variant
-                and requested.os_version in (None, platform.os_version)
-            ):
+            if platform is None or requested.os_version not in (None, platform.os_version):
+                continue
+            key = (platform.os, platform.architecture, platform.variant)
+            if key == (requested.os, requested.architecture, variant):
                 return position
     return None

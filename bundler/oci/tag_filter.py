@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from bundler.errors import NotFoundError, UsageError, count
 from bundler.gocompat.masterminds_semver import Constraint, Version
@@ -18,6 +18,7 @@ from bundler.oci.reference import is_tag
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bundler.gocompat.regexp import GoExpression
 
 MAX_RANGE = 256
 
@@ -31,19 +32,6 @@ _COMPARATOR = rf"(?:>=|<=|>|<|=|\^|~>|~)?\s*{_PARTIAL}"
 _ALTERNATIVE = re.compile(
     rf"\s*(?:{_PARTIAL}\s+-\s+{_PARTIAL}|{_COMPARATOR}(?:\s+{_COMPARATOR})*)\s*", re.ASCII
 )
-
-
-class Expression(Protocol):
-    """A compiled regular expression, in any syntax."""
-
-    @property
-    def pattern(self) -> str:
-        """The text of the expression."""
-        ...
-
-    def search(self, string: str, /) -> object | None:
-        """Return a match in ``string``, or None."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +53,9 @@ class Select:
     """A range in the form that ``parse_range`` returns."""
     constraint: Constraint | None = None
     """A range in the grammar of Masterminds' semver library."""
-    include: tuple[Expression, ...] = ()
+    include: tuple[re.Pattern[str] | GoExpression, ...] = ()
     """At least one of these must match part of the tag."""
-    exclude: tuple[Expression, ...] = ()
+    exclude: tuple[re.Pattern[str] | GoExpression, ...] = ()
     """None of these may match any part of the tag."""
     latest: Latest | None = None
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.errors import MediumError, NotFoundError
 from bundler.oci import media_types
-from bundler.oci.descriptor import EMPTY_CONFIG, EMPTY_DESCRIPTOR, Descriptor
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import Capabilities
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from bundler.content.streams import Content, Reader
     from bundler.ports import Node, Publication
 
+EMPTY_CONFIG = b"{}"
+EMPTY_DESCRIPTOR = Descriptor(
+    "application/vnd.oci.empty.v1+json",
+    Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+    len(EMPTY_CONFIG),
+)
 _LINUX = Platform("linux", "amd64")
 
 

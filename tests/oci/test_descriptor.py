@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 
 from bundler.errors import MalformedError
-from bundler.oci.descriptor import EMPTY_CONFIG, EMPTY_DESCRIPTOR, Descriptor
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json.table import Table
 from tests import strategies
+from tests.fakes.memory import EMPTY_CONFIG, EMPTY_DESCRIPTOR
 
 GOOD = {
     "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -80,11 +81,11 @@ def test_optional_members_have_types_too(changes):
         read(**changes)
 
 
-def test_embedded_data_is_not_believed():
+def test_embedded_data_is_ignored():
     """The data member may say anything; content is what its digest says."""
     assert read(data="bGllcw==") == read()
 
 
-def test_the_empty_config_is_two_bytes():
+def test_empty_descriptor_matches_empty_config():
     assert (EMPTY_CONFIG, EMPTY_DESCRIPTOR.size) == (b"{}", 2)
     assert EMPTY_DESCRIPTOR.digest == Digest.of(EMPTY_CONFIG)

@@ -10,11 +10,11 @@ from hypothesis import given, strategies as st
 
 from bundler.errors import BundlerError, LimitError, MalformedError, UnsupportedError
 from bundler.oci import manifest, media_types
-from bundler.oci.descriptor import EMPTY_DESCRIPTOR
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index
 from tests import strategies
 from tests.fakes import images
+from tests.fakes.memory import EMPTY_DESCRIPTOR
 
 OCI = images.image()
 DOCKER = images.image(types=images.DOCKER)

@@ -42,15 +42,15 @@ class TarWriter:
 
     def add_directory(self, name: str) -> None:
         """Add a directory; it must be added before the files in it."""
-        self._put_header(_create_info(f"{name}/", 0, 0o755, tarfile.DIRTYPE))
+        self._put_header(_encode_header(f"{name}/", 0, 0o755, tarfile.DIRTYPE))
 
     def add_link(self, name: str, target: str) -> None:
         """Add a symbolic link."""
-        self._put_header(_create_info(name, 0, 0, tarfile.SYMTYPE, target))
+        self._put_header(_encode_header(name, 0, 0, tarfile.SYMTYPE, target))
 
     def add_bytes(self, name: str, data: bytes) -> None:
         """Add a file whose content is in memory."""
-        header = self._file_header(name, len(data))
+        header = _encode_header(name, len(data), self._mode)
         self._put(header + data, self.position)
         self.position = padded(self.position + len(header) + len(data))
 
@@ -66,7 +66,7 @@ class TarWriter:
             NoSpaceError, MediumError: the file cannot be written.
         """
         start = self.position
-        room = len(self._file_header(name, 0)) if isinstance(name, str) else BLOCK
+        room = len(_encode_header(name, 0, self._mode)) if isinstance(name, str) else BLOCK
         try:
             end = start + room
             for chunk in read_chunks(content):
@@ -74,7 +74,7 @@ class TarWriter:
                 end += len(chunk)
             stored = content.descriptor()
             final = name if isinstance(name, str) else name(stored)
-            self._put(self._file_header(final, end - start - room, room=room), start)
+            self._put(_encode_header(final, end - start - room, self._mode, room=room), start)
         except BaseException:
             self.rewind(start)
             raise
@@ -95,14 +95,7 @@ class TarWriter:
         self.position += len(_END)
         return self.position
 
-    def _file_header(self, name: str, size: int, *, room: int = 0) -> bytes:
-        header = _encode_header(_create_info(name, size, self._mode))
-        if room and len(header) != room:
-            raise ValueError(f"{name!r} does not fit in the {room} bytes reserved for its header")
-        return header
-
-    def _put_header(self, member: tarfile.TarInfo) -> None:
-        header = _encode_header(member)
+    def _put_header(self, header: bytes) -> None:
         self._put(header, self.position)
         self.position += len(header)
 
@@ -116,21 +109,30 @@ class TarWriter:
             raise to_bundler_error(error, self._path, "cannot write") from error
 
 
-def _create_info(
-    name: str, size: int, mode: int, kind: bytes = tarfile.REGTYPE, link: str = ""
-) -> tarfile.TarInfo:
+def _encode_header(
+    name: str,
+    size: int,
+    mode: int,
+    kind: bytes = tarfile.REGTYPE,
+    link: str = "",
+    *,
+    room: int | None = None,
+) -> bytes:
+    """Return a header of one block, or of three blocks if a name has more than 100 bytes.
+
+    If ``room`` is set, the header must have that many bytes.
+    """
     member = tarfile.TarInfo(name)
     member.size, member.mode, member.type, member.linkname = size, mode, kind, link
-    return member
-
-
-def _encode_header(member: tarfile.TarInfo) -> bytes:
-    """Return a header of one block, or of three blocks if a name has more than 100 bytes."""
-    longest = max(len(member.name.encode()), len(member.linkname.encode()))
-    if longest > _MAX_NAME or member.size > _MAX_OCTAL:
-        return member.tobuf(tarfile.GNU_FORMAT)
-    block = bytearray(member.tobuf(tarfile.USTAR_FORMAT))
-    block[329:345] = b"0000000\0" * 2  # device numbers, as other programs write them
-    block[148:156] = b" " * 8
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
+    longest = max(len(name.encode()), len(link.encode()))
+    if longest > _MAX_NAME or size > _MAX_OCTAL:
+        header = member.tobuf(tarfile.GNU_FORMAT)
+    else:
+        block = bytearray(member.tobuf(tarfile.USTAR_FORMAT))
+        block[329:345] = b"0000000\0" * 2  # device numbers, as other programs write them
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+        header = bytes(block)
+    if room is not None and len(header) != room:
+        raise ValueError(f"{name!r} does not fit in the {room} bytes reserved for its header")
+    return header

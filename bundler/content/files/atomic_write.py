@@ -98,6 +98,23 @@ def sync_directory(directory: Directory | Path) -> None:
                 ) from error
 
 
+def publish(directory: Directory, fd: int, part: str, name: str, *, size: int, path: Path) -> None:
+    """Make the open file ``part`` of ``size`` bytes durable, and rename it to ``name``.
+
+    ``path`` is used in messages.
+
+    Raises:
+        NoSpaceError, MediumError: the file cannot be written; a previous one is unchanged.
+    """
+    try:
+        if os.fstat(fd).st_size != size:
+            raise MediumError(f"{path}: the file system lost part of the written data")
+        os.fsync(fd)
+        os.rename(part, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+    except OSError as error:
+        raise to_bundler_error(error, path, "cannot write") from error
+
+
 def create_part_name() -> str:
     """Create a random name for an unfinished file."""
     return f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
@@ -140,14 +157,7 @@ class _Part:
     def publish(self, name: str, size: int) -> None:
         """Make the content durable, then give the file its name."""
         path = self._directory.path / name
-        try:
-            if os.fstat(self._fd).st_size != size:
-                raise MediumError(f"{path}: the file system lost part of the written data")
-            os.fsync(self._fd)
-            folder = self._directory.fd
-            os.rename(self._name, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except OSError as error:
-            raise to_bundler_error(error, path, "cannot write") from error
+        publish(self._directory, self._fd, self._name, name, size=size, path=path)
         self._published = True
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from bundler.content.files import atomic_write, file_lock
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import MalformedError, MediumError, UsageError
+from bundler.errors import MalformedError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,14 +58,9 @@ class FileReplacement:
         Raises:
             NoSpaceError, MediumError: the file cannot be replaced; the old one is unchanged.
         """
-        folder = self._directory.fd
-        try:
-            if os.fstat(self.fd).st_size != size:
-                raise MediumError(f"{self.path}: the file system lost part of the written data")
-            os.fsync(self.fd)
-            os.rename(self._name, self._final, src_dir_fd=folder, dst_dir_fd=folder)
-        except OSError as error:
-            raise to_bundler_error(error, self.path, "cannot write") from error
+        atomic_write.publish(
+            self._directory, self.fd, self._name, self._final, size=size, path=self.path
+        )
         self._published = True
         atomic_write.sync_directory(self._directory)
 

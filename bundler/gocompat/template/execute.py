@@ -221,8 +221,10 @@ def _get_field(value: Value, name: str) -> Value:
         case _:
             pass
     if found is None:
-        known = f"it has {', '.join(value.names)}" if isinstance(value, Struct) else None
+        hint = None
+        if isinstance(value, Struct):
+            hint = f"it has {', '.join(member.name for member in value.members)}"
         raise TemplateError(
-            f"can't evaluate field {name[:80]} in type {get_type_name(value)}", hint=known
+            f"can't evaluate field {name[:80]} in type {get_type_name(value)}", hint=hint
         )
     return found

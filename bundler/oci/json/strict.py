@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from bundler.errors import LimitError, MalformedError
@@ -16,6 +17,9 @@ from bundler.errors import LimitError, MalformedError
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1
 MAX_DOCUMENT = 4 * 1024 * 1024  # the limit of containers/image and of registries
+
+# A string that does not end extends to the end of the text.
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
 
@@ -114,23 +118,10 @@ def _check_depth(text: str, subject: str) -> None:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
-    in_string = escaped = False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise LimitError(f"{subject}: nested deeper than the {MAX_DEPTH} levels allowed")
-        elif char in "]}":
-            depth -= 1
+    for token in _STRING_OR_BRACKET.finditer(text):
+        depth += (token[0] in "[{") - (token[0] in "]}")
+        if depth > MAX_DEPTH:
+            raise LimitError(f"{subject}: nested deeper than the {MAX_DEPTH} levels allowed")
 
 
 def _refuse_floats(value: JSON) -> None:

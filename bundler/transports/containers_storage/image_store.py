@@ -86,7 +86,6 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
                     f"{storage.subject}: an image with the ID {new.id} and other layers exists",
                     hint=f"delete it first: airbundle delete containers-storage:@{new.id}",
                 )
-            metadata.write_items(storage.images.directory / new.id, new.items)
             if existing is not None:
                 record = existing.value
             else:
@@ -94,7 +93,8 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
                 if new.top_layer is not None:
                     record["layer"] = new.top_layer
                 record["created"] = metadata.format_time(new.created)
-            record |= metadata.add_items(record, new.items) | {"metadata": new.metadata}
+            metadata.store_items(storage.images.directory / new.id, record, new.items)
+            record["metadata"] = new.metadata
             for image in stored:
                 if image is not existing:
                     _set_names(image.value, [name for name in image.names if name not in new.names])

@@ -221,29 +221,27 @@ def encode_item_key(key: str) -> str:
     return key if set(key) <= _PLAIN_KEY else "=" + base64_strict.encode(key.encode())
 
 
-def write_items(directory: Path, items: dict[str, bytes]) -> None:
-    """Write items to the ``directory`` of an image, replacing those with the same keys.
+def store_items(directory: Path, record: dict[str, Any], items: dict[str, bytes]) -> None:
+    """Write items to the ``directory`` of an image, and list them in its record.
+
+    Items with the same keys are replaced.
 
     Raises:
-        MediumError, NoSpaceError: some items were not written.
+        MediumError, NoSpaceError: some items were not written; the record is unchanged.
     """
     with convert_os_errors(directory, "cannot create"):
         directory.mkdir(0o700, exist_ok=True)
-    with Directory.open(directory) as image_directory:
+    with Directory.open(directory) as opened:
         for key, data in items.items():
-            write_bytes_in(image_directory, encode_item_key(key), data, mode=0o600)
-
-
-def add_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]:
-    """Return a copy of the record of an image, with ``items`` added."""
+            write_bytes_in(opened, encode_item_key(key), data, mode=0o600)
     digests = {key: Digest.of(data).text for key, data in items.items()}
-    names = dict.fromkeys([*(value.get("big-data-names") or ()), *items])
-    return value | {
-        "digest": digests.get(MANIFEST, value.get("digest")),
-        "big-data-names": list(names),
-        "big-data-sizes": (value.get("big-data-sizes") or {})
-        | {key: len(data) for key, data in items.items()},
-        "big-data-digests": (value.get("big-data-digests") or {}) | digests,
+    sizes = {key: len(data) for key, data in items.items()}
+    keys = dict.fromkeys([*(record.get("big-data-names") or ()), *items])
+    record |= {
+        "digest": digests.get(MANIFEST, record.get("digest")),
+        "big-data-names": list(keys),
+        "big-data-sizes": (record.get("big-data-sizes") or {}) | sizes,
+        "big-data-digests": (record.get("big-data-digests") or {}) | digests,
     }
 
 

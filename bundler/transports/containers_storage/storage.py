@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from bundler.transports.containers_storage.drivers.driver import Driver
 
 _STAGING = ".airbundle-"
-_SPLIT = ".tar-split.gz"
 _MAX_MOUNTS = 64 * 1024 * 1024
 _MAX_LAYERS = 10_000
 
@@ -130,7 +129,7 @@ class Storage:
 
     def split_path(self, layer: str) -> Path:
         """Return the path of a layer's tar-split record, from which its tar is reassembled."""
-        return self.layers.directory / f"{layer}{_SPLIT}"
+        return self.layers.directory / f"{layer}.tar-split.gz"
 
     def sync(self) -> None:
         """Make all files of the storage durable.
@@ -138,10 +137,7 @@ class Storage:
         Raises:
             MediumError: the file system failed.
         """
-        with (
-            Directory.open(self.root) as root,
-            convert_os_errors(self.root, "cannot synchronize"),
-        ):
+        with convert_os_errors(self.root, "cannot sync"), Directory.open(self.root) as root:
             if ctypes.CDLL(None, use_errno=True).syncfs(root.fd) != 0:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 

@@ -25,22 +25,32 @@ from bundler.errors import (
     LimitError,
     UnsupportedError,
 )
+from bundler.gocompat import json_encoding
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.manifest import ImageManifest
 from bundler.oci.reference import ImageReference
 from bundler.transports.docker_archive.archived_image import MANIFEST
-from bundler.transports.docker_archive.legacy import create_legacy_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bundler.content.streams import Content
-    from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
     from bundler.ports import Node, Publication
+
+_TOP_LAYER_MEMBERS = (
+    "architecture",
+    "config",
+    "container",
+    "container_config",
+    "created",
+    "docker_version",
+    "os",
+)
 
 
 class DockerArchiveWriter:
@@ -70,7 +80,7 @@ class DockerArchiveWriter:
             return False
         if target.kind == "manifest":
             image = self._images.get(target.digest)
-            return image is not None and target.size in (None, image.size)
+            return image is not None and target.size in (None, image.root.size)
         blob = self._blobs.get(_get_file_name(target.kind, target.digest))
         return blob is not None and target.size in (None, blob[1])
 
@@ -130,7 +140,7 @@ class DockerArchiveWriter:
                 if other.config != image.config:
                     raise ConflictError(
                         f"{self._subject}: two images have the name {name}: "
-                        f"{other.digest} and {image.digest}"
+                        f"{other.root.digest} and {image.root.digest}"
                     )
                 if str(name) not in tags:
                     tags.append(str(name))
@@ -168,7 +178,7 @@ class DockerArchiveWriter:
         if self._uncompressed:
             _check_layers(digests, config, subject)
         top = None
-        for top, layer_digest, legacy_json in create_legacy_layers(digests, config, subject):
+        for top, layer_digest, legacy_json in _create_legacy_layers(digests, config, subject):
             if top not in self._legacy_ids:
                 self._legacy_ids.add(top)
                 target = f"../{_get_file_name('layer', layer_digest)}"
@@ -176,7 +186,7 @@ class DockerArchiveWriter:
                 self._archive.add_bytes(f"{top}/VERSION", b"1.0")
                 self._archive.add_bytes(f"{top}/json", legacy_json)
         self._images[root.digest] = _PushedImage(
-            root.digest, root.size, parsed.config.digest, config_name, layers, top
+            root, parsed.config.digest, config_name, layers, top
         )
 
     def _add_json(self, name: str, value: object, *, sort_keys: bool = False) -> None:
@@ -194,8 +204,7 @@ class DockerArchiveWriter:
 class _PushedImage:
     """A manifest that was pushed."""
 
-    digest: Digest
-    size: int
+    root: Descriptor
     config_digest: Digest
     config: str
     """The name of the config in the archive."""
@@ -219,6 +228,33 @@ def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None
                 expected=diff_id.text,
                 got=layer.text,
             )
+
+
+def _create_legacy_layers(
+    layers: Sequence[Digest], config: bytes, subject: str
+) -> Iterator[tuple[str, Digest, bytes]]:
+    """Yield the ID, the layer and the file ``json`` of each directory, the lowest layer first.
+
+    Each directory describes an image, whose parent is the layer below, for versions of Docker that
+    ignore ``manifest.json``. ``config`` is the image's config, part of which is repeated for the
+    top layer. IDs are computed as by containers/image, so both write the same archive.
+
+    https://github.com/moby/docker-image-spec/blob/v1.2.0/v1.md
+    """
+    parent = chain = ""
+    for position, layer in enumerate(layers, 1):
+        members = {"parent": _encode(parent)} if parent else {}
+        if position == len(layers):
+            strict.load_object(config, subject=subject)
+            config_members = json_encoding.split(config)
+            members |= {name: config_members.get(name, "null") for name in _TOP_LAYER_MEMBERS}
+        chain = Digest.of(f"{chain} {layer}".encode()).text if chain else layer.text
+        parent = Digest.of(json_encoding.join(members | {"layer_id": _encode(chain)})).hex
+        yield parent, layer, json_encoding.join(members | {"id": _encode(parent)})
+
+
+def _encode(text: str) -> str:
+    return json_encoding.dumps(text).decode()
 
 
 def _get_file_name(kind: Kind, digest: Digest) -> str:

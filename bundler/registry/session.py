@@ -109,7 +109,7 @@ class Session:
         with self._scheme_lock:
             if self._scheme is None:
                 # Use HTTPS if the registry supports it, even with an invalid certificate.
-                spec, self._scheme = RequestSpec("GET", self.host, once=True), "https"
+                scheme, spec = "https", RequestSpec("GET", self.host, once=True)
                 try:
                     self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
                 except RegistryError as error:
@@ -119,7 +119,8 @@ class Session:
                         self._send(spec, f"http://{self.address}/v2/", {}, own=True).close()
                     except RegistryError:
                         raise error from None
-                    self._scheme = "http"
+                    scheme = "http"
+                self._scheme = scheme
         return Origin.of(f"{self._scheme}://{self.address}/")
 
     def request(
@@ -185,9 +186,8 @@ class Session:
         challenged = 0
         while True:
             authorization = self._authenticator.get_authorization(spec.scopes)
-            response = self._follow(
-                spec, url, {} if authorization is None else {"Authorization": authorization}
-            )
+            headers = {} if authorization is None else {"Authorization": authorization}
+            response = self._follow(spec, url, headers)
             fields = response.challenges if response.status == 401 and response.own else []
             if not fields or challenged == _MAX_CHALLENGES:
                 break
@@ -235,7 +235,7 @@ class Session:
                 raise RegistryError(
                     f"{spec.subject}: {origin} redirects a {spec.method} to another location",
                     status=response.status,
-                    hint="use the name and scheme that the registry redirects to, such as HTTPS",
+                    hint="use the host and scheme of the redirect; the registry may require HTTPS",
                 )
         raise RegistryError(f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {origin}")
 
@@ -251,16 +251,14 @@ class Session:
 
         ``headers``, which contain the credentials, are sent to the origin of ``url`` only.
         """
-        origin = self.origin
-        realm = Origin.of(url)
+        origin, realm = self.origin, Origin.of(url)
         content = None if body is None else BytesBody(body)
         spec = RequestSpec(method, f"{origin} token", body=content, once=True)
         for _ in range(_MAX_REDIRECTS + 1):
             self._authenticator.check_token_service(origin, url)
             target = Origin.of(url)
-            response = self._send(
-                spec, url, headers if target == realm else {}, own=target == origin
-            )
+            sent = headers if target == realm else {}
+            response = self._send(spec, url, sent, own=target == origin)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None or body is not None:
                 return response

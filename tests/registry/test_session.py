@@ -472,6 +472,13 @@ class TestTls:
         pull(session)
         assert registry.count("GET", "^/v2/$") == 1
 
+    def test_scheme_is_detected_again_after_a_failure(self, connect, registry):
+        session = connect(registry, tls=TlsConfig(verify=False))
+        registry.fail("GET", "^/v2/$", drop=True)
+        with pytest.raises(RegistryError):
+            _ = session.origin
+        session.ping()
+
     def test_verified_tls_does_not_fall_back(self, connect, registry):
         with pytest.raises(RegistryError) as caught:
             connect(registry, tls=TlsConfig()).ping()

@@ -60,6 +60,20 @@ def read(path: Path, *, required: bool = False) -> bytes | None:
     return data
 
 
+def list_directory(directory: Path) -> list[Path] | None:
+    """List the entries of a directory by name; None if it does not exist.
+
+    Raises:
+        ConfigError: the directory cannot be read.
+    """
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _create_read_error(directory, error) from None
+
+
 def parse_json(raw: bytes, path: Path, *, hint: str | None = None) -> Table:
     """Parse a JSON object; ``path`` is the subject of error messages.
 
@@ -95,7 +109,7 @@ def parse_toml(raw: bytes, path: Path) -> Table:
 
 
 def parse_yaml(raw: bytes, path: str) -> Table:
-    """Parse a YAML mapping, in which null is None and other scalars are text. May be empty.
+    """Parse a YAML mapping, empty if the document is; all scalars except null remain text.
 
     Raises:
         ConfigError: the document is not a mapping in YAML, or has a duplicate key.

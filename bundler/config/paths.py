@@ -44,7 +44,7 @@ class ConfigPathOverrides:
     usr_share: Path = Path("/usr/share")
     """The directory of the distribution's configuration."""
     run: Path = Path("/run")
-    """The directory of runtime files, which a reboot removes."""
+    """The directory of runtime files, which do not survive a reboot."""
 
 
 NO_OVERRIDES = ConfigPathOverrides()
@@ -52,7 +52,7 @@ NO_OVERRIDES = ConfigPathOverrides()
 
 @dataclass(frozen=True, slots=True)
 class ConfigPaths:
-    """Candidates in order of precedence. For an empty value, no file is read."""
+    """Candidates in order of precedence. An empty value means that no file is read."""
 
     auth: tuple[AuthLocation, ...] = ()
     """All of them are read; ``login`` writes the first one."""

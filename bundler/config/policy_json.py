@@ -55,7 +55,7 @@ class SignedIdentity:
     name: str = ""
     """The reference or repository of ``exactReference`` and ``exactRepository``."""
     prefix: str = ""
-    """With ``signed_prefix``: the replacement of ``remapIdentity``."""
+    """For ``remapIdentity``: the prefix of the reference that ``signed_prefix`` replaces."""
     signed_prefix: str = ""
 
 
@@ -181,7 +181,7 @@ def _parse_scopes(transport: str, table: Table) -> dict[str, Requirements]:
 
 
 def _parse_requirements(value: object, context: Table) -> Requirements:
-    """Parse a list of requirements; ``context`` is a table with the subject of the list."""
+    """Parse a list of requirements; ``context`` provides the subject of error messages."""
     if not isinstance(value, list) or not value:
         raise context.problem("expected a list of at least one requirement")
     return tuple(

@@ -87,7 +87,7 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class RegistriesConf:
-    """The combined content of all files."""
+    """Combined content of all files."""
 
     registries: tuple[Registry, ...] = ()
     credential_helpers: tuple[str, ...] = field(default=(AUTH_FILES,))
@@ -174,16 +174,7 @@ def _list_drop_ins(directories: Iterable[Path]) -> list[Path]:
     """List the files by name. Of equal names, the one in the last directory applies."""
     found: dict[str, Path] = {}
     for directory in directories:
-        try:
-            entries = list(directory.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise ConfigError(
-                f"{directory}: cannot be read: {error.strerror}",
-                path=str(directory),
-                os_error=error,
-            ) from None
+        entries = config_file.list_directory(directory) or ()
         files = (entry for entry in entries if entry.name.endswith(".conf"))
         found |= {file.name: file for file in files if not file.is_dir()}
     return [found[name] for name in sorted(found)]

@@ -87,16 +87,10 @@ def load(directories: Iterable[Path]) -> RegistriesD:
         ConfigError: a file is unreadable or invalid, or a scope appears in two files.
     """
     for directory in directories:
-        try:
-            entries = sorted(entry for entry in directory.iterdir() if entry.suffix == ".yaml")
-        except (FileNotFoundError, NotADirectoryError):
+        entries = config_file.list_directory(directory)
+        if entries is None:
             continue
-        except OSError as error:
-            raise ConfigError(
-                f"{directory}: cannot be read: {error.strerror}",
-                path=str(directory),
-                os_error=error,
-            ) from None
+        entries = [entry for entry in entries if entry.suffix == ".yaml"]
         if len(entries) > MAX_FILES:
             raise ConfigError(f"{directory}: more than {MAX_FILES:,} files", path=str(directory))
         return _read_files(entries)

@@ -8,6 +8,7 @@ access local images only. Registry clients receive the values for their registry
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from bundler.config.registry_access import (
     RateLimits,
     RegistryAccess,
     RegistryOverride,
-    TlsConfig,
     get_address,
 )
 from bundler.errors import ConfigError, InvalidReferenceError
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.config.credentials.lookup import CredentialLookup
+    from bundler.config.credentials.auth_file import CredentialLookup
     from bundler.config.policy_json import Policy
     from bundler.config.proxy_env import Proxies
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
-    from bundler.config.registry_access import Credentials, TlsDetails
+    from bundler.config.registry_access import Credentials, TlsConfig, TlsDetails
     from bundler.config.storage_conf import StorageConfig, StorageConfPaths
     from bundler.oci.reference import ImageReference
 
@@ -161,9 +161,9 @@ class Settings:
     def find_credentials(
         self, host: str, path: str = "", locations: Sequence[AuthLocation] | None = None
     ) -> Credentials:
-        """Return the stored credentials for a repository or namespace; empty: the registry itself.
+        """Return the stored credentials for the repository or namespace ``path`` at ``host``.
 
-        ``locations`` are the authfiles to read; None: the default ones.
+        An empty ``path`` is the registry itself. ``locations`` replaces the default authfiles.
 
         Raises:
             ConfigError: a file is invalid, or a helper fails.
@@ -171,7 +171,7 @@ class Settings:
         helpers = self.credential_helpers
         with self._lock:
             if self._created_lookup is None:
-                from bundler.config.credentials.lookup import (  # noqa: PLC0415 - for registries only
+                from bundler.config.credentials.auth_file import (  # noqa: PLC0415 - for registries only
                     CredentialLookup,
                 )
 
@@ -216,7 +216,7 @@ class Settings:
         return registries_d.load(self.paths.registries_d)
 
     def load_policy(self) -> Policy | None:
-        """Return the policy of policy.json; None if there is no such file.
+        """Read policy.json; return None if there is no such file.
 
         Raises:
             PolicyFileError: the file is unreadable or invalid, or was specified and does not exist.
@@ -230,7 +230,7 @@ class Settings:
         return None
 
     def get_storage(self) -> StorageConfig:
-        """Return the location and the driver of the local image store.
+        """Read the location and the driver of the local image store.
 
         Raises:
             ConfigError: storage.conf is invalid, or no location is known.
@@ -265,14 +265,16 @@ class Settings:
             found = tls_files.read_certificates(override.cert_dir)
         else:
             found = tls_files.find_certificates(self.paths.certs_d, host)
-        certificate, key = found.client_certificate, found.client_key
         if override.client_certificate is not None:
-            certificate, key = override.client_certificate, override.client_key
-        return TlsConfig(
+            found = replace(
+                found,
+                client_certificate=override.client_certificate,
+                client_key=override.client_key,
+            )
+        return replace(
+            found,
             verify=not insecure if override.tls_verify is None else override.tls_verify,
             ca_files=(*found.ca_files, *override.ca_files),
-            client_certificate=certificate,
-            client_key=key,
             plain_http=bool(override.plain_http),
             details=self.tls_details,
         )

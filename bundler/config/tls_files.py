@@ -6,11 +6,10 @@ The formats are those of containers-certs.d(5) and containers-tls-details.yaml(5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.config import config_file
-from bundler.config.registry_access import TlsDetails
+from bundler.config.registry_access import TlsConfig, TlsDetails
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,19 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Certificates:
-    """Paths of the certificates in a directory. The files are not read."""
+def find_certificates(directories: Iterable[Path], host: str) -> TlsConfig:
+    """List the certificates for the registry ``host[:port]``.
 
-    ca_files: tuple[Path, ...] = ()
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-
-
-def find_certificates(directories: Iterable[Path], host: str) -> Certificates:
-    """List the certificates for the registry ``host[:port]``; raises as ``read_certificates``.
-
-    Of the candidates for certs.d, the first with a directory for ``host`` applies.
+    Of the candidates for certs.d, the first one with a directory for ``host`` applies. Raises the
+    same errors as ``read_certificates``.
     """
     for directory in directories:
         candidate = directory / host
@@ -39,22 +30,20 @@ def find_certificates(directories: Iterable[Path], host: str) -> Certificates:
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue  # like Skopeo, ignore directories that only root may read
         return read_certificates(candidate)
-    return Certificates()
+    return TlsConfig()
 
 
-def read_certificates(directory: Path) -> Certificates:
-    """List the certificates in ``directory``.
+def read_certificates(directory: Path) -> TlsConfig:
+    """List the certificates in ``directory``; they are not read.
 
     Raises:
         ConfigError: the directory cannot be read, or contains a certificate without its key, a key
             without its certificate, or several client certificates.
     """
-    try:
-        names = sorted(entry.name for entry in directory.iterdir())
-    except OSError as error:
-        raise ConfigError(
-            f"{directory}: cannot be read: {error.strerror}", path=str(directory), os_error=error
-        ) from None
+    entries = config_file.list_directory(directory)
+    if entries is None:
+        raise ConfigError(f"{directory}: no such directory", path=str(directory))
+    names = [entry.name for entry in entries]
     certificates = [name[:-5] for name in names if name.endswith(".cert")]
     keys = [name[:-4] for name in names if name.endswith(".key")]
     for name in names:
@@ -77,7 +66,7 @@ def read_certificates(directory: Path) -> Certificates:
             path=str(directory),
             hint="use --cert-dir with a directory that contains one pair",
         )
-    return Certificates(
+    return TlsConfig(
         ca_files=tuple(directory / name for name in names if name.endswith(".crt")),
         client_certificate=directory / f"{keys[0]}.cert" if keys else None,
         client_key=directory / f"{keys[0]}.key" if keys else None,

@@ -31,9 +31,8 @@ _POOL_SIZE = 64
 class ConnectionPool(HTTPAdapter):
     """Pool of connections; thread-safe.
 
-    Args:
-        create_context: creates the TLS context at the first HTTPS request, because loading the
-            certificate authorities of the system is slow.
+    ``create_context`` is called at the first HTTPS request, because loading the certificate
+    authorities of the system is slow.
     """
 
     def __init__(self, create_context: Callable[[], ssl.SSLContext]) -> None:

@@ -29,7 +29,6 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.oci.json import strict
-from bundler.oci.media_types import parse_content_type
 from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.tls import certificates
 
@@ -44,6 +43,7 @@ MAX_ERROR_BODY = 64 * 1024
 # OpenSSL error reasons that occur when a plain HTTP server answers a TLS handshake.
 _PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_HTML = ("text/html", "application/xhtml+xml")
 _MAX_DETAIL = 300
 _MAX_EXCHANGE_BODY = 50
 
@@ -103,27 +103,15 @@ def create_network_error(
     return found
 
 
-def create_html_error(url: str, *, status: int | None = None) -> RegistryError:
-    """Create the error for an HTML page instead of a response of a registry."""
-    return RegistryError(
-        f"{Origin.of(url)}: the response is a web page (HTML): not a registry, or behind a login "
-        "page or a proxy",
-        status=status,
-        hint="check the host and the port, or open the page in a browser",
-    )
+def refuse_html(response: Response) -> None:
+    """Raise RegistryError if a response is an HTML page, which no registry sends."""
+    if response.media_type in _HTML:
+        raise _create_html_error(response)
 
 
 def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
     """Create the error for a list or a token that is not valid JSON."""
     return RegistryError(f"{subject}: invalid response of the registry: {error.message}")
-
-
-def is_html(headers: Mapping[str, str]) -> bool:
-    """Return whether the headers declare an HTML body."""
-    return parse_content_type(headers.get("Content-Type", "")) in (
-        "text/html",
-        "application/xhtml+xml",
-    )
 
 
 def is_plain_http(error: Exception) -> bool:
@@ -158,7 +146,7 @@ def _classify_response(
     status, method, origin = response.status, exchange.method, Origin.of(response.url)
     codes = tuple(code for code, _ in exchange.entries)
     texts = [": ".join(filter(None, entry)) for entry in exchange.entries]
-    if not texts and parse_content_type(response.headers.get("Content-Type", "")) == "text/plain":
+    if not texts and response.media_type == "text/plain":
         texts = [_clean(body[:_MAX_DETAIL].decode("utf-8", "replace"))]
     detail = "; ".join(filter(None, texts[:3]))[:_MAX_DETAIL]
     detail = f" ({detail})" if detail else ""
@@ -176,8 +164,8 @@ def _classify_response(
             codes=codes,
             hint=f"airbundle login {registry}",
         )
-    if is_html(response.headers) and status < 500:
-        return create_html_error(response.url, status=status)
+    if response.media_type in _HTML and status < 500:
+        return _create_html_error(response)
     # Harbor returns 412, Quay and Artifactory 409, ECR 400; all of them state the reason as text.
     states_immutable = (
         "immutab" in detail.lower() or "TAG_IMMUTABLE" in codes or "already exists" in detail
@@ -215,6 +203,15 @@ def _classify_response(
         # An expired signed URL returns 403; after a retry, the registry signs a new one.
         temporary=status in _TEMPORARY or (not registry is not None and status in (401, 403)),
         retry_after=_parse_retry_after(response.headers) if status == 503 else None,
+    )
+
+
+def _create_html_error(response: Response) -> RegistryError:
+    return RegistryError(
+        f"{Origin.of(response.url)}: the response is a web page (HTML): not a registry, or behind "
+        "a login page or a proxy",
+        status=response.status,
+        hint="check the host and the port, or open the page in a browser",
     )
 
 
@@ -260,7 +257,7 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
 
 
 def _describe(error: BaseException) -> str:
-    """Return the text of an exception, without the object addresses in texts of urllib3."""
+    """Return the text of an exception, without the object addresses that urllib3 includes."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):

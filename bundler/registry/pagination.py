@@ -41,8 +41,7 @@ def list_strings(
     """
     total = 0
     for response, body in iterate_pages(session, url, subject=subject, scopes=scopes):
-        if errors.is_html(response.headers):
-            raise errors.create_html_error(response.url, status=response.status)
+        errors.refuse_html(response)
         try:
             entries = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
         except MalformedError as error:
@@ -62,9 +61,10 @@ def list_strings(
 def iterate_pages(
     session: Session, url: str, *, subject: str, scopes: Scopes, allow: Collection[int] = ()
 ) -> Iterator[tuple[Response, bytes]]:
-    """Yield the response and the body of each page; raises as ``list_strings``.
+    """Yield the response and the body of each page.
 
-    Each page must have the origin of the session, and no URL may occur twice.
+    Each page must have the origin of the session, and no URL may occur twice. Raises the same
+    errors as ``list_strings``.
     """
     seen: set[str] = set()
     next_url: str | None = url

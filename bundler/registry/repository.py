@@ -1,4 +1,4 @@
-"""One repository of a registry: manifests, blobs, tags and referrers.
+"""Client of one repository: manifests, blobs, tags and referrers.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 """
@@ -64,7 +64,8 @@ class Repository:
         self.name = f"{session.host}/{path}"
         actions = "pull,push" if writable else "pull"
         self.scopes: Scopes = (f"repository:{path}:{actions}",)
-        self._referrers_api: bool | None = None
+        self.has_referrers_api: bool | None = None
+        """None until ``list_referrers`` was called."""
 
     def get_manifest(self, reference: str | Digest) -> tuple[Descriptor, bytes]:
         """Return the descriptor and the bytes of a manifest, which may have up to 4 MiB.
@@ -78,8 +79,7 @@ class Repository:
         """
         subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
         with self._request("GET", "manifests", reference, headers=headers) as response:
-            if errors.is_html(response.headers):
-                raise errors.create_html_error(response.url, status=response.status)
+            errors.refuse_html(response)
             raw = response.read(MAX_MANIFEST, subject)
         media_type = _find_media_type(response, raw, subject)
         if isinstance(reference, Digest):
@@ -100,8 +100,7 @@ class Repository:
         if response.status == 404:
             return None
         if response.status != 405 and digest is not None and response.length is not None:
-            media_type = media_types.parse_content_type(response.headers.get("Content-Type", ""))
-            return Descriptor(media_type, digest, response.length)
+            return Descriptor(response.media_type, digest, response.length)
         try:
             return self.get_manifest(reference)[0]
         except NotFoundError:
@@ -133,7 +132,7 @@ class Repository:
         return referred_subject
 
     def delete_manifest(self, reference: str | Digest) -> None:
-        """Delete a manifest with all its tags; or a single tag, if the registry supports that.
+        """Delete a manifest and its tags or, if the registry supports that, a single tag.
 
         Raises:
             NotFoundError: the manifest or tag does not exist.
@@ -149,16 +148,16 @@ class Repository:
             ) from None
 
     def has_blob(self, digest: Digest, size: int | None = None) -> bool:
-        """Return whether the repository contains a blob, of ``size`` bytes unless that is None."""
+        """Return whether the repository contains a blob, of ``size`` bytes if specified."""
         with self._request("HEAD", "blobs", digest, allow=(404,)) as response:
             wrong_size = size is not None and response.length not in (None, size)
             return response.status != 404 and not wrong_size
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int | None, offset: int = 0) -> Iterator[Reader]:
-        """Open a stream of the unverified bytes of a blob from ``offset`` on.
+        """Open a stream of the unverified bytes of a blob, starting at ``offset``.
 
-        If the registry ignores the range, the first ``offset`` bytes are read and discarded.
+        If the registry ignores the range, the bytes before ``offset`` are read and discarded.
 
         Raises:
             NotFoundError: the blob does not exist.
@@ -176,8 +175,8 @@ class Repository:
                     raise RegistryError(
                         f"{subject}: wrong range in the response (expected from byte {offset:,})"
                     )
-            elif errors.is_html(response.headers):
-                raise errors.create_html_error(response.url, status=response.status)
+            else:
+                errors.refuse_html(response)
             stream = BlobStream(response, subject, None if size is None else size - offset)
             if response.status != 206:
                 stream.skip(offset)
@@ -203,19 +202,14 @@ class Repository:
 
     def list_referrers(self, subject: Digest) -> list[Descriptor]:
         """Return the referrers of ``subject``, from the API or else from the fallback tag."""
-        if self._referrers_api is not False:
+        if self.has_referrers_api is not False:
             found = self._list_referrers_by_api(subject)
             if found is not None:
-                self._referrers_api = True
+                self.has_referrers_api = True
                 return found
-            self._referrers_api = False
+            self.has_referrers_api = False
         index = self.get_fallback_index(subject)
         return [] if index is None else list(index.manifests)
-
-    @property
-    def has_referrers_api(self) -> bool:
-        """Whether the registry has the referrers API; False until ``list_referrers`` was called."""
-        return self._referrers_api is True
 
     def get_fallback_index(self, subject: Digest) -> Index | None:
         """Return the index at the fallback tag of ``subject``; None if it does not exist.
@@ -238,7 +232,7 @@ class Repository:
         for response, body in pagination.iterate_pages(
             self.session, url, subject=subject, scopes=self.scopes, allow=_NO_REFERRERS_API
         ):
-            media_type = media_types.parse_content_type(response.headers.get("Content-Type", ""))
+            media_type = response.media_type
             if response.status != 200 or media_type != media_types.OCI_INDEX:
                 if found:
                     raise RegistryError(f"{subject}: the registry returned an incomplete list")
@@ -279,7 +273,7 @@ def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
 
     A contradiction between the two is detected when the manifest is parsed.
     """
-    declared = media_types.parse_content_type(response.headers.get("Content-Type", ""))
+    declared = response.media_type
     if declared in media_types.MANIFESTS:
         return declared
     # Some registries serve every manifest as application/json or text/plain.

@@ -1,4 +1,4 @@
-"""Requests as values, which a retry can send again, and the bodies of requests."""
+"""Requests and their bodies, as values that a retry can send again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMIT_TIMEOUT = 600.0
 """Read timeout in seconds of the last request of an upload: a registry may hash the content."""
 
 SLICE_SIZE = 256 * 1024
-"""Maximum size of a slice of a body in bytes. The connect timeout applies to each slice."""
+"""Maximum size in bytes of a slice of a body. The connect timeout applies to each slice."""
 
 Scopes = tuple[str, ...]
 """The token scopes that a request needs, such as ``repository:library/app:pull,push``."""
@@ -27,16 +27,13 @@ class Body(Protocol):
     @property
     def size(self) -> int | None:
         """The size in bytes; None if it is unknown until the body is sent."""
-        ...
 
     @property
     def spent(self) -> bool:
         """Whether the body was sent, and cannot be sent again."""
-        ...
 
     def chunks(self) -> Iterable[memoryview]:
         """Yield the content in slices; a slice is valid until the next one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""HTTP response whose body can be read once, with limits of size and time, and blobs in it."""
+"""HTTP responses, whose bodies are read once with limits of size and time, and blobs in them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import urllib3
 
 from bundler.errors import LimitError, RegistryError, SizeMismatchError
 from bundler.oci.manifest import MAX_MANIFEST
+from bundler.oci.media_types import parse_content_type
 from bundler.registry import errors
 from bundler.registry.auth.origin import redact
 
@@ -70,6 +71,11 @@ class Response:
     def challenges(self) -> list[str]:
         """The values of all WWW-Authenticate fields."""
         return list(self._raw.headers.getlist("WWW-Authenticate"))
+
+    @property
+    def media_type(self) -> str:
+        """The media type in Content-Type, without parameters; empty if it is not declared."""
+        return parse_content_type(self.headers.get("Content-Type", ""))
 
     @property
     def length(self) -> int | None:

@@ -4,7 +4,7 @@ A session authenticates, follows redirects, enforces the configured limits, and 
 that fail temporarily. It does not resume interrupted responses.
 
 Only the origin of the registry and its token service receive credentials. Redirects from HTTPS to
-HTTP are refused. Hosts that the registry redirects to are always verified.
+HTTP are refused. The certificates of other hosts are always verified.
 """
 
 from __future__ import annotations
@@ -165,8 +165,7 @@ class Session:
             RegistryError: the host is not a registry, or cannot be reached.
         """
         with self.request("GET", "/v2/", subject=self.host) as response:
-            if errors.is_html(response.headers):
-                raise errors.create_html_error(response.url, status=response.status)
+            errors.refuse_html(response)
 
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""

@@ -60,9 +60,8 @@ class Uploads:
 
         If ``content`` is not at its start, the interrupted upload of ``digest`` is resumed.
 
-        Args:
-            digest: the expected digest; None: the digest that ``content`` computes.
-            content: read to its end; the caller closes it.
+        ``digest`` is the expected digest; None: the one that ``content`` computes. ``content`` is
+        read to its end; the caller closes it.
 
         Raises:
             RegistryError: the upload failed. After a temporary error, the upload can be resumed at

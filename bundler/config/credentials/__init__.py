@@ -1,4 +1,4 @@
 """Registry credentials: authfiles, credential helpers, and the order in which they apply.
 
-Read ``lookup`` first.
+Read ``auth_file`` first.
 """

@@ -1,4 +1,4 @@
-"""Reader of authfiles: auth.json, Docker's config.json and .dockercfg.
+"""Lookup of credentials in authfiles: auth.json, Docker's config.json and .dockercfg.
 
 The format is that of containers-auth.json(5). An invalid file is an error; it never counts as a
 file without credentials.
@@ -7,23 +7,25 @@ file without credentials.
 from __future__ import annotations
 
 import base64
+import threading
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from bundler.config import config_file
+from bundler.config.registries_conf import AUTH_FILES
 from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import ConfigError
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bundler.config.paths import AuthLocation
 
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
-"""The name of ``docker.io`` in entries that Docker writes, and in its requests to helpers."""
+"""Docker's name for ``docker.io`` in authfiles and in requests to helpers."""
 TOKEN_USER = "<token>"  # noqa: S105 - not a secret
 """The user name that marks a secret as an identity token."""
 
@@ -51,7 +53,7 @@ class AuthFile:
         return None if key is None else (self.helpers[key], key)
 
     def find_credentials(self, host: str, path: str) -> Credentials:
-        """Return the entry with the longest prefix of ``host/path``, or any entry for ``host``.
+        """Return the credentials of the longest key for ``host/path``, else of one for ``host``.
 
         Raises:
             ConfigError: the entry is invalid.
@@ -114,6 +116,65 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
     return AuthFile(path, document, entries, helpers, store)
 
 
+class CredentialLookup:
+    """Lookup of credentials, with a cache of authfiles and of the output of helpers.
+
+    Thread-safe. Helpers run one at a time, because they may prompt the user.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._lock = threading.Lock()
+        self._files: dict[Path, AuthFile] = {}
+        self._helper_credentials: dict[tuple[str, str], Credentials] = {}
+
+    def find(
+        self, host: str, path: str, locations: Sequence[AuthLocation], helpers: Sequence[str]
+    ) -> Credentials:
+        """Return the first credentials for a repository or namespace, anonymous if there are none.
+
+        The helpers are used in their order; ``AUTH_FILES`` stands for the authfiles ``locations``.
+
+        Raises:
+            ConfigError: a file is invalid, or a helper fails.
+        """
+        with self._lock:
+            for name in helpers:
+                if name == AUTH_FILES:
+                    found = self._find_in_files(host, path, locations)
+                else:
+                    found = self._run_helper(name, host)
+                if not found.anonymous:
+                    return found
+        return ANONYMOUS
+
+    def _find_in_files(
+        self, host: str, path: str, locations: Sequence[AuthLocation]
+    ) -> Credentials:
+        for location in locations:
+            file = self._files.get(location.path)
+            if file is None:
+                file = self._files[location.path] = read(location)
+            helper = file.find_helper(host)
+            if helper is not None:
+                found = self._run_helper(*helper)
+            else:
+                found = file.find_credentials(host, path)
+                if found.anonymous and file.store is not None:
+                    found = self._run_helper(file.store, to_server_name(host))
+            if not found.anonymous:
+                return found
+        return ANONYMOUS
+
+    def _run_helper(self, helper: str, server: str) -> Credentials:
+        key = (helper, server)
+        if key not in self._helper_credentials:
+            from bundler.config.credentials import credential_helper  # noqa: PLC0415 - few users have helpers
+
+            self._helper_credentials[key] = credential_helper.get(helper, server, self._environment)
+        return self._helper_credentials[key]
+
+
 def list_keys(host: str, path: str) -> Iterator[str]:
     """Yield the keys that apply to a repository, longest first: ``host/a``, ``host``."""
     parts = [part for part in path.split("/") if part]
@@ -129,7 +190,7 @@ def normalize_host(key: str) -> str:
 
 
 def to_server_name(host: str) -> str:
-    """Return the name of ``host`` in the helper that ``credsStore`` names."""
+    """Return the name of ``host`` in the helper of ``credsStore``."""
     return DOCKER_HUB_KEY if host in _DOCKER_HUB else host
 
 

@@ -30,10 +30,10 @@ LOCK_TIMEOUT = 10.0
 
 
 def store(path: Path, key: str, credentials: Credentials, environment: Mapping[str, str]) -> str:
-    """Store ``credentials`` for ``key``; return the authfile or helper that has them, for messages.
+    """Store ``credentials`` for ``key``; return where they are stored, for messages.
 
     The authfile ``path`` and its directory are created if necessary. ``key`` is ``host[:port]``,
-    ``host[:port]/namespace``, or Docker's URL for Docker Hub. ``environment`` is for helpers.
+    ``host[:port]/namespace``, or Docker's URL for Docker Hub. Helpers receive ``environment``.
 
     Raises:
         ConfigError: the file is invalid or cannot be written, or the helper fails.
@@ -68,10 +68,7 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
 
 
 def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
-    """Remove the credentials for ``key`` from the file and its helper.
-
-    Returns:
-        Whether there were any.
+    """Remove the credentials for ``key``; return whether any were stored.
 
     Raises:
         ConfigError, LockedError: as for ``store``.
@@ -109,7 +106,7 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
 
 
 def _set_entry(file: AuthFile, key: str, entry: dict[str, str]) -> None:
-    """Set an entry, and remove entries of the same registry under other keys."""
+    """Set an entry, and remove entries for the same registry under other keys."""
     host, namespaced = _split_key(key)
     for name in file.find_keys(host):
         if name != key and not namespaced:
@@ -128,9 +125,9 @@ def _split_key(key: str) -> tuple[str, bool]:
 
 @contextmanager
 def _edit(path: Path) -> Iterator[AuthFile]:
-    """Yield the file for editing, and write its document afterwards if it was changed.
+    """Yield the file for editing; afterwards, write it if it was changed.
 
-    Like Podman and Skopeo, hold an exclusive lock on the directory.
+    Its directory is locked exclusively, as by Podman and Skopeo.
     """
     try:
         target = path.resolve()

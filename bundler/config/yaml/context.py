@@ -23,7 +23,7 @@ _MAX_SECRET = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class YamlContext:
-    """Directory, environment and findings that the values of one file are read with."""
+    """Context in which the values of one file are read."""
 
     file: str
     """The path for origins, relative to the directory of the bundle manifest."""
@@ -33,11 +33,11 @@ class YamlContext:
     findings: Findings
 
     def format_origin(self, at: Position) -> str:
-        """Return ``file:line``, the origin of an image request."""
+        """Return the origin of an image request, ``file:line``."""
         return f"{self.file}:{at.line}"
 
     def resolve_path(self, value: Value | None) -> Path | None:
-        """Return the path of an existing file or directory; None if ``value`` is absent."""
+        """Return the path of a file or directory, which must exist; None if it is absent."""
         if not isinstance(value, ScalarNode) or not value:
             return None
         home = self.environment.get("HOME")

@@ -15,15 +15,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from bundler.errors import InvalidBundleManifestError, LimitError, NotFoundError
 
@@ -64,7 +55,7 @@ class ScalarNode(str):
 
     @property
     def is_null(self) -> bool:
-        """Whether the scalar is empty or another YAML null."""
+        """Whether the scalar is a YAML null, such as an empty one."""
         return self.plain and self in _NULL
 
 
@@ -87,7 +78,7 @@ Value = ScalarNode | SequenceNode | MappingNode
 
 
 class Findings:
-    """Mistakes in all files of one run, reported together."""
+    """Mistakes in all files of one run, which are reported together."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Position, str], None] = {}
@@ -215,7 +206,7 @@ class _Composer:
     """Builder of values from parser events."""
 
     def __init__(
-        self, file: str, events: Iterator[Event], findings: Findings, max_values: int
+        self, file: str, events: Iterator[yaml.Event], findings: Findings, max_values: int
     ) -> None:
         self._file = file
         self._max_values = max_values
@@ -226,7 +217,7 @@ class _Composer:
     def compose_document(self) -> Value:
         composed: _Composed | None = None
         for event in self._events:
-            if isinstance(event, DocumentStartEvent):
+            if isinstance(event, yaml.DocumentStartEvent):
                 if composed is not None:
                     raise self._create_error(event, "a second document (expected one per file)")
                 composed = self._compose(next(self._events), 1)
@@ -234,9 +225,9 @@ class _Composer:
             raise InvalidBundleManifestError([f"{self._file}:1:1: the file is empty"])
         return composed.value
 
-    def _compose(self, event: Event, depth: int) -> _Composed:
+    def _compose(self, event: yaml.Event, depth: int) -> _Composed:
         self._check_limits(event, 1, depth)
-        if isinstance(event, AliasEvent):
+        if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise self._create_error(event, f"no anchor &{event.anchor} before this alias")
             composed = self._anchors[event.anchor]
@@ -244,9 +235,9 @@ class _Composer:
             tag = getattr(event, "tag", None)
             if tag not in (None, "!", "tag:yaml.org,2002:str"):
                 raise self._create_error(event, f"the tag {tag[:80]} is not supported")
-            if isinstance(event, SequenceStartEvent):
+            if isinstance(event, yaml.SequenceStartEvent):
                 composed = self._compose_sequence(event, depth)
-            elif isinstance(event, MappingStartEvent):
+            elif isinstance(event, yaml.MappingStartEvent):
                 composed = self._compose_mapping(event, depth)
             else:
                 text = ScalarNode(getattr(event, "value", ""))
@@ -257,20 +248,20 @@ class _Composer:
         self._check_limits(event, composed.values, depth + composed.levels - 1)
         return composed
 
-    def _compose_sequence(self, start: Event, depth: int) -> _Composed:
+    def _compose_sequence(self, start: yaml.Event, depth: int) -> _Composed:
         items, values, levels = SequenceNode(), 1, 1
         items.at = self._get_position(start)
-        while not isinstance(event := next(self._events), SequenceEndEvent):
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             item = self._compose(event, depth + 1)
             items.append(item.value)
             values, levels = values + item.values, max(levels, item.levels + 1)
             self._check_limits(event, values, depth)
         return _Composed(items, values, levels)
 
-    def _compose_mapping(self, start: Event, depth: int) -> _Composed:
+    def _compose_mapping(self, start: yaml.Event, depth: int) -> _Composed:
         fields, values, levels = MappingNode(), 1, 1
         fields.at, fields.key_at = self._get_position(start), {}
-        while not isinstance(event := next(self._events), MappingEndEvent):
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._compose(event, depth + 1).value
             if not isinstance(key, ScalarNode):
                 raise self._create_error(event, "a key must be text")
@@ -288,18 +279,18 @@ class _Composer:
             self._check_limits(event, values, depth)
         return _Composed(fields, values, levels)
 
-    def _check_limits(self, event: Event, values: int, depth: int) -> None:
+    def _check_limits(self, event: yaml.Event, values: int, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise LimitError(f"{self._get_position(event)}: nested deeper than {MAX_DEPTH} levels")
         if values > self._max_values:
             raise LimitError(f"{self._get_position(event)}: more than {self._max_values:,} values")
 
-    def _get_position(self, event: Event) -> Position:
+    def _get_position(self, event: yaml.Event) -> Position:
         mark = event.start_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
         return Position(self._file, line + 1, column + 1)
 
-    def _create_error(self, event: Event, text: str) -> InvalidBundleManifestError:
+    def _create_error(self, event: yaml.Event, text: str) -> InvalidBundleManifestError:
         return InvalidBundleManifestError([f"{self._get_position(event)}: {text}"])
 
 

@@ -10,9 +10,8 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin, urlsplit
 
 from bundler.errors import RegistryError
@@ -24,7 +23,7 @@ _PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[!-\[\]-~]+")
 _MAX_URL = 16 * 1024  # signed URLs of object stores have about 2,000 characters
 
-# Docker Hub is used often; with this entry, the list of public suffixes need not be loaded for it.
+# For Docker Hub, which is used often, this avoids loading the list of public suffixes.
 _KNOWN_SITES = frozenset({("registry-1.docker.io", "auth.docker.io")})
 
 
@@ -60,13 +59,8 @@ class Origin:
         return f"{self.scheme}://{host}{port}"
 
 
-class AddressScope(Enum):
-    """The network that an address belongs to."""
-
-    PUBLIC = "public"
-    PRIVATE = "private"
-    FORBIDDEN = "forbidden"
-    UNKNOWN = "unknown"
+AddressScope = Literal["public", "private", "forbidden", "unknown"]
+"""The network that an address belongs to."""
 
 
 def resolve_location(base: str, location: str) -> str:
@@ -110,11 +104,10 @@ def check_redirect(registry: Origin, target: Origin, *, resolve: bool) -> None:
     if target.host == registry.host:
         return
     scope = find_scope(target.host, resolve=resolve)
-    if scope is AddressScope.FORBIDDEN or (
-        scope is AddressScope.PRIVATE
-        and find_scope(registry.host, resolve=resolve) is AddressScope.PUBLIC
+    if scope == "forbidden" or (
+        scope == "private" and find_scope(registry.host, resolve=resolve) == "public"
     ):
-        raise RegistryError(f"{registry}: refused a redirect to the {scope.value} address {target}")
+        raise RegistryError(f"{registry}: refused a redirect to the {scope} address {target}")
 
 
 def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
@@ -136,26 +129,24 @@ def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
         return True
     # For example registry.corp and login.corp: third parties cannot register these names.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
-        find_scope(host, resolve=resolve) is AddressScope.PRIVATE for host in hosts
+        find_scope(host, resolve=resolve) == "private" for host in hosts
     )
 
 
 def find_scope(host: str, *, resolve: bool) -> AddressScope:
-    """Return the scope of ``host``; of several addresses, the scope of the least trusted one."""
+    """Return the scope of the least trusted address of ``host``."""
     address = _parse_address(host)
     if address is not None:
         return _classify(address)
     if not resolve:
-        return AddressScope.UNKNOWN
+        return "unknown"
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return AddressScope.UNKNOWN
+        return "unknown"
     scopes = {_classify(ipaddress.ip_address(str(entry[4][0]))) for entry in found}
-    for scope in (AddressScope.FORBIDDEN, AddressScope.PRIVATE, AddressScope.PUBLIC):
-        if scope in scopes:
-            return scope
-    return AddressScope.UNKNOWN
+    order: tuple[AddressScope, ...] = ("forbidden", "private", "public")
+    return next((scope for scope in order if scope in scopes), "unknown")
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -172,8 +163,8 @@ def _classify(address: _Address) -> AddressScope:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.is_link_local or address.is_unspecified or address.is_multicast:
-        return AddressScope.FORBIDDEN
-    return AddressScope.PUBLIC if address.is_global else AddressScope.PRIVATE
+        return "forbidden"
+    return "public" if address.is_global else "private"
 
 
 @cache

@@ -214,8 +214,7 @@ class Authenticator:
                 raise self._create_unauthorized(
                     "the token service does not support identity tokens"
                 )
-            if errors.is_html(response.headers):
-                raise errors.create_html_error(response.url, status=response.status)
+            errors.refuse_html(response)
             body = response.read(_MAX_TOKEN_BODY, subject)
             if response.status != 200:
                 body = self.redact_body(body[: errors.MAX_ERROR_BODY])

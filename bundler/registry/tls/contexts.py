@@ -106,11 +106,7 @@ def create_unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLConte
 
 
 def restrict(context: ssl.SSLContext, details: TlsDetails) -> None:
-    """Restrict ``context`` to ``details``.
-
-    Raises:
-        ConfigError: this version of OpenSSL or Python does not support the restriction.
-    """
+    """Apply ``details``; raise ConfigError if OpenSSL or Python does not support them."""
     if details.min_version is not None:
         context.minimum_version = _VERSIONS[details.min_version]
     if details.cipher_suites is not None:

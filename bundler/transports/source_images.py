@@ -12,7 +12,7 @@ from bundler import transports
 from bundler.errors import LimitError, NotFoundError, UnsupportedError
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import ListsTags
-from bundler.transports.shared.path_transport import derive_name
+from bundler.transports.source_reference import derive_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os.path
 import re
 from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.errors import InvalidReferenceError
-from bundler.oci.reference import ImageReference
-from bundler.transports.shared.path_transport import derive_name
+from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _REGISTRY = "docker://"
 _LOCAL_DOMAIN = "localhost"
 _UNSUPPORTED = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
+_NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 _CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|512):)")
 
 
@@ -60,6 +61,19 @@ def split_registry(text: str) -> tuple[str, str] | None:
 def create_registry_reference(image: ImageReference) -> Reference:
     """Return the reference of an image in a registry: by tag if it has one, else by digest."""
     return transports.parse(f"{_REGISTRY}{replace(image, digest=None) if image.tag else image}")
+
+
+def derive_name(path: str, name: str) -> tuple[str, str] | None:
+    """Return a repository and a tag for an image whose name is a tag, ``@N`` or empty.
+
+    The repository is derived from the last component of ``path``, without its suffix.
+    None: ``name`` already contains a repository.
+    """
+    stem = PurePath(path).stem.lower()
+    repository = _NOT_IN_REPOSITORY.sub("-", stem).strip("-") or "image"
+    if not name or name.startswith("@"):
+        return repository, DEFAULT_TAG
+    return (repository, name) if is_tag(name) else None
 
 
 def _parse_local_source(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.errors import IntegrityError, InvalidReferenceError, NotFoundError, UnsupportedError
-from bundler.oci.reference import DEFAULT_TAG, is_tag
 from bundler.ports import Reference
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from bundler.ports import Destination, OpenOptions, Source
 
 _INDEX = re.compile(r"@[0-9]{1,8}")
-_NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 
 class PathReference(Reference, Protocol):
@@ -86,19 +84,6 @@ def check_index(reference: str, name: str) -> None:
         raise InvalidReferenceError(
             f"{reference[:200]}: {name[:80]!r} is not an index", hint="the first image is @0"
         )
-
-
-def derive_name(path: str, name: str) -> tuple[str, str] | None:
-    """Return a repository and a tag for an image whose name is a tag, ``@N`` or empty.
-
-    The repository is derived from the last component of ``path``, without its suffix.
-    None: ``name`` already contains a repository.
-    """
-    stem = PurePath(path).stem.lower()
-    repository = _NOT_IN_REPOSITORY.sub("-", stem).strip("-") or "image"
-    if not name or name.startswith("@"):
-        return repository, DEFAULT_TAG
-    return (repository, name) if is_tag(name) else None
 
 
 def suggest_reference(path: Path, transport: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Names that are derived from paths, indexes, and hints at another transport."""
+"""Indexes instead of names, and hints at another transport."""
 
 from __future__ import annotations
 
@@ -11,27 +11,11 @@ from bundler import transports
 from bundler.config.settings import Settings
 from bundler.errors import BundlerError, InvalidReferenceError, UnsupportedError
 from bundler.ports import OpenOptions
-from bundler.transports.shared.path_transport import check_index, derive_name
+from bundler.transports.shared.path_transport import check_index
 from tests.fakes import images
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.mark.parametrize(
-    ("path", "name", "expected"),
-    [
-        ("dir/App_1.tar", "", ("app-1", "latest")),
-        ("dir/App_1.tar", "@3", ("app-1", "latest")),
-        ("dir/app", "v1", ("app", "v1")),
-        ("..", "v1", ("image", "v1")),
-        ("dir/app", "example.com/app:1", None),
-    ],
-)
-def test_name_is_derived_from_the_path_unless_it_has_a_repository(
-    path: str, name: str, expected: tuple[str, str] | None
-) -> None:
-    assert derive_name(path, name) == expected
 
 
 @pytest.mark.parametrize("name", ["@", "@x", "@-1", "@1 ", "@²", "@123456789"])

@@ -43,7 +43,7 @@ def test_of_agrees_with_hashlib(data, algorithm):
     ],
 )
 def test_digest_refuses_other_text(text):
-    with pytest.raises(MalformedError, match="is not a sha256 or sha512 digest"):
+    with pytest.raises(MalformedError):
         Digest(text)
 
 

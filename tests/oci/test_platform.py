@@ -26,7 +26,7 @@ def test_text_reads_back(text):
      "linux/amd64\n", "linux/" + "a" * 65, "linux/\u00e4"],
 )  # fmt: skip
 def test_parse_refuses_text_that_is_not_a_platform(text):
-    with pytest.raises(UsageError, match="is not a platform"):
+    with pytest.raises(UsageError):
         Platform.parse(text)
 
 

@@ -196,5 +196,5 @@ def test_streams_that_are_not_tars_are_refused(data):
 
 def test_data_outside_contents_is_limited():
     noise = random.Random(3).randbytes(70 * MB)
-    with pytest.raises(LimitError, match="neither headers nor contents of files"):
+    with pytest.raises(LimitError):
         chunked(bytes(1024) + noise)

@@ -144,9 +144,9 @@ def test_a_source_that_fails_never_looks_like_an_end(algorithm, size):
     try:
         with pytest.raises(DigestMismatchError):
             reader.read()
-        with pytest.raises(RuntimeError, match="failed"):
+        with pytest.raises(RuntimeError):
             reader.read()
-        with pytest.raises(RuntimeError, match="end"):
+        with pytest.raises(RuntimeError):
             reader.annotations()
     finally:
         reader.close()

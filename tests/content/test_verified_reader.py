@@ -57,7 +57,7 @@ def test_right_bytes_pass_in_any_chunks(data, given_sizes, wanted_sizes, algorit
 
 
 @given(st.binary(min_size=1, max_size=200), st.data(), chunk_sizes, chunk_sizes)
-def test_a_flipped_bit_is_found_before_the_last_bytes_are_out(data, draw, given, wanted):
+def test_wrong_digest_is_detected_before_last_bytes_are_returned(data, draw, given, wanted):
     position = draw.draw(st.integers(0, len(data) - 1))
     wrong = bytearray(data)
     wrong[position] ^= 1 << draw.draw(st.integers(0, 7))
@@ -68,7 +68,7 @@ def test_a_flipped_bit_is_found_before_the_last_bytes_are_out(data, draw, given,
 
 
 @given(st.binary(min_size=1, max_size=100), st.integers(1, 100), chunk_sizes, chunk_sizes)
-def test_a_stream_of_another_length_never_ends_well(data, other, given_sizes, wanted):
+def test_stream_of_wrong_length_is_refused(data, other, given_sizes, wanted):
     longer = reader(data + b"x" * other, digest=data, size=len(data), sizes=given_sizes)
     written, error = drain(longer, wanted)
     assert isinstance(error, SizeMismatchError)
@@ -90,7 +90,7 @@ def test_an_empty_blob_is_verified_too(size):
         reader(b"", digest=b"x", size=size).read()
 
 
-def test_an_empty_blob_that_is_not_empty_is_refused():
+def test_content_of_empty_blob_is_refused():
     with pytest.raises(SizeMismatchError):
         reader(b"x", digest=b"", size=0).read()
 
@@ -108,7 +108,7 @@ def test_reading_nothing_changes_nothing(size):
 @pytest.mark.parametrize(
     ("data", "digest"), [(DATA + b"x", DATA), (DATA[:-1], DATA), (DATA[:-1] + b"!", DATA)]
 )
-def test_a_failure_does_not_turn_into_an_end(data, digest):
+def test_failed_stream_does_not_end_normally(data, digest):
     """Whoever swallows the error and reads on must not find a clean end."""
     stream = reader(data, digest=digest)
     with pytest.raises(IntegrityError):
@@ -133,7 +133,7 @@ def test_observer_error_at_the_last_chunk_does_not_end_the_stream():
         stream.descriptor()
 
 
-def test_a_failure_of_the_source_passes_through():
+def test_error_of_source_is_raised():
     class Broken(io.BytesIO):
         def readinto(self, _):
             raise RegistryError("cut")
@@ -149,7 +149,7 @@ def test_source_is_read_at_most_one_byte_past_the_size():
     assert source.tell() == len(DATA) + 1
 
 
-def test_a_limit_holds_where_no_size_was_promised():
+def test_limit_applies_if_size_is_unknown():
     assert reader(digest=None, size=None, limit=len(DATA)).read() == DATA
     with pytest.raises(LimitError):
         reader(digest=None, size=None, limit=len(DATA) - 1).read()
@@ -179,7 +179,7 @@ def test_observers_hear_of_every_byte_once():
     assert sum(heard) == len(DATA)
 
 
-def test_a_digest_is_computed_where_none_was_promised():
+def test_digest_is_computed_if_none_is_expected():
     stream = reader(digest=None, size=None, media_type="text/plain")
     with pytest.raises(RuntimeError):
         stream.descriptor()

@@ -26,7 +26,7 @@ def test_quote_escapes_like_go(text, shown):
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"])))
-def test_a_quoted_string_can_be_read_back(text):
+def test_quoted_string_can_be_unquoted(text):
     """Python reads Go's escapes."""
     shown = quote(text)
     assert shown.isprintable()

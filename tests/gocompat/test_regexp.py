@@ -30,7 +30,7 @@ def test_parse_refuses_durations_that_go_refuses(text, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_tag_made_for_it_does_not_hold_up_the_search():
+def test_hostile_tag_does_not_slow_down_matching():
     started = time.perf_counter()
     assert not GoExpression.parse("^(a+)+$").search("a" * 127 + "b")
     assert time.perf_counter() - started < 1

@@ -45,14 +45,14 @@ CONFIG_VALUES = st.dictionaries(
 
 
 @given(CONFIG_VALUES)
-def test_a_converted_config_converts_to_itself(value):
+def test_conversion_of_converted_config_changes_nothing(value):
     with suppress(BundlerError):
         converted = conversion.to_oci_config(json.dumps(value).encode(), subject="config")
         assert conversion.to_oci_config(converted, subject="config") == converted
         assert set(json.loads(converted)) <= set(value) | {"architecture", "os", "rootfs"}
 
 
-def test_a_docker_config_is_the_same_bytes():
+def test_docker_config_has_the_same_bytes():
     raw = b' {"os":"linux", "architecture":"amd64","later":1,"rootfs":{}}'
     assert conversion.to_docker_config(raw, subject="config") == raw
 
@@ -127,7 +127,7 @@ def test_encrypted_layers_are_only_for_oci():
 
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
 @pytest.mark.parametrize("media_type", [media_types.OCI_LAYER, media_types.DOCKER_FOREIGN_LAYER])
-def test_a_layer_s_type_tells_its_format_and_compression(media_type, compression):
+def test_layer_type_depends_on_format_and_compression(media_type, compression):
     oci = media_types.convert_layer_type(media_type, media_types.OCI_MANIFEST, compression)
     assert oci.endswith(f"tar+{compression}" if compression else "tar")
     assert ("nondistributable" in oci) == (media_type == media_types.DOCKER_FOREIGN_LAYER)
@@ -164,7 +164,7 @@ LIST = parsed(images.multi_platform("a", "linux/amd64", "linux/arm64", types=ima
 
 
 @pytest.mark.parametrize("index", [INDEX, LIST])
-def test_an_index_goes_there_and_back(index):
+def test_index_survives_conversion_to_docker_and_back(index):
     oci = manifest.parse(conversion.to_oci_index(index, index.manifests), media_types.OCI_INDEX)
     docker = conversion.to_docker_list(oci, oci.manifests)
     back = manifest.parse(docker, media_types.DOCKER_LIST)

@@ -46,7 +46,7 @@ def test_required_members_must_be_present(member):
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:x", "../../etc/passwd", 5])
-def test_a_bad_digest_is_named_with_its_place(digest):
+def test_error_names_member_with_invalid_digest(digest):
     with pytest.raises(MalformedError):
         read(digest=digest)
 
@@ -55,7 +55,7 @@ def test_a_bad_digest_is_named_with_its_place(digest):
     "media_type",
     ["a/b\r\nX-Injected: 1", "a/b\n", "\x1b[2J/x", "a/\u00e4", " a/b", "a/b ", "a" * 300],
 )
-def test_a_media_type_that_could_end_up_in_a_header_is_plain(media_type):
+def test_media_type_must_be_printable_ascii(media_type):
     with pytest.raises(MalformedError):
         read(mediaType=media_type)
 

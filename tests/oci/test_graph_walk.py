@@ -62,7 +62,7 @@ def test_a_manifest_that_two_roots_share_is_followed_once():
     assert followed.count("left") == 1
 
 
-def test_a_cycle_ends():
+def test_walk_ends_at_cycle():
     """No digest can refer to itself, but ``list_children`` need not verify digests."""
     graph = {"left": [("right", "manifest")], "right": [("left", "manifest")]}
     found, followed = visits("left", graph=graph)

@@ -53,7 +53,7 @@ def test_an_index_is_read_with_its_platforms(one):
     assert [str(child.platform) for child in parsed.manifests] == ["linux/amd64", "linux/arm64"]
 
 
-def test_an_artifact_has_a_subject_and_the_empty_config():
+def test_artifact_has_subject_and_empty_config():
     one = images.artifact("application/vnd.example.v1", b"data", subject=OCI)
     parsed = manifest.parse(one.root.data, None)
     assert parsed.is_artifact
@@ -82,7 +82,7 @@ def test_an_index_may_have_a_subject_and_indexes_below():
         (image_body(unknown={"kept": True}), media_types.OCI_MANIFEST),
     ],
 )
-def test_a_body_tells_its_kind(raw, kind):
+def test_media_type_is_inferred_from_members(raw, kind):
     assert manifest.parse(raw, None).media_type == kind
 
 
@@ -91,7 +91,7 @@ KINDS = sorted(media_types.IMAGE_MANIFESTS | media_types.INDEXES)
 
 @pytest.mark.parametrize("told", KINDS)
 @pytest.mark.parametrize("one", [OCI, DOCKER, INDEX, LIST])
-def test_a_body_announced_as_something_else_is_refused(one, told):
+def test_manifest_with_other_type_than_announced_is_refused(one, told):
     """One digest with two readings would let one of them pass every check."""
     if told == one.root.media_type:
         assert manifest.parse(one.root.data, told).media_type == told
@@ -103,7 +103,7 @@ def test_a_body_announced_as_something_else_is_refused(one, told):
 @pytest.mark.parametrize("told", [*KINDS, None])
 @pytest.mark.parametrize("own", [*KINDS, "absent"])
 @pytest.mark.parametrize("extra", ["manifests", "layers", "config"])
-def test_a_body_with_the_members_of_both_kinds_is_read_as_neither(own, told, extra):
+def test_manifest_with_members_of_image_and_index_is_refused(own, told, extra):
     base = index_body if extra != "manifests" else image_body
     item = DESCRIPTOR if extra == "config" else [DESCRIPTOR]
     with pytest.raises(MalformedError):
@@ -153,7 +153,7 @@ def test_an_index_without_a_media_type_is_no_image(told):
         {"mediatype": media_types.OCI_INDEX},
     ],
 )
-def test_a_body_of_the_wrong_form_is_refused(changes):
+def test_manifest_of_wrong_form_is_refused(changes):
     with pytest.raises(MalformedError):
         manifest.parse(image_body(**changes), None)
 
@@ -210,7 +210,7 @@ def test_any_document_is_a_manifest_or_an_error_for_people(value, told):
     ),
     st.sampled_from([*KINDS, None]),
 )
-def test_an_accepted_body_has_one_reading(value, told):
+def test_accepted_manifest_is_unambiguous(value, told):
     """Whatever another parser is told, it cannot take the same bytes for the other kind."""
     try:
         first = manifest.parse(images.dump(value), told)

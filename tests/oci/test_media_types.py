@@ -21,7 +21,7 @@ def test_no_type_is_both_an_image_and_an_index():
         (";", ""),
     ],
 )
-def test_the_essence_of_a_header_has_no_parameters(header, essence):
+def test_content_type_is_parsed_without_parameters(header, essence):
     assert media_types.parse_content_type(header) == essence
 
 

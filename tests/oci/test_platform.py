@@ -74,7 +74,7 @@ def test_choose_prefers_the_best_variant(wanted, entries, position):
     assert choose(Platform.parse(wanted), offered(*entries)) == position
 
 
-def test_a_wanted_windows_version_is_matched_exactly():
+def test_requested_windows_version_is_matched_exactly():
     entries = [Platform("windows", "amd64", os_version=version) for version in ("1", "2", None)]
     assert choose(Platform("windows", "amd64", os_version="2"), entries) == 1
     assert choose(Platform("windows", "amd64"), entries) == 0

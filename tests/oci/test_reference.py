@@ -117,7 +117,7 @@ def test_64_hexadecimal_digits_are_an_id_only_when_they_stand_alone():
 
 
 @given(strategies.references)
-def test_a_references_text_reads_as_the_same_reference(reference):
+def test_text_of_reference_parses_to_same_reference(reference):
     assert ImageReference.parse(str(reference)) == reference
 
 
@@ -148,7 +148,7 @@ def test_version_is_the_digest_if_present():
     assert ImageReference.parse("app").version is None
 
 
-def test_latest_is_added_only_where_nothing_is_said():
+def test_latest_is_added_only_without_tag_and_digest():
     assert ImageReference.parse("app").with_default_tag().tag == "latest"
     assert ImageReference.parse("app:1").with_default_tag().tag == "1"
     pinned = ImageReference("docker.io", "library/app", digest=Digest(DIGEST))
@@ -156,7 +156,7 @@ def test_latest_is_added_only_where_nothing_is_said():
 
 
 @pytest.mark.parametrize("text", ["user:hunter2@host/app", "https://user:hunter2@host:1/a:b@c/d"])
-def test_a_password_in_front_of_a_host_is_not_repeated(text):
+def test_password_before_host_is_redacted(text):
     with pytest.raises(InvalidReferenceError) as caught:
         ImageReference.parse(text)
     assert "hunter2" not in caught.value.message

@@ -168,7 +168,7 @@ def test_two_members_of_one_name_are_refused(index):
         index(pack([("a", b"1"), ("./a", b"2")]))
 
 
-def test_an_archive_without_its_end_is_refused(index):
+def test_truncated_archive_is_refused(index):
     data = pack([("a", b"1" * 600), ("b", b"2")])
     for end in (0, 511, 512, 1000, 1536, 2048, 2560):
         with pytest.raises(MalformedError):
@@ -188,7 +188,7 @@ def test_an_archive_without_its_end_is_refused(index):
     ],
     ids=["negative", "huge-binary", "signed", "no-octal", "behind-the-end", "large", "no-utf-8"],
 )
-def test_a_header_that_lies_is_refused(index, offset, field):
+def test_header_with_invalid_field_is_refused(index, offset, field):
     with pytest.raises(MalformedError):
         index(patched(pack([("a", b"x")]), offset, field))
 

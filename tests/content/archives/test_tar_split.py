@@ -30,7 +30,7 @@ def by_bits(data):
 
 
 @given(st.lists(st.binary(max_size=200), max_size=5))
-def test_the_checksum_is_that_of_the_polynomial(pieces):
+def test_checksum_matches_polynomial(pieces):
     crc = 0
     for piece in pieces:
         crc = crc64.update(crc, memoryview(piece))
@@ -73,7 +73,7 @@ def assembled(record, folder, tmp_path):
 
 @pytest.mark.parametrize("format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
 @pytest.mark.parametrize("tail", [b"", bytes(5000), b"behind the end" * 3])
-def test_a_tar_comes_back_byte_for_byte(tmp_path, format, tail):  # noqa: A002
+def test_tar_is_reassembled_byte_for_byte(tmp_path, format, tail):  # noqa: A002
     tar = pack(
         directory("d"),
         member("d/" + "n" * 90, b"1" * 700),
@@ -123,7 +123,7 @@ def test_no_changed_header_crashes_the_reader_of_tars(position, value):
         (tarfile.REGTYPE, None, {"SCHILY.xattr.user.\0": "x"}),
     ],
 )
-def test_numbers_that_no_system_holds_are_refused(kind, place, facts):
+def test_number_out_of_range_is_refused(kind, place, facts):
     tar = bytearray(pack(member("a", kind=kind, pax_headers=facts)))
     if place is not None:
         tar[place : place + 8] = (1 << 63 | 0xFFFFFFFF).to_bytes(8, "big")

@@ -88,7 +88,7 @@ def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
         assert tar_index.find(members, "d/link", "test").name == "file"
 
 
-def test_a_name_may_come_from_the_content(tmp_path):
+def test_name_may_depend_on_content(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
         archive.add(lambda made: made.digest.hex, stream(b"made"))
         archive.finish()
@@ -96,12 +96,12 @@ def test_a_name_may_come_from_the_content(tmp_path):
         assert found.getnames() == [Digest.of(b"made").hex]
 
 
-def test_a_made_name_for_which_no_room_was_kept_is_a_mistake(tmp_path):
+def test_computed_name_longer_than_reserved_header_is_refused(tmp_path):
     with writing(tmp_path / "a.tar") as archive, pytest.raises(ValueError, match="does not fit"):
         archive.add(lambda _: LONG, stream(b"made"))
 
 
-def test_a_file_that_broke_off_leaves_nothing(tmp_path):
+def test_interrupted_write_leaves_no_file(tmp_path):
     with writing(tmp_path / "a.tar") as archive, writing(tmp_path / "same.tar") as same:
         for one in (archive, same):
             one.add("first", stream(b"1"))
@@ -150,12 +150,12 @@ def test_a_size_that_octal_digits_cannot_hold_is_written_in_binary(tmp_path):
         assert found.getmember("huge").size == size
 
 
-def test_a_full_disk_is_told():
+def test_full_disk_is_reported():
     with writing(Path("/dev/full")) as archive, pytest.raises(NoSpaceError):
         archive.add_bytes("a", b"1")
 
 
-def test_an_archive_without_its_end_is_not_whole(tmp_path):
+def test_truncated_archive_is_refused(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
         archive.add_bytes("a", b"1" * 512)
     with RegularFile.open(tmp_path / "a.tar") as file, pytest.raises(MalformedError, match="early"):

@@ -139,7 +139,7 @@ def test_table_of_contents_matches_the_headers():
     assert "long/" + "x" * 300 in said
 
 
-def test_the_record_and_the_files_give_the_tar_back():
+def test_record_and_files_reproduce_tar():
     made, annotations = chunked(LAYER)
     entries, record = tables(made, annotations)
     places = {
@@ -167,7 +167,7 @@ def test_the_record_and_the_files_give_the_tar_back():
     form=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
     trailing=st.integers(0, 3).map(lambda count: bytes(512 * count)),
 )
-def test_every_tar_comes_back(files, form, trailing):
+def test_every_tar_is_reassembled(files, form, trailing):
     data = tar(*(member(name, data=content) for name, content in files.items()), form=form)
     made, annotations = chunked(data + trailing, 1)
     assert whole(made) == data + trailing
@@ -184,7 +184,7 @@ def test_an_empty_tar_has_an_empty_table(data):
     assert tables(made, annotations)[0] == []
 
 
-def test_it_is_the_same_each_time():
+def test_output_is_reproducible():
     assert chunked(LAYER) == chunked(LAYER)
 
 

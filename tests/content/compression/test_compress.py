@@ -65,7 +65,7 @@ def test_compressed_content_decompresses_to_the_same_bytes(algorithm, data, size
 
 
 @every_level
-def test_every_level_comes_back(algorithm, level):
+def test_every_level_decompresses_to_input(algorithm, level):
     made = compress(io.BytesIO(TEXT), algorithm, level)
     assert EXPAND[algorithm](made) == TEXT
     assert len(made) < len(TEXT) * 0.9
@@ -89,7 +89,7 @@ def test_gzip_blocks_use_the_previous_block_as_dictionary(algorithm):
 
 
 @pytest.mark.parametrize(("algorithm", "tool"), [("gzip", "gzip"), ("zstd", "zstd")])
-def test_the_usual_tools_read_it(algorithm, tool):
+def test_tar_and_other_tools_read_archive(algorithm, tool):
     assert shutil.which(tool), f"{tool} is not installed: apt-get install {tool}"
     for data in (b"", b"x", TEXT):
         made = compress(io.BytesIO(data), algorithm)
@@ -119,7 +119,7 @@ def test_zstd_is_one_frame_with_a_modest_window():
     ("algorithm", "level"),
     [("gzip", 0), ("gzip", 10), ("gzip", -1), ("zstd", 0), ("zstd", 21), ("zstd:chunked", 21)],
 )
-def test_a_level_that_there_is_not_is_refused(algorithm, level):
+def test_unknown_level_is_refused(algorithm, level):
     with pytest.raises(
         UsageError, match=rf"{algorithm} has no compression level {level}"
     ) as refusal:
@@ -139,7 +139,7 @@ class Breaking(io.BytesIO):
 
 @every_algorithm
 @pytest.mark.parametrize("size", [0, 10, 3 * MB])
-def test_a_source_that_fails_never_looks_like_an_end(algorithm, size):
+def test_failing_source_does_not_end_stream(algorithm, size):
     reader = CompressingReader(Breaking(os.urandom(size)), algorithm)
     try:
         with pytest.raises(DigestMismatchError):
@@ -153,7 +153,7 @@ def test_a_source_that_fails_never_looks_like_an_end(algorithm, size):
 
 
 @every_algorithm
-def test_it_can_be_left_at_any_point(algorithm):
+def test_reader_can_be_closed_at_any_point(algorithm):
     before = threading.active_count()
     reader = CompressingReader(io.BytesIO(os.urandom(20 * MB)), algorithm, threads=3)
     assert reader.read(1)
@@ -163,7 +163,7 @@ def test_it_can_be_left_at_any_point(algorithm):
 
 
 @every_algorithm
-def test_nothing_is_read_for_nothing(algorithm):
+def test_read_into_empty_buffer_reads_nothing(algorithm):
     reader = CompressingReader(io.BytesIO(b"data"), algorithm)
     assert reader.readinto(memoryview(bytearray())) == 0
     made = reader.read()

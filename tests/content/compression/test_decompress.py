@@ -40,7 +40,7 @@ def drain(stream, size=65_536):
 
 
 @every_kind
-def test_a_stream_is_told_by_its_first_bytes(kind):
+def test_compression_is_detected_from_first_bytes(kind):
     assert detect(COMPRESS[kind](b"x")[:6]) == kind
 
 
@@ -64,7 +64,7 @@ def test_concatenated_streams_are_read_as_one(kind):
 
 
 @every_kind
-def test_a_stream_that_ends_early_is_told(kind):
+def test_truncated_stream_is_reported(kind):
     whole = COMPRESS[kind](os.urandom(5000))
     for end in (0, 5, 100, len(whole) - 1):
         with pytest.raises(MalformedError, match="test"):
@@ -78,7 +78,7 @@ def test_trailing_data_after_a_stream_is_refused(kind):
 
 
 @every_kind
-def test_damage_is_told(kind):
+def test_damage_is_reported(kind):
     whole = bytearray(COMPRESS[kind](b"data" * 1000))
     whole[len(whole) // 2] ^= 0xFF
     with pytest.raises(MalformedError):
@@ -86,7 +86,7 @@ def test_damage_is_told(kind):
 
 
 @every_kind
-def test_a_bomb_is_stopped_in_little_memory(kind):
+def test_expansion_limit_applies_in_little_memory(kind):
     bomb = COMPRESS[kind](bytes(90 * 1024 * 1024))
     tracemalloc.start()
     try:
@@ -98,13 +98,13 @@ def test_a_bomb_is_stopped_in_little_memory(kind):
 
 
 @every_kind
-def test_an_absolute_limit_holds(kind):
+def test_absolute_limit_applies(kind):
     with pytest.raises(LimitError):
         reader(COMPRESS[kind](bytes(10_000)), kind, limit=9_999).read()
     assert len(reader(COMPRESS[kind](bytes(10_000)), kind, limit=10_000).read()) == 10_000
 
 
-def test_streams_that_say_nothing_are_not_read_for_ever():
+def test_number_of_empty_streams_is_limited():
     """They cost time, and no ratio of bytes bounds them."""
     skippable = b"\x50\x2a\x4d\x18\0\0\0\0"
     frame = zstandard.ZstdCompressor().compress(b"")

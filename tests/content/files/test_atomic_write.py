@@ -49,7 +49,7 @@ def test_content_is_stored_under_its_name_with_the_usual_mode(tmp_path):
     assert stat.S_IMODE((tmp_path / "name").stat().st_mode) == 0o644
 
 
-def test_a_name_can_come_from_the_content(tmp_path):
+def test_name_may_depend_on_content(tmp_path):
     reader = VerifiedReader(Chunks(b"made"), "test", digest=None, size=None)
     atomic_write.write_content(tmp_path, lambda stored: stored.digest.hex, reader)
     assert listing(tmp_path) == {Digest.of(b"made").hex: b"made"}
@@ -102,7 +102,7 @@ def test_a_file_is_durable_before_it_has_its_name_and_the_name_after(tmp_path, m
     ids=["full", "quota", "broken"],
 )
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
-def test_a_medium_that_fails_leaves_the_former_file(tmp_path, monkeypatch, call, number, error):
+def test_failing_medium_leaves_former_file(tmp_path, monkeypatch, call, number, error):
     (tmp_path / "name").write_bytes(b"former")
     calls = fail_at(monkeypatch, call, number)
     with pytest.raises(error) as raised:
@@ -114,7 +114,7 @@ def test_a_medium_that_fails_leaves_the_former_file(tmp_path, monkeypatch, call,
     assert listing(tmp_path) == {"name": b"former"}
 
 
-def test_a_short_write_goes_on_where_it_ended(tmp_path, monkeypatch):
+def test_short_write_is_continued(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:3]))
     atomic_write.write_bytes(tmp_path / "name", b"0123456789")
@@ -130,12 +130,12 @@ def test_bytes_that_the_file_system_lost_are_seen(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP], ids=["EINVAL", "ENOTSUP"])
-def test_a_directory_that_cannot_be_synchronised_is_let_pass(tmp_path, monkeypatch, number):
+def test_file_system_without_directory_sync_is_accepted(tmp_path, monkeypatch, number):
     fail_at(monkeypatch, "fsync", number)
     atomic_write.sync_directory(tmp_path)
 
 
-def test_a_directory_whose_synchronisation_fails_is_told(tmp_path, monkeypatch):
+def test_failed_directory_sync_is_reported(tmp_path, monkeypatch):
     fail_at(monkeypatch, "fsync", errno.EIO)
     with pytest.raises(MediumError) as raised:
         atomic_write.sync_directory(tmp_path)
@@ -154,7 +154,7 @@ def test_file_systems_without_modes_are_written(tmp_path, monkeypatch):
     [(errno.EROFS, "writable"), (errno.EACCES, "owner"), (errno.EFBIG, "FAT32")],
     ids=["read-only", "forbidden", "too-large"],
 )
-def test_the_next_step_is_told(tmp_path, monkeypatch, number, hint):
+def test_hint_states_next_step(tmp_path, monkeypatch, number, hint):
     fail_at(monkeypatch, "write", number)
     with pytest.raises(MediumError) as raised:
         atomic_write.write_bytes(tmp_path / "name", b"data")

@@ -60,7 +60,7 @@ def test_shared_locks_exclude_an_exclusive_one(files, method):
 
 
 @pytest.mark.parametrize("method", ["flock", "fcntl"])
-def test_a_lock_that_is_released_in_time_is_taken(files, tmp_path, method):
+def test_lock_released_before_timeout_is_acquired(files, tmp_path, method):
     holder = OpenFile(tmp_path / "lock")
     lock(holder, method=method)
     timer = threading.Timer(0.2, os.close, [holder.fd])

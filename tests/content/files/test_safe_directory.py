@@ -104,13 +104,13 @@ def test_a_small_file_is_read_up_to_its_limit(root):
         root.read("a", "b", "file", limit=9)
 
 
-def test_a_directory_is_made_where_it_is_missing(root, tmp_path):
+def test_missing_directory_is_created(root, tmp_path):
     with root.enter("new", "deep", create=True) as deep:
         assert deep.path == tmp_path / "root/new/deep"
     assert (tmp_path / "root/new/deep").is_dir()
 
 
-def test_a_directory_keeps_its_place_when_its_path_changes(root, tmp_path):
+def test_open_directory_survives_renaming(root, tmp_path):
     (tmp_path / "root").rename(tmp_path / "moved")
     with root.open_file("a", "b", "file") as file:
         assert file.read(1) == b"0"
@@ -132,12 +132,12 @@ def test_a_slice_ends_with_its_file(tmp_path):
         assert (end.read(1), end.read(), end.read()) == (b"8", b"9", b"")
 
 
-def test_directories_that_were_made_are_told_from_the_top(tmp_path):
+def test_created_directories_are_returned_parents_first(tmp_path):
     assert create_directories(tmp_path / "a/b") == [tmp_path / "a", tmp_path / "a/b"]
     assert create_directories(tmp_path / "a/b") == []
 
 
-def test_a_file_in_the_way_is_told(tmp_path):
+def test_file_in_place_of_directory_is_reported(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError):
         create_directories(tmp_path / "file")

@@ -191,7 +191,7 @@ def test_missing_fields_are_reported(template: str) -> None:
         render(template, DATA)
 
 
-def test_a_field_that_is_not_there_comes_with_those_that_are() -> None:
+def test_error_about_missing_field_lists_existing_fields() -> None:
     with pytest.raises(UsageError, match=r"field Nothing in type inspect\.Output") as caught:
         render("{{.Nothing}}", DATA)
     assert caught.value.hint is not None
@@ -217,7 +217,7 @@ def test_a_field_that_is_not_there_comes_with_those_that_are() -> None:
         ),
     ],
 )
-def test_a_template_that_asks_for_too_much_is_stopped(template: str) -> None:
+def test_template_that_exceeds_limit_is_refused(template: str) -> None:
     with pytest.raises(LimitError):
         render(template, DATA)
 

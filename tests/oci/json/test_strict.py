@@ -46,7 +46,7 @@ def test_canonical_json_is_sorted_and_without_blanks():
 
 
 @pytest.mark.parametrize("value", [1.5, [1.0], {"a": {"b": [2.5]}}])
-def test_canonical_json_holds_no_fractions(value):
+def test_canonical_json_refuses_fractions(value):
     with pytest.raises(TypeError):
         strict.dumps(value)
 
@@ -168,6 +168,6 @@ def test_the_largest_documents_take_seconds_at_most(raw):
     [(b"[]", "an array"), (b'""', "a string"), (b"1", "a number"), (b"true", "a boolean"),
      (b"null", "null"), (b"1.5", "a number")],
 )  # fmt: skip
-def test_an_object_is_asked_for_by_name(raw, kind):
+def test_table_returns_members_by_name(raw, kind):
     with pytest.raises(MalformedError, match=f"expected a JSON object, got {kind}"):
         strict.load_object(raw)

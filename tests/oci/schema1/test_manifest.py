@@ -68,7 +68,7 @@ def test_layers_stand_from_bottom_to_top():
     )
 
 
-def test_a_signature_does_not_change_the_digest():
+def test_signature_does_not_change_digest():
     signed = sign(PAYLOAD)
     found = parse(signed)
     assert found.media_type == media_types.DOCKER_SCHEMA1_SIGNED
@@ -82,7 +82,7 @@ def test_a_signature_does_not_change_the_digest():
         manifest.verify(signed.replace(b"team/app", b"team/apq"), descriptor, "image")
 
 
-def test_an_image_gets_its_config_back():
+def test_config_is_restored_from_history():
     diff_ids = [Digest.of(b"diff one"), Digest.of(b"diff two")]
     value = json.loads(schema1.to_config(parse(PAYLOAD), diff_ids, subject="image"))
     assert value["rootfs"] == {"type": "layers", "diff_ids": [digest.text for digest in diff_ids]}
@@ -99,7 +99,7 @@ def test_rename_changes_only_the_name():
     assert found.entries == parse(PAYLOAD).entries
 
 
-def test_an_entry_that_is_repeated_counts_once():
+def test_repeated_entry_counts_once():
     value = json.loads(PAYLOAD)
     for key in ("fsLayers", "history"):
         value[key].insert(0, value[key][0])
@@ -136,7 +136,7 @@ ID = "ab" * 32
         with_v1(2, container_config={"Cmd": "text"}),
     ],
 )
-def test_a_manifest_that_does_not_hold_together_is_refused(raw):
+def test_inconsistent_manifest_is_refused(raw):
     with pytest.raises(MalformedError):
         parse(raw)
 
@@ -160,7 +160,7 @@ def test_configs_of_very_old_docker_versions_are_completed(version, old):
         ([{"empty_layer": True}], LAYERS, "0 layers"),
     ],
 )
-def test_a_history_that_tells_of_other_layers_is_refused(history, layers, reason):
+def test_history_that_does_not_match_layers_is_refused(history, layers, reason):
     config = json.dumps({"history": history}).encode()
     with pytest.raises(CannotConvertError, match=reason):
         schema1.from_config(config, layers, name="", tag="", subject="image")

@@ -151,10 +151,7 @@ class _Execution:
         )
 
     def run_each(self, tasks: Sequence[TaskT], perform: Callable[[TaskT], None]) -> None:
-        """Perform the tasks, except those that only failed images need.
-
-        Tasks run in parallel; for a destination with a single writer, one after another.
-        """
+        """Perform the tasks in parallel, except those that only failed images need."""
 
         def perform_all(tasks: Iterable[TaskT]) -> None:
             for task in tasks:
@@ -163,9 +160,9 @@ class _Execution:
 
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
         queues = [[task] for task in needed if task.destination not in self._serial]
+        # A single writer gets one blob after another, and an archive stores layers first.
         for destination in self._serial:
             queue = [task for task in needed if task.destination is destination]
-            # Archives store layers first.
             queue.sort(key=lambda task: isinstance(task, BlobTask) and task.node.kind != "layer")
             queues.append(queue)
         if any(queues):
@@ -209,11 +206,7 @@ class _Execution:
             self._push_blob(task)
 
     def rewrite_manifests(self) -> list[_ContentTask]:
-        """Rewrite the manifests and configs of converted images.
-
-        Returns:
-            The new blobs, which must be pushed before the manifests.
-        """
+        """Rewrite the manifests of converted images; return tasks for new configs."""
         tasks: list[_ContentTask] = []
         targets: list[Target[Destination]] = []
         for target in self._targets:

@@ -108,7 +108,9 @@ class Target(Generic[HoldingsT_co]):
         """Yield each blob to copy, with its conversion; configs that are rewritten are omitted."""
         replaced: set[Digest | None] = set()
         if self.conversion is not None:
-            replaced |= self.conversion.find_rewritten_configs()
+            for image in self.conversion.images.values():
+                if image.config is not None and image.changes_type:
+                    replaced.add(image.config.digest)
             for change in self.conversion.find_layer_changes():
                 replaced.add(change.layer.digest)
                 yield Node.of(change.layer, "layer"), change
@@ -284,10 +286,7 @@ def _read_configs(
 def _find_needed_blobs(
     targets: Sequence[Target[HoldingsT_co]],
 ) -> tuple[list[BlobTask[HoldingsT_co]], list[Node]]:
-    """Return tasks to push the blobs, each once per destination and conversion.
-
-    The second value contains the foreign layers that need not be copied.
-    """
+    """Return a task per blob, destination and conversion, and the foreign layers to leave out."""
     tasks: dict[object, BlobTask[HoldingsT_co]] = {}
     labels: dict[object, dict[str, None]] = {}
     foreign: dict[Digest, Node] = {}

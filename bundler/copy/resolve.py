@@ -130,11 +130,7 @@ def _select_root(
 def _read_signatures(
     graph: Graph, replaces: Digest | None, request: ImageRequest, source: Source
 ) -> dict[Digest, tuple[bytes, ...]]:
-    """Read the requested simple signatures of the manifests in ``graph``, by manifest.
-
-    Raises:
-        CannotConvertError: platforms are stripped from an index that is signed.
-    """
+    """Read the requested simple signatures of the manifests in ``graph``, by manifest."""
     if request.signatures == "none" or not isinstance(source, HasSignatures):
         return {}
     is_index = graph.root.media_type in media_types.INDEXES
@@ -155,12 +151,7 @@ def _read_signatures(
 def _find_referrers(
     graph: Graph, request: ImageRequest, source: Source, reader: _ManifestReader
 ) -> Iterator[Referrer]:
-    """Find the requested referrers of the manifests in ``graph``.
-
-    Raises:
-        NotFoundError: a pinned referrer does not exist.
-        LimitError: an image has too many referrers.
-    """
+    """Find the requested referrers of the manifests in ``graph``."""
     if not isinstance(request.referrers, tuple):
         yield from _find_all_referrers(graph, request.label, source, reader)
         return
@@ -257,10 +248,7 @@ class _ReadManifest:
 
 
 class _ManifestReader:
-    """Reader of the manifests of one image and its referrers, each read once.
-
-    The limits apply to all of them together.
-    """
+    """Reads the manifests of one image and its referrers, each once, within common limits."""
 
     def __init__(self, source: Source, label: str, policy_check: PolicyCheck | None) -> None:
         self._source = source
@@ -270,13 +258,7 @@ class _ManifestReader:
         self._size = 0
 
     def read(self, descriptor: Descriptor) -> _ReadManifest:
-        """Return a manifest that is verified, and accepted by the policy.
-
-        Raises:
-            IntegrityError: the bytes do not match ``descriptor``.
-            LimitError: the image has too many manifests, or they are too large.
-            TrustError: the policy rejects the manifest.
-        """
+        """Return a manifest that is verified, and accepted by the policy."""
         raw = self._raw.get(descriptor.digest)
         if raw is None:
             raw = fetch(self._source, descriptor, self._label)

@@ -143,10 +143,7 @@ def copy_image(
 def _execute(
     plan: Plan[Destination], target: Target[Destination], engine: EngineOptions
 ) -> ResolvedImage:
-    """Execute ``plan``; if the destination rejects the manifest type, convert the manifest.
-
-    The layers are not pushed again: they are present when the second plan is created.
-    """
+    """Execute ``plan``; if the destination rejects the manifest type, convert the manifest."""
     try:
         return execute(plan, engine).published[0].image
     except RegistryError as error:
@@ -163,6 +160,7 @@ def _execute(
             engine.emit(
                 Notice(f"the destination rejects {media_type}: converting to {manifest_format}")
             )
+            # The layers are not pushed again: they are present when the second plan is created.
             converted = replace(target, options=replace(options, manifest_format=manifest_format))
             with suppress(BundlerError):
                 plan = create_plan([converted], engine.executor, engine.cancellation)

@@ -148,14 +148,6 @@ class ConversionPlan:
                 if conversion is not None:
                     yield LayerChange(layer, conversion, diff_id)
 
-    def find_rewritten_configs(self) -> set[Digest]:
-        """Return the original configs that are not copied, because new configs replace them."""
-        return {
-            image.config.digest
-            for image in self.images.values()
-            if image.config is not None and image.changes_type
-        }
-
 
 def parse_compression(media_type: str) -> str | None:
     """Return the compression in the media type of a layer; None: uncompressed."""

@@ -10,12 +10,12 @@ from bundler.copy.image import Graph, GraphManifest
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest, Index, Schema1, compute_manifest_digest
+from bundler.oci.manifest import Index, Schema1, compute_manifest_digest
 from bundler.oci.schema1 import manifest as schema1
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from bundler.copy.convert.conversion_plan import (
         ConversionPlan,
@@ -131,14 +131,15 @@ class _Rewriter:
                     if diff_id is not None:
                         diff_ids.append(diff_id)
             raw_config = schema1.to_config(parsed, diff_ids, subject=self._label)
-            config = self._create_config(raw_config, media_type)
-            return _create_manifest(parsed, config, layers, media_type)
-        if image.changes_type:
-            config = self._create_config(self._plan.configs[parsed.config.digest], media_type)
-            return _create_manifest(parsed, config, layers, media_type)
-        if layers == list(parsed.layers):
+        elif image.changes_type:
+            raw_config = self._plan.configs[parsed.config.digest]
+        elif layers == list(parsed.layers):
             return parsed.raw
-        return conversion.replace_layers(parsed, parsed.config, layers)
+        else:
+            return conversion.replace_layers(parsed, parsed.config, layers)
+        is_docker = media_type == media_types.DOCKER_MANIFEST
+        create = conversion.to_docker_manifest if is_docker else conversion.to_oci_manifest
+        return create(parsed, self._create_config(raw_config, media_type), layers)
 
     def _create_schema1(self, image: ImageConversion) -> bytes:
         from bundler.oci.schema1.signature import sign  # noqa: PLC0415 - rarely needed
@@ -190,15 +191,3 @@ class _Rewriter:
                 media_type = f"{media_type}+encrypted"
             layers.append(replace(new, media_type=media_type))
         return layers
-
-
-def _create_manifest(
-    parsed: ImageManifest | Schema1,
-    config: Descriptor,
-    layers: Sequence[Descriptor],
-    media_type: str,
-) -> bytes:
-    """Create a manifest of another type than ``parsed``."""
-    if media_type == media_types.DOCKER_MANIFEST:
-        return conversion.to_docker_manifest(parsed, config, layers)
-    return conversion.to_oci_manifest(parsed, config, layers)

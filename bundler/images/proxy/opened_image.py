@@ -83,9 +83,12 @@ class OpenImage:
             for layer in self._image.layers
         ]
 
-    def find_size(self, digest: Digest) -> int | None:
-        """Return the size of a blob; None if the manifest does not list it."""
-        return self._find_node(digest).size
+    def find_node(self, digest: Digest) -> Node:
+        """Return the node of a blob; its size is None if the manifest does not list it."""
+        for child, kind in list_children(self._image):
+            if child.digest == digest:
+                return Node.of(child, kind)
+        return Node("layer", "application/octet-stream", digest)
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int) -> Iterator[Reader]:
@@ -108,7 +111,7 @@ class OpenImage:
         converted = self.__dict__.get("_converted")
         if converted is not None and digest == converted.config_digest:
             return BytesIO(converted.config)
-        return self._root.source.open(self._find_node(digest))
+        return self._root.source.open(self.find_node(digest))
 
     @cached_property
     def _converted(self) -> _ConvertedImage:
@@ -126,12 +129,6 @@ class OpenImage:
             layers.append(replace(layer, media_type=media_type))
         manifest = conversion.to_oci_manifest(self._image, descriptor, layers)
         return _ConvertedImage(manifest, config, descriptor.digest)
-
-    def _find_node(self, digest: Digest) -> Node:
-        for child, kind in list_children(self._image):
-            if child.digest == digest:
-                return Node.of(child, kind)
-        return Node("layer", "application/octet-stream", digest)
 
 
 def open_image(root: ImageRoot, platform: Platform, policy_check: PolicyCheck | None) -> OpenImage:

@@ -115,8 +115,7 @@ class Pipes:
 class _PipeWriter:
     """Thread that copies a stream to a pipe, and finally closes ``stack``.
 
-    With ``failure_fd``, the thread also closes the pipe, and writes an error to that file
-    descriptor.
+    With ``failure_fd``, the thread also closes the pipe, and writes an error to that descriptor.
     """
 
     def __init__(

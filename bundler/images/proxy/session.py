@@ -181,14 +181,14 @@ class ProxySession:
         image, digest = self._find_image(request), _parse_digest(request)
         size = request.get_number(2)
         pipe, read_fd = self._pipes.open_checked(image.open_blob(digest, size))
-        known = image.find_size(digest)
+        known = image.find_node(digest).size
         return ProxyReply(size if known is None else known, pipe, (read_fd,))
 
     def get_raw_blob(self, request: ProxyRequest) -> ProxyReply:
         """Stream a blob, unverified, with a pipe for an error; the value is its size or -1."""
         image, digest = self._find_image(request), _parse_digest(request)
         descriptors = self._pipes.open_raw(image.open_raw_blob(digest))
-        known = image.find_size(digest)
+        known = image.find_node(digest).size
         return ProxyReply(-1 if known is None else known, descriptors=descriptors)
 
     def finish_pipe(self, request: ProxyRequest) -> ProxyReply:

@@ -192,11 +192,7 @@ class _Sync:
     plans: list[Plan[Destination]] = field(default_factory=list)
 
     def copy_batch(self, batch: Sequence[SyncTarget]) -> None:
-        """Copy some of the images with one plan.
-
-        Raises:
-            BundlerError: the first failure, unless ``keep_going``.
-        """
+        """Copy some of the images with one plan; raise the first failure unless ``keep_going``."""
         engine = self._engine
         published: dict[str, Digest] = {}
         failed: dict[str, BundlerError] = {}
@@ -261,11 +257,7 @@ class _Sync:
     def _report_resolved(
         self, batch: Sequence[SyncTarget], resolved: Sequence[_Resolved | BundlerError]
     ) -> None:
-        """Emit events for each image, in order, before anything is copied.
-
-        Raises:
-            BundlerError: the first failure, unless ``keep_going``.
-        """
+        """Emit events for each image, in order, before anything is copied."""
         emit = self._engine.emit
         for number, (item, result) in enumerate(
             zip(batch, resolved, strict=True), len(self.images) + 1

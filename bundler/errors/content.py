@@ -266,10 +266,24 @@ class SingleImageDestinationError(CannotConvertError):
 class ConflictError(BundlerError):
     """A name that has another digest, is immutable, or is requested for two images.
 
+    Fields:
+        subjects: the names or properties that conflict; empty if ``path`` does.
+
     Raised by destinations, and by the planning of a copy.
     """
 
     exit_status = 10
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        subjects: Sequence[str] = (),
+        path: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, path=path, hint=hint)
+        self.subjects = tuple(subjects)
 
 
 class DigestConflictError(ConflictError):

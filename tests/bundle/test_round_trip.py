@@ -28,10 +28,12 @@ from bundler.errors import (
     CannotConvertError,
     ConflictError,
     DamagedBundleError,
+    DigestMismatchError,
     ExpiredError,
     IntegrityError,
     InvalidReferenceError,
     InvalidSignatureError,
+    NoSuchImageError,
     NotFoundError,
     PartialError,
     UnauthenticatedError,
@@ -67,7 +69,7 @@ def layout(tmp_path):
     return tmp_path / "layout", named
 
 
-class Place:
+class Site:
     """The directories and settings of one test."""
 
     def __init__(self, tmp_path: Path, layout: tuple[Path, dict[str, images.Image]]) -> None:
@@ -79,18 +81,20 @@ class Place:
         )
         self.bundle = tmp_path / "bundle"
 
-    def wanted(self, reference=APP, name="app", **more):
+    def request(self, reference=APP, name="app", **more):
         settings = {"selection": Selection(index="all"), "referrers": "all"}
         settings |= {"origin": "test.yaml:1"} | more
         source = transports.parse(f"oci:{self.layout}:{name}")
         return ImageRequest(source, ImageReference.parse(reference), **settings)
 
     def both(self):
-        return [self.wanted(), self.wanted(MULTI, "multi")]
+        return [self.request(), self.request(MULTI, "multi")]
 
-    def export(self, *wanted, signed=True, stream="plant-7", kind="oci", keep_going=False, **more):
+    def export(
+        self, *requests, signed=True, stream="plant-7", kind="oci", keep_going=False, **more
+    ):
         request = exporting.ExportRequest(
-            wanted or self.both(),
+            requests or self.both(),
             self.options,
             self.bundle,
             stream,
@@ -117,8 +121,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path, layout):
-    return Place(tmp_path, layout)
+def site(tmp_path, layout):
+    return Site(tmp_path, layout)
 
 
 def names_in(directory):
@@ -137,7 +141,7 @@ def snapshot(directory):
     }
 
 
-def test_export_refuses_image_in_schema1_before_writing(place, tmp_path):
+def test_export_refuses_image_in_schema1_before_writing(site, tmp_path):
     """A bundle stores images unchanged, and neither format can store schema 1."""
     layer = images.image(images.layer({"f": b"content"})).blobs[1]
     history = json.dumps({"id": "1" * 64, "os": "linux", "architecture": "amd64", "config": {}})
@@ -153,300 +157,313 @@ def test_export_refuses_image_in_schema1_before_writing(place, tmp_path):
     source.mkdir()
     (source / "manifest.json").write_text(json.dumps(manifest))
     (source / layer.digest.removeprefix("sha256:")).write_bytes(layer.data)
-    request = replace(place.wanted(), source=transports.parse(f"dir:{source}"))
+    request = replace(site.request(), source=transports.parse(f"dir:{source}"))
     with pytest.raises(CannotConvertError) as raised:
-        place.export(request)
+        site.export(request)
     assert raised.value.reason == "an export does not convert images"
-    assert not list(place.bundle.rglob("sha256/*"))
+    assert not list(site.bundle.rglob("sha256/*"))
 
 
 @pytest.mark.parametrize("kind", ["oci", "dir"])
-def test_exported_bundle_verifies_and_imports_with_the_same_digests(place, kind):
-    place.export(kind=kind)
-    verify(place.bundle, [KEY.public]).check()
-    report = place.import_(f"oci:{place.path / 'inside'}")
-    found = names_in(place.path / "inside")
-    assert found["team/app:1"] == place.images["app"].digest
-    assert found["library/multi:2"] == place.images["multi"].digest
+def test_exported_bundle_verifies_and_imports_with_the_same_digests(site, kind):
+    site.export(kind=kind)
+    verify(site.bundle, [KEY.public]).check()
+    report = site.import_(f"oci:{site.path / 'inside'}")
+    found = names_in(site.path / "inside")
+    assert found["team/app:1"] == site.images["app"].digest
+    assert found["library/multi:2"] == site.images["multi"].digest
     assert {result.action for result in report.images} == {"new"}
 
 
-def test_signatures_and_sboms_are_imported_with_their_image(place):
-    report = place.export(place.wanted())
+def test_signatures_and_sboms_are_imported_with_their_image(site):
+    report = site.export(site.request())
     referrers = {item.tag: item for item in report.inventory.images[0].referrers}
     assert len(referrers) == 2
-    place.import_(f"oci:{place.path / 'inside'}")
+    site.import_(f"oci:{site.path / 'inside'}")
     tag = next(tag for tag in referrers if tag)
-    assert names_in(place.path / "inside")[f"team/app:{tag}"] == place.images[tag].digest
+    assert names_in(site.path / "inside")[f"team/app:{tag}"] == site.images[tag].digest
 
 
-def test_each_blob_is_stored_once(place):
-    place.export()
-    every = {blob.digest for one in place.images.values() for blob in one.all_blobs()}
-    stored = {f"sha256:{path.name}" for path in (place.bundle / "blobs/sha256").iterdir()}
+def test_each_blob_is_stored_once(site):
+    site.export()
+    every = {blob.digest for one in site.images.values() for blob in one.all_blobs()}
+    stored = {f"sha256:{path.name}" for path in (site.bundle / "blobs/sha256").iterdir()}
     assert stored == every | {
-        item.digest for one in place.images.values() for item in one.manifests()
+        item.digest for one in site.images.values() for item in one.manifests()
     }
 
 
-def test_export_without_changes_writes_nothing(place):
-    first = place.export()
-    before = snapshot(place.bundle)
-    second = place.export()
+def test_export_without_changes_writes_nothing(site):
+    first = site.export()
+    before = snapshot(site.bundle)
+    second = site.export()
     assert not second.changed
     assert second.inventory.serial == first.inventory.serial
-    assert snapshot(place.bundle) == before
+    assert snapshot(site.bundle) == before
 
 
-def test_renewal_removes_images_that_are_no_longer_requested(place):
-    first = place.export()
-    second = place.export(place.wanted())
+def test_renewal_removes_images_that_are_no_longer_requested(site):
+    first = site.export()
+    second = site.export(site.request())
     assert second.changed
     assert second.inventory.serial > first.inventory.serial
-    assert set(names_in(place.bundle)) == {APP} | {
-        name for name in names_in(place.bundle) if "team/app" in name
+    assert set(names_in(site.bundle)) == {APP} | {
+        name for name in names_in(site.bundle) if "team/app" in name
     }
-    assert not list(place.bundle.rglob(place.images["multi"].digest.removeprefix("sha256:")))
-    verify(place.bundle, [KEY.public]).check()
+    assert not list(site.bundle.rglob(site.images["multi"].digest.removeprefix("sha256:")))
+    verify(site.bundle, [KEY.public]).check()
 
 
-def test_export_repairs_a_damaged_bundle(place):
-    place.export()
-    blob = bundles.find_largest_blob(place.bundle)
+def test_export_repairs_a_damaged_bundle(site):
+    site.export()
+    blob = bundles.find_largest_blob(site.bundle)
     flip_bit(blob)
-    assert not verify(place.bundle, [KEY.public]).whole
-    assert place.export().changed
-    verify(place.bundle, [KEY.public]).check()
+    assert not verify(site.bundle, [KEY.public]).whole
+    assert site.export().changed
+    verify(site.bundle, [KEY.public]).check()
 
 
-def test_single_platform_is_recorded_with_the_index_it_replaces(place):
-    wanted = place.wanted(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
-    image = place.export(wanted).inventory.images[0]
+def test_single_platform_is_recorded_with_the_index_it_replaces(site):
+    request = site.request(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
+    image = site.export(request).inventory.images[0]
     assert image.replaces is not None
-    assert image.replaces.text == place.images["multi"].digest
+    assert image.replaces.text == site.images["multi"].digest
     assert image.platforms == ("linux/arm64",)
     assert image.index is None
 
 
-def test_incomplete_bundle_contains_the_other_images(place):
-    report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
+def test_incomplete_bundle_contains_the_other_images(site):
+    report = site.export(site.request(), site.request(MULTI, "gone"), keep_going=True)
     assert list(report.missing) == [MULTI]
     assert not report.inventory.complete
     assert [str(image.reference) for image in report.inventory.images] == [APP]
 
 
-def test_missing_image_is_reported_once(place):
-    report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
+def test_missing_image_is_reported_once(site):
+    report = site.export(site.request(), site.request(MULTI, "gone"), keep_going=True)
     with pytest.raises(PartialError) as caught:
         report.check()
     assert str(caught.value).count(MULTI) == 1
 
 
-def test_missing_image_ends_the_export_before_the_first_write(place):
-    with pytest.raises(NotFoundError, match="gone"):
-        place.export(place.wanted(), place.wanted(MULTI, "gone"))
-    assert not place.bundle.exists()
+def test_missing_image_ends_the_export_before_the_first_write(site):
+    with pytest.raises(NoSuchImageError) as raised:
+        site.export(site.request(), site.request(MULTI, "gone"))
+    assert raised.value.name == "gone"
+    assert not site.bundle.exists()
 
 
-def test_import_refuses_unsigned_bundle_unless_allowed(place):
-    place.export(signed=False)
-    target = f"oci:{place.path / 'inside'}"
-    with pytest.raises(UnauthenticatedError, match="not signed"):
-        place.import_(target)
-    assert not (place.path / "inside").exists()
-    place.import_(target, allow_unsigned=True)
+def test_import_refuses_unsigned_bundle_unless_allowed(site):
+    site.export(signed=False)
+    target = f"oci:{site.path / 'inside'}"
+    with pytest.raises(UnauthenticatedError) as raised:
+        site.import_(target)
+    assert raised.value.signed_by == ()
+    assert not (site.path / "inside").exists()
+    site.import_(target, allow_unsigned=True)
 
 
-def test_import_refuses_bad_signature_even_if_unsigned_is_allowed(place):
-    place.export()
-    raw = bytearray((place.bundle / "bundle.json").read_bytes())
+def test_import_refuses_bad_signature_even_if_unsigned_is_allowed(site):
+    site.export()
+    raw = bytearray((site.bundle / "bundle.json").read_bytes())
     raw[-3:-3] = b" "
-    (place.bundle / "bundle.json").write_bytes(raw)
+    (site.bundle / "bundle.json").write_bytes(raw)
     with pytest.raises(InvalidSignatureError):
-        place.import_(f"oci:{place.path / 'inside'}", allow_unsigned=True)
+        site.import_(f"oci:{site.path / 'inside'}", allow_unsigned=True)
 
 
-def test_import_refuses_bundle_signed_by_another_key(place):
-    place.export()
-    with pytest.raises(UnauthenticatedError, match="not by a given key"):
-        place.import_(f"oci:{place.path / 'inside'}", trusted=[keys.generate_key().public])
+def test_import_refuses_bundle_signed_by_another_key(site):
+    site.export()
+    other = keys.generate_key().public
+    with pytest.raises(UnauthenticatedError) as raised:
+        site.import_(f"oci:{site.path / 'inside'}", trusted=[other])
+    assert raised.value.signed_by == (KEY.public.id[:16],)
+    assert raised.value.trusted == (other.id,)
 
 
-def test_import_refuses_expired_bundle_unless_allowed(place):
-    place.export(expires=timedelta(seconds=-1))
+def test_import_refuses_expired_bundle_unless_allowed(site):
+    site.export(expires=timedelta(seconds=-1))
     with pytest.raises(ExpiredError):
-        place.import_(f"oci:{place.path / 'inside'}")
-    place.import_(f"oci:{place.path / 'inside'}", allow_expired=True)
+        site.import_(f"oci:{site.path / 'inside'}")
+    site.import_(f"oci:{site.path / 'inside'}", allow_expired=True)
 
 
-def test_missing_blob_ends_the_import_before_the_first_push(place):
-    place.export()
-    blob = bundles.find_largest_blob(place.bundle)
+def test_missing_blob_ends_the_import_before_the_first_push(site):
+    site.export()
+    blob = bundles.find_largest_blob(site.bundle)
     blob.unlink()
-    with pytest.raises(DamagedBundleError, match=blob.name):
-        place.import_(f"oci:{place.path / 'inside'}")
-    assert not (place.path / "inside").exists()
+    with pytest.raises(DamagedBundleError) as raised:
+        site.import_(f"oci:{site.path / 'inside'}")
+    (finding,) = raised.value.findings
+    assert finding.startswith(f"sha256:{blob.name}: ")
+    assert not (site.path / "inside").exists()
 
 
-def test_import_of_damaged_blob_publishes_no_name(place):
-    place.export()
-    blob = bundles.find_largest_blob(place.bundle)
+def test_import_of_damaged_blob_publishes_no_name(site):
+    site.export()
+    blob = bundles.find_largest_blob(site.bundle)
     flip_bit(blob)
-    with pytest.raises(IntegrityError, match=blob.name):
-        place.import_(f"oci:{place.path / 'inside'}")
-    assert not (place.path / "inside/index.json").exists()
+    with pytest.raises(DigestMismatchError) as raised:
+        site.import_(f"oci:{site.path / 'inside'}")
+    assert raised.value.expected == f"sha256:{blob.name}"
+    assert not (site.path / "inside/index.json").exists()
 
 
-def test_import_finds_damaged_blob_that_the_target_has(place):
-    place.export()
-    place.import_(f"oci:{place.path / 'inside'}")
-    blob = bundles.find_largest_blob(place.bundle)
+def test_import_finds_damaged_blob_that_the_target_has(site):
+    site.export()
+    site.import_(f"oci:{site.path / 'inside'}")
+    blob = bundles.find_largest_blob(site.bundle)
     flip_bit(blob)
-    with pytest.raises(IntegrityError, match=blob.name):
-        place.import_(f"oci:{place.path / 'inside'}")
+    with pytest.raises(DigestMismatchError) as raised:
+        site.import_(f"oci:{site.path / 'inside'}")
+    assert raised.value.expected == f"sha256:{blob.name}"
 
 
-def test_target_name_with_another_digest_is_a_conflict(place):
-    place.export()
-    target = f"oci:{place.path / 'inside'}"
-    place.import_(target)
-    place.export(place.wanted(APP, "multi"))
-    with pytest.raises(ConflictError, match="team/app:1"):
-        place.import_(target)
-    skipped = place.import_(target, existing="skip")
+def test_target_name_with_another_digest_is_a_conflict(site):
+    site.export()
+    target = f"oci:{site.path / 'inside'}"
+    site.import_(target)
+    site.export(site.request(APP, "multi"))
+    with pytest.raises(ConflictError) as raised:
+        site.import_(target)
+    assert raised.value.subjects == (f"{target}:team/app:1",)
+    skipped = site.import_(target, existing="skip")
     assert [result.action for result in skipped.images] == ["skipped"]
-    assert names_in(place.path / "inside")["team/app:1"] == place.images["app"].digest
-    place.import_(target, existing="overwrite")
-    assert names_in(place.path / "inside")["team/app:1"] == place.images["multi"].digest
+    assert names_in(site.path / "inside")["team/app:1"] == site.images["app"].digest
+    site.import_(target, existing="overwrite")
+    assert names_in(site.path / "inside")["team/app:1"] == site.images["multi"].digest
 
 
-def test_second_import_leaves_names_unchanged(place):
-    place.export()
-    target = f"oci:{place.path / 'inside'}"
-    place.import_(target)
-    before = snapshot(place.path / "inside")
-    report = place.import_(target)
+def test_second_import_leaves_names_unchanged(site):
+    site.export()
+    target = f"oci:{site.path / 'inside'}"
+    site.import_(target)
+    before = snapshot(site.path / "inside")
+    report = site.import_(target)
     assert {result.action for result in report.images} == {"same"}
-    assert snapshot(place.path / "inside") == before
+    assert snapshot(site.path / "inside") == before
 
 
-def test_dry_run_reports_conflicts(place):
-    place.export()
-    target = f"oci:{place.path / 'inside'}"
-    place.import_(target)
-    place.export(place.wanted(APP, "multi"), place.wanted(MULTI, "multi"))
-    report = place.import_(target, dry_run=True)
+def test_dry_run_reports_conflicts(site):
+    site.export()
+    target = f"oci:{site.path / 'inside'}"
+    site.import_(target)
+    site.export(site.request(APP, "multi"), site.request(MULTI, "multi"))
+    report = site.import_(target, dry_run=True)
     assert [result.action for result in report.images] == ["conflict", "same"]
 
 
-def test_import_refuses_directory_without_complete_bundle(place):
-    place.export()
-    (place.bundle / "bundle.json").unlink()
-    with pytest.raises(NotFoundError, match="no complete bundle"):
-        place.import_(f"oci:{place.path / 'inside'}")
+def test_import_refuses_directory_without_complete_bundle(site):
+    site.export()
+    (site.bundle / "bundle.json").unlink()
+    with pytest.raises(NotFoundError):
+        site.import_(f"oci:{site.path / 'inside'}")
 
 
-def test_error_of_damaged_blob_hints_at_verify(place):
-    place.export()
-    layer = bundles.find_largest_blob(place.bundle)
+def test_error_of_damaged_blob_hints_at_verify(site):
+    site.export()
+    layer = bundles.find_largest_blob(site.bundle)
     layer.write_bytes(b"\0" * layer.stat().st_size)
     with pytest.raises(IntegrityError) as caught:
-        place.import_(f"oci:{place.path / 'inside'}")
-    assert f"airbundle verify {place.bundle}" in caught.value.hint
+        site.import_(f"oci:{site.path / 'inside'}")
+    assert f"airbundle verify {site.bundle}" in caught.value.hint
 
 
-def test_dry_run_writes_nothing(place):
-    place.export()
-    report = place.import_(f"oci:{place.path / 'inside'}", dry_run=True)
-    assert not (place.path / "inside").exists()
+def test_dry_run_writes_nothing(site):
+    site.export()
+    report = site.import_(f"oci:{site.path / 'inside'}", dry_run=True)
+    assert not (site.path / "inside").exists()
     assert report.plan.size("push") > 0
 
 
-def test_import_with_only_imports_matching_images(place):
-    place.export()
-    place.import_(f"oci:{place.path / 'inside'}", only=(re.compile("multi"),))
-    assert list(names_in(place.path / "inside")) == ["library/multi:2"]
+def test_import_with_only_imports_matching_images(site):
+    site.export()
+    site.import_(f"oci:{site.path / 'inside'}", only=(re.compile("multi"),))
+    assert list(names_in(site.path / "inside")) == ["library/multi:2"]
 
 
-def test_import_to_dir_stores_each_image_at_its_name(place):
-    place.export()
-    place.import_(f"dir:{place.path / 'tree'}", names=NameMapping(default="host-path"))
-    manifest = place.path / "tree/docker.io/library/multi/2/manifest.json"
-    assert manifest.read_bytes() == place.images["multi"].root.data
+def test_import_to_dir_stores_each_image_at_its_name(site):
+    site.export()
+    site.import_(f"dir:{site.path / 'tree'}", names=NameMapping(default="host-path"))
+    manifest = site.path / "tree/docker.io/library/multi/2/manifest.json"
+    assert manifest.read_bytes() == site.images["multi"].root.data
 
 
-def test_receipt_lists_images_and_actions(place):
-    place.export()
-    value = place.import_(f"oci:{place.path / 'inside'}").to_json()
+def test_receipt_lists_images_and_actions(site):
+    site.export()
+    value = site.import_(f"oci:{site.path / 'inside'}").to_json()
     assert json.loads(json.dumps(value))["signedBy"] == [KEY.public.id]
     assert {line["reference"] for line in value["images"]} == {APP, MULTI}
 
 
-def test_symbolic_link_in_place_of_a_blob_is_refused(place):
-    place.export()
-    blob = bundles.find_largest_blob(place.bundle)
-    elsewhere = place.path / "elsewhere"
+def test_symbolic_link_in_place_of_a_blob_is_refused(site):
+    site.export()
+    blob = bundles.find_largest_blob(site.bundle)
+    elsewhere = site.path / "elsewhere"
     blob.rename(elsewhere)
     blob.symlink_to(elsewhere)
-    with pytest.raises(IntegrityError, match=blob.name):
-        place.import_(f"oci:{place.path / 'inside'}")
+    with pytest.raises(IntegrityError) as raised:
+        site.import_(f"oci:{site.path / 'inside'}")
+    assert blob.name in str(raised.value)
 
 
-def test_bundle_that_is_signed_later_verifies(place):
-    place.export(signed=False)
-    signatures.sign_bundle(place.bundle, [KEY])
-    verify(place.bundle, [KEY.public]).check()
+def test_bundle_that_is_signed_later_verifies(site):
+    site.export(signed=False)
+    signatures.sign_bundle(site.bundle, [KEY])
+    verify(site.bundle, [KEY.public]).check()
 
 
-def test_registry_without_port_or_dot_is_not_a_target(place):
-    """Docker's grammar would read it as a path at Docker Hub."""
-    place.export()
-    with pytest.raises(InvalidReferenceError, match="is not a registry"):
-        place.import_("docker://registry/prefix")
+def test_registry_without_port_or_dot_is_not_a_target(site):
+    """Docker reads such a name as a path on Docker Hub."""
+    site.export()
+    with pytest.raises(InvalidReferenceError):
+        site.import_("docker://registry/prefix")
 
 
-def test_import_authenticates_inventory_before_parsing(place):
-    place.export()
-    (place.bundle / "bundle.json").write_bytes(b"not JSON at all")
+def test_import_authenticates_inventory_before_parsing(site):
+    site.export()
+    (site.bundle / "bundle.json").write_bytes(b"not JSON at all")
     with pytest.raises(InvalidSignatureError):
-        place.import_(f"oci:{place.path / 'inside'}")
+        site.import_(f"oci:{site.path / 'inside'}")
 
 
-def test_export_reports_referrers_of_the_replaced_index(place):
-    multi = place.images["multi"]
+def test_export_reports_referrers_of_the_replaced_index(site):
+    multi = site.images["multi"]
     tag, signature = images.cosign_signature(multi)
-    place.layout = images.write_layout(place.path / "second", {"multi": multi, tag: signature})
-    wanted = place.wanted(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
-    assert place.export(wanted).left_behind == [(MULTI, tag)]
+    site.layout = images.write_layout(site.path / "second", {"multi": multi, tag: signature})
+    request = site.request(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
+    assert site.export(request).left_behind == [(MULTI, tag)]
 
 
-def test_export_refuses_bundle_of_another_stream_or_format(place):
-    place.export()
-    before = snapshot(place.bundle)
-    with pytest.raises(ConflictError, match="format oci, not dir"):
-        place.export(kind="dir")
-    with pytest.raises(ConflictError, match="plant-7"):
-        place.export(stream="ship-9", signed=False)
-    assert snapshot(place.bundle) == before
+def test_export_refuses_bundle_of_another_stream_or_format(site):
+    site.export()
+    before = snapshot(site.bundle)
+    with pytest.raises(ConflictError) as raised:
+        site.export(kind="dir")
+    assert raised.value.subjects == ("format",)
+    with pytest.raises(ConflictError) as raised:
+        site.export(stream="ship-9", signed=False)
+    assert raised.value.subjects == ("stream",)
+    assert snapshot(site.bundle) == before
 
 
-def test_export_refuses_duplicate_blobs_in_format_oci(place):
+def test_export_refuses_duplicate_blobs_in_format_oci(site):
     """The option has no effect there: a layout stores each blob once."""
     with pytest.raises(UsageError):
-        place.export(kind="oci", duplicate_blobs=True)
-    assert not place.bundle.exists()
-    assert place.export(kind="dir", duplicate_blobs=True).changed
+        site.export(kind="oci", duplicate_blobs=True)
+    assert not site.bundle.exists()
+    assert site.export(kind="dir", duplicate_blobs=True).changed
 
 
 @pytest.mark.parametrize("prefix", ["mirror", "plant/mirror"])
-def test_import_to_registry_pushes_below_prefix(place, prefix):
+def test_import_to_registry_pushes_below_prefix(site, prefix):
     """Referrers are pushed to the repository of their image."""
-    place.export()
+    site.export()
     app, multi = f"{prefix}/team/app", f"{prefix}/library/multi"
     with FakeRegistry() as registry:
         overrides = {registry.host: RegistryOverride(plain_http=True)}
-        place.options = replace(place.options, overrides=overrides)
-        report = place.import_(f"docker://{registry.host}/{prefix}")
+        site.options = replace(site.options, overrides=overrides)
+        report = site.import_(f"docker://{registry.host}/{prefix}")
         repositories = registry.repositories
     assert {result.name for result in report.images} == {
         f"{registry.host}/{app}:1",
@@ -454,36 +471,37 @@ def test_import_to_registry_pushes_below_prefix(place, prefix):
     }
     written = {name for name, stored in repositories.items() if stored.blobs or stored.manifests}
     assert written == {app, multi}
-    assert repositories[app].tags["1"] == place.images["app"].digest
-    assert repositories[multi].tags["2"] == place.images["multi"].digest
-    tag = next(name for name in place.images if name.startswith("sha256-"))
-    assert repositories[app].tags[tag] == place.images[tag].digest
-    assert place.images["sbom"].digest in repositories[app].manifests
+    assert repositories[app].tags["1"] == site.images["app"].digest
+    assert repositories[multi].tags["2"] == site.images["multi"].digest
+    tag = next(name for name in site.images if name.startswith("sha256-"))
+    assert repositories[app].tags[tag] == site.images[tag].digest
+    assert site.images["sbom"].digest in repositories[app].manifests
 
 
 @pytest.mark.parametrize("kind", ["oci", "dir"])
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_import_refuses_a_bundle_as_target(place, kind, dry_run):
+def test_import_refuses_a_bundle_as_target(site, kind, dry_run):
     """Not even the one that is imported: its index.json would be another."""
-    place.export()
-    before = snapshot(place.bundle)
-    with pytest.raises(UsageError, match="contains a bundle"):
-        place.import_(f"{kind}:{place.bundle}", dry_run=dry_run)
-    assert snapshot(place.bundle) == before
+    site.export()
+    before = snapshot(site.bundle)
+    with pytest.raises(UsageError):
+        site.import_(f"{kind}:{site.bundle}", dry_run=dry_run)
+    assert snapshot(site.bundle) == before
 
 
-def test_signature_at_the_target_is_not_replaced_unless_allowed(place):
-    """Those inside may have signed the image themselves, under the very same tag."""
-    place.export(place.wanted())
-    target = f"oci:{place.path / 'inside'}"
-    tag = next(name for name in place.images if name.startswith("sha256-"))
+def test_signature_at_the_target_is_not_replaced_unless_allowed(site):
+    """The target's owner may have signed the image as well, under the same tag."""
+    site.export(site.request())
+    target = f"oci:{site.path / 'inside'}"
+    tag = next(name for name in site.images if name.startswith("sha256-"))
     own = images.artifact("application/vnd.example.signature", b"of those inside")
-    images.write_layout(place.path / "inside", {f"team/app:{tag}": own})
-    with pytest.raises(ConflictError, match=tag):
-        place.import_(target)
-    assert names_in(place.path / "inside") == {f"team/app:{tag}": own.digest}
-    place.import_(target, existing="skip")
-    assert names_in(place.path / "inside")[f"team/app:{tag}"] == own.digest
-    assert names_in(place.path / "inside")["team/app:1"] == place.images["app"].digest
-    place.import_(target, existing="overwrite")
-    assert names_in(place.path / "inside")[f"team/app:{tag}"] == place.images[tag].digest
+    images.write_layout(site.path / "inside", {f"team/app:{tag}": own})
+    with pytest.raises(ConflictError) as raised:
+        site.import_(target)
+    assert raised.value.subjects == (f"team/app:{tag}",)
+    assert names_in(site.path / "inside") == {f"team/app:{tag}": own.digest}
+    site.import_(target, existing="skip")
+    assert names_in(site.path / "inside")[f"team/app:{tag}"] == own.digest
+    assert names_in(site.path / "inside")["team/app:1"] == site.images["app"].digest
+    site.import_(target, existing="overwrite")
+    assert names_in(site.path / "inside")[f"team/app:{tag}"] == site.images[tag].digest

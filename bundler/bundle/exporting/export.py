@@ -253,6 +253,7 @@ def _read_former(request: ExportRequest) -> Inventory | None:
     if (request.bundle / other_folder).exists():
         raise ConflictError(
             f"{request.bundle}: contains a bundle of format {other_format}, not {request.format}",
+            subjects=["format"],
             hint="specify another directory, or remove that bundle first",
         )
     try:
@@ -262,6 +263,7 @@ def _read_former(request: ExportRequest) -> Inventory | None:
     if former.stream != request.stream:
         raise ConflictError(
             f"{request.bundle}: contains a bundle of stream {former.stream}, not {request.stream}",
+            subjects=["stream"],
             hint="specify another directory, or remove that bundle first",
         )
     return former

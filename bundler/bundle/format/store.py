@@ -141,8 +141,8 @@ class BundleSource:
             return self._content.open(target, offset)
         except NotFoundError as error:
             raise DamagedBundleError(
-                f"{self._bundle}: damaged: {target.kind} {target.digest} is missing",
-                [],
+                f"{self._bundle}: damaged",
+                [f"{target.digest}: {target.kind} is missing"],
                 hint=f"airbundle verify {self._bundle} names every damaged file",
             ) from error
 

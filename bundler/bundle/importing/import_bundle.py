@@ -155,12 +155,13 @@ def _push(
         image_target = target.create_target(image, name)
         tasks.append(partial(_compare, listed, name, image_target, target, request.existing))
     comparisons = run_all(engine.executor, tasks, engine.cancellation)
-    conflicts = [line for *_, lines in comparisons for line in lines]
+    conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
     if conflicts and request.existing == "error":
         problem = "target names point to other digests"
         if not request.dry_run:
             raise ConflictError(
-                "\n".join([f"{problem}; nothing was pushed", *conflicts]),
+                "\n".join([f"{problem}; nothing was pushed", *conflicts.values()]),
+                subjects=tuple(conflicts),
                 hint="--existing overwrite replaces them, --existing skip leaves them as they are",
             )
         engine.emit(WarningIssued(f"{problem}, which fails the import"))
@@ -213,19 +214,19 @@ def _compare(
     image_target: Target[Holdings],
     target: OpenTarget,
     existing: Existing,
-) -> tuple[ImageResult, Target[Holdings], list[str]]:
+) -> tuple[ImageResult, Target[Holdings], dict[str, str]]:
     """Compare the names of an image and its referrers with the target.
 
     Returns:
-        The result of the image, its target without the names that are not to change, and the
-        conflicts.
+        The result of the image, its target without the names that are not to change, and a
+        description of each conflict by the name.
     """
     full_name = target.format_name(name)
     names = [(own, image.digest) for own in image_target.names]
     referrer_names = image_target.referrer_names
     names += [(tag, digest) for digest, tags in referrer_names.items() for tag in tags]
     result = ImageResult(image, full_name, "new")
-    conflicts: list[str] = []
+    conflicts: dict[str, str] = {}
     unchanged: set[str] = set()
     for state in compare_with_target(names, target.find_resolver(image_target)):
         if state.is_same and target.directory is None:
@@ -236,9 +237,9 @@ def _compare(
             elif state.is_conflict:
                 former = str(state.current)
                 result = replace(result, action=_ACTIONS[existing], former=former)
-                conflicts.append(f"{full_name} points to {former}, not {state.expected}")
+                conflicts[full_name] = f"{full_name} points to {former}, not {state.expected}"
         elif state.is_conflict:
-            conflicts.append(
+            conflicts[state.name] = (
                 f"{state.name}, a referrer of {full_name}, points to {state.current},"
                 f" not {state.expected}"
             )

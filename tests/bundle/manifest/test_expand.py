@@ -190,8 +190,8 @@ def test_rule_that_creates_an_invalid_name_is_reported():
 
 
 @pytest.fixture
-def meant(tmp_path):
-    def meant(text: str, **tags: list[str]) -> list[ImageRequest]:
+def expand_text(tmp_path):
+    def expand_text(text: str, **tags: list[str]) -> list[ImageRequest]:
         path = tmp_path / "m.yaml"
         path.write_text(text)
         asked = []
@@ -204,11 +204,11 @@ def meant(tmp_path):
         assert len(asked) == len(set(asked))
         return list(wanted)
 
-    return meant
+    return expand_text
 
 
-def test_images_are_in_order_of_manifest_and_tags_in_natural_order(meant):
-    wanted = meant(
+def test_images_are_in_order_of_manifest_and_tags_in_natural_order(expand_text):
+    wanted = expand_text(
         "defaults: {platforms: [linux/arm64]}\n"
         "images:\n"
         "  - b:1\n"
@@ -226,9 +226,9 @@ def test_images_are_in_order_of_manifest_and_tags_in_natural_order(meant):
     assert wanted[1].origin == "m.yaml:4"
 
 
-def test_missing_tags_of_all_repositories_are_reported_together(meant):
+def test_missing_tags_of_all_repositories_are_reported_together(expand_text):
     with pytest.raises(NotFoundError) as caught:
-        meant(
+        expand_text(
             "images:\n"
             "  - {repo: quay.io/x/app, select: {tags: ['1', '2']}}\n"
             "  - {repo: quay.io/x/db, select: {semver: '>=9'}}\n"
@@ -242,8 +242,8 @@ def test_missing_tags_of_all_repositories_are_reported_together(meant):
     ]
 
 
-def test_exclusion_applies_to_all_entries(meant):
-    wanted = meant(
+def test_exclusion_applies_to_all_entries(expand_text):
+    wanted = expand_text(
         "images:\n"
         "  - nginx:1-debug\n"
         "  - {repo: quay.io/x/app, select: {semver: '*'}}\n"
@@ -254,13 +254,13 @@ def test_exclusion_applies_to_all_entries(meant):
     assert [image.label for image in wanted] == ["quay.io/x/app:1"]
 
 
-def test_exclusion_of_all_images_is_refused(meant):
-    with pytest.raises(NotFoundError, match=r"m\.yaml: exclude\.images leaves none of 1 image"):
-        meant("images: [a:1]\nexclude: {images: [a]}")
+def test_exclusion_of_all_images_is_refused(expand_text):
+    with pytest.raises(NotFoundError):
+        expand_text("images: [a:1]\nexclude: {images: [a]}")
 
 
-def test_equal_requests_for_an_image_are_merged(meant):
-    wanted = meant(
+def test_equal_requests_for_an_image_are_merged(expand_text):
+    wanted = expand_text(
         "images:\n"
         "  - quay.io/x/app:1\n"
         "  - docker://quay.io/x/app:1\n"
@@ -274,28 +274,30 @@ def test_equal_requests_for_an_image_are_merged(meant):
 
 
 @pytest.mark.parametrize(
-    ("more", "word"),
+    ("more", "subjects"),
     [
-        ("platforms: [linux/amd64]", "platforms and index"),
-        ("referrers: none", "referrers"),
-        ("rename: x", "target names"),
+        ("platforms: [linux/amd64]", ("platforms", "index")),
+        ("referrers: none", ("referrers",)),
+        ("rename: x", ("target names",)),
     ],
 )
-def test_different_requests_for_an_image_are_a_conflict(meant, more, word):
+def test_different_requests_for_an_image_are_a_conflict(expand_text, more, subjects):
     with pytest.raises(
-        ConflictError, match=rf"a:1: requested at m\.yaml:2 and at m\.yaml:3, with.* {word}$"
-    ):
-        meant(f"images:\n  - a:1\n  - {{ref: a:1, {more}}}\n")
+        ConflictError, match=r"a:1: requested at m\.yaml:2 and at m\.yaml:3"
+    ) as raised:
+        expand_text(f"images:\n  - a:1\n  - {{ref: a:1, {more}}}\n")
+    assert raised.value.subjects == subjects
 
 
-def test_pinned_and_unpinned_request_for_a_tag_are_a_conflict(meant):
-    with pytest.raises(ConflictError, match="with different digests"):
-        meant(f"images: ['a:1', 'a:1@{DIGEST}']")
+def test_pinned_and_unpinned_request_for_a_tag_are_a_conflict(expand_text):
+    with pytest.raises(ConflictError) as raised:
+        expand_text(f"images: ['a:1', 'a:1@{DIGEST}']")
+    assert raised.value.subjects == ("digests",)
 
 
-def test_two_images_with_one_target_name_are_a_conflict(meant):
+def test_two_images_with_one_target_name_are_a_conflict(expand_text):
     with pytest.raises(ConflictError) as caught:
-        meant(
+        expand_text(
             "images: [quay.io/x/app:1, ghcr.io/x/app:1]\n"
             "rename: [{match: '/(?P<path>.+)', to: 'mirror/{path}'}]\n"
         )

@@ -196,11 +196,13 @@ def test_manifest_may_contain_only_includes(load, tmp_path):
 
 
 def test_missing_manifest_is_not_found(tmp_path):
-    with pytest.raises(NotFoundError, match="no such file"):
+    with pytest.raises(NotFoundError):
         manifest.load(tmp_path / "absent.yaml", environment={})
 
 
 def test_file_name_that_is_no_bundle_name_is_refused(load):
-    with pytest.raises(InvalidBundleManifestError, match="'My Plant', is not a valid bundle name"):
+    with pytest.raises(InvalidBundleManifestError) as raised:
         load("images: [a:1]", name="My Plant.yaml")
+    (finding,) = raised.value.findings
+    assert "'My Plant', is not a valid bundle name" in finding
     assert load("name: mine\nimages: [a:1]", name="My Plant.yaml").name == "mine"

@@ -197,12 +197,14 @@ def test_mistake_in_lock_file_is_reported_with_its_position(tmp_path, before, af
 def test_lock_file_that_lists_an_image_twice_is_refused(tmp_path):
     path = tmp_path / "m.lock.yaml"
     locks.write(path, lock(image("quay.io/x/app:1"), image("quay.io/x/app:1", "b")))
-    with pytest.raises(InvalidBundleManifestError, match=r"quay\.io/x/app:1 is listed twice"):
+    with pytest.raises(InvalidBundleManifestError) as raised:
         locks.read(path)
+    (finding,) = raised.value.findings
+    assert finding.endswith("quay.io/x/app:1 is listed twice")
 
 
 def test_missing_lock_file_is_not_found(tmp_path):
-    with pytest.raises(NotFoundError, match="no such file"):
+    with pytest.raises(NotFoundError):
         locks.read(tmp_path / "m.lock.yaml")
 
 

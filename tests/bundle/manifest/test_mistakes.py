@@ -264,5 +264,5 @@ def test_alias_bomb_exceeds_the_limit(tmp_path):
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     path.write_text("\n".join(lines))
-    with pytest.raises(LimitError, match="more than 100,000 values"):
+    with pytest.raises(LimitError):
         load.load(path, environment={})

@@ -222,8 +222,9 @@ def test_unreadable_inventory_is_a_finding(bundle: Path, content: bytes | None):
     result = verify(bundle, [KEY.public])
     assert result.inventory is None
     assert [item.path for item in result.findings] == ["bundle.json"]
-    with pytest.raises(DamagedBundleError, match=r"bundle\.json"):
+    with pytest.raises(DamagedBundleError) as raised:
         result.check()
+    assert raised.value.findings == (str(result.findings[0]),)
 
 
 def test_truncated_inventory_is_a_finding(bundle: Path):
@@ -340,11 +341,11 @@ def test_delta_is_unsupported_rather_than_damaged_or_whole(tmp_path: Path):
     value = bundles.create_inventory(bundle, {APP: app})
     value["presupposes"] = [{"digest": blob.digest, "size": len(blob.data)}]
     bundles.seal(bundle, value, (KEY,))
-    with pytest.raises(UnsupportedError, match="'presupposes'"):
+    with pytest.raises(UnsupportedError):
         verify(bundle, [KEY.public])
     find(bundle, blob)[0].unlink()
     bundles.seal(bundle, value, (KEY,))
-    with pytest.raises(UnsupportedError, match="'presupposes'"):
+    with pytest.raises(UnsupportedError):
         verify(bundle, [KEY.public])
 
 
@@ -378,7 +379,7 @@ def test_expired_bundle_is_whole_but_not_trusted(tmp_path: Path):
     result = verify(bundle, [KEY.public], now=end)
     assert result.whole
     assert result.expired
-    with pytest.raises(ExpiredError, match="2027-01-01"):
+    with pytest.raises(ExpiredError):
         result.check()
 
 
@@ -434,7 +435,7 @@ def test_bundle_with_too_many_signatures_is_not_trusted(bundle: Path):
         (bundle / f"bundle.json.{number:016x}.sig").write_bytes(b"")
     result = verify(bundle, [KEY.public])
     assert result.whole
-    with pytest.raises(TrustError, match="signatures"):
+    with pytest.raises(TrustError):
         result.check()
 
 
@@ -508,7 +509,7 @@ def test_missing_directory_is_not_a_damaged_bundle(tmp_path: Path):
     with pytest.raises(NotFoundError):
         verify(tmp_path / "absent", [KEY.public])
     (tmp_path / "file").write_text("x")
-    with pytest.raises(NotFoundError, match="not a directory"):
+    with pytest.raises(NotFoundError):
         verify(tmp_path / "file", [KEY.public])
 
 

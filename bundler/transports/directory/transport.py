@@ -40,7 +40,6 @@ from bundler.transports.shared.path_transport import (
     UnnamedReference,
     suggest_reference,
 )
-from bundler.transports.shared.reachability import find_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,6 +176,8 @@ class DirectoryDestination:
             UnsupportedError: there are several images.
             IntegrityError: the root was not pushed.
         """
+        from bundler.transports.shared.reachability import find_reachable  # noqa: PLC0415
+
         roots = {image.root.digest: image.root for image in images}
         if len(roots) > 1:
             raise UnsupportedError(

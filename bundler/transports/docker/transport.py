@@ -7,7 +7,6 @@ destination.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -229,6 +228,10 @@ class DockerDestination(_RegistryRepository):
             ConflictError: a tag is immutable, or two images have the same tag.
             DigestConflictError: a name contains the digest of another image.
         """
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only to write
+
+        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - loads requests
+
         roots = self._map_roots_by_tag(images)
         with ThreadPoolExecutor(_PARALLEL_TAGS) as threads:
             results = threads.map(
@@ -236,8 +239,6 @@ class DockerDestination(_RegistryRepository):
                 roots,
             )
             list(results)  # raises the first error
-        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - loads requests
-
         for root in (image.root for image in images):
             may_refer = root.media_type in referrers_tag.MAY_HAVE_SUBJECT
             if may_refer and root.digest not in self._listed:

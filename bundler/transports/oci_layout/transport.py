@@ -175,7 +175,7 @@ class LayoutDestination(WritableBlobs):
             atomic_write.write_bytes_in(self._layout, image_layout.INDEX_FILE, index.encode())
 
     def prepare(self, images: Sequence[Publication], /) -> bytes:
-        """Make all content durable as ``commit``; return the ``index.json`` of ``images`` alone."""
+        """Make all content durable; return ``index.json`` for ``images`` only, unwritten."""
         index = add_images(create_index(self._layout.path), images, self.has)
         self._sync()
         return index.encode()

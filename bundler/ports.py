@@ -323,8 +323,8 @@ OptionsT = TypeVar("OptionsT", bound=TransportOptions)
 class OpenOptions:
     """Options for opening sources and destinations; a transport uses those that concern it."""
 
-    settings: Settings
-    """The user's configuration."""
+    load_settings: Callable[[], Settings]
+    """Returns the user's configuration; called by transports that need it, from several threads."""
     overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
     """Per-registry settings, from the command line or a bundle manifest, by ``host[:port]``."""
     transport_options: tuple[TransportOptions, ...] = ()

@@ -77,7 +77,9 @@ class Site:
         self.layout, self.images = layout
         home = tmp_path / "home"
         self.options = OpenOptions(
-            Settings.load({}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home))
+            lambda: Settings.load(
+                {}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home)
+            )
         )
         self.bundle = tmp_path / "bundle"
 

@@ -22,7 +22,7 @@ from tests.fakes import images
 def copy(source, destination, **fields):
     transfer = TransferOptions(**fields)
     parsed = CopyRequest(transports.parse(source), transports.parse(destination), transfer)
-    options = OpenOptions(Settings())
+    options = OpenOptions(Settings)
     with ThreadPoolExecutor(2) as executor:
         return copy_image(parsed, options, options, EngineOptions(executor, Cancellation()))
 

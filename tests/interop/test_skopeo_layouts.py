@@ -25,7 +25,7 @@ from bundler.transports.directory.tree import DirectoryTreeDestination
 from tests.fakes import images
 from tests.interop.written_files import read_files
 
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 
 
 def copy(source_text, destination_text):

@@ -245,7 +245,7 @@ class CommandRun:
         from bundler.ports import OpenOptions  # noqa: PLC0415 - not before the arguments are checked
 
         return OpenOptions(
-            self.context.settings,
+            lambda: self.context.settings,
             overrides=overrides or {},
             transport_options=tuple(transport_options),
             scratch=self.context.scratch,

@@ -11,6 +11,8 @@ from bundler.config.storage_conf import StorageConfig
 from bundler.transports.containers_storage import reference as storage_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bundler.config.settings import Settings
     from bundler.ports import OpenOptions
     from bundler.transports.containers_storage.destination import StorageDestination
@@ -30,7 +32,7 @@ class StorageTransport:
         from bundler.transports.containers_storage.source import StorageSource  # noqa: PLC0415
         from bundler.transports.containers_storage.storage import open_storage  # noqa: PLC0415
 
-        config = select_storage(reference.location, options.settings)
+        config = select_storage(reference.location, options.load_settings)
         storage = open_storage(config, options.cancellation, write=False)
         return StorageSource(storage, options.emit)
 
@@ -43,12 +45,14 @@ class StorageTransport:
         )
         from bundler.transports.containers_storage.storage import open_storage  # noqa: PLC0415
 
-        config = select_storage(reference.location, options.settings)
+        config = select_storage(reference.location, options.load_settings)
         storage = open_storage(config, options.cancellation, write=True)
         return StorageDestination(storage, options)
 
 
-def select_storage(location: StorageLocation | None, settings: Settings) -> StorageConfig:
+def select_storage(
+    location: StorageLocation | None, load_settings: Callable[[], Settings]
+) -> StorageConfig:
     """Return the directories and the driver of the storage at ``location``.
 
     Values that the reference does not specify come from storage.conf, which is read only if it is
@@ -59,10 +63,10 @@ def select_storage(location: StorageLocation | None, settings: Settings) -> Stor
         UsageError: an option in the reference has no value.
     """
     if location is None:
-        return settings.get_storage()
+        return load_settings().get_storage()
     run_root, driver = location.run_root, location.driver
     if run_root is None or driver is None:
-        configured = settings.get_storage()
+        configured = load_settings().get_storage()
         run_root = run_root or configured.run_root
         if location.root == configured.root:
             driver = driver or configured.driver

@@ -45,9 +45,11 @@ class Mirrors:
     def __init__(self, image: ImageReference, options: OpenOptions, stack: ExitStack) -> None:
         *self._mirrors, self._origin = [
             open_repository(endpoint, options, stack)
-            for endpoint in options.settings.list_endpoints(image)
+            for endpoint in options.load_settings().list_endpoints(image)
         ]
-        self.primary = open_repository(options.settings.get_primary_endpoint(image), options, stack)
+        self.primary = open_repository(
+            options.load_settings().get_primary_endpoint(image), options, stack
+        )
         """The repository in the registry itself, which is queried for tags and mounts."""
         self._emit = options.emit
         self._last: Repository | None = None
@@ -95,7 +97,7 @@ def open_repository(
     """Open the repository of ``endpoint``, in a session that ``stack`` releases."""
     from bundler.registry.repository import Repository  # noqa: PLC0415 - loads requests
 
-    access = options.settings.get_access(
+    access = options.load_settings().get_access(
         endpoint.host,
         endpoint.path,
         options.overrides.get(endpoint.host),

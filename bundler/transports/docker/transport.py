@@ -173,7 +173,7 @@ class DockerDestination(_RegistryRepository):
         self._default = reference.name
         self._cancellation = options.cancellation
         with ExitStack() as stack:
-            endpoint = options.settings.get_primary_endpoint(reference.image)
+            endpoint = options.load_settings().get_primary_endpoint(reference.image)
             self._repository = open_repository(endpoint, options, stack, writable=True)
             self._resources = stack.pop_all()
         self._uploads = Uploads(self._repository)

@@ -19,6 +19,8 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bundler.config.registry_access import TlsDetails
     from bundler.config.settings import Settings
     from bundler.transports.docker_daemon.transport import DaemonOptions
@@ -31,14 +33,14 @@ class EngineConnector:
 
     Args:
         daemon: the address, and the files for TLS.
-        settings: the permitted versions and algorithms of TLS.
+        load_settings: returns the permitted versions and algorithms of TLS.
 
     Raises:
         ConfigError: the files for TLS cannot be used.
         InvalidReferenceError: the address is invalid.
     """
 
-    def __init__(self, daemon: DaemonOptions, settings: Settings) -> None:
+    def __init__(self, daemon: DaemonOptions, load_settings: Callable[[], Settings]) -> None:
         self.host = daemon.host[:200]
         """The host, for messages."""
         scheme, _, path = daemon.host.partition("://")
@@ -63,7 +65,7 @@ class EngineConnector:
                 hint="write unix:///path/of/its/socket, http://host:port or tcp://host:port",
             )
         if scheme != "http":
-            self._details = settings.tls_details
+            self._details = load_settings().tls_details
             self._context = _create_context(daemon, self._details)
 
     def connect(self) -> http.client.HTTPConnection:

@@ -43,7 +43,7 @@ class Engine:
     """
 
     def __init__(self, daemon: DaemonOptions, options: OpenOptions) -> None:
-        self._connector = EngineConnector(daemon, options.settings)
+        self._connector = EngineConnector(daemon, options.load_settings)
         self._cancellation = options.cancellation
         self.host = self._connector.host
         """The host, for messages."""

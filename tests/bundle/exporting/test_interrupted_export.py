@@ -144,7 +144,9 @@ class Site:
         ]
         home = self.path / "home"
         options = OpenOptions(
-            Settings.load({}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home))
+            lambda: Settings.load(
+                {}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home)
+            )
         )
         request = exporting.ExportRequest(
             requests, options, self.bundle, "plant-7", kind, keys=signed_by

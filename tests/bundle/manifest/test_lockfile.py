@@ -265,7 +265,9 @@ def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
     loaded = manifest.load(path, environment={})
     home = tmp_path / "home"
     options = OpenOptions(
-        Settings.load({}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home))
+        lambda: Settings.load(
+            {}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home)
+        )
     )
     with ThreadPoolExecutor(2) as executor:
         requests = expand(loaded, lambda _: [])

@@ -113,7 +113,9 @@ def test_image_with_many_names_is_kept_once_in_memory(tmp_path: Path):
     value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(200)]
     bundles.seal(bundle, value, (KEY,))
     options = OpenOptions(
-        Settings.load({}, tmp_path, 1000, ConfigPathOverrides(etc=tmp_path, usr_share=tmp_path))
+        lambda: Settings.load(
+            {}, tmp_path, 1000, ConfigPathOverrides(etc=tmp_path, usr_share=tmp_path)
+        )
     )
     target = parse_target(f"oci:{tmp_path / 'in'}")
     request = import_bundle.ImportRequest(bundle, target, options, (KEY.public,))

@@ -123,4 +123,4 @@ def test_open_options_contain_options_of_each_transport() -> None:
 
 
 def test_options_of_a_transport_have_defaults() -> None:
-    assert OpenOptions(settings=Settings()).get(LayoutOptions) == LayoutOptions()
+    assert OpenOptions(load_settings=Settings).get(LayoutOptions) == LayoutOptions()

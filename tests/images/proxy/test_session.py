@@ -243,6 +243,6 @@ def _serving(begin: Callable[[], ProxyContext]) -> Iterator[Proxy]:
 def _access(policy_check: PolicyCheck | None = None) -> ProxyContext:
     def opened(text: str) -> tuple[Reference, Source]:
         reference = transports.parse(text)
-        return reference, transports.open_source(reference, OpenOptions(Settings()))
+        return reference, transports.open_source(reference, OpenOptions(Settings))
 
     return ProxyContext(opened, Platform("linux", "amd64"), policy_check)

@@ -17,7 +17,7 @@ from tests.fakes.tars import TarStore
 
 DRIVERS = ("vfs", "overlay")
 NAME = "example.com/app:1"
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 
 
 class SampleStorage:

@@ -33,7 +33,7 @@ SETTINGS = Settings(locate_storage=lambda: StorageConfPaths(CONFIGURED))
     ],
 )
 def test_configuration_supplies_what_the_reference_does_not_specify(location, expected):
-    assert select_storage(location, SETTINGS) == expected
+    assert select_storage(location, lambda: SETTINGS) == expected
 
 
 def test_complete_reference_needs_no_configuration():
@@ -45,7 +45,9 @@ def test_complete_reference_needs_no_configuration():
 
 def test_reference_without_a_storage_uses_the_configured_one(tmp_path):
     configured = StorageConfig(tmp_path / "root", tmp_path / "run", "vfs")
-    options = OpenOptions(settings=Settings(locate_storage=lambda: StorageConfPaths(configured)))
+    options = OpenOptions(
+        load_settings=lambda: Settings(locate_storage=lambda: StorageConfPaths(configured))
+    )
     reference = transports.parse("containers-storage:example.com/app:1")
     store = TarStore()
     root = store.add_image()

@@ -16,7 +16,7 @@ from tests.fakes import images
 
 def options(*registries, **more):
     plain = {registry.host: RegistryOverride(plain_http=True) for registry in registries}
-    return OpenOptions(Settings(), overrides=plain, **more)
+    return OpenOptions(Settings, overrides=plain, **more)
 
 
 def source(registry, name, **more) -> DockerSource:

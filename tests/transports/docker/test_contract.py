@@ -20,7 +20,7 @@ def location(registry):
     """The reference and the options of a repository in ``registry``."""
     reference = transports.parse(f"docker://{registry.host}/tests/app")
     return reference, OpenOptions(
-        Settings(), overrides={registry.host: RegistryOverride(plain_http=True)}
+        Settings, overrides={registry.host: RegistryOverride(plain_http=True)}
     )
 
 

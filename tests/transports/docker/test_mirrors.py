@@ -42,7 +42,7 @@ class TestMirrors:
             {}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path)
         )
         events = []
-        return OpenOptions(settings, emit=events.append), events
+        return OpenOptions(lambda: settings, emit=events.append), events
 
     def open(self, registry, options, text="library/app:1"):
         return TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{text}"), options)
@@ -126,7 +126,7 @@ def test_repositories_of_a_registry_share_one_session(registry):
     before = len(mirrors._sessions)
     registry.auth = "basic"
     user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
-    shared = OpenOptions(Settings(), overrides={registry.host: user})
+    shared = OpenOptions(Settings, overrides={registry.host: user})
     opened = [
         TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{name}:1"), shared)
         for name in ("a/a", "b/b", "c/c")
@@ -144,7 +144,9 @@ def test_blocked_registry_opens_no_session(registry, tmp_path):
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
     blocked = OpenOptions(
-        Settings.load({}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path))
+        lambda: Settings.load(
+            {}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path)
+        )
     )
     reference = TRANSPORT.parse(f"//{registry.host}/app:1")
     for open_it in (TRANSPORT.source, TRANSPORT.destination):

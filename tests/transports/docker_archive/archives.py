@@ -7,7 +7,7 @@ import json
 from bundler.oci.digest import Digest
 from bundler.ports import OpenOptions
 
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 
 
 def image(*layers, tags=("example.com/app:1",), **named):

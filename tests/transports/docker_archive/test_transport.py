@@ -112,7 +112,7 @@ def test_compressed_archive_contains_the_same_image(opened, tmp_path, compress):
     plain = opened(data).resolve()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    source = opened(compress(data), OpenOptions(settings=None, scratch=scratch))
+    source = opened(compress(data), OpenOptions(load_settings=None, scratch=scratch))
     assert source.resolve() == plain
     assert read(source, Node("layer", "x", Digest.of(b"layer" * 10_000))) == b"layer" * 10_000
     assert list(scratch.iterdir()) == []

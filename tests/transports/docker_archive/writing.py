@@ -8,7 +8,7 @@ from bundler.ports import OpenOptions, Publication
 from bundler.transports.docker_archive.transport import DockerArchiveDestination
 from tests.contracts import contents
 
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 
 
 def image(store, *layers):

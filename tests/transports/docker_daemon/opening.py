@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from bundler import transports
+from bundler.config.settings import Settings
 from bundler.ports import OpenOptions, Publication
 from bundler.transports.docker_daemon.transport import DaemonDestination, DaemonOptions
 from tests.contracts import contents
@@ -12,7 +13,7 @@ from tests.contracts import contents
 
 def create_options(host, **options):
     """Return the options for opening images of the engine at ``host``."""
-    return OpenOptions(**{"settings": None} | options, transport_options=(DaemonOptions(host),))
+    return OpenOptions(Settings, transport_options=(DaemonOptions(host),), **options)
 
 
 def open_source(text, options):

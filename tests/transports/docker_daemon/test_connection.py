@@ -8,7 +8,6 @@ from contextlib import closing
 
 import pytest
 
-from bundler.config.settings import Settings
 from bundler.errors import EngineUnreachableError, InvalidReferenceError
 from tests.fakes.engine import FakeEngine
 from tests.fakes.memory import MemoryStore
@@ -65,6 +64,6 @@ def test_socket_without_a_listener_is_reported():
 )
 def test_invalid_host_is_refused(host):
     with pytest.raises(InvalidReferenceError) as raised:
-        open_source("app", create_options(host, settings=Settings()))
+        open_source("app", create_options(host))
     assert raised.value.hint
     assert "secret" not in str(raised.value)

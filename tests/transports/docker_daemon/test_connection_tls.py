@@ -50,7 +50,7 @@ def engine():
 
 def resolve(host, scratch, *, settings=None, **options):
     opening = OpenOptions(
-        settings=settings or Settings(),
+        load_settings=lambda: settings or Settings(),
         transport_options=(DaemonOptions(host, **options),),
         scratch=scratch,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bundler import transports
 from bundler.ports import OpenOptions
 
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 
 
 def opened_source(path, options=OPTIONS):

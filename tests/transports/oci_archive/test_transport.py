@@ -301,7 +301,7 @@ def test_archive_can_be_written_to_and_read_from_a_pipe(tmp_path):
     root = store.add_image("app", layers=[b"x" * 100_000], compress=False)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    options = OpenOptions(settings=None, scratch=scratch)
+    options = OpenOptions(load_settings=None, scratch=scratch)
     os.mkfifo(tmp_path / "pipe")
 
     def write_pipe():

@@ -36,5 +36,5 @@ def test_invalid_reference_is_refused(text):
 def test_index_in_a_destination_is_refused(tmp_path):
     with pytest.raises(UnsupportedError):
         transports.open_destination(
-            LayoutReference("oci", str(tmp_path), "@0"), OpenOptions(settings=None)
+            LayoutReference("oci", str(tmp_path), "@0"), OpenOptions(load_settings=None)
         )

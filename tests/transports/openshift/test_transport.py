@@ -8,7 +8,7 @@ from bundler import transports
 from bundler.errors import InvalidReferenceError, UnsupportedError
 from bundler.ports import OpenOptions
 
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 
 
 def test_image_stream_is_parsed_and_refused():

@@ -33,7 +33,9 @@ def test_compressed_archive_is_decompressed_to_a_temporary_file(archive, store, 
     archive.write_bytes(compress(archive.read_bytes()))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with closing(opened_source(archive, OpenOptions(settings=None, scratch=scratch))) as source:
+    with closing(
+        opened_source(archive, OpenOptions(load_settings=None, scratch=scratch))
+    ) as source:
         for digest, data in store.blobs.items():
             assert read(source, contents.node(store, digest)) == data
         assert list(scratch.iterdir()) == []
@@ -53,7 +55,7 @@ def test_archive_can_be_written_to_and_read_from_a_pipe(tmp_path):
     pipe, scratch = tmp_path / "pipe", tmp_path / "scratch"
     os.mkfifo(pipe)
     scratch.mkdir()
-    options = OpenOptions(settings=None, scratch=scratch)
+    options = OpenOptions(load_settings=None, scratch=scratch)
     writer = threading.Thread(
         target=write, args=(pipe, store, (root, ("app",))), kwargs={"options": options}
     )
@@ -99,7 +101,7 @@ def test_waiting_for_a_pipe_can_be_cancelled(tmp_path, do):
     root = image(store)
     os.mkfifo(tmp_path / "pipe")
     cancellation = Cancellation()
-    options = OpenOptions(settings=None, cancellation=cancellation, scratch=tmp_path)
+    options = OpenOptions(load_settings=None, cancellation=cancellation, scratch=tmp_path)
     timer = threading.Timer(0.2, cancellation.request)
     timer.start()
     with pytest.raises(CancelledError):

@@ -28,7 +28,7 @@ def test_index_must_be_a_short_decimal_number(name: str) -> None:
 def test_index_in_a_destination_is_refused() -> None:
     reference = transports.parse("oci:app:@0")
     with pytest.raises(UnsupportedError) as raised:
-        transports.open_destination(reference, OpenOptions(Settings()))
+        transports.open_destination(reference, OpenOptions(Settings))
     assert raised.value.hint == "give the image a name: oci:app:NAME"
 
 
@@ -78,7 +78,7 @@ def _failure(paths: Path, reference: str) -> BundlerError:
     parsed = transports.parse(f"{transport}:{paths}/{rest}")
     with (
         pytest.raises(BundlerError) as failure,
-        closing(transports.open_source(parsed, OpenOptions(Settings()))) as source,
+        closing(transports.open_source(parsed, OpenOptions(Settings))) as source,
     ):
         source.resolve(parsed.name)
     return failure.value

@@ -10,7 +10,7 @@ from bundler.oci import manifest
 from bundler.ports import Node, OpenOptions
 from tests.contracts.source import read
 
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 SCRIPTED = """
 Bootstrap: docker
 %environment

@@ -69,7 +69,7 @@ def test_decompression_is_limited(packed, tree):
 
 def test_conversion_can_be_cancelled(packed):
     cancellation = Cancellation()
-    options = OpenOptions(settings=None, cancellation=cancellation)
+    options = OpenOptions(load_settings=None, cancellation=cancellation)
     with closing(open_source(packed(), options)) as opened:
         cancellation.request()
         with pytest.raises(CancelledError):

@@ -80,7 +80,7 @@ def test_image_is_reproducible_and_leaves_no_files(packed, tmp_path):
     scratch.mkdir()
     path, roots = packed(), set()
     for _ in range(2):
-        with closing(open_source(path, OpenOptions(settings=None, scratch=scratch))) as opened:
+        with closing(open_source(path, OpenOptions(load_settings=None, scratch=scratch))) as opened:
             roots.add(opened.resolve())
             assert list(scratch.iterdir()) == []
     assert len(roots) == 1

@@ -28,7 +28,7 @@ from bundler.ports import Node, OpenOptions, SynthesizesManifests
 from tests.contracts import contents
 from tests.contracts.source import SourceContract, read
 
-OPTIONS = OpenOptions(settings=None)
+OPTIONS = OpenOptions(load_settings=None)
 
 
 def source(*paths, options=OPTIONS):
@@ -115,7 +115,7 @@ def test_pipe_is_read_once(tmp_path):
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"x" * 100_000,))
     writer.start()
     with closing(
-        source(tmp_path / "pipe", options=OpenOptions(settings=None, scratch=tmp_path))
+        source(tmp_path / "pipe", options=OpenOptions(load_settings=None, scratch=tmp_path))
     ) as opened:
         found, _ = parsed(opened)
         assert read(opened, Node.of(found.layers[0], "layer")) == b"x" * 100_000

@@ -45,7 +45,9 @@ def test_unsupported_driver_is_refused(tmp_path, name, used):
 def test_driver_in_use_is_used_and_several_are_ambiguous(tmp_path):
     SampleStorage(tmp_path, "vfs").add_image()
     configured = StorageConfig(Path("/x"), tmp_path)
-    options = OpenOptions(settings=Settings(locate_storage=lambda: StorageConfPaths(configured)))
+    options = OpenOptions(
+        load_settings=lambda: Settings(locate_storage=lambda: StorageConfPaths(configured))
+    )
     reference = transports.parse(f"containers-storage:[{tmp_path}/root]{NAME}")
     with closing(TRANSPORT.source(reference, options)) as source:
         assert source.tags() == [NAME]

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from bundler.content.streams import new_buffer
 from bundler.errors import BundlerError, NotFoundError, RegistryError
 from bundler.oci.json import strict
 from bundler.transports.docker_daemon.connection import EngineConnector
@@ -49,8 +50,10 @@ class Engine:
         """The host, for messages."""
 
     @contextmanager
-    def save(self, image: str) -> Iterator[Reader]:
+    def save(self, image: str) -> Iterator[Iterator[memoryview]]:
         """Open the archive of ``image``, a name or an ID, as ``docker save`` writes it.
+
+        Each chunk is valid until the next one is requested.
 
         Raises:
             NotFoundError: there is no such image.
@@ -59,7 +62,17 @@ class Engine:
         subject = f"{self.host}: image {image}"
         path = f"/images/{quote(image, safe='/:@')}/get"
         with self._request(subject, "GET", path) as response:
-            yield _Body(response, subject, self._cancellation)
+
+            def read_chunks() -> Iterator[memoryview]:
+                buffer = new_buffer()
+                while True:
+                    with _translate_errors(subject, self._cancellation):
+                        count = response.readinto(buffer)
+                    if not count:
+                        return
+                    yield buffer[:count]
+
+            yield read_chunks()
 
     def load(self, archive: Reader, size: int) -> None:
         """Load all images of an archive of ``size`` bytes.
@@ -69,8 +82,11 @@ class Engine:
         """
         subject = f"{self.host}: loading"
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
-        with self._request(subject, "POST", "/images/load?quiet=1", archive, headers) as response:
-            progress = _Body(response, subject, self._cancellation).read(_MAX_RESPONSE)
+        with (
+            self._request(subject, "POST", "/images/load?quiet=1", archive, headers) as response,
+            _translate_errors(subject, self._cancellation),
+        ):
+            progress = response.read(_MAX_RESPONSE)
         for line in progress.splitlines():
             if text := _read_member(line, "error"):
                 raise RegistryError(f"{self.host}: the engine rejected the image: {text}")
@@ -124,25 +140,6 @@ class Engine:
             yield response
         finally:
             connection.close()
-
-
-class _Body:
-    """Reader of the body of a response; converts connection errors to ``BundlerError``."""
-
-    def __init__(
-        self, response: http.client.HTTPResponse, subject: str, cancellation: Cancellation
-    ) -> None:
-        self._response = response
-        self._subject = subject
-        self._cancellation = cancellation
-
-    def read(self, size: int = -1, /) -> bytes:
-        with _translate_errors(self._subject, self._cancellation):
-            return self._response.read(None if size < 0 else size)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        with _translate_errors(self._subject, self._cancellation):
-            return self._response.readinto(buffer)
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.content.streams import read_chunks
 from bundler.errors import (
     InvalidReferenceError,
     MalformedError,
@@ -120,8 +119,7 @@ class DaemonSource(SynthesizesManifests):
                 short = name.removeprefix(f"{DEFAULT_DOMAIN}/")
                 if name != short and short.count("/") == 1:
                     short = short.removeprefix("library/")
-                with self._engine.save(short) as stream:
-                    chunks = read_chunks(stream)
+                with self._engine.save(short) as chunks:
                     archive = copy_to_scratch(chunks, path, self._options, limit=_MAX_ARCHIVE)
                 self._saved[name] = DockerArchiveSource(archive, self._options)
             return self._saved[name]

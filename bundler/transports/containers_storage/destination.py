@@ -150,8 +150,7 @@ class StorageDestination:
 
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Delete an image with all its names, and the layers that nothing else needs."""
-        image_name = parse_image_name(name or "")
-        image = image_store.find(self._storage, image_name, self._storage.images.read())
+        image = image_store.find(self._storage, name or "")
         removed = read_stored_manifest(self._storage, image, None).descriptor
         image_store.delete(self._storage, image.id)
         return removed
@@ -161,7 +160,7 @@ class StorageDestination:
         image_name = parse_image_name(name or "")
         if image_name.reference is None:
             raise UsageError(f"{self._storage.subject}: {name!r} is not a name but an ID")
-        image = image_store.find(self._storage, image_name, self._storage.images.read())
+        image = image_store.find(self._storage, name)
         image_store.untag(self._storage, str(image_name.reference))
         return read_stored_manifest(self._storage, image, None).descriptor
 
@@ -193,7 +192,9 @@ class StorageDestination:
         top: str | None = None
         for layer, diff_id in zip(parsed.layers, config.diff_ids, strict=True):
             top = self._unpack_layer(layer, diff_id, top)
-        image_signatures = self._signatures.get(digest, ())
+        signature_items, signature_metadata = signatures.encode(
+            digest, self._signatures.get(digest, ())
+        )
         return NewImage(
             image_id or parsed.config.digest.hex,
             top,
@@ -202,10 +203,10 @@ class StorageDestination:
                 parsed.config.digest.text: config_raw,
                 f"{MANIFEST}-{digest}": raw,
                 MANIFEST: raw,
-                **signatures.create_items(digest, image_signatures),
+                **signature_items,
             },
             names,
-            signatures.create_metadata(digest, image_signatures),
+            signature_metadata,
         )
 
     def _unpack_layer(self, layer: Descriptor, diff_id: Digest, parent: str | None) -> str:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import ConflictError, NoSuchImageError, NotFoundError, shortlist
+from bundler.errors import (
+    AmbiguousImageError,
+    ConflictError,
+    NoSuchImageError,
+    NotFoundError,
+    shortlist,
+)
 from bundler.transports.containers_storage import layer_store, metadata
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
+from bundler.transports.containers_storage.reference import parse_image_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,33 +38,37 @@ class NewImage:
     """Value of the member ``metadata`` of its record: the sizes of its signatures."""
 
 
-def find(storage: Storage, name: ImageName, images: Sequence[ImageRecord]) -> ImageRecord:
-    """Return the image that ``name`` identifies.
+def find(storage: Storage, name: str | None) -> ImageRecord:
+    """Return the image that ``name`` identifies, or the only image for None.
 
     An ID or a unique ID prefix takes precedence over a name, and a name over a digest.
 
     Raises:
-        NotFoundError: no image matches, or the ID prefix is ambiguous.
+        AmbiguousImageError: ``name`` is None, and there are several images or none.
+        InvalidReferenceError: ``name`` is neither a name nor an ID.
+        NoSuchImageError: no image matches, or the ID prefix is ambiguous.
     """
-    image_id = name.id or name.possible_id
+    images = storage.images.read()
+    names = [text for image in images for text in image.names]
+    hint = f"it contains {shortlist(names, 10) or 'no named images'}"
+    if name is None:
+        if len(images) == 1:
+            return images[0]
+        raise AmbiguousImageError(storage.subject, len(images), hint=hint)
+    parsed = parse_image_name(name)
+    image_id = parsed.id or parsed.possible_id
     matches = [image for image in images if image_id and image.id.startswith(image_id)]
-    if len(matches) == 1 and (name.possible_id or _is_in_repository(matches[0], name)):
+    if len(matches) == 1 and (parsed.possible_id or _is_in_repository(matches[0], parsed)):
         return matches[0]
-    if name.reference is not None and name.id is None:
+    if parsed.reference is not None and parsed.id is None:
         for image in images:
-            if str(name.reference) in image.names:
+            if str(parsed.reference) in image.names:
                 return image
-        digest = name.reference.digest
+        digest = parsed.reference.digest
         for image in images:
-            if digest and digest.text in image.manifests and _is_in_repository(image, name):
+            if digest and digest.text in image.manifests and _is_in_repository(image, parsed):
                 return image
-    raise NoSuchImageError(storage.subject, str(name), hint=list_names_as_hint(images))
-
-
-def list_names_as_hint(images: Sequence[ImageRecord]) -> str:
-    """Return a hint that lists some names of ``images``."""
-    names = [name for image in images for name in image.names]
-    return f"it contains {shortlist(names, 10) or 'no named images'}"
+    raise NoSuchImageError(storage.subject, str(parsed), hint=hint)
 
 
 def publish(storage: Storage, images: Sequence[NewImage]) -> None:

@@ -21,21 +21,20 @@ if TYPE_CHECKING:
     from bundler.transports.containers_storage.metadata import ImageRecord
     from bundler.transports.containers_storage.storage import Storage
 
-_LATEST = "signatures"
 
+def encode(manifest: Digest, signatures: Sequence[bytes]) -> tuple[dict[str, bytes], str]:
+    """Return the items with the signatures of ``manifest``, and ``metadata`` of the image's record.
 
-def create_items(manifest: Digest, signatures: Sequence[bytes]) -> dict[str, bytes]:
-    """Return the items that store the signatures of ``manifest``."""
-    joined = b"".join(signatures)
-    latest = {_LATEST: joined} if joined else {}
-    return {**latest, f"signature-{manifest.hex}": joined}
-
-
-def create_metadata(manifest: Digest, signatures: Sequence[bytes]) -> str:
-    """Return the member ``metadata`` of an image's record, with the sizes of its signatures."""
+    ``metadata`` contains the sizes of the signatures.
+    """
     sizes = [len(signature) for signature in signatures]
-    latest = {"signature-sizes": sizes} if sizes else {}
-    return json.dumps({**latest, "signatures-sizes": {manifest.text: sizes}}, separators=(",", ":"))
+    joined = b"".join(signatures)
+    items = {f"signature-{manifest.hex}": joined}
+    metadata: dict[str, object] = {"signatures-sizes": {manifest.text: sizes}}
+    if sizes:
+        items = {"signatures": joined} | items
+        metadata = {"signature-sizes": sizes} | metadata
+    return items, json.dumps(metadata, separators=(",", ":"))
 
 
 def read(storage: Storage, image: ImageRecord, manifest: Digest) -> list[bytes]:

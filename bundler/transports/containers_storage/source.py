@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from bundler.errors import AmbiguousImageError, NotFoundError
+from bundler.errors import NotFoundError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.ports import SynthesizesManifests
 from bundler.transports.containers_storage import image_store, signatures
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Node
-    from bundler.transports.containers_storage.metadata import ImageRecord
     from bundler.transports.containers_storage.storage import Storage
 
 
@@ -44,7 +43,7 @@ class StorageSource(SynthesizesManifests):
 
         A warning is emitted if the image is signed and this manifest is not the signed one.
         """
-        image = self._find_image(name)
+        image = image_store.find(self._storage, name)
         readback = create_readback_manifest(self._storage, image, self._storage.list_layers())
         if readback.descriptor.digest.text not in image.manifests:
             stored = read_stored_manifest(self._storage, image, None).descriptor.digest
@@ -61,7 +60,8 @@ class StorageSource(SynthesizesManifests):
         """Return the original manifest or index of the image that ``name`` points to."""
         reference = None if name is None else parse_image_name(name).reference
         digest = None if reference is None else reference.digest
-        return self._remember(read_stored_manifest(self._storage, self._find_image(name), digest))
+        image = image_store.find(self._storage, name)
+        return self._remember(read_stored_manifest(self._storage, image, digest))
 
     @contextmanager
     def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
@@ -104,15 +104,6 @@ class StorageSource(SynthesizesManifests):
 
     def close(self) -> None:
         """Do nothing: no file stays open between two calls."""
-
-    def _find_image(self, name: str | None) -> ImageRecord:
-        images = self._storage.images.read()
-        if name is not None:
-            return image_store.find(self._storage, parse_image_name(name), images)
-        if len(images) == 1:
-            return images[0]
-        hint = image_store.list_names_as_hint(images)
-        raise AmbiguousImageError(self._storage.subject, len(images), hint=hint)
 
     def _remember(self, found: ManifestAndDescriptor) -> Descriptor:
         with self._lock:

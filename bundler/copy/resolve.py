@@ -65,144 +65,178 @@ def resolve(
         LimitError: the graph is larger or deeper than allowed.
         TrustError: the policy rejects a manifest.
     """
-    label = request.label
-    reader = _ManifestReader(source, label, policy_check)
+    resolver = _Resolver(request, source, policy_check)
     found = source.resolve(request.source.name)
     if request.pin not in (None, found.digest):
         raise ConflictError(
-            f"{label}: the name points to another digest"
+            f"{request.label}: the name points to another digest"
             f" (expected {request.pin}, got {found.digest})",
             hint="review the new image, then pin its digest",
         )
-    graph = reader.read_graph(*_select_root(found, request, source, reader))
+    graph = resolver.read_graph(*resolver.select_root(found))
     replaces = None if graph.root.digest == found.digest else found.digest
-    signatures = _read_signatures(graph, replaces, request, source)
+    signatures = resolver.read_signatures(graph, replaces)
     image = ResolvedImage(request, source, graph, replaces, signatures=signatures)
     if request.referrers in ("none", ()):
         return image
     try:
-        referrers = tuple(_find_referrers(graph, request, source, reader))
+        referrers = tuple(resolver.find_referrers(graph))
         left_behind: tuple[str, ...] = ()
         if replaces is not None:
             listed = islice(_list_referrers(source, replaces), MAX_REFERRERS)
             left_behind = tuple(tag or descriptor.digest.text for tag, descriptor in listed)
     except RegistryError as error:
         # The image may have been served by a mirror that does not list referrers.
-        error.add_note(f"while listing the referrers of {label}; `referrers: none` skips them")
+        error.add_note(
+            f"while listing the referrers of {request.label}; `referrers: none` skips them"
+        )
         raise
     return replace(image, referrers=referrers, left_behind=left_behind)
 
 
-def _select_root(
-    found: Descriptor, request: ImageRequest, source: Source, reader: _ManifestReader
-) -> tuple[_ReadManifest, Selection]:
-    """Return the root to copy, and the selection that remains to be applied below it.
+class _Resolver:
+    """Reads the manifests of one image and its referrers, each once, within common limits."""
 
-    The root is the one at the source, the manifest of the selected platform, or a new index.
-    """
-    selection, label = request.selection, request.label
-    root = reader.read(found)
-    level = 0
-    while selection.single and isinstance(root.parsed, Index):
-        level += 1
-        if level > MAX_DEPTH:
-            raise LimitError(f"{label}: indexes nested deeper than {MAX_DEPTH} levels")
-        child = select_children(root.parsed, selection, label)[0]
-        root = reader.read(replace(child, annotations={}))
-    parsed = root.parsed
-    if not isinstance(parsed, Index):
-        platform = root.descriptor.platform
-        if platform is None and (request.reads_platform or selection.platforms):
-            platform = root.read_platform(source)
-        if platform is not None:
-            check_platform_selected(platform, selection, label)
-            root.descriptor = replace(root.descriptor, platform=platform)
-        return root, EVERYTHING
-    selected = select_children(parsed, selection, label)
-    keeps_index = selection.index == "sparse" or selection.index_only
-    if keeps_index or len(selected) == len(parsed.manifests):
-        return root, selection
-    raw = manifest.strip(parsed, {child.digest for child in selected})
-    stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
-    return _ReadManifest(stripped, raw, label), EVERYTHING
+    def __init__(
+        self, request: ImageRequest, source: Source, policy_check: PolicyCheck | None
+    ) -> None:
+        self._request = request
+        self._label = request.label
+        self._source = source
+        self._policy_check = policy_check
+        self._raw: dict[Digest, bytes] = {}
+        self._size = 0
 
+    def select_root(self, found: Descriptor) -> tuple[_ReadManifest, Selection]:
+        """Return the root to copy, and the selection that remains to be applied below it.
 
-def _read_signatures(
-    graph: Graph, replaces: Digest | None, request: ImageRequest, source: Source
-) -> dict[Digest, tuple[bytes, ...]]:
-    """Read the requested simple signatures of the manifests in ``graph``, by manifest."""
-    if request.signatures == "none" or not isinstance(source, HasSignatures):
-        return {}
-    is_index = graph.root.media_type in media_types.INDEXES
-    if replaces and is_index and request.signatures == "all" and source.signatures(replaces):
-        raise CannotConvertError(
-            f"{request.label}: without some of its images the index would get another digest",
-            reason="the index is signed",
-            hint="remove its signatures with --remove-list-signatures",
+        The root is the one at the source, the manifest of the selected platform, or a new index.
+        """
+        selection, label = self._request.selection, self._label
+        root = self.read(found)
+        level = 0
+        while selection.single and isinstance(root.parsed, Index):
+            level += 1
+            if level > MAX_DEPTH:
+                raise LimitError(f"{label}: indexes nested deeper than {MAX_DEPTH} levels")
+            child = select_children(root.parsed, selection, label)[0]
+            root = self.read(replace(child, annotations={}))
+        parsed = root.parsed
+        if not isinstance(parsed, Index):
+            platform = root.descriptor.platform
+            if platform is None and (self._request.reads_platform or selection.platforms):
+                platform = root.read_platform(self._source)
+            if platform is not None:
+                check_platform_selected(platform, selection, label)
+                root.descriptor = replace(root.descriptor, platform=platform)
+            return root, EVERYTHING
+        selected = select_children(parsed, selection, label)
+        keeps_index = selection.index == "sparse" or selection.index_only
+        if keeps_index or len(selected) == len(parsed.manifests):
+            return root, selection
+        raw = manifest.strip(parsed, {child.digest for child in selected})
+        stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
+        return _ReadManifest(stripped, raw, label), EVERYTHING
+
+    def read(self, descriptor: Descriptor) -> _ReadManifest:
+        """Return a manifest that is verified, and accepted by the policy."""
+        raw = self._raw.get(descriptor.digest)
+        if raw is None:
+            raw = fetch(self._source, descriptor, self._label)
+            self._size += len(raw)
+            if self._size > MAX_MANIFEST_BYTES or len(self._raw) >= MAX_MANIFESTS:
+                raise LimitError(f"{self._label}: too many manifests below one name")
+            if self._policy_check is not None:
+                self._policy_check(self._source, self._label, descriptor, raw)
+            self._raw[descriptor.digest] = raw
+        elif len(raw) != descriptor.size:
+            subject = f"{self._label}: manifest {descriptor.digest}"
+            raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
+        return _ReadManifest(descriptor, raw, self._label)
+
+    def read_graph(self, root: _ReadManifest, selection: Selection = EVERYTHING) -> Graph:
+        """Read the graph of ``root``, without unselected platforms."""
+        builder = _GraphBuilder(self, self._label)
+        if root.descriptor.platform is not None:
+            builder.platforms[root.descriptor.platform] = None
+        builder.visit(root, selection, 0)
+        return Graph(
+            root.descriptor,
+            tuple(builder.manifests.values()),
+            tuple(builder.blobs.values()),
+            tuple(builder.platforms),
         )
-    found = {
-        item.descriptor.digest: tuple(source.signatures(item.descriptor.digest))
-        for item in graph.manifests
-        if request.signatures == "all" or item.descriptor.media_type not in media_types.INDEXES
-    }
-    return {digest: signatures for digest, signatures in found.items() if signatures}
 
-
-def _find_referrers(
-    graph: Graph, request: ImageRequest, source: Source, reader: _ManifestReader
-) -> Iterator[Referrer]:
-    """Find the requested referrers of the manifests in ``graph``."""
-    if not isinstance(request.referrers, tuple):
-        yield from _find_all_referrers(graph, request.label, source, reader)
-        return
-    # Pinned referrers are found by digest, since their tags may have moved. A source that cannot
-    # resolve the digest may still list the referrer.
-    listed: dict[Digest, Referrer] | None = None
-    for item in request.referrers:
-        try:
-            descriptor = source.resolve(item.digest.text)
-        except NotFoundError:
-            if listed is None:
-                referrers = _find_all_referrers(graph, request.label, source, reader)
-                listed = {referrer.graph.root.digest: referrer for referrer in referrers}
-            if item.digest not in listed:
-                raise
-            yield listed[item.digest]
-            continue
-        if descriptor.digest != item.digest:
-            raise DigestMismatchError(
-                f"{request.label}: referrer",
-                expected=item.digest.text,
-                got=descriptor.digest.text,
+    def read_signatures(
+        self, graph: Graph, replaces: Digest | None
+    ) -> dict[Digest, tuple[bytes, ...]]:
+        """Read the requested simple signatures of the manifests in ``graph``, by manifest."""
+        source, policy = self._source, self._request.signatures
+        if policy == "none" or not isinstance(source, HasSignatures):
+            return {}
+        is_index = graph.root.media_type in media_types.INDEXES
+        if replaces and is_index and policy == "all" and source.signatures(replaces):
+            raise CannotConvertError(
+                f"{self._label}: without some of its images the index would get another digest",
+                reason="the index is signed",
+                hint="remove its signatures with --remove-list-signatures",
             )
-        below = reader.read_graph(reader.read(descriptor), EVERYTHING)
-        yield Referrer(below, graph.root.digest, item.tag)
+        found = {
+            item.descriptor.digest: tuple(source.signatures(item.descriptor.digest))
+            for item in graph.manifests
+            if policy == "all" or item.descriptor.media_type not in media_types.INDEXES
+        }
+        return {digest: signatures for digest, signatures in found.items() if signatures}
 
-
-def _find_all_referrers(
-    graph: Graph, label: str, source: Source, reader: _ManifestReader
-) -> Iterator[Referrer]:
-    """Find all referrers and their own referrers, each once."""
-    seen = {item.descriptor.digest for item in graph.manifests}
-    subjects: list[Digest] = sorted(seen)
-    count = 0
-    while subjects:
-        subject = subjects.pop()
-        for tag, descriptor in _list_referrers(source, subject):
-            if descriptor.digest in seen:
+    def find_referrers(self, graph: Graph) -> Iterator[Referrer]:
+        """Find the requested referrers of the manifests in ``graph``."""
+        if not isinstance(self._request.referrers, tuple):
+            yield from self._find_all_referrers(graph)
+            return
+        # Pinned referrers are found by digest, since their tags may have moved. A source that
+        # cannot resolve the digest may still list the referrer.
+        listed: dict[Digest, Referrer] | None = None
+        for item in self._request.referrers:
+            try:
+                descriptor = self._source.resolve(item.digest.text)
+            except NotFoundError:
+                if listed is None:
+                    referrers = self._find_all_referrers(graph)
+                    listed = {referrer.graph.root.digest: referrer for referrer in referrers}
+                if item.digest not in listed:
+                    raise
+                yield listed[item.digest]
                 continue
-            count += 1
-            if count > MAX_REFERRERS:
-                raise LimitError(f"{label}: more than {MAX_REFERRERS:,} referrers")
-            item = reader.read(descriptor)
-            if tag is None:
-                # The registry's list is not trusted; the subject in the manifest decides.
-                actual = item.parsed.subject
-                if actual is None or actual.digest != subject:
+            if descriptor.digest != item.digest:
+                raise DigestMismatchError(
+                    f"{self._label}: referrer",
+                    expected=item.digest.text,
+                    got=descriptor.digest.text,
+                )
+            yield Referrer(self.read_graph(self.read(descriptor)), graph.root.digest, item.tag)
+
+    def _find_all_referrers(self, graph: Graph) -> Iterator[Referrer]:
+        """Find all referrers and their own referrers, each once."""
+        seen = {item.descriptor.digest for item in graph.manifests}
+        subjects: list[Digest] = sorted(seen)
+        count = 0
+        while subjects:
+            subject = subjects.pop()
+            for tag, descriptor in _list_referrers(self._source, subject):
+                if descriptor.digest in seen:
                     continue
-            seen.add(descriptor.digest)
-            subjects.append(descriptor.digest)
-            yield Referrer(reader.read_graph(item, EVERYTHING), subject, tag)
+                count += 1
+                if count > MAX_REFERRERS:
+                    raise LimitError(f"{self._label}: more than {MAX_REFERRERS:,} referrers")
+                item = self.read(descriptor)
+                if tag is None:
+                    # The registry's list is not trusted; the subject in the manifest decides.
+                    actual = item.parsed.subject
+                    if actual is None or actual.digest != subject:
+                        continue
+                seen.add(descriptor.digest)
+                subjects.append(descriptor.digest)
+                yield Referrer(self.read_graph(item), subject, tag)
 
 
 def _list_referrers(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
@@ -247,51 +281,11 @@ class _ReadManifest:
         return platform if platform.os or platform.architecture else None
 
 
-class _ManifestReader:
-    """Reads the manifests of one image and its referrers, each once, within common limits."""
-
-    def __init__(self, source: Source, label: str, policy_check: PolicyCheck | None) -> None:
-        self._source = source
-        self._label = label
-        self._policy_check = policy_check
-        self._raw: dict[Digest, bytes] = {}
-        self._size = 0
-
-    def read(self, descriptor: Descriptor) -> _ReadManifest:
-        """Return a manifest that is verified, and accepted by the policy."""
-        raw = self._raw.get(descriptor.digest)
-        if raw is None:
-            raw = fetch(self._source, descriptor, self._label)
-            self._size += len(raw)
-            if self._size > MAX_MANIFEST_BYTES or len(self._raw) >= MAX_MANIFESTS:
-                raise LimitError(f"{self._label}: too many manifests below one name")
-            if self._policy_check is not None:
-                self._policy_check(self._source, self._label, descriptor, raw)
-            self._raw[descriptor.digest] = raw
-        elif len(raw) != descriptor.size:
-            subject = f"{self._label}: manifest {descriptor.digest}"
-            raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
-        return _ReadManifest(descriptor, raw, self._label)
-
-    def read_graph(self, root: _ReadManifest, selection: Selection) -> Graph:
-        """Read the graph of ``root``, without unselected platforms."""
-        builder = _GraphBuilder(self, self._label)
-        if root.descriptor.platform is not None:
-            builder.platforms[root.descriptor.platform] = None
-        builder.visit(root, selection, 0)
-        return Graph(
-            root.descriptor,
-            tuple(builder.manifests.values()),
-            tuple(builder.blobs.values()),
-            tuple(builder.platforms),
-        )
-
-
 class _GraphBuilder:
     """Collects the manifests and blobs of one graph, depth first, each once."""
 
-    def __init__(self, reader: _ManifestReader, label: str) -> None:
-        self._reader = reader
+    def __init__(self, resolver: _Resolver, label: str) -> None:
+        self._resolver = resolver
         self._label = label
         self.manifests: dict[Digest, GraphManifest] = {}
         self.blobs: dict[Digest, Node] = {}
@@ -321,7 +315,9 @@ class _GraphBuilder:
                     raise LimitError(
                         f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels"
                     )
-                depth = max(depth, self.visit(self._reader.read(child), EVERYTHING, level + 1) + 1)
+                depth = max(
+                    depth, self.visit(self._resolver.read(child), EVERYTHING, level + 1) + 1
+                )
         else:
             for child, kind in manifest.list_children(item.parsed):
                 self._add_blob(Node.of(child, kind))

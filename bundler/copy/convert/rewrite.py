@@ -137,9 +137,15 @@ class _Rewriter:
             return parsed.raw
         else:
             return conversion.replace_layers(parsed, parsed.config, layers)
-        is_docker = media_type == media_types.DOCKER_MANIFEST
-        create = conversion.to_docker_manifest if is_docker else conversion.to_oci_manifest
-        return create(parsed, self._create_config(raw_config, media_type), layers)
+        if media_type == media_types.OCI_MANIFEST:
+            raw_config = conversion.to_oci_config(raw_config, subject=self._label)
+            config_type, create = media_types.OCI_CONFIG, conversion.to_oci_manifest
+        else:
+            raw_config = conversion.to_docker_config(raw_config, subject=self._label)
+            config_type, create = media_types.DOCKER_CONFIG, conversion.to_docker_manifest
+        config = Descriptor(config_type, Digest.of(raw_config), len(raw_config))
+        self.new_content[Node.of(config, "config")] = raw_config
+        return create(parsed, config, layers)
 
     def _create_schema1(self, image: ImageConversion) -> bytes:
         from bundler.oci.schema1.signature import sign  # noqa: PLC0415 - rarely needed
@@ -160,18 +166,6 @@ class _Rewriter:
             node = Node("layer", media_type, schema1.EMPTY_LAYER_DIGEST, len(empty))
             self.new_content[node] = empty
         return sign(unsigned)
-
-    def _create_config(self, config: bytes, manifest_type: str) -> Descriptor:
-        """Convert a config for a manifest of another type."""
-        if manifest_type == media_types.OCI_MANIFEST:
-            new = conversion.to_oci_config(config, subject=self._label)
-            media_type = media_types.OCI_CONFIG
-        else:
-            new = conversion.to_docker_config(config, subject=self._label)
-            media_type = media_types.DOCKER_CONFIG
-        descriptor = Descriptor(media_type, Digest.of(new), len(new))
-        self.new_content[Node.of(descriptor, "config")] = new
-        return descriptor
 
     def _rewrite_layers(self, image: ImageConversion, manifest_type: str) -> list[Descriptor]:
         layers = []

@@ -10,7 +10,6 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.output import reports, text
-from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Format
+    from bundler.trust.keys import PrivateKey
 
 
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
@@ -74,7 +74,11 @@ def export(
             "--sign-key and --unsigned exclude one another" if unsigned else "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
-    keys = signing_keys.read_private_keys(key_files, passphrase_file)
+    keys: tuple[PrivateKey, ...] = ()
+    if key_files or passphrase_file:
+        from bundler.cli.runtime import signing_keys  # noqa: PLC0415 - only for signed bundles
+
+        keys = signing_keys.read_private_keys(key_files, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 

@@ -34,11 +34,8 @@ class ConfigPathOverrides:
     registries_conf: Path | None = None
     """``--registries-conf``: the main file; drop-ins are read in addition."""
     policy_json: Path | None = None
-    """``--policy``."""
     registries_d: Path | None = None
-    """The directory with registries.d files."""
     tls_details: Path | None = None
-    """``--tls-details``."""
     etc: Path = Path("/etc")
     """The directory of the administrator's configuration."""
     usr_share: Path = Path("/usr/share")

@@ -8,7 +8,6 @@ access local images only. Registry clients receive the values for their registry
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from bundler.config.registry_access import (
     RateLimits,
     RegistryAccess,
     RegistryOverride,
+    TlsConfig,
     get_address,
 )
 from bundler.errors import ConfigError, InvalidReferenceError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bundler.config.proxy_env import Proxies
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
-    from bundler.config.registry_access import Credentials, TlsConfig, TlsDetails
+    from bundler.config.registry_access import Credentials, TlsDetails
     from bundler.config.storage_conf import StorageConfig, StorageConfPaths
     from bundler.oci.reference import ImageReference
 
@@ -74,10 +74,7 @@ class Settings:
         *,
         user_agent: str | None = None,
     ) -> Settings:
-        """Return the settings of one user; the first arguments are those of ``paths.locate``.
-
-        ``user_agent`` is the ``User-Agent`` of requests; None: the program and its version.
-        """
+        """Return the settings of one user; the arguments are those of ``paths.locate``."""
 
         def locate_storage() -> StorageConfPaths:
             from bundler.config import storage_conf  # noqa: PLC0415 - for containers-storage only
@@ -265,16 +262,14 @@ class Settings:
             found = tls_files.read_certificates(override.cert_dir)
         else:
             found = tls_files.find_certificates(self.paths.certs_d, host)
+        certificate, key = found.client_certificate, found.client_key
         if override.client_certificate is not None:
-            found = replace(
-                found,
-                client_certificate=override.client_certificate,
-                client_key=override.client_key,
-            )
-        return replace(
-            found,
+            certificate, key = override.client_certificate, override.client_key
+        return TlsConfig(
             verify=not insecure if override.tls_verify is None else override.tls_verify,
             ca_files=(*found.ca_files, *override.ca_files),
+            client_certificate=certificate,
+            client_key=key,
             plain_http=bool(override.plain_http),
             details=self.tls_details,
         )

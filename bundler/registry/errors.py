@@ -201,7 +201,7 @@ def _classify_response(
         status=status,
         codes=codes,
         # An expired signed URL returns 403; after a retry, the registry signs a new one.
-        temporary=status in _TEMPORARY or (not registry is not None and status in (401, 403)),
+        temporary=status in _TEMPORARY or (registry is None and status in (401, 403)),
         retry_after=_parse_retry_after(response.headers) if status == 503 else None,
     )
 

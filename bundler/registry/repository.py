@@ -107,10 +107,7 @@ class Repository:
             return None
 
     def put_manifest(self, reference: str | Digest, media_type: str, raw: bytes) -> Digest | None:
-        """Upload a manifest as ``reference``.
-
-        Returns:
-            The subject to whose referrers the registry added the manifest; None if it added none.
+        """Upload a manifest; return the subject to whose referrers the registry added it, if any.
 
         Raises:
             ConflictError: ``reference`` is an immutable tag of another manifest.

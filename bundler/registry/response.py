@@ -100,11 +100,7 @@ class Response:
         return body
 
     def read_prefix(self, limit: int) -> bytes:
-        """Read at most ``limit`` bytes of the body.
-
-        Raises:
-            RegistryError: the body is truncated, or is received too slowly.
-        """
+        """Read at most ``limit`` bytes of the body; a longer body is no error."""
         body = bytearray()
         buffer = memoryview(bytearray(min(limit, _SLICE)))
         deadline = time.monotonic() + _MAX_DOCUMENT_TIME

@@ -50,10 +50,7 @@ USER_AGENT = f"airbundle/{__version__}"
 CONNECT_TIMEOUT = 15.0
 
 RETRY_POLICY = RetryPolicy(
-    attempts=5,
-    attempts_on_500=3,
-    backoff=Backoff(first=0.5, longest=30.0),
-    budget=240.0,
+    attempts=5, attempts_on_500=3, backoff=Backoff(first=0.5, longest=30.0), budget=240.0
 )
 """Retries until the response headers are received; the caller retries an interrupted body."""
 
@@ -75,9 +72,7 @@ class Session:
         retry_policy: RetryPolicy = RETRY_POLICY,
     ) -> None:
         self.host = access.host
-        """``host[:port]`` as in references."""
         self.address = access.address
-        """``host[:port]`` to connect to."""
         self._access = access
         self._cancellation = cancellation or Cancellation()
         self._emit = emit

@@ -58,10 +58,9 @@ class Uploads:
     def push(self, digest: Digest | None, content: Content) -> Descriptor:
         """Upload a blob; return its descriptor.
 
-        If ``content`` is not at its start, the interrupted upload of ``digest`` is resumed.
-
-        ``digest`` is the expected digest; None: the one that ``content`` computes. ``content`` is
-        read to its end; the caller closes it.
+        ``digest`` is the expected digest; None: the one that ``content`` computes. If ``content``
+        is not at its start, the interrupted upload of ``digest`` is resumed. The caller closes
+        ``content``.
 
         Raises:
             RegistryError: the upload failed. After a temporary error, the upload can be resumed at
@@ -111,11 +110,7 @@ class Uploads:
         return offset
 
     def mount(self, digest: Digest, source: str) -> bool:
-        """Mount a blob from the repository ``source`` of the same registry.
-
-        Returns:
-            False if the registry does not mount the blob, which then has to be pushed.
-        """
+        """Mount a blob from the repository ``source``; return False if it has to be pushed."""
         query = f"?mount={digest}&from={quote(source, safe='')}"
         scopes = (*self._repository.scopes, f"repository:{source}:pull")
         try:
@@ -141,9 +136,7 @@ class Uploads:
         if known is not None:
             return known
         if resuming:
-            raise RegistryError(
-                f"{digest}: the interrupted upload no longer exists", temporary=True
-            )
+            raise RegistryError(f"{digest}: the interrupted upload is gone", temporary=True)
         with self._start(str(digest or "a new blob"), "", self._repository.scopes) as response:
             return self._next_url(response, response.url)
 
@@ -166,34 +159,28 @@ class Uploads:
                 raise body.failure from None
             raise
         if not body.complete:
-            raise RegistryError(
-                f"{subject}: the registry responded before it received the whole body",
-                temporary=True,
-            )
+            message = f"{subject}: the registry responded before it received the whole body"
+            raise RegistryError(message, temporary=True)
         return location
 
     def _finish(self, location: str, stored: Descriptor, body: BytesBody) -> Descriptor:
         """Send the final PUT with the digest and ``body``, which makes the blob visible."""
-        separator = "&" if "?" in location else "?"
-        url = f"{location}{separator}digest={quote(stored.digest.text, safe='')}"
+        digest, separator = stored.digest.text, "&" if "?" in location else "?"
+        url = f"{location}{separator}digest={quote(digest, safe='')}"
         try:
-            with self._request(
-                "PUT",
-                url,
-                str(stored.digest),
-                headers=_OCTETS,
-                body=body,
-                read_timeout=COMMIT_TIMEOUT,
-            ) as response:
-                reported = response.headers.get("Docker-Content-Digest", stored.digest.text)
+            response = self._request(
+                "PUT", url, digest, headers=_OCTETS, body=body, read_timeout=COMMIT_TIMEOUT
+            )
+            with response:
+                reported = response.headers.get("Docker-Content-Digest", digest)
         except NotFoundError:
             # If the response to a successful PUT was lost, the retried PUT finds no upload.
             if not self._repository.has_blob(stored.digest):
                 raise
             return stored
-        if reported != stored.digest.text and reported.startswith(f"{stored.digest.algorithm}:"):
+        if reported != digest and reported.startswith(f"{stored.digest.algorithm}:"):
             subject = f"{self._repository.name}: blob"
-            raise DigestMismatchError(subject, expected=stored.digest.text, got=reported[:160])
+            raise DigestMismatchError(subject, expected=digest, got=reported[:160])
         return stored
 
     def _abandon(self, location: str) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures for tests of users' files."""
+"""Fixtures for tests of configuration files."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """An empty world."""
+    """Return directories without configuration files."""
     return World(tmp_path)

@@ -1,4 +1,4 @@
-"""Files that are no files are refused without waiting for them."""
+"""Configuration files are read with a limit and without blocking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""policy.json is read without leniency."""
+"""Strict reader of policy.json."""
 
 from __future__ import annotations
 

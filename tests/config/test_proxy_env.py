@@ -1,4 +1,4 @@
-"""The rules of Go's httpproxy, with the examples of its documentation."""
+"""Proxies by the rules of Go's httpproxy, with the examples of its documentation."""
 
 from __future__ import annotations
 

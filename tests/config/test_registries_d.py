@@ -1,4 +1,4 @@
-"""registries.d says where signatures lie."""
+"""Locations of signatures from registries.d."""
 
 from __future__ import annotations
 

@@ -48,8 +48,10 @@ def test_invalid_registry_is_refused(world: World, host: str):
 
 
 def test_override_sets_limits_and_plain_http(world: World):
-    said = RegistryOverride(plain_http=True, limits=RateLimits(parallel=2, requests_per_second=1.5))
-    access = world.settings().get_access("a.b", "x", said)
+    override = RegistryOverride(
+        plain_http=True, limits=RateLimits(parallel=2, requests_per_second=1.5)
+    )
+    access = world.settings().get_access("a.b", "x", override)
     assert access.tls.plain_http
     assert access.limits == RateLimits(2, 1.5)
 
@@ -79,7 +81,7 @@ def test_files_are_read_only_when_needed(world: World):
 def test_load_ignores_environment_of_process(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    """The process's own environment and home are never looked at."""
+    """Only the arguments determine the settings."""
     decoy = tmp_path / "decoy"
     decoy.mkdir()
     (decoy / "auth.json").write_text("{")

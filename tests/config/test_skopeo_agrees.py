@@ -1,4 +1,4 @@
-"""The same files mean to us what they mean to Skopeo."""
+"""Skopeo and airbundle interpret the same configuration files alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""storage.conf, its variables, and the usual places, as containers-storage.conf(5) has them."""
+"""Location of the local image store by containers-storage.conf(5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bundler.errors import ConfigError
 
 @pytest.fixture
 def world(tmp_path):
-    """A function: what holds for a user, with files below a root of the test's own."""
+    """Return a function that loads the storage of a user, with files below a temporary root."""
 
     def load(environment=None, *, uid=0, **files):
         for name, text in files.items():
@@ -71,8 +71,8 @@ def test_users_take_only_driver_from_system_file(world, tmp_path):
     found = world(uid=7, etc='[storage]\ndriver = "vfs"\ngraphroot = "/g"\nrunroot = "/r"\n')
     assert found.driver == "vfs"
     assert found.root == tmp_path / "home/.local/share/containers/storage"
-    told = world(uid=7, etc='[storage]\nrootless_storage_path = "$HOME/images-$UID"\n')
-    assert told.root == tmp_path / "home/images-7"
+    storage = world(uid=7, etc='[storage]\nrootless_storage_path = "$HOME/images-$UID"\n')
+    assert storage.root == tmp_path / "home/images-7"
 
 
 def test_file_of_user_precedes_system_file(world):

@@ -72,10 +72,10 @@ def test_override_adds_authorities_and_replaces_client_certificate(world: World)
     found = world.write(f"{DIRECTORIES[1]}/{HOST}/ca.crt", "x")
     world.write(f"{DIRECTORIES[1]}/{HOST}/me.cert", "x")
     world.write(f"{DIRECTORIES[1]}/{HOST}/me.key", "x")
-    said = RegistryOverride(
+    override = RegistryOverride(
         ca_files=(Path("/more.pem"),), client_certificate=Path("/c"), client_key=Path("/k")
     )
-    assert tls(world, said) == TlsConfig(
+    assert tls(world, override) == TlsConfig(
         ca_files=(found, Path("/more.pem")), client_certificate=Path("/c"), client_key=Path("/k")
     )
 

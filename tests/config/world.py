@@ -1,4 +1,4 @@
-"""A user's world below a temporary directory: a home, an /etc, and programs on the PATH."""
+"""Configuration files and credential helpers of a user, below a temporary directory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ UID = 1000
 
 
 def entry(username: str = "user", password: str = "secret") -> dict[str, str]:
-    """An entry of a file of credentials."""
+    """Return an entry of an authfile."""
     return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
 
 
 @dataclass
 class World:
-    """Writes the files that ``Settings`` reads."""
+    """Directories with the files that ``Settings`` reads."""
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class World:
         return target
 
     def helper(self, name: str, script: str) -> Path:
-        """Install ``docker-credential-NAME``, a shell script that gets the verb as ``$1``."""
+        """Install ``docker-credential-NAME``, a shell script that receives the verb as ``$1``."""
         program = self.write(f"bin/docker-credential-{name}", f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         self.environment["PATH"] = f"{self.root / 'bin'}:{os.defpath}"

@@ -1,4 +1,4 @@
-"""A registry that fails on demand, and sessions that lose no time over it."""
+"""Fixtures: a fake registry, and sessions with short retries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def registry():
 
 @pytest.fixture
 def connect():
-    """Make sessions; all are closed at the end of the test."""
+    """Create sessions, which are closed at the end of the test."""
     opened = []
 
     def make(

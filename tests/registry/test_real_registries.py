@@ -1,4 +1,4 @@
-"""The client and a real docker-registry: plain, with TLS and passwords, with tokens."""
+"""The client with a real docker-registry: plain, with TLS and passwords, and with tokens."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_blob_is_mounted(session, repository):
 
 
 def test_interrupted_push_succeeds_after_retry(repository):
-    """This registry keeps nothing of a cut PATCH; the push begins anew."""
+    """This registry discards an interrupted PATCH, so the push is restarted."""
 
     class Cut(BytesIO):
         def readinto(self, buffer):
@@ -142,7 +142,7 @@ def test_wrong_credentials_are_unauthorized(running):
 
 
 def test_refused_token_is_renewed(tmp_path):
-    """The registry refuses a token that the service said was good for longer."""
+    """The registry refuses a token before the token service's expiry."""
     with servers.token_registry(tmp_path) as running:
         session = Session(access(running, Credentials(running.username, running.password)))
         repository = Repository(session, "tests/app", writable=True)

@@ -1,4 +1,4 @@
-"""Manifests, blobs, tags, referrers: what is believed of an answer, and what is not."""
+"""Requests for manifests, blobs, tags and referrers, and checks of the responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BLOB = bytes(range(256)) * 1000
 
 
 def read(stream) -> bytes:
-    """All of it, in pieces of an odd size."""
+    """Read the whole stream in chunks of odd size."""
     buffer, data = memoryview(bytearray(70_001)), bytearray()
     while count := stream.readinto(buffer):
         data += buffer[:count]
@@ -81,10 +81,10 @@ class TestManifests:
             repository.get_manifest("1")
         assert caught.value.temporary
 
-    @pytest.mark.parametrize("told", ["application/json", "text/plain; charset=utf-8", ""])
-    def test_media_type_in_body_replaces_general_content_type(self, registry, repository, told):
+    @pytest.mark.parametrize("declared", ["application/json", "text/plain; charset=utf-8", ""])
+    def test_media_type_in_body_replaces_general_content_type(self, registry, repository, declared):
         registry.add_image("library/app", "1")
-        registry.fail("GET", content_type=told)
+        registry.fail("GET", content_type=declared)
         assert repository.get_manifest("1")[0].media_type == media_types.OCI_MANIFEST
 
     def test_contradicting_content_type_is_returned(self, registry, repository):
@@ -189,10 +189,10 @@ class TestBlobs:
         with repository.open_blob(digest, len(BLOB)) as stream, pytest.raises(LimitError):
             stream.read()
 
-    @pytest.mark.parametrize("told", ["bytes 0-9/10", "bytes 6-9/10", "nonsense", ""])
-    def test_wrong_range_is_refused(self, registry, repository, told):
+    @pytest.mark.parametrize("content_range", ["bytes 0-9/10", "bytes 6-9/10", "nonsense", ""])
+    def test_wrong_range_is_refused(self, registry, repository, content_range):
         digest = Digest(registry.add_blob("library/app", b"0123456789"))
-        registry.fail("GET", status=206, headers={"Content-Range": told}, body=b"56789")
+        registry.fail("GET", status=206, headers={"Content-Range": content_range}, body=b"56789")
         with (
             pytest.raises(RegistryError) as raised,
             repository.open_blob(digest, 10, 5),
@@ -212,7 +212,7 @@ class TestBlobs:
         assert buffer[:150_001] == BLOB[:150_001]
 
     def test_truncated_body_is_a_temporary_error(self, registry, repository):
-        """Whoever knows the size sees that bytes are missing."""
+        """Missing bytes are detected by the expected size."""
         digest = Digest(registry.add_blob("library/app", BLOB))
         registry.fail("GET", short_body=1000)
         with repository.open_blob(digest, len(BLOB)) as stream:
@@ -248,7 +248,7 @@ class TestBlobs:
         assert raised.value.status == 200
 
     def test_connection_is_reused(self, registry, repository):
-        """The server would see new connections as new client ports."""
+        """A new connection would have another client port."""
         digest = Digest(registry.add_blob("library/app", BLOB))
         for _ in range(3):
             with repository.open_blob(digest, len(BLOB)) as stream:
@@ -268,7 +268,7 @@ class TestLists:
         assert registry.count("GET", "tags/list") == 3
 
     def test_missing_list_of_tags_is_empty(self, registry, repository):
-        """docker-registry answers null when the last tag was deleted."""
+        """docker-registry returns null after the last tag was deleted."""
         registry.fail("GET", status=200, body=b'{"name":"library/app","tags":null}')
         assert repository.list_tags() == []
 
@@ -291,7 +291,7 @@ class TestLists:
 
     @pytest.mark.parametrize("link", ["<" * 60_000, "<>;" * 20_000, "<>" * 30_000])
     def test_hostile_link_header_is_matched_in_linear_time(self, registry, repository, link):
-        """A header is read in one go, however it is made: nothing could stop its reading."""
+        """Matching a header cannot be cancelled, so it has to be fast."""
         registry.add_image("library/app", "1")
         registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link})
         begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Requests as a registry sees them: proofs, redirects, retries, TLS, proxies, an end on demand."""
+"""Sessions: authentication, redirects, retries, TLS, proxies and cancellation."""
 
 # The outer block is the registry, the inner one the claim.
 # ruff: noqa: SIM117
@@ -144,7 +144,7 @@ class TestBearer:
             assert registry.count("GET", "^/token") == 2
 
     def test_token_is_requested_after_rate_limit(self, connect):
-        """Else it could expire while its request waits for its turn, again and again."""
+        """Otherwise, it could expire while the request waits for the rate limit."""
         with FakeRegistry(auth="bearer", token_lifetime=0.3) as registry:
             registry.add_image("library/app", "1")
             pull(connect(registry, USER, limits=RateLimits(requests_per_second=2)))
@@ -279,7 +279,7 @@ class TestRedirects:
             assert storage.requests[0].headers["range"] == "bytes=2-"
 
     def test_other_port_receives_no_credentials(self, connect):
-        """Two ports of one host are two origins."""
+        """Two ports of one host are different origins."""
         with FakeRegistry(auth="basic") as registry, FakeRegistry(auth="basic") as other:
             session = connect(registry, USER)
             session.ping()
@@ -353,25 +353,25 @@ class TestRetries:
         assert len(registry.requests) == times
 
     def test_retries_are_emitted_as_events(self, registry, connect):
-        told = []
+        events = []
         registry.add_image("library/app", "1")
         registry.fail("GET", status=502)
-        pull(connect(registry, emit=told.append))
-        assert [(type(event), event.attempt) for event in told] == [(Retrying, 1)]
-        assert "502 Bad Gateway" in told[0].reason
-        assert told[0].subject == f"{registry.host}/library/app:1"
+        pull(connect(registry, emit=events.append))
+        assert [(type(event), event.attempt) for event in events] == [(Retrying, 1)]
+        assert "502 Bad Gateway" in events[0].reason
+        assert events[0].subject == f"{registry.host}/library/app:1"
 
     @pytest.mark.parametrize("as_date", [False, True])
     def test_retry_after_is_respected(self, registry, connect, as_date):
-        told = []
+        events = []
         registry.add_image("library/app", "1")
         soon = datetime.now(UTC) + timedelta(seconds=2)
         value = format_datetime(soon, usegmt=True) if as_date else "1"
         registry.fail("GET", status=429, headers={"Retry-After": value})
         started = time.monotonic()
-        pull(connect(registry, emit=told.append))
-        assert 0.9 <= told[0].wait <= 2.5
-        assert time.monotonic() - started >= told[0].wait
+        pull(connect(registry, emit=events.append))
+        assert 0.9 <= events[0].wait <= 2.5
+        assert time.monotonic() - started >= events[0].wait
 
     def test_rate_limit_delays_all_threads(self, registry, session):
         registry.add_image("library/app", "1")
@@ -504,7 +504,7 @@ class TestTls:
 
 class TestProxies:
     def test_requests_go_through_the_proxy(self, connect, registry):
-        """The fake answers as a proxy of plain HTTP would: it sees absolute URLs."""
+        """Like a proxy for plain HTTP, the fake registry receives absolute URLs."""
         registry.fail("GET", status=200, body=b"{}")
         session = connect(registry, host="registry.example", proxy=f"http://me:pw@{registry.host}")
         session.ping()
@@ -512,23 +512,25 @@ class TestProxies:
         assert registry.requests[0].headers["proxy-authorization"].startswith("Basic ")
 
     def test_docker_hub_requests_go_to_registry_1_docker_io(self, connect, registry):
-        """As the proxy sees it, which needs no name to be looked up."""
+        """The request is observed at the proxy, so that no name has to be resolved."""
         registry.add_image("library/app", "1")
         session = connect(registry, host="docker.io", proxy=registry.url)
         pull(session)
-        asked = {one.target.split("/v2/")[0] for one in registry.requests}
-        assert asked == {"http://registry-1.docker.io"}
+        origins = {request.target.split("/v2/")[0] for request in registry.requests}
+        assert origins == {"http://registry-1.docker.io"}
         assert session.host == "docker.io"
 
     @pytest.mark.parametrize("host", ["docker.io:443", "registry-1.docker.io", "hub.docker.io"])
     def test_other_hosts_are_addresses(self, connect, registry, host):
         registry.add_image("library/app", "1")
         pull(connect(registry, host=host, proxy=registry.url))
-        assert {one.target.split("/v2/")[0] for one in registry.requests} == {f"http://{host}"}
+        assert {request.target.split("/v2/")[0] for request in registry.requests} == {
+            f"http://{host}"
+        }
 
     @pytest.mark.parametrize("host", ["docker.io", "registry.example:80"])
     def test_hint_suggests_login_to_name_in_use(self, connect, registry, host):
-        """Credentials are stored by the name, not by the address or without a default port."""
+        """Credentials are stored by the name in references, with its port."""
         registry.fail("GET", status=401)
         with pytest.raises(UnauthorizedError) as caught:
             connect(registry, host=host, proxy=registry.url).ping()
@@ -641,7 +643,7 @@ class TestUnreachable:
 
     @pytest.mark.parametrize("secret", ["s3cr3t", 'p"\\ä/%'])
     def test_message_contains_no_secret(self, connect, secret):
-        """A server may send back what it was sent, in words of its own or as it came."""
+        """A server may repeat the credentials in its response, encoded or not."""
         with FakeRegistry(auth="basic", password=secret) as registry:
             session = connect(registry, Credentials("user", secret))
             session.ping()
@@ -653,7 +655,7 @@ class TestUnreachable:
                 pull(session)
 
     def test_environment_is_ignored(self, registry, connect, monkeypatch, tmp_path):
-        """Neither netrc nor proxy variables; only the command line reads the environment."""
+        """Neither netrc nor proxy variables are used."""
         netrc = Path(tmp_path) / "netrc"
         netrc.write_text("machine 127.0.0.1 login a password b\n")
         monkeypatch.setenv("NETRC", str(netrc))

@@ -1,4 +1,4 @@
-"""A server that sends a byte now and then is neither silent nor of any use."""
+"""Servers that send bytes too slowly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n186a0\r\n"
 
 
 class _Place:
-    """What ``connect`` wants to know of a registry."""
+    """The fields of a registry that ``connect`` uses."""
 
     tls = None
 
@@ -35,7 +35,7 @@ class _Place:
 
 @contextmanager
 def dripping(headers: bytes, gap: float):
-    """A server that answers each request with ``headers``, and a byte every ``gap`` seconds."""
+    """Run a server that returns ``headers``, and then one byte every ``gap`` seconds."""
     ended = threading.Event()
 
     def answer_one(connection: socket.socket) -> None:
@@ -65,7 +65,7 @@ def dripping(headers: bytes, gap: float):
 
 
 def read(stream: Reader) -> int:
-    """Read all of it; how many bytes there were."""
+    """Read the whole stream; return the number of bytes."""
     buffer, count = memoryview(bytearray(65536)), 0
     while got := stream.readinto(buffer):
         count += got
@@ -86,7 +86,7 @@ def test_slow_document_times_out(connect, monkeypatch, headers: bytes):
 
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
 def test_slow_blob_is_a_temporary_error(connect, monkeypatch, headers: bytes):
-    """It is worth another attempt, which goes on where this one ended."""
+    """Another attempt may resume the blob."""
     monkeypatch.setattr(response, "_SPEED_PERIOD", 0.6)
     with dripping(headers, 0.02) as place:
         repository = Repository(connect(place), "library/app")

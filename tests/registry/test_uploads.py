@@ -1,4 +1,4 @@
-"""Pushes of blobs: whole or not at all, continued where that is possible."""
+"""Uploads of blobs, which are atomic and can be resumed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_small_and_large_blobs_are_pushed(registry, uploads, stored, data, reque
 
 @pytest.mark.parametrize("data", [b"small", LARGE])
 def test_blob_of_unknown_digest_is_pushed(registry, uploads, stored, data):
-    """Neither size nor digest are known before the end."""
+    """Neither the size nor the digest is known before the end."""
     making = VerifiedReader(BytesIO(data), "test", digest=None, size=None)
     assert uploads.push(None, making).digest == Digest.of(data)
     assert list(stored.blobs.values()) == [data]
@@ -126,7 +126,7 @@ def test_offset_without_upload_is_zero(uploads):
 
 
 def test_cancellation_of_upload_is_not_retried(registry, uploads):
-    """Whoever leaves does not wait for a registry that is in trouble."""
+    """Cancellation does not wait for a failing registry."""
     registry.fail("DELETE", status=503, times=None)
     with pytest.raises(DigestMismatchError):
         uploads.push(Digest.of(b"other"), content(LARGE, digest=Digest.of(b"other")))
@@ -152,7 +152,7 @@ def test_start_and_commit_are_retried(registry, uploads, stored, method, status,
 
 
 def test_commit_with_lost_response_succeeds(registry, uploads, stored):
-    """The repeated PUT finds no upload, but the blob is there."""
+    """The retried PUT finds no upload, but the blob exists."""
     digest = Digest.of(b"small")
     registry.add_blob("library/app", b"small")
     registry.fail("PUT", status=404, body=b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')
@@ -166,7 +166,7 @@ def test_other_stored_digest_is_refused(registry, uploads):
 
 
 def test_token_that_expires_during_upload_is_a_temporary_error(connect):
-    """The PATCH is refused; the next attempt has a fresh token."""
+    """The PATCH is refused; the next attempt uses a new token."""
     with FakeRegistry(auth="bearer") as registry:
         session = connect(registry, Credentials("user", "password"))
         uploads = Uploads(Repository(session, "library/app", writable=True))

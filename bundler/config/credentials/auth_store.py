@@ -68,11 +68,7 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
 
 
 def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
-    """Remove the credentials for ``key``; return whether any were stored.
-
-    Raises:
-        ConfigError, LockedError: as for ``store``.
-    """
+    """Remove the credentials for ``key``; return whether any were stored. Raises as ``store``."""
     if config_file.read(path) is None:
         return False
     host, namespaced = _split_key(key)
@@ -89,11 +85,7 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
 
 
 def remove_all(path: Path, environment: Mapping[str, str]) -> None:
-    """Remove the credentials for all registries from the file and its helpers.
-
-    Raises:
-        ConfigError, LockedError: as for ``store``.
-    """
+    """Remove all credentials from the file and its helpers. Raises as ``store``."""
     if config_file.read(path) is None:
         return
     with _edit(path) as file:

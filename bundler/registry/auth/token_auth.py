@@ -131,10 +131,9 @@ class Authenticator:
                 raise self._create_unauthorized("the user name or the password is wrong")
             self._basic = True
         else:
-            known = ", ".join(sorted(challenges))[:80] or "nothing"
-            raise self._create_unauthorized(
-                f"unsupported authentication: {known} (expected basic or bearer)"
-            )
+            got = ", ".join(sorted(challenges))[:80] or "nothing"
+            reason = f"unsupported authentication (expected basic or bearer, got {got})"
+            raise self._create_unauthorized(reason)
 
     def discard_token(self, scopes: Scopes, rejected: str | None) -> None:
         """Remove the token of the header ``rejected`` from the cache."""
@@ -163,9 +162,7 @@ class Authenticator:
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https":
-            raise RegistryError(
-                f"{registry}: refused the token service {target}, which does not use TLS"
-            )
+            raise RegistryError(f"{registry}: refused the token service {target} without TLS")
         check_redirect(registry, target, resolve=self._resolve)
 
     def _process_bearer(
@@ -211,9 +208,8 @@ class Authenticator:
                 refusal.exchange = errors.create_exchange(response, self.redact_body(body), "GET")
                 raise refusal
             if response.status == 404 and self._identity_token is not None:
-                raise self._create_unauthorized(
-                    "the token service does not support identity tokens"
-                )
+                reason = "the token service does not support identity tokens"
+                raise self._create_unauthorized(reason)
             errors.refuse_html(response)
             body = response.read(_MAX_TOKEN_BODY, subject)
             if response.status != 200:

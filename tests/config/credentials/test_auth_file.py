@@ -72,16 +72,19 @@ def test_authfile_of_override_replaces_all_others(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("usual")}})
     named = world.write("named.json", {"auths": {"a.b": entry("named")}})
     settings = world.settings()
-    said = RegistryOverride(authfile=named)
-    assert settings.get_access("a.b", "", said).credentials.username == "named"
+    override = RegistryOverride(authfile=named)
+    assert settings.get_access("a.b", "", override).credentials.username == "named"
     assert settings.get_access("a.b").credentials.username == "usual"
 
 
 def test_credentials_of_override_precede_invalid_file(world: World):
     world.write(world.auth_json, "{")
-    said = Credentials(username="me", password="p")
+    credentials = Credentials(username="me", password="p")
     settings = world.settings()
-    assert settings.get_access("a.b", "", RegistryOverride(credentials=said)).credentials == said
+    assert (
+        settings.get_access("a.b", "", RegistryOverride(credentials=credentials)).credentials
+        == credentials
+    )
     nobody = RegistryOverride(credentials=ANONYMOUS)
     assert settings.get_access("a.b", "", nobody).credentials == ANONYMOUS
 

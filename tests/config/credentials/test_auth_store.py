@@ -185,8 +185,8 @@ def test_docker_hub_url_is_not_a_namespace(world: World):
     program = world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credHelpers": {"https://index.docker.io/v1/": "h"}})
     auth_store.store(path, DOCKER_HUB_KEY, ME, world.environment)
-    kept = content(program.with_name(f"{program.name}.store"))
-    assert (kept["ServerURL"], kept["Secret"]) == ("https://index.docker.io/v1/", "secret")
+    stored = content(program.with_name(f"{program.name}.store"))
+    assert (stored["ServerURL"], stored["Secret"]) == ("https://index.docker.io/v1/", "secret")
     assert auth_store.remove(path, DOCKER_HUB_KEY, world.environment)
 
 
@@ -226,8 +226,8 @@ def test_creds_store_stores_credentials_and_adds_empty_entry(world: World):
     program = world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credsStore": "h"})
     auth_store.store(path, "docker.io", ME, world.environment)
-    kept = content(program.with_name(f"{program.name}.store"))
-    assert kept["ServerURL"] == "https://index.docker.io/v1/"
+    stored = content(program.with_name(f"{program.name}.store"))
+    assert stored["ServerURL"] == "https://index.docker.io/v1/"
     assert content(path)["auths"] == {"https://index.docker.io/v1/": {}}
     assert auth_store.remove(path, "docker.io", world.environment)
     assert content(path)["auths"] == {}

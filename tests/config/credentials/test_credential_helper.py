@@ -1,4 +1,4 @@
-"""Helpers are real programs here: shell scripts on the PATH of the test's world."""
+"""Credential helpers: the helpers are shell scripts on PATH."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import ConfigError, CredentialHelperError
 from tests.config.world import World, entry
 
-GIVE = """cat >"$0.asked"; echo '{"ServerURL":"x","Username":"helped","Secret":"s3cret"}'"""
+GIVE = """cat >"$0.input"; echo '{"ServerURL":"x","Username":"helped","Secret":"s3cret"}'"""
 NOT_FOUND = "cat >/dev/null; echo 'credentials not found in native keychain'; exit 1"
 
 
@@ -23,7 +23,7 @@ def ask(world: World, name: str = "h", timeout: float = 20) -> Credentials:
 def test_helper_receives_registry_and_returns_credentials(world: World):
     program = world.helper("h", '[ "$1" = get ] || exit 3; ' + GIVE)
     assert ask(world) == Credentials(username="helped", password="s3cret")
-    assert program.with_name(f"{program.name}.asked").read_text() == "a.b"
+    assert program.with_name(f"{program.name}.input").read_text() == "a.b"
 
 
 def test_token_user_name_yields_identity_token(world: World):
@@ -106,19 +106,19 @@ def test_store_and_erase_follow_protocol(world: World):
     program = world.helper(
         "h",
         """case "$1" in
-        store) cat >"$0.kept" ;;
-        get) cat >/dev/null; [ -e "$0.kept" ] || { echo credentials not found; exit 1; }
-             cat "$0.kept" ;;
-        erase) cat >/dev/null; rm "$0.kept" ;;
+        store) cat >"$0.stored" ;;
+        get) cat >/dev/null; [ -e "$0.stored" ] || { echo credentials not found; exit 1; }
+             cat "$0.stored" ;;
+        erase) cat >/dev/null; rm "$0.stored" ;;
         list) echo '{"a.b":"u"}' ;;
         esac""",
     )
-    kept = Credentials(username="u", password='p"\\')
-    credential_helper.store("h", "a.b", kept, world.environment)
-    assert ask(world) == kept
+    stored = Credentials(username="u", password='p"\\')
+    credential_helper.store("h", "a.b", stored, world.environment)
+    assert ask(world) == stored
     assert credential_helper.list_servers("h", world.environment) == ["a.b"]
     assert credential_helper.erase("h", "a.b", world.environment)
-    assert not program.with_name(f"{program.name}.kept").exists()
+    assert not program.with_name(f"{program.name}.stored").exists()
     assert ask(world) == ANONYMOUS
 
 
@@ -176,8 +176,8 @@ def test_docker_hub_helper_receives_key_of_authfile(world: World):
     program = world.helper("h", GIVE)
     world.write(world.auth_json, {"credHelpers": {"https://index.docker.io/v1/": "h"}})
     assert world.settings().get_access("docker.io", "library/x").credentials.username == "helped"
-    asked = program.with_name(f"{program.name}.asked").read_text()
-    assert asked == "https://index.docker.io/v1/"
+    server = program.with_name(f"{program.name}.input").read_text()
+    assert server == "https://index.docker.io/v1/"
 
 
 def test_creds_store_is_used_after_entries_of_its_file(world: World):
@@ -186,8 +186,8 @@ def test_creds_store_is_used_after_entries_of_its_file(world: World):
     settings = world.settings()
     assert settings.get_access("a.b").credentials.username == "user"
     assert settings.get_access("docker.io").credentials.username == "helped"
-    asked = program.with_name(f"{program.name}.asked").read_text()
-    assert asked == "https://index.docker.io/v1/"
+    server = program.with_name(f"{program.name}.input").read_text()
+    assert server == "https://index.docker.io/v1/"
 
 
 def test_empty_creds_store_falls_back_to_next_file(world: World):

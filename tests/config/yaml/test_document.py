@@ -1,4 +1,4 @@
-"""The YAML reader: text stays text, every value has a place, nothing hostile gets through."""
+"""YAML parser: scalars remain text, values have positions, hostile input is refused."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _bomb(levels: int) -> str:
 
 
 def _tower(levels: int) -> str:
-    """Aliases that are each one level deeper than the last."""
+    """Return aliases, each of which is nested one level deeper than the previous one."""
     return "\n".join(["a0: &a0 x"] + [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, levels)])
 
 

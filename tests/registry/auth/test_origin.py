@@ -18,7 +18,7 @@ from bundler.registry.auth.origin import (
 
 @pytest.fixture
 def addresses(monkeypatch):
-    """A name service of the test's own."""
+    """Replace name resolution."""
     known = {}
 
     def look_up(host, *_, **__):

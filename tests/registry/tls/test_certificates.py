@@ -1,4 +1,4 @@
-"""A certificate problem is reported as what it is, with the step that mends it."""
+"""Errors for untrusted certificates state the problem and the next step."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def openssl(*arguments: object) -> None:
 
 
 def serve_self_signed(directory: Path) -> FakeRegistry:
-    """A registry whose certificate comes from one plain ``openssl req -x509``."""
+    """Run a registry with a certificate from ``openssl req -x509``."""
     key, certificate = directory / "server.key", directory / "server.crt"
     openssl(
         *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=plant registry"),
@@ -71,7 +71,7 @@ def tunnel():
 
 @pytest.fixture
 def refuse(connect):
-    """The error for a registry, to which no request was sent."""
+    """Return the error for a registry, and check that no request was sent."""
 
     def run(registry: FakeRegistry, *ca_files: Path, **access: object) -> CertificateError:
         with pytest.raises(CertificateError, match=r": its certificate is not trusted: ") as caught:
@@ -166,7 +166,7 @@ def test_certificate_without_names_is_explained(refuse, authority, ca_file):
 
 
 def test_expired_issuer_is_explained(refuse, tmp_path):
-    """The certificate itself is within its dates; its authority's certificate is not."""
+    """The certificate is valid; the certificate of its authority has expired."""
     key, root = tmp_path / "ca.key", tmp_path / "ca.crt"
     openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
     expired = expired_authority(key)
@@ -233,7 +233,7 @@ def test_server_without_certificate_has_no_summary():
 
 @pytest.mark.parametrize("key_usage", [False, True])
 def test_authority_created_by_openssl_is_accepted(connect, tmp_path, key_usage):
-    """A plain ``openssl req -x509`` writes no key usage, which strict checks would refuse."""
+    """``openssl req -x509`` adds no key usage, which strict verification requires."""
     ca, ca_key = tmp_path / "ca.crt", tmp_path / "ca.key"
     extra = ("-addext", "keyUsage=critical,keyCertSign") if key_usage else ()
     openssl(
@@ -259,7 +259,7 @@ def test_authority_created_by_openssl_is_accepted(connect, tmp_path, key_usage):
 
 
 def test_verification_is_equal_in_all_python_versions():
-    """Python 3.13 adds flags of its own to those that OpenSSL sets by default."""
+    """Python 3.13 sets additional verification flags by default."""
     context = create_verifying_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

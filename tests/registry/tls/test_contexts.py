@@ -1,4 +1,4 @@
-"""TLS uses what it may, and what cannot be promised is refused."""
+"""TLS contexts apply restrictions, and refuse unsupported ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def authority() -> trustme.CA:
 
 
 def shaken(details: TlsDetails, server: ssl.SSLContext | None = None) -> tuple[str, str]:
-    """The version and cipher that both sides agree on."""
+    """Return the negotiated version and cipher."""
     client = ssl.create_default_context()
     authority().configure_trust(client)
     restrict(client, details)
@@ -97,7 +97,7 @@ def server_of(curve: str) -> ssl.SSLContext:
 
 
 def python_restricts_to(curve: str) -> bool:
-    """Whether this ssl module takes the group; Debian 12's takes those with a curve equation."""
+    """Return whether this ssl module supports the group; that of Debian 12 supports only some."""
     try:
         server_of(curve)
     except ssl.SSLError:

@@ -26,13 +26,10 @@ if TYPE_CHECKING:
 def check(
     policy: Policy, reference: Reference, verify: Verify, *, require_signed: bool = False
 ) -> None:
-    """Check that the policy accepts an image.
+    """Check that the policy accepts an image, whose reference is as the user specified it.
 
-    Args:
-        policy: the policy.
-        reference: the image, as specified by the user.
-        verify: called for each requirement of a signature.
-        require_signed: whether to reject the image if the policy requires no signature.
+    ``verify`` is called for each requirement of a signature. With ``require_signed``, an image of
+    which the policy requires no signature is rejected.
 
     Raises:
         RejectedByPolicyError: the policy rejects the image, or does not require a signature.

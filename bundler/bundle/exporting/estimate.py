@@ -103,10 +103,8 @@ def estimate(
 ) -> Estimate:
     """Resolve and plan an export without writing anything.
 
-    Args:
-        request: the export.
-        engine: with ``keep_going``, images that cannot be resolved are returned as missing.
-        check_medium: whether to check the medium; False if the user specified no directory.
+    With ``engine.keep_going``, images that cannot be resolved are returned as missing. Without
+    ``check_medium``, the user specified no directory.
 
     Raises:
         BundlerError: an image cannot be resolved.

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bundler import __version__
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.format import directory, instructions, inventory, signatures, store
-from bundler.bundle.format.inventory import BundledImage, Inventory, Producer
+from bundler.bundle.format import directory, signatures, store
+from bundler.bundle.format.inventory import BundledImage
 from bundler.bundle.media import filesystem
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.inventory import Format, Inventory
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest
@@ -156,8 +155,8 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         listed = {image.label: BundledImage.from_resolved(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
-        destination = store.open_for_export(
-            bundle, request.format, duplicate_blobs=request.duplicate_blobs
+        destination = store.open_for_writing(
+            bundle, request.format, unsealed=True, may_copy=request.duplicate_blobs
         )
         stack.callback(destination.close)
         targets = [
@@ -176,36 +175,22 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         missing |= result.failed
         if not result.published:
             raise _create_error(bundle, "not written, because every image failed", missing)
-        published = [target.image for target in result.published]
-        exported = tuple(listed[image.label] for image in published)
-        keys = [key.public for key in request.keys]
-        text = instructions.render(request.stream, request.format, exported, keys)
-        seal = sealing.prepare(
-            bundle, request.format, published, store.get_index_files(destination), text
-        )
-        created = datetime.now(UTC).replace(microsecond=0)
-        contents = Inventory(
-            format=request.format,
-            stream=request.stream,
-            serial=inventory.create_serial(former.serial if former else None, created),
-            created=created,
-            tool=Producer("airbundle", __version__),
-            sums=seal.sums,
-            images=exported,
-            expires=None if request.expires is None else created + request.expires,
+        contents, signed = sealing.replace_seal(
+            request,
+            [(listed[item.image.label], item.image) for item in result.published],
+            store.get_index_files(destination),
+            former,
             complete=not missing,
         )
-        signed = sealing.write(bundle, seal, contents, request.keys)
-        sealing.prune(bundle, seal.listed)
-        return ExportReport(
-            bundle=bundle,
-            inventory=contents,
-            signatures=signed,
-            changed=True,
-            plan=plan,
-            missing=missing,
-            medium=filesystem.inspect(bundle),
-        )
+    return ExportReport(
+        bundle=bundle,
+        inventory=contents,
+        signatures=signed,
+        changed=True,
+        plan=plan,
+        missing=missing,
+        medium=filesystem.inspect(bundle),
+    )
 
 
 def check_destination(request: ExportRequest, medium: Medium) -> None:

@@ -29,11 +29,7 @@ def resolve_all(
 ) -> tuple[list[ResolvedImage], dict[str, BundlerError]]:
     """Resolve all requests in parallel.
 
-    Args:
-        requests: the images.
-        options: how to open the sources.
-        engine: with ``keep_going``, failures are returned instead of raised.
-        stack: closes the sources when it is closed.
+    With ``engine.keep_going``, failures are returned, not raised. ``stack`` closes the sources.
 
     Returns:
         The resolved images in the order of the requests, and the errors by the request's label.

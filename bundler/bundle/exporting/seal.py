@@ -7,58 +7,58 @@ Content that the new bundle does not list is removed afterwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import checksums, directory, signatures, store
+from bundler import __version__
+from bundler.bundle.format import (
+    checksums,
+    directory,
+    instructions,
+    inventory,
+    signatures as signing,
+    store,
+)
+from bundler.bundle.format.inventory import Inventory, Producer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import ChecksumFile, Format, Inventory
+    from bundler.bundle.exporting.export import ExportRequest
+    from bundler.bundle.format.inventory import BundledImage
     from bundler.copy.image import ResolvedImage
-    from bundler.trust.keys import PrivateKey
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """The files to write before ``bundle.json``, by name and in this order."""
-
-    files: Mapping[str, bytes]
-    """``index.json`` in format ``oci``, ``VERIFY.txt`` and ``SHA256SUMS``."""
-    sums: ChecksumFile
-    """The description of ``SHA256SUMS`` in the inventory."""
-    listed: frozenset[str]
-    """The paths that ``SHA256SUMS`` lists."""
-
-
-def prepare(
-    bundle: Path,
-    bundle_format: Format,
-    images: Sequence[ResolvedImage],
+def replace_seal(
+    request: ExportRequest,
+    images: Sequence[tuple[BundledImage, ResolvedImage]],
     index: Mapping[str, bytes],
-    instructions_text: bytes,
-) -> Seal:
-    """Compute the files of the seal, without writing them.
+    former: Inventory | None,
+    *,
+    complete: bool,
+) -> tuple[Inventory, tuple[str, ...]]:
+    """Replace the seal of the ``former`` bundle, the signatures last, and prune the directory.
 
-    Args:
-        bundle: the directory, which contains all content of ``images``.
-        bundle_format: the format of the bundle.
-        images: the images of the bundle, as they were resolved.
-        index: the files that list the images for other tools, by name.
-        instructions_text: the content of ``VERIFY.txt``.
+    Until the last file is written, the directory verifies as the former bundle or not at all.
+    The content of ``images`` is in the directory; ``index`` contains the files that list them, by
+    name.
+
+    Returns:
+        The inventory, and the names of the signature files.
 
     Raises:
-        IntegrityError, NotFoundError, MediumError: a file is unreadable.
+        NotFoundError, IntegrityError: a file to list is missing, or is not a regular file.
+        NoSpaceError, MediumError: a file cannot be read or written.
     """
-    needed = {
-        path
-        for image in images
-        for graph in image.graphs
-        for path in store.list_paths(graph, bundle_format)
+    bundle, listed = request.bundle, tuple(image for image, _ in images)
+    keys = [key.public for key in request.keys]
+    files = {
+        **index,
+        directory.GUIDE: instructions.render(request.stream, request.format, listed, keys),
     }
-    files = {**index, directory.GUIDE: instructions_text}
+    graphs = [graph for _, image in images for graph in image.graphs]
+    needed = {path for graph in graphs for path in store.list_paths(graph, request.format)}
     paths = {
         path
         for path in directory.scan(bundle).entries
@@ -66,29 +66,28 @@ def prepare(
         and directory.is_listed(path)
         and (path in needed or not directory.is_content(path))
     }
-    raw, sums = checksums.create(bundle, sorted(paths), files)
-    return Seal({**files, directory.SUMS: raw}, sums, frozenset(paths | set(files)))
-
-
-def write(
-    bundle: Path, seal: Seal, inventory: Inventory, keys: Sequence[PrivateKey]
-) -> tuple[str, ...]:
-    """Replace the former seal, the signatures last; return the names of the signature files.
-
-    Until the last file is written, the directory verifies as the former bundle or not at all.
-
-    Raises:
-        NoSpaceError, MediumError: one of the files cannot be written.
-    """
-    raw = inventory.to_bytes()
-    signed = signatures.sign(raw, keys)
-    for name, data in seal.files.items():
+    files[directory.SUMS], sums = checksums.create(bundle, sorted(paths), files)
+    created = datetime.now(UTC).replace(microsecond=0)
+    contents = Inventory(
+        format=request.format,
+        stream=request.stream,
+        serial=inventory.create_serial(former.serial if former else None, created),
+        created=created,
+        tool=Producer("airbundle", __version__),
+        sums=sums,
+        images=listed,
+        expires=None if request.expires is None else created + request.expires,
+        complete=complete,
+    )
+    raw = contents.to_bytes()
+    signatures = signing.sign(raw, request.keys)
+    for name, data in files.items():
         directory.write_file(bundle, name, data)
     directory.remove_signatures(bundle)
-    directory.write_file(bundle, directory.INVENTORY, raw)
-    for name, data in signed.items():
+    for name, data in {directory.INVENTORY: raw, **signatures}.items():
         directory.write_file(bundle, name, data)
-    return tuple(signed)
+    prune(bundle, paths | files.keys())
+    return contents, tuple(signatures)
 
 
 def prune(bundle: Path, listed: Collection[str]) -> None:

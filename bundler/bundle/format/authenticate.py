@@ -106,14 +106,9 @@ def authenticate(bundle: Path, keys: Sequence[PublicKey]) -> Authentication:
 def verify_signatures(
     raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[PublicKey]
 ) -> tuple[PublicKey, ...]:
-    """Verify that at least one of ``keys`` signed ``raw``; return all that did.
+    """Verify that at least one of ``keys`` signed the bytes ``raw``; return all that did.
 
-    Signatures by other keys are ignored.
-
-    Args:
-        raw: the bytes of ``bundle.json``, which are not parsed yet.
-        signatures: the signatures by file name.
-        keys: the keys to trust.
+    ``signatures`` are by file name. Those by other keys are ignored.
 
     Raises:
         InvalidSignatureError: a signature with the ID of a given key does not verify, even if other

@@ -33,10 +33,7 @@ def create(
     A file whose name is its sha256 is not read again, since it was verified when it was written.
     The other files, which are few and small, are hashed.
 
-    Args:
-        bundle: the directory of the bundle.
-        paths: files in it.
-        unwritten: the contents by path of other files, which are to be written later.
+    ``paths`` exist in ``bundle``; ``unwritten`` contains the bytes of other files, by path.
 
     Raises:
         MalformedError: a path must not be listed.

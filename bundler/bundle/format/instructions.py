@@ -61,7 +61,7 @@ def render(
         "",
     ]
     for image in images[:_MAX_IMAGES]:
-        name = store.format_image_name(image, bundle_format)
+        name = store.format_name(image, bundle_format)
         source = f"dir:{name}" if bundle_format == "dir" else f"oci:.:{name}"
         reference = image.reference
         tag = reference.tag or f"sha256-{image.digest.hex[:12]}"

@@ -44,33 +44,26 @@ class WritableDirectory(Destination, TagResolver, Protocol):
     """A destination directory that can also resolve its names."""
 
 
-def open_for_writing(directory: Path, bundle_format: Format) -> WritableDirectory:
+def open_for_writing(
+    directory: Path, bundle_format: Format, *, unsealed: bool = False, may_copy: bool = False
+) -> WritableDirectory:
     """Open ``directory``, created if it does not exist, and lock it.
+
+    Args:
+        directory: the directory.
+        bundle_format: the format to write.
+        unsealed: ``commit`` makes the content durable, and leaves a former bundle unchanged.
+        may_copy: in format ``dir``, copy shared blobs where hard links are not possible.
 
     Raises:
         LockedError: another process is writing there.
         MediumError: it cannot be created or written.
     """
-    if bundle_format == "dir":
-        from bundler.transports.directory.tree import DirectoryTreeDestination  # noqa: PLC0415
-
-        return DirectoryTreeDestination(directory)
-    return transport.LayoutDestination(directory)
-
-
-def open_for_export(
-    directory: Path, bundle_format: Format, *, duplicate_blobs: bool
-) -> WritableDirectory:
-    """Open ``directory`` like ``open_for_writing``, for content that a seal completes later.
-
-    ``commit`` makes the content durable and leaves the former bundle unchanged.
-    ``duplicate_blobs`` permits copies of shared blobs where hard links are not possible.
-    """
     if bundle_format == "dir":  # directories are named by root, so no former one changes
         from bundler.transports.directory.tree import DirectoryTreeDestination  # noqa: PLC0415
 
-        return DirectoryTreeDestination(directory, may_copy=duplicate_blobs)
-    return _UnsealedLayout(directory)
+        return DirectoryTreeDestination(directory, may_copy=may_copy)
+    return _UnsealedLayout(directory) if unsealed else transport.LayoutDestination(directory)
 
 
 def get_index_files(destination: WritableDirectory) -> Mapping[str, bytes]:
@@ -167,16 +160,17 @@ def find_selection(image: BundledImage) -> Selection:
     return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
 
 
-def format_image_name(image: BundledImage, bundle_format: Format) -> str:
-    """Return the name of an image in the bundle."""
-    return _format_name(image, image.digest, image.reference.tag, bundle_format)
-
-
-def format_referrer_name(
-    image: BundledImage, referrer: BundledReferrer, bundle_format: Format
+def format_name(
+    image: BundledImage, bundle_format: Format, referrer: BundledReferrer | None = None
 ) -> str:
-    """Return the name of a referrer of ``image`` in the bundle."""
-    return _format_name(image, referrer.digest, referrer.tag, bundle_format)
+    """Return the name in the bundle of ``image``, or of one of its referrers."""
+    root, tag = (
+        (image.digest, image.reference.tag) if referrer is None else (referrer.digest, referrer.tag)
+    )
+    if bundle_format == "dir":
+        return layout.find_image_path(root)
+    repository = image.reference.repository
+    return f"{repository}:{tag}" if tag else f"{repository}@{root}"
 
 
 def list_paths(graph: Graph, bundle_format: Format) -> set[str]:
@@ -198,25 +192,15 @@ def create_target(
     listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
 ) -> Target[HoldingsT]:
     """Create the target of ``image`` in a bundle whose inventory describes it as ``listed``."""
-    name = format_image_name(listed, bundle_format)
+    name = format_name(listed, bundle_format)
     return Target(
         image,
         destination,
         (name,),
         {ANNOTATION_CONTAINERD_NAME: name} if bundle_format == "oci" else {},
-        {
-            referrer.digest: (format_referrer_name(listed, referrer, bundle_format),)
-            for referrer in listed.referrers
-        },
+        {item.digest: (format_name(listed, bundle_format, item),) for item in listed.referrers},
         _UNCHANGED,
     )
-
-
-def _format_name(image: BundledImage, root: Digest, tag: str | None, bundle_format: Format) -> str:
-    if bundle_format == "dir":
-        return layout.find_image_path(root)
-    repository = image.reference.repository
-    return f"{repository}:{tag}" if tag else f"{repository}@{root}"
 
 
 class _UnsealedLayout(transport.LayoutDestination):

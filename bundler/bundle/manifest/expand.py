@@ -56,11 +56,8 @@ def expand(
 ) -> tuple[ImageRequest, ...]:
     """Return a request for each image of ``manifest``, each image once, in a fixed order.
 
-    Args:
-        manifest: the loaded bundle manifest.
-        list_tags: returns all tags of a repository; called once for each repository that has a
-            selection.
-        emit: receives a notice if an entry selects all tags of a repository.
+    ``list_tags`` returns all tags of a repository; it is called once for each repository that has a
+    selection. ``emit`` receives a notice if an entry selects all of them.
 
     Raises:
         NotFoundError: a tag does not exist, or no image is left after a selection or exclusion.
@@ -96,13 +93,9 @@ def find_target_name(
 ) -> str | None:
     """Return the target name of ``image`` that the bundle manifest specifies.
 
-    Args:
-        image: the full name, with host and tag or digest.
-        rename: the target name in the entry; without a tag, the tag or digest is kept.
-        rules: the rename rules; without ``rename``, the first one that matches applies.
-
-    Returns:
-        ``path:tag`` or ``path@digest``; None if nothing is specified.
+    ``rename`` is the target name in the entry; without a tag, the tag or digest of ``image`` is
+    kept. Without it, the first of ``rules`` that matches applies. The result is ``path:tag`` or
+    ``path@digest``; None if nothing is specified.
 
     Raises:
         InvalidReferenceError: a rule creates an invalid name.

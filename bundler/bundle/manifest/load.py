@@ -85,9 +85,8 @@ class BundleManifest:
 def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     """Read a bundle manifest, or another list of images, with all included files.
 
-    Args:
-        path: the file; paths in it are relative to its directory.
-        environment: the variables to which ``usernameEnv`` and ``passwordEnv`` refer.
+    Paths in a file are relative to its directory; ``usernameEnv`` and ``passwordEnv`` refer to
+    variables of ``environment``.
 
     Raises:
         InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.

@@ -115,12 +115,9 @@ def check_directory(
 ) -> None:
     """Check that a bundle may be written to the directory ``bundle``.
 
-    Args:
-        bundle: the directory, which need not exist.
-        medium: the medium that contains it.
-        stream: the name to propose for a directory below one that contains other files.
-        parents: whether missing directories above it are created.
-        on_system_disk: whether an empty mount point may be used although nothing is mounted on it.
+    It need not exist, nor, with ``parents``, the directories above it. ``on_system_disk`` permits
+    an empty mount point on which nothing is mounted. If the directory contains other files, the
+    hint proposes one below it that is named after ``stream``.
 
     Raises:
         MediumError: the medium is read-only; or ``bundle`` is not a directory, contains other

@@ -63,12 +63,8 @@ def hash_all(
 ) -> dict[str, BundlerError]:
     """Hash the files of ``jobs``; return the errors of damaged files by path.
 
-    Args:
-        bundle: the directory.
-        jobs: the files to read.
-        threads: the number of files to read in parallel; None: one per core.
-        cancellation: ends the run.
-        emit: receives the progress of each file as blob events.
+    ``threads`` is the number of files to read in parallel; None: one per core. ``emit`` receives
+    the progress of each file as blob events.
 
     Raises:
         CancelledError: ``cancellation`` was requested.

@@ -167,13 +167,9 @@ def verify(
 ) -> Verification:
     """Verify a bundle; damage is returned as findings, not raised.
 
-    Args:
-        bundle: the directory of the bundle.
-        keys: the keys to trust; without a key, nothing can be authenticated.
-        jobs: the number of files to hash in parallel; None: one per core.
-        cancellation: ends the run.
-        emit: receives the progress of each file as blob events.
-        now: the time to compare with the expiry date; None: the current time.
+    Only ``keys`` are trusted; without a key, nothing can be authenticated. ``jobs`` is the number
+    of files to hash in parallel; None: one per core. ``emit`` receives the progress of each file
+    as blob events. ``now`` is compared with the expiry date; None: the current time.
 
     Raises:
         NotFoundError: the directory does not exist.
@@ -311,7 +307,7 @@ class _Verifier:
     def compare_index(self, known: Inventory) -> None:
         """Compare ``index.json``, which other tools use, with the images of the inventory."""
         path = directory.INDEX
-        roots = {store.format_image_name(image, "oci"): image.digest for image in known.images}
+        roots = {store.format_name(image, "oci"): image.digest for image in known.images}
         allowed = set(roots.values())
         allowed.update(item.digest for image in known.images for item in image.referrers)
         try:

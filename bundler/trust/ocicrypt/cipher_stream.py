@@ -35,11 +35,9 @@ _MAX_OPTIONS = 64 * 1024
 
 
 class EncryptingReader:
-    """Reader that encrypts ``source``. Not thread-safe.
+    """Reader that encrypts ``source``, which the caller closes. Not thread-safe.
 
-    Args:
-        source: the layer to encrypt; the caller closes it.
-        wrap: returns annotations with the wrapped secret of the layer.
+    ``wrap`` returns annotations with the wrapped secret of the layer.
     """
 
     def __init__(self, source: Reader, wrap: Callable[[bytes], Mapping[str, str]]) -> None:
@@ -95,13 +93,9 @@ def open_decrypted(
     unwrap: Callable[[Mapping[str, str]], bytes],
     subject: str,
 ) -> DecryptingReader:
-    """Open a reader that decrypts ``source``.
+    """Open a reader that decrypts the layer ``source``, which the caller closes.
 
-    Args:
-        source: the encrypted layer; the caller closes it.
-        annotations: the annotations of the layer's descriptor.
-        unwrap: unwraps the secret in the annotations.
-        subject: the layer, for messages.
+    ``unwrap`` unwraps the secret in ``annotations``, those of the layer's descriptor.
 
     Raises:
         MalformedError: the annotations are invalid.

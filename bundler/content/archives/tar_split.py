@@ -32,14 +32,6 @@ _LONGEST = 1024 * 1024
 _MAX_LINE = 32 * 1024 * 1024
 
 
-class FileLookup(Protocol):
-    """Finds the files of a layer."""
-
-    def open_file(self, name: str) -> RegularFile:
-        """Open the plain file that the tar calls ``name``."""
-        ...
-
-
 class LineSink(Protocol):
     """Receives the lines of a record."""
 
@@ -108,15 +100,18 @@ class SplitWriter:
 
 
 class AssembledTar(Reader):
-    """The tar that is reassembled from ``record`` and ``files``, as a stream. For one thread.
+    """The tar that is reassembled from ``record`` and the files of the layer. For one thread.
 
-    The caller verifies the stream against the digest of the tar. ``close`` also closes ``record``.
+    ``open_file`` opens the plain file that the tar calls by a name. The caller verifies the stream
+    against the digest of the tar. ``close`` also closes ``record``.
     """
 
-    def __init__(self, record: RegularFile, files: FileLookup, subject: str) -> None:
+    def __init__(
+        self, record: RegularFile, open_file: Callable[[str], RegularFile], subject: str
+    ) -> None:
         self._record = record
         self._lines = gzip.GzipFile(fileobj=record, mode="rb")
-        self._files = files
+        self._open_file = open_file
         self._subject = subject
         self._segment = memoryview(b"")
         self._file: RegularFile | None = None
@@ -177,7 +172,7 @@ class AssembledTar(Reader):
                     name = entry.optional_text("name") or ""
                     if "name_raw" in entry:
                         name = os.fsdecode(entry.base64("name_raw"))
-                    self._file = self._files.open_file(name)
+                    self._file = self._open_file(name)
             case _:
                 raise MalformedError(f"{self._subject}: an entry has an unknown type")
         return True

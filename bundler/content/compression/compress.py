@@ -23,8 +23,9 @@ from bundler.content.streams import Reader, new_buffer
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Future
+    from types import ModuleType
 
 Algorithm = Literal["gzip", "zstd", "zstd:chunked"]
 
@@ -151,7 +152,9 @@ class _Gzip(_Encoder):
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:
         self._source = source
-        self._compress = _select_deflate(level)
+        is_fast = level in _ISAL_LEVELS
+        self._library: ModuleType = isal_zlib if is_fast else zlib
+        self._level = _ISAL_LEVELS[level] if is_fast else _ZLIB_LEVELS[level]
         self._ahead = 2 * threads
         self._free = [new_buffer() for _ in range(self._ahead)]
         self._pool = ThreadPoolExecutor(threads, "gzip")
@@ -189,19 +192,11 @@ class _Gzip(_Encoder):
             self._dictionary = bytes(block[-_GZIP_WINDOW:])
         return True
 
-
-def _select_deflate(level: int) -> Callable[[memoryview, bytes], bytes]:
-    """Return a function that compresses a block, given a dictionary, up to a byte boundary."""
-
-    def by_isal(block: memoryview, dictionary: bytes) -> bytes:
-        deflate = isal_zlib.compressobj(_ISAL_LEVELS[level], wbits=-15, zdict=dictionary)
-        return deflate.compress(block) + deflate.flush(isal_zlib.Z_SYNC_FLUSH)
-
-    def by_zlib(block: memoryview, dictionary: bytes) -> bytes:
-        deflate = zlib.compressobj(_ZLIB_LEVELS[level], wbits=-15, zdict=dictionary)
-        return deflate.compress(block) + deflate.flush(zlib.Z_SYNC_FLUSH)
-
-    return by_isal if level in _ISAL_LEVELS else by_zlib
+    def _compress(self, block: memoryview, dictionary: bytes) -> bytes:
+        """Compress a block up to a byte boundary."""
+        deflate = self._library.compressobj(self._level, wbits=-15, zdict=dictionary)
+        compressed: bytes = deflate.compress(block) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        return compressed
 
 
 class _Zstd(_Encoder):

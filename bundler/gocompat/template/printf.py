@@ -21,6 +21,7 @@ MAX_WIDTH = 1_000
 
 _VERB = re.compile(r"%([-+# 0]*)([0-9]*)(?:\.([0-9]*))?(.?)", re.DOTALL)
 _INTEGER_FORMATS = {"d": "d", "v": "d", "x": "x", "X": "X", "o": "o", "b": "b"}
+_TYPE_NAMES = {bool: "bool", int: "int", float: "float64", str: "string", Time: "*time.Time"}
 _FLOAT_FORMATS = {"f": "f", "F": "f", "e": "e", "E": "E"}
 
 
@@ -64,16 +65,6 @@ def sprint(arguments: Sequence[Value]) -> str:
 def get_type_name(value: Value) -> str:
     """Return Go's name of the type of ``value``."""
     match value:
-        case bool():
-            return "bool"
-        case int():
-            return "int"
-        case float():
-            return "float64"
-        case str():
-            return "string"
-        case Time():
-            return "*time.Time"
         case Struct():
             return value.type
         case list():
@@ -83,6 +74,8 @@ def get_type_name(value: Value) -> str:
             return f"map[string]{inner}"
         case Nil():
             return {"[]": "[]string", "map[]": "map[string]string"}.get(value.text, "<nil>")
+        case _:
+            return next(name for kind, name in _TYPE_NAMES.items() if isinstance(value, kind))
 
 
 class _Verb:

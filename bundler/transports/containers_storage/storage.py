@@ -125,7 +125,7 @@ class Storage:
                 f"{self.subject}: layer {layer.id}: no tar-split record",
                 hint="copy the image from its registry or archive instead",
             ) from None
-        return AssembledTar(record, self.driver.open_tree(layer.id), str(path))
+        return AssembledTar(record, self.driver.open_tree(layer.id).open_file, str(path))
 
     def split_path(self, layer: str) -> Path:
         """Return the path of a layer's tar-split record, from which its tar is reassembled."""

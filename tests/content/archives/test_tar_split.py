@@ -67,7 +67,7 @@ def split(tar, folder):
 def assembled(record, folder, tmp_path):
     (tmp_path / "record").write_bytes(record)
     opened = RegularFile.open(tmp_path / "record")
-    with RootedTree.open(folder) as tree, AssembledTar(opened, tree, "record") as tar:
+    with RootedTree.open(folder) as tree, AssembledTar(opened, tree.open_file, "record") as tar:
         return tar.read()
 
 

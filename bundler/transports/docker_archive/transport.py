@@ -49,7 +49,6 @@ from bundler.transports.docker_archive.archived_image import (
     ArchivedImage,
     parse_images,
 )
-from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.shared.archive_file import create_archive, is_stream, open_archive
 from bundler.transports.shared.path_transport import PathTransport, check_index
 
@@ -271,6 +270,10 @@ class DockerArchiveDestination:
     """
 
     def __init__(self, path: Path, options: OpenOptions) -> None:
+        from bundler.transports.docker_archive.writer import (  # noqa: PLC0415 - only for writing
+            DockerArchiveWriter,
+        )
+
         if not is_stream(path) and path.is_file() and path.stat().st_size:
             raise ArchiveExistsError(str(path))
         self._file = create_archive(path, options)

@@ -26,8 +26,6 @@ from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.oci.reference import DEFAULT_DOMAIN, ImageReference
 from bundler.ports import Capabilities, SynthesizesManifests
-from bundler.transports.docker_archive.transport import DockerArchiveSource
-from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.docker_daemon.engine_api import Engine
 from bundler.transports.shared.scratch_file import ScratchFile, copy_to_scratch
 
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from bundler.content.streams import Content, Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Node, OpenOptions, Publication
+    from bundler.transports.docker_archive.transport import DockerArchiveSource
 
 _MAX_ARCHIVE = 1024**4
 _ALGORITHMS = ("sha256", "sha512")
@@ -112,6 +111,10 @@ class DaemonSource(SynthesizesManifests):
         self._saved.clear()
 
     def _get_image(self, name: str) -> DockerArchiveSource:
+        from bundler.transports.docker_archive.transport import (  # noqa: PLC0415 - only for reading
+            DockerArchiveSource,
+        )
+
         with self._lock:
             if name not in self._saved:
                 path = Path(f"docker-daemon:{name}")
@@ -129,6 +132,10 @@ class DaemonDestination:
     """Destination that collects images in an archive, which the engine loads with ``commit``."""
 
     def __init__(self, options: OpenOptions) -> None:
+        from bundler.transports.docker_archive.writer import (  # noqa: PLC0415 - only for writing
+            DockerArchiveWriter,
+        )
+
         self._engine = Engine(options.get(DaemonOptions), options)
         self._file = ScratchFile(options)
         self._writer = DockerArchiveWriter(

@@ -110,7 +110,7 @@ def _describe_copy_error(
             error, exchange, destination, line, first_blob
         )
         return SkopeoMessage(reason)
-    if source.transport != "docker":
+    if not source.is_registry:
         return SkopeoMessage(error.message)
     reason, status = registry_errors.describe_read_error(error, exchange, source, line, "src-")
     return SkopeoMessage(f"initializing source {source}: {reason}", status)
@@ -134,7 +134,7 @@ def _describe_local_copy_error(
                 f"copying multiple images: destination transport {quote(destination.transport)}"
                 " does not support copying multiple images as a group"
             )
-        case DigestConflictError() if destination.transport == "docker":
+        case DigestConflictError() if destination.is_registry:
             return SkopeoMessage(
                 "Digest of source image's manifest would not match destination reference"
             )
@@ -166,7 +166,7 @@ def _describe_inspect_error(error: BundlerError, line: CommandLine) -> SkopeoMes
     inspects = line.command.name == "inspect"
     front = f"Error parsing image name {quote(line.arguments[0])}: " if inspects else ""
     exchange = error.exchange
-    if exchange is not None and image.transport == "docker":
+    if exchange is not None and image.is_registry:
         if exchange.url.endswith("/tags/list"):
             answer = registry_errors.describe_answer(exchange)
             return SkopeoMessage(f"Error determining repository tags: fetching tags list: {answer}")
@@ -209,7 +209,7 @@ def _describe_delete_error(error: BundlerError, line: CommandLine) -> SkopeoMess
     image, exchange = DisplayReference.parse(line.arguments[0]), error.exchange
     if exchange is not None and exchange.status is None:
         return SkopeoMessage(registry_errors.describe_unreachable(error, image, line))
-    if image.transport == "docker" and isinstance(error, NotFoundError):
+    if image.is_registry and isinstance(error, NotFoundError):
         return SkopeoMessage(
             f"Unable to delete {image.image}. Image may not exist or is not stored with a v2 Schema"
             " in a v2 registry"
@@ -290,7 +290,7 @@ def _is_sent_to(exchange: HttpExchange, reference: DisplayReference) -> bool:
 
     If it was not answered: to its registry.
     """
-    if reference.transport != "docker" or reference.image is None:
+    if not reference.is_registry or reference.image is None:
         return False
     host, _, path = exchange.url.partition("://")[2].partition("/")
     if "/v2/" in exchange.url and exchange.status is not None:

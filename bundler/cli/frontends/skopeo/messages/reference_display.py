@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bundler import transports
 from bundler.errors import BundlerError
 from bundler.oci.reference import ImageReference
+from bundler.ports import RegistryReference, RepositoryReference
 
 _DOCKER_HUB = "docker.io"
 
@@ -18,21 +20,24 @@ class DisplayReference:
     rest: str
     image: ImageReference | None = None
     """The name of the image with its tag or digest; None if the transport has no such names."""
+    is_registry: bool = False
+    """Whether it refers to an image in a registry."""
 
     @classmethod
     def parse(cls, text: str) -> DisplayReference:
         """Parse a reference that ``reference_checks`` found valid."""
         transport, _, rest = text.partition(":")
-        named = {
-            "docker": rest[2:],
-            "docker-daemon": rest,
-            "docker-archive": rest.partition(":")[2],
-        }
         try:
-            image = ImageReference.parse(named.get(transport, "")).with_default_tag()
+            reference = transports.parse(text)
         except BundlerError:
-            image = None
-        return cls(transport, rest, image)
+            return cls(transport, rest)
+        image = reference.image if isinstance(reference, RepositoryReference) else None
+        return cls(
+            transport,
+            rest,
+            None if image is None else image.with_default_tag(),
+            isinstance(reference, RegistryReference),
+        )
 
     def __str__(self) -> str:
         rest = self.rest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.events import Emit, Retrying
@@ -75,6 +75,7 @@ class RetryPolicy:
         return wait if waited + wait <= self.budget else None
 
 
+@dataclass(slots=True, eq=False)
 class Attempts:
     """Iterator over the attempts of one operation, which waits before each retry.
 
@@ -86,33 +87,21 @@ class Attempts:
                 return request()
             except RegistryError as error:
                 attempts.fail(error)
-
-    Args:
-        policy: the limits on attempts and waits.
-        subject: the operation or its content, for the event ``Retrying``.
-        cancellation: interrupts a wait.
-        emit: receives ``Retrying`` before each wait.
-        repeats: the number of retries that the user requested for a command; None: the operation
-            is a single request.
     """
 
-    def __init__(
-        self,
-        policy: RetryPolicy,
-        subject: str,
-        cancellation: Cancellation,
-        emit: Emit,
-        *,
-        repeats: int | None = None,
-    ) -> None:
-        self._policy = policy
-        self._subject = subject
-        self._cancellation = cancellation
-        self._emit = emit
-        self._repeats = repeats
-        self._attempt = 0
-        self._wait = 0.0
-        self._waited = 0.0
+    policy: RetryPolicy
+    subject: str
+    """The operation or its content, for the event ``Retrying``."""
+    cancellation: Cancellation
+    """Interrupts a wait."""
+    emit: Emit
+    """Receives ``Retrying`` before each wait."""
+    repeats: int | None = field(default=None, kw_only=True)
+    """The number of retries that the user requested for a command; None: the operation is a single
+    request."""
+    _attempt: int = field(default=0, init=False)
+    _wait: float = field(default=0.0, init=False)
+    _waited: float = field(default=0.0, init=False)
 
     def __iter__(self) -> Attempts:
         """Return the same iterator: a second loop continues to count the attempts."""
@@ -125,7 +114,7 @@ class Attempts:
             CancelledError: the run was cancelled before or during the wait.
         """
         if self._attempt:
-            self._cancellation.sleep(self._wait)
+            self.cancellation.sleep(self._wait)
             self._waited += self._wait
         self._attempt += 1
         return self._attempt
@@ -136,11 +125,9 @@ class Attempts:
         Raises:
             RegistryError: ``error`` itself, if it is permanent or the policy allows no retry.
         """
-        wait = self._policy.wait(error, self._attempt, self._waited)
+        wait = self.policy.wait(error, self._attempt, self._waited)
         if wait is None:
             raise error
         self._wait = wait
-        self._emit(
-            Retrying(self._subject, wait, error.message, self._attempt, self._repeats, error)
-        )
+        self.emit(Retrying(self.subject, wait, error.message, self._attempt, self.repeats, error))
         return wait

@@ -20,7 +20,6 @@ from bundler.errors import (
     UnsupportedError,
     shortlist,
 )
-from bundler.gocompat import json_encoding
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.json.table import Table
@@ -167,6 +166,8 @@ class LayoutIndex:
     def encode(self) -> bytes:
         """Return the document's bytes as containers/image writes them."""
         value = self.members | {"manifests": list(self.raw_entries)}
+        from bundler.gocompat import json_encoding  # noqa: PLC0415 - for writers only
+
         return json_encoding.dumps(value)
 
     def _replace_entries(self, kept: list[tuple[dict[str, Any], Descriptor]]) -> LayoutIndex:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci.digest import Digest
-from bundler.oci.json import base64_strict, strict
+from bundler.oci.json import strict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -121,11 +121,15 @@ class Table:
 
     def base64(self, key: str) -> bytes:
         """Return the bytes that a string encodes in base64; empty if it is absent."""
+        from bundler.oci.json import base64_strict  # noqa: PLC0415 - rare
+
         text = self.optional_text(key) or ""
         return base64_strict.decode(text, f"{self.subject}: {key}", error=self.error)
 
     def base64url(self, key: str) -> bytes:
         """Return the bytes that a string encodes in base64url; empty if it is absent."""
+        from bundler.oci.json import base64_strict  # noqa: PLC0415 - rare
+
         text = self.optional_text(key) or ""
         return base64_strict.decode_url(text, f"{self.subject}: {key}", error=self.error)
 

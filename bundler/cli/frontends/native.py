@@ -121,7 +121,7 @@ class LazyGroup(click.Group):
     help="Behave as this program; must be the first argument.",
 )
 @click.pass_context
-def airbundle(ctx: click.Context, name: str | None) -> None:
+def airbundle(ctx: click.Context, /, name: str | None, **_options: object) -> None:
     """Carry container images, with their signatures and SBOMs, across an air gap."""
     if name is None and ctx.invoked_subcommand is not None:
         return

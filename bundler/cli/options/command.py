@@ -1,6 +1,5 @@
 """The command class, and the global options, which are accepted before and after the command.
 
-The parsed values of the global options are kept in the metadata of the click context.
 ``airbundle --help`` imports this module, so it imports neither pathlib nor dataclasses.
 """
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 GLOBAL_SECTION = "Global options"
 
 _KEEP_LINES = "\b\n"  # click does not wrap the lines of a paragraph that begins with this
-_KEY = "bundler.global_options"
 _PATHS = {"policy", "registries_conf", "tls_details", "tmpdir"}
 
 
@@ -55,6 +53,14 @@ class Command(click.Command):
         rest = super().parse_args(ctx, add_values(args, self.params))
         read_global_options(ctx).check()
         return rest
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Call the function without the global options, which ``read_global_options`` returns."""
+        values = {
+            name: value for name, value in ctx.params.items() if name not in GlobalOptions._fields
+        }
+        if self.callback is not None:
+            ctx.invoke(self.callback, **values)
 
     def collect_sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
         """Return the options as ``--help`` lists them, by section: own options first."""
@@ -120,21 +126,20 @@ class GlobalOptions(NamedTuple):
 
 
 def read_global_options(context: click.Context) -> GlobalOptions:
-    """Return the global options that were parsed so far in ``context`` and its parents."""
+    """Return the global options that were given before and after the command."""
     from pathlib import Path  # noqa: PLC0415 - not for --help
 
-    values = dict(context.meta.get(_KEY, {}))
-    paths = {name: Path(values[name]) for name in _PATHS & values.keys()}
-    return GlobalOptions(**values | paths)
+    given: dict[str, Any] = {
+        name: Path(value) if name in _PATHS else value
+        for scope in (context.find_root(), context)
+        for name, value in scope.params.items()
+        if name in GlobalOptions._fields and value not in (None, False)
+    }
+    return GlobalOptions(**given)
 
 
 def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
     """Return the global options for click; ``hidden`` hides all but --quiet and --debug."""
-
-    def store(context: click.Context, param: click.Parameter, value: object) -> None:
-        """Store a given value; a default after the command must not override it."""
-        if value not in (None, False) and param.name:
-            context.meta.setdefault(_KEY, {})[param.name] = value
 
     def refuse(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
         """Refuse an option that would have no effect: lookaside signatures are not read."""
@@ -146,9 +151,7 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
             )
 
     def option(*spellings: str, hidden: bool = hidden, **attributes: Any) -> click.Option:  # noqa: ANN401 - click's
-        return click.Option(
-            spellings, expose_value=False, callback=store, hidden=hidden, **attributes
-        )
+        return click.Option(spellings, hidden=hidden, **attributes)
 
     flag = functools.partial(option, is_flag=True)
     file = functools.partial(option, metavar="FILE")

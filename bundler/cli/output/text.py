@@ -14,7 +14,9 @@ from bundler.errors import count as count  # noqa: PLC0414 - re-exported for out
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from bundler.copy.plan import Plan
     from bundler.errors import BundlerError
+    from bundler.ports import Holdings
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -96,3 +98,11 @@ def format_duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60:02} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def format_transfer(plan: Plan[Holdings]) -> str:
+    """Format the bytes transferred, those already present, and those mounted in the registry."""
+    moves = f"{format_size(plan.size('push'))} in {count(plan.count('push'), 'blob')}"
+    mounted = plan.size("mount")
+    within = f"; mounted in the registry: {format_size(mounted)}" if mounted else ""
+    return f"{moves}; already present: {format_size(plan.size('present'))}{within}"

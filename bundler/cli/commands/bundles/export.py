@@ -9,13 +9,14 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.output import reports, text
+from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bundler.bundle.exporting.export import ExportReport
     from bundler.bundle.format.inventory import Format
     from bundler.trust.keys import PrivateKey
 
@@ -100,14 +101,42 @@ def export(
         engine = run.create_engine_options(keep_going=keep_going)
         if dry_run:
             from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
+            from bundler.cli.commands.bundles.plan import print_estimate  # noqa: PLC0415
 
-            reports.print_estimate(estimate(request, engine), as_json=as_json)
+            print_estimate(estimate(request, engine), as_json=as_json)
             return
         report = exporting.export(request, engine)
     if as_json:
         text.print_json(report.to_json())
     else:
-        reports.print_export_report(report)
+        print_report(report)
     if not context.options.quiet:
         text.print_note(report.medium.completion_message)
     report.check()
+
+
+def print_report(report: ExportReport) -> None:
+    """Print the report of an export as text."""
+    contents, plan, written = report.inventory, report.plan, report.medium
+    state = "written" if report.changed else "unchanged"
+    until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
+    text.print_line(
+        f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
+        f" {text.count(len(contents.images), 'image')}{until}"
+    )
+    text.print_line(f"transferred: {text.format_transfer(plan)}")
+    text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
+    text.print_line(f"referrers: {report.referrers}")
+    for reference, referrer in report.left_behind:
+        text.print_line(f"not exported: {referrer}, which refers to all platforms of {reference}")
+    for image in contents.images:
+        if image.source:
+            text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")
+        if image.replaces:
+            text.print_line(
+                f"new digest, since platforms were removed: {image.reference}: {image.digest}"
+            )
+    text.print_line(
+        f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
+        f" at {written.mount_point}, {text.format_size(written.free)} free"
+    )

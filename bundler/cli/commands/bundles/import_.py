@@ -13,7 +13,7 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
-from bundler.cli.output import receipts, reports, text
+from bundler.cli.output import receipts, text
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import TrustError, UsageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bundler.copy.target_names import NameMapping
 
 _NAMES = "Target names"
+_RESULTS = {"same": "already present"}
 
 
 @command(
@@ -125,7 +126,22 @@ def import_(
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
         report = import_bundle.import_bundle(request, engine)
-    reports.print_import_report(report, as_json=as_json, dry_run=dry_run)
+    if as_json:
+        text.print_json(report.to_json() | {"dryRun": dry_run})
+    else:
+        rows = [
+            (
+                str(line.image.reference),
+                line.name,
+                _RESULTS.get(line.action, line.action),
+                line.former or "",
+            )
+            for line in report.images
+        ]
+        text.print_table(("OLD NAME", "NEW NAME", "OUTCOME", "FORMER DIGEST"), rows)
+        text.print_line(
+            f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.plan)}"
+        )
     if receipt_path is not None:
         receipt_path = receipts.write_receipt(report.to_json(), receipt_path)
         if not context.options.quiet:

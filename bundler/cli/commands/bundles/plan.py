@@ -10,10 +10,11 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.output import reports
+from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
+    from bundler.bundle.exporting.estimate import Estimate
     from bundler.bundle.format.inventory import Format
 
 
@@ -60,4 +61,51 @@ def plan(
         )
         engine = run.create_engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, check_medium=destination is not None)
-    reports.print_estimate(numbers, as_json=as_json)
+    print_estimate(numbers, as_json=as_json)
+
+
+def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
+    """Print the estimate of an export."""
+    if numbers.refusal is not None:
+        text.print_note(f"warning: an export would be refused: {numbers.refusal.message}")
+        if numbers.refusal.hint:
+            text.print_note(f"hint: {numbers.refusal.hint}")
+    if as_json:
+        text.print_json(numbers.to_json())
+        return
+    rows = [
+        (
+            str(image.reference),
+            " ".join(image.platforms) or "-",
+            text.format_size(sizes.size),
+            text.format_size(sizes.unique),
+            str(len(image.referrers)),
+        )
+        for image, sizes in numbers.images
+    ]
+    text.print_table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
+    for reference, error in numbers.missing.items():
+        text.print_line(f"missing: {error.message_about(reference)}")
+    plan = numbers.plan
+    text.print_line(
+        f"{text.count(len(rows), 'image')}, {text.count(len(plan.blobs), 'blob')},"
+        f" {text.format_size(numbers.total.size)}; sharing saves {text.format_size(numbers.saved)}"
+    )
+    text.print_line(
+        f"to transfer: {text.format_size(plan.size('push'))} in"
+        f" {text.count(plan.count('push'), 'request')};"
+        f" already present: {text.format_size(plan.size('present'))}"
+    )
+    if plan.foreign:
+        text.print_line(
+            f"not fetched, since they are foreign: {text.count(len(plan.foreign), 'layer')}"
+        )
+    medium = numbers.medium
+    if medium is not None:
+        verdict = "enough" if numbers.enough_space else "not enough"
+        text.print_line(
+            f"free: {text.format_size(medium.free)} ({medium.file_system or 'disk'}"
+            f" at {medium.mount_point}), {verdict}"
+        )
+        if numbers.blob_too_large:
+            text.print_line(f"a blob is larger than the largest file on {medium.file_system}")

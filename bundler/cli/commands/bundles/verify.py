@@ -47,11 +47,12 @@ def verify(
     if as_json:
         text.print_json(verification.to_json())
     else:
-        _print_report(verification)
+        print_report(verification)
     verification.check()
 
 
-def _print_report(verification: Verification) -> None:
+def print_report(verification: Verification) -> None:
+    """Print the report of a verification as text."""
     known = verification.inventory
     if known is not None:
         until = f", expires {known.expires:%Y-%m-%d %H:%M}Z" if known.expires else ""

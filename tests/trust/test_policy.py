@@ -11,7 +11,7 @@ from bundler import transports
 from bundler.config.policy_json import parse
 from bundler.errors import RejectedByPolicyError
 from bundler.trust import policy as policies
-from bundler.trust.policy_scopes import list_scopes
+from bundler.trust.policy import list_scopes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -55,7 +55,7 @@ def create(
 
 def describe(raw: bytes, count: int) -> ChecksumFile:
     """Return the description of a SHA256SUMS with the bytes ``raw`` and ``count`` lines."""
-    return ChecksumFile(directory.SUMS, Digest.of(raw), len(raw), count)
+    return ChecksumFile(Digest.of(raw), len(raw), count)
 
 
 def render(listed: Mapping[str, Digest]) -> bytes:

@@ -36,6 +36,7 @@ MAX_TEXT = 4096
 Format = Literal["oci", "dir"]
 
 _FAMILY = "airbundle/bundle/"
+_SUMS = "SHA256SUMS"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 _PARTIAL = ("base", "presupposes", "volumes")
 """Members that are reserved for deltas and volumes."""
@@ -61,7 +62,6 @@ class Producer:
 class ChecksumFile:
     """The digest of SHA256SUMS, its size in bytes, and the number of files that it lists."""
 
-    path: str
     digest: Digest
     size: int
     count: int
@@ -251,7 +251,7 @@ class Inventory:
             complete=self.complete,
             tool={"name": self.tool.name, "version": self.tool.version},
             sums={
-                "path": sums.path,
+                "path": _SUMS,
                 "digest": sums.digest.text,
                 "size": sums.size,
                 "count": sums.count,
@@ -297,8 +297,8 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         raise table.problem(f"{stream[:80]!r} is not a valid stream name")
     tool, sums = table.table("tool"), table.table("sums")
     path, digest = sums.text("path"), sums.digest("digest")
-    if path != "SHA256SUMS":
-        raise sums.problem(f"path is {path[:80]!r} (expected 'SHA256SUMS')")
+    if path != _SUMS:
+        raise sums.problem(f"path is {path[:80]!r} (expected {_SUMS!r})")
     if digest.algorithm != "sha256":
         raise sums.problem(f"digest is {digest} (expected sha256)")
     expires = table.text("expires") if "expires" in table else None
@@ -310,7 +310,7 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         expires=timestamps.parse_utc(expires, subject) if expires else None,
         complete=table.flag("complete"),
         tool=Producer(_read_text(tool, "name"), _read_text(tool, "version")),
-        sums=ChecksumFile(path, digest, sums.integer("size"), sums.integer("count")),
+        sums=ChecksumFile(digest, sums.integer("size"), sums.integer("count")),
         images=images,
     )
 

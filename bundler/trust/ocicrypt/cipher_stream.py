@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from bundler.content.streams import BUFFER_SIZE, new_buffer
+from bundler.content.streams import BUFFER_SIZE, Reader, new_buffer
 from bundler.errors import IntegrityError, MalformedError, UnsupportedError
 from bundler.oci.json.base64_strict import encode
 from bundler.oci.json.table import Table
@@ -24,7 +24,6 @@ from bundler.oci.json.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bundler.content.streams import Reader
 
 PUBLIC_OPTIONS = "org.opencontainers.image.enc.pubopts"
 
@@ -34,7 +33,7 @@ _BLOCK = 16
 _MAX_OPTIONS = 64 * 1024
 
 
-class EncryptingReader:
+class EncryptingReader(Reader):
     """Reader that encrypts ``source``, which the caller closes. Not thread-safe.
 
     ``wrap`` returns annotations with the wrapped secret of the layer.
@@ -59,10 +58,6 @@ class EncryptingReader:
         self._hmac.update(buffer[:count])
         self._ended = self._ended or (count == 0 and len(buffer) > 0)
         return count
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return at most ``size`` bytes, or all remaining bytes."""
-        return _read(self, size)
 
     def annotations(self) -> Mapping[str, str]:
         """Return the annotations that are needed to decrypt the layer.
@@ -119,7 +114,7 @@ def open_decrypted(
     return DecryptingReader(source, key, nonce, expected, subject)
 
 
-class DecryptingReader:
+class DecryptingReader(Reader):
     """Reader that decrypts a layer, and returns the last part only after it verified the HMAC.
 
     A consumer that writes the layer while it reads never completes a forged one. All parts before
@@ -146,29 +141,22 @@ class DecryptingReader:
             IntegrityError: the HMAC is wrong.
         """
         while not self._ready and not self._ended:
-            self._advance()
+            # Read the next part, and decrypt the waiting one; at the end, verify the HMAC first.
+            self._piece, self._next = self._next, self._piece
+            size = self._source.readinto(self._next)
+            self._hmac.update(self._next[:size])
+            if not size:
+                if not hmac.compare_digest(self._hmac.digest(), self._expected):
+                    raise IntegrityError(
+                        f"{self._subject}: wrong HMAC: the encrypted layer was changed"
+                    )
+                self._ended = True
+            self._ready = self._cipher.apply(self._waiting)
+            self._waiting = self._next[:size]
         count = min(len(buffer), len(self._ready))
         buffer[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return at most ``size`` bytes, or all remaining bytes; raises as ``readinto``."""
-        return _read(self, size)
-
-    def _advance(self) -> None:
-        """Read the next part, and decrypt the waiting part; at the end, verify the HMAC first."""
-        self._piece, self._next = self._next, self._piece
-        count = self._source.readinto(self._next)
-        self._hmac.update(self._next[:count])
-        if not count:
-            if not hmac.compare_digest(self._hmac.digest(), self._expected):
-                raise IntegrityError(
-                    f"{self._subject}: wrong HMAC: the encrypted layer was changed"
-                )
-            self._ended = True
-        self._ready = self._cipher.apply(self._waiting)
-        self._waiting = self._next[:count]
 
 
 class _CounterMode:
@@ -181,10 +169,3 @@ class _CounterMode:
     def apply(self, data: memoryview) -> memoryview:
         """Encrypt or decrypt ``data``; the result is valid until the next call."""
         return self._buffer[: self._context.update_into(data, self._buffer)]
-
-
-def _read(reader: EncryptingReader | DecryptingReader, size: int) -> bytes:
-    if size < 0:
-        return b"".join(iter(lambda: _read(reader, BUFFER_SIZE), b""))
-    buffer = bytearray(size)
-    return bytes(buffer[: reader.readinto(memoryview(buffer))])

@@ -5,8 +5,7 @@ https://www.rfc-editor.org/rfc/rfc5652#section-6, https://www.rfc-editor.org/rfc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -65,8 +64,7 @@ def unwrap(packet: bytes, keys: Sequence[PrivateKey], subject: str) -> bytes | N
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(NamedTuple):
     wrapped_keys: tuple[bytes, ...]
     cipher: int
     nonce: bytes
@@ -96,7 +94,12 @@ def _parse(packet: bytes, subject: str) -> _Envelope:
         ]
         _, algorithm, content = _parse_values(sealed.content)[:3]
         cipher, parameters = _parse_values(algorithm.content)[:2]
-        keys = tuple(parts[3].content for parts in wrapped if _is_rsa(parts))
+        # Recipients with an RSA key that are identified by issuer and serial number.
+        keys = tuple(
+            parts[3].content
+            for parts in wrapped
+            if len(parts) == 4 and _parse_values(parts[2].content)[0].content == _RSA
+        )
         while parameters.tag & ~_CONSTRUCTED == _SEQUENCE:  # ocicrypt nests the sequence twice
             parameters = _parse_values(parameters.content)[0]
         nonce = parameters.content
@@ -113,13 +116,7 @@ def _parse(packet: bytes, subject: str) -> _Envelope:
     return _Envelope(keys, algorithm_id, nonce, data)
 
 
-def _is_rsa(parts: list[_Value]) -> bool:
-    """Return whether a recipient is identified by issuer and serial number, and has an RSA key."""
-    return len(parts) == 4 and _parse_values(parts[2].content)[0].content == _RSA
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     tag: int
     content: bytes
 

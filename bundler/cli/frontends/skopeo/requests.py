@@ -124,13 +124,13 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
     manifest_format = "oci" if transport in ("oci", "oci-archive") else line.text("format")
     if preserve_digests:
         manifest_format = ""
-    to_directory, compresses = transport == "dir", transport in _COMPRESSING
+    to_directory, always_compresses = transport == "dir", transport in _COMPRESSING
     accepts_uncompressed = transport != "docker" and line.is_set(
         "dest-oci-accept-uncompressed-layers"
     )
     # These flags have an effect only where Skopeo compresses.
     compress = to_directory and line.is_set("dest-compress")
-    with_level = compresses or compress
+    may_compress = always_compresses or compress
     flags = ConversionFlags(
         manifest_format=manifest_format or None,
         preserve_digests=preserve_digests,
@@ -138,10 +138,10 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
         remove_list_signatures=line.is_set("remove-list-signatures"),
         compress=compress,
         decompress=to_directory and line.is_set("dest-decompress"),
-        compress_format=(line.text("dest-compress-format") or None) if with_level else None,
-        compress_level=line.number("dest-compress-level") if with_level else None,
-        force_compress_format=with_level and line.is_set("dest-force-compress-format"),
-        compress_uncompressed=compresses and not accepts_uncompressed,
+        compress_format=(line.text("dest-compress-format") or None) if may_compress else None,
+        compress_level=line.number("dest-compress-level") if may_compress else None,
+        force_compress_format=may_compress and line.is_set("dest-force-compress-format"),
+        compress_uncompressed=always_compresses and not accepts_uncompressed,
         precompute_digests=line.is_set("dest-precompute-digests"),
         encryption_keys=tuple(line.items("encryption-key")),
         encrypted_layers=tuple(map(int, line.items("encrypt-layer"))),

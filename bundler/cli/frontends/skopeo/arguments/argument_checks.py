@@ -82,7 +82,7 @@ def check_supported(line: CommandLine) -> None:
     """Check that no flag requests a signature, which this program does not create.
 
     Raises:
-        UsageError: if there is one.
+        UsageError: if one does.
     """
     for name in line.flags:
         if name.startswith("sign-"):
@@ -101,12 +101,12 @@ def _check_copy(line: CommandLine) -> None:
             raise UsageError(f"error parsing additional-tag '{name}': {reason}")
         if ":" not in name.rpartition("/")[2]:
             raise UsageError(f"additional-tag '{name}' must be a tagged reference")
-    choice = line.text("multi-arch")
-    if choice and line.is_set("all"):
+    platforms = line.text("multi-arch")
+    if platforms and line.is_set("all"):
         raise UsageError("Cannot use --all and --multi-arch flags together")
-    if choice and choice not in ("system", "all", "index-only") and "/" not in choice:
+    if platforms and platforms not in ("system", "all", "index-only") and "/" not in platforms:
         raise UsageError(
-            f"unknown multi-arch option {quote(choice)}. Choose one of the supported options:"
+            f"unknown multi-arch option {quote(platforms)}. Choose one of the supported options:"
             " 'system', 'all', or 'index-only'"
         )
     _check_format(line)
@@ -222,17 +222,17 @@ def _check_credentials(line: CommandLine, side: str = "") -> None:
     creds, username = line.get(f"{side}creds"), line.get(f"{side}username")
     if creds is None and side:
         creds = line.get({"src-": "screds", "dest-": "dcreds"}[side])
-    both = "cannot be specified at the same time"
-    anonymous, given = line.is_set(f"{side}no-creds"), username is not None
+    conflict = "cannot be specified at the same time"
+    anonymous, has_username = line.is_set(f"{side}no-creds"), username is not None
     problems = {
-        f"creds and no-creds {both}": creds is not None and anonymous,
-        f"username and no-creds {both}": given and anonymous,
-        f"creds and username {both}": creds is not None and given,
+        f"creds and no-creds {conflict}": creds is not None and anonymous,
+        f"username and no-creds {conflict}": has_username and anonymous,
+        f"creds and username {conflict}": creds is not None and has_username,
         "password must be specified when username is specified": (
-            given and not line.text(f"{side}password")
+            has_username and not line.text(f"{side}password")
         ),
         "username must be specified when password is specified": (
-            not given and line.get(f"{side}password") is not None
+            not has_username and line.get(f"{side}password") is not None
         ),
         "credentials can't be empty": creds == "",
         "username can't be empty": isinstance(creds, str) and creds.startswith(":"),

@@ -98,16 +98,16 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
 
 def create_unknown_command_error(arguments: Sequence[str]) -> UsageError:
     """Return the error for a command line without a known command."""
-    ending = "Try 'skopeo --help' for more information"
+    hint = "Try 'skopeo --help' for more information"
     if not arguments:
-        return UsageError(f"Missing command 'skopeo COMMAND'\n{ending}")
+        return UsageError(f"Missing command 'skopeo COMMAND'\n{hint}")
     name = arguments[0]
     typed, known = name.lower(), [item.name for item in COMMANDS.values() if not item.hidden]
-    near = sorted(
+    similar = sorted(
         item for item in known if item.startswith(typed) or _count_edits(typed, item) <= _MAX_EDITS
     )
-    offer = "\nDid you mean this?\n\t{}\n\n".format("\n\t".join(near)) if near else ""
-    return UsageError(f"Unrecognized command `skopeo {name}`\n{offer}{ending}")
+    suggestion = "\nDid you mean this?\n\t{}\n\n".format("\n\t".join(similar)) if similar else ""
+    return UsageError(f"Unrecognized command `skopeo {name}`\n{suggestion}{hint}")
 
 
 def _find_command(words: Sequence[str]) -> int | None:
@@ -168,17 +168,17 @@ class _ArgvParser:
 
     def short(self, letters: str) -> None:
         while letters:
-            here, letters = letters, letters[1:]
-            letter = quote_rune(here[0])
-            flag = self._letters.get(here[0])
+            remaining, letters = letters, letters[1:]
+            letter = quote_rune(remaining[0])
+            flag = self._letters.get(remaining[0])
             if flag is None:
-                raise UsageError(f"unknown shorthand flag: {letter} in -{here}")
-            if len(here) > 2 and here[1] == "=":
-                value, letters = here[2:], ""
+                raise UsageError(f"unknown shorthand flag: {letter} in -{remaining}")
+            if len(remaining) > 2 and remaining[1] == "=":
+                value, letters = remaining[2:], ""
             elif letters and flag.type != "bool":
                 value, letters = letters, ""
             else:
-                value = self._value(flag, f"{letter} in -{here}")
+                value = self._value(flag, f"{letter} in -{remaining}")
             self._set(flag, value)
 
     def _value(self, flag: Flag, spelling: str) -> str:
@@ -201,11 +201,11 @@ class _ArgvParser:
         self._values[flag.name] = value
 
 
-def _count_edits(one: str, other: str) -> int:
+def _count_edits(left: str, right: str) -> int:
     """Return the edit distance of two words."""
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, 1):
         corner, row[0] = row[0], i
-        for j, b in enumerate(other, 1):
+        for j, b in enumerate(right, 1):
             corner, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, corner + (a != b))
     return row[-1]

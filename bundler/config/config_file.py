@@ -127,8 +127,8 @@ def parse_yaml(raw: bytes, path: str) -> Table:
     findings = document.Findings()
     try:
         text = document.decode(raw, path)
-        lines = [line.strip() for line in text.splitlines()]
-        value: object = {}
+        lines = (line.strip() for line in text.splitlines())
+        value: object = None
         if any(line and not line.startswith("#") for line in lines):
             value = to_plain(document.parse(text, path, findings))
         findings.raise_if_any()

@@ -126,7 +126,7 @@ class RegistryAccess:
     @property
     def address(self) -> str:
         """``host[:port]`` to connect to: ``registry-1.docker.io`` for Docker Hub, else ``host``."""
-        return get_address(self.host)
+        return _ADDRESSES.get(self.host, self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +136,3 @@ class Endpoint:
     host: str
     path: str
     insecure: bool
-
-
-def get_address(host: str) -> str:
-    """Return the ``host[:port]`` to connect to for a registry that users call ``host``."""
-    return _ADDRESSES.get(host, host)

@@ -8,6 +8,7 @@ access local images only. Registry clients receive the values for their registry
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from bundler.config.registry_access import (
     RegistryAccess,
     RegistryOverride,
     TlsConfig,
-    get_address,
 )
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import is_domain
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from bundler.config.credentials.auth_file import CredentialLookup
     from bundler.config.policy_json import Policy
-    from bundler.config.proxy_env import Proxies
+    from bundler.config.proxy_env import Proxies, Scheme
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
     from bundler.config.registry_access import Credentials, TlsDetails
@@ -117,15 +117,16 @@ class Settings:
             credentials = self.find_credentials(host, path, [authfile])
         else:
             credentials = self.find_credentials(host, path)
-        return RegistryAccess(
+        access = RegistryAccess(
             host=host,
             credentials=credentials,
             tls=tls,
             limits=override.limits or RateLimits(),
-            proxy=self.proxies.find_proxy("http" if tls.plain_http else "https", get_address(host)),
             user_agent=self.user_agent,
             proxies=self.proxies,
         )
+        scheme: Scheme = "http" if tls.plain_http else "https"
+        return replace(access, proxy=self.proxies.find_proxy(scheme, access.address))
 
     def list_endpoints(self, image: ImageReference) -> list[Endpoint]:
         """Return the endpoints to pull ``image`` from, in order: mirrors, then the registry.

@@ -62,18 +62,17 @@ def locate(
     overrides: ConfigPathOverrides = NO_OVERRIDES,
 ) -> StorageConfPaths:
     """Return the candidates for one user; the arguments are those of ``paths.locate``."""
-    run = overrides.run
     named = environment.get("CONTAINERS_STORAGE_CONF")
     own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers/storage.conf"
     system = tuple(
         root / "containers/storage.conf" for root in (overrides.etc, overrides.usr_share)
     )
     if uid == 0:
-        default = StorageConfig(_ROOT, run / "containers/storage")
+        default = StorageConfig(_ROOT, overrides.run / "containers/storage")
         files: tuple[Path, ...] = system
     else:
         data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share")
-        runtime = Path(environment.get("XDG_RUNTIME_DIR") or run / "user" / str(uid))
+        runtime = Path(environment.get("XDG_RUNTIME_DIR") or overrides.run / "user" / str(uid))
         default = StorageConfig(data / "containers/storage", runtime / "containers")
         files = (own, *system)
     options = environment.get("STORAGE_OPTS") or ""

@@ -116,10 +116,8 @@ def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
 
 def is_plain_http(error: Exception) -> bool:
     """Return whether a TLS handshake failed because the server uses plain HTTP."""
-    return any(
-        isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP
-        for cause in iterate_causes(error)
-    )
+    failures = (cause for cause in iterate_causes(error) if isinstance(cause, ssl.SSLError))
+    return any(failure.reason in _PLAIN_HTTP for failure in failures)
 
 
 def is_connection_refused(error: Exception) -> bool:

@@ -22,11 +22,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self, cancellation: Cancellation) -> None:
-        """Wait until the next request may be sent.
-
-        Raises:
-            CancelledError: the run was cancelled.
-        """
+        """Wait until the next request may be sent, or raise CancelledError."""
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next)

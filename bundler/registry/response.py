@@ -100,7 +100,7 @@ class Response:
         return body
 
     def read_prefix(self, limit: int) -> bytes:
-        """Read at most ``limit`` bytes of the body; a longer body is no error."""
+        """Read at most ``limit`` bytes of the body; raise RegistryError as ``read`` does."""
         body = bytearray()
         buffer = memoryview(bytearray(min(limit, _SLICE)))
         deadline = time.monotonic() + _MAX_DOCUMENT_TIME

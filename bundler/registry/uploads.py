@@ -59,8 +59,7 @@ class Uploads:
         """Upload a blob; return its descriptor.
 
         ``digest`` is the expected digest; None: the one that ``content`` computes. If ``content``
-        is not at its start, the interrupted upload of ``digest`` is resumed. The caller closes
-        ``content``.
+        is not at its start, the interrupted upload of ``digest`` is resumed.
 
         Raises:
             RegistryError: the upload failed. After a temporary error, the upload can be resumed at

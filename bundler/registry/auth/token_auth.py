@@ -69,8 +69,7 @@ class Challenge:
 class Authenticator:
     """Source of ``Authorization`` headers for requests to one registry; thread-safe.
 
-    ``transport`` sends requests to token services. ``resolve`` is False if host names cannot be
-    resolved, as is often the case behind a proxy.
+    With ``resolve``, host names are resolved, which is often impossible behind a proxy.
     """
 
     def __init__(

@@ -120,8 +120,7 @@ def restrict(context: ssl.SSLContext, details: TlsDetails) -> None:
             hint="list one group, such as secp256r1",
         )
     name = details.named_groups[0]
-    # Some ssl modules, for example in Debian 12, raise SSLError for X25519 and X448, which OpenSSL
-    # supports.
+    # Some ssl modules, as in Debian 12, refuse X25519 and X448, although OpenSSL supports them.
     try:
         context.set_ecdh_curve(_GROUPS.get(name.casefold(), name))
     except ssl.SSLError:

@@ -1,1 +1,1 @@
-"""Groups of command-line options, each parsed into a frozen value. Read ``common`` first."""
+"""Groups of command-line options, each parsed into a frozen value. Read ``option`` first."""

@@ -12,7 +12,6 @@ from bundler.cli.options.option import Decorated, option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 PATH = click.Path(path_type=Path)
 
 OUTPUT = "Output"

@@ -1,1 +1,1 @@
-"""Text and JSON output, reports, progress. Read ``text`` first."""
+"""Text and JSON output, receipts, progress. Read ``text`` first."""

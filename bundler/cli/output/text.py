@@ -22,7 +22,7 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def escape(text: str) -> str:
-    r"""Escape control and invisible characters and changes of the direction, as in ``\x1b``."""
+    r"""Return ``text`` with every character that is not printable escaped, as in ``\x1b``."""
     if text.isprintable():
         return text
     return "".join(

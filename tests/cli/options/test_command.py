@@ -1,4 +1,4 @@
-"""Options of the whole program."""
+"""Global options of commands."""
 
 from __future__ import annotations
 

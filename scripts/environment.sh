@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: finds a Python, keeps the environment .venv, and installs what
-# Debian has where that is allowed. Everything is done once; the second time costs nothing.
+# Functions of the other scripts: find a Python, maintain the environment .venv, and install Debian
+# packages if this user may. Steps that are done already are skipped.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
@@ -8,12 +8,12 @@ venv=$root/.venv
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
-# make_environment SET...: .venv with the locked sets of scripts/requirements, and airbundle.
+# make_environment SET...: install the locked sets of scripts/requirements and airbundle in .venv.
 make_environment() {
     local set files=()
     for set in "$@"; do files+=("$root/scripts/requirements/$set.txt"); done
     "$venv/bin/python" -c '' 2>/dev/null || make_venv
-    if ! is_installed "$*" && ! is_installed dev; then  # dev holds the other sets
+    if ! is_installed "$*" && ! is_installed dev; then  # dev includes the other sets
         say "Installing the locked dependencies into ${venv##*/} ($*) …"
         pip_install --require-hashes "${files[@]/#/--requirement=}"
         pip_install --no-deps --no-index --no-build-isolation --editable "$root"
@@ -26,13 +26,13 @@ is_installed() { sha256sum --status --check "$venv/.installed-$1" 2>/dev/null; }
 make_venv() {
     local python
     python=$(find_python) ||
-        fail "Python 3.11 or newer is needed: apt-get install python3 (Debian 12 and later)"
+        fail "no Python 3.11 or newer found: apt-get install python3 (Debian 12 and later)"
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-        # Debian keeps this part of Python's own library in a package of its own.
+        # Debian has this part of the standard library in a package of its own.
         debian_install python3-venv
         "$python" -c 'import ensurepip' 2>/dev/null || fail "$python has no ensurepip: install it"
     fi
-    say "Making ${venv##*/} with $("$python" --version) …"
+    say "Creating ${venv##*/} with $("$python" --version) …"
     "$python" -m venv --clear "$venv"
 }
 
@@ -51,14 +51,14 @@ pip_install() {
     "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@"
 }
 
-# need PROGRAM=PACKAGE...: installs the packages whose programs are missing.
+# need PROGRAM=PACKAGE...: install the packages whose programs are missing.
 need() {
     local packages
     mapfile -t packages < <(missing "$@")
     if ((${#packages[@]})); then debian_install "${packages[@]}"; fi
 }
 
-# missing PROGRAM=PACKAGE...: prints the packages whose programs are missing, one a line.
+# missing PROGRAM=PACKAGE...: print the packages whose programs are missing, one per line.
 missing() {
     local pair
     for pair in "$@"; do

@@ -87,7 +87,9 @@ def test_install_refuses_unsupported_python(stick: Path, tmp_path: Path) -> None
     result = install(stick, tmp_path / "installed", python=str(old))
 
     assert result.returncode == 1
-    assert result.stderr == ("install.sh: needs Python 3.11, 3.12 or 3.13; found: Python 3.9.2\n")
+    assert result.stderr == (
+        "install.sh: no supported Python (expected 3.11, 3.12 or 3.13, got Python 3.9.2)\n"
+    )
 
 
 def test_carry_refuses_directory_with_other_files(tmp_path: Path) -> None:
@@ -98,7 +100,7 @@ def test_carry_refuses_directory_with_other_files(tmp_path: Path) -> None:
     )
 
     assert result.returncode == 1
-    assert "holds something else" in result.stderr
+    assert "contains other files" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
 
 

@@ -23,7 +23,7 @@ def test_demo_exports_verifies_and_imports(tmp_path: Path) -> None:
     )
 
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "It works." in result.stdout
+    assert "The digests on both sides are equal:" in result.stdout
     assert "airbundle import" in result.stdout.splitlines()[-1]
     assert (tmp_path / "demo/stick/bundle.json").exists()
     assert list(home.rglob("*.json")) == []

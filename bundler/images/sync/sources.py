@@ -49,7 +49,7 @@ class SyncSource:
 
 
 @dataclass(frozen=True, slots=True)
-class UnlistedImage:
+class ListingFailure:
     """A requested image or repository that could not be listed, and the error."""
 
     subject: str
@@ -63,7 +63,7 @@ class SyncListing:
     images: tuple[SourceImage, ...] = ()
     source_count: int = 1
     """The number of repositories, directory trees or layouts that contain the images."""
-    unlisted: tuple[UnlistedImage, ...] = ()
+    unlisted: tuple[ListingFailure, ...] = ()
     overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
     """Access settings by host; the YAML file takes precedence over the command line."""
 
@@ -119,14 +119,14 @@ def _list_file(
         file.images, run(engine.executor, tasks, engine.cancellation), strict=True
     ):
         if isinstance(result, BundlerError):
-            unlisted.append(UnlistedImage(str(entry.image), result))
+            unlisted.append(ListingFailure(str(entry.image), result))
         else:
             images += result
     repositories = {image.source for image in images}
     return SyncListing(tuple(images), len(repositories), tuple(unlisted), overrides)
 
 
-def _read_file(source: SyncSource) -> tuple[SyncFile, list[UnlistedImage]]:
+def _read_file(source: SyncSource) -> tuple[SyncFile, list[ListingFailure]]:
     """Parse a YAML file; with ``lenient``, return its mistakes instead of raising an error."""
     from bundler.config.yaml import document, skopeo_sync  # noqa: PLC0415 - only for a file
     from bundler.config.yaml.context import YamlContext  # noqa: PLC0415 - as above
@@ -143,7 +143,7 @@ def _read_file(source: SyncSource) -> tuple[SyncFile, list[UnlistedImage]]:
         if not source.lenient:
             raise
         mistakes = [InvalidBundleManifestError([finding]) for finding in error.findings]
-        return file, [UnlistedImage(path, mistake) for mistake in mistakes]
+        return file, [ListingFailure(path, mistake) for mistake in mistakes]
     if not file.images and not source.lenient:
         raise NotFoundError(f"{path}: lists no images")
     return file, []

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from bundler.copy.engine import EngineOptions
     from bundler.copy.plan import Action, Plan
-    from bundler.images.sync.sources import SyncSource, UnlistedImage
+    from bundler.images.sync.sources import ListingFailure, SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings, OpenOptions, PolicyCheck, Reference
     from bundler.transports.target_reference import TargetReference
 
-State = Literal["new", "present", "copied", "failed"]
+SyncState = Literal["new", "present", "copied", "failed"]
 
 _BATCH_SIZE = 256
 
@@ -57,7 +57,7 @@ class SyncedImage:
 
     source: str
     destination: str
-    state: State
+    state: SyncState
     digest: Digest | None = None
     """The root at the destination; None if the image failed."""
     error: BundlerError | None = None
@@ -78,7 +78,7 @@ class SyncReport:
     """The results for all images, in the order in which they were listed."""
 
     images: tuple[SyncedImage, ...]
-    unlisted: tuple[UnlistedImage, ...]
+    unlisted: tuple[ListingFailure, ...]
     plans: tuple[Plan[Holdings], ...]
 
     @property
@@ -88,7 +88,7 @@ class SyncReport:
         errors += [(image.source, image.error) for image in self.images if image.error]
         return [error.message_about(subject) for subject, error in errors]
 
-    def count(self, state: State) -> int:
+    def count(self, state: SyncState) -> int:
         """Return the number of images with ``state``."""
         return sum(image.state == state for image in self.images)
 

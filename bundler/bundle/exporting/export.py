@@ -237,7 +237,8 @@ def _read_former(request: ExportRequest) -> Inventory | None:
         other_format, other_folder = "oci", directory.BLOBS
     if (request.bundle / other_folder).exists():
         raise ConflictError(
-            f"{request.bundle}: contains a bundle of format {other_format}, not {request.format}",
+            f"{request.bundle}: contains a bundle of another format"
+            f" (expected {request.format}, got {other_format})",
             subjects=["format"],
             hint="specify another directory, or remove that bundle first",
         )
@@ -247,7 +248,8 @@ def _read_former(request: ExportRequest) -> Inventory | None:
         return None
     if former.stream != request.stream:
         raise ConflictError(
-            f"{request.bundle}: contains a bundle of stream {former.stream}, not {request.stream}",
+            f"{request.bundle}: contains a bundle of another stream"
+            f" (expected {request.stream}, got {former.stream})",
             subjects=["stream"],
             hint="specify another directory, or remove that bundle first",
         )

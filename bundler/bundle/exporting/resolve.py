@@ -49,8 +49,8 @@ def resolve_all(
         root, locked = image.graph.root.digest, request.locked
         if locked is not None and root != locked.root.digest:
             raise ConflictError(
-                f"{request.label}: selecting platforms creates {root}"
-                f" (expected {locked.root.digest} from the lock file)",
+                f"{request.label}: the selected platforms do not have the digest in the lock file"
+                f" (expected {locked.root.digest}, got {root})",
                 hint="run airbundle lock again",
             )
         return image

@@ -88,7 +88,9 @@ def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
         LimitError: the file is too large.
     """
     if len(raw) > MAX_SUMS:
-        raise LimitError(f"{subject}: {len(raw):,} bytes, more than the {MAX_SUMS:,} allowed")
+        raise LimitError(
+            f"{subject}: too large (expected at most {MAX_SUMS:,} bytes, got {len(raw):,})"
+        )
     if raw and not raw.endswith(b"\n"):
         raise MalformedError(f"{subject}: the last line is incomplete")
     listed: dict[str, Digest] = {}

@@ -201,7 +201,7 @@ def scan(bundle: Path) -> DirectoryScan:
                 shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
                 entries[path] = BundleFile(path, kind, status.st_size, shared)
             if len(entries) + len(pending) > MAX_ENTRIES:
-                raise LimitError(f"{bundle}: more than the {MAX_ENTRIES:,} files allowed")
+                raise LimitError(f"{bundle}: too many files (expected at most {MAX_ENTRIES:,})")
     return DirectoryScan(entries, ignored)
 
 

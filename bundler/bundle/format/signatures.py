@@ -42,7 +42,9 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
     with Directory.open(bundle) as directory:
         names = [name for name in directory.list_names() if layout.parse_signature_name(name)]
     if len(names) > MAX_SIGNATURES:
-        raise LimitError(f"{bundle}: {len(names)} signatures, more than {MAX_SIGNATURES}")
+        raise LimitError(
+            f"{bundle}: too many signatures (expected at most {MAX_SIGNATURES}, got {len(names)})"
+        )
     return {name: layout.read_file(bundle, name, MAX_SIGNATURE) for name in names}
 
 

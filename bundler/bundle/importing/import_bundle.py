@@ -237,11 +237,14 @@ def _compare(
             elif state.is_conflict:
                 former = str(state.current)
                 result = replace(result, action=_ACTIONS[existing], former=former)
-                conflicts[full_name] = f"{full_name} points to {former}, not {state.expected}"
+                conflicts[full_name] = (
+                    f"{full_name}: points to another digest"
+                    f" (expected {state.expected}, got {former})"
+                )
         elif state.is_conflict:
             conflicts[state.name] = (
-                f"{state.name}, a referrer of {full_name}, points to {state.current},"
-                f" not {state.expected}"
+                f"{state.name}, a referrer of {full_name}: points to another digest"
+                f" (expected {state.expected}, got {state.current})"
             )
             if existing == "skip":
                 unchanged.add(state.name)

@@ -58,7 +58,7 @@ def run_airbundle(tmp_path: Path, hermetic_environment: dict[str, str]) -> RunAi
     def run(
         *arguments: object, stdin: str = "", env: dict[str, str] | None = None
     ) -> CommandResult:
-        done = subprocess.run(
+        result = subprocess.run(
             [*AIRBUNDLE, *map(str, arguments)],
             input=stdin,
             env=hermetic_environment | (env or {}),
@@ -68,6 +68,6 @@ def run_airbundle(tmp_path: Path, hermetic_environment: dict[str, str]) -> RunAi
             timeout=120,
             check=False,
         )
-        return CommandResult(done.returncode, done.stdout, done.stderr)
+        return CommandResult(result.returncode, result.stdout, result.stderr)
 
     return run

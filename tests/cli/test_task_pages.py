@@ -144,8 +144,8 @@ def outside() -> Iterator[FakeRegistry]:
     with FakeRegistry() as registry:
         for repository, tags in TAGS.items():
             for tag in tags:
-                one = images.multi_platform(tag, "linux/amd64", "linux/arm64")
-                images.push(registry.host, repository, one, tag)
+                image = images.multi_platform(tag, "linux/amd64", "linux/arm64")
+                images.push(registry.host, repository, image, tag)
         yield registry
 
 

@@ -34,9 +34,9 @@ def write_layout(directory: Path) -> None:
 
 def push_images(registry: FakeRegistry) -> None:
     """Push all images below ``team/``, with two referrers of ``team/web``."""
-    for name, one in NAMED.items():
+    for name, image in NAMED.items():
         repository, _, tag = name.partition(":")
-        images.push(registry.host, f"team/{repository}", one, tag)
+        images.push(registry.host, f"team/{repository}", image, tag)
     images.push(registry.host, "team/web", WEB, "1", "1.1", "2.0")
     images.push(registry.host, "team/web", SBOM)
     images.push(registry.host, "team/web", SIGNATURE, SIGNATURE_TAG)
@@ -48,6 +48,6 @@ def push_docker(registry: FakeRegistry, repository: str, tag: str) -> None:
 
 
 def move_tag(registry: FakeRegistry) -> None:
-    """Let a tag point to another image, and remove a tag."""
+    """Move a tag to another image, and remove another tag."""
     images.push(registry.host, "team/web", DOCKER, "1.1")
     del registry.repository("team/web").tags["2.0"]

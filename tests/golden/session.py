@@ -39,19 +39,19 @@ CHECKOUT = Path(__file__).parents[2]
 ENTRY = "import sys\nfrom bundler.cli.main import main\nsys.exit(main())\n"
 LONGEST_TEXT = 16 * 1024
 JSON_COMMANDS = (["inspect"], ["list-tags"], ["manifest-digest"])
-"""Commands of airbundle whose stdout is for programs without ``--json`` too."""
+"""Commands of airbundle whose stdout is for programs even without ``--json``."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:?\d\d(:?\d\d)?(?:Z|[+-]\d\d:\d\d)")
 _MESSAGE = re.compile(r'"(error|text|distrust|refusal)": "(.*)"')
 """The members of JSON reports whose values are wording for people."""
 _PROGRESS = re.compile(r"^\d+ (?:blob|file)s?\b.*\n", re.MULTILINE)
-"""Lines that are printed or not depending on the speed of the machine."""
+"""Lines whose presence depends on the speed of the machine."""
 _DISK = re.compile(
     r'("(?:device|fileSystem|free|mountPoint|removable)": )[^,\n]+'
     r"|^((?:medium|free): ).+|(mounted at ).+",
     re.MULTILINE,
 )
-"""Facts about the disk that the directory is on, each after its name."""
+"""Properties of the disk of the directory, each after its name."""
 _SECONDS = re.compile(r"(?<![\w.])1\d{9}(?![\w.])")
 
 
@@ -110,37 +110,38 @@ class Session:
 
     def airbundle(self, *arguments: object, stdin: str = "") -> None:
         """Run ``airbundle`` and record its exit status and output."""
-        words = [str(one) for one in arguments]
-        done = self._run("airbundle", words, stdin)
-        formats, messages = [("exit status", f"{done.returncode}\n")], []
+        words = [str(argument) for argument in arguments]
+        result = self._run("airbundle", words, stdin)
+        formats, messages = [("exit status", f"{result.returncode}\n")], []
         if "--json" in words or words[:1] in JSON_COMMANDS:
-            formats.append(("stdout", _MESSAGE.sub(r'"\1": "<message>"', done.stdout)))
+            formats.append(("stdout", _MESSAGE.sub(r'"\1": "<message>"', result.stdout)))
             messages += [
-                (f"stdout, {one[1]}", f"{one[2]}\n") for one in _MESSAGE.finditer(done.stdout)
+                (f"stdout, {match[1]}", f"{match[2]}\n")
+                for match in _MESSAGE.finditer(result.stdout)
             ]
         else:
-            messages.append(("stdout", done.stdout))
-        messages.append(("stderr", _PROGRESS.sub("", done.stderr)))
-        self._note(f"airbundle {' '.join(words)}", formats, messages)
+            messages.append(("stdout", result.stdout))
+        messages.append(("stderr", _PROGRESS.sub("", result.stderr)))
+        self._record(f"airbundle {' '.join(words)}", formats, messages)
 
     def skopeo(self, *arguments: object, stdin: str = "", prints_help: bool = False) -> None:
         """Run the program under the name ``skopeo``, where all output is a format.
 
         Only help is text for people, because it is not Skopeo's.
         """
-        words = [str(one) for one in arguments]
-        done = self._run("skopeo", words, stdin)
-        status = [("exit status", f"{done.returncode}\n")]
-        output = [("stdout", _sort_blob_lines(done.stdout)), ("stderr", done.stderr)]
+        words = [str(argument) for argument in arguments]
+        result = self._run("skopeo", words, stdin)
+        status = [("exit status", f"{result.returncode}\n")]
+        output = [("stdout", _sort_blob_lines(result.stdout)), ("stderr", result.stderr)]
         title = f"skopeo {' '.join(words)}"
         if prints_help:
-            self._note(title, status, output)
+            self._record(title, status, output)
         else:
-            self._note(title, [*status, *output])
+            self._record(title, [*status, *output])
 
     def _run(self, program: str, words: list[str], stdin: str) -> subprocess.CompletedProcess[str]:
         home = self.directory / "home"
-        done = subprocess.run(
+        result = subprocess.run(
             [self.directory / "bin" / program, *words],
             input=stdin,
             env={
@@ -161,7 +162,7 @@ class Session:
             check=False,
         )
         self._find_variable_digests()
-        return done
+        return result
 
     # Files
 
@@ -182,16 +183,19 @@ class Session:
                 messages.append((label, text))
                 text = "for people; see messages\n"
             formats.append((label, text))
-        self._note(f"files: {name}", formats, messages)
+        self._record(f"files: {name}", formats, messages)
 
     def repository(self, registry: FakeRegistry, name: str) -> None:
         """Record the content of the repository ``name`` of a registry."""
         stored = registry.repository(name)
         tags = [f"{tag} {digest}" for tag, digest in stored.tags.items()]
         parts = {"blobs": stored.blobs, "manifests": stored.manifests, "tags": tags}
-        self._note(
+        self._record(
             f"repository: {name}",
-            [(part, "".join(f"{one}\n" for one in sorted(held))) for part, held in parts.items()],
+            [
+                (part, "".join(f"{line}\n" for line in sorted(lines)))
+                for part, lines in parts.items()
+            ],
         )
 
     def _describe(self, path: Path) -> str:
@@ -214,7 +218,7 @@ class Session:
 
     # The two texts
 
-    def _note(
+    def _record(
         self,
         title: str,
         formats: list[tuple[str, str]],
@@ -223,11 +227,11 @@ class Session:
         self._steps.append((title, formats, messages or []))
 
     def formats(self) -> str:
-        """The parts that other programs read."""
+        """Return the parts that other programs read."""
         return self._render([(title, formats) for title, formats, _ in self._steps])
 
     def messages(self) -> str:
-        """The parts that people read."""
+        """Return the parts that people read."""
         return self._render([(title, messages) for title, _, messages in self._steps])
 
     def _render(self, steps: list[tuple[str, list[tuple[str, str]]]]) -> str:
@@ -239,8 +243,8 @@ class Session:
             for label, text in parts:
                 form = _describe_json_layout(text)
                 lines.append(f"--- {label} ({form})" if form else f"--- {label}")
-                shown = json.dumps(json.loads(text), indent=2) if form else text
-                lines += shown.splitlines()
+                readable = json.dumps(json.loads(text), indent=2) if form else text
+                lines += readable.splitlines()
                 if text and not form and not text.endswith("\n"):
                     lines.append("(no newline at the end)")
             lines.append("")
@@ -330,9 +334,9 @@ def _describe_signature(signed: bytes, signature: bytes) -> str:
 
 
 def _describe_json_layout(text: str) -> str | None:
-    """Return how a JSON document is laid out in bytes; None for anything else.
+    """Describe the layout of a JSON document in bytes; None for anything else.
 
-    The record shows it with indentation, so that diffs are readable, and this checks the layout.
+    The recording is indented, so that diffs are readable; the description pins the original layout.
     """
     try:
         value = json.loads(text)

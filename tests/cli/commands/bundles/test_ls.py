@@ -50,9 +50,9 @@ def test_ls_json_reports_sizes_in_bytes(tmp_path: Path, run_airbundle: RunAirbun
     bundles.write(tmp_path / "b", named)
     value = json.loads(run_airbundle("ls", "b", "--json").stdout)
     assert value["stream"] == "plant-7"
-    for listed, one in zip(value["images"], named.values(), strict=True):
-        assert listed["digest"] == one.digest
-        assert listed["size"] == sum(map(len, one.contents().values()))
+    for listed, image in zip(value["images"], named.values(), strict=True):
+        assert listed["digest"] == image.digest
+        assert listed["size"] == sum(map(len, image.contents().values()))
         assert listed["unique"] + listed["shared"] == listed["size"]
 
 

@@ -34,10 +34,10 @@ def reader(data=DATA, *, digest=DATA, size=SIZE, sizes=(), **more):
 def drain(stream, sizes=()):
     """What a writer would have written when the stream ended or failed, and the failure."""
     written = bytearray()
-    wanted = iter(sizes)
+    requested = iter(sizes)
     try:
         while True:
-            buffer = memoryview(bytearray(next(wanted, 7)))
+            buffer = memoryview(bytearray(next(requested, 7)))
             count = stream.readinto(buffer)
             if not count:
                 return bytes(written), None
@@ -57,24 +57,26 @@ def test_right_bytes_pass_in_any_chunks(data, given_sizes, wanted_sizes, algorit
 
 
 @given(st.binary(min_size=1, max_size=200), st.data(), chunk_sizes, chunk_sizes)
-def test_wrong_digest_is_detected_before_last_bytes_are_returned(data, draw, given, wanted):
+def test_wrong_digest_is_detected_before_last_bytes_are_returned(data, draw, given, requested):
     position = draw.draw(st.integers(0, len(data) - 1))
     wrong = bytearray(data)
     wrong[position] ^= 1 << draw.draw(st.integers(0, 7))
-    written, error = drain(reader(bytes(wrong), digest=data, size=len(data), sizes=given), wanted)
+    written, error = drain(
+        reader(bytes(wrong), digest=data, size=len(data), sizes=given), requested
+    )
     assert isinstance(error, DigestMismatchError)
     assert error.expected == Digest.of(data).text
     assert len(written) < len(data)
 
 
 @given(st.binary(min_size=1, max_size=100), st.integers(1, 100), chunk_sizes, chunk_sizes)
-def test_stream_of_wrong_length_is_refused(data, other, given_sizes, wanted):
+def test_stream_of_wrong_length_is_refused(data, other, given_sizes, requested):
     longer = reader(data + b"x" * other, digest=data, size=len(data), sizes=given_sizes)
-    written, error = drain(longer, wanted)
+    written, error = drain(longer, requested)
     assert isinstance(error, SizeMismatchError)
     assert len(written) < len(data)
     shorter = reader(data[:-other], digest=data, size=len(data), sizes=given_sizes)
-    assert isinstance(drain(shorter, wanted)[1], SizeMismatchError)
+    assert isinstance(drain(shorter, requested)[1], SizeMismatchError)
 
 
 def test_wrong_digest_without_size_raises_at_the_end():

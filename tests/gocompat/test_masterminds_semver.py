@@ -10,8 +10,8 @@ from bundler.gocompat.masterminds_semver import MAX_LENGTH, Constraint, Version
 
 
 def allowed(constraint: str, *versions: str) -> list[str]:
-    wanted = Constraint.parse(constraint)
-    return [version for version in versions if wanted.allows(version)]
+    expected = Constraint.parse(constraint)
+    return [version for version in versions if expected.allows(version)]
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,12 @@ def test_annotations_made_on_the_way_to_oci_are_kept_and_unknown_ones_dropped():
     )
     was = manifest.parse(strange, media_types.DOCKER_MANIFEST)
     unknown = replace(LAYER, annotations={"a": "b"})
-    made = replace(LAYER, annotations={"made": "here"})
+    result = replace(LAYER, annotations={"made": "here"})
     assert (
         "annotations"
         not in json.loads(conversion.to_oci_manifest(was, CONFIG, [unknown]))["layers"][0]
     )
-    new = json.loads(conversion.to_oci_manifest(was, CONFIG, [made]))
+    new = json.loads(conversion.to_oci_manifest(was, CONFIG, [result]))
     assert new["layers"][0]["annotations"] == {"made": "here"}
     assert "annotations" not in new
 
@@ -185,16 +185,16 @@ def test_index_keeps_members_of_its_format():
     value["manifests"][0] |= {"annotations": {"k": "v"}, "artifactType": "c/d", "later": 1}
     was = manifest.parse(images.dump(value), media_types.OCI_INDEX)
     new = [replace(was.manifests[0], digest=Digest.of(b"new"), size=3), was.manifests[1]]
-    made = json.loads(conversion.to_oci_index(was, new))
+    result = json.loads(conversion.to_oci_index(was, new))
     del value["later"], value["manifests"][0]["later"]
     value["manifests"][0] |= {"digest": Digest.of(b"new").text, "size": 3}
-    assert made == value
+    assert result == value
 
 
 def test_a_docker_list_keeps_features_of_platforms():
     value = json.loads(LIST.raw)
     value["manifests"][1]["platform"]["features"] = ["sse4"]
     was = manifest.parse(images.dump(value), media_types.DOCKER_LIST)
-    made = json.loads(conversion.to_docker_list(was, was.manifests))
-    assert made["manifests"][1]["platform"]["features"] == ["sse4"]
+    result = json.loads(conversion.to_docker_list(was, was.manifests))
+    assert result["manifests"][1]["platform"]["features"] == ["sse4"]
     assert "features" not in json.dumps(json.loads(conversion.to_oci_index(was, was.manifests)))

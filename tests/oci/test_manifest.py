@@ -89,37 +89,37 @@ def test_media_type_is_inferred_from_members(raw, kind):
 KINDS = sorted(media_types.IMAGE_MANIFESTS | media_types.INDEXES)
 
 
-@pytest.mark.parametrize("told", KINDS)
+@pytest.mark.parametrize("announced", KINDS)
 @pytest.mark.parametrize("one", [OCI, DOCKER, INDEX, LIST])
-def test_manifest_with_other_type_than_announced_is_refused(one, told):
+def test_manifest_with_other_type_than_announced_is_refused(one, announced):
     """One digest with two readings would let one of them pass every check."""
-    if told == one.root.media_type:
-        assert manifest.parse(one.root.data, told).media_type == told
+    if announced == one.root.media_type:
+        assert manifest.parse(one.root.data, announced).media_type == announced
     else:
         with pytest.raises(MalformedError):
-            manifest.parse(one.root.data, told)
+            manifest.parse(one.root.data, announced)
 
 
-@pytest.mark.parametrize("told", [*KINDS, None])
+@pytest.mark.parametrize("announced", [*KINDS, None])
 @pytest.mark.parametrize("own", [*KINDS, "absent"])
 @pytest.mark.parametrize("extra", ["manifests", "layers", "config"])
-def test_manifest_with_members_of_image_and_index_is_refused(own, told, extra):
+def test_manifest_with_members_of_image_and_index_is_refused(own, announced, extra):
     base = index_body if extra != "manifests" else image_body
     item = DESCRIPTOR if extra == "config" else [DESCRIPTOR]
     with pytest.raises(MalformedError):
-        manifest.parse(base(**{extra: item, "mediaType": own}), told)
+        manifest.parse(base(**{extra: item, "mediaType": own}), announced)
 
 
-@pytest.mark.parametrize("told", [media_types.OCI_INDEX, media_types.DOCKER_LIST])
-def test_an_image_without_a_media_type_is_no_index(told):
+@pytest.mark.parametrize("announced", [media_types.OCI_INDEX, media_types.DOCKER_LIST])
+def test_an_image_without_a_media_type_is_no_index(announced):
     with pytest.raises(MalformedError):
-        manifest.parse(image_body(mediaType="absent"), told)
+        manifest.parse(image_body(mediaType="absent"), announced)
 
 
-@pytest.mark.parametrize("told", [media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST])
-def test_an_index_without_a_media_type_is_no_image(told):
+@pytest.mark.parametrize("announced", [media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST])
+def test_an_index_without_a_media_type_is_no_image(announced):
     with pytest.raises(MalformedError):
-        manifest.parse(index_body(mediaType="absent"), told)
+        manifest.parse(index_body(mediaType="absent"), announced)
 
 
 @pytest.mark.parametrize(
@@ -158,11 +158,11 @@ def test_manifest_of_wrong_form_is_refused(changes):
         manifest.parse(image_body(**changes), None)
 
 
-@pytest.mark.parametrize("told", [None, media_types.DOCKER_SCHEMA1_SIGNED])
-def test_schema_1_without_layers_is_damage(told):
+@pytest.mark.parametrize("announced", [None, media_types.DOCKER_SCHEMA1_SIGNED])
+def test_schema_1_without_layers_is_damage(announced):
     raw = b'{"schemaVersion":1,"name":"a","tag":"b","fsLayers":[],"history":[]}'
     with pytest.raises(MalformedError):
-        manifest.parse(raw, told)
+        manifest.parse(raw, announced)
 
 
 def test_other_media_types_are_unsupported():
@@ -197,10 +197,10 @@ def test_bytes_are_counted():
 
 
 @given(strategies.documents(), st.sampled_from([*KINDS, None]))
-def test_any_document_is_a_manifest_or_an_error_for_people(value, told):
+def test_any_document_is_a_manifest_or_an_error_for_people(value, announced):
     raw = json.dumps(value).encode()
     with suppress(BundlerError):
-        manifest.parse(raw, told)
+        manifest.parse(raw, announced)
 
 
 @given(
@@ -210,10 +210,10 @@ def test_any_document_is_a_manifest_or_an_error_for_people(value, told):
     ),
     st.sampled_from([*KINDS, None]),
 )
-def test_accepted_manifest_is_unambiguous(value, told):
+def test_accepted_manifest_is_unambiguous(value, announced):
     """Whatever another parser is told, it cannot take the same bytes for the other kind."""
     try:
-        first = manifest.parse(images.dump(value), told)
+        first = manifest.parse(images.dump(value), announced)
     except BundlerError:
         return
     for other in KINDS:

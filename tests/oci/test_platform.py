@@ -45,7 +45,7 @@ def test_json_of_the_wrong_form_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "entries", "position"),
+    ("expected", "entries", "position"),
     [
         # a wanted variant, then what it can run from late to early, then none
         ("linux/arm/v7", ["linux/arm/v8", "linux/arm/v6", "linux/arm/v7"], 2),
@@ -70,8 +70,8 @@ def test_json_of_the_wrong_form_is_refused(value):
         ("linux/amd64", ["windows/amd64", "linux/386"], None),
     ],
 )
-def test_choose_prefers_the_best_variant(wanted, entries, position):
-    assert choose(Platform.parse(wanted), offered(*entries)) == position
+def test_choose_prefers_the_best_variant(expected, entries, position):
+    assert choose(Platform.parse(expected), offered(*entries)) == position
 
 
 def test_requested_windows_version_is_matched_exactly():
@@ -82,10 +82,10 @@ def test_requested_windows_version_is_matched_exactly():
 
 
 @given(strategies.platforms, st.lists(st.none() | strategies.platforms, max_size=8))
-def test_never_chooses_another_system(wanted, entries):
-    position = choose(wanted, entries)
+def test_never_chooses_another_system(expected, entries):
+    position = choose(expected, entries)
     if position is None:
-        assert wanted not in entries
+        assert expected not in entries
     else:
         found = entries[position]
-        assert (found.os, found.architecture) == (wanted.os, wanted.architecture)
+        assert (found.os, found.architecture) == (expected.os, expected.architecture)

@@ -212,12 +212,14 @@ def test_skopeo_gives_the_same_verdict(text):
     skopeo = shutil.which("skopeo")
     assert skopeo, "apt-get install skopeo"
     command = [skopeo, "inspect", "--raw", "--tls-verify=false", f"docker://{text}"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stderr
-    accepted = "connection refused" in said
-    assert accepted or "refer" in said or "repository name" in said or "digest" in said, said
+    stated = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stderr
+    accepted = "connection refused" in stated
+    assert accepted or "refer" in stated or "repository name" in stated or "digest" in stated, (
+        stated
+    )
     try:
         ImageReference.parse(text)
     except InvalidReferenceError:
-        assert not accepted, said
+        assert not accepted, stated
     else:
-        assert accepted, said
+        assert accepted, stated

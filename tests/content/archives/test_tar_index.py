@@ -221,9 +221,9 @@ def test_an_extended_header_of_many_records_is_read_once():
 
 
 def test_a_name_of_many_characters_is_not_repeated():
-    with pytest.raises(NotFoundError) as told:
+    with pytest.raises(NotFoundError) as caught:
         tar_index.find({}, "n" * 100_000, "a")
-    assert len(str(told.value)) < 300
+    assert len(str(caught.value)) < 300
 
 
 def test_a_global_header_may_not_rename_members(index):

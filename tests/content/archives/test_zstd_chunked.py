@@ -42,8 +42,8 @@ def tar(*members, form=tarfile.PAX_FORMAT):
 def chunked(data, level=None):
     reader = CompressingReader(Chunked(data), "zstd:chunked", level)
     try:
-        made = reader.read()
-        return made, reader.annotations()
+        result = reader.read()
+        return result, reader.annotations()
     finally:
         reader.close()
 
@@ -61,19 +61,19 @@ def frame(data):
     return found
 
 
-def tables(made, annotations):
+def tables(result, annotations):
     """The table of contents and the record of tar-split, each compared with what is said of it."""
     at, size, plain, kind = map(int, annotations[zstd_chunked.POSITION].split(":"))
-    contents = made[at : at + size]
+    contents = result[at : at + size]
     digest = f"sha256:{hashlib.sha256(contents).hexdigest()}"
     assert (kind, digest) == (1, annotations[zstd_chunked.CHECKSUM])
     split_at, split_size, split_plain = map(
         int, annotations[zstd_chunked.SPLIT_POSITION].split(":")
     )
-    split = made[split_at : split_at + split_size]
+    split = result[split_at : split_at + split_size]
     toc, record = frame(contents), frame(split)
     assert (len(toc), len(record)) == (plain, split_plain)
-    footer = struct.unpack("<7Q8s", made[-64:])
+    footer = struct.unpack("<7Q8s", result[-64:])
     assert footer == (at, size, plain, 1, split_at, split_size, split_plain, b"GNUlInUx")
     parsed = json.loads(toc)
     assert parsed["version"] == 1
@@ -96,31 +96,33 @@ LAYER = tar(
 
 
 def test_any_decompressor_reads_the_tar():
-    made, _ = chunked(LAYER)
-    assert whole(made) == LAYER
-    assert zstandard.ZstdDecompressor().stream_reader(made, read_across_frames=True).read() == LAYER
+    result, _ = chunked(LAYER)
+    assert whole(result) == LAYER
+    assert (
+        zstandard.ZstdDecompressor().stream_reader(result, read_across_frames=True).read() == LAYER
+    )
 
 
 def test_each_file_is_a_frame_of_its_own():
-    made, annotations = chunked(LAYER)
-    entries, _ = tables(made, annotations)
+    result, annotations = chunked(LAYER)
+    entries, _ = tables(result, annotations)
     files = {entry["name"]: entry for entry in entries if entry.get("size")}
     for name, data in (("etc/big", NOISE), ("etc/small", b"text")):
         entry = files[name]
-        assert frame(made[entry["offset"] : entry["endOffset"]]) == data
+        assert frame(result[entry["offset"] : entry["endOffset"]]) == data
         assert entry["digest"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def test_table_of_contents_matches_the_headers():
     entries = {entry["name"]: entry for entry in tables(*chunked(LAYER))[0]}
     places = {"offset", "endOffset", "digest"}
-    said = {
+    stated = {
         name: {key: value for key, value in entry.items() if key not in places | {"name"}}
         for name, entry in entries.items()
     }
     start = "1970-01-01T00:00:00Z"
-    assert said["etc/"] == {"type": "dir", "mode": 0o755, "modtime": start}
-    assert said["etc/big"] == {
+    assert stated["etc/"] == {"type": "dir", "mode": 0o755, "modtime": start}
+    assert stated["etc/big"] == {
         "type": "reg",
         "mode": 0o4755,
         "size": len(NOISE),
@@ -128,20 +130,20 @@ def test_table_of_contents_matches_the_headers():
         "gid": 8,
         "modtime": "2020-09-13T12:26:40Z",
     }
-    assert said["etc/small"]["xattrs"] == {"user.note": base64.b64encode("hé".encode()).decode()}
+    assert stated["etc/small"]["xattrs"] == {"user.note": base64.b64encode("hé".encode()).decode()}
     assert "digest" not in entries["etc/empty"]
-    assert said["etc/hard"]["type"] == "hardlink"
-    assert said["etc/hard"]["linkName"] == "etc/big"
-    assert said["etc/soft"]["type"] == "symlink"
-    assert (said["dev/null"]["devMajor"], said["dev/null"]["devMinor"]) == (1, 3)
-    assert said["run/pipe"]["modtime"] == "1970-01-01T00:00:01.25Z"
-    assert said["run/pipe"]["accesstime"] == "1970-01-01T00:00:02Z"
-    assert "long/" + "x" * 300 in said
+    assert stated["etc/hard"]["type"] == "hardlink"
+    assert stated["etc/hard"]["linkName"] == "etc/big"
+    assert stated["etc/soft"]["type"] == "symlink"
+    assert (stated["dev/null"]["devMajor"], stated["dev/null"]["devMinor"]) == (1, 3)
+    assert stated["run/pipe"]["modtime"] == "1970-01-01T00:00:01.25Z"
+    assert stated["run/pipe"]["accesstime"] == "1970-01-01T00:00:02Z"
+    assert "long/" + "x" * 300 in stated
 
 
 def test_record_and_files_reproduce_tar():
-    made, annotations = chunked(LAYER)
-    entries, record = tables(made, annotations)
+    result, annotations = chunked(LAYER)
+    entries, record = tables(result, annotations)
     places = {
         entry["name"]: (entry["offset"], entry["endOffset"])
         for entry in entries
@@ -153,7 +155,7 @@ def test_record_and_files_reproduce_tar():
             parts.append(base64.b64decode(line["payload"]))
         elif line.get("size"):
             start, end = places[line["name"]]
-            parts.append(frame(made[start:end]))
+            parts.append(frame(result[start:end]))
     assert b"".join(parts) == LAYER
 
 
@@ -169,9 +171,9 @@ def test_record_and_files_reproduce_tar():
 )
 def test_every_tar_is_reassembled(files, form, trailing):
     data = tar(*(member(name, data=content) for name, content in files.items()), form=form)
-    made, annotations = chunked(data + trailing, 1)
-    assert whole(made) == data + trailing
-    entries, _ = tables(made, annotations)
+    result, annotations = chunked(data + trailing, 1)
+    assert whole(result) == data + trailing
+    entries, _ = tables(result, annotations)
     assert [(one["name"], one.get("size", 0)) for one in entries] == [
         (name, len(content)) for name, content in files.items()
     ]
@@ -179,9 +181,9 @@ def test_every_tar_is_reassembled(files, form, trailing):
 
 @pytest.mark.parametrize("data", [b"", bytes(1024)])
 def test_an_empty_tar_has_an_empty_table(data):
-    made, annotations = chunked(data)
-    assert whole(made) == data
-    assert tables(made, annotations)[0] == []
+    result, annotations = chunked(data)
+    assert whole(result) == data
+    assert tables(result, annotations)[0] == []
 
 
 def test_output_is_reproducible():

@@ -58,17 +58,17 @@ TEXT = text(3 * MB + 12_345)
 def test_compressed_content_decompresses_to_the_same_bytes(algorithm, data, sizes, piece):
     reader = CompressingReader(Chunked(data, sizes), algorithm)
     try:
-        made = b"".join(iter(lambda: reader.read(piece), b""))
+        result = b"".join(iter(lambda: reader.read(piece), b""))
     finally:
         reader.close()
-    assert EXPAND[algorithm](made) == data
+    assert EXPAND[algorithm](result) == data
 
 
 @every_level
 def test_every_level_decompresses_to_input(algorithm, level):
-    made = compress(io.BytesIO(TEXT), algorithm, level)
-    assert EXPAND[algorithm](made) == TEXT
-    assert len(made) < len(TEXT) * 0.9
+    result = compress(io.BytesIO(TEXT), algorithm, level)
+    assert EXPAND[algorithm](result) == TEXT
+    assert len(result) < len(TEXT) * 0.9
 
 
 @every_algorithm
@@ -92,25 +92,25 @@ def test_gzip_blocks_use_the_previous_block_as_dictionary(algorithm):
 def test_tar_and_other_tools_read_archive(algorithm, tool):
     assert shutil.which(tool), f"{tool} is not installed: apt-get install {tool}"
     for data in (b"", b"x", TEXT):
-        made = compress(io.BytesIO(data), algorithm)
+        result = compress(io.BytesIO(data), algorithm)
         command = [tool, "--decompress", "--stdout"]
-        assert subprocess.run(command, input=made, capture_output=True, check=True).stdout == data
+        assert subprocess.run(command, input=result, capture_output=True, check=True).stdout == data
 
 
 def test_gzip_is_one_member_without_a_time():
-    made = compress(io.BytesIO(TEXT), "gzip")
-    assert made[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    result = compress(io.BytesIO(TEXT), "gzip")
+    assert result[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
     one = zlib.decompressobj(wbits=31)
-    assert one.decompress(made) == TEXT
+    assert one.decompress(result) == TEXT
     assert one.eof
     assert not one.unused_data
 
 
 def test_zstd_is_one_frame_with_a_modest_window():
-    made = compress(io.BytesIO(TEXT), "zstd", 20)
-    assert zstandard.get_frame_parameters(made).window_size <= 8 * MB
+    result = compress(io.BytesIO(TEXT), "zstd", 20)
+    assert zstandard.get_frame_parameters(result).window_size <= 8 * MB
     decoder = zstandard.ZstdDecompressor().decompressobj()
-    decoder.decompress(made)
+    decoder.decompress(result)
     assert decoder.eof
     assert not decoder.unused_data
 
@@ -166,9 +166,9 @@ def test_reader_can_be_closed_at_any_point(algorithm):
 def test_read_into_empty_buffer_reads_nothing(algorithm):
     reader = CompressingReader(io.BytesIO(b"data"), algorithm)
     assert reader.readinto(memoryview(bytearray())) == 0
-    made = reader.read()
+    result = reader.read()
     reader.close()
-    assert EXPAND[algorithm](made) == b"data"
+    assert EXPAND[algorithm](result) == b"data"
     assert reader.read(5) == b""
     assert reader.annotations() == {}
 
@@ -205,5 +205,5 @@ def test_memory_does_not_grow_with_the_stream(algorithm):
 
 @every_algorithm
 def test_own_output_is_readable(algorithm):
-    made = compress(io.BytesIO(TEXT), algorithm)
-    assert DecompressingReader(io.BytesIO(made), algorithm, "test").read() == TEXT
+    result = compress(io.BytesIO(TEXT), algorithm)
+    assert DecompressingReader(io.BytesIO(result), algorithm, "test").read() == TEXT

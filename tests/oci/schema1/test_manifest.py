@@ -146,9 +146,9 @@ def test_inconsistent_manifest_is_refused(raw):
     [("1.8.2", True), ("1.7", True), ("0.9.1-dev", True), ("1.8.3", False), ("17.05.0-ce", False)],
 )
 def test_configs_of_very_old_docker_versions_are_completed(version, old):
-    made = schema1.to_config(parse(with_v1(0, docker_version=version)), LAYERS, subject="image")
-    assert ("Hostname" in json.loads(made)["config"]) == old
-    assert ("created" in json.loads(made)) == old
+    result = schema1.to_config(parse(with_v1(0, docker_version=version)), LAYERS, subject="image")
+    assert ("Hostname" in json.loads(result)["config"]) == old
+    assert ("created" in json.loads(result)) == old
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,6 @@ class NotFoundError(BundlerError):
 class MissingFileError(NotFoundError):
     """A file or directory that does not exist.
 
-    Fields:
-        path: the missing file.
-        os_error: the operating system's error; None if a directory without it was listed.
-
     Raised by readers of files; by readers of local formats for the file that makes a directory
     one of theirs.
     """
@@ -141,14 +137,7 @@ class NotLoggedInError(NotFoundError):
 
 
 class MediumError(BundlerError):
-    """A disk or stick that cannot be read or written.
-
-    Fields:
-        path: the file or directory; None if it is unknown.
-        os_error: the operating system's error; None if it reported none.
-
-    Raised wherever files are read or written.
-    """
+    """A disk or stick that cannot be read or written. Raised wherever files are read or written."""
 
     exit_status = 5
 

@@ -180,10 +180,6 @@ class InvalidBundleManifestError(UsageError):
 class ConfigError(UsageError):
     """A configuration file that is missing, unreadable or invalid.
 
-    Fields:
-        path: the file; None if the error is about several, or about none.
-        os_error: why it cannot be read; None if it can.
-
     Raised by the readers of configuration files and of credentials.
     """
 

@@ -59,10 +59,6 @@ class MalformedError(IntegrityError):
 class NotPlainFileError(MalformedError):
     """A link, a device, a pipe or a directory where a plain file is expected.
 
-    Fields:
-        path: where it is.
-        os_error: the operating system's error; None if the file could be opened.
-
     Raised by the readers and writers of files.
     """
 
@@ -305,9 +301,6 @@ class DigestConflictError(ConflictError):
 class ArchiveExistsError(ConflictError):
     """An archive that exists already, of a format to which no image can be added.
 
-    Fields:
-        path: the archive.
-
     Raised by the transport ``docker-archive:``.
     """
 
@@ -322,9 +315,6 @@ class ArchiveExistsError(ConflictError):
 class DirectoryExistsError(ConflictError):
     """A directory that exists already and must not be overwritten.
 
-    Fields:
-        path: the directory.
-
     Raised by ``sync`` where existing directories are refused.
     """
 
@@ -337,9 +327,6 @@ class DirectoryExistsError(ConflictError):
 
 class NotAnImageDirectoryError(ConflictError):
     """A directory with other content than an image, which is not overwritten.
-
-    Fields:
-        path: the directory.
 
     Raised by the transport ``dir:``.
     """

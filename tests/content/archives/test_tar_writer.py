@@ -90,7 +90,7 @@ def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
 
 def test_name_may_depend_on_content(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
-        archive.add(lambda result: result.digest.hex, stream(b"made"))
+        archive.add(lambda stored: stored.digest.hex, stream(b"made"))
         archive.finish()
     with tarfile.open(tmp_path / "a.tar") as found:
         assert found.getnames() == [Digest.of(b"made").hex]

@@ -137,8 +137,8 @@ def _list_storage_scopes(text: str) -> list[str]:
     prefix = f"[{root}]" if root else ""
     repository = name if ":" not in name.rpartition("/")[2] else name.rpartition(":")[0]
     inside = [name, *_list_parents(repository)] if name else []
-    whole = [f"{prefix}{rest}"] if identifier else []
-    found = whole + [f"{prefix}{scope}" for scope in inside]
+    found = [f"{prefix}{rest}"] if identifier else []
+    found += [f"{prefix}{scope}" for scope in inside]
     if root:
         path = root.rpartition("@")[2]
         found += [f"[{root}]", *(f"[{scope}]" for scope in _list_path_scopes(path))]

@@ -70,7 +70,7 @@ def layout(tmp_path):
 
 
 class Site:
-    """The directories and settings of one test."""
+    """The directories and settings of a test."""
 
     def __init__(self, tmp_path: Path, layout: tuple[Path, dict[str, images.Image]]) -> None:
         self.path = tmp_path
@@ -483,7 +483,7 @@ def test_import_to_registry_pushes_below_prefix(site, prefix):
 @pytest.mark.parametrize("kind", ["oci", "dir"])
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_import_refuses_a_bundle_as_target(site, kind, dry_run):
-    """Not even the one that is imported: its index.json would be another."""
+    """This includes the bundle that is imported: its index.json would change."""
     site.export()
     before = snapshot(site.bundle)
     with pytest.raises(UsageError):

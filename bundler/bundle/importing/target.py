@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegistryTarget:
-    """A registry, or the repositories below a prefix in one."""
+    """A registry, or all repositories below a prefix in a registry."""
 
     text: str
     """The target as the user wrote it."""

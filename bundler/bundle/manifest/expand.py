@@ -182,12 +182,12 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
         assert reference is not None  # noqa: S101 - every entry has one
         name = str(replace(reference, digest=None) if reference.tag else reference)
         first = merged.setdefault(name, request)
-        one, other = first.selection, request.selection
+        selected, requested = first.selection, request.selection
         pairs = {
             "sources": (first.source, request.source),
             "digests": (first.pin, request.pin),
-            "platforms": (set(one.platforms), set(other.platforms)),
-            "index": (one.index, other.index),
+            "platforms": (set(selected.platforms), set(requested.platforms)),
+            "index": (selected.index, requested.index),
             "referrers": (first.referrers, request.referrers),
             "target names": (first.rename, request.rename),
         }

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bundler.config import config_file
 from bundler.errors import ConfigError, UnsupportedError, UsageError
@@ -24,12 +23,8 @@ if TYPE_CHECKING:
 _TIMEOUT = 120
 
 
-@dataclass(frozen=True, slots=True)
-class KeyproviderCommand:
-    """The command line of a key provider."""
-
-    arguments: tuple[str, ...]
-    """Empty if the provider is a network service (gRPC)."""
+KeyproviderCommand: TypeAlias = tuple[str, ...]
+"""The command line of a key provider; empty if the provider is a network service (gRPC)."""
 
 
 def load_commands(path: Path | None) -> dict[str, KeyproviderCommand]:
@@ -45,11 +40,10 @@ def load_commands(path: Path | None) -> dict[str, KeyproviderCommand]:
         return {}
     document = config_file.parse_json(raw, path)
     providers = document.table("key-providers")
-    commands = {}
+    commands: dict[str, KeyproviderCommand] = {}
     for name in providers.value:
         command = providers.table(name).optional_table("cmd")
-        arguments = () if command is None else (command.text("path"), *command.texts("args"))
-        commands[name] = KeyproviderCommand(arguments)
+        commands[name] = () if command is None else (command.text("path"), *command.texts("args"))
     return commands
 
 
@@ -66,7 +60,7 @@ def find_command(name: str, commands: Mapping[str, KeyproviderCommand]) -> Keypr
             f"key provider {name!r}: not configured",
             hint="set OCICRYPT_KEYPROVIDER_CONFIG to the file that configures it",
         )
-    if not command.arguments:
+    if not command:
         raise UnsupportedError(f"key provider {name!r}: gRPC is not supported")
     return command
 
@@ -107,7 +101,7 @@ def _run(
     subject = f"key provider {name!r}"
     try:
         result = subprocess.run(
-            command.arguments,
+            command,
             input=json.dumps(request).encode(),
             capture_output=True,
             check=False,

@@ -83,8 +83,8 @@ class _Envelope(NamedTuple):
 def _parse(packet: bytes, subject: str) -> _Envelope:
     """Parse an envelope in DER, as ocicrypt and this module write it."""
     try:
-        [whole] = _parse_values(packet)
-        identifier, explicit = _parse_values(whole.content)[:2]
+        [content_info] = _parse_values(packet)
+        identifier, explicit = _parse_values(content_info.content)[:2]
         if identifier.content != _ENVELOPED:
             raise ValueError("not enveloped data")  # noqa: TRY301 - reported below
         [enveloped] = _parse_values(explicit.content)

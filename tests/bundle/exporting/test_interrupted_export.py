@@ -1,4 +1,4 @@
-"""An export that ends at any file-system operation: what is left, and what a re-run makes of it."""
+"""Exports that are interrupted at each file-system operation, and the runs after them."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ FORMATS: list[Format] = ["oci", "dir"]
 
 
 class Killed(BaseException):
-    """The process is gone: no operation after this one reaches the disk."""
+    """The process was killed: no later operation reaches the disk."""
 
 
 @dataclass
 class Disk:
-    """Counts the operations that change a file system, and ends them at a chosen one."""
+    """Counter of the operations that change a file system, which interrupts one of them."""
 
     ends_at: int | None = None
     killed: bool = True
-    """False: one operation fails because the disk is full, and the process lives on."""
+    """False: one operation fails because the disk is full, and the process continues."""
     operations: list[str] = field(default_factory=list)
-    """The name that each operation gives or takes; empty where it works on an open file."""
+    """The file name of each operation; empty for an operation on an open file."""
 
     @property
     def sealing(self) -> int:
-        """The number of the first operation that replaces or removes what makes a bundle one."""
+        """The number of the first operation that replaces or removes a file of the seal."""
         marks = (name in SEALING or name.endswith(".sig") for name in self.operations)
         return next(number for number, is_mark in enumerate(marks) if is_mark)
 
@@ -74,11 +74,11 @@ class Disk:
 
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[Disk, Callable[[], object]], None]:
-    """Run something with every change to the file system passing through a ``Disk``."""
+    """Return a function that runs a call, and passes each file-system operation to a ``Disk``."""
 
     def run(disk: Disk, work: Callable[[], object]) -> None:
         def guard(function: str, position: int | None) -> None:
-            # What a kill leaves does not depend on fsync, and hundreds of exports are quicker so.
+            # Without fsync, hundreds of exports are faster, and the remaining files are the same.
             call = os.fstat if function == "fsync" else getattr(os, function)
 
             def guarded(*arguments: Any, **more: Any) -> Any:
@@ -103,7 +103,7 @@ def on_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[Disk, Callable[[], obj
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """Images old, new and kept, which share a layer."""
+    """The images ``old``, ``new`` and ``kept``, which share a layer."""
     shared = images.layer({"shared": b"shared " * 500})
     named = {
         "kept": images.image(shared, images.layer({"kept": b"kept"})),
@@ -116,7 +116,7 @@ def site(tmp_path: Path) -> Site:
 
 @dataclass
 class Site:
-    """A directory with a layout to export from and a bundle to export to."""
+    """A directory with a layout, from which images are exported, and a bundle."""
 
     path: Path
     images: dict[str, images.Image]
@@ -155,7 +155,7 @@ class Site:
             return exporting.export(request, EngineOptions(executor, keep_going=keep_going))
 
     def restore(self, saved: Path | None) -> None:
-        """Put the bundle back as it was saved, or take it away."""
+        """Restore the saved bundle, or remove the bundle."""
         shutil.rmtree(self.bundle, ignore_errors=True)
         if saved is not None:
             shutil.copytree(saved, self.bundle)
@@ -184,7 +184,7 @@ def interruptions(
     *,
     killed: bool = True,
 ) -> Iterator[tuple[int, Disk]]:
-    """End ``work`` at each of its operations in turn; its number, and all that there are."""
+    """Interrupt ``work`` at each operation in turn; yield its number, and the complete run."""
     whole = Disk()
     site.restore(saved)
     on_disk(whole, work)
@@ -251,7 +251,7 @@ def test_interrupted_first_export_is_completed_by_the_next(site, on_disk, kind):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_next_export_hashes_and_keeps_existing_blobs(site, on_disk, kind):
-    """Of two that an interrupted renewal fetched, the damaged one alone is fetched anew."""
+    """Of two blobs of an interrupted renewal, only the damaged one is read again."""
     site.export("kept", kind=kind)
     whole = Disk()
     saved = site.save()
@@ -275,7 +275,7 @@ def test_next_export_hashes_and_keeps_existing_blobs(site, on_disk, kind):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_unlisted_content_of_an_interrupted_export_is_pruned(site, on_disk, kind):
-    """They stay beside the former bundle until a run ends, also one that changes nothing else."""
+    """It remains until the next run, even if that run changes nothing else."""
     former = site.export("kept", "old", kind=kind)
     before = site.files()
     whole = Disk()
@@ -304,7 +304,7 @@ def test_renewal_removes_signatures_by_other_keys(site):
 
 
 def test_failed_renewal_leaves_the_former_bundle_unchanged(site):
-    """With --keep-going too: an empty bundle does not replace one with images."""
+    """Also with ``keep_going``: an empty bundle does not replace one with images."""
     former = site.export("kept").inventory.serial
     for blob in site.images["new"].blobs[1:]:
         (site.path / "layout/blobs/sha256" / blob.digest.removeprefix("sha256:")).unlink()

@@ -64,7 +64,7 @@ def test_bundle_is_not_authenticated_without_a_key():
 )
 @pytest.mark.parametrize("key", [KEY, OTHER], ids=["ecdsa", "ed25519"])
 def test_bad_signature_is_an_error_even_beside_a_good_one(signature, key):
-    """A second signature that verifies does not hide it."""
+    """A valid signature by another key does not hide an invalid one."""
     signatures = signing.sign(RAW, [THIRD]) | {name(key): signature}
     with pytest.raises(InvalidSignatureError) as raised:
         verify_signatures(RAW, signatures, [THIRD.public, key.public])

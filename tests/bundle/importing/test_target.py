@@ -19,7 +19,7 @@ from bundler.errors import InvalidReferenceError
     ],
 )
 def test_domain_of_a_target_is_the_one_in_references(target: str, host: str) -> None:
-    """Options for it, such as credentials, are looked up by that name."""
+    """Options of a target, such as credentials, are found by this name."""
     parsed = parse_target(target)
     assert isinstance(parsed, RegistryTarget)
     assert parsed.domain == host

@@ -108,7 +108,7 @@ def test_schema_is_valid_and_describes_its_keys(name):
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
 def test_example_is_valid_for_editors(path):
-    """Editors read numbers and switches where our reader keeps text."""
+    """Editors parse numbers and booleans, which this reader keeps as text."""
     if path.name == "skopeo-sync.yaml":
         return
     name = "import-target" if ".target." in path.name else "bundle-manifest"

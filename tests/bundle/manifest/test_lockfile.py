@@ -45,7 +45,7 @@ def image(
     time: datetime = TIME,
     **more: object,
 ) -> ImageRequest:
-    """A request as it is read from a lock file."""
+    """Return a request as a lock file contains it."""
     named = ImageReference.parse(reference)
     pin = replaces or digest(letter)
     plain = ImageRequest(
@@ -254,7 +254,7 @@ def test_locked_image_is_requested_by_the_digest_at_its_source(tmp_path):
 
 
 def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
-    """Platforms are stripped, so the lock records the root at the source and the new one."""
+    """Platforms are stripped, so the lock file contains the root at the source and the new root."""
     multi = images.multi_platform("multi", "linux/amd64", "linux/arm64", "linux/s390x")
     tag, signature = images.cosign_signature(multi)
     images.write_layout(tmp_path / "layout", {"multi": multi, tag: signature})

@@ -1,4 +1,4 @@
-"""An import target: what each key means, and mistakes where they stand."""
+"""Target files of an import: their keys, and the positions of mistakes."""
 
 from __future__ import annotations
 

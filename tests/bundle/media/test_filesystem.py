@@ -22,7 +22,7 @@ def check_directory(
 
 @pytest.fixture
 def mounted(tmp_path: Path):
-    """A stick, as the kernel would tell of it."""
+    """Return a function that creates a medium and its line in mountinfo."""
 
     def mount(file_system: str, options: str = "rw,nosuid", *, name: str = "stick") -> Path:
         stick = tmp_path / name
@@ -164,7 +164,7 @@ def test_other_files_are_found_in_a_relative_directory(
 
 
 def test_foreign_image_layout_is_refused(tmp_path: Path):
-    """Exporting there would drop its images."""
+    """An export would remove its images from index.json."""
     layout = images.write_layout(tmp_path / "layout", bundles.sample())
     with pytest.raises(MediumError) as raised:
         check_directory(layout)
@@ -222,7 +222,7 @@ def test_missing_parent_directories_are_refused_unless_requested(tmp_path: Path)
 
 @pytest.fixture
 def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory where media are mounted, on the system disk as long as none is."""
+    """A directory for media, on which none is mounted."""
     root = tmp_path / "media"
     (root / "stick").mkdir(parents=True)
     monkeypatch.setattr(filesystem, "MEDIA_ROOTS", (root.resolve(),))

@@ -33,7 +33,7 @@ TERABYTE = 1 << 40
 
 @pytest.fixture
 def quick():
-    """Fail what takes much longer than an honest bundle of the same files does."""
+    """Fail a test that takes much longer than the verification of a valid bundle of this size."""
     begun = time.monotonic()
     yield
     assert time.monotonic() - begun < 20
@@ -42,7 +42,7 @@ def quick():
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("form", ["oci", "dir"])
 def test_huge_files_are_found_without_being_read(tmp_path: Path, form: str):
-    """A sparse file takes no room on the medium."""
+    """A sparse file occupies no space on the medium."""
     bundle = bundles.write(tmp_path / "b", form=form, keys=(KEY,))
     for path in sorted(bundles.find_files(bundle)):
         data = path.read_bytes()
@@ -56,7 +56,7 @@ def test_huge_files_are_found_without_being_read(tmp_path: Path, form: str):
 
 @pytest.mark.usefixtures("quick")
 def test_index_that_is_listed_often_is_walked_once(tmp_path: Path):
-    """Six indexes, each of which lists the next 100 times, are six indexes."""
+    """Six nested indexes that list each other 100 times are read as six indexes."""
     below = images.image()
     for _ in range(6):
         entries = [below.root.descriptor()] * 100
@@ -75,7 +75,7 @@ def test_index_that_is_listed_often_is_walked_once(tmp_path: Path):
 
 @pytest.mark.usefixtures("quick")
 def test_large_image_with_many_names_exceeds_the_limit(tmp_path: Path):
-    """The inventory is short, and its image has ten thousand layers; together it is too much."""
+    """Ten thousand names of an image with ten thousand layers exceed the limit."""
     config = images.Blob(images.OCI["config"], b"{}")
     layer = {"mediaType": images.OCI["tar"], "size": 1}
     body = {
@@ -96,7 +96,7 @@ def test_large_image_with_many_names_exceeds_the_limit(tmp_path: Path):
 
 
 def test_image_with_many_names_is_kept_once_in_memory(tmp_path: Path):
-    """Two hundred names of a manifest of 3 MiB do not take 600 MiB."""
+    """Two hundred names of a manifest of 3 MiB do not need 600 MiB."""
     blobs = images.image().blobs
     config, layer = blobs
     body = {

@@ -40,7 +40,7 @@ def bundle(request, tmp_path: Path) -> Path:
 
 
 def find(bundle: Path, blob: images.Blob) -> list[Path]:
-    """Every file of the bundle that holds ``blob``."""
+    """Return every file of the bundle with the content of ``blob``."""
     return [path for path in bundles.find_files(bundle) if path.read_bytes() == blob.data]
 
 
@@ -85,7 +85,7 @@ def test_bad_signature_is_reported(bundle: Path):
 
 
 def test_inventory_signed_again_by_another_key_is_not_authenticated(bundle: Path):
-    """Somebody swaps the image and signs with a key of his own, even under the right name."""
+    """A signature by another key, under the name of the trusted key, does not authenticate."""
     for path in bundle.glob("*.sig"):
         path.write_bytes(OTHER.sign((bundle / "bundle.json").read_bytes()))
     with pytest.raises(InvalidSignatureError):
@@ -93,7 +93,7 @@ def test_inventory_signed_again_by_another_key_is_not_authenticated(bundle: Path
 
 
 def test_flipped_bit_in_any_file_is_found(tmp_path: Path):
-    """No file can change without the verdict changing."""
+    """A change of any file changes the result."""
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     for path in sorted(bundles.find_files(bundle)):
         data = path.read_bytes()
@@ -160,7 +160,7 @@ def test_all_damage_is_reported_in_one_error(bundle: Path):
 
 
 def test_unlisted_content_is_counted_and_other_files_are_findings(bundle: Path):
-    """A renewal adds its blobs beside the former bundle, which stays whole meanwhile."""
+    """A renewal adds its blobs beside the former bundle, which still verifies."""
     (home,) = {path.parent for path in find(bundle, bundles.sample()[NGINX].blobs[2])}
     extra = home / images.sha256(b"extra").removeprefix("sha256:")
     extra.write_bytes(b"extra")
@@ -252,7 +252,7 @@ def test_bundle_without_checksum_file_is_compared_with_digests_in_names(
 
 
 def test_swapped_manifest_is_found_even_if_checksums_agree(tmp_path: Path):
-    """An unsigned bundle whose sums were made again is still held against its own graph."""
+    """The files of an unsigned bundle are also compared with its manifests."""
     bundle = bundles.write(tmp_path / "b")
     other = images.image(images.layer({"evil": b"evil"}))
     path = bundle / "blobs/sha256" / bundles.sample()[NGINX].digest.removeprefix("sha256:")
@@ -266,7 +266,7 @@ def test_swapped_manifest_is_found_even_if_checksums_agree(tmp_path: Path):
 
 @pytest.mark.parametrize("change", ["digest", "name", "gone", "more", "broken"])
 def test_index_that_differs_from_the_inventory_is_a_finding(tmp_path: Path, change: str):
-    """Other tools go by index.json, so it has to say the same."""
+    """Other tools read index.json, so it must list the same images as the inventory."""
     named = bundles.sample()
     bundle = bundles.write(tmp_path / "b", named)
     index = json.loads((bundle / "index.json").read_bytes())
@@ -316,7 +316,7 @@ def test_referrers_are_part_of_the_bundle(tmp_path: Path):
 
 
 def test_optional_content_is_not_missing(tmp_path: Path):
-    """A sparse index's other platforms."""
+    """The manifests of a sparse index that are not selected may be missing."""
     shared = images.layer({"base": b"base" * 100})
     app = images.multi_platform("app", "linux/amd64", "linux/arm64", shared=shared)
     kept, left = app.children
@@ -390,7 +390,7 @@ def test_damage_is_reported_before_missing_trust(bundle: Path):
 
 
 def test_blob_named_after_its_sha512_is_compared_with_it(tmp_path: Path):
-    """SHA256SUMS alone is not enough: others look it up by its name."""
+    """Other tools find the blob by its name, so its entry in SHA256SUMS is not enough."""
     bundle = bundles.write(tmp_path / "b")
     path = bundle / "blobs/sha512" / ("0" * 128)
     path.parent.mkdir()
@@ -402,7 +402,7 @@ def test_blob_named_after_its_sha512_is_compared_with_it(tmp_path: Path):
 
 
 def test_walk_of_hostile_graph_ends(tmp_path: Path):
-    """An index nested deeper than anybody needs is a finding, not an endless walk."""
+    """An index that is nested too deeply is a finding."""
     inner = images.image()
     for _ in range(12):
         inner = images.index(inner)
@@ -448,7 +448,7 @@ def test_checksum_file_with_too_few_lines_is_a_finding(tmp_path: Path):
 
 
 def test_read_error_of_the_medium_is_a_finding(tmp_path: Path):
-    """A file that the kernel will not read stands in for a bad block."""
+    """A file without read permission represents a bad block."""
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     path = bundle / "VERIFY.txt"
     path.chmod(0)

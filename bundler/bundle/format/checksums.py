@@ -64,7 +64,7 @@ def render(listed: Mapping[str, Digest]) -> bytes:
     Raises:
         MalformedError: a path must not be listed.
     """
-    _check_paths(listed)
+    directory.check_listed(listed)
     lines = [f"{digest.hex}  {path}\n" for path, digest in sorted(listed.items())]
     return "".join(lines).encode("ascii")
 
@@ -102,15 +102,5 @@ def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
         if match[2] in listed:
             raise MalformedError(f"{subject}: line {number} lists {match[2][:200]!r} again")
         listed[match[2]] = Digest(f"sha256:{match[1]}")
-    _check_paths(listed, subject)
+    directory.check_listed(listed, subject)
     return listed
-
-
-def _check_paths(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
-    folded: set[str] = set()
-    for path in listed:
-        if not directory.is_path(path) or not directory.is_listed(path):
-            raise MalformedError(f"{subject}: {path[:200]!r} must not be listed")
-        if path.casefold() in folded:
-            raise MalformedError(f"{subject}: {path[:200]!r} differs from another only by case")
-        folded.add(path.casefold())

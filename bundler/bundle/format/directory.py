@@ -97,6 +97,21 @@ def is_listed(path: str) -> bool:
     return path not in (INVENTORY, SUMS) and parse_signature_name(path) is None
 
 
+def check_listed(paths: Iterable[str], subject: str = SUMS) -> None:
+    """Check that a file such as SHA256SUMS may list ``paths``, all of which are different.
+
+    Raises:
+        MalformedError: one is not a valid path or must not be listed, or two differ only by case.
+    """
+    folded: set[str] = set()
+    for path in paths:
+        if not is_path(path) or not is_listed(path):
+            raise MalformedError(f"{subject}: {path[:200]!r} must not be listed")
+        if path.casefold() in folded:
+            raise MalformedError(f"{subject}: {path[:200]!r} differs from another only by case")
+        folded.add(path.casefold())
+
+
 def find_image_path(root: Digest) -> str:
     """Return the directory of an image in format ``dir``."""
     return f"{IMAGES}/{root.hex}"

@@ -30,7 +30,6 @@ from bundler.errors import (
 )
 from bundler.oci.json import strict
 from bundler.registry.auth.origin import Origin, redact
-from bundler.registry.tls import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -93,6 +92,8 @@ def create_network_error(
             hint="check HTTPS_PROXY and NO_PROXY",
         )
     elif refusal := next(refusals, None):
+        from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
+
         anchors = certificates.describe_anchors(registry or str(origin).partition("://")[2])
         found = certificates.create_error(
             refusal, str(origin), origin.host, fetch_certificate(origin), anchors=anchors

@@ -31,7 +31,6 @@ from bundler.registry.connection_pool import ConnectionPool
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.request import BytesBody, RequestSpec
 from bundler.registry.response import NETWORK_ERRORS, Response
-from bundler.registry.tls import certificates
 from bundler.registry.tls.contexts import (
     create_redirect_context,
     create_registry_context,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.config.registry_access import RegistryAccess
+    from bundler.errors import CertificateSummary
     from bundler.registry.request import RequestOptions
 
 USER_AGENT = f"airbundle/{__version__}"
@@ -297,11 +297,14 @@ class Session:
                 url,
                 proxied=proxy is not None,
                 registry=self.host,
-                fetch_certificate=lambda origin: certificates.fetch_certificate(
-                    origin.host,
-                    origin.port,
-                    lambda: create_unverified_context(self._access.tls.details),
-                    proxy=proxy,
-                ),
+                fetch_certificate=lambda origin: self._fetch_certificate(origin, proxy),
             ) from error
         return Response(sent, own=own, cancellation=self._cancellation)
+
+    def _fetch_certificate(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
+        from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
+
+        details = self._access.tls.details
+        return certificates.fetch_certificate(
+            origin.host, origin.port, lambda: create_unverified_context(details), proxy=proxy
+        )

@@ -35,7 +35,7 @@ from bundler.transports.containers_storage.image_store import NewImage
 from bundler.transports.containers_storage.layer_store import NewLayer
 from bundler.transports.containers_storage.metadata import MANIFEST
 from bundler.transports.containers_storage.os_errors import convert_os_errors
-from bundler.transports.containers_storage.readback_manifest import read_stored_manifest
+from bundler.transports.containers_storage.readback_manifest import describe, read_stored_manifest
 from bundler.transports.containers_storage.reference import parse_image_name
 from bundler.transports.containers_storage.source import StorageSource
 from bundler.transports.containers_storage.storage import create_staging_directories
@@ -151,7 +151,7 @@ class StorageDestination:
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Delete an image with all its names, and the layers that nothing else needs."""
         image = image_store.find(self._storage, name or "")
-        removed = read_stored_manifest(self._storage, image, None).descriptor
+        removed = describe(read_stored_manifest(self._storage, image))
         image_store.delete(self._storage, image.id)
         return removed
 
@@ -162,7 +162,7 @@ class StorageDestination:
             raise UsageError(f"{self._storage.subject}: {name!r} is not a name but an ID")
         image = image_store.find(self._storage, name)
         image_store.untag(self._storage, str(image_name.reference))
-        return read_stored_manifest(self._storage, image, None).descriptor
+        return describe(read_stored_manifest(self._storage, image))
 
     def close(self) -> None:
         """Remove the temporary files of this run."""

@@ -8,7 +8,6 @@ nothing behind.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -118,8 +117,8 @@ def remove(storage: Storage, changes: RecordTransaction[LayerRecord], ids: Colle
     changes.save()
     for layer_id in ids:
         storage.driver.remove(layer_id)
-        with suppress(FileNotFoundError):
-            storage.split_path(layer_id).unlink()
+        with convert_os_errors(storage.split_path(layer_id), "cannot remove"):
+            storage.split_path(layer_id).unlink(missing_ok=True)
     changes.remove(ids)
     changes.save()
 

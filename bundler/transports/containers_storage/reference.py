@@ -111,7 +111,7 @@ def parse(text: str) -> StorageReference:
             f"containers-storage:{text[:200]}: invalid storage in the brackets",
             hint="write containers-storage:[DRIVER@ROOT+RUNROOT]NAME",
         )
-    for path in (root, *([run_root] if run_root else [])):
+    for path in filter(None, (root, run_root)):
         if not path.startswith("/") or "\0" in path:
             raise InvalidReferenceError(
                 f"containers-storage:{text[:200]}: {path[:120]!r} is not an absolute path"

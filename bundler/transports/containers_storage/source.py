@@ -12,8 +12,8 @@ from bundler.events import Emit, WarningIssued, discard
 from bundler.ports import SynthesizesManifests
 from bundler.transports.containers_storage import image_store, signatures
 from bundler.transports.containers_storage.readback_manifest import (
-    ManifestAndDescriptor,
     create_readback_manifest,
+    describe,
     read_stored_manifest,
 )
 from bundler.transports.containers_storage.reference import parse_image_name
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
+    from bundler.oci.manifest import Manifest
     from bundler.ports import Node
     from bundler.transports.containers_storage.storage import Storage
 
@@ -45,8 +46,8 @@ class StorageSource(SynthesizesManifests):
         """
         image = image_store.find(self._storage, name)
         readback = create_readback_manifest(self._storage, image, self._storage.list_layers())
-        if readback.descriptor.digest.text not in image.manifests:
-            stored = read_stored_manifest(self._storage, image, None).descriptor.digest
+        if describe(readback).digest.text not in image.manifests:
+            stored = describe(read_stored_manifest(self._storage, image)).digest
             if signatures.read(self._storage, image, stored):
                 self._emit(
                     WarningIssued(
@@ -84,7 +85,7 @@ class StorageSource(SynthesizesManifests):
                 layers = self._storage.list_layers()
                 for image in images:
                     readback = create_readback_manifest(self._storage, image, layers)
-                    if readback.descriptor.digest == target.digest:
+                    if describe(readback).digest == target.digest:
                         raw = readback.raw
                         break
                 else:
@@ -105,7 +106,8 @@ class StorageSource(SynthesizesManifests):
     def close(self) -> None:
         """Do nothing: no file stays open between two calls."""
 
-    def _remember(self, found: ManifestAndDescriptor) -> Descriptor:
+    def _remember(self, returned: Manifest) -> Descriptor:
+        descriptor = describe(returned)
         with self._lock:
-            self._manifests[found.descriptor.digest] = found.raw
-        return found.descriptor
+            self._manifests[descriptor.digest] = returned.raw
+        return descriptor

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bundler.config.storage_conf import StorageConfig
 from bundler.transports.containers_storage import reference as storage_reference
+from bundler.transports.containers_storage.storage import open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,6 @@ class StorageTransport:
     def source(self, reference: StorageReference, options: OpenOptions, /) -> StorageSource:
         """Open a storage for reading."""
         from bundler.transports.containers_storage.source import StorageSource  # noqa: PLC0415
-        from bundler.transports.containers_storage.storage import open_storage  # noqa: PLC0415
 
         config = select_storage(reference.location, options.load_settings)
         storage = open_storage(config, options.cancellation, write=False)
@@ -43,7 +43,6 @@ class StorageTransport:
         from bundler.transports.containers_storage.destination import (  # noqa: PLC0415
             StorageDestination,
         )
-        from bundler.transports.containers_storage.storage import open_storage  # noqa: PLC0415
 
         config = select_storage(reference.location, options.load_settings)
         storage = open_storage(config, options.cancellation, write=True)

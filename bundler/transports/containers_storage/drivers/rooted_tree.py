@@ -106,11 +106,10 @@ class RootedTree:
 
     def remove(self, parts: Parts) -> None:
         """Remove a file, or a directory with all its content, if it exists."""
-        try:
-            directory = self.open_directory(parts[:-1])
-            status = os.stat(parts[-1], dir_fd=directory, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
+        status = self.status(parts)
+        if status is None:
             return
+        directory = self.open_directory(parts[:-1])
         if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
             directory = os.dup(directory)
             try:

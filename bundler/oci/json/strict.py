@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import accumulate
 from typing import Any
 
 from bundler.errors import LimitError, MalformedError
@@ -19,7 +20,9 @@ MAX_INTEGER = 2**63 - 1
 MAX_DOCUMENT = 4 * 1024 * 1024  # the limit of containers/image and of registries
 
 # A string that does not end extends to the end of the text.
-_STRING_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
 
@@ -117,11 +120,9 @@ def _check_depth(text: str, subject: str) -> None:
     """Check the nesting depth by counting brackets, because the parser itself is recursive."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        depth += (token[0] in "[{") - (token[0] in "]}")
-        if depth > MAX_DEPTH:
-            raise LimitError(f"{subject}: nested deeper than the {MAX_DEPTH} levels allowed")
+    brackets = _BRACKET.findall(_STRING.sub("", text))
+    if max(accumulate(map(_STEPS.__getitem__, brackets), initial=0)) > MAX_DEPTH:
+        raise LimitError(f"{subject}: nested deeper than the {MAX_DEPTH} levels allowed")
 
 
 def _refuse_floats(value: JSON) -> None:

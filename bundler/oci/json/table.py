@@ -83,7 +83,10 @@ class Table:
 
     def optional_text(self, key: str) -> str | None:
         """Return a string, or None if it is absent or empty."""
-        return self._read(key, str, "a string") or None
+        value = self.value.get(key)
+        if value is not None and not isinstance(value, str):
+            raise self.problem(f"{key} is not a string")
+        return value or None
 
     def integer(self, key: str, default: int | None = None) -> int:
         """Return an integer of 0 or more."""

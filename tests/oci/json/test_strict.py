@@ -120,7 +120,7 @@ def test_loads_accepts_documents_at_the_limits(raw, value):
 
 
 @pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
-def test_counts_the_depth_before_it_parses(brackets):
+def test_depth_is_checked_before_parsing(brackets):
     levels = 64 // (1 + (len(brackets[0]) > 5))
     within = brackets[0] * levels + "1" + brackets[1] * levels
     assert strict.loads(within.encode())
@@ -131,16 +131,16 @@ def test_counts_the_depth_before_it_parses(brackets):
 
 
 @pytest.mark.parametrize("text", ['"' + "[" * 100 + '"', '["' + BACKSLASH + '"' + "{" * 100 + '"]'])
-def test_brackets_in_strings_are_no_depth(text):
+def test_brackets_in_strings_do_not_count_as_depth(text):
     assert strict.loads(text.encode()) == json.loads(text)
 
 
-def test_many_shallow_brackets_are_no_depth():
+def test_many_shallow_brackets_are_accepted():
     raw = b"[" + b",".join([b"[{}]"] * 1_000) + b"]"
     assert strict.loads(raw) == [[{}]] * 1_000
 
 
-def test_size_is_looked_at_first():
+def test_size_is_checked_first():
     with pytest.raises(LimitError):
         strict.loads(b"\xff" * 11, limit=10)
     assert strict.loads(b'"12345678"', limit=10) == "12345678"

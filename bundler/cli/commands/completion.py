@@ -34,10 +34,10 @@ def create_script(shell: str, program: str) -> str:
     hint = f"use one of {', '.join(SHELLS)}"
     if shell == "powershell":
         raise UnsupportedError("there is no completion for powershell", hint=hint)
-    found = get_completion_class(shell) if shell in SHELLS else None
-    if found is None:
+    kind = get_completion_class(shell) if shell in SHELLS else None
+    if kind is None:
         raise UsageError(f"there is no completion for {shell[:80]!r}", hint=hint)
-    return found(click.Group(), {}, program, COMPLETION_VARIABLE).source()
+    return kind(click.Group(), {}, program, COMPLETION_VARIABLE).source()
 
 
 def complete(group: click.Group, instruction: str) -> int:

@@ -159,7 +159,7 @@ class BarDisplay:
         self._screen = screen
         self._height = 0
 
-    def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
+    def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - as LogDisplay's
         """Return the bars, with notes above them."""
         columns, rows = self._screen()
         lines = []

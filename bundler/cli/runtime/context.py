@@ -104,13 +104,13 @@ class CommandContext:
         An overridden architecture has no variant unless that is overridden too.
         """
         options, system = self.options, os.uname()
-        found = create_platform(system.sysname, system.machine)
+        platform = create_platform(system.sysname, system.machine)
         if options.override_arch:
-            found = replace(found, architecture=options.override_arch, variant=None)
+            platform = replace(platform, architecture=options.override_arch, variant=None)
         return replace(
-            found,
-            os=options.override_os or found.os,
-            variant=options.override_variant or found.variant,
+            platform,
+            os=options.override_os or platform.os,
+            variant=options.override_variant or platform.variant,
         )
 
     def create_policy_check(self) -> PolicyCheck | None:

@@ -61,8 +61,8 @@ def print_report(verification: Verification) -> None:
         )
         if not known.complete:
             text.print_line("incomplete: the export skipped images that failed")
-    found = text.count(len(verification.findings), "finding")
-    state = "whole" if verification.whole else f"damaged ({found})"
+    findings = text.count(len(verification.findings), "finding")
+    state = "whole" if verification.whole else f"damaged ({findings})"
     number, size = text.count(verification.files, "file"), text.format_size(verification.size)
     images = "" if known is None else f", {text.count(len(known.images), 'image')}"
     text.print_line(f"{state}: {number}, {size}{images}")

@@ -103,7 +103,7 @@ def test_signed_identities_are_parsed(identity: Any, read: SignedIdentity) -> No
 
 
 @pytest.mark.parametrize(
-    ("requirement", "why"),
+    ("requirement", "problem"),
     [
         ({"type": "trustMe"}, "unknown type of requirement 'trustMe'"),
         ({}, "unknown type of requirement"),
@@ -142,13 +142,13 @@ def test_signed_identities_are_parsed(identity: Any, read: SignedIdentity) -> No
         ),
     ],
 )
-def test_invalid_requirement_is_refused(requirement: Any, why: str) -> None:
-    with pytest.raises(ConfigError, match=why):
+def test_invalid_requirement_is_refused(requirement: Any, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
         policy(requirement)
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "problem"),
     [
         ("", "not JSON"),
         ("[]", "not an object"),
@@ -162,8 +162,8 @@ def test_invalid_requirement_is_refused(requirement: Any, why: str) -> None:
         ("[" * 100, "nested deeper"),
     ],
 )
-def test_invalid_document_is_refused(text: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=why):
+def test_invalid_document_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
         parse(text.encode(), "policy.json")
 
 

@@ -72,7 +72,7 @@ def test_scope_in_two_files_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "problem"),
     [
         ("docker: [a]", "not a mapping"),
         ("dockers: {}", "unknown key 'dockers'"),
@@ -83,8 +83,8 @@ def test_scope_in_two_files_is_refused(tmp_path: Path) -> None:
         ("docker: {a: {use-sigstore-attachments: maybe}}", "not one of true, false"),
     ],
 )
-def test_invalid_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=why):
+def test_invalid_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
         directory(tmp_path / "d", a=text)
 
 

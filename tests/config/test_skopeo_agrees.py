@@ -17,41 +17,41 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.interop
 
-NOBODY = "127.0.0.1:1"  # refuses connections, so that each place is tried and given up at once
+CLOSED_PORT = "127.0.0.1:1"  # refuses connections, so that each endpoint fails immediately
 DIGEST = "sha256:" + "a" * 64
 REGISTRIES_CONF = f"""
 [[registry]]
 prefix = "a.example"
-location = "{NOBODY}/a"
+location = "{CLOSED_PORT}/a"
 [[registry.mirror]]
-location = "{NOBODY}/m1"
+location = "{CLOSED_PORT}/m1"
 pull-from-mirror = "digest-only"
 [[registry.mirror]]
-location = "{NOBODY}/m2"
+location = "{CLOSED_PORT}/m2"
 pull-from-mirror = "tag-only"
 
 [[registry]]
 prefix = "a.example/team"
-location = "{NOBODY}/team"
+location = "{CLOSED_PORT}/team"
 
 [[registry]]
 prefix = "a.example/team/app:v2"
-location = "{NOBODY}/second"
+location = "{CLOSED_PORT}/second"
 
 [[registry]]
 prefix = "*.wild.example"
-location = "{NOBODY}/wild"
+location = "{CLOSED_PORT}/wild"
 
 [[registry]]
 prefix = "docker.io"
-location = "{NOBODY}/hub"
+location = "{CLOSED_PORT}/hub"
 mirror-by-digest-only = true
 [[registry.mirror]]
-location = "{NOBODY}/cache"
+location = "{CLOSED_PORT}/cache"
 
 [[registry]]
 prefix = "docker.io/library/nginx"
-location = "{NOBODY}/web/server"
+location = "{CLOSED_PORT}/web/server"
 """
 
 
@@ -81,8 +81,8 @@ def test_endpoints_equal_those_of_skopeo(world: World, image: str):
         ],
         env={
             "HOME": str(world.home),
-            "HTTP_PROXY": f"http://{NOBODY}",  # nothing leaves the machine if they disagree
-            "HTTPS_PROXY": f"http://{NOBODY}",
+            "HTTP_PROXY": f"http://{CLOSED_PORT}",  # nothing leaves the machine if they disagree
+            "HTTPS_PROXY": f"http://{CLOSED_PORT}",
         },
         capture_output=True,
         text=True,
@@ -93,7 +93,7 @@ def test_endpoints_equal_those_of_skopeo(world: World, image: str):
     reference = ImageReference.parse(image)
     version = f"@{reference.digest}" if reference.digest else f":{reference.tag}"
     endpoints = world.settings(registries_conf=path).list_endpoints(reference)
-    assert [f"{place.host}/{place.path}{version}" for place in endpoints] == tried
+    assert [f"{endpoint.host}/{endpoint.path}{version}" for endpoint in endpoints] == tried
 
 
 @pytest.mark.parametrize(

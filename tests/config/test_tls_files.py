@@ -134,7 +134,7 @@ def test_tls_details_are_optional(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "problem"),
     [
         ("minVersion: 1.1", "minVersion is not one of 1.2, 1.3"),
         ("minVersion:", "minVersion is empty"),
@@ -148,8 +148,8 @@ def test_tls_details_are_optional(tmp_path: Path) -> None:
         ("a: &x [*x]", "tls.yaml:1:"),
     ],
 )
-def test_invalid_tls_details_are_refused(tmp_path: Path, text: str, why: str) -> None:
-    with pytest.raises(ConfigError, match=why):
+def test_invalid_tls_details_are_refused(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
         read_details(tmp_path, text)
 
 

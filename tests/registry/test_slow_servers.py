@@ -75,8 +75,8 @@ def read(stream: Reader) -> int:
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
 def test_slow_document_times_out(connect, monkeypatch, headers: bytes):
     monkeypatch.setattr(response, "_MAX_DOCUMENT_TIME", 0.3)
-    with dripping(headers, 0.02) as place:
-        session = connect(place, retry_policy=RetryPolicy(1, Backoff(0)))
+    with dripping(headers, 0.02) as server:
+        session = connect(server, retry_policy=RetryPolicy(1, Backoff(0)))
         begun = time.monotonic()
         with pytest.raises(RegistryError) as raised:
             Repository(session, "library/app").get_manifest("1")
@@ -88,21 +88,22 @@ def test_slow_document_times_out(connect, monkeypatch, headers: bytes):
 def test_slow_blob_is_a_temporary_error(connect, monkeypatch, headers: bytes):
     """Another attempt may resume the blob."""
     monkeypatch.setattr(response, "_SPEED_PERIOD", 0.6)
-    with dripping(headers, 0.02) as place:
-        repository = Repository(connect(place), "library/app")
+    with dripping(headers, 0.02) as server:
+        repository = Repository(connect(server), "library/app")
         with (
             repository.open_blob(BLOB, 100_000) as stream,
-            pytest.raises(RegistryError, match="timed out") as raised,
+            pytest.raises(RegistryError) as raised,
         ):
             read(stream)
         assert raised.value.temporary
+        assert raised.value.status is None
 
 
 def test_slow_link_above_minimum_speed_is_accepted(connect, monkeypatch):
     monkeypatch.setattr(response, "_SPEED_PERIOD", 0.1)
     monkeypatch.setattr(response, "_MIN_SPEED", 10)
-    with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as place:
-        repository = Repository(connect(place), "library/app")
+    with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as server:
+        repository = Repository(connect(server), "library/app")
         with repository.open_blob(BLOB, 80) as stream:
             assert read(stream) == 80
 

@@ -20,13 +20,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from bundler.config.credentials.auth_file import TOKEN_USER, to_credentials
 from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.errors import (
-    BundlerError,
-    ConfigError,
-    CredentialHelperError,
-    LimitError,
-    MalformedError,
-)
+from bundler.errors import BundlerError, ConfigError, CredentialHelperError
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 
@@ -97,9 +91,10 @@ def list_servers(name: str, environment: Mapping[str, str]) -> list[str]:
     Raises:
         CredentialHelperError: the helper fails, or does not print JSON.
     """
+    output = _run(name, "list", b"", environment) or b""
     try:
-        return list(strict.load_object(_run(name, "list", b"", environment) or b""))
-    except (MalformedError, LimitError):
+        return list(strict.load_object(output))
+    except BundlerError:
         problem = "expected JSON, got other text"
         raise CredentialHelperError(f"{_PREFIX}{name}", "list", problem, status=0) from None
 

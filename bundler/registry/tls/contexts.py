@@ -70,6 +70,7 @@ def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not usable"
         raise ConfigError(
             f"{file}: cannot be used as a certificate: {reason}",
+            path=str(file),
             hint="use PEM files and a client key that is not encrypted",
         ) from None
 

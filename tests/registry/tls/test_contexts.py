@@ -130,7 +130,7 @@ def test_montgomery_group_is_used_or_refused(group: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("details", "why"),
+    ("details", "problem"),
     [
         (TlsDetails("f", cipher_suites=()), "no usable cipher suite"),
         (TlsDetails("f", "1.3", cipher_suites=(RSA,)), "no usable cipher suite"),
@@ -141,6 +141,6 @@ def test_montgomery_group_is_used_or_refused(group: str) -> None:
         (TlsDetails("f", named_groups=("no-such-group",)), "does not support 'no-such-group'"),
     ],
 )
-def test_unsupported_tls_restrictions_are_refused(details: TlsDetails, why: str) -> None:
-    with pytest.raises(ConfigError, match=f"^f: .*{why}"):
+def test_unsupported_tls_restrictions_are_refused(details: TlsDetails, problem: str) -> None:
+    with pytest.raises(ConfigError, match=f"^f: .*{problem}"):
         shaken(details)

@@ -61,18 +61,25 @@ def read_docker_image(table: Table) -> Struct:
 
 class _Field(NamedTuple):
     name: str
+    key: str
     read: Callable[[Table, str], Value]
     """Reads the member with the given key; an absent one has the zero value of its type."""
-    key: str = ""
-    """The member's name, if it is not the name of the field."""
-    omit_empty: bool = False
+    omit_empty: bool
     """Whether the encoder leaves the field out if it is empty."""
 
 
+def _fields(
+    read: Callable[[Table, str], Value], *names: str, omit_empty: bool = False, **keys: str
+) -> list[_Field]:
+    """Define fields of one type; ``keys`` has the keys of those whose name is not their key."""
+    pairs = {**dict(zip(names, names, strict=True)), **keys}
+    return [_Field(name, key, read, omit_empty) for name, key in pairs.items()]
+
+
 class _StructType:
-    def __init__(self, name: str, *fields: _Field) -> None:
+    def __init__(self, name: str, *groups: list[_Field]) -> None:
         self._name = name
-        self._fields = {field.key or field.name: field for field in fields}
+        self._fields = {field.key: field for group in groups for field in group}
 
     def read(self, table: Table) -> Struct:
         table.refuse_other_case(self._fields)
@@ -150,94 +157,78 @@ def _read_string_set(table: Table, key: str) -> Value:
 
 _HEAD = _StructType(
     "v1.Image",
-    _Field("Created", _read_time_pointer, key="created", omit_empty=True),
-    _Field("Author", _read_string, key="author", omit_empty=True),
+    _fields(_read_time_pointer, Created="created", omit_empty=True),
+    _fields(_read_string, Author="author", omit_empty=True),
 )
 _PLATFORM = _StructType(
     "v1.Platform",
-    _Field("Architecture", _read_string, key="architecture"),
-    _Field("OS", _read_string, key="os"),
-    _Field("OSVersion", _read_string, key="os.version", omit_empty=True),
-    _Field("OSFeatures", _read_strings, key="os.features", omit_empty=True),
-    _Field("Variant", _read_string, key="variant", omit_empty=True),
+    _fields(_read_string, Architecture="architecture", OS="os"),
+    _fields(_read_string, OSVersion="os.version", omit_empty=True),
+    _fields(_read_strings, OSFeatures="os.features", omit_empty=True),
+    _fields(_read_string, Variant="variant", omit_empty=True),
 )
 _CONFIG = _StructType(
     "v1.ImageConfig",
-    _Field("User", _read_string, omit_empty=True),
-    _Field("ExposedPorts", _read_string_set, omit_empty=True),
-    _Field("Env", _read_strings, omit_empty=True),
-    _Field("Entrypoint", _read_strings, omit_empty=True),
-    _Field("Cmd", _read_strings, omit_empty=True),
-    _Field("Volumes", _read_string_set, omit_empty=True),
-    _Field("WorkingDir", _read_string, omit_empty=True),
-    _Field("Labels", _read_string_map, omit_empty=True),
-    _Field("StopSignal", _read_string, omit_empty=True),
-    _Field("ArgsEscaped", _read_bool, omit_empty=True),
+    _fields(_read_string, "User", omit_empty=True),
+    _fields(_read_string_set, "ExposedPorts", omit_empty=True),
+    _fields(_read_strings, "Env", "Entrypoint", "Cmd", omit_empty=True),
+    _fields(_read_string_set, "Volumes", omit_empty=True),
+    _fields(_read_string, "WorkingDir", omit_empty=True),
+    _fields(_read_string_map, "Labels", omit_empty=True),
+    _fields(_read_string, "StopSignal", omit_empty=True),
+    _fields(_read_bool, "ArgsEscaped", omit_empty=True),
 )
 _ROOTFS = _StructType(
     "v1.RootFS",
-    _Field("Type", _read_string, key="type"),
-    _Field("DiffIDs", _read_strings, key="diff_ids"),
+    _fields(_read_string, Type="type"),
+    _fields(_read_strings, DiffIDs="diff_ids"),
 )
 _HISTORY = _StructType(
     "v1.History",
-    _Field("Created", _read_time_pointer, key="created", omit_empty=True),
-    _Field("CreatedBy", _read_string, key="created_by", omit_empty=True),
-    _Field("Author", _read_string, key="author", omit_empty=True),
-    _Field("Comment", _read_string, key="comment", omit_empty=True),
-    _Field("EmptyLayer", _read_bool, key="empty_layer", omit_empty=True),
+    _fields(_read_time_pointer, Created="created", omit_empty=True),
+    _fields(
+        _read_string, CreatedBy="created_by", Author="author", Comment="comment", omit_empty=True
+    ),
+    _fields(_read_bool, EmptyLayer="empty_layer", omit_empty=True),
 )
 
 _HEALTH = _StructType(
     "manifest.Schema2HealthConfig",
-    _Field("Test", _read_strings, omit_empty=True),
-    _Field("StartPeriod", _read_int, omit_empty=True),
-    _Field("StartInterval", _read_int, omit_empty=True),
-    _Field("Interval", _read_int, omit_empty=True),
-    _Field("Timeout", _read_int, omit_empty=True),
-    _Field("Retries", _read_int, omit_empty=True),
+    _fields(_read_strings, "Test", omit_empty=True),
+    _fields(
+        _read_int, "StartPeriod", "StartInterval", "Interval", "Timeout", "Retries", omit_empty=True
+    ),
 )
 _DOCKER_IMAGE_CONFIG = _StructType(
     "manifest.Schema2Config",
-    _Field("Hostname", _read_string),
-    _Field("Domainname", _read_string),
-    _Field("User", _read_string),
-    _Field("AttachStdin", _read_bool),
-    _Field("AttachStdout", _read_bool),
-    _Field("AttachStderr", _read_bool),
-    _Field("ExposedPorts", _read_string_set, omit_empty=True),
-    _Field("Tty", _read_bool),
-    _Field("OpenStdin", _read_bool),
-    _Field("StdinOnce", _read_bool),
-    _Field("Env", _read_strings),
-    _Field("Cmd", _read_string_or_strings),
-    _Field("Healthcheck", _HEALTH.read_pointer, omit_empty=True),
-    _Field("ArgsEscaped", _read_bool, omit_empty=True),
-    _Field("Image", _read_string),
-    _Field("Volumes", _read_string_set),
-    _Field("WorkingDir", _read_string),
-    _Field("Entrypoint", _read_string_or_strings),
-    _Field("NetworkDisabled", _read_bool, omit_empty=True),
-    _Field("MacAddress", _read_string, omit_empty=True),
-    _Field("OnBuild", _read_strings),
-    _Field("Labels", _read_string_map),
-    _Field("StopSignal", _read_string, omit_empty=True),
-    _Field("StopTimeout", _read_int, omit_empty=True),
-    _Field("Shell", _read_string_or_strings, omit_empty=True),
+    _fields(_read_string, "Hostname", "Domainname", "User"),
+    _fields(_read_bool, "AttachStdin", "AttachStdout", "AttachStderr"),
+    _fields(_read_string_set, "ExposedPorts", omit_empty=True),
+    _fields(_read_bool, "Tty", "OpenStdin", "StdinOnce"),
+    _fields(_read_strings, "Env"),
+    _fields(_read_string_or_strings, "Cmd"),
+    _fields(_HEALTH.read_pointer, "Healthcheck", omit_empty=True),
+    _fields(_read_bool, "ArgsEscaped", omit_empty=True),
+    _fields(_read_string, "Image"),
+    _fields(_read_string_set, "Volumes"),
+    _fields(_read_string, "WorkingDir"),
+    _fields(_read_string_or_strings, "Entrypoint"),
+    _fields(_read_bool, "NetworkDisabled", omit_empty=True),
+    _fields(_read_string, "MacAddress", omit_empty=True),
+    _fields(_read_strings, "OnBuild"),
+    _fields(_read_string_map, "Labels"),
+    _fields(_read_string, "StopSignal", omit_empty=True),
+    _fields(_read_int, "StopTimeout", omit_empty=True),
+    _fields(_read_string_or_strings, "Shell", omit_empty=True),
 )
 _DOCKER_IMAGE = _StructType(
     "manifest.Schema2V1Image",
-    _Field("ID", _read_string, key="id", omit_empty=True),
-    _Field("Parent", _read_string, key="parent", omit_empty=True),
-    _Field("Comment", _read_string, key="comment", omit_empty=True),
-    _Field("Created", _read_time, key="created"),
-    _Field("Container", _read_string, key="container", omit_empty=True),
-    _Field("ContainerConfig", _DOCKER_IMAGE_CONFIG.read_member, key="container_config"),
-    _Field("DockerVersion", _read_string, key="docker_version", omit_empty=True),
-    _Field("Author", _read_string, key="author", omit_empty=True),
-    _Field("Config", _DOCKER_IMAGE_CONFIG.read_pointer, key="config", omit_empty=True),
-    _Field("Architecture", _read_string, key="architecture", omit_empty=True),
-    _Field("Variant", _read_string, key="variant", omit_empty=True),
-    _Field("OS", _read_string, key="os", omit_empty=True),
-    _Field("Size", _read_int, omit_empty=True),
+    _fields(_read_string, ID="id", Parent="parent", Comment="comment", omit_empty=True),
+    _fields(_read_time, Created="created"),
+    _fields(_read_string, Container="container", omit_empty=True),
+    _fields(_DOCKER_IMAGE_CONFIG.read_member, ContainerConfig="container_config"),
+    _fields(_read_string, DockerVersion="docker_version", Author="author", omit_empty=True),
+    _fields(_DOCKER_IMAGE_CONFIG.read_pointer, Config="config", omit_empty=True),
+    _fields(_read_string, Architecture="architecture", Variant="variant", OS="os", omit_empty=True),
+    _fields(_read_int, "Size", omit_empty=True),
 )

@@ -101,8 +101,7 @@ class Site:
             self.bundle,
             stream,
             kind,
-            keys=(KEY,) if signed else (),
-            **more,
+            **({"keys": (KEY,) if signed else ()} | more),
         )
         with ThreadPoolExecutor(4) as executor:
             running = EngineOptions(executor, keep_going=keep_going)
@@ -202,6 +201,46 @@ def test_export_without_changes_writes_nothing(site):
     assert not second.changed
     assert second.inventory.serial == first.inventory.serial
     assert snapshot(site.bundle) == before
+
+
+@pytest.mark.parametrize("signature", ["kept", "removed"])
+def test_export_never_signs_an_inventory_that_was_changed_on_the_medium(site, signature):
+    """Such an inventory is replaced, although it lists the requested images."""
+    site.export(expires=timedelta(days=30))
+    path = site.bundle / "bundle.json"
+    forged = json.loads(path.read_bytes())
+    forged |= {"created": "2099-01-01T00:00:00Z", "expires": "2099-01-31T00:00:00Z"}
+    forged["serial"] += 10**9
+    path.write_bytes(json.dumps(forged, sort_keys=True, separators=(",", ":")).encode())
+    if signature == "removed":
+        for file in site.bundle.glob("*.sig"):
+            file.unlink()
+
+    renewed = site.export(expires=timedelta(days=30))
+    assert renewed.changed
+    assert renewed.inventory.created.year < 2099
+    assert renewed.inventory.serial < forged["serial"]
+    verified = verify(site.bundle, [KEY.public])
+    verified.check()
+    assert verified.inventory == renewed.inventory
+
+
+def test_export_seals_an_unsigned_bundle_anew_to_sign_it(site):
+    """The inventory of an unsigned bundle is not authenticated, so it is not signed."""
+    unsigned = site.export(signed=False)
+    signed = site.export()
+    assert signed.inventory.serial > unsigned.inventory.serial
+    verify(site.bundle, [KEY.public]).check()
+
+
+def test_export_adds_the_signature_of_a_further_key(site):
+    first = site.export()
+    further = keys.generate_key()
+    second = site.export(keys=(KEY, further))
+    assert second.changed
+    assert second.inventory == first.inventory
+    assert len(second.signatures) == 2
+    verify(site.bundle, [further.public]).check()
 
 
 def test_renewal_removes_images_that_are_no_longer_requested(site):

@@ -11,6 +11,7 @@ changed, nothing is written.
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.format import directory, signatures, store
+from bundler.bundle.format import directory, inventory, signatures, store
 from bundler.bundle.format.inventory import BundledImage
 from bundler.bundle.media import filesystem
 from bundler.copy.engine import execute
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import Format, Inventory
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PrivateKey
 
 _OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
+_PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting computer may be ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             request,
             [(listed[item.image.label], item.image) for item in result.published],
             store.get_index_files(destination),
-            former,
+            _find_previous_serial(former, engine),
             complete=not missing,
         )
     return ExportReport(
@@ -225,8 +228,10 @@ def _create_error(bundle: Path, problem: str, failures: Mapping[str, BundlerErro
     return PartialError(f"{bundle}: {problem}", lines)
 
 
-def _read_former(request: ExportRequest) -> Inventory | None:
+def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     """Read the inventory of the former bundle; None if there is none, or it cannot be read.
+
+    It has no ``signers`` unless a key of the request signed it.
 
     Raises:
         ConflictError: the former bundle has another format or belongs to another stream.
@@ -242,8 +247,13 @@ def _read_former(request: ExportRequest) -> Inventory | None:
             subjects=["format"],
             hint="specify another directory, or remove that bundle first",
         )
+    if not (request.bundle / directory.INVENTORY).exists():
+        return None
+    from bundler.bundle.format import authenticate  # noqa: PLC0415 - only for a former bundle
+
     try:
-        former = signatures.read_inventory(request.bundle)[1]
+        found = authenticate.authenticate(request.bundle, [key.public for key in request.keys])
+        former = inventory.parse(found.raw)
     except BundlerError:
         return None
     if former.stream != request.stream:
@@ -253,46 +263,62 @@ def _read_former(request: ExportRequest) -> Inventory | None:
             subjects=["stream"],
             hint="specify another directory, or remove that bundle first",
         )
-    return former
+    return authenticate.AuthenticatedBundle(found.raw, former, found.signers)
+
+
+def _find_previous_serial(former: AuthenticatedBundle | None, engine: EngineOptions) -> int | None:
+    """Return the serial of the former bundle; None if there is none, or it is not plausible.
+
+    The inventory may have been changed on the medium, so a serial far in the future counts only if
+    a key of the request signed it.
+    """
+    if former is None:
+        return None
+    serial = former.inventory.serial
+    if not former.signers and serial > time.time() + _PLAUSIBLE_LEAD:
+        engine.emit(Notice(f"serial {serial} of the former bundle is in the future: ignored"))
+        return None
+    return serial
 
 
 def _report_unchanged(
     request: ExportRequest,
-    former: Inventory,
+    former: AuthenticatedBundle,
     images: tuple[BundledImage, ...],
     plan: Plan[Holdings],
     engine: EngineOptions,
 ) -> ExportReport | None:
     """Return a report if the former bundle is up to date and verifies; otherwise None.
 
-    Signatures by the requested keys are added if they are missing.
+    Signatures by the requested keys are added if one of these keys signed the former bundle. An
+    inventory without such a signature may have been changed on the medium, and is never signed.
     """
-    lifetime = None if former.expires is None else former.expires - former.created
+    bundle, listed = request.bundle, former.inventory
+    lifetime = None if listed.expires is None else listed.expires - listed.created
     if (
-        former.images != images
-        or not former.complete
+        listed.images != images
+        or not listed.complete
         or lifetime != request.expires
-        or former.is_expired(datetime.now(UTC))
+        or listed.is_expired(datetime.now(UTC))
     ):
+        return None
+    if request.keys and not former.signers:
+        engine.emit(Notice(f"{bundle} is not signed by a given key: sealing it anew"))
         return None
     from bundler.bundle.format import checksums  # noqa: PLC0415 - only for a former bundle
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above
 
-    bundle = request.bundle
-    keys = [key.public for key in request.keys]
-    verified = verify(bundle, keys, cancellation=engine.cancellation, emit=engine.emit)
-    if not verified.whole:
+    verified = verify(bundle, (), cancellation=engine.cancellation, emit=engine.emit)
+    if not verified.whole or verified.inventory != listed:
         engine.emit(Notice(f"{bundle} is damaged: writing the damaged files again"))
         return None
     if verified.unlisted:
         sealing.prune(bundle, checksums.read(bundle))
-    raw, contents = signatures.read_inventory(bundle)
-    signed = {key.id for key in verified.signers}
-    missing_keys = [key for key in request.keys if key.public.id not in signed]
-    added = signatures.write_signatures(bundle, raw, missing_keys)
+    missing_keys = [key for key in request.keys if key.public not in former.signers]
+    added = signatures.write_signatures(bundle, former.raw, missing_keys)
     return ExportReport(
         bundle=bundle,
-        inventory=contents,
+        inventory=listed,
         signatures=tuple(sorted(signatures.read_signatures(bundle))),
         changed=bool(added),
         plan=plan,

@@ -34,15 +34,15 @@ def replace_seal(
     request: ExportRequest,
     images: Sequence[tuple[BundledImage, ResolvedImage]],
     index: Mapping[str, bytes],
-    former: Inventory | None,
+    previous_serial: int | None,
     *,
     complete: bool,
 ) -> tuple[Inventory, tuple[str, ...]]:
-    """Replace the seal of the ``former`` bundle, the signatures last, and prune the directory.
+    """Replace the seal of the former bundle, the signatures last, and prune the directory.
 
     Until the last file is written, the directory verifies as the former bundle or not at all.
     The content of ``images`` is in the directory; ``index`` contains the files that list them, by
-    name.
+    name. The new serial is larger than ``previous_serial``.
 
     Returns:
         The inventory, and the names of the signature files.
@@ -71,7 +71,7 @@ def replace_seal(
     contents = Inventory(
         format=request.format,
         stream=request.stream,
-        serial=inventory.create_serial(former.serial if former else None, created),
+        serial=inventory.create_serial(previous_serial, created),
         created=created,
         tool=Producer("airbundle", __version__),
         sums=sums,

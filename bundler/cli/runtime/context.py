@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
@@ -39,6 +40,8 @@ Result = TypeVar("Result")
 
 DEFAULT_JOBS = 6
 """The number of blobs that are transferred at once; other tools have the same default."""
+
+_LOADING = threading.Lock()
 
 _ARCHITECTURES = {
     "x86_64": ("amd64", None),
@@ -73,13 +76,18 @@ class CommandContext:
         """The directory for temporary files; None if each transport chooses its own."""
         return self.options.tmpdir or self.environment.find_path("TMPDIR")
 
-    @functools.cached_property
+    @property
     def settings(self) -> Settings:
-        """The user's configuration, from the environment, files and global options.
+        """The user's configuration, loaded once, from the environment, files and global options.
 
         Raises:
             ConfigError: a file is invalid, or the home directory is unknown.
         """
+        with _LOADING:  # several threads open sources, and a credential helper runs only once
+            return self._settings
+
+    @functools.cached_property
+    def _settings(self) -> Settings:
         from bundler.config.paths import ConfigPathOverrides  # noqa: PLC0415 - as below
         from bundler.config.settings import Settings  # noqa: PLC0415 - not for --help
 

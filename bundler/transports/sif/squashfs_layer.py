@@ -1,19 +1,16 @@
 """Convert a squashfs to a layer without unpacking its files to a disk.
 
-``unsquashfs`` writes a pseudo file, which contains a line for each file of the squashfs and then
-the contents of all files. Both are copied to a tar archive in the same order. Owners and devices
-are thus preserved without root privileges, and no file name is ever used as a path. Extended
-attributes are lost.
-
-unsquashfs(1) of squashfs-tools 4.5: pseudo files
+``unsquashfs`` writes a pseudo file, whose files are copied to a tar archive in the same order.
+Owners and devices are thus preserved without root privileges. A tar archive cannot contain sockets,
+and old versions of ``unsquashfs`` do not write extended attributes; a warning reports both.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import resource
 import signal
+import struct
 import subprocess
 import tarfile
 from contextlib import closing, suppress
@@ -25,10 +22,12 @@ from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import FileSlice
 from bundler.content.streams import read_chunks
 from bundler.errors import LimitError, MalformedError, UnsupportedError
+from bundler.events import WarningIssued
 from bundler.transports.shared.scratch_file import ScratchFile
+from bundler.transports.sif.pseudo_file import PseudoFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams import Reader
@@ -38,25 +37,10 @@ if TYPE_CHECKING:
 SCRIPT = "podman/runscript"
 """The path of the script in the layer."""
 
-_END_OF_LINES = b"# START OF DATA - DO NOT MODIFY\n"
-_START_OF_DATA = _END_OF_LINES + b"#\n"
-_MAX_FILES = 1_000_000
-_MAX_LINE = 64 * 1024
 _POLL_INTERVAL = 0.2  # seconds until the cancellation is checked again
-_LINE = re.compile(
-    rb"(?P<name>(?:[^\\ ]|\\.)+) (?P<type>[DRSLCBIF])"
-    rb"(?: (?P<time>-?\d+) (?P<mode>[0-7]+) (?P<uid>\d+) (?P<gid>\d+))?(?: (?P<rest>.*))?",
-    re.DOTALL,
-)
-_TYPES = {
-    b"D": tarfile.DIRTYPE,
-    b"R": tarfile.REGTYPE,
-    b"S": tarfile.SYMTYPE,
-    b"L": tarfile.LNKTYPE,
-    b"C": tarfile.CHRTYPE,
-    b"B": tarfile.BLKTYPE,
-    b"I": tarfile.FIFOTYPE,
-}
+_XATTR_TABLE = struct.Struct("<56xq")
+"""The position of the table of extended attributes in the superblock; -1: there is none."""
+_SCRIPT_FILES = (SCRIPT.partition("/")[0], SCRIPT)
 
 
 class SquashfsConverter:
@@ -91,8 +75,10 @@ class SquashfsConverter:
         ):
             self._run_unsquashfs(unpacked.fd)
             try:
-                with unpacked.reader() as pseudo, os.fdopen(os.dup(layer.fd), "wb") as output:
+                with unpacked.reader() as file, os.fdopen(os.dup(layer.fd), "wb") as output:
+                    pseudo = PseudoFile(file, self._subject)
                     types = self._write_files(pseudo, output)
+                    self._report_losses(pseudo)
                     if script is not None:
                         self._write_script(script, types, output)
                     output.write(bytes(2 * tarfile.BLOCKSIZE))
@@ -133,64 +119,26 @@ class SquashfsConverter:
         if process.returncode != 0:
             raise MalformedError(f"{self._subject}: unsquashfs cannot read its root directory")
 
-    def _write_files(self, pseudo: RegularFile, output: BinaryIO) -> dict[str, bytes]:
-        """Write all files of a pseudo file to a tar archive; return their types by name."""
+    def _write_files(self, pseudo: PseudoFile, output: BinaryIO) -> dict[str, bytes]:
+        """Write all files to a tar archive; return the types of those that the script needs."""
         types: dict[str, bytes] = {}
-        with os.fdopen(os.dup(pseudo.fileno()), "rb") as file:
-            start = sum(len(line) for line in self._read_lines(file)) + len(_START_OF_DATA)
-            for line in self._read_lines(file):
-                if line.startswith(b"#"):
-                    continue
-                member, offset = self._parse_line(line)
-                if start + offset + member.size > pseudo.size:
-                    raise MalformedError(
-                        f"{self._subject}: truncated within the contents of its files"
-                    )
+        for member, content in pseudo.read_members():
+            if member.name in _SCRIPT_FILES:
                 types[member.name] = member.type
-                content = FileSlice(pseudo, start + offset, member.size)
-                self._write_member(output, member, content)
+            self._write_member(output, member, content)
         return types
 
-    def _read_lines(self, file: BinaryIO) -> Iterator[bytes]:
-        """Read all lines, from the first one to the contents of the files."""
-        file.seek(0)
-        for _ in range(_MAX_FILES):
-            line = file.readline(_MAX_LINE)
-            if not line.endswith(b"\n"):
-                raise MalformedError(f"{self._subject}: truncated within the list of its files")
-            if line == _END_OF_LINES:
-                return
-            yield line
-        raise LimitError(f"{self._subject}: more than {_MAX_FILES:,} files")
-
-    def _parse_line(self, line: bytes) -> tuple[tarfile.TarInfo, int]:
-        """Parse the line of a file; return its tar header, and the offset of its content."""
-        found = _LINE.fullmatch(line[:-1])
-        if found is None or (found["mode"] is None and found["type"] != b"L"):
-            raise UnsupportedError(
-                f"{self._subject}: unsupported file or file name: {line[:80]!r}",
-                hint="rebuild the image without sockets and without line breaks in names",
+    def _report_losses(self, pseudo: PseudoFile) -> None:
+        if pseudo.sockets:
+            text = f"{self._subject}: a layer cannot contain sockets; {pseudo.sockets:,} left out"
+            self._options.emit(WarningIssued(text))
+        superblock = FileSlice(self._file, self._sif.offset, _XATTR_TABLE.size).read()
+        if not pseudo.has_attributes and _XATTR_TABLE.unpack(superblock) != (-1,):
+            text = (
+                f"{self._subject}: the extended attributes of its files, such as capabilities, are"
+                " left out (install squashfs-tools 4.6 or later to keep them)"
             )
-        name = _unescape(found["name"])
-        member = tarfile.TarInfo("./" if name == "/" else name)
-        if name != "/" and ("" in name.split("/") or ".." in name.split("/")):
-            raise MalformedError(f"{self._subject}: {name[:80]!r} is not a valid file name")
-        member.type = _TYPES[found["type"]]
-        rest = found["rest"] or b""
-        if member.type == tarfile.LNKTYPE:
-            member.linkname = _unescape(rest)
-            return member, 0
-        member.mode, member.mtime = int(found["mode"], 8), int(found["time"])
-        member.uid, member.gid = int(found["uid"]), int(found["gid"])
-        numbers = [int(word) for word in rest.split() if word.isdigit()]
-        if member.type == tarfile.SYMTYPE:
-            member.linkname = os.fsdecode(rest)
-        elif member.type in (tarfile.CHRTYPE, tarfile.BLKTYPE) and len(numbers) >= 2:
-            member.devmajor, member.devminor = numbers[:2]
-        elif member.type == tarfile.REGTYPE and len(numbers) >= 2:
-            member.size = numbers[0]
-            return member, numbers[1]
-        return member, 0
+            self._options.emit(WarningIssued(text))
 
     def _write_member(self, output: BinaryIO, member: tarfile.TarInfo, content: Reader) -> None:
         output.write(member.tobuf(tarfile.PAX_FORMAT, errors="surrogateescape"))
@@ -202,11 +150,8 @@ class SquashfsConverter:
 
     def _write_script(self, script: bytes, types: Mapping[str, bytes], output: BinaryIO) -> None:
         """Write the script and its directory, unless the squashfs contains them."""
-        directory = SCRIPT.partition("/")[0]
-        for name, kind, data in (
-            (directory, tarfile.DIRTYPE, b""),
-            (SCRIPT, tarfile.REGTYPE, script),
-        ):
+        kinds = ((tarfile.DIRTYPE, b""), (tarfile.REGTYPE, script))
+        for name, (kind, data) in zip(_SCRIPT_FILES, kinds, strict=True):
             if types.get(name, kind) != kind:
                 raise UnsupportedError(f"{self._subject}: {name!r} conflicts with its runscript")
             if name not in types:
@@ -214,7 +159,3 @@ class SquashfsConverter:
                 member.type, member.mode, member.mtime = kind, 0o755, self._sif.modified
                 member.size = len(data)
                 self._write_member(output, member, BytesIO(data))
-
-
-def _unescape(text: bytes) -> str:
-    return os.fsdecode(re.sub(rb"\\(.)", rb"\1", text, flags=re.DOTALL))

@@ -18,6 +18,7 @@ def tree(tmp_path):
     (root / "etc" / "é").write_bytes(b"")
     (root / "program").write_bytes(b"#!/bin/sh\n")
     (root / "program").chmod(0o4755)
+    (root / "etc" / "a b\\c").chmod(0o2751)
     os.link(root / "etc" / "a b\\c", root / "same file")
     (root / "link").symlink_to("../x y\\z")
     os.mkfifo(root / "pipe")

@@ -56,7 +56,7 @@ class BlobStarted:
 
     digest: str
     size: int | None
-    """In bytes; None if unknown."""
+    """The size in bytes; None if unknown."""
     activity: Activity
 
 

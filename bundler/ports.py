@@ -41,9 +41,9 @@ class Node:
     """The role in the graph of the image. It does not depend on the media type."""
     media_type: str
     digest: Digest | None = None
-    """None if the content is created during the transfer."""
+    """The digest; None if the content is created during the transfer."""
     size: int | None = None
-    """In bytes; None if unknown, as for content that is created during the transfer."""
+    """The size in bytes; None if unknown, as for content that is created during the transfer."""
     diff_id: Digest | None = None
     urls: tuple[str, ...] = ()
 
@@ -358,7 +358,7 @@ class Transport(Protocol):
 
         Raises:
             UnsupportedError: the transport is read-only.
-            LockedError: another process writes to the destination.
+            LockedError: another process is writing to the destination.
         """
 
 

@@ -22,7 +22,7 @@ _MAX_DOUBLINGS = 30  # 2^30 seconds are 34 years
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential backoff: waits between attempts, in seconds, each twice as long as the last.
+    """Exponential backoff: waits in seconds, each twice as long as the previous one.
 
     The default jitter is the "full jitter" of
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/

@@ -81,7 +81,7 @@ def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emi
 def is_intact(
     node: Node, destination: ReadableDestination, cancellation: Cancellation, emit: Emit
 ) -> bool:
-    """Whether ``destination`` has ``node``, and its content, which is read, matches the digest."""
+    """Read ``node`` at ``destination``; return whether it is present and matches its digest."""
     with BlobActivity(node, "check", cancellation, emit) as activity:
         try:
             with destination.open(node) as stream:
@@ -155,7 +155,7 @@ class BlobActivity:
         )
 
     def observe(self, count: int) -> None:
-        """Check the cancellation, and add ``count`` bytes; emit an event for each MiB.
+        """Check for cancellation, and add ``count`` bytes; emit an event for each MiB.
 
         Raises:
             CancelledError: the run is cancelled.
@@ -197,12 +197,12 @@ class ResumingReader:
         self.failed = False
 
     def read(self, size: int = -1, /) -> bytes:
-        """As ``Reader.read``."""
+        """Read as ``Reader.read`` does."""
         buffer = bytearray(BUFFER_SIZE if size < 0 else size)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """As ``Reader.readinto``, with retries, which are counted anew after each MiB."""
+        """Read as ``Reader.readinto`` does, with retries, whose count is reset after each MiB."""
         while True:
             try:
                 if self._stream is None:

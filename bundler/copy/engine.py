@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
     from bundler.oci.digest import Digest
 
-_MAX_LABELS = 3  # images listed in a message
+_MAX_LABELS = 3  # maximum number of images listed in a message
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class Referrer:
     graph: Graph
     subject: Digest
     tag: str | None
-    """The tag by which cosign finds the referrer; None: by the field ``subject``."""
+    """The tag by which cosign finds the referrer; None: it is found by its ``subject`` field."""
 
 
 @dataclass(frozen=True, slots=True)

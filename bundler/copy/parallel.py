@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_POLL_INTERVAL = 0.1  # seconds between checks of the cancellation
+_POLL_INTERVAL = 0.1  # seconds between checks for cancellation
 _WIND_DOWN_CANCELLED = 1.0  # seconds to wait for running tasks; short, because the user waits
 _WIND_DOWN_FAILED = 10.0
 

@@ -32,8 +32,8 @@ class Selection:
     variants: bool = False
     """Select all variants of each platform, and keep an index even for a single platform."""
     best: Platform | None = None
-    """Select the image of an index that runs best on this platform. Without an index, the image
-    is copied regardless of its platform."""
+    """Select the best match for this platform from an index. An image without an index is copied
+    regardless of its platform."""
     index_only: bool = False
     """Copy the index without its images."""
 
@@ -96,7 +96,7 @@ def select_children(index: Index, selection: Selection, label: str) -> tuple[Des
 
 
 def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
-    """Return the entry of the image that runs best on ``platform``.
+    """Return the entry that is the best match for ``platform``.
 
     Of several images for that platform, an OCI index prefers zstd to gzip, then the first entry.
     In an OCI index, an image without a platform is the last choice.

@@ -109,7 +109,7 @@ def parse_rules(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Parse rename rules of the form ``FROM=TO``.
 
     Raises:
-        UsageError: a rule has another form, or two rules have the same FROM.
+        UsageError: a rule is malformed, or two rules have the same FROM.
     """
     rules: dict[str, str] = {}
     for text in texts:

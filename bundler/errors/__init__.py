@@ -1,6 +1,6 @@
-"""Every error that may reach a user, each with the exit status that names the next step.
+"""All errors that a user may see, with their exit statuses and the user's next steps.
 
-    BundlerError                         1   read the line
+    BundlerError                         1   read the message
     ├── UnsupportedError
     │   ├── ReadOnlyTransportError
     │   ├── UnavailableTransportError
@@ -17,7 +17,7 @@
     │   └── ConfigError
     │       ├── CredentialHelperError
     │       └── PolicyFileError
-    ├── IntegrityError                   3   damaged content: replace the part that is named
+    ├── IntegrityError                   3   damaged content: replace the named part
     │   ├── DigestMismatchError
     │   ├── SizeMismatchError
     │   ├── MalformedError
@@ -29,10 +29,10 @@
     │   ├── UnauthenticatedError
     │   ├── RollbackError
     │   └── ExpiredError
-    ├── MediumError                      5   free, replace or unlock; run again, it resumes
+    ├── MediumError                      5   free, replace or unlock the medium; run again
     │   ├── NoSpaceError
     │   └── LockedError
-    ├── RegistryError                    6   run again, it resumes
+    ├── RegistryError                    6   run again to resume
     │   ├── CertificateError
     │   ├── RateLimitedError
     │   ├── EngineUnreachableError
@@ -47,17 +47,18 @@
     │   ├── IndexOutOfRangeError
     │   ├── NoPlatformError
     │   └── NotLoggedInError
-    ├── ConflictError                   10   a name has another digest, or two images request it
+    ├── ConflictError                   10   name points to another digest, or is requested twice
     │   ├── DigestConflictError
     │   ├── ArchiveExistsError
     │   ├── DirectoryExistsError
     │   └── NotAnImageDirectoryError
-    ├── PartialError                    11   part is done; the report lists the rest
-    └── CancelledError             130, 143  run again, it resumes
+    ├── PartialError                    11   partially done; the report lists the failures
+    └── CancelledError             130, 143  run again to resume
 
-Each class carries the facts of its failure as fields; code decides by type and fields, and never by
-the text of a message. A message is one line: the subject, the problem, expected and got. A hint is
-a command or a setting. Neither holds a secret, or a URL with credentials or a query.
+Each class carries the facts of its failure as fields. Code branches on the type and the fields,
+never on the text of a message. A message is one line: the subject, the problem, the expected and
+the actual value. A hint is a command or a setting. Neither contains a secret, or a URL with
+credentials or a query.
 """
 
 from bundler.errors.access import (

@@ -26,8 +26,8 @@ class NotFoundError(BundlerError):
 class MissingFileError(NotFoundError):
     """A file or directory that does not exist.
 
-    Raised by readers of files; by readers of local formats for the file that makes a directory
-    one of theirs.
+    Raised by readers of files, and by readers of local formats if a directory does not contain
+    the file that identifies the format.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class MissingFileError(NotFoundError):
         os_error: OSError | None = None,
         hint: str | None = None,
     ) -> None:
-        """``part_of`` is what a directory with such a file would be, with its article."""
+        """``part_of`` describes a directory that contains the file, such as ``an image``."""
         folder, name = posixpath.split(path)
         if part_of is not None:
             problem = f"{folder}: not {part_of}: it has no {name}"
@@ -50,7 +50,7 @@ class MissingFileError(NotFoundError):
 
 
 class NoSuchImageError(NotFoundError):
-    """A name that no image of a layout, an archive or a storage has.
+    """An image name that does not exist in a layout, an archive or an image store.
 
     Fields:
         name: the name.
@@ -64,7 +64,7 @@ class NoSuchImageError(NotFoundError):
 
 
 class AmbiguousImageError(NotFoundError):
-    """No name was given, and there are several images.
+    """A location with several images, of which none was specified.
 
     Fields:
         count: the number of images.
@@ -126,7 +126,7 @@ class NotLoggedInError(NotFoundError):
     """No credentials are stored for a registry.
 
     Fields:
-        registry: the registry, with a namespace if one was named.
+        registry: the registry, with a namespace if one was specified.
 
     Raised by ``login --get-login`` and ``logout``.
     """
@@ -170,7 +170,7 @@ class NoSpaceError(MediumError):
 class LockedError(MediumError):
     """Another process holds the lock of a file or directory.
 
-    Raised by writers of local formats and of files of credentials.
+    Raised by writers of local formats and of authfiles.
     """
 
 
@@ -178,7 +178,7 @@ class RegistryError(BundlerError):
     """A request to a registry or to a container engine that failed.
 
     Fields:
-        status: the HTTP status; None if there was no answer.
+        status: the HTTP status; None if there was no response.
         codes: the error codes of the distribution specification.
         temporary: whether the same request may succeed later.
         retry_after: the number of seconds after which to retry, from the response; None if unset.
@@ -206,7 +206,7 @@ class RegistryError(BundlerError):
 
 
 class CertificateProblem(StrEnum):
-    """Why a server's certificate is not trusted."""
+    """The reason why a server's certificate is not trusted."""
 
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
@@ -236,10 +236,10 @@ class CertificateError(RegistryError):
     """The certificate of a server is not trusted.
 
     Fields:
-        problem: why.
-        host: the name or address that the certificate had to be valid for.
-        verify_code: OpenSSL's code of the problem.
-        verify_message: OpenSSL's text for it.
+        problem: the reason why it is not trusted.
+        host: the name or address for which the certificate must be valid.
+        verify_code: OpenSSL's error code.
+        verify_message: OpenSSL's message for that code.
         certificate: the certificate that was presented; None if it could not be read.
 
     Raised by the registry client and by the client of container engines.
@@ -265,7 +265,7 @@ class CertificateError(RegistryError):
 
 
 class RateLimitedError(RegistryError):
-    """More requests than the registry allows; ``retry_after`` as in its base.
+    """More requests than the registry allows.
 
     Raised by the registry client.
     """
@@ -289,7 +289,7 @@ class RateLimitedError(RegistryError):
 
 
 class UnauthorizedError(RegistryError):
-    """The registry requires credentials, or does not accept those that were given.
+    """The registry requires credentials, or rejects the specified ones.
 
     Raised by the registry client and by ``login``.
     """
@@ -307,11 +307,11 @@ class DeniedError(RegistryError):
 
 
 class EngineUnreachableError(RegistryError):
-    """No container engine answers.
+    """A container engine that does not respond.
 
     Fields:
-        host: where it was expected to listen, as ``unix://``, ``http://`` or ``tcp://``.
-        os_error: why no connection could be made.
+        host: the address of the engine, as ``unix://``, ``http://`` or ``tcp://``.
+        os_error: the reason why the connection failed.
 
     Raised by the client of container engines.
     """

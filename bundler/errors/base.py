@@ -1,4 +1,4 @@
-"""The base of all errors, those of input, limits and cancellation, and counts in messages."""
+"""The base of all errors; errors of input, limits and cancellation; counts in messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class HttpExchange(NamedTuple):
 
 
 class BundlerError(Exception):
-    """Any failure that this program explains.
+    """A failure that is reported to the user as a message.
 
     Fields:
         message: one line for the operator; no code reads it.
@@ -59,7 +59,7 @@ class BundlerError(Exception):
         return self.message if bare in self.message else f"{subject}: {self.message}"
 
     def message_without(self, *beginnings: str) -> str:
-        """Return the message without ``beginnings``, such as a path that a report prints itself."""
+        """Return the message without the given prefixes, such as a path that a report prints."""
         message = self.message
         for beginning in beginnings:
             message = message.removeprefix(beginning)
@@ -67,7 +67,7 @@ class BundlerError(Exception):
 
 
 class TimeLimitError(BundlerError):
-    """A command took longer than the user allows.
+    """A command that exceeded the time limit of the user.
 
     Fields:
         seconds: the limit.
@@ -90,7 +90,7 @@ class LimitError(BundlerError):
 
 
 class TemplateLimitError(LimitError):
-    """A template of the user, or its output, is larger than allowed.
+    """A user's template that exceeds a limit, or whose output does.
 
     Raised by the template engine of ``inspect --format``.
     """
@@ -100,12 +100,12 @@ class TemplateLimitError(LimitError):
 
 
 class PartialError(BundlerError):
-    """Part of the work is done.
+    """A run in which some items failed.
 
     Fields:
-        failures: one line for each thing that is not done.
+        failures: one line for each item that failed.
 
-    Raised by ``sync``, ``export`` and ``import`` after the rest is done.
+    Raised by ``sync``, ``export`` and ``import`` after all other items are done.
     """
 
     exit_status = 11
@@ -116,13 +116,13 @@ class PartialError(BundlerError):
 
 
 class CancelledError(BundlerError):
-    """Work was cancelled by a signal; nothing incomplete was published.
+    """A run that was cancelled by a signal; nothing incomplete was published.
 
     Fields:
         signal_number: the number of the signal.
-        status: the exit status, 128 and the signal's number.
+        status: the exit status, 128 plus the signal number.
 
-    Raised by the checks of the cancellation, in every layer.
+    Raised by checks for cancellation in every layer.
     """
 
     exit_status = 130
@@ -133,12 +133,12 @@ class CancelledError(BundlerError):
 
     @property
     def status(self) -> int:
-        """The exit status: 128 and the signal's number."""
+        """The exit status: 128 plus the signal number."""
         return 128 + self.signal_number
 
 
 class UsageError(BundlerError):
-    """The command line or a file of the user has to be corrected.
+    """An invalid command line or user's file.
 
     Raised by the command line, and by readers of the user's files.
     """
@@ -147,7 +147,7 @@ class UsageError(BundlerError):
 
 
 class TemplateError(UsageError):
-    """A template of the user is invalid, or does not match the data that it is applied to.
+    """A user's template that is invalid, or does not match the data that it is applied to.
 
     Raised by the template engine of ``inspect --format``.
     """
@@ -212,7 +212,7 @@ class CredentialHelperError(ConfigError):
 
 
 class NoDecryptionKeyError(UsageError):
-    """An encrypted layer that no given key decrypts.
+    """An encrypted layer that none of the given keys decrypts.
 
     Fields:
         protocols: the protocols with which the secret of the layer is wrapped, sorted.
@@ -230,7 +230,7 @@ class NoDecryptionKeyError(UsageError):
 
 
 class PolicyFileError(ConfigError):
-    """A policy.json that is missing, unreadable or invalid; the fields are those of its base.
+    """A policy.json that is missing, unreadable or invalid.
 
     Raised by the reader of policy.json, and where a policy is required.
     """

@@ -1,4 +1,4 @@
-"""Errors of content: damaged, not trusted, not supported, or in conflict with a destination's."""
+"""Errors about content: damaged, untrusted, unsupported, or in conflict with a destination."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class IntegrityError(BundlerError):
 
 
 class DigestMismatchError(IntegrityError):
-    """Content with another digest than its descriptor's.
+    """Content whose digest differs from its descriptor's.
 
     Fields:
         expected: the digest of the descriptor.
@@ -36,7 +36,7 @@ class DigestMismatchError(IntegrityError):
 
 
 class SizeMismatchError(IntegrityError):
-    """A stream that is shorter or longer than its descriptor's size.
+    """A stream that is shorter or longer than its descriptor states.
 
     Fields:
         expected: the size in bytes.
@@ -50,7 +50,7 @@ class SizeMismatchError(IntegrityError):
 
 
 class MalformedError(IntegrityError):
-    """A document from outside that does not have the form of its media type.
+    """An untrusted document that does not conform to its format.
 
     Raised by all parsers of untrusted documents and archives.
     """
@@ -109,10 +109,10 @@ class RejectedByPolicyError(TrustError):
 
 
 class InvalidSignatureError(TrustError):
-    """A signature that is present and does not verify.
+    """A signature that does not verify.
 
     Fields:
-        key_id: the ID of the key that the signature claims to be by.
+        key_id: the key ID that the signature states.
 
     Raised by the check of a bundle's signatures.
     """
@@ -164,7 +164,7 @@ class UnsupportedError(BundlerError):
 
 
 class ReadOnlyTransportError(UnsupportedError):
-    """A destination whose transport can only be read.
+    """A destination whose transport is read-only.
 
     Fields:
         reference: the destination.
@@ -180,7 +180,7 @@ class ReadOnlyTransportError(UnsupportedError):
 
 
 class UnavailableTransportError(UnsupportedError):
-    """A transport that is known by name only.
+    """A transport that is recognized but not supported.
 
     Fields:
         transport: its name, without the colon.
@@ -198,7 +198,7 @@ class NotADockerArchiveError(UnsupportedError):
 
     Fields:
         path: the archive.
-        missing: the member that it does not have.
+        missing: the name of the missing member.
 
     Raised by the transport ``docker-archive:``.
     """
@@ -210,10 +210,10 @@ class NotADockerArchiveError(UnsupportedError):
 
 
 class CannotConvertError(BundlerError):
-    """A manifest that would have to change and must not, or for which no form fits.
+    """A required conversion of a manifest that is not allowed or not possible.
 
     Fields:
-        reason: why it must not change, or why no form fits.
+        reason: the reason why the conversion is not allowed or not possible.
 
     Raised by the decision about conversions.
     """
@@ -224,7 +224,7 @@ class CannotConvertError(BundlerError):
 
 
 class FormatUnsupportedError(CannotConvertError):
-    """A requested manifest format that does not support a requested form of layers.
+    """A requested manifest format that does not support zstd or encrypted layers.
 
     Fields:
         feature: ``zstd`` or ``encrypted``.
@@ -260,10 +260,10 @@ class SingleImageDestinationError(CannotConvertError):
 
 
 class ConflictError(BundlerError):
-    """A name that has another digest, is immutable, or is requested for two images.
+    """A name that points to another digest, is immutable, or is requested for two images.
 
     Fields:
-        subjects: the names or properties that conflict; empty if ``path`` does.
+        subjects: the names or properties that conflict; empty if ``path`` conflicts.
 
     Raised by destinations, and by the planning of a copy.
     """
@@ -299,7 +299,7 @@ class DigestConflictError(ConflictError):
 
 
 class ArchiveExistsError(ConflictError):
-    """An archive that exists already, of a format to which no image can be added.
+    """An existing archive in a format to which images cannot be added.
 
     Raised by the transport ``docker-archive:``.
     """
@@ -313,7 +313,7 @@ class ArchiveExistsError(ConflictError):
 
 
 class DirectoryExistsError(ConflictError):
-    """A directory that exists already and must not be overwritten.
+    """An existing directory that must not be overwritten.
 
     Raised by ``sync`` where existing directories are refused.
     """
@@ -326,7 +326,7 @@ class DirectoryExistsError(ConflictError):
 
 
 class NotAnImageDirectoryError(ConflictError):
-    """A directory with other content than an image, which is not overwritten.
+    """A directory that contains something other than an image, and is not overwritten.
 
     Raised by the transport ``dir:``.
     """

@@ -33,7 +33,7 @@ class Version:
     numbers: tuple[int, int, int]
     prerelease: tuple[str, ...] = ()
     written: int = 3
-    """The number of numbers in the text; the others are 0."""
+    """The number of numeric components in the text; omitted ones are 0."""
 
     @classmethod
     def parse(cls, text: str) -> Version | None:

@@ -41,7 +41,7 @@ NIL_MAP = Nil("map[]")
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A time; ``fraction`` has the digits after the seconds, ``offset`` is minutes east of UTC."""
+    """A time; ``fraction`` contains the decimal digits, ``offset`` the minutes east of UTC."""
 
     day: str
     clock: str

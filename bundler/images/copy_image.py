@@ -79,7 +79,7 @@ class CopyReport:
         return self.image.graph.root
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON; sizes in bytes."""
+        """Return the report as JSON; sizes are in bytes."""
         return {
             "source": self.image.label,
             "destination": self.destination,

@@ -154,7 +154,7 @@ def read_root(source: Source, reference: Reference) -> ImageRoot:
 
 
 def select_image(root: ImageRoot, platform: Platform) -> ImageManifest:
-    """Return the image, or from an index, the image that runs best on ``platform``.
+    """Return the image, or the best match for ``platform`` in an index.
 
     Raises:
         NotFoundError: no image runs on ``platform``.

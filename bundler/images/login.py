@@ -49,7 +49,7 @@ class CredentialScope:
         """Parse ``host[:port][/namespace]``.
 
         Raises:
-            InvalidReferenceError: ``text`` has another form, such as a URL or an image name.
+            InvalidReferenceError: ``text`` is malformed, such as a URL or an image name.
         """
         host, _, path = text.partition("/")
         path = path.rstrip("/")

@@ -121,7 +121,7 @@ class Schema1Entry:
     id: str
     parent: str
     throwaway: bool
-    """Whether the layer has no changes."""
+    """Whether the layer contains no changes."""
     history: Mapping[str, Any] = field(hash=False, repr=False)
     """The corresponding history entry of a schema 2 config."""
 
@@ -147,7 +147,7 @@ class Schema1:
 
     @property
     def layers(self) -> tuple[Schema1Entry, ...]:
-        """The entries whose layers have changes."""
+        """The entries that are not throwaway."""
         return tuple(entry for entry in self.entries if not entry.throwaway)
 
 

@@ -43,7 +43,7 @@ class Platform:
         """Parse ``os/architecture[/variant]``.
 
         Raises:
-            UsageError: the text has another form.
+            UsageError: ``text`` is malformed.
         """
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
@@ -78,7 +78,7 @@ def choose(requested: Platform, offered: Sequence[Platform | None]) -> int | Non
     """Return the index of the best platform for ``requested``; None if none is compatible.
 
     The order of preference is the requested variant, the earlier variants that it can run, and no
-    variant. If no variant is requested, it is no variant, and the variants from latest to earliest.
+    variant. If no variant is requested, the order is no variant, then the latest to earliest.
     """
     known = _COMPATIBLE.get(requested.architecture, ())
     variants: tuple[str | None, ...]

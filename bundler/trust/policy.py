@@ -30,8 +30,8 @@ def check(
 ) -> None:
     """Check that the policy accepts an image, whose reference is as the user specified it.
 
-    ``verify`` is called for each requirement of a signature. With ``require_signed``, an image of
-    which the policy requires no signature is rejected.
+    ``verify`` is called for each requirement of a signature. With ``require_signed``, an image is
+    rejected if the policy does not require a signature for it.
 
     Raises:
         RejectedByPolicyError: the policy rejects the image, or does not require a signature.

@@ -1,4 +1,4 @@
-"""Estimate an export: sizes of the images, bytes to move, requests, and space on the medium."""
+"""Estimate an export: image sizes, bytes to transfer, requests, and space on the medium."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The estimated size and work of an export; sizes in bytes."""
+    """The estimated size and cost of an export; sizes are in bytes."""
 
     images: tuple[tuple[BundledImage, Sizes], ...]
     """Each image with the sizes of its content, manifests and referrers included."""
@@ -38,13 +38,13 @@ class Estimate:
     """The errors of images that cannot be resolved, by reference."""
     plan: Plan[Holdings]
     medium: Medium | None
-    """None if no destination is specified."""
+    """The medium of the destination; None if no destination is specified."""
     refusal: MediumError | None
     """The error that the export would raise because of the medium; None if there is none."""
 
     @property
     def saved(self) -> int:
-        """The bytes that are not stored because images share content."""
+        """The number of bytes saved because images share content."""
         return sum(sizes.size for _, sizes in self.images) - self.total.size
 
     @property
@@ -103,8 +103,8 @@ def estimate(
 ) -> Estimate:
     """Resolve and plan an export without writing anything.
 
-    With ``engine.keep_going``, images that cannot be resolved are returned as missing. Without
-    ``check_medium``, the user specified no directory.
+    With ``engine.keep_going``, images that cannot be resolved are returned as missing.
+    ``check_medium`` is False if the user specified no directory.
 
     Raises:
         BundlerError: an image cannot be resolved.

@@ -52,18 +52,18 @@ class ExportRequest:
 
     images: Sequence[ImageRequest]
     options: OpenOptions
-    """How to open the sources of the images, and the directory of the bundle."""
+    """Options for opening the sources of the images and the directory of the bundle."""
     bundle: Path
     stream: str
     format: Format
     expires: timedelta | None = None
-    """How long the bundle may be imported; None: without limit."""
+    """Lifetime of the bundle from its creation; None: no limit."""
     keys: tuple[PrivateKey, ...] = ()
-    """The keys that sign the bundle; empty: it is not signed."""
+    """The keys with which the bundle is signed; if empty, it is not signed."""
     parents: bool = False
     """Create missing parent directories of the bundle."""
     duplicate_blobs: bool = False
-    """In format ``dir``: store a shared blob several times where hard links are not possible."""
+    """In format ``dir``, store copies of a shared blob if hard links are not possible."""
     on_system_disk: bool = False
     """Allow an empty mount point on which no medium is mounted."""
 
@@ -76,12 +76,12 @@ class ExportReport:
     inventory: Inventory
     signatures: tuple[str, ...]
     changed: bool
-    """False: the bundle was already up to date."""
+    """Whether anything was written; False if the bundle was already up to date."""
     plan: Plan[Holdings]
     missing: Mapping[str, BundlerError]
-    """The errors of images that are not in the bundle, by reference; empty: it is complete."""
+    """The errors of images that are not in the bundle, by reference; empty if none is missing."""
     medium: Medium
-    """The medium after the export."""
+    """The medium, with its free space after the export."""
 
     @property
     def referrers(self) -> int:
@@ -110,7 +110,7 @@ class ExportReport:
             raise _create_error(self.bundle, "incomplete bundle; missing images", self.missing)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON; sizes in bytes."""
+        """Return the report as JSON; sizes are in bytes."""
         contents = self.inventory
         return {
             "bundle": str(self.bundle),
@@ -229,7 +229,7 @@ def _create_error(bundle: Path, problem: str, failures: Mapping[str, BundlerErro
 
 
 def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
-    """Read the inventory of the former bundle; None if there is none, or it cannot be read.
+    """Return the inventory of the former bundle; None if it does not exist or cannot be read.
 
     It has no ``signers`` unless a key of the request signed it.
 

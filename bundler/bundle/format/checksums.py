@@ -1,4 +1,4 @@
-"""SHA256SUMS: the checksum file of a bundle, as ``sha256sum -c`` reads it.
+"""SHA256SUMS: the checksum file of a bundle, in the format of ``sha256sum -c``.
 
 It lists every file of a bundle except itself, ``bundle.json`` and the signatures. Lines are
 ``<64 hex>  <path>``, sorted by path. ``bundle.json`` contains the digest of the checksum file, so
@@ -80,7 +80,7 @@ def read(bundle: Path) -> dict[str, Digest]:
 
 
 def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
-    """Parse a SHA256SUMS into the sha256 of each path, in the order of the file.
+    """Parse SHA256SUMS; return the sha256 of each path, in the order of the file.
 
     Raises:
         MalformedError: a line is invalid, or a path must not be listed, or is listed twice, even

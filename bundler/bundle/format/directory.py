@@ -76,7 +76,7 @@ class DirectoryScan:
     """The files in the directory of a bundle."""
 
     entries: dict[str, BundleFile]
-    """By path: the files of the bundle, and unknown files beside them."""
+    """The files of the bundle and unknown files in its directory, by path."""
     ignored: int
     """The number of files that operating systems created on the medium."""
 
@@ -147,7 +147,7 @@ def parse_digest(path: str) -> Digest | None:
 
 
 def is_content(path: str) -> bool:
-    """Whether the path is one of a blob, a file of an image, or such a file partly written.
+    """Whether the path is that of a blob or a file of an image, complete or partially written.
 
     Such a file may be unlisted: an interrupted export leaves it beside the former bundle.
     """
@@ -163,7 +163,7 @@ def is_content(path: str) -> bool:
 
 
 def is_system_file(name: str) -> bool:
-    """Whether operating systems create files of this name on a medium."""
+    """Whether operating systems create files with this name on a medium."""
     return _SYSTEM.fullmatch(name) is not None
 
 
@@ -173,7 +173,7 @@ def is_image(name: str) -> bool:
 
 
 def may_be_left_over(name: str) -> bool:
-    """Whether an interrupted export may leave this name at the top of its directory."""
+    """Whether an interrupted export may leave a file with this name at the top of its directory."""
     return name in _TOP or parse_signature_name(name) is not None or atomic_write.is_part(name)
 
 
@@ -235,7 +235,7 @@ def open_file(bundle: Path, path: str) -> RegularFile:
 
 
 def read_file(bundle: Path, path: str, limit: int) -> bytes:
-    """Read a small file of the bundle, of at most ``limit`` bytes.
+    """Read a small file of the bundle; ``limit`` is its maximum size in bytes.
 
     Raises:
         LimitError: it is larger.

@@ -230,9 +230,9 @@ class Inventory:
     sums: ChecksumFile
     images: tuple[BundledImage, ...]
     expires: datetime | None = None
-    """None: the bundle never expires."""
+    """The time at which the bundle expires; None: never."""
     complete: bool = True
-    """False: images that failed are missing."""
+    """Whether all images are included; False if images that failed are missing."""
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the bundle has expired at ``now``, which has a time zone."""
@@ -264,7 +264,7 @@ class Inventory:
 def create_serial(previous: int | None, now: datetime) -> int:
     """Return the serial of a new bundle: the time in seconds, but larger than ``previous``.
 
-    If the former bundle is not at hand, the time still makes the serials of a stream increase.
+    If the former bundle is not available, the time still makes the serials of a stream increase.
     """
     seconds = int(now.timestamp())
     return seconds if previous is None else max(previous + 1, seconds)
@@ -320,7 +320,7 @@ def _omit_none(**values: strict.JSON) -> strict.JSON:
 
 
 def _check_version(table: Table) -> None:
-    """Refuse unknown versions, and deltas and volumes, which would seem to be damaged bundles."""
+    """Refuse unknown versions, and deltas and volumes, which would otherwise appear damaged."""
     actual = table.value.get("_type")
     if actual != TYPE:
         if isinstance(actual, str) and actual.startswith(_FAMILY):

@@ -1,4 +1,4 @@
-"""Signatures of a bundle: each is one file, and signs the exact bytes of ``bundle.json``.
+"""Signatures of a bundle: separate files, each over the exact bytes of ``bundle.json``.
 
 The file name contains the key ID, which is only a hint. ``authenticate`` verifies signatures.
 """

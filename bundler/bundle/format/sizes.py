@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The size of the content of one image or several; in bytes."""
+    """The size of the content of one or more images, in bytes."""
 
     blobs: int
     """The number of blobs and manifests."""
     size: int
     unique: int
-    """The size of the content that no other image has."""
+    """The size of the content that belongs to no other image."""
 
     @property
     def shared(self) -> int:
-        """The size of the content that other images have too."""
+        """The size of the content shared with other images."""
         return self.size - self.unique
 
 

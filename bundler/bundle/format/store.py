@@ -59,7 +59,7 @@ def open_for_writing(
         LockedError: another process is writing there.
         MediumError: it cannot be created or written.
     """
-    if bundle_format == "dir":  # directories are named by root, so no former one changes
+    if bundle_format == "dir":  # named by the digest of the root, so none is replaced
         from bundler.transports.directory.tree import DirectoryTreeDestination  # noqa: PLC0415
 
         return DirectoryTreeDestination(directory, may_copy=may_copy)

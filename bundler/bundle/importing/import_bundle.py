@@ -61,17 +61,17 @@ class ImportRequest:
     bundle: Path
     target: ImportTarget
     options: OpenOptions
-    """How to open the target."""
+    """Options for opening the target."""
     keys: tuple[PublicKey, ...] = ()
     allow_unsigned: bool = False
     allow_expired: bool = False
     names: NameMapping = field(default_factory=NameMapping)
     only: tuple[re.Pattern[str], ...] = ()
-    """Import images whose full name contains a match of one of these; empty: all."""
+    """Import images whose full name contains a match of one of these patterns; empty: all."""
     existing: Existing = "error"
     """The action if a target name already points to another digest."""
     dry_run: bool = False
-    """Compare and plan only; nothing is created, locked or pushed."""
+    """Only compare and plan; nothing is created, locked or pushed."""
 
 
 def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport:
@@ -218,8 +218,8 @@ def _compare(
     """Compare the names of an image and its referrers with the target.
 
     Returns:
-        The result of the image, its target without the names that are not to change, and a
-        description of each conflict by the name.
+        The result of the image, its target without the names that must not change, and a
+        description of each conflict, by name.
     """
     full_name = target.format_name(name)
     names = [(own, image.digest) for own in image_target.names]
@@ -230,7 +230,7 @@ def _compare(
     unchanged: set[str] = set()
     for state in compare_with_target(names, target.find_resolver(image_target)):
         if state.is_same and target.directory is None:
-            unchanged.add(state.name)  # saves a request; a directory needs none
+            unchanged.add(state.name)  # saves a request to the registry
         if state.name in image_target.names:
             if state.is_same:
                 result = replace(result, action="same")

@@ -29,7 +29,7 @@ class ImageResult:
     """The full target name."""
     action: Action
     former: str | None = None
-    """The digest that the name pointed to before the import, if it is a different one."""
+    """The digest that the name pointed to before the import, if it was a different one."""
     error: str | None = None
     """The reason why the image was not imported; None if it was."""
 
@@ -50,7 +50,7 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """The result of an import, or of a dry run; times are UTC."""
+    """The result of an import, or of a dry run; times are in UTC."""
 
     bundle: AuthenticatedBundle
     target: str
@@ -75,7 +75,7 @@ class ImportReport:
             raise PartialError("not all images were imported", lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the receipt; sizes in bytes."""
+        """Return the receipt; sizes are in bytes."""
         inventory = self.bundle.inventory
         return {
             "_type": "airbundle/receipt/v1",

@@ -36,10 +36,10 @@ class RegistryTarget:
     """A registry, or all repositories below a prefix in a registry."""
 
     text: str
-    """The target as the user wrote it."""
+    """The target as the user specified it."""
     host: str
     prefix: str
-    """The first part of every target name; empty: none."""
+    """The prefix of every target name; empty: none."""
 
     @property
     def domain(self) -> str:
@@ -55,7 +55,7 @@ class DirectoryTarget:
     """A directory with an image layout or a tree of ``dir:`` images."""
 
     text: str
-    """The target as the user wrote it."""
+    """The target as the user specified it."""
     format: Format
     directory: Path
     prefix: ClassVar[str] = ""
@@ -76,7 +76,7 @@ def parse_target(text: str, folder: Path | None = None) -> ImportTarget:
     registry = split_registry(text)
     if registry is not None:
         host, prefix = registry
-        # A reference is read as a path on Docker Hub unless its first part looks like a host.
+        # In a reference, a first component that does not look like a host belongs to the path.
         is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
         if not is_host or (prefix and not is_repository_path(prefix)):
             quoted = "the target (it contains credentials)" if "@" in text else text[:200]

@@ -78,7 +78,7 @@ def read_options(value: Value | None, default: ImageOptions, findings: Findings)
 def read_images(
     value: Value | None, defaults: ImageOptions, context: YamlContext
 ) -> Iterator[ManifestEntry]:
-    """Read the entries of an ``images`` list; mistakes become findings."""
+    """Read the entries of an ``images`` list; add a finding for each mistake."""
     findings = context.findings
     for item in value if isinstance(value, SequenceNode) else ():
         is_repository = isinstance(item, MappingNode) and "repo" in item

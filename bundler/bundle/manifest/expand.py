@@ -31,7 +31,7 @@ class RenameRule:
     """A rule that creates the target name of an image from its full name."""
 
     match: re.Pattern[str]
-    """Searched in the full name, without the digest if the name has a tag."""
+    """The expression to search for in the full name, which has no digest if it has a tag."""
     to: str
     """The target name, with the named groups of ``match`` as placeholders. In the group ``host``,
     the colon before a port becomes a hyphen, which is valid in a path."""
@@ -54,7 +54,7 @@ def expand(
     list_tags: Callable[[Reference], Sequence[str]],
     emit: Emit = discard,
 ) -> tuple[ImageRequest, ...]:
-    """Return a request for each image of ``manifest``, each image once, in a fixed order.
+    """Return one request for each image of ``manifest``, in a deterministic order.
 
     ``list_tags`` returns all tags of a repository; it is called once for each repository that has a
     selection. ``emit`` receives a notice if an entry selects all of them.

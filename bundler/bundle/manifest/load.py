@@ -65,18 +65,18 @@ class ManifestFile:
 
 @dataclass(frozen=True, slots=True)
 class BundleManifest:
-    """The images of a bundle, and how to access their registries."""
+    """The images of a bundle, and the settings for access to their registries."""
 
     name: str
     """The stream to which the bundles of this manifest belong."""
     expires: timedelta | None
-    """How long a bundle may be imported after its export; None: without limit."""
+    """Lifetime of a bundle from its creation; None: no limit."""
     registries: Mapping[str, RegistryOverride]
     """Settings by ``host[:port]``. They contain secrets, and are never written to a bundle or a
     lock file."""
     images: tuple[ManifestEntry, ...]
     exclude: tuple[re.Pattern[str], ...]
-    """An image is left out if its full name contains a match of one of these."""
+    """An image is excluded if its full name contains a match of one of these patterns."""
     rename: tuple[RenameRule, ...]
     files: tuple[ManifestFile, ...]
     """The bundle manifest, followed by the files it includes."""

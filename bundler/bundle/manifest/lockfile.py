@@ -231,7 +231,7 @@ def compare(old: LockFile, new: LockFile) -> LockChanges:
 
 
 def keep_times(old: LockFile, new: LockFile) -> LockFile:
-    """Return ``new`` with the times of ``old`` for images that have not moved."""
+    """Return ``new`` with the times of ``old`` for images whose root has not changed."""
     before, after = old.records, new.records
     images = tuple(
         replace(image, locked=before[image.label])

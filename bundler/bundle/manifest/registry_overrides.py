@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_override(value: Value | None, context: YamlContext) -> RegistryOverride:
-    """Read ``tls``, ``credentials`` and ``limits`` of ``value``; mistakes become findings."""
+    """Read ``tls``, ``credentials`` and ``limits`` of ``value``; add a finding for each mistake."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
     parallel, rate = get_member(limits, "parallel"), get_member(limits, "requestsPerSecond")
     rates = None

@@ -21,7 +21,7 @@ from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 MEDIA_ROOTS = (Path("/media"), Path("/mnt"), Path("/run/media"), Path("/Volumes"))
-"""The directories in which media are mounted, manually or by a desktop."""
+"""The directories in which media are mounted, manually or by a desktop environment."""
 MAX_FAT_FILE = 2**32 - 1
 
 _FAT = frozenset({"vfat", "msdos", "umsdos"})
@@ -61,13 +61,13 @@ class Medium:
 
     @property
     def completion_message(self) -> str:
-        """The last line of output of a command that wrote to the medium."""
+        """The last line that a command prints after it has written to the medium."""
         if not self.removable:
             return f"everything is stored on the disk mounted at {self.mount_point}"
         return f"the medium at {self.mount_point} may be unmounted now"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the medium as JSON; sizes in bytes."""
+        """Return the medium as JSON; sizes are in bytes."""
         return {
             "mountPoint": str(self.mount_point),
             "device": self.device,
@@ -94,7 +94,7 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
         if len(left) < 6 or len(right) < 3:
             continue
         point = Path(_unescape(left[4]))
-        # The longest mount point counts; a later mount on it hides the earlier ones.
+        # The longest mount point applies; of several mounts on it, only the last one is visible.
         if point in above and len(point.parts) >= len(mount_point.parts):
             mount_point, device, file_system = point, _unescape(right[1]), right[0]
             read_only = "ro" in {*left[5].split(","), *right[2].split(",")}
@@ -117,7 +117,7 @@ def check_directory(
 
     It need not exist, nor, with ``parents``, the directories above it. ``on_system_disk`` permits
     an empty mount point on which nothing is mounted. If the directory contains other files, the
-    hint proposes one below it that is named after ``stream``.
+    hint proposes a subdirectory with the name ``stream``.
 
     Raises:
         MediumError: the medium is read-only; or ``bundle`` is not a directory, contains other
@@ -197,7 +197,7 @@ def _find_media_root(path: Path) -> Path | None:
 
 
 def _refuse_foreign(bundle: Path, proposal: Path) -> None:
-    """Refuse a directory with files that no export created: an export lists or removes them."""
+    """Refuse a directory with foreign files, because an export would list or remove them."""
     names = _list_names(bundle)
     if not names or not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
         return
@@ -208,7 +208,7 @@ def _refuse_foreign(bundle: Path, proposal: Path) -> None:
         try:
             raw = layout.read_file(bundle, layout.INDEX, image_layout.MAX_INDEX)
             entries = image_layout.LayoutIndex.parse(raw, layout.INDEX).entries
-            # An export writes the names for containerd, which other programs leave out.
+            # An export writes the annotation of containerd, which most other programs omit.
             is_ours = not entries or any(
                 ANNOTATION_CONTAINERD_NAME in entry.annotations for entry in entries
             )

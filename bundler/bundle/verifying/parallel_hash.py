@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HashJob:
-    """A file to read once; ``size`` in bytes."""
+    """A file to read once; ``size`` is in bytes."""
 
     size: int
     expected: Mapping[str, tuple[Digest, ...]]

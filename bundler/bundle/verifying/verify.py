@@ -1,4 +1,4 @@
-"""Verify a bundle: is it complete and undamaged, and who signed it?
+"""Verify that a bundle is complete and undamaged, and determine which keys signed it.
 
 Every file is read once, nothing is written, and all problems are collected. The steps are:
 
@@ -61,13 +61,13 @@ class Finding:
     """A problem of one file."""
 
     code: str
-    """missing, damaged, size, special, surplus, unreadable, malformed or index."""
+    """One of: missing, damaged, size, special, surplus, unreadable, malformed, index."""
     path: str
     text: str
     images: tuple[str, ...] = ()
     """The full names of the images that need the file."""
     expected: str | None = None
-    """The expected digest or size; None unless it is a wrong digest or size."""
+    """The expected digest or size; None for other kinds of problems."""
     got: str | None = None
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ class Verification:
             raise self.distrust
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON; sizes in bytes."""
+        """Return the result as JSON; sizes are in bytes."""
         known = self.inventory
         return {
             "whole": self.whole,
@@ -228,12 +228,12 @@ class _Verifier:
     def add(
         self, code: str, path: str, text: str, expected: str | None = None, got: str | None = None
     ) -> None:
-        """Add a finding, unless the path has one already, which explains the others."""
+        """Add a finding unless the path has one; later findings follow from the first one."""
         finding = Finding(code, path, text, expected=expected, got=got)
         self.findings.setdefault(path, finding)
 
     def add_error(self, path: str, error: BundlerError, code: str = "malformed") -> None:
-        """Add a finding for the error of a file; ``code`` applies to an unspecific error."""
+        """Add a finding for the error of a file; ``code`` is used if the type implies no code."""
         if isinstance(error, DigestMismatchError):
             text = f"its digest is {error.got} instead of {error.expected}"
             self.add("damaged", path, text, expected=error.expected, got=error.got)

@@ -68,7 +68,7 @@ class ConvertedLayer:
     compression: str | None
     """``gzip`` or ``zstd``; None: uncompressed."""
     diff_id: Digest | None = None
-    """None unless requested by ``LayerConversion.diff_id``."""
+    """The diff ID; None unless ``LayerConversion.diff_id`` requests it."""
     encrypted: bool = False
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.ports import Destination, Source
 
-_SCRATCH = Path("/var/tmp")  # noqa: S108 - only files without a name
+_SCRATCH = Path("/var/tmp")  # noqa: S108 - only for unnamed files
 _ENCRYPTION_ANNOTATIONS = "org.opencontainers.image.enc."
 
 

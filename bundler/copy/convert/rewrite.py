@@ -38,8 +38,9 @@ def rewrite_graph(
     Also returns the blobs that the conversion created, such as configs, with their content; they
     are pushed before the manifests.
 
-    ``find_converted`` returns the converted layer for a change of the plan. ``label`` is the name
-    of the image in messages, ``name`` its target name for schema 1 manifests; None: an empty name.
+    ``find_converted`` returns the converted layer for a conversion in the plan. ``label`` is the
+    name of the image in messages, ``name`` its target name for schema 1 manifests; None: an empty
+    name.
 
     Raises:
         CannotConvertError: a layer cannot be described in a manifest of the new type.

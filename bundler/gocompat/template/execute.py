@@ -44,7 +44,7 @@ def render(template: str, data: Value) -> str:
 
     Raises:
         TemplateLimitError: the template, its execution or its output exceeds a limit.
-        TemplateError: the template is invalid, or does not fit ``data``.
+        TemplateError: the template is invalid, or does not match ``data``.
     """
     trees = parse(template)
     execution = _TemplateExecution(data)
@@ -155,7 +155,7 @@ class _TemplateExecution:
     def _evaluate_logic(
         self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
     ) -> Value:
-        """Return the first value that decides the result, or the last; skip later operands."""
+        """Evaluate ``and`` or ``or`` with short-circuiting."""
         values = (self._evaluate_operand(operand, dot) for operand in operands)
         found: Value | None = None
         for value in (*values, *final) if final else values:

@@ -1,4 +1,4 @@
-"""Split a template into tokens: plain text, and the words, marks and constants of actions.
+"""Split a template into plain text, and the identifiers, delimiters and constants of actions.
 
 https://pkg.go.dev/text/template
 """
@@ -48,7 +48,7 @@ class Token:
     line: int
 
     def ends(self, until: str) -> bool:
-        """Return whether ``until`` is the kind of this token, or the mark that it is."""
+        """Return whether ``until`` is the kind of this token, or its text if it is a delimiter."""
         return until == (self.text if self.kind == "mark" else self.kind)
 
 
@@ -56,7 +56,7 @@ def tokenize(text: str) -> Iterator[Token]:
     """Iterate over the tokens of a template; comments and trimmed space are omitted.
 
     Raises:
-        TemplateError: a token is invalid, or an action does not end.
+        TemplateError: a token is invalid, or an action is not closed.
     """
     position, trim = 0, False
     while position < len(text):

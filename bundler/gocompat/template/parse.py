@@ -54,7 +54,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``$name``; ``$`` alone is the data that the template was given."""
+    """``$name``; ``$`` alone is the data passed to the template."""
 
     name: str
 
@@ -160,7 +160,7 @@ class _Parser:
         return Block(kind, pipeline, body, alternative)
 
     def _parse_pipeline(self, until: str, depth: int, *, variables: int = 1) -> Pipeline:
-        """Parse up to the token ``until``, given as its kind or, for a mark, its text."""
+        """Parse up to the token ``until``, specified by its kind, or by its text if a delimiter."""
         if depth > MAX_DEPTH:
             raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
         names, declares = self._parse_declaration(variables)

@@ -63,7 +63,7 @@ def sprint(arguments: Sequence[Value]) -> str:
 
 
 def get_type_name(value: Value) -> str:
-    """Return Go's name of the type of ``value``."""
+    """Return the Go type name of ``value``."""
     match value:
         case Struct():
             return value.type

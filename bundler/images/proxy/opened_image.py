@@ -132,7 +132,7 @@ class OpenImage:
 
 
 def open_image(root: ImageRoot, platform: Platform, policy_check: PolicyCheck | None) -> OpenImage:
-    """Open an image; from an index, the image that runs best on ``platform``.
+    """Open an image, or the best match for ``platform`` in an index.
 
     An image from an index is accepted if the policy accepts either the index or the image.
 

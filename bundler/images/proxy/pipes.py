@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_PIPES = 48  # each may need a buffer of one MiB in this process, and another in the kernel
 
-_POLL_INTERVAL = 0.2  # seconds between checks of the cancellation
+_POLL_INTERVAL = 0.2  # seconds between checks for cancellation
 _WIND_DOWN = 1.0  # seconds to wait for each thread; one that waits for a server may take longer
 
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 PROTOCOL = "0.2.8"
 MAX_IMAGES = 1_000
 
-_NO_IMAGE = 0  # a number that no image has
-_POLL_INTERVAL = 200  # milliseconds between checks of the cancellation
+_NO_IMAGE = 0  # reserved: never the number of an image
+_POLL_INTERVAL = 200  # milliseconds between checks for cancellation
 
 
 @dataclass(frozen=True, slots=True)

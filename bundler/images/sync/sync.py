@@ -114,7 +114,7 @@ class SyncReport:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON; sizes in bytes."""
+        """Return the report as JSON; sizes are in bytes."""
         return {
             "images": [image.to_json() for image in self.images],
             "leftOut": [{"name": item.subject, "error": str(item.error)} for item in self.unlisted],

@@ -19,7 +19,7 @@ MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1
 MAX_DOCUMENT = 4 * 1024 * 1024  # the limit of containers/image and of registries
 
-# A string that does not end extends to the end of the text.
+# An unterminated string extends to the end of the text.
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -85,7 +85,7 @@ def dumps(value: JSON) -> bytes:
 
 
 class _RefusedError(ValueError):
-    """Raised by the hooks of ``json``, which distinguishes it from errors of ``json`` itself."""
+    """Raised by the hooks of ``json``, to distinguish it from errors of ``json`` itself."""
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

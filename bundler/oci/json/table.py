@@ -68,8 +68,8 @@ class Table:
         """Read several members in one call; return the values in the order of ``members``.
 
         Args:
-            members: by name, the method that reads a member; None: the member is known but not
-                read. A name that differs from one of them only in case is refused.
+            members: the method that reads each member, by name; None: a known member is not read.
+                A name that differs from one of them only in case is refused.
         """
         self.refuse_other_case(members)
         return [read(self, key) for key, read in members.items() if read is not None]

@@ -42,7 +42,7 @@ def parse_utc(
     """Parse a time in the form that ``format_utc`` writes; no other form is accepted.
 
     Raises:
-        error: the text has another form, or the date does not exist.
+        error: ``text`` is malformed, or the date does not exist.
     """
     if _UTC.fullmatch(text):
         try:

@@ -1,7 +1,7 @@
 """Sign schema 1 manifests, because registries accept only signed ones.
 
 The key is created for one signature and discarded, as in other programs that write schema 1:
-registries do not check whose key it is.
+registries do not check who owns the key.
 
 https://distribution.github.io/distribution/spec/manifest-v2-1/#signed-manifests
 """

@@ -90,7 +90,7 @@ def open_decrypted(
 ) -> DecryptingReader:
     """Open a reader that decrypts the layer ``source``, which the caller closes.
 
-    ``unwrap`` unwraps the secret in ``annotations``, those of the layer's descriptor.
+    ``unwrap`` unwraps the secret in ``annotations``, which are those of the layer's descriptor.
 
     Raises:
         MalformedError: the annotations are invalid.
@@ -106,7 +106,7 @@ def open_decrypted(
         raise UnsupportedError(f"{encryption}: unsupported cipher {(cipher or 'none')[:60]!r}")
     private = Table.parse(unwrap(annotations), encryption, limit=_MAX_OPTIONS)
     key, expected = private.base64("symkey"), public.base64("hmac")
-    # The nonce of the private options has precedence: the public ones are not authenticated.
+    # The nonce of the private options takes precedence: the public ones are not authenticated.
     preferred, fallback = private.table("cipheroptions"), public.table("cipheroptions")
     nonce = (preferred if "nonce" in preferred else fallback).base64("nonce")
     if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE or len(expected) != 32:
@@ -115,10 +115,10 @@ def open_decrypted(
 
 
 class DecryptingReader(Reader):
-    """Reader that decrypts a layer, and returns the last part only after it verified the HMAC.
+    """Reader that decrypts a layer, and returns the last part only after verifying the HMAC.
 
-    A consumer that writes the layer while it reads never completes a forged one. All parts before
-    the last one are unverified. Not thread-safe.
+    A consumer that stores the layer while reading it never completes a forged layer. All parts
+    before the last one are unverified. Not thread-safe.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class DecryptingReader(Reader):
             IntegrityError: the HMAC is wrong.
         """
         while not self._ready and not self._ended:
-            # Read the next part, and decrypt the waiting one; at the end, verify the HMAC first.
+            # Read the next part, and decrypt the pending one; at the end, verify the HMAC first.
             self._piece, self._next = self._next, self._piece
             size = self._source.readinto(self._next)
             self._hmac.update(self._next[:size])

@@ -65,7 +65,7 @@ def unwrap(packet: bytes, keys: Sequence[PrivateKey], subject: str) -> bytes | N
     message = JWE(algs=_ALGORITHMS)
     try:
         message.deserialize(packet.decode())
-        headers: Any = message.jose_header  # a mapping, or a list with one for each recipient
+        headers: Any = message.jose_header  # a mapping, or a list of mappings
     except (JWException, ValueError, TypeError, AttributeError, RecursionError):
         raise MalformedError(f"{subject}: not JSON Web Encryption") from None
     for header in headers if isinstance(headers, list) else [headers]:

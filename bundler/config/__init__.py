@@ -1,6 +1,7 @@
-"""Configuration of the user and the administrator, read into frozen values.
+"""User and administrator configuration, read into immutable values.
 
-Covers the files of the containers tools in /etc and the home directory, credentials, certificates
-and proxies. Environment variables and paths are arguments; nothing here reads the environment.
-Imports ``oci``, ``content``, ``gocompat`` and ``errors``. Read ``settings`` first.
+Covers the configuration files of the container tools, in /etc and in the home directory, and
+credentials, certificates and proxies. Environment variables and paths are arguments; nothing here
+reads the environment. Imports ``oci``, ``content``, ``gocompat`` and ``errors``. Read ``settings``
+first.
 """

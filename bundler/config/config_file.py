@@ -1,4 +1,4 @@
-"""Configuration files as bytes or tables, read with a size limit and without blocking."""
+"""Read and parse configuration files, with a size limit and without blocking."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def read(path: Path, *, required: bool = False) -> bytes | None:
     finally:
         os.close(descriptor)
     if len(data) > MAX_SIZE:
-        raise ConfigError(f"{path}: larger than the {MAX_SIZE:,} bytes allowed", path=str(path))
+        raise ConfigError(
+            f"{path}: too large (expected at most {MAX_SIZE:,} bytes)", path=str(path)
+        )
     return data
 
 
@@ -92,7 +94,7 @@ def parse_toml(raw: bytes, path: Path) -> Table:
     """Parse a TOML document; ``path`` is the subject of error messages.
 
     Raises:
-        ConfigError: the document is not TOML in UTF-8; the message names the line.
+        ConfigError: the document is not valid UTF-8 or TOML; the message names the line.
     """
     import tomllib  # noqa: PLC0415 - few users have such files
 
@@ -100,19 +102,19 @@ def parse_toml(raw: bytes, path: Path) -> Table:
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise create_error(f"{path}: not UTF-8 at byte {error.start}") from None
+        raise create_error(f"{path}: invalid UTF-8 at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
-        raise create_error(f"{path}: not TOML: {error}") from None
+        raise create_error(f"{path}: invalid TOML: {error}") from None
     except RecursionError:
         raise create_error(f"{path}: nested too deeply") from None
     return Table(document, str(path), create_error, "table")
 
 
 def parse_yaml(raw: bytes, path: str) -> Table:
-    """Parse a YAML mapping, empty if the document is; all scalars except null remain text.
+    """Parse a YAML mapping; all scalars except null remain text. An empty document is {}.
 
     Raises:
-        ConfigError: the document is not a mapping in YAML, or has a duplicate key.
+        ConfigError: the document is not a YAML mapping, or has a duplicate key.
     """
     from bundler.config.yaml import document  # noqa: PLC0415 - few users have such files
 
@@ -142,7 +144,7 @@ def _create_read_error(path: Path, error: OSError | ValueError) -> ConfigError:
     if os_error is None or os_error.errno is None:
         reason = "not a valid path"
     elif os_error.errno == errno.ELOOP:
-        reason = "its symbolic links form a loop"
+        reason = "symbolic links form a loop"
     else:
         reason = os.strerror(os_error.errno)
     return ConfigError(f"{path}: cannot be read: {reason}", path=str(path), os_error=os_error)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AuthLocation:
-    """A possible authfile."""
+    """A candidate authfile."""
 
     path: Path
     legacy: bool = False
@@ -27,7 +27,7 @@ class AuthLocation:
 
 @dataclass(frozen=True, slots=True)
 class ConfigPathOverrides:
-    """Paths that replace the default ones (None if unset), and the base directories of those."""
+    """Overrides of default paths (None if unset), and the base directories of the defaults."""
 
     authfile: Path | None = None
     """``--authfile``: the only authfile that is read."""
@@ -52,23 +52,25 @@ class ConfigPaths:
     """Candidates in order of precedence. An empty value means that no file is read."""
 
     auth: tuple[AuthLocation, ...] = ()
-    """All of them are read; ``login`` writes the first one."""
+    """Authfiles, all of which are read; ``login`` writes the first one."""
     registries_conf: tuple[Path, ...] = ()
     """The first existing one is the main file."""
     registries_conf_required: bool = False
     registries_conf_d: tuple[Path, ...] = ()
-    """Read in the order of file names; of equal names, the one in the last directory applies."""
+    """Directories of drop-ins, read in order of file name; for equal names, the last directory
+    wins.
+    """
     registries_conf_override: Path | None = None
-    """Read after all other files; must exist."""
+    """The file that is read after all others; it must exist."""
     certs_d: tuple[Path, ...] = ()
-    """The first one with a directory for the host applies."""
+    """Directories; the first one that has a subdirectory for the host applies."""
     policy_json: tuple[Path, ...] = ()
     """The first existing one applies."""
     policy_json_required: bool = False
     registries_d: tuple[Path, ...] = ()
     """The first existing directory applies."""
     tls_details: Path | None = None
-    """Must exist."""
+    """The file of ``--tls-details``, which must exist."""
 
 
 def locate(
@@ -79,8 +81,8 @@ def locate(
 ) -> ConfigPaths:
     """Return the candidates for the user with ``home`` and ``uid``.
 
-    An empty variable in ``environment`` counts as unset. Root and other users have different
-    drop-ins.
+    An empty variable in ``environment`` counts as unset. The drop-ins of registries.conf differ for
+    root and other users.
     """
     etc = overrides.etc / "containers"
     usr_share = overrides.usr_share / "containers"

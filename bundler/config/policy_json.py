@@ -1,7 +1,7 @@
-"""Reader of policy.json: the requirements that images have to meet, by transport and scope.
+"""Reader of policy.json: the requirements for images, by transport and scope.
 
 The format is that of containers-policy.json(5). Because trust depends on the file, the reader
-refuses unknown keys, duplicate keys, keys in another case and contradictory requirements.
+refuses unknown keys, duplicate keys, miscased keys and contradictory requirements.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IdentityType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Alternative public keys or certificates: files, or their contents."""
+    """Alternative public keys or certificates, as file paths or as inline data."""
 
     paths: tuple[str, ...] = ()
     data: tuple[bytes, ...] = ()
@@ -46,7 +46,7 @@ NO_KEYS = Keys()
 
 @dataclass(frozen=True, slots=True)
 class SignedIdentity:
-    """The image name that a signature has to contain.
+    """The image name that a signature must contain.
 
     By default, it is the reference of the image, or its repository if the reference is a digest.
     """
@@ -64,17 +64,17 @@ OWN_NAME = SignedIdentity()
 
 @dataclass(frozen=True, slots=True)
 class InsecureAcceptAnything:
-    """Every image is accepted."""
+    """Requirement that accepts every image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """No image is accepted."""
+    """Requirement that rejects every image."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedBy:
-    """A simple signature by one of the keys is required."""
+    """Requirement of a simple signature by one of the keys."""
 
     key_type: KeyType
     keys: Keys
@@ -102,7 +102,7 @@ class Pki:
 
 @dataclass(frozen=True, slots=True)
 class SigstoreSigned:
-    """A sigstore signature by ``signer``, and a log entry signed by ``rekor``, are required."""
+    """Requirement of a sigstore signature by ``signer`` and a log entry signed by ``rekor``."""
 
     signer: Keys | Fulcio | Pki
     rekor: Keys = NO_KEYS
@@ -111,7 +111,7 @@ class SigstoreSigned:
 
 Requirement = InsecureAcceptAnything | Reject | SignedBy | SigstoreSigned
 Requirements = tuple[Requirement, ...]
-"""At least one requirement; an image has to meet all of them."""
+"""One or more requirements, all of which an image must satisfy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,9 @@ class Policy:
     """The path of the file, for messages."""
     default: Requirements
     transports: Mapping[str, Mapping[str, Requirements]] = field(default_factory=dict, hash=False)
-    """By transport without colon, then by scope. The scope ``""`` covers all other images."""
+    """Requirements by transport name (without a colon), then by scope; ``""`` covers all other
+    images.
+    """
 
 
 def read(path: Path, *, required: bool = False) -> Policy | None:
@@ -169,12 +171,16 @@ def _parse_scopes(transport: str, table: Table) -> dict[str, Requirements]:
     found = {}
     for scope, requirements in table.value.items():
         if scope and transport in _UNSCOPED_TRANSPORTS:
-            raise table.problem(f"{scope!r}: this transport has only the empty scope")
+            raise table.problem(
+                f"{scope!r}: unsupported scope (expected an empty scope for this transport)"
+            )
         if scope and transport in _PATH_TRANSPORTS:
             path = scope if transport in ("dir", "sif") else scope.partition(":")[0]
             parts = path.split("/")
             if parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
-                raise table.problem(f"{scope!r}: not an absolute path without . and ..")
+                raise table.problem(
+                    f"{scope!r}: invalid scope (expected an absolute path without . and ..)"
+                )
         subject = f"{table.subject}: {scope!r}"
         found[scope] = _parse_requirements(requirements, replace(table, subject=subject))
     return found
@@ -183,7 +189,7 @@ def _parse_scopes(transport: str, table: Table) -> dict[str, Requirements]:
 def _parse_requirements(value: object, context: Table) -> Requirements:
     """Parse a list of requirements; ``context`` provides the subject of error messages."""
     if not isinstance(value, list) or not value:
-        raise context.problem("expected a list of at least one requirement")
+        raise context.problem("expected a non-empty list of requirements")
     return tuple(
         _parse_requirement(Table.of(item, f"{context.subject}[{index}]", error=context.error))
         for index, item in enumerate(value)
@@ -206,7 +212,7 @@ def _parse_requirement(table: Table) -> Requirement:
         case "sigstoreSigned":
             return _parse_sigstore_signed(table)
         case other:
-            raise table.problem(f"unknown type of requirement {str(other)[:80]!r}")
+            raise table.problem(f"unknown requirement type {str(other)[:80]!r}")
 
 
 def _parse_sigstore_signed(table: Table) -> SigstoreSigned:
@@ -226,7 +232,7 @@ def _parse_sigstore_signed(table: Table) -> SigstoreSigned:
         signer = Fulcio(authority, fulcio.text("oidcIssuer"), fulcio.text("subjectEmail"))
     elif "pki" in table.value:
         if rekor != NO_KEYS:
-            raise table.problem(f"pki excludes {logs[0]}")
+            raise table.problem(f"pki and {logs[0]} are mutually exclusive")
         signer = _parse_pki(_read_table(table, "pki"))
     else:
         signer = _require_keys(table, names)
@@ -259,14 +265,14 @@ def _parse_identity(requirement: Table) -> SignedIdentity:
     table = _read_table(requirement, "signedIdentity")
     kind = table.value.get("type")
     if not isinstance(kind, str) or kind not in _IDENTITY_KEYS:
-        raise table.problem(f"unknown type of signedIdentity {str(kind)[:80]!r}")
+        raise table.problem(f"unknown signedIdentity type {str(kind)[:80]!r}")
     keys, identity_type = _IDENTITY_KEYS[kind], cast("IdentityType", kind)
     table.refuse_unknown(("type", *keys))
     if identity_type == "remapIdentity":
         prefixes = [table.text(key) for key in keys]
         for prefix in prefixes:
             if not _PREFIX.fullmatch(prefix):
-                raise table.problem(f"{prefix[:200]!r} is not a registry or a repository")
+                raise table.problem(f"{prefix[:200]!r}: expected a registry or a repository")
         return SignedIdentity(identity_type, prefix=prefixes[0], signed_prefix=prefixes[1])
     if not keys:
         return SignedIdentity(identity_type)
@@ -276,7 +282,11 @@ def _parse_identity(requirement: Table) -> SignedIdentity:
     except InvalidReferenceError as error:
         raise table.problem(error.message) from None
     if (image.version is None) != (identity_type == "exactRepository"):
-        expected = "a repository" if keys[0] == "dockerRepository" else "a tag or a digest as well"
+        expected = (
+            "a repository without a tag or a digest"
+            if keys[0] == "dockerRepository"
+            else "a reference with a tag or a digest"
+        )
         raise table.problem(f"{text[:200]!r}: expected {expected}")
     return SignedIdentity(identity_type, name=str(image))
 
@@ -289,10 +299,10 @@ def _require_keys(table: Table, names: tuple[str, ...]) -> Keys:
 
 
 def _read_keys(table: Table, names: tuple[str, ...]) -> Keys:
-    """Read at most one of the members ``names``. Plural names contain lists, data is base64."""
+    """Read the member among ``names``, of which one at most may be present."""
     present = [name for name in names if name in table.value]
     if len(present) > 1:
-        raise table.problem(f"{present[0]} and {present[1]} exclude each other")
+        raise table.problem(f"{present[0]} and {present[1]} are mutually exclusive")
     if not present:
         return NO_KEYS
     name = present[0]
@@ -304,7 +314,7 @@ def _read_keys(table: Table, names: tuple[str, ...]) -> Keys:
     try:
         return Keys(data=tuple(base64.b64decode(value, validate=True) for value in values))
     except ValueError:
-        raise table.problem(f"{name} is not base64") from None
+        raise table.problem(f"{name} is not valid base64") from None
 
 
 def _read_table(table: Table, key: str) -> Table:

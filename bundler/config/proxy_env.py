@@ -1,4 +1,4 @@
-"""Proxies from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by the rules of Go.
+"""Proxies from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as Go interprets them.
 
 The upper-case name of a variable has precedence over the lower-case one, ALL_PROXY is ignored, and
 no proxy is used for ``localhost`` and loopback addresses. Unlike in Go, an invalid proxy URL is an
@@ -33,11 +33,12 @@ class Proxies:
     https: str = field(default="", repr=False)
     no_proxy: tuple[_NoProxyRule, ...] = ()
     cgi: bool = False
-    """Whether this is a CGI program, whose HTTP_PROXY may be the header ``Proxy`` of a client."""
+    """Whether this process is a CGI program, where HTTP_PROXY may be a client's ``Proxy`` header.
+    """
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Proxies:
-        """Read the variables. URLs of proxies are checked when they are used."""
+        """Read the variables. Proxy URLs are validated on use."""
         http, https, no_proxy = (
             environment.get(name) or environment.get(name.lower()) or ""
             for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -67,8 +68,8 @@ class Proxies:
             return None
         if scheme == "http" and self.cgi:
             raise ConfigError(
-                "HTTP_PROXY is refused because REQUEST_METHOD is set (a CGI environment)",
-                hint="unset one of the two",
+                "HTTP_PROXY: refused because REQUEST_METHOD is set (a CGI environment)",
+                hint="unset HTTP_PROXY or REQUEST_METHOD",
             )
         return _parse_proxy(value, f"{scheme.upper()}_PROXY")
 
@@ -83,7 +84,7 @@ class _NoProxyRule:
     suffix: str = ""
     """A domain with a leading dot."""
     itself: bool = False
-    """Whether the domain in ``suffix`` matches in addition to its subdomains."""
+    """Whether ``suffix`` matches the domain itself in addition to its subdomains."""
     port: str = ""
 
     def covers(self, host: str, port: str, address: _Address | None) -> bool:
@@ -157,7 +158,7 @@ def _parse_proxy(value: str, variable: str) -> str:
         usable, authority = False, ""
     if not usable or any(char.isspace() or not char.isprintable() for char in text):
         raise ConfigError(
-            f"{variable}: not the URL of a proxy",
+            f"{variable}: invalid proxy URL",
             hint="set it to http://[user:password@]host[:port]",
         )
     if scheme.lower() not in ("http", "https"):

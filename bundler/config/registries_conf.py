@@ -1,7 +1,7 @@
 """Reader of registries.conf: mirrors, rewritten locations, blocked and insecure registries.
 
 The format is that of containers-registries.conf(5), versions 1 and 2. Settings for short names are
-ignored, because every reference in this program contains its registry.
+ignored, because references always include the registry.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bundler.oci.json.table import Table
 
 AUTH_FILES = "containers-auth.json"
-"""The entry of ``credential-helpers`` that stands for the authfiles."""
+"""The entry of ``credential-helpers`` that denotes the authfiles."""
 
 PullFrom = Literal["all", "digest-only", "tag-only"]
 
@@ -47,7 +47,7 @@ class Registry:
     prefix: str
     """``host[:port]``, optionally with a path, tag or digest; or ``*.domain``."""
     location: str
-    """The replacement for the prefix; empty: references are not rewritten."""
+    """The replacement for the prefix; if it is empty, references are not rewritten."""
     origin: Path
     """The file that contains the table."""
     insecure: bool = False
@@ -55,7 +55,7 @@ class Registry:
     mirrors: tuple[Mirror, ...] = ()
 
     def measure_match(self, name: str) -> int:
-        """Return how many characters of ``name`` the prefix matches; 0 if it does not match."""
+        """Return the number of characters of ``name`` that the prefix matches; 0 if none."""
         if self.prefix.startswith("*."):
             domain = name.split("/", 1)[0].split("@", 1)[0]
             host = domain.split(":", 1)[0]
@@ -66,22 +66,22 @@ class Registry:
         return len(self.prefix) if not rest or rest[0] in ":/@" else 0
 
     def rewrite(self, location: str, image: ImageReference) -> ImageReference:
-        """Return the reference of ``image`` at ``location``, which replaces the prefix.
+        """Return ``image`` with the prefix replaced by ``location``.
 
         Raises:
             ConfigError: the result is not a valid reference.
         """
         name = _to_lookup_name(image)
         rewritten = location + name[self.measure_match(name) :]
-        subject, path = f"{self.origin}: the location {location!r}", str(self.origin)
+        subject, path = f"{self.origin}: location {location!r}", str(self.origin)
         try:
             result = ImageReference.parse(rewritten)
         except InvalidReferenceError as error:
             raise ConfigError(f"{subject}: {error}", path=path) from None
         if not rewritten.startswith(f"{result.domain}/"):
-            raise ConfigError(f"{subject} has no registry", path=path)
+            raise ConfigError(f"{subject}: no registry", path=path)
         if result.version not in (None, image.version):
-            raise ConfigError(f"{subject} contains a tag or a digest", path=path)
+            raise ConfigError(f"{subject}: unexpected tag or digest", path=path)
         return result
 
 
@@ -93,7 +93,7 @@ class RegistriesConf:
     credential_helpers: tuple[str, ...] = field(default=(AUTH_FILES,))
 
     def find(self, target: str | ImageReference) -> Registry | None:
-        """Return the table with the longest prefix of ``target``; None if no table matches."""
+        """Return the table with the longest prefix that matches ``target``; None if none does."""
         name = target if isinstance(target, str) else _to_lookup_name(target)
         matching = [registry for registry in self.registries if registry.measure_match(name)]
         return max(matching, key=lambda registry: len(registry.prefix), default=None)
@@ -149,7 +149,7 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
     tables = document.tables("registry")
     helpers = document.texts("credential-helpers")
     if registries and only_v2:
-        raise document.problem("a drop-in must have version 2, with [[registry]]")
+        raise document.problem("version 1 in a drop-in (expected version 2, with [[registry]])")
     if registries and (tables or helpers or document.texts("unqualified-search-registries")):
         raise document.problem("mixes version 1 ([registries.…]) and version 2 ([[registry]])")
     registries = registries or [_parse_registry(table, path) for table in tables]
@@ -166,12 +166,12 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
 
 
 def _to_lookup_name(image: ImageReference) -> str:
-    """Return the name that prefixes are compared with. A digest has precedence over a tag."""
+    """Return the name to compare with prefixes. A digest takes precedence over a tag."""
     return str(image if image.digest is None else replace(image, tag=None))
 
 
 def _list_drop_ins(directories: Iterable[Path]) -> list[Path]:
-    """List the files by name. Of equal names, the one in the last directory applies."""
+    """List the files in order of name. For equal names, the last directory wins."""
     found: dict[str, Path] = {}
     for directory in directories:
         entries = config_file.list_directory(directory) or ()
@@ -188,11 +188,11 @@ def _parse_registry(table: Table, path: Path) -> Registry:
     table = replace(table, subject=f"{path}: registry {prefix!r}")
     if prefix.startswith("*."):
         if any(char in prefix for char in "/@:") or "*" in prefix[1:]:
-            raise table.problem("only a domain may follow *.")
+            raise table.problem("invalid wildcard (expected *.DOMAIN)")
     elif not location:
         raise table.problem("has no location")
     if "pull-from-mirror" in table:
-        raise table.problem("pull-from-mirror is allowed in a mirror only")
+        raise table.problem("pull-from-mirror is allowed only in [[registry.mirror]]")
     digest_only = table.flag("mirror-by-digest-only", default=False)
     mirrors = []
     for mirror in table.tables("mirror"):
@@ -203,7 +203,7 @@ def _parse_registry(table: Table, path: Path) -> Registry:
         if mirror.value.get("pull-from-mirror"):
             if digest_only:
                 raise mirror.problem(
-                    "mirror-by-digest-only and pull-from-mirror exclude each other"
+                    "mirror-by-digest-only and pull-from-mirror are mutually exclusive"
                 )
             pull_from = mirror.one_of("pull-from-mirror", get_args(PullFrom))
         mirrors.append(Mirror(address, mirror.flag("insecure", default=False), pull_from))

@@ -1,6 +1,6 @@
 """Reader of registries.d: the locations of simple signatures, by registry, namespace and image.
 
-The format is that of containers-registries.d(5). All files ``*.yaml`` of one directory are read; a
+The format is that of containers-registries.d(5). All ``*.yaml`` files in one directory are read; a
 scope may appear in only one of them.
 """
 
@@ -30,7 +30,7 @@ _SCHEMES = ("file", "http", "https")
 
 @dataclass(frozen=True, slots=True)
 class LookasideConfig:
-    """Settings of one scope. None: the setting of the next wider scope applies."""
+    """Settings of one scope. If a setting is None, that of the next wider scope applies."""
 
     lookaside: str | None = None
     """The URL that signatures are read from."""
@@ -49,7 +49,7 @@ class RegistriesD:
     def find_lookaside(self, image: ImageReference, to: Literal["read", "write"]) -> str | None:
         """Return the base URL for the signatures of ``image``; None if none is configured.
 
-        The URL to write to is the staging URL, if the scope has one.
+        Writes use the staging URL if the scope has one.
         """
         for section in self._list_scopes(image):
             if to == "write" and section.lookaside_staging is not None:
@@ -59,7 +59,7 @@ class RegistriesD:
         return None
 
     def uses_sigstore_attachments(self, image: ImageReference) -> bool:
-        """Return whether sigstore signatures in the registry are used for ``image``."""
+        """Return whether sigstore signatures of ``image`` are stored in its registry."""
         for section in self._list_scopes(image):
             if section.use_sigstore_attachments is not None:
                 return section.use_sigstore_attachments
@@ -117,7 +117,7 @@ def _read_files(files: Iterable[Path]) -> RegistriesD:
             sections["default-docker"] = document.table("default-docker")
         for name, section in sections.items():
             if name in origins:
-                raise document.problem(f"{name} appears in {origins[name]} as well")
+                raise document.problem(f"{name} is also in {origins[name]}")
             origins[name] = path
             section.refuse_unknown((*_LOOKASIDE, *_STAGING, _ATTACHMENTS))
             attachments = None
@@ -134,7 +134,7 @@ def _read_files(files: Iterable[Path]) -> RegistriesD:
 
 
 def _read_url(section: Table, key: str, former_key: str) -> str | None:
-    """Read a URL. The former name of the member is used only if the current one is absent."""
+    """Read a URL. The former key is used only if the current one is absent."""
     present = [name for name in (key, former_key) if name in section.value]
     if not present:
         return None

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from bundler.config.proxy_env import Proxies
 
-# Docker Hub is the only registry whose name is not its address. This applies to the name without a
-# port: all clients connect to docker.io:443 literally.
+# Docker Hub is the only registry whose name is not its address. Only the name without a port is
+# mapped: like other clients, airbundle uses docker.io:443 unchanged.
 _ADDRESSES = {"docker.io": "registry-1.docker.io"}
 
 
@@ -40,7 +40,7 @@ ANONYMOUS = Credentials()
 
 @dataclass(frozen=True, slots=True)
 class TlsDetails:
-    """Restrictions of TLS, with IANA names. None: the default of Python and OpenSSL."""
+    """Restrictions on TLS versions, cipher suites and groups. None: the default of OpenSSL."""
 
     origin: str = ""
     """The file that contains the restrictions, for messages."""
@@ -59,7 +59,7 @@ class TlsConfig:
 
     verify: bool = True
     ca_files: tuple[Path, ...] = ()
-    """Trusted in addition to the authorities of the system."""
+    """CA certificates that are trusted in addition to those of the system."""
     client_certificate: Path | None = None
     client_key: Path | None = None
     plain_http: bool = False
@@ -69,12 +69,12 @@ class TlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Limits of the load on a registry."""
+    """Limits on the load on a registry."""
 
     parallel: int | None = None
     """Maximum number of connections; None: as many as the run uses."""
     requests_per_second: float | None = None
-    """None: no limit."""
+    """Maximum number of requests per second; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ class RegistryOverride:
     def with_defaults(self, defaults: RegistryOverride) -> RegistryOverride:
         """Return these settings, with unset ones taken from ``defaults``.
 
-        Credentials replace a default authfile and vice versa; TLS verification overrides a
-        default plain HTTP.
+        A default authfile is ignored if these settings have credentials, and vice versa. A default
+        of plain HTTP is ignored if they require TLS verification.
         """
         if self.credentials is not None or self.authfile is not None:
             defaults = replace(defaults, credentials=None, authfile=None)

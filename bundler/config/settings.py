@@ -1,8 +1,7 @@
 """Settings: the complete configuration of one user.
 
-A file is read when it is needed for the first time, and its reader is imported then: most commands
-access local images only. Registry clients receive the values for their registry as
-``RegistryAccess``.
+Each file is read, and its reader imported, on first use, because most commands access local images
+only. Registry clients receive the values for their registry as ``RegistryAccess``.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _NO_OVERRIDE = RegistryOverride()
 class Settings:
     """Configuration from the environment and from files; thread-safe.
 
-    Without arguments: no files, no credentials, no proxies.
+    Without arguments, there are no files, credentials or proxies.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Settings:
     ) -> None:
         self.paths = locations or ConfigPaths()
         self.environment = dict(environment or {})
-        """The environment of credential helpers."""
+        """The environment that is passed to credential helpers."""
         self.user_agent = user_agent
         """The ``User-Agent`` of requests to registries; None: the program and its version."""
         self._locate_storage = locate_storage
@@ -77,7 +76,7 @@ class Settings:
         """Return the settings of one user; the arguments are those of ``paths.locate``."""
 
         def locate_storage() -> StorageConfPaths:
-            from bundler.config import storage_conf  # noqa: PLC0415 - for containers-storage only
+            from bundler.config import storage_conf  # noqa: PLC0415 - only for containers-storage
 
             return storage_conf.locate(environment, home, uid, overrides)
 
@@ -97,15 +96,15 @@ class Settings:
         Args:
             host: ``host[:port]`` as users write it; ``docker.io`` for Docker Hub.
             path: the repository or namespace; empty for the registry itself.
-            override: settings of the command line or a bundle manifest, which have precedence.
-            insecure: the setting of the endpoint, if the registry is one of ``list_endpoints``.
+            override: settings from the command line or a bundle manifest, which take precedence.
+            insecure: ``Endpoint.insecure``, if the registry is from ``list_endpoints``.
 
         Raises:
             ConfigError: the registry is blocked, a file is invalid, or a helper fails.
             InvalidReferenceError: ``host`` is not the name of a registry.
         """
         if not is_domain(host):
-            raise InvalidReferenceError(f"{host[:80]!r}: not a registry (expected host[:port])")
+            raise InvalidReferenceError(f"{host[:80]!r}: invalid registry (expected host[:port])")
         override = override or _NO_OVERRIDE
         registry = self._find_registry(f"{host}/{path}" if path else host)
         insecure = insecure or (registry is not None and registry.insecure)
@@ -147,7 +146,7 @@ class Settings:
         return found
 
     def get_primary_endpoint(self, image: ImageReference) -> Endpoint:
-        """Return the endpoint for pushes, listing and deletion: no mirror, and not rewritten.
+        """Return the endpoint for pushes, listing and deletion: the registry itself, not rewritten.
 
         Raises:
             ConfigError: the registry is blocked, or registries.conf is invalid.
@@ -169,7 +168,7 @@ class Settings:
         helpers = self.credential_helpers
         with self._lock:
             if self._created_lookup is None:
-                from bundler.config.credentials.auth_file import (  # noqa: PLC0415 - for registries only
+                from bundler.config.credentials.auth_file import (  # noqa: PLC0415 - only for registries
                     CredentialLookup,
                 )
 
@@ -185,20 +184,20 @@ class Settings:
     @cached_property
     def proxies(self) -> Proxies:
         """The proxies of the environment."""
-        from bundler.config.proxy_env import Proxies  # noqa: PLC0415 - for registries only
+        from bundler.config.proxy_env import Proxies  # noqa: PLC0415 - only for registries
 
         return Proxies.from_environment(self.environment)
 
     @cached_property
     def tls_details(self) -> TlsDetails:
-        """The restrictions of TLS.
+        """Restrictions on TLS versions, cipher suites and groups.
 
         Raises:
             ConfigError: the file does not exist or is invalid.
         """
         if self.paths.tls_details is None:
             return ANY_DETAILS
-        from bundler.config import tls_files  # noqa: PLC0415 - for registries only
+        from bundler.config import tls_files  # noqa: PLC0415 - only for registries
 
         return tls_files.read_tls_details(self.paths.tls_details)
 
@@ -209,7 +208,7 @@ class Settings:
         Raises:
             ConfigError: a file is invalid.
         """
-        from bundler.config import registries_d  # noqa: PLC0415 - loads yaml; for signatures only
+        from bundler.config import registries_d  # noqa: PLC0415 - imports yaml; only for signatures
 
         return registries_d.load(self.paths.registries_d)
 
@@ -234,15 +233,15 @@ class Settings:
             ConfigError: storage.conf is invalid, or no location is known.
         """
         if self._locate_storage is None:
-            raise ConfigError("no containers-storage is configured")
-        from bundler.config import storage_conf  # noqa: PLC0415 - for containers-storage only
+            raise ConfigError("containers-storage: not configured")
+        from bundler.config import storage_conf  # noqa: PLC0415 - only for containers-storage
 
         return storage_conf.load(self._locate_storage())
 
     def _load_registries(self) -> RegistriesConf:
         with self._lock:
             if self._loaded_registries is None:
-                from bundler.config import registries_conf  # noqa: PLC0415 - for registries only
+                from bundler.config import registries_conf  # noqa: PLC0415 - only for registries
 
                 self._loaded_registries = registries_conf.load(self.paths)
             return self._loaded_registries
@@ -257,7 +256,7 @@ class Settings:
         return registry
 
     def _find_tls(self, host: str, override: RegistryOverride, *, insecure: bool) -> TlsConfig:
-        from bundler.config import tls_files  # noqa: PLC0415 - for registries only
+        from bundler.config import tls_files  # noqa: PLC0415 - only for registries
 
         if override.cert_dir is not None:
             found = tls_files.read_certificates(override.cert_dir)

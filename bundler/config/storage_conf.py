@@ -1,7 +1,7 @@
 """Reader of storage.conf, which specifies the location of the local image store.
 
-The format is that of containers-storage.conf(5). Without a file, root uses one default location,
-and every other user has one below the home directory.
+The format is that of containers-storage.conf(5). The default location is system-wide for root, and
+in the home directory for other users.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StorageConfig:
 
 @dataclass(frozen=True, slots=True)
 class StorageConfPaths:
-    """Candidates of storage.conf for one user, and the settings that do not come from a file."""
+    """Candidate paths of storage.conf for one user, and the settings from other sources."""
 
     default: StorageConfig
     """Defaults for settings that the file does not contain."""
@@ -45,10 +45,10 @@ class StorageConfPaths:
     required: bool = False
     """Whether a missing file is an error, because the user specified it."""
     own: Path | None = None
-    """The user's own file. For users other than root, only this file specifies locations."""
+    """The user's own file. For users other than root, locations in other files are ignored."""
     rootless: bool = False
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Values of ``$NAME`` in paths."""
+    """Variables that are expanded in paths (``$NAME``)."""
     driver: str | None = None
     """Driver that overrides the one in the file; None if unset."""
     options: tuple[str, ...] = ()
@@ -140,5 +140,5 @@ def _expand_path(table: Table, key: str, variables: Mapping[str, str]) -> Path |
     for name, value in variables.items():
         text = text.replace(f"${{{name}}}", value).replace(f"${name}", value)
     if not text.startswith("/"):
-        raise table.problem(f"{key}: not an absolute path: {text[:120]!r}")
+        raise table.problem(f"{key}: expected an absolute path, got {text[:120]!r}")
     return Path(text)

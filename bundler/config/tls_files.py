@@ -1,7 +1,7 @@
 """Readers of the files that configure TLS: certs.d, and the file of ``--tls-details``.
 
 The formats are those of containers-certs.d(5) and containers-tls-details.yaml(5). In certs.d,
-``*.crt`` are certificates of authorities, and ``X.cert`` with ``X.key`` is a client certificate.
+``*.crt`` files are CA certificates, and ``X.cert`` with ``X.key`` is a client certificate.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def find_certificates(directories: Iterable[Path], host: str) -> TlsConfig:
     """List the certificates for the registry ``host[:port]``.
 
-    Of the candidates for certs.d, the first one with a directory for ``host`` applies. Raises the
-    same errors as ``read_certificates``.
+    The first of ``directories`` that has a subdirectory for ``host`` applies. Raises the same
+    errors as ``read_certificates``.
     """
     for directory in directories:
         candidate = directory / host
@@ -34,7 +34,7 @@ def find_certificates(directories: Iterable[Path], host: str) -> TlsConfig:
 
 
 def read_certificates(directory: Path) -> TlsConfig:
-    """List the certificates in ``directory``; they are not read.
+    """List the certificates in ``directory`` without reading them.
 
     Raises:
         ConfigError: the directory cannot be read, or contains a certificate without its key, a key
@@ -52,19 +52,17 @@ def read_certificates(directory: Path) -> TlsConfig:
             raise ConfigError(f"{file}: not a readable file", path=str(file))
         if name.endswith(".cert") and name[:-5] not in keys:
             raise ConfigError(
-                f"{file}: its key {name[:-5]}.key is missing",
+                f"{file}: missing key {name[:-5]}.key",
                 path=str(file),
-                hint="the name of an authority's certificate ends with .crt",
+                hint="add the key, or rename a CA certificate to *.crt",
             )
         if name.endswith(".key") and name[:-4] not in certificates:
-            raise ConfigError(
-                f"{file}: its certificate {name[:-4]}.cert is missing", path=str(file)
-            )
+            raise ConfigError(f"{file}: missing certificate {name[:-4]}.cert", path=str(file))
     if len(keys) > 1:
         raise ConfigError(
             f"{directory}: {len(keys)} client certificates (expected at most one)",
             path=str(directory),
-            hint="use --cert-dir with a directory that contains one pair",
+            hint="specify --cert-dir with a directory that contains one certificate and its key",
         )
     return TlsConfig(
         ca_files=tuple(directory / name for name in names if name.endswith(".crt")),
@@ -74,7 +72,7 @@ def read_certificates(directory: Path) -> TlsConfig:
 
 
 def read_tls_details(path: Path) -> TlsDetails:
-    """Read the file of ``--tls-details``: versions, cipher suites and groups of TLS.
+    """Read the file of ``--tls-details``: TLS versions, cipher suites and groups.
 
     Raises:
         ConfigError: the file does not exist, cannot be read, or is invalid.
@@ -82,7 +80,7 @@ def read_tls_details(path: Path) -> TlsDetails:
     document = config_file.parse_yaml(config_file.read(path, required=True), str(path))
     document.refuse_unknown(("minVersion", "cipherSuites", "namedGroups"))
     for key, value in document.value.items():
-        if value is None:  # ambiguous: no restriction, or nothing allowed
+        if value is None:  # ambiguous: either no restriction, or nothing is allowed
             raise document.problem(f"{key} is empty")
     version = document.one_of("minVersion", ("1.2", "1.3")) if "minVersion" in document else None
     return TlsDetails(

@@ -142,7 +142,7 @@ def test_http_proxy_is_refused_in_cgi_environment():
     )
     with pytest.raises(ConfigError) as raised:
         proxies.find_proxy("http", "example.com")
-    assert raised.value.hint == "unset one of the two"
+    assert raised.value.hint == "unset HTTP_PROXY or REQUEST_METHOD"
     assert proxies.find_proxy("https", "example.com") == PROXY
 
 

@@ -83,8 +83,8 @@ def test_override_adds_authorities_and_replaces_client_certificate(world: World)
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["me.cert"], r"me\.cert: its key me\.key is missing"),
-        (["me.key"], r"me\.key: its certificate me\.cert is missing"),
+        (["me.cert"], r"me\.cert: missing key me\.key"),
+        (["me.key"], r"me\.key: missing certificate me\.cert"),
         (["a.cert", "a.key", "b.cert", "b.key"], "2 client certificates"),
     ],
 )
@@ -144,7 +144,7 @@ def test_tls_details_are_optional(tmp_path: Path) -> None:
         ("namedGroups: [[a]]", "not an array of strings"),
         ("cipherSuites: [a]\ncipherSuites: [b]", "cipherSuites"),
         ("- a", "not a mapping"),
-        ("{", "tls.yaml:2:1: not YAML"),
+        ("{", "tls.yaml:2:1: invalid YAML"),
         ("a: &x [*x]", "tls.yaml:1:"),
     ],
 )

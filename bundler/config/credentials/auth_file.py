@@ -1,6 +1,6 @@
 """Lookup of credentials in authfiles: auth.json, Docker's config.json and .dockercfg.
 
-The format is that of containers-auth.json(5). An invalid file is an error; it never counts as a
+The format is that of containers-auth.json(5). An invalid file is an error and never counts as a
 file without credentials.
 """
 
@@ -34,7 +34,7 @@ _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"}
 
 @dataclass(frozen=True, slots=True)
 class AuthFile:
-    """Content of one file. Entries are decoded when they are looked up."""
+    """Content of one authfile. Entries are decoded on lookup."""
 
     path: Path
     document: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -47,13 +47,13 @@ class AuthFile:
     legacy: bool = False
 
     def find_helper(self, host: str) -> tuple[str, str] | None:
-        """Return the helper for ``host``, and the name of the registry in it; None if unset."""
+        """Return the helper for ``host`` and the server name to pass to it; None if unset."""
         same = (key for key in self.helpers if normalize_host(key) == normalize_host(host))
         key = host if host in self.helpers else next(same, None)
         return None if key is None else (self.helpers[key], key)
 
     def find_credentials(self, host: str, path: str) -> Credentials:
-        """Return the credentials of the longest key for ``host/path``, else of one for ``host``.
+        """Return the credentials of the longest key for ``host/path``, or else of one for ``host``.
 
         Raises:
             ConfigError: the entry is invalid.
@@ -70,7 +70,7 @@ class AuthFile:
         return ANONYMOUS
 
     def find_keys(self, host: str) -> list[str]:
-        """Return the keys of all entries for ``host`` itself, not for a namespace in it."""
+        """Return the keys of all entries for ``host`` itself, without those for namespaces."""
         return [
             key
             for key in self.entries
@@ -80,7 +80,7 @@ class AuthFile:
 
 
 def read(location: AuthLocation) -> AuthFile:
-    """Read a file; a missing one is empty unless the user specified it.
+    """Read an authfile; a missing one counts as empty unless the user specified it.
 
     Raises:
         ConfigError: the file is unreadable or invalid, or was specified and does not exist.
@@ -91,14 +91,14 @@ def read(location: AuthLocation) -> AuthFile:
             raise ConfigError(
                 f"{location.path}: no such authfile",
                 path=str(location.path),
-                hint=f"airbundle login --authfile {location.path} REGISTRY creates it",
+                hint=f"create it with: airbundle login --authfile {location.path} REGISTRY",
             )
         return AuthFile(location.path, legacy=location.legacy)
     return parse(raw, location.path, legacy=location.legacy)
 
 
 def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
-    """Parse the content of a file.
+    """Parse the content of an authfile.
 
     Raises:
         ConfigError: the content is invalid; the message names the line if it is not JSON.
@@ -133,7 +133,8 @@ class CredentialLookup:
     ) -> Credentials:
         """Return the first credentials for a repository or namespace, anonymous if there are none.
 
-        The helpers are used in their order; ``AUTH_FILES`` stands for the authfiles ``locations``.
+        The ``helpers`` are called in order; the entry ``AUTH_FILES`` denotes the authfiles
+        ``locations``.
 
         Raises:
             ConfigError: a file is invalid, or a helper fails.
@@ -183,19 +184,19 @@ def list_keys(host: str, path: str) -> Iterator[str]:
 
 
 def normalize_host(key: str) -> str:
-    """Return the registry of a key or URL, without the path and credentials of the URL."""
+    """Return the registry host of a key or URL, without path and credentials."""
     bare = key.removeprefix("https://").removeprefix("http://")
     host = bare.split("/", 1)[0].rpartition("@")[2]
     return "docker.io" if host in _DOCKER_HUB else host
 
 
 def to_server_name(host: str) -> str:
-    """Return the name of ``host`` in the helper of ``credsStore``."""
+    """Return the server name of ``host`` for the helper in ``credsStore``."""
     return DOCKER_HUB_KEY if host in _DOCKER_HUB else host
 
 
 def to_credentials(username: str, secret: str) -> Credentials:
-    """Create credentials from a user name and a secret of a file or a helper."""
+    """Create credentials from the user name and the secret that a file or a helper contains."""
     if username == TOKEN_USER:
         return Credentials(identity_token=secret)
     return Credentials(username=username, password=secret)
@@ -208,10 +209,10 @@ def _decode(table: Table) -> Credentials:
         try:
             pair = base64.b64decode(auth, validate=True).decode()
         except ValueError:
-            raise table.problem("auth is not base64 text") from None
+            raise table.problem("auth is not valid base64") from None
         username, colon, password = pair.partition(":")
         if not colon:
-            raise table.problem("auth is not user:password")
+            raise table.problem("auth is malformed (expected user:password)")
         password = password.strip("\0")
     identity_token = table.optional_text("identitytoken")
     registry_token = table.optional_text("registrytoken")

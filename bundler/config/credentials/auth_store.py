@@ -1,4 +1,4 @@
-"""Storage and removal of credentials, in an authfile or in a credential helper that it names.
+"""Store and remove credentials, in an authfile or in the credential helper that it configures.
 
 An authfile is replaced atomically. The new file is readable only by its owner and keeps unknown
 members. If the path is a symbolic link, its target is replaced.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bundler.config.registry_access import Credentials
 
 LOCK_TIMEOUT = 10.0
-"""Number of seconds to wait for the lock of the directory."""
+"""Timeout in seconds for locking the directory."""
 
 
 def store(path: Path, key: str, credentials: Credentials, environment: Mapping[str, str]) -> str:
@@ -68,7 +68,7 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
 
 
 def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
-    """Remove the credentials for ``key``; return whether any were stored. Raises as ``store``."""
+    """Remove the credentials for ``key``; return whether any existed. Raises like ``store``."""
     if config_file.read(path) is None:
         return False
     host, namespaced = _split_key(key)
@@ -85,7 +85,7 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
 
 
 def remove_all(path: Path, environment: Mapping[str, str]) -> None:
-    """Remove all credentials from the file and its helpers. Raises as ``store``."""
+    """Remove all credentials from the file and its helpers. Raises like ``store``."""
     if config_file.read(path) is None:
         return
     with _edit(path) as file:

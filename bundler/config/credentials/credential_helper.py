@@ -55,7 +55,7 @@ def get(
         secret = document.optional_text("Secret")
     except BundlerError:
         # The output may contain the secret, so the message does not quote it.
-        problem = "expected JSON with Username and Secret, got other text"
+        problem = "invalid output (expected JSON with Username and Secret)"
         raise CredentialHelperError(f"{_PREFIX}{name}", "get", problem, status=0) from None
     # For an unknown registry, docker-credential-pass prints an empty name instead of an error.
     return to_credentials(username, secret or "") if username else ANONYMOUS
@@ -76,7 +76,7 @@ def store(name: str, server: str, credentials: Credentials, environment: Mapping
 
 
 def erase(name: str, server: str, environment: Mapping[str, str]) -> bool:
-    """Remove the credentials for ``server``; return whether they were stored.
+    """Remove the credentials for ``server``; return whether any existed.
 
     Raises:
         CredentialHelperError: the helper fails.
@@ -95,7 +95,7 @@ def list_servers(name: str, environment: Mapping[str, str]) -> list[str]:
     try:
         return list(strict.load_object(output))
     except BundlerError:
-        problem = "expected JSON, got other text"
+        problem = "invalid output (expected JSON)"
         raise CredentialHelperError(f"{_PREFIX}{name}", "list", problem, status=0) from None
 
 
@@ -104,7 +104,7 @@ def _run(
 ) -> bytes | None:
     """Return the output of the helper; None if it has no credentials to get or erase."""
     if _NAME.fullmatch(name) is None:
-        raise ConfigError(f"{name[:80]!r} is not a valid name of a credential helper")
+        raise ConfigError(f"credential helper: invalid name {name[:80]!r}")
     program = f"{_PREFIX}{name}"
     fail = partial(CredentialHelperError, program, verb)
     found = shutil.which(program, path=environment.get("PATH", os.defpath))
@@ -139,7 +139,7 @@ def _run(
     if verb in ("get", "erase") and _NOT_FOUND in text.lower():
         return None
     lines = text.strip().splitlines()
-    # JSON may contain a secret.
+    # Do not quote JSON, which may contain a secret.
     reason = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {status}"
     reason = "".join(char for char in reason if char.isprintable())
     raise fail(reason, status=status)

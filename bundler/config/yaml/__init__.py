@@ -1,4 +1,4 @@
-"""YAML files that users write: values with positions, and mistakes that are collected.
+"""Handwritten YAML files: values with positions, and errors collected as findings.
 
 Read ``document`` first. ``context`` interprets values, and ``skopeo_sync`` reads the file of
 ``skopeo sync --src yaml``.

@@ -1,6 +1,6 @@
-"""Values of a YAML file that a user wrote: paths, secrets, regular expressions, version ranges.
+"""Conversion of YAML values: paths, secrets, regular expressions, version ranges.
 
-An invalid value becomes a finding, and is read as None.
+An invalid value becomes a finding, and the result is None.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _MAX_SECRET = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class YamlContext:
-    """Context in which the values of one file are read."""
+    """Context for the values of one file."""
 
     file: str
-    """The path for origins, relative to the directory of the bundle manifest."""
+    """The path of the file in origins, relative to the directory of the bundle manifest."""
     folder: Path
     """The directory that paths in the file are relative to."""
     environment: Mapping[str, str]
@@ -37,7 +37,7 @@ class YamlContext:
         return f"{self.file}:{at.line}"
 
     def resolve_path(self, value: Value | None) -> Path | None:
-        """Return the path of a file or directory, which must exist; None if it is absent."""
+        """Return the path of an existing file or directory; None if ``value`` is absent."""
         if not isinstance(value, ScalarNode) or not value:
             return None
         home = self.environment.get("HOME")
@@ -54,11 +54,11 @@ class YamlContext:
             return None
         content = self.environment.get(value)
         if content is None:
-            self.findings.add(value.at, f"the environment variable {value[:80]} is not set")
+            self.findings.add(value.at, f"environment variable {value[:80]} is not set")
         return content
 
     def read_secret(self, value: Value | None) -> str | None:
-        """Return the only line of a file; None if ``value`` is absent or there is a finding."""
+        """Read a secret from a one-line file; None if absent, or if a finding was added."""
         path = self.resolve_path(value)
         if path is None or not isinstance(value, ScalarNode) or not path.exists():
             return None
@@ -80,13 +80,13 @@ class YamlContext:
 def parse_expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
     """Compile a regular expression; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
-        return None  # reported by the schema
+        return None  # reported by the schema validation
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about syntax that may change in Python
+            warnings.simplefilter("ignore")  # FutureWarning about regular expression syntax
             return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
-        findings.add(value.at, f"{str(value[:80])!r} is not a regular expression: {error}")
+        findings.add(value.at, f"invalid regular expression {str(value[:80])!r}: {error}")
         return None
 
 

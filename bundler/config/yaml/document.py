@@ -2,7 +2,7 @@
 
 Scalars remain text, so ``1.10`` is "1.10"; the schema defines which of them are numbers or
 booleans. The supported subset suffices for handwritten files: one document, text keys, no tags, no
-merge keys. Aliases are supported up to a limit of the expanded size.
+merge keys. Aliases are supported up to a limit on the expanded size.
 
 https://yaml.org/spec/1.2.2/
 """
@@ -47,7 +47,7 @@ class Position:
 
 
 class ScalarNode(str):
-    """A scalar as text; ``plain`` if it was written without quotes."""
+    """A scalar as text; ``plain`` is True if it was written without quotes."""
 
     __slots__ = ("at", "plain")
     at: Position
@@ -78,7 +78,7 @@ Value = ScalarNode | SequenceNode | MappingNode
 
 
 class Findings:
-    """Mistakes in all files of one run, which are reported together."""
+    """Errors in all files of one run, which are reported together."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Position, str], None] = {}
@@ -131,7 +131,7 @@ def decode(data: bytes, file: str) -> str:
     """Decode the content of a file.
 
     Raises:
-        InvalidBundleManifestError: the content is not UTF-8, or has control characters.
+        InvalidBundleManifestError: the content is not valid UTF-8, or contains control characters.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -149,8 +149,9 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
     """Parse a document; ``file`` is used for positions. Duplicate keys become findings.
 
     Raises:
-        InvalidBundleManifestError: the text is not YAML, or not in the supported subset.
-        LimitError: nested too deeply, or too many values after the expansion of aliases.
+        InvalidBundleManifestError: the text is not valid YAML, or is outside the supported subset.
+        LimitError: the document is nested too deeply, or has too many values after the expansion of
+            aliases.
     """
     events = yaml.parse(text, Loader=_LOADER)
     try:
@@ -160,7 +161,7 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
         at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
         raise InvalidBundleManifestError([f"{at}: {_explain(error, text, at)}"]) from None
     except yaml.YAMLError:
-        raise InvalidBundleManifestError([f"{file}:1:1: not YAML"]) from None
+        raise InvalidBundleManifestError([f"{file}:1:1: invalid YAML"]) from None
 
 
 def get_member(fields: Value | None, key: str) -> Value | None:
@@ -169,7 +170,7 @@ def get_member(fields: Value | None, key: str) -> Value | None:
 
 
 def suggest_word(word: str, known: list[str]) -> str:
-    """Return ``; did you mean …`` with the most similar known word, or an empty text."""
+    """Return ``; did you mean …`` with the most similar known word, or an empty string."""
     close = get_close_matches(word, known, n=1, cutoff=0.6) or [
         name for name in known if name.lower() == word.lower().replace("-", "").replace("_", "")
     ]
@@ -195,7 +196,7 @@ def _find_end(text: str, file: str) -> Position:
 
 @dataclass(frozen=True, slots=True)
 class _Composed:
-    """A value, with the number of its values and levels after the expansion of aliases."""
+    """A node, with its number of values and levels after the expansion of aliases."""
 
     value: Value
     values: int = 1
@@ -229,7 +230,7 @@ class _Composer:
         self._check_limits(event, 1, depth)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise self._create_error(event, f"no anchor &{event.anchor} before this alias")
+                raise self._create_error(event, f"undefined alias *{event.anchor}")
             composed = self._anchors[event.anchor]
         else:
             tag = getattr(event, "tag", None)
@@ -264,14 +265,14 @@ class _Composer:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._compose(event, depth + 1).value
             if not isinstance(key, ScalarNode):
-                raise self._create_error(event, "a key must be text")
+                raise self._create_error(event, "the key is not a scalar")
             if key == "<<" and key.plain:
                 raise self._create_error(
                     event, "merge keys (<<) are not supported; repeat the keys"
                 )
             first = fields.key_at.setdefault(str(key), self._get_position(event))
             if key in fields:
-                text = f"duplicate key `{str(key)[:80]}`, first in line {first.line}"
+                text = f"duplicate key `{str(key)[:80]}`, first at line {first.line}"
                 self._findings.add(self._get_position(event), text)
             member = self._compose(next(self._events), depth + 1)
             fields.setdefault(str(key), member.value)
@@ -298,9 +299,9 @@ def _explain(error: yaml.MarkedYAMLError, text: str, at: Position) -> str:
     lines = text.splitlines()
     line = lines[at.line - 1] if at.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "a tab cannot indent YAML; use spaces"
+        return "tab in the indentation (expected spaces)"
     problem = " ".join((error.problem or "unreadable").split())
     if not error.context or error.context_mark is None:
-        return f"not YAML: {problem}"
+        return f"invalid YAML: {problem}"
     context = " ".join(error.context.split())
-    return f"not YAML: {problem} ({context} that begins in line {error.context_mark.line + 1})"
+    return f"invalid YAML: {problem} ({context} that begins at line {error.context_mark.line + 1})"

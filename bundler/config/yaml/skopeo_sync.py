@@ -55,14 +55,14 @@ class SyncEntry:
 
 @dataclass(slots=True)
 class SyncFile:
-    """Content of a file; ``registries`` contains secrets, by ``host[:port]``."""
+    """Content of a file; ``registries`` maps ``host[:port]`` to settings, including secrets."""
 
     images: list[SyncEntry] = field(default_factory=list)
     registries: dict[str, RegistryOverride] = field(default_factory=dict)
 
 
 def read(value: Value, context: YamlContext) -> SyncFile:
-    """Read a parsed file. Mistakes become findings."""
+    """Read a parsed file. Errors become findings."""
     content = SyncFile()
     for registry, members in value.items() if isinstance(value, MappingNode) else ():
         if not isinstance(members, MappingNode):

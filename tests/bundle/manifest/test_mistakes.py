@@ -47,7 +47,7 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(mistakes):
             " got 'linux/amd64'"
         ),
         (
-            "m.yaml:7:20: '(' is not a regular expression: missing ), unterminated subpattern"
+            "m.yaml:7:20: invalid regular expression '(': missing ), unterminated subpattern"
             " at position 0"
         ),
     ]
@@ -181,8 +181,8 @@ def test_missing_secret_is_reported(mistakes, tmp_path):
         "  d: {credentials: {usernameFile: binary, passwordFile: .}}\n",
         V="v",
     ) == [
-        "m.yaml:3:34: the environment variable U is not set",
-        "m.yaml:3:50: the environment variable P is not set",
+        "m.yaml:3:34: environment variable U is not set",
+        "m.yaml:3:50: environment variable P is not set",
         "m.yaml:4:51: absent: no such file",
         "m.yaml:5:35: empty: expected one line of text",
         "m.yaml:5:56: lines: expected one line of text",

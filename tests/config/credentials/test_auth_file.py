@@ -183,7 +183,7 @@ def test_plain_username_and_password_are_read():
         ('{"credHelpers": {"a.b": 1}}', "credHelpers is not an object of strings"),
         ('{"credsStore": 1}', "credsStore is not a string"),
         ("[" * 100_000, "nested deeper"),
-        ('{"auths": {"a.b": {"auth": "' + "A" * 5_000_000 + '"}}}', "larger than"),
+        ('{"auths": {"a.b": {"auth": "' + "A" * 5_000_000 + '"}}}', "too large"),
         ("\ufeff{}", "not JSON"),
     ],
 )
@@ -197,9 +197,9 @@ def test_invalid_file_is_refused_with_its_path(world: World, text: str, message:
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ({"auth": "%%%"}, "auth is not base64 text"),
-        ({"auth": "c2VjcmV0"}, "auth is not user:password"),
-        ({"auth": base64.b64encode(b"\xff\xfe:\xff").decode()}, "auth is not base64 text"),
+        ({"auth": "%%%"}, "auth is not valid base64"),
+        ({"auth": "c2VjcmV0"}, "auth is malformed"),
+        ({"auth": base64.b64encode(b"\xff\xfe:\xff").decode()}, "auth is not valid base64"),
         ({"auth": 7}, "auth is not a string"),
     ],
 )

@@ -51,25 +51,25 @@ def test_empty_scalar_is_null_unless_quoted():
 
 def test_duplicate_keys_are_reported_with_first_line():
     assert mistakes("a: 1\nb: 2\na: 3\nb: 4\n") == [
-        "f.yaml:3:1: duplicate key `a`, first in line 1",
-        "f.yaml:4:1: duplicate key `b`, first in line 2",
+        "f.yaml:3:1: duplicate key `a`, first at line 1",
+        "f.yaml:4:1: duplicate key `b`, first at line 2",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: b\n\tc: d\n", "f.yaml:2:1: a tab cannot indent YAML; use spaces"),
+        ("a: b\n\tc: d\n", "f.yaml:2:1: tab in the indentation"),
         ("a: 1\n--- \nb: 2\n", "f.yaml:2:1: a second document"),
-        ("a: *b\n", "f.yaml:1:4: no anchor &b"),
-        ("a: &x [*x]\n", "f.yaml:1:8: no anchor &x"),
+        ("a: *b\n", "f.yaml:1:4: undefined alias *b"),
+        ("a: &x [*x]\n", "f.yaml:1:8: undefined alias *x"),
         ("a: &x {b: c}\nd: {<<: *x}\n", "f.yaml:2:5: merge keys (<<) are not supported;"),
-        ("? [a]\n: b\n", "f.yaml:1:3: a key must be text"),
+        ("? [a]\n: b\n", "f.yaml:1:3: the key is not a scalar"),
         ("a: !!python/object:os.system x\n", "f.yaml:1:4: the tag"),
         ("a: !!binary eA==\n", "f.yaml:1:4: the tag"),
-        ("a: 'b\n", "not YAML"),
-        ("a: b: c\n", "f.yaml:1:5: not YAML"),
-        ("a: [\n b\n", "that begins in line 1"),
+        ("a: 'b\n", "invalid YAML"),
+        ("a: b: c\n", "f.yaml:1:5: invalid YAML"),
+        ("a: [\n b\n", "that begins at line 1"),
         ("a: \x07\n", r"f.yaml:1:4: the character '\x07' is not allowed"),
         ("a: \x00\n", r"f.yaml:1:4: the character '\x00' is not allowed"),
     ],
@@ -146,7 +146,7 @@ def test_many_findings_are_truncated():
 
 def test_findings_contain_no_control_characters():
     (line,) = mistakes('"a\\e[2J\\nb": 1\n"a\\e[2J\\nb": 2\n')
-    assert line == r"f.yaml:2:1: duplicate key `a\x1b[2J\nb`, first in line 1"
+    assert line == r"f.yaml:2:1: duplicate key `a\x1b[2J\nb`, first at line 1"
 
 
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"%@#? \n\t0.,<~\x85\u2028é"), max_size=80))

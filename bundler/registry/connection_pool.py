@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import weakref
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,28 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bundler.content.streams import BUFFER_SIZE
+from bundler.registry.auth.origin import get_target
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from requests import PreparedRequest
+    from requests import PreparedRequest, Response
     from urllib3 import ProxyManager
 
 _POOL_SIZE = 64
+
+_sending = threading.local()
+"""``url`` is the URL of the request that this thread is sending."""
+
+
+class _LiteralConnection(HTTPConnection):
+    """Connection that sends the URL of a request without the changes that urllib3 makes to it."""
+
+    def putrequest(self, method: str, url: str, *args: bool, **options: bool) -> None:
+        """Send the request line; the target for a proxy is a complete URL."""
+        target = get_target(_sending.url) if url.startswith("/") else _sending.url
+        super().putrequest(method, target, *args, **options)
 
 
 class ConnectionPool(HTTPAdapter):
@@ -40,12 +54,12 @@ class ConnectionPool(HTTPAdapter):
         self._sockets = sockets = weakref.WeakSet[socket.socket]()
         super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
 
-        class Http(HTTPConnection):
+        class Http(_LiteralConnection):
             def connect(self) -> None:
                 super().connect()
                 sockets.add(self.sock)
 
-        class Https(HTTPSConnection):
+        class Https(_LiteralConnection, HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
                 sockets.add(self.sock)
@@ -59,6 +73,11 @@ class ConnectionPool(HTTPAdapter):
             ConnectionCls = Https
 
         self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+
+    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:  # noqa: ANN401 - as the base class
+        """Send a request whose URL is not normalized, as signatures may cover each character."""
+        _sending.url = request.url
+        return super().send(request, *args, **options)
 
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""

@@ -23,7 +23,7 @@ from bundler.errors import (
     RegistryError,
     UnauthorizedError,
 )
-from bundler.events import Emit, discard
+from bundler.events import Emit, WarningIssued, discard
 from bundler.registry import errors
 from bundler.registry.auth.origin import Origin, check_redirect, redact, resolve_location
 from bundler.registry.auth.token_auth import Authenticator
@@ -162,6 +162,10 @@ class Session:
         with self.request("GET", "/v2/", subject=self.host) as response:
             errors.refuse_html(response)
 
+    def warn(self, text: str) -> None:
+        """Emit a warning."""
+        self._emit(WarningIssued(text))
+
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
         self._own.abort()
@@ -275,7 +279,9 @@ class Session:
             if proxies is not None:
                 proxy = proxies.find_proxy("http" if scheme == "http" else "https", address)
         try:
-            prepared = requests.Request(spec.method, url, headers=headers).prepare()
+            origin = f"{Origin.of(url)}/"
+            prepared = requests.Request(spec.method, origin, headers=headers).prepare()
+            prepared.url = url  # unchanged: requests would normalize it
             if spec.body is not None:
                 prepared.body = spec.body.chunks()  # type: ignore[assignment]  # accepts any iterable
                 if spec.body.size is None:

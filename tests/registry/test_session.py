@@ -289,6 +289,38 @@ class TestRedirects:
             assert not isinstance(caught.value, UnauthorizedError)
             assert "authorization" not in other.requests[0].headers
 
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "/b/%7Euser/x%2fy?sig=a%7Eb%3d",
+            "/b/a/./c/../d?sig=1",
+            "/b//x///d",
+            "/b/?policy={\"a\":1}&name=[x]|&sig='x'",
+            "/b/a+b?n=a+b%20c&sig=%2B",
+            "/b/d?",
+        ],
+    )
+    def test_redirect_is_followed_without_changing_its_text(self, registry, session, target):
+        """A signature of an object store may cover every character of the URL."""
+        received = []
+        with socket.create_server(("127.0.0.1", 0)) as storage:
+
+            def answer():
+                connection, _ = storage.accept()
+                with connection, connection.makefile("rb") as lines:
+                    received.append(lines.readline())
+                    while lines.readline().strip():
+                        pass
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            host = f"http://127.0.0.1:{storage.getsockname()[1]}"
+            registry.fail("GET", redirect=f"{host}{target}#fragment")
+            session.ping()
+            thread.join()
+        assert received == [f"GET {target} HTTP/1.1\r\n".encode()]
+
     def test_redirect_within_registry_keeps_credentials(self, connect):
         with FakeRegistry(auth="basic") as registry:
             session = connect(registry, USER)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[!-\[\]-~]+")
+_AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 _MAX_URL = 16 * 1024  # signed URLs of object stores have about 2,000 characters
 
 # For Docker Hub, which is used often, this avoids loading the list of public suffixes.
@@ -69,19 +70,57 @@ def resolve_location(base: str, location: str) -> str:
     Raises:
         RegistryError: ``location`` is not a valid URL, or redirects from HTTPS to HTTP.
     """
-    origin = Origin.of(base)
-    try:
-        url = urljoin(base, location) if _VISIBLE.fullmatch(location) else ""
-    except ValueError:
-        url = ""
-    if not url:
-        raise RegistryError(f"{origin} sent a malformed Location")
+    origin, url = Origin.of(base), join_location(base, location)
     if Origin.of(url).scheme == "http" and origin.scheme == "https":
         raise RegistryError(
             f"{origin}: refused a redirect from HTTPS to HTTP: {redact(url)}",
             hint="set the header X-Forwarded-Proto in the reverse proxy of the registry",
         )
     return url
+
+
+def join_location(base: str, location: str) -> str:
+    """Return the absolute URL of a reference in the header of a response to ``base``.
+
+    The text of ``location`` is kept as the server sent it, because a signature may cover each
+    character; only spaces and bytes outside ASCII, which a request line cannot contain, are
+    percent-encoded. A fragment is removed.
+
+    Raises:
+        RegistryError: ``location`` is not a valid URL.
+    """
+    origin, reference = Origin.of(base), _encode(location.split("#", 1)[0])
+    if reference.startswith("//"):
+        url = f"{origin.scheme}:{reference}"
+    elif reference.startswith("/"):
+        url = f"{origin}{reference}"
+    elif _AUTHORITY.match(reference):
+        url = reference
+    else:
+        try:
+            url = reference and urljoin(base, reference)
+        except ValueError:
+            url = ""
+    if not url:
+        raise RegistryError(f"{origin} sent a malformed Location")
+    Origin.of(url)
+    return url
+
+
+def get_target(url: str) -> str:
+    """Return the path and query of an absolute URL, each character unchanged."""
+    target = _AUTHORITY.sub("", url, count=1)
+    return target if target.startswith("/") else f"/{target}"
+
+
+def _encode(location: str) -> str:
+    """Percent-encode what a request line cannot contain; empty if ``location`` is malformed."""
+    try:
+        data = location.strip(" ").encode("latin-1")  # the encoding in which headers are decoded
+    except UnicodeEncodeError:
+        return ""
+    text = "".join(chr(byte) if 0x20 < byte < 0x7F else f"%{byte:02X}" for byte in data)
+    return text if _VISIBLE.fullmatch(text) and min(data) >= 0x20 else ""
 
 
 def redact(url: str) -> str:

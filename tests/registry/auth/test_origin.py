@@ -74,6 +74,14 @@ def test_arbitrary_url_is_parsed_or_refused(url):
         ("?digest=1", "https://a.example/v2/b/?digest=1"),
         ("//b.example/x", "https://b.example/x"),
         ("https://c.example:8443/y?z", "https://c.example:8443/y?z"),
+        ("/%7Euser/x%2fy?sig=a%7Eb%3d", "https://a.example/%7Euser/x%2fy?sig=a%7Eb%3d"),
+        ("https://c.example/a/./c/../d", "https://c.example/a/./c/../d"),
+        ("https://c.example//b//x", "https://c.example//b//x"),
+        ('https://c.example/?p={"a":1}&q=[x]|\'', 'https://c.example/?p={"a":1}&q=[x]|\''),
+        ("https://c.example/x?", "https://c.example/x?"),
+        ("https://c.example?x", "https://c.example?x"),
+        ("https://c.example/x?sig=1#frag", "https://c.example/x?sig=1"),
+        ("https://c.example/a b?n=\u00c3\u00a4", "https://c.example/a%20b?n=%C3%A4"),
     ],
 )
 def test_location_is_relative_to_request(location, expected):

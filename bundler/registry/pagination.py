@@ -6,12 +6,13 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from bundler.errors import LimitError, MalformedError, RegistryError
+from bundler.errors import LimitError, MalformedError, RegistryError, count
 from bundler.oci.json import strict
 from bundler.registry import errors
-from bundler.registry.auth.origin import Origin, resolve_location
+from bundler.registry.auth.origin import get_target, join_location
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -25,8 +26,9 @@ MAX_PAGE = 16 * 1024 * 1024
 MAX_PAGES = 10_000
 MAX_ENTRIES = 1_000_000
 
-# The pattern cannot match across links, so a hostile header is matched in linear time.
+# The patterns cannot match across links, so a hostile header is matched in linear time.
 _NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
+_BARE_NEXT = re.compile(r'\s*([^<>;,\s]+)\s*;\s*rel="?next"?', re.IGNORECASE)
 _MAX_NAME = 255  # characters of a repository name; tags are shorter
 
 
@@ -37,10 +39,12 @@ def list_strings(
 
     Raises:
         LimitError: the list has too many pages or entries, or a page is too large.
-        RegistryError: a page is invalid, or the next page has another origin.
+        RegistryError: a page is invalid, or the list contains a page twice.
     """
-    total = 0
-    for response, body in iterate_pages(session, url, subject=subject, scopes=scopes):
+    total = left_out = 0
+    for response, body in iterate_pages(
+        session, f"{url}?n={PAGE_SIZE}", subject=subject, scopes=scopes, fallback=url
+    ):
         errors.refuse_html(response)
         try:
             entries = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
@@ -48,23 +52,35 @@ def list_strings(
             raise errors.create_parse_error(subject, error) from None
         if entries is None:
             continue
-        if not isinstance(entries, list) or not all(
-            isinstance(entry, str) and len(entry) <= _MAX_NAME for entry in entries
-        ):
+        if not isinstance(entries, list):
             raise RegistryError(f"{subject}: {key} is not a list of names")
         total += len(entries)
         if total > MAX_ENTRIES:
             raise LimitError(f"{subject}: more than the {MAX_ENTRIES:,} entries allowed")
-        yield from entries
+        for entry in entries:
+            if isinstance(entry, str) and len(entry) <= _MAX_NAME:
+                yield entry
+            else:
+                left_out += 1
+    if left_out:
+        session.warn(f"{subject}: left out {count(left_out, 'invalid name')}")
 
 
 def iterate_pages(
-    session: Session, url: str, *, subject: str, scopes: Scopes, allow: Collection[int] = ()
+    session: Session,
+    url: str,
+    *,
+    subject: str,
+    scopes: Scopes,
+    allow: Collection[int] = (),
+    fallback: str | None = None,
 ) -> Iterator[tuple[Response, bytes]]:
     """Yield the response and the body of each page.
 
-    Each page must have the origin of the session, and no URL may occur twice. Raises the same
-    errors as ``list_strings``.
+    Every page is requested from the registry itself: behind a proxy, registries return links with
+    the name or scheme by which the proxy knows them. No URL may occur twice. If the registry
+    refuses ``url`` as a bad request, such as a page size above its own limit, the list begins at
+    ``fallback``. Raises the same errors as ``list_strings``.
     """
     seen: set[str] = set()
     next_url: str | None = url
@@ -72,16 +88,26 @@ def iterate_pages(
         seen.add(next_url)
         if len(seen) > MAX_PAGES:
             raise LimitError(f"{subject}: more than the {MAX_PAGES:,} pages allowed")
-        with session.request(
-            "GET", next_url, subject=subject, scopes=scopes, allow=allow
-        ) as response:
-            body = response.read(MAX_PAGE, subject)
+        try:
+            with session.request(
+                "GET", next_url, subject=subject, scopes=scopes, allow=allow
+            ) as response:
+                body = response.read(MAX_PAGE, subject)
+        except RegistryError as error:
+            if error.status != HTTPStatus.BAD_REQUEST or fallback is None or len(seen) > 1:
+                raise
+            next_url = fallback
+            continue
         yield response, body
-        link = _NEXT.search(response.headers.get("Link", ""))
-        next_url = None if link is None else resolve_location(response.url, link[1])
-        if next_url is not None and Origin.of(next_url) != session.origin:
-            raise RegistryError(
-                f"{subject}: the next page of the list has another origin: {Origin.of(next_url)}"
-            )
+        next_url = _find_next(response)
         if next_url in seen:
             raise RegistryError(f"{subject}: the list contains the same page twice")
+
+
+def _find_next(response: Response) -> str | None:
+    """Return the path and query of the next page; None if this is the last one."""
+    header = response.headers.get("Link", "")
+    link = _NEXT.search(header) or _BARE_NEXT.match(header)  # some registries omit the brackets
+    if link is None or not link[1]:
+        return None
+    return get_target(join_location(response.url, link[1]))

@@ -182,20 +182,17 @@ class Repository:
     def list_tags(self) -> list[str]:
         """Return all tags, in the order of the registry and without duplicates.
 
+        The list may contain texts that are not valid tags, such as digests.
+
         Raises:
             NotFoundError: the repository does not exist.
             LimitError: the list has too many pages or tags.
-            MalformedError: the list contains an invalid tag.
         """
-        url = f"/v2/{quote(self.path)}/tags/list?n={pagination.PAGE_SIZE}"
+        url = f"/v2/{quote(self.path)}/tags/list"
         pages = pagination.list_strings(
             self.session, url, "tags", subject=self.name, scopes=self.scopes
         )
-        tags = list(dict.fromkeys(pages))
-        for tag in tags:
-            if not is_tag(tag):
-                raise MalformedError(f"{self.name}: invalid tag {tag[:80]!r} in the list of tags")
-        return tags
+        return list(dict.fromkeys(pages))
 
     def list_referrers(self, subject: Digest) -> list[Descriptor]:
         """Return the referrers of ``subject``, from the API or else from the fallback tag."""

@@ -19,6 +19,7 @@ from bundler.errors import (
     SizeMismatchError,
     UnsupportedError,
 )
+from bundler.events import WarningIssued
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.registry import pagination, repository as repository_module
@@ -277,17 +278,52 @@ class TestLists:
             repository.list_tags()
 
     @pytest.mark.parametrize(
-        ("link", "reason"),
+        "link",
         [
-            ('<http://other.example/v2/x>; rel="next"', "another origin: http://other.example"),
-            ("</v2/library/app/tags/list?n=1000>; rel=next", "the same page twice"),
-            ('<http://user:pw@127.0.0.1/>; rel="next"', "cannot|not a usable"),
+            '<http://other.example/v2/library/app/tags/list?last=1>; rel="next"',
+            '<http://other.example:5000/v2/library/app/tags/list?last=1>; rel="next"',
+            '</v2/library/app/tags/list?last=1>; rel="next"',
+            '<list?last=1>; rel="next"',
+            '/v2/library/app/tags/list?last=1; rel="next"',
+            '</v2/first>; rel="first", </v2/library/app/tags/list?last=1>; title="x"; rel="next"',
         ],
     )
-    def test_invalid_next_page_is_refused(self, registry, repository, link, reason):
+    def test_next_page_is_requested_from_the_registry_itself(self, registry, repository, link):
+        """Registries behind proxies return links with their internal name."""
+        registry.add_image("library/app", "0")
+        registry.add_image("library/app", "2")
+        registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link}, times=1)
+        assert repository.list_tags() == ["1", "2"]
+        assert registry.requests[-1].path.endswith("/v2/library/app/tags/list")
+
+    @pytest.mark.parametrize("link", ["", '<>; rel="next"'])
+    def test_empty_link_ends_the_list(self, registry, repository, link):
+        registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link}, times=1)
+        assert repository.list_tags() == ["1"]
+
+    @pytest.mark.parametrize(
+        "link",
+        ["</v2/library/app/tags/list?n=1000>; rel=next", '<http://user:pw@127.0.0.1/>; rel="next"'],
+    )
+    def test_repeated_or_unusable_next_page_is_refused(self, registry, repository, link):
         registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link}, times=3)
-        with pytest.raises(RegistryError, match=reason):
+        with pytest.raises(RegistryError):
             repository.list_tags()
+
+    def test_page_size_that_the_registry_refuses_is_left_out(self, registry, repository):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", "n=1000", status=400, times=1)
+        assert repository.list_tags() == ["1"]
+
+    @pytest.mark.parametrize(
+        "body", [b'{"tags":[1,"2",null]}', b'{"tags":["%s","2"]}' % (b"x" * 300)]
+    )
+    def test_entry_that_is_no_name_is_left_out_with_a_warning(self, registry, connect, body):
+        events = []
+        repository = Repository(connect(registry, emit=events.append), "library/app")
+        registry.fail("GET", status=200, body=body)
+        assert repository.list_tags() == ["2"]
+        assert [type(event) for event in events] == [WarningIssued]
 
     @pytest.mark.parametrize("link", ["<" * 60_000, "<>;" * 20_000, "<>" * 30_000])
     def test_hostile_link_header_is_matched_in_linear_time(self, registry, repository, link):
@@ -316,10 +352,9 @@ class TestLists:
     @pytest.mark.parametrize(
         "body",
         [
-            *(b"", b"[]", b'{"tags":7}', b'{"tags":[1]}', b'{"tags":["../x"]}'),
-            b'{"tags":["%s"]}' % (b"x" * 1_000_000),
+            *(b"", b"[]", b'{"tags":7}'),
         ],
-        ids=["empty", "array", "number", "numbers", "path", "long name"],
+        ids=["empty", "array", "number"],
     )
     def test_invalid_list_is_refused(self, registry, repository, body):
         registry.fail("GET", status=200, body=body)

@@ -21,12 +21,14 @@ from bundler.errors import (
     RegistryError,
     UnsupportedError,
     UsageError,
+    shortlist,
 )
+from bundler.events import WarningIssued
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
-from bundler.oci.reference import DEFAULT_TAG, ImageReference
+from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
 from bundler.ports import Capabilities
 from bundler.transports.docker.manifest_cache import ManifestCache
 from bundler.transports.docker.mirrors import Mirrors, open_repository
@@ -90,6 +92,15 @@ class _RegistryRepository:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class DockerOptions:
+    """Options of the transport ``docker:``."""
+
+    transport: ClassVar = "docker"
+    invalid_tags: bool = False
+    """Whether a list of tags includes texts that are not valid tags, as Skopeo prints them."""
+
+
 class DockerSource(_RegistryRepository):
     """Source of a repository, read from its mirrors or from the registry itself.
 
@@ -99,6 +110,8 @@ class DockerSource(_RegistryRepository):
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
         self._default = reference.name
+        self._invalid_tags = options.get(DockerOptions).invalid_tags
+        self._emit = options.emit
         with ExitStack() as stack:
             self._mirrors = Mirrors(reference.image, options, stack)
             self._resources = stack.pop_all()
@@ -146,8 +159,19 @@ class DockerSource(_RegistryRepository):
             )
 
     def tags(self) -> list[str]:
-        """Return all tags, from the registry itself."""
-        return self._repository.list_tags()
+        """Return all tags, from the registry itself; warn about those that are not valid."""
+        listed = self._repository.list_tags()
+        if self._invalid_tags:
+            return listed
+        tags = [tag for tag in listed if is_tag(tag)]
+        if len(tags) < len(listed):
+            invalid = [repr(tag) for tag in listed if not is_tag(tag)]
+            self._emit(
+                WarningIssued(
+                    f"{self._repository.name}: left out invalid tags: {shortlist(invalid)}"
+                )
+            )
+        return tags
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """Return the referrers of ``subject``, from the first mirror that lists any."""

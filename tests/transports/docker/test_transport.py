@@ -11,13 +11,26 @@ from bundler.errors import (
     InvalidReferenceError,
     NotFoundError,
 )
+from bundler.events import WarningIssued
 from bundler.oci.digest import Digest
 from bundler.ports import MountsBlobs, Node, Publication, RegistryRepository
-from bundler.transports.docker.transport import TRANSPORT
+from bundler.transports.docker.transport import TRANSPORT, DockerOptions
 from tests.fakes import images
 from tests.transports.docker.repositories import content, destination, layer, push, root_of, source
 
 LARGE = bytes(range(256)) * (5 * 4096)  # above what one PUT takes
+
+
+@pytest.mark.parametrize("invalid", ["sha256:" + 64 * "a", "-ot-beta", "../x"])
+def test_texts_that_are_not_tags_are_left_out_with_one_warning(registry, invalid):
+    body = b'{"tags":["1","%s","2"]}' % invalid.encode()
+    registry.fail("GET", "tags/list", status=200, body=body, times=2)
+    events = []
+    assert source(registry, "a/app", emit=events.append).tags() == ["1", "2"]
+    assert [type(event) for event in events] == [WarningIssued]
+    assert invalid in events[0].text
+    everything = source(registry, "a/app", transport_options=(DockerOptions(invalid_tags=True),))
+    assert everything.tags() == ["1", invalid, "2"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -100,7 +101,9 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
         tags=not line.is_set("no-tags"),
         algorithm=algorithm,
     )
-    output = _run_with_options(context, line, functools.partial(inspect_image, request))
+    output = _run_with_options(
+        context, line, _keep_invalid_tags(functools.partial(inspect_image, request))
+    )
     sys.stdout.buffer.write(output)
 
 
@@ -109,7 +112,8 @@ def list_tags(context: CommandContext, line: CommandLine) -> None:
     from bundler.images import inspect as images  # noqa: PLC0415 - as above
 
     reference = requests.parse_reference(line.arguments[0])
-    output = _run_with_options(context, line, functools.partial(images.list_tags, reference))
+    list_names = _keep_invalid_tags(functools.partial(images.list_tags, reference))
+    output = _run_with_options(context, line, list_names)
     sys.stdout.buffer.write(output)
 
 
@@ -229,6 +233,22 @@ def completion(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG
     from bundler.cli.commands.completion import create_script  # noqa: PLC0415
 
     sys.stdout.write(create_script(line.arguments[0], "skopeo"))
+
+
+def _keep_invalid_tags(
+    function: Callable[[OpenOptions], Result],
+) -> Callable[[OpenOptions], Result]:
+    """Let ``function`` list all texts that a registry returns as tags, as Skopeo does."""
+
+    def call(options: OpenOptions) -> Result:
+        from bundler.transports.docker.transport import (  # noqa: PLC0415 - loads the client
+            DockerOptions,
+        )
+
+        more = (*options.transport_options, DockerOptions(invalid_tags=True))
+        return function(replace(options, transport_options=more))
+
+    return call
 
 
 def _run_with_options(

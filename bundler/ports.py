@@ -60,7 +60,7 @@ class Capabilities:
 
     manifests: frozenset[str] | None = None
     """Supported media types of manifests; None: all."""
-    foreign_urls: bool = False
+    omits_foreign_layers: bool = False
     """Whether foreign layers, whose descriptors have ``urls``, may be left out."""
     indexes: bool = True
     """Whether an index can be published; if not, only single images can be stored."""
@@ -127,11 +127,11 @@ class Source(Protocol):
             NotFoundError: the name does not exist, or is None although there are several images.
         """
 
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """Open a new stream over the bytes of ``target`` from ``offset`` on, unverified.
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open a new stream over the bytes of ``node`` from ``offset`` on, unverified.
 
         Raises:
-            NotFoundError: the source does not contain ``target``.
+            NotFoundError: the source does not contain ``node``.
         """
 
     def close(self) -> None:
@@ -149,8 +149,8 @@ class Holdings(Protocol):
     def capabilities(self) -> Capabilities:
         """The formats that the location supports."""
 
-    def has(self, target: Node, /) -> bool:
-        """Return whether ``target`` itself, without its children, is stored. Reads no content."""
+    def has(self, node: Node, /) -> bool:
+        """Return whether ``node`` itself, without its children, is stored. Reads no content."""
 
 
 class Destination(Holdings, Protocol):
@@ -159,7 +159,7 @@ class Destination(Holdings, Protocol):
     Children are pushed before their parents. Only ``commit`` changes names.
     """
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store ``content`` completely or not at all; return the descriptor of the stored content.
 
         The caller closes ``content``.
@@ -179,7 +179,7 @@ class Destination(Holdings, Protocol):
 class ReadableDestination(Protocol):
     """A destination whose content can be read, and is therefore verified before it is reused."""
 
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """Open a stream as ``Source.open`` does."""
 
 
@@ -265,16 +265,16 @@ class RegistryRepository(Protocol):
 class MountsBlobs(RegistryRepository, Protocol):
     """A destination that can mount a blob from another repository without a transfer."""
 
-    def mount(self, target: Node, repository: str, /) -> bool:
-        """Mount ``target`` from ``repository``; return whether the registry did it."""
+    def mount(self, node: Node, repository: str, /) -> bool:
+        """Mount ``node`` from ``repository``; return whether the registry did it."""
 
 
 @runtime_checkable
 class ResumesPush(Protocol):
     """A destination that keeps the beginning of a blob whose push was interrupted."""
 
-    def offset(self, target: Node, /) -> int:
-        """Return the number of stored bytes; the next ``push`` of ``target`` continues there."""
+    def offset(self, node: Node, /) -> int:
+        """Return the number of stored bytes; the next ``push`` of ``node`` continues there."""
 
 
 @runtime_checkable

@@ -126,14 +126,14 @@ def parse_yaml(raw: bytes, path: str) -> Table:
         return [to_plain(item) for item in value]
 
     create_error = partial(ConfigError, path=path)
-    findings = document.Findings()
+    mistakes = document.YamlMistakes()
     try:
         text = document.decode(raw, path)
         lines = (line.strip() for line in text.splitlines())
         value: object = None
         if any(line and not line.startswith("#") for line in lines):
-            value = to_plain(document.parse(text, path, findings))
-        findings.raise_if_any()
+            value = to_plain(document.parse(text, path, mistakes))
+        mistakes.raise_if_any()
     except BundlerError as error:
         raise create_error(error.message) from None
     return Table.of({} if value is None else value, path, error=create_error, noun="mapping")

@@ -24,7 +24,7 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, create_manifest_tasks
+from bundler.copy.plan import BlobTask, ManifestTask, Plan, PlannedImage, create_manifest_tasks
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError, shortlist
 from bundler.events import Emit, discard
 from bundler.ports import (
@@ -66,7 +66,7 @@ class EngineOptions:
 class ExecutionResult:
     """The published images, and the failed ones."""
 
-    published: tuple[Target[Destination], ...]
+    published: tuple[PlannedImage[Destination], ...]
     failed: dict[str, BundlerError]
     """The errors by label of the image; empty unless ``keep_going``."""
 
@@ -208,10 +208,10 @@ class _Execution:
     def rewrite_manifests(self) -> list[_ContentTask]:
         """Rewrite the manifests of converted images; return tasks for new configs."""
         tasks: list[_ContentTask] = []
-        targets: list[Target[Destination]] = []
+        targets: list[PlannedImage[Destination]] = []
         for target in self._targets:
             image, destination = target.image, target.destination
-            if target.conversion is None or image.label in self._failed:
+            if target.conversion is None or image.display_name in self._failed:
                 targets.append(target)
                 continue
             from bundler.copy.convert.rewrite import rewrite_graph  # noqa: PLC0415 - only if images are converted
@@ -221,17 +221,17 @@ class _Execution:
             ) -> ConvertedLayer:
                 return self._converted[destination, change.layer.digest, change.conversion]
 
-            with self._record_failure((image.label,)):
+            with self._record_failure((image.display_name,)):
                 graph, new_content = rewrite_graph(
                     image.graph,
                     target.conversion,
                     find_converted,
-                    image.label,
+                    image.display_name,
                     target.options.target_name,
                 )
                 targets.append(replace(target, image=replace(image, graph=graph)))
                 tasks += [
-                    _ContentTask(destination, (image.label,), node, raw)
+                    _ContentTask(destination, (image.display_name,), node, raw)
                     for node, raw in new_content.items()
                 ]
         self._targets = tuple(targets)
@@ -254,13 +254,15 @@ class _Execution:
     def commit(self) -> ExecutionResult:
         """Publish the names of all complete images, at all destinations in parallel."""
         self._cancellation.check()
-        groups: dict[Destination, list[Target[Destination]]] = {}
+        groups: dict[Destination, list[PlannedImage[Destination]]] = {}
         for target in self._targets:
-            if target.image.label not in self._failed:
+            if target.image.display_name not in self._failed:
                 groups.setdefault(target.destination, []).append(target)
 
-        def commit_to(destination: Destination, targets: Sequence[Target[Destination]]) -> None:
-            with self._record_failure([target.image.label for target in targets]):
+        def commit_to(
+            destination: Destination, targets: Sequence[PlannedImage[Destination]]
+        ) -> None:
+            with self._record_failure([target.image.display_name for target in targets]):
                 if isinstance(destination, StoresSignatures):
                     for target in targets:
                         for digest, signatures in target.image.signatures.items():
@@ -271,7 +273,9 @@ class _Execution:
 
         commits = [partial(commit_to, *group) for group in groups.items()]
         run_all(self._options.executor, commits, self._cancellation)
-        published = [target for target in self._targets if target.image.label not in self._failed]
+        published = [
+            target for target in self._targets if target.image.display_name not in self._failed
+        ]
         for target in published:
             for name in target.names:
                 digest = target.image.graph.root.digest

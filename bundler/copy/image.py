@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ class ImageRequest:
     """The reference to read the image from."""
     reference: ImageReference | None = None
     """The full name of the image, independent of ``source``; None if it has none."""
-    selection: Selection = EVERYTHING
+    selection: PlatformSelection = EVERYTHING
     referrers: ReferrerPolicy = "none"
     signatures: SignaturePolicy = "none"
-    pin: Digest | None = None
+    expected_root: Digest | None = None
     """The digest to which ``source`` must resolve, before platforms are selected."""
-    locked: LockedRoot | None = None
+    locked_root: LockedRoot | None = None
     """The record in the lock file, whose root the image must have; None: no lock file."""
     rename: str | None = None
     """The target name, ``path:tag`` or ``path@digest``, from the bundle manifest; None if unset."""
@@ -68,12 +68,12 @@ class ImageRequest:
     reads_platform: bool = True
     """Read the platform of an image that is not part of an index from its config."""
 
-    label: str = field(init=False, compare=False)
+    display_name: str = field(init=False, compare=False)
     """The name of the image in messages and reports, which identifies it in plans."""
 
     def __post_init__(self) -> None:
-        """Format the label once."""
-        object.__setattr__(self, "label", str(self.reference or self.source))
+        """Format the display name once."""
+        object.__setattr__(self, "display_name", str(self.reference or self.source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,9 @@ class ResolvedImage:
     """The simple signatures of the manifests in ``graph``, unverified."""
 
     @property
-    def label(self) -> str:
+    def display_name(self) -> str:
         """The name of the image in messages and reports."""
-        return self.request.label
+        return self.request.display_name
 
     @property
     def served_by(self) -> str | None:

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
     from bundler.oci.digest import Digest
 
-Action = Literal["push", "mount", "present"]
+BlobAction = Literal["push", "mount", "present"]
 
 HoldingsT_co = TypeVar("HoldingsT_co", bound=Holdings, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Target(Generic[HoldingsT_co]):
+class PlannedImage(Generic[HoldingsT_co]):
     """One resolved image, its destination, and its names there."""
 
     image: ResolvedImage
@@ -70,7 +70,8 @@ class Target(Generic[HoldingsT_co]):
         if image.signatures:
             if not isinstance(destination, StoresSignatures):
                 raise UnsupportedError(
-                    f"{image.label}: the destination cannot store the signatures of the image",
+                    f"{image.display_name}: the destination cannot store the signatures of"
+                    " the image",
                     hint="copy it without them: --remove-signatures",
                 )
             reason = options.fixed_reason or "it is signed; --remove-signatures allows it"
@@ -84,10 +85,10 @@ class Target(Generic[HoldingsT_co]):
             return None
         from bundler.copy.convert.decide import decide_conversion  # noqa: PLC0415 - rarely needed
 
-        conversion = decide_conversion(image.graph, capabilities, options, image.label)
+        conversion = decide_conversion(image.graph, capabilities, options, image.display_name)
         if conversion is not None and image.referrers:
             raise CannotConvertError(
-                f"{image.label}: it would get another digest",
+                f"{image.display_name}: it would get another digest",
                 reason="its referrers refer to the present one",
                 hint="copy it without referrers, or without conversion",
             )
@@ -127,7 +128,7 @@ class BlobTask(Generic[HoldingsT_co]):
     node: Node
     source: Source
     destination: HoldingsT_co
-    action: Action
+    action: BlobAction
     labels: tuple[str, ...]
     """The images that contain the blob."""
     mount_from: str | None = None
@@ -160,15 +161,15 @@ class Plan(Generic[HoldingsT_co]):
     blobs: tuple[BlobTask[HoldingsT_co], ...]
     manifests: tuple[ManifestTask[HoldingsT_co], ...]
     """Sorted by stage. Manifests of converted images are created during the run."""
-    targets: tuple[Target[HoldingsT_co], ...]
+    targets: tuple[PlannedImage[HoldingsT_co], ...]
     foreign: tuple[Node, ...]
     """Foreign layers that are not copied, because the destination accepts their URLs."""
 
-    def size(self, action: Action) -> int:
+    def size(self, action: BlobAction) -> int:
         """Return the total size in bytes of the blobs with ``action``."""
         return sum(task.size for task in self.blobs if task.action == action)
 
-    def count(self, action: Action) -> int:
+    def count(self, action: BlobAction) -> int:
         """Return the number of blobs with ``action``."""
         return sum(task.action == action for task in self.blobs)
 
@@ -179,7 +180,7 @@ class Plan(Generic[HoldingsT_co]):
 
 
 def create_plan(
-    targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
+    targets: Sequence[PlannedImage[HoldingsT_co]], executor: Executor, cancellation: Cancellation
 ) -> Plan[HoldingsT_co]:
     """Compare the content of the images with the holdings of their destinations.
 
@@ -193,7 +194,7 @@ def create_plan(
     """
     holders: dict[tuple[Holdings, str], tuple[str, Digest]] = {}
     for target in targets:
-        label = target.image.label
+        label = target.image.display_name
         for publication in target.list_publications():
             for name in publication.names:
                 digest = publication.root.digest
@@ -224,7 +225,7 @@ def create_plan(
 
 
 def create_manifest_tasks(
-    targets: Sequence[Target[HoldingsT_co]],
+    targets: Sequence[PlannedImage[HoldingsT_co]],
 ) -> tuple[ManifestTask[HoldingsT_co], ...]:
     """Return one task per manifest and destination, sorted by stage.
 
@@ -236,7 +237,7 @@ def create_manifest_tasks(
     tasks: dict[tuple[Holdings, Digest | None], ManifestTask[HoldingsT_co]] = {}
     for target in targets:
         image, destination = target.image, target.destination
-        label, accepted = image.label, destination.capabilities.manifests
+        label, accepted = image.display_name, destination.capabilities.manifests
         graphs: list[tuple[Graph, Digest | None]] = [(image.graph, None)]
         graphs += [(referrer.graph, referrer.subject) for referrer in image.referrers]
         for graph, subject in graphs:
@@ -264,11 +265,13 @@ def create_manifest_tasks(
 
 
 def _read_configs(
-    targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
-) -> list[Target[HoldingsT_co]]:
+    targets: Sequence[PlannedImage[HoldingsT_co]], executor: Executor, cancellation: Cancellation
+) -> list[PlannedImage[HoldingsT_co]]:
     """Read the configs that the conversions require; return the targets with them."""
     reads = {
-        config: partial(fetch, target.image.source, config, target.image.label, kind="config")
+        config: partial(
+            fetch, target.image.source, config, target.image.display_name, kind="config"
+        )
         for target in targets
         if target.conversion is not None
         for config in target.conversion.find_required_configs()
@@ -284,7 +287,7 @@ def _read_configs(
 
 
 def _find_needed_blobs(
-    targets: Sequence[Target[HoldingsT_co]],
+    targets: Sequence[PlannedImage[HoldingsT_co]],
 ) -> tuple[list[BlobTask[HoldingsT_co]], list[Node]]:
     """Return a task per blob, destination and conversion, and the foreign layers to leave out."""
     tasks: dict[object, BlobTask[HoldingsT_co]] = {}
@@ -292,7 +295,7 @@ def _find_needed_blobs(
     foreign: dict[Digest, Node] = {}
     for target in targets:
         image, destination = target.image, target.destination
-        label, omits_foreign = image.label, destination.capabilities.foreign_urls
+        label, omits_foreign = image.display_name, destination.capabilities.omits_foreign_layers
         for node, change in target.list_blobs():
             if node.digest is None:
                 continue

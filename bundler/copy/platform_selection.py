@@ -19,7 +19,7 @@ _ZSTD_VARIANT = "io.github.containers.compression.zstd"
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class PlatformSelection:
     """The platforms to copy."""
 
     platforms: tuple[Platform, ...] = ()
@@ -49,10 +49,12 @@ class Selection:
         return not self.everything and (self.best is not None or one)
 
 
-EVERYTHING = Selection()
+EVERYTHING = PlatformSelection()
 
 
-def select_children(index: Index, selection: Selection, label: str) -> tuple[Descriptor, ...]:
+def select_children(
+    index: Index, selection: PlatformSelection, label: str
+) -> tuple[Descriptor, ...]:
     """Return the selected entries of ``index``, in the order of the index.
 
     Unless a single image is selected, BuildKit's attestations of the images are included.
@@ -116,7 +118,7 @@ def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
     raise _no_platform(platform, index, label)
 
 
-def check_platform_selected(offered: Platform, selection: Selection, label: str) -> None:
+def check_platform_selected(offered: Platform, selection: PlatformSelection, label: str) -> None:
     """Check that the platform of an image without an index is selected.
 
     Raises:

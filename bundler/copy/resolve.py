@@ -16,7 +16,7 @@ from bundler.copy.fetch import MAX_DEPTH, fetch
 from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
 from bundler.copy.platform_selection import (
     EVERYTHING,
-    Selection,
+    PlatformSelection,
     check_platform_selected,
     select_children,
 )
@@ -67,10 +67,10 @@ def resolve(
     """
     resolver = _Resolver(request, source, policy_check)
     found = source.resolve(request.source.name)
-    if request.pin not in (None, found.digest):
+    if request.expected_root not in (None, found.digest):
         raise ConflictError(
-            f"{request.label}: the name points to another digest"
-            f" (expected {request.pin}, got {found.digest})",
+            f"{request.display_name}: the name points to another digest"
+            f" (expected {request.expected_root}, got {found.digest})",
             hint="review the new image, then pin its digest",
         )
     graph = resolver.read_graph(*resolver.select_root(found))
@@ -88,7 +88,7 @@ def resolve(
     except RegistryError as error:
         # The image may have been served by a mirror that does not list referrers.
         error.add_note(
-            f"while listing the referrers of {request.label}; `referrers: none` skips them"
+            f"while listing the referrers of {request.display_name}; `referrers: none` skips them"
         )
         raise
     return replace(image, referrers=referrers, left_behind=left_behind)
@@ -101,13 +101,13 @@ class _Resolver:
         self, request: ImageRequest, source: Source, policy_check: PolicyCheck | None
     ) -> None:
         self._request = request
-        self._label = request.label
+        self._label = request.display_name
         self._source = source
         self._policy_check = policy_check
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
 
-    def select_root(self, found: Descriptor) -> tuple[_ReadManifest, Selection]:
+    def select_root(self, found: Descriptor) -> tuple[_ReadManifest, PlatformSelection]:
         """Return the root to copy, and the selection that remains to be applied below it.
 
         The root is the one at the source, the manifest of the selected platform, or a new index.
@@ -154,7 +154,7 @@ class _Resolver:
             raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
         return _ReadManifest(descriptor, raw, self._label)
 
-    def read_graph(self, root: _ReadManifest, selection: Selection = EVERYTHING) -> Graph:
+    def read_graph(self, root: _ReadManifest, selection: PlatformSelection = EVERYTHING) -> Graph:
         """Read the graph of ``root``, without unselected platforms."""
         builder = _GraphBuilder(self, self._label)
         if root.descriptor.platform is not None:
@@ -291,7 +291,7 @@ class _GraphBuilder:
         self.blobs: dict[Digest, Node] = {}
         self.platforms: dict[Platform, None] = {}
 
-    def visit(self, item: _ReadManifest, selection: Selection, level: int) -> int:
+    def visit(self, item: _ReadManifest, selection: PlatformSelection, level: int) -> int:
         """Add a manifest after its children, and return its depth in the graph."""
         descriptor = item.descriptor
         known = self.manifests.get(descriptor.digest)

@@ -10,8 +10,8 @@ from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest, SignaturePolicy
-from bundler.copy.plan import Plan, Target, create_plan
-from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.copy.plan import Plan, PlannedImage, create_plan
+from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.copy.resolve import resolve
 from bundler.errors import BundlerError, DigestConflictError, RegistryError
 from bundler.events import ImageDigests, ImageResolved, Notice
@@ -38,7 +38,7 @@ _MEDIA_TYPES: Mapping[ManifestFormat, frozenset[str]] = {
 class TransferOptions:
     """The parts of an image to copy, and their conversion."""
 
-    selection: Selection = EVERYTHING
+    selection: PlatformSelection = EVERYTHING
     referrers: bool = False
     conversion: ConversionOptions = NO_CONVERSION
     signatures: SignaturePolicy = "all"
@@ -81,7 +81,7 @@ class CopyReport:
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes are in bytes."""
         return {
-            "source": self.image.label,
+            "source": self.image.display_name,
             "destination": self.destination,
             "digest": self.root.digest.text,
             "mediaType": self.root.media_type,
@@ -128,7 +128,7 @@ def copy_image(
                 got=root.digest.text,
                 hint="remove the digest from the destination",
             )
-        target = Target(
+        target = PlannedImage(
             image,
             destination,
             (*((reference.name,) if reference.name else ()), *request.additional_names),
@@ -141,7 +141,7 @@ def copy_image(
 
 
 def _execute(
-    plan: Plan[Destination], target: Target[Destination], engine: EngineOptions
+    plan: Plan[Destination], target: PlannedImage[Destination], engine: EngineOptions
 ) -> ResolvedImage:
     """Execute ``plan``; if the destination rejects the manifest type, convert the manifest."""
     try:

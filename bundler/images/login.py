@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bundler.config.settings import Settings
     from bundler.events import Emit
 
-    Verify = Callable[[RegistryAccess], None]
+    AccessCheck = Callable[[RegistryAccess], None]
     """Sends credentials to a registry; raises UnauthorizedError if the registry rejects them."""
 
 
@@ -100,11 +100,11 @@ class CredentialStore:
 DEFAULT_STORE = CredentialStore()
 
 
-def login(
+def store_login(
     registry: CredentialScope,
     credentials: Credentials,
     settings: Settings,
-    verify: Verify,
+    check_access: AccessCheck,
     *,
     override: RegistryOverride | None = None,
     store: CredentialStore = DEFAULT_STORE,
@@ -128,7 +128,7 @@ def login(
     except UnicodeEncodeError:
         raise UsageError("the user name or the password is not UTF-8 text") from None
     store.create_key(registry)  # raises an error before credentials are sent to the registry
-    check_credentials(registry, credentials, settings, verify, override=override)
+    check_credentials(registry, credentials, settings, check_access, override=override)
     first_error: ConfigError | None = None
     for helper in store.find_helpers(settings):
         try:
@@ -147,7 +147,7 @@ def check_credentials(
     registry: CredentialScope,
     credentials: Credentials,
     settings: Settings,
-    verify: Verify,
+    check_access: AccessCheck,
     *,
     override: RegistryOverride | None = None,
 ) -> None:
@@ -159,7 +159,7 @@ def check_credentials(
     """
     override = replace(override or RegistryOverride(), credentials=credentials)
     try:
-        verify(settings.get_access(registry.host, registry.path, override))
+        check_access(settings.get_access(registry.host, registry.path, override))
     except UnauthorizedError as error:
         raise UnauthorizedError(
             f"{registry}: the registry does not accept this user name and password",
@@ -169,7 +169,7 @@ def check_credentials(
 
 
 def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None:
-    """Authenticate to a registry. With the last two arguments bound, this is a ``Verify``."""
+    """Authenticate to a registry. With the last two arguments bound, this is an ``AccessCheck``."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 
     with closing(Session(access, cancellation=cancellation, emit=emit)) as session:

@@ -45,7 +45,7 @@ class Latest:
 
 
 @dataclass(frozen=True, slots=True)
-class Select:
+class TagSelection:
     """Conditions that a tag must meet; without conditions, every tag is selected."""
 
     tags: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Select:
     @property
     def is_empty(self) -> bool:
         """Whether there are no conditions."""
-        return self == Select()
+        return self == TagSelection()
 
     def __str__(self) -> str:
         """The conditions in words, for messages."""
@@ -100,7 +100,7 @@ def parse_range(text: str) -> str:
     return " || ".join(" ".join(part.split()) for part in alternatives)
 
 
-def choose(select: Select, offered: Iterable[str]) -> list[str]:
+def choose(select: TagSelection, offered: Iterable[str]) -> list[str]:
     """Return the selected tags among ``offered`` in natural order, without duplicates.
 
     Raises:

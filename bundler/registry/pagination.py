@@ -72,7 +72,7 @@ def iterate_pages(
     *,
     subject: str,
     scopes: Scopes,
-    allow: Collection[int] = (),
+    allowed_statuses: Collection[int] = (),
     fallback: str | None = None,
 ) -> Iterator[tuple[Response, bytes]]:
     """Yield the response and the body of each page.
@@ -90,7 +90,7 @@ def iterate_pages(
             raise LimitError(f"{subject}: more than the {MAX_PAGES:,} pages allowed")
         try:
             with session.request(
-                "GET", next_url, subject=subject, scopes=scopes, allow=allow
+                "GET", next_url, subject=subject, scopes=scopes, allowed_statuses=allowed_statuses
             ) as response:
                 body = response.read(MAX_PAGE, subject)
         except RegistryError as error:

@@ -94,7 +94,7 @@ class Repository:
         """Return the descriptor that the registry reports; None if the manifest does not exist."""
         headers, allow = {"Accept": _ACCEPT}, (404, 405)
         with self._request(
-            "HEAD", "manifests", reference, headers=headers, allow=allow
+            "HEAD", "manifests", reference, headers=headers, allowed_statuses=allow
         ) as response:
             digest = reference if isinstance(reference, Digest) else _read_digest(response)
         if response.status == 404:
@@ -146,7 +146,7 @@ class Repository:
 
     def has_blob(self, digest: Digest, size: int | None = None) -> bool:
         """Return whether the repository contains a blob, of ``size`` bytes if specified."""
-        with self._request("HEAD", "blobs", digest, allow=(404,)) as response:
+        with self._request("HEAD", "blobs", digest, allowed_statuses=(404,)) as response:
             wrong_size = size is not None and response.length not in (None, size)
             return response.status != 404 and not wrong_size
 
@@ -224,7 +224,11 @@ class Repository:
         found: list[Descriptor] = []
         url = f"/v2/{quote(self.path)}/referrers/{manifest}"
         for response, body in pagination.iterate_pages(
-            self.session, url, subject=subject, scopes=self.scopes, allow=_NO_REFERRERS_API
+            self.session,
+            url,
+            subject=subject,
+            scopes=self.scopes,
+            allowed_statuses=_NO_REFERRERS_API,
         ):
             media_type = response.media_type
             if response.status != 200 or media_type != media_types.OCI_INDEX:

@@ -14,8 +14,8 @@ READ_TIMEOUT = 60.0
 COMMIT_TIMEOUT = 600.0
 """Read timeout in seconds of the last request of an upload: a registry may hash the content."""
 
-SLICE_SIZE = 256 * 1024
-"""Maximum size in bytes of a slice of a body. The connect timeout applies to each slice."""
+CHUNK_SIZE = 256 * 1024
+"""Maximum size in bytes of a chunk of a body. The connect timeout applies to each chunk."""
 
 Scopes = tuple[str, ...]
 """The token scopes that a request needs, such as ``repository:library/app:pull,push``."""
@@ -33,7 +33,7 @@ class Body(Protocol):
         """Whether the body was sent, and cannot be sent again."""
 
     def chunks(self) -> Iterable[memoryview]:
-        """Yield the content in slices; a slice is valid until the next one."""
+        """Yield the content in chunks; a chunk is valid until the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class BytesBody:
         return len(self.data)
 
     def chunks(self) -> Iterable[memoryview]:
-        """Yield the content in slices."""
+        """Yield the content in chunks."""
         view = memoryview(self.data)
-        for start in range(0, len(view), SLICE_SIZE):
-            yield view[start : start + SLICE_SIZE]
+        for start in range(0, len(view), CHUNK_SIZE):
+            yield view[start : start + CHUNK_SIZE]
 
 
 class RequestOptions(TypedDict, total=False):
@@ -61,9 +61,9 @@ class RequestOptions(TypedDict, total=False):
     scopes: Scopes
     headers: Mapping[str, str]
     body: Body
-    allow: Collection[int]
+    allowed_statuses: Collection[int]
     read_timeout: float
-    once: bool
+    no_retry: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class RequestSpec:
     scopes: Scopes = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
-    allow: Collection[int] = ()
+    allowed_statuses: Collection[int] = ()
     """Statuses that are not errors in addition to 2xx."""
     read_timeout: float = READ_TIMEOUT
     """Number of seconds that the server may be silent."""
-    once: bool = False
+    no_retry: bool = False
     """Whether retries are disabled for this request."""
 
     @property

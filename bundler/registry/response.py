@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
 
-_SLICE = 64 * 1024
+_CHUNK_SIZE = 64 * 1024
 _MAX_FILL = 0.5  # seconds
 _MAX_DOCUMENT_TIME = 120.0  # seconds
 _SPEED_PERIOD = 60.0  # seconds
@@ -102,7 +102,7 @@ class Response:
     def read_prefix(self, limit: int) -> bytes:
         """Read at most ``limit`` bytes of the body; raise RegistryError as ``read`` does."""
         body = bytearray()
-        buffer = memoryview(bytearray(min(limit, _SLICE)))
+        buffer = memoryview(bytearray(min(limit, _CHUNK_SIZE)))
         deadline = time.monotonic() + _MAX_DOCUMENT_TIME
         while len(body) < limit and (count := self.readinto(buffer[: limit - len(body)])):
             body += buffer[:count]
@@ -126,7 +126,7 @@ class Response:
         count = 0
         try:
             while count < len(buffer):
-                got = self._receive(buffer[count : count + _SLICE])
+                got = self._receive(buffer[count : count + _CHUNK_SIZE])
                 count += got
                 if not got or time.monotonic() > begun + _MAX_FILL:
                     break

@@ -88,9 +88,12 @@ class Session:
             self._scheme = "https"
         self._scheme_lock = threading.Lock()
         # Behind a proxy, external host names often cannot be resolved.
-        self._resolve = access.proxy is None
+        self._look_up_hosts = access.proxy is None
         self._authenticator = Authenticator(
-            access.credentials, self.host, self._send_token_request, resolve=self._resolve
+            access.credentials,
+            self.host,
+            self._send_token_request,
+            look_up_hosts=self._look_up_hosts,
         )
         self._cancellation.on_request(self.abort)
 
@@ -104,7 +107,7 @@ class Session:
         with self._scheme_lock:
             if self._scheme is None:
                 # Use HTTPS if the registry supports it, even with an invalid certificate.
-                scheme, spec = "https", RequestSpec("GET", self.host, once=True)
+                scheme, spec = "https", RequestSpec("GET", self.host, no_retry=True)
                 try:
                     self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
                 except RegistryError as error:
@@ -139,7 +142,7 @@ class Session:
                 try:
                     response = self._send_authenticated(spec, target)
                 except RegistryError as error:
-                    if spec.once or spec.is_spent:
+                    if spec.no_retry or spec.is_spent:
                         raise
                     wait = attempts.fail(error)
                     if isinstance(error, RateLimitedError):
@@ -201,7 +204,7 @@ class Session:
             except UnauthorizedError as refusal:
                 refusal.exchange = refusal.exchange or HttpExchange(spec.method, redact(url), 401)
                 raise
-        if 200 <= response.status < 300 or response.status in spec.allow:
+        if 200 <= response.status < 300 or response.status in spec.allowed_statuses:
             return response
         with response:
             body = b"" if spec.method == "HEAD" else response.read_prefix(errors.MAX_ERROR_BODY)
@@ -221,7 +224,7 @@ class Session:
             if hop:
                 self._wait_for_rate_limit(url)
             if not own:
-                check_redirect(origin, Origin.of(url), resolve=self._resolve)
+                check_redirect(origin, Origin.of(url), look_up_hosts=self._look_up_hosts)
             response = self._send(spec, url, authorization if own else {}, own=own)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
@@ -251,7 +254,7 @@ class Session:
         """
         origin, realm = self.origin, Origin.of(url)
         content = None if body is None else BytesBody(body)
-        spec = RequestSpec(method, f"{origin} token", body=content, once=True)
+        spec = RequestSpec(method, f"{origin} token", body=content, no_retry=True)
         for _ in range(_MAX_REDIRECTS + 1):
             self._authenticator.check_token_service(origin, url)
             target = Origin.of(url)

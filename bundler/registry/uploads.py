@@ -27,7 +27,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.registry.auth.origin import resolve_location
-from bundler.registry.request import COMMIT_TIMEOUT, SLICE_SIZE, BytesBody
+from bundler.registry.request import CHUNK_SIZE, COMMIT_TIMEOUT, BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,7 +184,7 @@ class Uploads:
 
     def _abandon(self, location: str) -> None:
         with suppress(BundlerError):
-            self._request("DELETE", location, "an upload", once=True).close()
+            self._request("DELETE", location, "an upload", no_retry=True).close()
 
     def _request(
         self, method: str, target: str, subject: str, **options: Unpack[RequestOptions]
@@ -214,12 +214,12 @@ class _StreamBody:
         self.failure: BundlerError | None = None
 
     def chunks(self) -> Iterable[memoryview]:
-        """Yield the content in slices; a slice is valid until the next one."""
+        """Yield the content in chunks; a chunk is valid until the next one."""
         self.spent = True
         try:
             for chunk in read_chunks(self._content):
-                for start in range(0, len(chunk), SLICE_SIZE):
-                    yield chunk[start : start + SLICE_SIZE]
+                for start in range(0, len(chunk), CHUNK_SIZE):
+                    yield chunk[start : start + CHUNK_SIZE]
         except BundlerError as error:
             self.failure = error
             raise

@@ -32,7 +32,7 @@ class SourceImage:
     """The location to open, which several images may share: a repository, a layout, a directory."""
     name: str | None
     """The name of the image at the source; None: the only image."""
-    label: str
+    display_name: str
     """The complete reference, for messages and reports."""
     target_name: str
     """The name to which the mapping of target names applies: ``host/repository:tag``, or a
@@ -44,7 +44,7 @@ class SourceImage:
         return self.source.transport
 
     def __str__(self) -> str:
-        return self.label
+        return self.display_name
 
 
 def parse_registry_location(transport: str, location: str) -> ImageReference | None:

@@ -22,7 +22,7 @@ from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import Selection
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.copy.target_names import NameMapping
 from bundler.errors import (
     CannotConvertError,
@@ -84,7 +84,7 @@ class Site:
         self.bundle = tmp_path / "bundle"
 
     def request(self, reference=APP, name="app", **more):
-        settings = {"selection": Selection(index="all"), "referrers": "all"}
+        settings = {"selection": PlatformSelection(index="all"), "referrers": "all"}
         settings |= {"origin": "test.yaml:1"} | more
         source = transports.parse(f"oci:{self.layout}:{name}")
         return ImageRequest(source, ImageReference.parse(reference), **settings)
@@ -173,7 +173,7 @@ def test_exported_bundle_verifies_and_imports_with_the_same_digests(site, kind):
     found = names_in(site.path / "inside")
     assert found["team/app:1"] == site.images["app"].digest
     assert found["library/multi:2"] == site.images["multi"].digest
-    assert {result.action for result in report.images} == {"new"}
+    assert {result.state for result in report.images} == {"new"}
 
 
 def test_signatures_and_sboms_are_imported_with_their_image(site):
@@ -265,7 +265,9 @@ def test_export_repairs_a_damaged_bundle(site):
 
 
 def test_single_platform_is_recorded_with_the_index_it_replaces(site):
-    request = site.request(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
+    request = site.request(
+        MULTI, "multi", selection=PlatformSelection((Platform("linux", "arm64"),))
+    )
     image = site.export(request).inventory.images[0]
     assert image.replaces is not None
     assert image.replaces.text == site.images["multi"].digest
@@ -369,7 +371,7 @@ def test_target_name_with_another_digest_is_a_conflict(site):
         site.import_(target)
     assert raised.value.subjects == (f"{target}:team/app:1",)
     skipped = site.import_(target, existing="skip")
-    assert [result.action for result in skipped.images] == ["skipped"]
+    assert [result.state for result in skipped.images] == ["skipped"]
     assert names_in(site.path / "inside")["team/app:1"] == site.images["app"].digest
     site.import_(target, existing="overwrite")
     assert names_in(site.path / "inside")["team/app:1"] == site.images["multi"].digest
@@ -381,7 +383,7 @@ def test_second_import_leaves_names_unchanged(site):
     site.import_(target)
     before = snapshot(site.path / "inside")
     report = site.import_(target)
-    assert {result.action for result in report.images} == {"same"}
+    assert {result.state for result in report.images} == {"same"}
     assert snapshot(site.path / "inside") == before
 
 
@@ -391,7 +393,7 @@ def test_dry_run_reports_conflicts(site):
     site.import_(target)
     site.export(site.request(APP, "multi"), site.request(MULTI, "multi"))
     report = site.import_(target, dry_run=True)
-    assert [result.action for result in report.images] == ["conflict", "same"]
+    assert [result.state for result in report.images] == ["conflict", "same"]
 
 
 def test_import_refuses_directory_without_complete_bundle(site):
@@ -472,7 +474,9 @@ def test_export_reports_referrers_of_the_replaced_index(site):
     multi = site.images["multi"]
     tag, signature = images.cosign_signature(multi)
     site.layout = images.write_layout(site.path / "second", {"multi": multi, tag: signature})
-    request = site.request(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
+    request = site.request(
+        MULTI, "multi", selection=PlatformSelection((Platform("linux", "arm64"),))
+    )
     assert site.export(request).left_behind == [(MULTI, tag)]
 
 

@@ -32,14 +32,14 @@ def node(store: MemoryStore, digest: Digest) -> Node:
     return Node("config" if "rootfs" in value else "layer", "application/x", digest, len(data))
 
 
-def content(data: bytes, target: Node) -> VerifiedReader:
-    """Return ``data`` as the content that the engine pushes for ``target``."""
+def content(data: bytes, node: Node) -> VerifiedReader:
+    """Return ``data`` as the content that the engine pushes for ``node``."""
     return VerifiedReader(
         Chunks(data),
         "test",
-        digest=target.digest,
-        size=target.size,
-        media_type=target.media_type,
+        digest=node.digest,
+        size=node.size,
+        media_type=node.media_type,
     )
 
 

@@ -179,6 +179,6 @@ class SourceContract(Contract):
         return self.name(name, root)
 
 
-def read(source: Source, target: Node) -> bytes:
-    with source.open(target) as stream:
+def read(source: Source, node: Node) -> bytes:
+    with source.open(node) as stream:
         return contents.read_rest(stream)

@@ -13,7 +13,7 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
-from bundler.copy.plan import Target, create_plan
+from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CancelledError,
@@ -136,7 +136,7 @@ def test_cancellation_ends_running_transfers_within_a_second():
             return super().push(target, content)
 
     with ThreadPoolExecutor(4) as pool:
-        target = Target(
+        target = PlannedImage(
             resolve(ImageRequest(MemoryReference("app")), src.source()),
             Slow(dst, Capabilities()),
             ("app",),
@@ -165,7 +165,7 @@ def test_blob_damaged_at_the_destination_is_copied_again():
     emitted = []
     with ThreadPoolExecutor(2) as pool:
         image = resolve(ImageRequest(MemoryReference("app")), src.source())
-        plan = create_plan([Target(image, dst.destination(), ("app",))], pool, Cancellation())
+        plan = create_plan([PlannedImage(image, dst.destination(), ("app",))], pool, Cancellation())
         execute(plan, EngineOptions(pool, emit=emitted.append))
     assert dst.blobs == src.blobs
     assert any(isinstance(event, events.Notice) for event in emitted)

@@ -8,8 +8,8 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
-from bundler.copy.plan import Target, create_plan
-from bundler.copy.platform_selection import Selection
+from bundler.copy.plan import PlannedImage, create_plan
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CancelledError,
@@ -33,10 +33,10 @@ def copy(executor, source, destination, *names, selection=None, referrers=False,
     for name in names:
         request = ImageRequest(
             MemoryReference(name),
-            selection=selection or Selection(),
+            selection=selection or PlatformSelection(),
             referrers="all" if referrers else "none",
         )
-        targets.append(Target(resolve(request, source), destination, (name,)))
+        targets.append(PlannedImage(resolve(request, source), destination, (name,)))
     plan = create_plan(targets, executor, Cancellation())
     return plan, execute(plan, EngineOptions(executor, **options))
 
@@ -166,7 +166,7 @@ def test_one_platform_is_copied_as_its_own_manifest(executor):
     amd = src.add_image(layers=[b"x"], platform=AMD64)
     arm = src.add_image(layers=[b"y"], platform=ARM64)
     index = src.add_index("app", manifests=[amd, arm])
-    copy(executor, src.source(), dst.destination(), "app", selection=Selection((ARM64,)))
+    copy(executor, src.source(), dst.destination(), "app", selection=PlatformSelection((ARM64,)))
     assert dst.names["app"].digest == arm.digest
     assert amd.digest not in dst.blobs
     assert index.digest not in dst.blobs
@@ -180,7 +180,11 @@ def test_several_platforms_are_copied_in_a_smaller_index(executor):
     ]
     index = src.add_index("app", manifests=images, annotations={"keep": "me"})
     plan, _ = copy(
-        executor, src.source(), dst.destination(), "app", selection=Selection((AMD64, ARM64))
+        executor,
+        src.source(),
+        dst.destination(),
+        "app",
+        selection=PlatformSelection((AMD64, ARM64)),
     )
     image = plan.targets[0].image
     assert image.replaces == index.digest
@@ -192,7 +196,7 @@ def test_several_platforms_are_copied_in_a_smaller_index(executor):
 def test_missing_platform_is_reported_with_the_offered_ones(executor):
     src = MemoryStore()
     src.add_index("app", manifests=[src.add_image(platform=AMD64)])
-    request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
+    request = ImageRequest(MemoryReference("app"), selection=PlatformSelection((ARM64,)))
     with pytest.raises(NoPlatformError) as raised:
         resolve(request, src.source())
     assert raised.value.requested == ("linux/arm64",)
@@ -202,7 +206,7 @@ def test_missing_platform_is_reported_with_the_offered_ones(executor):
 def test_single_image_of_another_platform_is_refused():
     src = MemoryStore()
     src.add_image("app", platform=AMD64)
-    request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
+    request = ImageRequest(MemoryReference("app"), selection=PlatformSelection((ARM64,)))
     with pytest.raises(NoPlatformError) as raised:
         resolve(request, src.source())
     assert raised.value.requested == ("linux/arm64",)
@@ -229,7 +233,9 @@ def test_one_name_for_two_images_is_a_conflict(executor):
     src.add_image("b", layers=[b"b"])
     destination = dst.destination()
     targets = [
-        Target(resolve(ImageRequest(MemoryReference(name)), src.source()), destination, ("same",))
+        PlannedImage(
+            resolve(ImageRequest(MemoryReference(name)), src.source()), destination, ("same",)
+        )
         for name in ("a", "b")
     ]
     with pytest.raises(ConflictError):

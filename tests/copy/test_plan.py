@@ -11,7 +11,7 @@ from bundler.cancel import Cancellation
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
-from bundler.copy.plan import Target, create_plan
+from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.errors import CannotConvertError, MalformedError, MediumError
 from bundler.oci import media_types
@@ -32,7 +32,9 @@ def new_plan(targets, executor):
 
 
 def create_targets(store, destination, *names):
-    return [Target(resolve_image(store.source(), name), destination, (name,)) for name in names]
+    return [
+        PlannedImage(resolve_image(store.source(), name), destination, (name,)) for name in names
+    ]
 
 
 def read_log(store, verb):
@@ -70,8 +72,8 @@ def test_present_blob_is_read_once_for_all_repositories(executor):
     source, one, two = src.source(), registry.repository("one"), registry.repository("two")
 
     def copy(**how):
-        targets = [Target(resolve_image(source, "a"), one, ("a",))]
-        targets.append(Target(resolve_image(source, "b"), two, ("b",)))
+        targets = [PlannedImage(resolve_image(source, "a"), one, ("a",))]
+        targets.append(PlannedImage(resolve_image(source, "b"), two, ("b",)))
         return execute(new_plan(targets, executor), EngineOptions(executor, **how))
 
     copy()
@@ -102,7 +104,9 @@ def test_refused_mount_falls_back_to_a_push(executor):
     one.store.faults.append(Fault("push", times=99, error=MediumError("full")))
     first, second = map(ImageReference.parse, ("a.example/first", "a.example/second"))
     targets = [
-        Target(resolve(ImageRequest(MemoryReference("a"), name), src.source()), destination, ("a",))
+        PlannedImage(
+            resolve(ImageRequest(MemoryReference("a"), name), src.source()), destination, ("a",)
+        )
         for name, destination in ((first, one), (second, two))
     ]
     plan = new_plan(targets, executor)
@@ -142,7 +146,10 @@ def foreign_image(store, *, urls):
 def test_foreign_layer_is_left_out_if_urls_are_accepted(executor):
     src = MemoryStore()
     layer = foreign_image(src, urls=("https://example.com/layer",))
-    for capabilities, travels in ((Capabilities(), True), (Capabilities(foreign_urls=True), False)):
+    for capabilities, travels in (
+        (Capabilities(), True),
+        (Capabilities(omits_foreign_layers=True), False),
+    ):
         dst = MemoryStore()
         plan = create_plan(
             create_targets(src, dst.destination(capabilities), "app"), executor, Cancellation()
@@ -155,7 +162,7 @@ def test_foreign_layer_is_left_out_if_urls_are_accepted(executor):
 def test_foreign_layer_without_urls_is_copied(executor):
     src, dst = MemoryStore(), MemoryStore()
     layer = foreign_image(src, urls=())
-    destination = dst.destination(Capabilities(foreign_urls=True))
+    destination = dst.destination(Capabilities(omits_foreign_layers=True))
     execute(
         new_plan(create_targets(src, destination, "app"), executor),
         EngineOptions(executor),

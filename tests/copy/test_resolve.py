@@ -10,7 +10,7 @@ import pytest
 
 from bundler.copy import resolve as resolving
 from bundler.copy.image import ImageRequest, PinnedReferrer
-from bundler.copy.platform_selection import Selection
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     ConflictError,
@@ -70,16 +70,16 @@ def nested(store, levels, **entry):
 
 def test_pin_must_match_the_digest(store):
     root = store.add_image("app")
-    assert resolve_app(store, pin=root.digest).graph.root.digest == root.digest
+    assert resolve_app(store, expected_root=root.digest).graph.root.digest == root.digest
     other = Digest.of(b"other")
     with pytest.raises(ConflictError, match=f"expected {other}, got {root.digest}"):
-        resolve_app(store, pin=other)
+        resolve_app(store, expected_root=other)
 
 
 def test_pin_refers_to_the_index_before_platforms_are_selected(store):
     image = store.add_image(platform=AMD64)
     index = store.add_index("app", manifests=[image])
-    found = resolve_app(store, pin=index.digest, selection=Selection((AMD64,)))
+    found = resolve_app(store, expected_root=index.digest, selection=PlatformSelection((AMD64,)))
     assert (found.graph.root.digest, found.replaces) == (image.digest, index.digest)
 
 
@@ -122,11 +122,11 @@ def test_strip_keeps_attestations_of_selected_images(store):
         for image in (amd, arm, third)
     ]
     store.add_index("app", manifests=[amd, arm, third, *attestations])
-    graph = resolve_app(store, selection=Selection((AMD64, ARM64))).graph
+    graph = resolve_app(store, selection=PlatformSelection((AMD64, ARM64))).graph
     kept = {item.descriptor.digest for item in graph.manifests} - {graph.root.digest}
     assert kept == {amd.digest, arm.digest, attestations[0].digest, attestations[1].digest}
     assert graph.platforms == (AMD64, ARM64)
-    single = resolve_app(store, selection=Selection((AMD64,))).graph
+    single = resolve_app(store, selection=PlatformSelection((AMD64,))).graph
     assert [item.descriptor.digest for item in single.manifests] == [amd.digest]
 
 
@@ -134,7 +134,7 @@ def test_sparse_keeps_the_index_and_omits_children(store):
     platforms = (AMD64, ARM64, Platform("linux", "s390x"))
     entries = [store.add_image(layers=[str(p).encode()], platform=p) for p in platforms]
     index = store.add_index("app", manifests=entries)
-    found = resolve_app(store, selection=Selection((AMD64, ARM64), "sparse"))
+    found = resolve_app(store, selection=PlatformSelection((AMD64, ARM64), "sparse"))
     assert found.graph.root.digest == index.digest
     assert found.replaces is None
     assert entries[2].digest not in {item.descriptor.digest for item in found.graph.manifests}
@@ -239,7 +239,7 @@ def test_policy_check_is_called_for_every_manifest_before_parsing(store):
 @pytest.mark.parametrize("platform", [None, AMD64])
 def test_depth_is_limited(store, platform):
     nested(store, 8, platform=platform)
-    selection = Selection((platform,) if platform else ())
+    selection = PlatformSelection((platform,) if platform else ())
     resolve_app(store, selection=selection)
     nested(store, 9, platform=platform)
     with pytest.raises(LimitError):

@@ -11,7 +11,7 @@ from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions
-from bundler.copy.platform_selection import Selection
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.errors import CannotConvertError, UnsupportedError
 from bundler.images.copy_image import CopyRequest, TransferOptions, copy_image
 from bundler.oci.platform import Platform
@@ -81,7 +81,7 @@ def test_destination_without_signatures_refuses_a_signed_image(signed, tmp_path)
 
 def test_signed_index_is_not_stripped(signed, tmp_path):
     both = (Platform("linux", "amd64"),)
-    smaller = Selection(both, "strip", variants=True)
+    smaller = PlatformSelection(both, "strip", variants=True)
     with pytest.raises(CannotConvertError) as caught:
         copy(f"dir:{signed}", f"dir:{tmp_path}/copy", selection=smaller)
     assert caught.value.reason == "the index is signed"

@@ -90,16 +90,16 @@ class MemoryStore(transport.MemoryStore):
         """Open the store for writing."""
         return MemoryDestination(self, capabilities or Capabilities())
 
-    def open(self, target: Node, offset: int) -> _Stream:
+    def open(self, node: Node, offset: int) -> _Stream:
         """Open a blob, altered by a fault if one applies."""
-        self.note(f"open {target.digest}@{offset}")
-        data = None if target.digest is None else self.blobs.get(target.digest)
-        if data is None or target.digest is None:
-            raise NotFoundError(f"memory: no blob {target.digest}")
-        fault = self.fault("open", target.digest)
+        self.note(f"open {node.digest}@{offset}")
+        data = None if node.digest is None else self.blobs.get(node.digest)
+        if data is None or node.digest is None:
+            raise NotFoundError(f"memory: no blob {node.digest}")
+        fault = self.fault("open", node.digest)
         if fault is not None:
             data = _altered(data, fault)
-        return _Stream(self, target.digest, data[offset:])
+        return _Stream(self, node.digest, data[offset:])
 
     def add_blob(self, data: bytes, *, algorithm: str = "sha256") -> Digest:
         """Store ``data``."""
@@ -241,12 +241,12 @@ class MemoryDestination(transport.MemoryDestination):
 
     _store: MemoryStore
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
-        fault = self._store.fault("push", target.digest)
+    def push(self, node: Node, content: Content, /) -> Descriptor:
+        fault = self._store.fault("push", node.digest)
         if fault is not None:
             _discard(content, fault.after)
             raise fault.exception()
-        stored = super().push(target, content)
+        stored = super().push(node, content)
         self._store.note(f"push {stored.digest}")
         return stored
 

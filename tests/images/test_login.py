@@ -93,7 +93,7 @@ def test_any_text_is_refused_or_parsed_without_loss(text: str):
 def test_accepted_credentials_are_stored(world: World):
     verify = Verifier()
     settings = world.settings()
-    location = logins.login(CredentialScope("a.b", "team"), ME, settings, verify)
+    location = logins.store_login(CredentialScope("a.b", "team"), ME, settings, verify)
     assert location == str(world.auth_json)
     assert entries(world.auth_json) == {"a.b/team": entry("user", "password")}
     assert [access.credentials for access in verify.checked] == [ME]
@@ -102,7 +102,7 @@ def test_accepted_credentials_are_stored(world: World):
 
 def test_rejected_credentials_are_not_stored(world: World):
     with pytest.raises(UnauthorizedError):
-        logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier("other"))
+        logins.store_login(CredentialScope("a.b"), ME, world.settings(), Verifier("other"))
     assert not world.auth_json.exists()
 
 
@@ -115,7 +115,7 @@ def test_failure_of_the_registry_keeps_the_former_login(world: World):
         raise error
 
     with pytest.raises(RegistryError) as caught:
-        logins.login(CredentialScope("a.b"), ME, world.settings(), broken)
+        logins.store_login(CredentialScope("a.b"), ME, world.settings(), broken)
     assert caught.value is error
     assert entries(world.auth_json) == {"a.b": entry("former")}
 
@@ -125,7 +125,7 @@ def test_login_with_given_credentials_does_not_read_the_authfile(world: World):
     world.write(world.auth_json, "{")
     verify = Verifier()
     with pytest.raises(ConfigError) as caught:
-        logins.login(CredentialScope("a.b"), ME, world.settings(), verify)
+        logins.store_login(CredentialScope("a.b"), ME, world.settings(), verify)
     assert caught.value.path == str(world.auth_json)
     assert world.auth_json.read_text() == "{"
 
@@ -133,7 +133,7 @@ def test_login_with_given_credentials_does_not_read_the_authfile(world: World):
 def test_override_applies_to_the_check(world: World):
     verify = Verifier()
     override = RegistryOverride(tls_verify=False)
-    logins.login(CredentialScope("a.b"), ME, world.settings(), verify, override=override)
+    logins.store_login(CredentialScope("a.b"), ME, world.settings(), verify, override=override)
     assert not verify.checked[0].tls.verify
 
 
@@ -141,7 +141,7 @@ def test_blocked_registry_is_not_contacted(world: World):
     world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a.b"\nblocked=true\n')
     verify = Verifier()
     with pytest.raises(ConfigError):
-        logins.login(CredentialScope("a.b"), ME, world.settings(), verify)
+        logins.store_login(CredentialScope("a.b"), ME, world.settings(), verify)
     assert verify.checked == []
 
 
@@ -151,7 +151,7 @@ def test_blocked_registry_is_not_contacted(world: World):
 def test_invalid_user_names_and_passwords_are_refused(world: World, odd: Credentials):
     verify = Verifier()
     with pytest.raises(UsageError):
-        logins.login(CredentialScope("a.b"), odd, world.settings(), verify)
+        logins.store_login(CredentialScope("a.b"), odd, world.settings(), verify)
     assert verify.checked == []
 
 
@@ -159,7 +159,7 @@ def test_missing_authfile_is_created(world: World):
     path = world.root / "new" / "auth.json"
     store = CredentialStore(path)
     assert logins.read_credentials(CredentialScope("a.b"), world.settings(), store).anonymous
-    logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier(), store=store)
+    logins.store_login(CredentialScope("a.b"), ME, world.settings(), Verifier(), store=store)
     assert entries(path) == {"a.b": entry("user", "password")}
     assert not world.auth_json.exists()
 
@@ -167,12 +167,14 @@ def test_missing_authfile_is_created(world: World):
 def test_compat_file_uses_dockers_key_and_refuses_namespaces(world: World):
     path = world.write("config.json", {"currentContext": "x"})
     store = CredentialStore(path, compat=True)
-    logins.login(CredentialScope("docker.io"), ME, world.settings(), Verifier(), store=store)
+    logins.store_login(CredentialScope("docker.io"), ME, world.settings(), Verifier(), store=store)
     assert list(entries(path)) == ["https://index.docker.io/v1/"]
     assert json.loads(path.read_bytes())["currentContext"] == "x"
     verify = Verifier()
     with pytest.raises(ConfigError):
-        logins.login(CredentialScope("a.b", "team"), ME, world.settings(), verify, store=store)
+        logins.store_login(
+            CredentialScope("a.b", "team"), ME, world.settings(), verify, store=store
+        )
     assert verify.checked == []
     logins.logout(CredentialScope("docker.io"), world.settings(), store)
     assert entries(path) == {}
@@ -185,7 +187,7 @@ def test_first_working_helper_stores_the_credentials(world: World):
         "etc/containers/registries.conf",
         'credential-helpers = ["refuses", "keeps", "containers-auth.json"]\n',
     )
-    location = logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier())
+    location = logins.store_login(CredentialScope("a.b"), ME, world.settings(), Verifier())
     assert location == "credential helper keeps"
     assert (
         json.loads(program.with_name(f"{program.name}.store").read_text())["Secret"] == ME.password
@@ -198,7 +200,7 @@ def test_namespaces_are_not_stored_by_helpers(world: World):
     world.write(
         "etc/containers/registries.conf", 'credential-helpers = ["keeps", "containers-auth.json"]\n'
     )
-    logins.login(CredentialScope("a.b", "team"), ME, world.settings(), Verifier())
+    logins.store_login(CredentialScope("a.b", "team"), ME, world.settings(), Verifier())
     assert list(entries(world.auth_json)) == ["a.b/team"]
 
 
@@ -206,9 +208,9 @@ def test_failure_of_all_helpers_is_reported(world: World):
     world.helper("refuses", "echo not implemented; exit 1")
     world.write("etc/containers/registries.conf", 'credential-helpers = ["refuses"]\n')
     with pytest.raises(ConfigError, match="refuses store: not implemented"):
-        logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier())
+        logins.store_login(CredentialScope("a.b"), ME, world.settings(), Verifier())
     with pytest.raises(ConfigError):
-        logins.login(CredentialScope("a.b", "x"), ME, world.settings(), Verifier())
+        logins.store_login(CredentialScope("a.b", "x"), ME, world.settings(), Verifier())
 
 
 def test_find_username_without_login_is_an_error(world: World):
@@ -255,7 +257,7 @@ def test_logout_all_removes_everything(world: World):
 def test_registry_checks_the_password(world: World, auth: str):
     with FakeRegistry(auth=auth) as registry:
         target = CredentialScope(registry.host)
-        logins.login(target, ME, world.settings(), PING, override=PLAIN)
+        logins.store_login(target, ME, world.settings(), PING, override=PLAIN)
         logins.check_credentials(
             target,
             logins.read_credentials(target, world.settings()),
@@ -265,5 +267,5 @@ def test_registry_checks_the_password(world: World, auth: str):
         )
         wrong = Credentials("user", "wrong")
         with pytest.raises(UnauthorizedError):
-            logins.login(target, wrong, world.settings(), PING, override=PLAIN)
+            logins.store_login(target, wrong, world.settings(), PING, override=PLAIN)
     assert entries(world.auth_json) == {registry.host: entry("user", "password")}

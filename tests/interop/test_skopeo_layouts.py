@@ -17,7 +17,7 @@ from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
-from bundler.copy.plan import Target, create_plan
+from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions
@@ -43,7 +43,7 @@ def _copy_between(reference, source, destination, *names):
     with ThreadPoolExecutor(2) as pool:
         image = resolve(ImageRequest(reference), source)
         wanted = tuple(one for one in names if one is not None)
-        made = create_plan([Target(image, destination, wanted)], pool, Cancellation())
+        made = create_plan([PlannedImage(image, destination, wanted)], pool, Cancellation())
         execute(made, EngineOptions(pool))
 
 

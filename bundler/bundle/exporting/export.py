@@ -95,7 +95,7 @@ class ExportReport:
         Each is a pair: the reference of the image, and the referrer.
         """
         return [
-            (target.image.label, referrer)
+            (target.image.display_name, referrer)
             for target in self.plan.targets
             for referrer in target.image.left_behind
         ]
@@ -155,7 +155,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         images, missing = resolve_all(request.images, request.options, engine, stack)
         if not images:
             raise _create_error(bundle, "not written, because no image could be resolved", missing)
-        listed = {image.label: BundledImage.from_resolved(image) for image in images}
+        listed = {image.display_name: BundledImage.from_resolved(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
         destination = store.open_for_writing(
@@ -163,7 +163,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         )
         stack.callback(destination.close)
         targets = [
-            store.create_target(listed[image.label], image, destination, request.format)
+            store.create_target(listed[image.display_name], image, destination, request.format)
             for image in images
         ]
         plan = create_plan(targets, engine.executor, engine.cancellation)
@@ -180,7 +180,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             raise _create_error(bundle, "not written, because every image failed", missing)
         contents, signed = sealing.replace_seal(
             request,
-            [(listed[item.image.label], item.image) for item in result.published],
+            [(listed[item.image.display_name], item.image) for item in result.published],
             store.get_index_files(destination),
             _find_previous_serial(former, engine),
             complete=not missing,

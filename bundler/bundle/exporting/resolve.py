@@ -32,7 +32,8 @@ def resolve_all(
     With ``engine.keep_going``, failures are returned, not raised. ``stack`` closes the sources.
 
     Returns:
-        The resolved images in the order of the requests, and the errors by the request's label.
+        The resolved images in the order of the requests, and the errors by the display name of
+        the request.
 
     Raises:
         BundlerError: the first failure, with the origin of its request as a note.
@@ -46,11 +47,11 @@ def resolve_all(
         except BundlerError as error:
             error.add_note(f"requested by {request.origin}")
             raise
-        root, locked = image.graph.root.digest, request.locked
+        root, locked = image.graph.root.digest, request.locked_root
         if locked is not None and root != locked.root.digest:
             raise ConflictError(
-                f"{request.label}: the selected platforms do not have the digest in the lock file"
-                f" (expected {locked.root.digest}, got {root})",
+                f"{request.display_name}: the selected platforms do not have the digest in the"
+                f" lock file (expected {locked.root.digest}, got {root})",
                 hint="run airbundle lock again",
             )
         return image
@@ -63,7 +64,7 @@ def resolve_all(
     results = run_collecting_errors(engine.executor, tasks, engine.cancellation)
     for request, result in zip(requests, results, strict=True):
         if isinstance(result, BundlerError):
-            failed[request.label] = result
+            failed[request.display_name] = result
         else:
             images.append(result)
     return images, failed

@@ -55,7 +55,7 @@ def replace_seal(
     keys = [key.public for key in request.keys]
     files = {
         **index,
-        directory.GUIDE: instructions.render(request.stream, request.format, listed, keys),
+        directory.INSTRUCTIONS: instructions.render(request.stream, request.format, listed, keys),
     }
     graphs = [graph for _, image in images for graph in image.graphs]
     needed = {path for graph in graphs for path in store.list_paths(graph, request.format)}
@@ -66,7 +66,7 @@ def replace_seal(
         and directory.is_listed(path)
         and (path in needed or not directory.is_content(path))
     }
-    files[directory.SUMS], sums = checksums.create(bundle, sorted(paths), files)
+    files[directory.CHECKSUM_FILE], checksum_file = checksums.create(bundle, sorted(paths), files)
     created = datetime.now(UTC).replace(microsecond=0)
     contents = Inventory(
         format=request.format,
@@ -74,7 +74,7 @@ def replace_seal(
         serial=inventory.create_serial(previous_serial, created),
         created=created,
         tool=Producer("airbundle", __version__),
-        sums=sums,
+        checksum_file=checksum_file,
         images=listed,
         expires=None if request.expires is None else created + request.expires,
         complete=complete,

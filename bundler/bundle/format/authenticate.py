@@ -34,7 +34,7 @@ class Authentication:
     raw: bytes
     signers: tuple[PublicKey, ...]
     """The given keys that signed it."""
-    refusal: BundlerError | None
+    trust_error: BundlerError | None
     """The reason why it is not authenticated: a TrustError, or the error that occurred when a
     signature was read; None if it is authenticated."""
 
@@ -68,17 +68,17 @@ def open_bundle(
         MalformedError, LimitError, UnsupportedError: its inventory is not valid.
     """
     authentication = authenticate(bundle, keys)
-    refusal = authentication.refusal
-    if isinstance(refusal, UnauthenticatedError):
+    trust_error = authentication.trust_error
+    if isinstance(trust_error, UnauthenticatedError):
         if not allow_unsigned:
             raise UnauthenticatedError(
-                f"{bundle}: {refusal.message}",
-                trusted=refusal.trusted,
-                signed_by=refusal.signed_by,
-                hint=f"{refusal.hint}; or import it without verification with --allow-unsigned",
+                f"{bundle}: {trust_error.message}",
+                trusted=trust_error.trusted,
+                signed_by=trust_error.signed_by,
+                hint=f"{trust_error.hint}; or import it without verification with --allow-unsigned",
             )
-    elif refusal is not None:
-        raise refusal
+    elif trust_error is not None:
+        raise trust_error
     contents = inventory.parse(authentication.raw)
     if contents.is_expired(datetime.now(UTC)) and not allow_expired:
         raise ExpiredError(
@@ -89,7 +89,7 @@ def open_bundle(
 
 
 def authenticate(bundle: Path, keys: Sequence[PublicKey]) -> Authentication:
-    """Read ``bundle.json`` and verify its signatures; a refusal is returned, not raised.
+    """Read ``bundle.json`` and verify its signatures; a trust error is returned, not raised.
 
     Raises:
         NotFoundError: the directory contains no complete bundle.

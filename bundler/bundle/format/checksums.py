@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-MAX_SUMS = 64 * 1024 * 1024
+MAX_CHECKSUM_FILE = 64 * 1024 * 1024
 
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
@@ -76,10 +76,10 @@ def read(bundle: Path) -> dict[str, Digest]:
         NotFoundError, MediumError: it cannot be read.
         MalformedError, LimitError: it is not valid, see ``parse``.
     """
-    return parse(directory.read_file(bundle, directory.SUMS, MAX_SUMS))
+    return parse(directory.read_file(bundle, directory.CHECKSUM_FILE, MAX_CHECKSUM_FILE))
 
 
-def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
+def parse(raw: bytes, *, subject: str = directory.CHECKSUM_FILE) -> dict[str, Digest]:
     """Parse SHA256SUMS; return the sha256 of each path, in the order of the file.
 
     Raises:
@@ -87,9 +87,9 @@ def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
             with different upper and lower case.
         LimitError: the file is too large.
     """
-    if len(raw) > MAX_SUMS:
+    if len(raw) > MAX_CHECKSUM_FILE:
         raise LimitError(
-            f"{subject}: too large (expected at most {MAX_SUMS:,} bytes, got {len(raw):,})"
+            f"{subject}: too large (expected at most {MAX_CHECKSUM_FILE:,} bytes, got {len(raw):,})"
         )
     if raw and not raw.endswith(b"\n"):
         raise MalformedError(f"{subject}: the last line is incomplete")

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from bundler.content.files.safe_directory import RegularFile
 
 INVENTORY = "bundle.json"
-SUMS = "SHA256SUMS"
-GUIDE = "VERIFY.txt"
+CHECKSUM_FILE = "SHA256SUMS"
+INSTRUCTIONS = "VERIFY.txt"
 MARKER = "oci-layout"
 INDEX = "index.json"
 BLOBS = "blobs"
@@ -41,7 +41,7 @@ MAX_PATH = 300
 MAX_ENTRIES = 2_000_000
 _MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
 
-_TOP = frozenset({INVENTORY, SUMS, GUIDE, MARKER, INDEX, BLOBS, IMAGES})
+_TOP = frozenset({INVENTORY, CHECKSUM_FILE, INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES})
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 _DIR_PART = re.compile(r"(?:(sha512)-)?([0-9a-f]+)(?:\.manifest\.json)?")
@@ -94,10 +94,10 @@ def parse_signature_name(name: str) -> str | None:
 
 def is_listed(path: str) -> bool:
     """Whether SHA256SUMS lists a file: all except itself, ``bundle.json`` and the signatures."""
-    return path not in (INVENTORY, SUMS) and parse_signature_name(path) is None
+    return path not in (INVENTORY, CHECKSUM_FILE) and parse_signature_name(path) is None
 
 
-def check_listed(paths: Iterable[str], subject: str = SUMS) -> None:
+def check_listed(paths: Iterable[str], subject: str = CHECKSUM_FILE) -> None:
     """Check that a file such as SHA256SUMS may list ``paths``, all of which are different.
 
     Raises:

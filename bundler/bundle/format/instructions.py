@@ -39,11 +39,12 @@ WITHOUT AIRBUNDLE
 """
 
 _FILES = f"""\
-2. {directory.INVENTORY} names the digest of {directory.SUMS}, and that lists all other files.
+2. {directory.INVENTORY} names the digest of {directory.CHECKSUM_FILE}, and that lists all \
+other files.
 
     grep -o '"sums":{{[^}}]*}}' {directory.INVENTORY} | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2 \
-| sed 's/$/  {directory.SUMS}/' | sha256sum -c --strict -
-    sha256sum -c --strict --quiet {directory.SUMS}
+| sed 's/$/  {directory.CHECKSUM_FILE}/' | sha256sum -c --strict -
+    sha256sum -c --strict --quiet {directory.CHECKSUM_FILE}
 """
 
 

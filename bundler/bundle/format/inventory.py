@@ -36,7 +36,7 @@ MAX_TEXT = 4096
 Format = Literal["oci", "dir"]
 
 _FAMILY = "airbundle/bundle/"
-_SUMS = "SHA256SUMS"
+_CHECKSUM_FILE = "SHA256SUMS"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 _PARTIAL = ("base", "presupposes", "volumes")
 """Members that are reserved for deltas and volumes."""
@@ -227,7 +227,7 @@ class Inventory:
     serial: int
     created: datetime
     tool: Producer
-    sums: ChecksumFile
+    checksum_file: ChecksumFile
     images: tuple[BundledImage, ...]
     expires: datetime | None = None
     """The time at which the bundle expires; None: never."""
@@ -240,7 +240,7 @@ class Inventory:
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON, the bytes that are written and signed."""
-        sums = self.sums
+        checksum_file = self.checksum_file
         value = _omit_none(
             _type=TYPE,
             format=self.format,
@@ -251,10 +251,10 @@ class Inventory:
             complete=self.complete,
             tool={"name": self.tool.name, "version": self.tool.version},
             sums={
-                "path": _SUMS,
-                "digest": sums.digest.text,
-                "size": sums.size,
-                "count": sums.count,
+                "path": _CHECKSUM_FILE,
+                "digest": checksum_file.digest.text,
+                "size": checksum_file.size,
+                "count": checksum_file.count,
             },
             images=[image.to_json() for image in self.images],
         )
@@ -295,12 +295,12 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     stream = _read_text(table, "stream")
     if not is_stream_name(stream):
         raise table.problem(f"{stream[:80]!r} is not a valid stream name")
-    tool, sums = table.table("tool"), table.table("sums")
-    path, digest = sums.text("path"), sums.digest("digest")
-    if path != _SUMS:
-        raise sums.problem(f"path is {path[:80]!r} (expected {_SUMS!r})")
+    tool, checksum_file = table.table("tool"), table.table("sums")
+    path, digest = checksum_file.text("path"), checksum_file.digest("digest")
+    if path != _CHECKSUM_FILE:
+        raise checksum_file.problem(f"path is {path[:80]!r} (expected {_CHECKSUM_FILE!r})")
     if digest.algorithm != "sha256":
-        raise sums.problem(f"digest is {digest} (expected sha256)")
+        raise checksum_file.problem(f"digest is {digest} (expected sha256)")
     expires = table.text("expires") if "expires" in table else None
     return Inventory(
         format=table.one_of("format", get_args(Format)),
@@ -310,7 +310,9 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         expires=timestamps.parse_utc(expires, subject) if expires else None,
         complete=table.flag("complete"),
         tool=Producer(_read_text(tool, "name"), _read_text(tool, "version")),
-        sums=ChecksumFile(digest, sums.integer("size"), sums.integer("count")),
+        checksum_file=ChecksumFile(
+            digest, checksum_file.integer("size"), checksum_file.integer("count")
+        ),
         images=images,
     )
 

@@ -102,11 +102,11 @@ def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
     with Directory.open(bundle) as directory:
         lock(directory)
         raw, contents = read_inventory(bundle)
-        listed = layout.read_file(bundle, layout.SUMS, checksums.MAX_SUMS)
-        if checksums.describe(listed, contents.sums.count) != contents.sums:
+        listed = layout.read_file(bundle, layout.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
+        if checksums.describe(listed, contents.checksum_file.count) != contents.checksum_file:
             raise DamagedBundleError(
                 f"{bundle}: not signed, because it is damaged",
-                [f"{layout.SUMS}: digest differs from {layout.INVENTORY}"],
+                [f"{layout.CHECKSUM_FILE}: digest differs from {layout.INVENTORY}"],
                 hint=f"airbundle verify {bundle}",
             )
         return write_signatures(bundle, raw, keys)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler.bundle.format import directory as layout
 from bundler.copy.convert.options import ConversionOptions
-from bundler.copy.plan import Target
-from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.copy.plan import PlannedImage
+from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import DamagedBundleError, NotFoundError
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
@@ -124,18 +124,18 @@ class BundleSource:
             raise NotFoundError(f"the inventory lists no {name}")
         return root
 
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """Open ``target`` on the medium, unverified.
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open ``node`` on the medium, unverified.
 
         Raises:
             DamagedBundleError: it is missing.
         """
         try:
-            return self._content.open(target, offset)
+            return self._content.open(node, offset)
         except NotFoundError as error:
             raise DamagedBundleError(
                 f"{self._bundle}: damaged",
-                [f"{target.digest}: {target.kind} is missing"],
+                [f"{node.digest}: {node.kind} is missing"],
                 hint=f"airbundle verify {self._bundle} names every damaged file",
             ) from error
 
@@ -144,20 +144,20 @@ class BundleSource:
         """The capabilities of a bundle."""
         return self._holdings.capabilities
 
-    def has(self, target: Node, /) -> bool:
-        """Whether the bundle contains ``target`` with its size."""
-        return self._holdings.has(target)
+    def has(self, node: Node, /) -> bool:
+        """Whether the bundle contains ``node`` with its size."""
+        return self._holdings.has(node)
 
     def close(self) -> None:
         """Close the files on the medium."""
         self._content.close()
 
 
-def find_selection(image: BundledImage) -> Selection:
+def find_selection(image: BundledImage) -> PlatformSelection:
     """Return the selection of the platforms in the bundle: all, unless the index is sparse."""
     if image.index != "sparse":
         return EVERYTHING
-    return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
+    return PlatformSelection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
 
 
 def format_name(
@@ -190,10 +190,10 @@ def list_paths(graph: Graph, bundle_format: Format) -> set[str]:
 
 def create_target(
     listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
-) -> Target[HoldingsT]:
+) -> PlannedImage[HoldingsT]:
     """Create the target of ``image`` in a bundle whose inventory describes it as ``listed``."""
     name = format_name(listed, bundle_format)
-    return Target(
+    return PlannedImage(
         image,
         destination,
         (name,),
@@ -234,17 +234,17 @@ class DirectoryHoldings:
     @property
     def capabilities(self) -> Capabilities:
         """The capabilities of the directory as a destination."""
-        return Capabilities(foreign_urls=self._sizes is None)
+        return Capabilities(omits_foreign_layers=self._sizes is None)
 
-    def has(self, target: Node, /) -> bool:
-        """Whether a regular file with the name and size of ``target`` exists."""
-        if target.digest is None:
+    def has(self, node: Node, /) -> bool:
+        """Whether a regular file with the name and size of ``node`` exists."""
+        if node.digest is None:
             return False
         if self._sizes is not None:
-            return self._sizes.get(target.digest) == target.size
+            return self._sizes.get(node.digest) == node.size
         try:
-            path = layout.find_path("oci", target.digest, target.digest, manifest=False)
+            path = layout.find_path("oci", node.digest, node.digest, manifest=False)
             found = os.lstat(self._directory / path)
         except OSError:
             return False
-        return stat.S_ISREG(found.st_mode) and found.st_size == target.size
+        return stat.S_ISREG(found.st_mode) and found.st_size == node.size

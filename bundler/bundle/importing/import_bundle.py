@@ -21,7 +21,7 @@ from bundler.bundle.importing.target import open_target
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import Plan, Target, create_plan
+from bundler.copy.plan import Plan, PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping, compare_with_target
 from bundler.errors import (
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
-    from bundler.bundle.importing.report import Action
+    from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.target_names import TargetName
     from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
-_ACTIONS: dict[Existing, Action] = {
+_STATES: dict[Existing, ImageState] = {
     "error": "conflict",
     "skip": "skipped",
     "overwrite": "replaced",
@@ -166,17 +166,17 @@ def _push(
             )
         engine.emit(WarningIssued(f"{problem}, which fails the import"))
     results = [result for result, *_ in comparisons]
-    targets = [changed for result, changed, _ in comparisons if result.action != "skipped"]
+    targets = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     plan = create_plan(targets, engine.executor, engine.cancellation)
     if request.dry_run:
         return results, plan
     executable = cast("Plan[Destination]", plan)
-    target.check(executable)
+    target.prepare(executable)
     failed = execute(executable, engine).failed
     for position, result in enumerate(results):
         error = failed.get(str(result.image.reference))
         if error is not None:
-            results[position] = replace(result, action="failed", error=str(error))
+            results[position] = replace(result, state="failed", error=str(error))
     return results, plan
 
 
@@ -194,11 +194,11 @@ def _resolve(
             reference=image.reference,
             selection=store.find_selection(image),
             referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
-            pin=image.digest,
+            expected_root=image.digest,
         )
         for image in selected
     ]
-    keys = [(request.pin, request.selection, request.referrers) for request in requests]
+    keys = [(request.expected_root, request.selection, request.referrers) for request in requests]
     distinct = dict(zip(keys, requests, strict=True))
     tasks = [partial(resolve, request, source) for request in distinct.values()]
     images = run_all(engine.executor, tasks, engine.cancellation)
@@ -211,10 +211,10 @@ def _resolve(
 def _compare(
     image: BundledImage,
     name: TargetName,
-    image_target: Target[Holdings],
+    image_target: PlannedImage[Holdings],
     target: OpenTarget,
     existing: Existing,
-) -> tuple[ImageResult, Target[Holdings], dict[str, str]]:
+) -> tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]:
     """Compare the names of an image and its referrers with the target.
 
     Returns:
@@ -233,10 +233,10 @@ def _compare(
             unchanged.add(state.name)  # saves a request to the registry
         if state.name in image_target.names:
             if state.is_same:
-                result = replace(result, action="same")
+                result = replace(result, state="same")
             elif state.is_conflict:
                 former = str(state.current)
-                result = replace(result, action=_ACTIONS[existing], former=former)
+                result = replace(result, state=_STATES[existing], former=former)
                 conflicts[full_name] = (
                     f"{full_name}: points to another digest"
                     f" (expected {state.expected}, got {former})"

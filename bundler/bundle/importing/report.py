@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bundler.copy.plan import Plan
     from bundler.ports import Holdings
 
-Action = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
+ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ImageResult:
     image: BundledImage
     name: str
     """The full target name."""
-    action: Action
+    state: ImageState
     former: str | None = None
     """The digest that the name pointed to before the import, if it was a different one."""
     error: str | None = None
@@ -39,7 +39,7 @@ class ImageResult:
             "reference": str(self.image.reference),
             "name": self.name,
             "digest": self.image.digest.text,
-            "action": self.action,
+            "action": self.state,
         }
         if self.former:
             value["former"] = self.former
@@ -62,7 +62,7 @@ class ImportReport:
     @property
     def failed(self) -> tuple[ImageResult, ...]:
         """The images that were not imported."""
-        return tuple(result for result in self.images if result.action == "failed")
+        return tuple(result for result in self.images if result.state == "failed")
 
     def check(self) -> None:
         """Check that every image was imported.

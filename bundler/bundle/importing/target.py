@@ -16,7 +16,7 @@ from bundler.bundle.format import directory as layout, store
 from bundler.bundle.format.inventory import Format
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
-from bundler.copy.plan import Target
+from bundler.copy.plan import PlannedImage
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, RegistryError, UnsupportedError, UsageError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
@@ -108,7 +108,7 @@ class OpenRegistry:
         self._stack = stack
         self._repositories: dict[str, Destination] = {}
 
-    def create_target(self, image: ResolvedImage, name: TargetName) -> Target[Holdings]:
+    def create_target(self, image: ResolvedImage, name: TargetName) -> PlannedImage[Holdings]:
         """Create the target of ``image``: its repository and tag, and the referrers' tags."""
         reference = ImageReference.parse(self.format_name(name))
         destination = self._repositories.get(reference.repository)
@@ -117,7 +117,7 @@ class OpenRegistry:
             destination = transports.open_destination(location, self._options)
             self._repositories[reference.repository] = destination
             self._stack.callback(destination.close)
-        return Target(
+        return PlannedImage(
             image,
             destination,
             (name.tag,) if name.tag else (),
@@ -130,7 +130,7 @@ class OpenRegistry:
         """Return the full target name."""
         return f"{self._target.host}/{name}"
 
-    def check(self, plan: Plan[Destination]) -> None:
+    def prepare(self, plan: Plan[Destination]) -> None:
         """Push sparse indexes first, since some registries reject indexes with missing manifests.
 
         Raises:
@@ -145,12 +145,12 @@ class OpenRegistry:
                 if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
                     raise
                 raise UnsupportedError(
-                    f"{target.image.label}: the target rejects an index with missing platforms"
-                    f" ({', '.join(error.codes) or error.status}); nothing was pushed",
+                    f"{target.image.display_name}: the target rejects an index with missing"
+                    f" platforms ({', '.join(error.codes) or error.status}); nothing was pushed",
                     hint="export it with index: strip, or with all platforms",
                 ) from error
 
-    def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:
+    def find_resolver(self, target: PlannedImage[Holdings]) -> TagResolver | None:
         """Return the repository of ``target`` as the resolver of its names, if it can resolve."""
         return target.destination if isinstance(target.destination, TagResolver) else None
 
@@ -179,13 +179,13 @@ class OpenDirectory:
             stack.callback(source.close)
             self._resolver = source
 
-    def create_target(self, image: ResolvedImage, name: TargetName) -> Target[Holdings]:
+    def create_target(self, image: ResolvedImage, name: TargetName) -> PlannedImage[Holdings]:
         """Create the target of ``image``: its name, and a name for each referrer."""
         referrers = {
             item.graph.root.digest: TargetName(name.path, item.tag, item.graph.root.digest)
             for item in image.referrers
         }
-        return Target(
+        return PlannedImage(
             image,
             self._holdings,
             (self._local_name(name),),
@@ -198,7 +198,7 @@ class OpenDirectory:
         """Return the full target name."""
         return f"{self._format}:{self.directory}:{self._local_name(name)}"
 
-    def check(self, plan: Plan[Destination]) -> None:
+    def prepare(self, plan: Plan[Destination]) -> None:
         """Check that the medium can store the blobs to push.
 
         Raises:
@@ -207,7 +207,7 @@ class OpenDirectory:
         medium = filesystem.inspect(self.directory)
         filesystem.check_free_space(self.directory, medium, plan.size("push"), plan.largest)
 
-    def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
+    def find_resolver(self, target: PlannedImage[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
         """Return the resolver of the names in the directory; None if it does not exist."""
         return self._resolver
 

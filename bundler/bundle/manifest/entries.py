@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.config.yaml.context import YamlContext
-    from bundler.config.yaml.document import Findings
+    from bundler.config.yaml.document import YamlMistakes
     from bundler.oci.manifest import IndexMode
     from bundler.oci.reference import ImageReference
-    from bundler.oci.tag_filter import Select
+    from bundler.oci.tag_filter import TagSelection
     from bundler.ports import Reference
 
 
@@ -48,12 +48,14 @@ class ManifestEntry:
     origin: str
     """``file:line`` of the entry."""
     options: ImageOptions
-    select: Select | None = None
+    select: TagSelection | None = None
     rename: str | None = None
     """The target name, ``path[:tag]``."""
 
 
-def read_options(value: Value | None, default: ImageOptions, findings: Findings) -> ImageOptions:
+def read_options(
+    value: Value | None, default: ImageOptions, mistakes: YamlMistakes
+) -> ImageOptions:
     """Read ``platforms``, ``index`` and ``referrers``; absent members keep their default."""
     members = value if isinstance(value, MappingNode) else {}
     platforms, index, referrers = map(members.get, ("platforms", "index", "referrers"))
@@ -64,7 +66,7 @@ def read_options(value: Value | None, default: ImageOptions, findings: Findings)
             try:
                 parsed[Platform.parse(text)] = None
             except UsageError as error:
-                findings.add(text.at, f"{error.message}; write linux/amd64 or linux/arm/v7")
+                mistakes.add(text.at, f"{error.message}; write linux/amd64 or linux/arm/v7")
         options = replace(options, platforms=tuple(parsed))
     elif platforms == "all":
         options = replace(options, platforms=())
@@ -78,8 +80,8 @@ def read_options(value: Value | None, default: ImageOptions, findings: Findings)
 def read_images(
     value: Value | None, defaults: ImageOptions, context: YamlContext
 ) -> Iterator[ManifestEntry]:
-    """Read the entries of an ``images`` list; add a finding for each mistake."""
-    findings = context.findings
+    """Read the entries of an ``images`` list; report each mistake to ``context``."""
+    mistakes = context.mistakes
     for item in value if isinstance(value, SequenceNode) else ():
         is_repository = isinstance(item, MappingNode) and "repo" in item
         text = get_member(item, "repo" if is_repository else "ref")
@@ -87,34 +89,34 @@ def read_images(
             text = item
         if not isinstance(text, ScalarNode) or text.is_null:
             continue  # the schema validation has reported it
-        options = read_options(item, defaults, findings)
+        options = read_options(item, defaults, mistakes)
         rename, select = get_member(item, "rename"), get_member(item, "select")
         if isinstance(rename, ScalarNode) and not is_target_name(rename):
-            shown = repr(str(rename[:200]))
-            findings.add(rename.at, f"{shown} is not a target name such as infra/app:v2.1")
+            quoted = repr(str(rename[:200]))
+            mistakes.add(rename.at, f"{quoted} is not a target name such as infra/app:v2.1")
         selection = None
         if is_repository and isinstance(select, MappingNode):
-            selection = _read_select(select, findings)
+            selection = _read_select(select, mistakes)
         try:
             reference, source = parse_source(text, context.folder)
         except InvalidReferenceError as error:
-            findings.add(text.at, error.message)
+            mistakes.add(text.at, error.message)
             continue
         if is_repository:
             if not isinstance(source, RegistryReference) or reference.version is not None:
                 problem = "expected a repository without tag; for one image write ref:"
-                findings.add(text.at, f"{text!s}: {problem}")
+                mistakes.add(text.at, f"{text!s}: {problem}")
                 continue
         elif reference.version is None:
             problem = "no tag or digest; add one, or write repo: and select:"
-            findings.add(text.at, f"{text!s}: {problem}")
+            mistakes.add(text.at, f"{text!s}: {problem}")
             continue
         elif reference.digest and len(options.platforms) > 1 and options.index == "strip":
             problem = (
                 "selecting platforms changes the digest that is specified;"
                 " write platforms: all, or index: sparse"
             )
-            findings.add(text.at, f"{text!s}: {problem}")
+            mistakes.add(text.at, f"{text!s}: {problem}")
         yield ManifestEntry(
             reference,
             source,
@@ -131,22 +133,22 @@ def is_target_name(text: str) -> bool:
     return is_repository_path(path) and (not colon or is_tag(tag))
 
 
-def _read_select(value: MappingNode, findings: Findings) -> Select:
-    from bundler.oci.tag_filter import Latest, Select  # noqa: PLC0415 - only for this selection
+def _read_select(value: MappingNode, mistakes: YamlMistakes) -> TagSelection:
+    from bundler.oci.tag_filter import Latest, TagSelection  # noqa: PLC0415 - only for this selection
 
     tags, regex, latest = map(value.get, ("tags", "regex", "latest"))
     texts = tags if isinstance(tags, SequenceNode) else ()
     names = [text for text in texts if isinstance(text, ScalarNode)]
     for name in names:
         if not is_tag(name):
-            findings.add(name.at, f"{str(name[:140])!r} is not a tag")
+            mistakes.add(name.at, f"{str(name[:140])!r} is not a tag")
     count, by = get_member(latest, "count"), get_member(latest, "by")
     # The schema validation has reported a count that is not a number.
     is_count = isinstance(count, ScalarNode) and count.isdecimal()
-    return Select(
+    return TagSelection(
         tags=tuple(dict.fromkeys(map(str, names))),
-        semver=parse_version_range(value.get("semver"), findings),
-        include=parse_expressions(get_member(regex, "include"), findings),
-        exclude=parse_expressions(get_member(regex, "exclude"), findings),
+        semver=parse_version_range(value.get("semver"), mistakes),
+        include=parse_expressions(get_member(regex, "include"), mistakes),
+        exclude=parse_expressions(get_member(regex, "exclude"), mistakes),
         latest=Latest(int(str(count)), "tag" if by == "tag" else "semver") if is_count else None,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.manifest.entries import is_target_name
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import Selection
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError, count
 from bundler.events import Notice, discard
 from bundler.oci.reference import is_repository_path
@@ -74,9 +74,11 @@ def expand(
         request = ImageRequest(
             source=source,
             reference=reference,
-            selection=Selection(options.platforms, options.index if options.platforms else "all"),
+            selection=PlatformSelection(
+                options.platforms, options.index if options.platforms else "all"
+            ),
             referrers="all" if options.referrers else "none",
-            pin=reference.digest,
+            expected_root=reference.digest,
             rename=find_target_name(reference, entry.rename, manifest.rename),
             origin=entry.origin,
         )
@@ -185,7 +187,7 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
         selected, requested = first.selection, request.selection
         pairs = {
             "sources": (first.source, request.source),
-            "digests": (first.pin, request.pin),
+            "digests": (first.expected_root, request.expected_root),
             "platforms": (set(selected.platforms), set(requested.platforms)),
             "index": (selected.index, requested.index),
             "referrers": (first.referrers, request.referrers),
@@ -206,7 +208,8 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
         first = named.setdefault(request.rename, request)
         if first is not request:
             raise ConflictError(
-                f"{first.label} ({first.origin}) and {request.label} ({request.origin})"
+                f"{first.display_name} ({first.origin}) and"
+                f" {request.display_name} ({request.origin})"
                 f" have the same target name {request.rename}",
                 subjects=[request.rename],
                 hint="change `rename` so that each image has its own name",

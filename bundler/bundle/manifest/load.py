@@ -24,12 +24,12 @@ from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
 from bundler.config.yaml.context import YamlContext, parse_expression, parse_expressions
 from bundler.config.yaml.document import (
-    Findings,
     MappingNode,
     Position,
     ScalarNode,
     SequenceNode,
     Value,
+    YamlMistakes,
     get_member,
 )
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
@@ -99,15 +99,15 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     members = head if isinstance(head, MappingNode) else {}
     name = members.get("name")
     if not isinstance(name, ScalarNode) and _NAME.fullmatch(path.stem) is None:
-        loader.findings.add(
+        loader.mistakes.add(
             start,
             f"the file's name, {path.stem[:80]!r}, is not a valid bundle name; add name: with up to"
             " 64 lower-case letters, digits, '.', '_' and '-'",
         )
-    loader.findings.raise_if_any()
+    loader.mistakes.raise_if_any()
     if not loader.entries:
-        loader.findings.add(start, "no images")
-        loader.findings.raise_if_any()
+        loader.mistakes.add(start, "no images")
+        loader.mistakes.raise_if_any()
     expires = members.get("expires")
     match = _DURATION.fullmatch(expires) if isinstance(expires, ScalarNode) else None
     return BundleManifest(
@@ -133,7 +133,7 @@ class _Loader:
     """Collects the content of a bundle manifest and of all included files."""
 
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
-        self.findings = Findings()
+        self.mistakes = YamlMistakes()
         self.registries: dict[str, RegistryOverride] = {}
         self.entries: list[ManifestEntry] = []
         self.exclude: list[re.Pattern[str]] = []
@@ -152,12 +152,12 @@ class _Loader:
         """
         relative = os.path.relpath(path, self._folder) if parents else path.name
         self.files.append(ManifestFile(relative, Digest.of(data)))
-        context = YamlContext(relative, path.parent, self._environment, self.findings)
+        context = YamlContext(relative, path.parent, self._environment, self.mistakes)
         text = document.decode(data, str(path))
         if is_list(text):
             self._add_list(text, options, context, str(path))
             return None
-        value = document.parse(text, str(path), self.findings)
+        value = document.parse(text, str(path), self.mistakes)
         if isinstance(value, MappingNode) and not _KEYS & set(value):
             from bundler.config.yaml import skopeo_sync  # noqa: PLC0415 - for such a file only
 
@@ -173,7 +173,7 @@ class _Loader:
                     entry = ManifestEntry(item.image, source, origin, options, item.select)
                     self.entries.append(entry)
                 return value
-        validate(value, "bundle-manifest", self.findings)
+        validate(value, "bundle-manifest", self.mistakes)
         self._add_manifest(value, options, context, (*parents, path))
         return value
 
@@ -188,7 +188,7 @@ class _Loader:
             word.at = Position(file, number, len(content) - len(content.lstrip()) + 1)
             word.plain = True
             if len(word.split()) > 1:
-                self.findings.add(word.at, "expected one reference in a line, got several words")
+                self.mistakes.add(word.at, "expected one reference in a line, got several words")
             else:
                 references.append(word)
         self.entries += read_images(references, options, context)
@@ -198,7 +198,7 @@ class _Loader:
     ) -> None:
         """Add a bundle manifest, then the files that it includes."""
         members = value if isinstance(value, MappingNode) else {}
-        options = read_options(members.get("defaults"), options, self.findings)
+        options = read_options(members.get("defaults"), options, self.mistakes)
         registries = members.get("registries")
         if isinstance(registries, MappingNode):
             from bundler.bundle.manifest.registry_overrides import (  # noqa: PLC0415 - for these only
@@ -209,12 +209,12 @@ class _Loader:
             for host, settings in registries.items():
                 if not is_domain(host):
                     text = f"{host[:80]!r} is not the HOST[:PORT] of a registry"
-                    self.findings.add(registries.key_at[host], text)
+                    self.mistakes.add(registries.key_at[host], text)
                 overrides[normalize_domain(host)] = read_override(settings, context)
             self.registries = {**overrides, **self.registries}
         self.entries += read_images(members.get("images"), options, context)
         exclude = get_member(members.get("exclude"), "images")
-        self.exclude += parse_expressions(exclude, self.findings)
+        self.exclude += parse_expressions(exclude, self.mistakes)
         rename = members.get("rename")
         if isinstance(rename, SequenceNode):
             self._add_rename_rules(rename, context)
@@ -225,17 +225,17 @@ class _Loader:
                 continue
             path = context.folder / name
             if os.path.realpath(path) in map(os.path.realpath, files):
-                self.findings.add(name.at, f"{path} includes itself")
+                self.mistakes.add(name.at, f"{path} includes itself")
             elif len(files) > MAX_INCLUDE_DEPTH or len(self.files) >= MAX_FILES:
                 problem = f"more than {MAX_INCLUDE_DEPTH} levels or {MAX_FILES} files of includes"
-                self.findings.add(name.at, problem)
+                self.mistakes.add(name.at, problem)
             else:
                 try:
                     self.read(path, document.read_bytes(path), options, files)
                 except InvalidBundleManifestError as error:
-                    self.findings.add(name.at, f"included here: {error.message}")
+                    self.mistakes.add(name.at, f"included here: {error.message}")
                 except BundlerError as error:
-                    self.findings.add(name.at, error.message)
+                    self.mistakes.add(name.at, error.message)
 
     def _add_rename_rules(self, rules: SequenceNode, context: YamlContext) -> None:
         from bundler.bundle.manifest.expand import (  # noqa: PLC0415 - only for these rules
@@ -244,12 +244,12 @@ class _Loader:
         )
 
         for rule in rules:
-            match = parse_expression(get_member(rule, "match"), self.findings)
+            match = parse_expression(get_member(rule, "match"), self.mistakes)
             to = get_member(rule, "to")
             if match is None or not isinstance(to, ScalarNode):
                 continue
             try:
                 check_template(to, match)
             except UsageError as error:
-                self.findings.add(to.at, error.message)
+                self.mistakes.add(to.at, error.message)
             self.rename.append(RenameRule(match, str(to), context.format_origin(rule.at)))

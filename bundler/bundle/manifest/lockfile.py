@@ -18,10 +18,10 @@ from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
-from bundler.config.yaml.document import Findings, ScalarNode, SequenceNode, Value, get_member
+from bundler.config.yaml.document import ScalarNode, SequenceNode, Value, YamlMistakes, get_member
 from bundler.content.files import atomic_write
 from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
-from bundler.copy.platform_selection import Selection
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.errors import BundlerError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -71,7 +71,7 @@ class LockFile:
     files: tuple[ManifestFile, ...]
     """The bundle manifest and the files it included, with their digests."""
     images: tuple[ImageRequest, ...]
-    """A request for each locked digest, with ``locked`` set.
+    """A request for each locked digest, with ``locked_root`` set.
 
     Sources in a registry are references by digest. A local source must still contain the digest.
     """
@@ -79,7 +79,11 @@ class LockFile:
     @property
     def records(self) -> dict[str, LockedRoot]:
         """The locked root of each image, by its label."""
-        return {image.label: image.locked for image in self.images if image.locked is not None}
+        return {
+            image.display_name: image.locked_root
+            for image in self.images
+            if image.locked_root is not None
+        }
 
     def find_changed_files(self, manifest: BundleManifest) -> tuple[str, ...]:
         """Return the paths of files that have changed, were added, or are no longer included."""
@@ -126,8 +130,8 @@ def create(
             request,
             source=source,
             referrers=tuple(pinned),
-            pin=locked.replaces or root.digest,
-            locked=locked,
+            expected_root=locked.replaces or root.digest,
+            locked_root=locked,
         )
         locked_requests.append(locked_request)
     return LockFile(manifest.name, manifest.files, tuple(locked_requests))
@@ -141,24 +145,24 @@ def read(path: Path) -> LockFile:
         LimitError: the file is too large.
         NotFoundError: the file does not exist.
     """
-    findings = Findings()
+    mistakes = YamlMistakes()
     text = document.decode(document.read_bytes(path, MAX_BYTES), str(path))
-    value = document.parse(text, str(path), findings, max_values=MAX_VALUES)
-    validate(value, "lock", findings)
-    findings.raise_if_any(hint=_HINT)
+    value = document.parse(text, str(path), mistakes, max_values=MAX_VALUES)
+    validate(value, "lock", mistakes)
+    mistakes.raise_if_any(hint=_HINT)
     images, seen = [], set[str]()
     items = get_member(value, "images")
     for item in items if isinstance(items, SequenceNode) else ():
         try:
             image = _read_image(item, path.parent)
         except (BundlerError, ValueError) as error:
-            findings.add(item.at, str(error))
+            mistakes.add(item.at, str(error))
             continue
-        if image.label in seen:
-            findings.add(item.at, f"{image.label} is listed twice")
-        seen.add(image.label)
+        if image.display_name in seen:
+            mistakes.add(item.at, f"{image.display_name} is listed twice")
+        seen.add(image.display_name)
         images.append(image)
-    findings.raise_if_any(hint=_HINT)
+    mistakes.raise_if_any(hint=_HINT)
     listed = get_member(value, "files")
     files = [
         ManifestFile(_read_text(item, "path") or "", Digest(_read_text(item, "digest") or ""))
@@ -180,9 +184,9 @@ def dump(lock: LockFile, folder: Path) -> bytes:
     """Return the bytes of ``lock`` for a file in ``folder``."""
     images = []
     for image in lock.images:
-        locked = image.locked
+        locked = image.locked_root
         assert locked is not None  # noqa: S101 - every image of a lock file has it
-        value: dict[str, Any] = {"reference": image.label}
+        value: dict[str, Any] = {"reference": image.display_name}
         if not isinstance(image.source, RegistryReference):
             source = str(image.source)
             value["source"] = _replace_path(source, lambda path: os.path.relpath(path, folder))
@@ -234,8 +238,9 @@ def keep_times(old: LockFile, new: LockFile) -> LockFile:
     """Return ``new`` with the times of ``old`` for images whose root has not changed."""
     before, after = old.records, new.records
     images = tuple(
-        replace(image, locked=before[image.label])
-        if image.label in before and not _has_moved(before[image.label], after[image.label])
+        replace(image, locked_root=before[image.display_name])
+        if image.display_name in before
+        and not _has_moved(before[image.display_name], after[image.display_name])
         else image
         for image in new.images
     )
@@ -273,7 +278,7 @@ def _read_image(value: Value, folder: Path) -> ImageRequest:
             )
         ),
         reference=reference,
-        selection=Selection(
+        selection=PlatformSelection(
             tuple(Platform.parse(str(item)) for item in platforms or ()),
             cast("IndexMode", _read_text(value, "index") or "all"),
         ),
@@ -281,8 +286,8 @@ def _read_image(value: Value, folder: Path) -> ImageRequest:
             PinnedReferrer(Digest(_read_text(item, "digest") or ""), _read_text(item, "tag"))
             for item in (referrers if isinstance(referrers, SequenceNode) else ())
         ),
-        pin=locked.replaces or root.digest,
-        locked=locked,
+        expected_root=locked.replaces or root.digest,
+        locked_root=locked,
         rename=_read_text(value, "rename"),
         origin=_read_text(value, "origin") or "",
     )

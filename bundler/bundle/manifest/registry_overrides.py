@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_override(value: Value | None, context: YamlContext) -> RegistryOverride:
-    """Read ``tls``, ``credentials`` and ``limits`` of ``value``; add a finding for each mistake."""
+    """Read ``tls``, ``credentials`` and ``limits`` of ``value``; report mistakes to ``context``."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
     parallel, rate = get_member(limits, "parallel"), get_member(limits, "requestsPerSecond")
     rates = None
@@ -49,7 +49,7 @@ def _read_credentials(value: Value | None, context: YamlContext) -> Credentials 
     anonymous = is_true(value.get("anonymous"))
     methods = [bool(users or passwords), "authfile" in value, anonymous]
     if sum(methods) > 1 or len(users) > 1 or len(passwords) > 1 or len(users) != len(passwords):
-        context.findings.add(
+        context.mistakes.add(
             value.at,
             "`credentials`: expected one of usernameEnv and usernameFile with one of passwordEnv"
             " and passwordFile, or authfile alone, or anonymous alone",

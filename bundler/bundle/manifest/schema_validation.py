@@ -1,4 +1,4 @@
-"""Validate a YAML file against its JSON Schema, and explain each violation in a finding.
+"""Validate a YAML file against its JSON Schema, and explain each violation.
 
 The schemas are those that editors use, with types for numbers and booleans. In a parsed file every
 scalar is text; it is accepted as a number or a boolean if it is written like one.
@@ -17,10 +17,10 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from bundler.config.yaml.document import (
-    Findings,
     Position,
     ScalarNode,
     Value,
+    YamlMistakes,
     describe,
     suggest_word,
 )
@@ -42,12 +42,12 @@ _WORDS = {
 }
 
 
-def validate(value: Value, schema: str, findings: Findings) -> None:
-    """Add a finding for each violation of the schema with the name ``schema``."""
+def validate(value: Value, schema: str, mistakes: YamlMistakes) -> None:
+    """Add a mistake for each violation of the schema with the name ``schema``."""
     text = files("bundler").joinpath("schemas", f"{schema}.schema.json").read_text("utf-8")
     for error in islice(_VALIDATOR(json.loads(text)).iter_errors(value), _MAX_ERRORS):
-        for at, finding in _explain(error):
-            findings.add(at, finding)
+        for at, text in _explain(error):
+            mistakes.add(at, text)
 
 
 def _is_number(value: object) -> bool:
@@ -99,7 +99,7 @@ _VALIDATOR = extend(  # type: ignore[no-untyped-call]
 
 
 def _explain(error: ValidationError) -> Iterator[tuple[Position, str]]:
-    """Yield a finding for each mistake that violates a keyword of the schema."""
+    """Yield the position and text of each mistake that violates a keyword of the schema."""
     value: Any = error.instance
     constraint: Any = error.validator_value
     schema: Any = error.schema

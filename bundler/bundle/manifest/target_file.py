@@ -12,9 +12,9 @@ from bundler.config.registry_access import RegistryOverride
 from bundler.config.yaml import document
 from bundler.config.yaml.context import YamlContext
 from bundler.config.yaml.document import (
-    Findings,
     MappingNode,
     ScalarNode,
+    YamlMistakes,
     get_member,
     is_true,
 )
@@ -49,25 +49,25 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
         LimitError: the file is too large, is nested too deeply, or has too many values.
         NotFoundError: the file does not exist.
     """
-    findings = Findings()
+    mistakes = YamlMistakes()
     text = document.decode(document.read_bytes(path), str(path))
-    value = document.parse(text, str(path), findings)
-    validate(value, "import-target", findings)
-    context = YamlContext(path.name, path.parent, environment, findings)
+    value = document.parse(text, str(path), mistakes)
+    validate(value, "import-target", mistakes)
+    context = YamlContext(path.name, path.parent, environment, mistakes)
     location, target = get_member(value, "target"), None
     if isinstance(location, ScalarNode):
         try:
             target = parse_target(str(location), context.folder)
         except InvalidReferenceError as error:
             if split_registry(location) is not None:  # else the schema validation has reported it
-                findings.add(location.at, error.message)
+                mistakes.add(location.at, error.message)
     override = read_override(value, context)
     if override != RegistryOverride() and isinstance(target, DirectoryTarget):
-        findings.add(
+        mistakes.add(
             value.at, f"{target} is not a registry; credentials, tls and limits do not apply"
         )
-    findings.raise_if_any()
-    assert target is not None  # noqa: S101 - otherwise there is a finding
+    mistakes.raise_if_any()
+    assert target is not None  # noqa: S101 - otherwise there is a mistake
     names = get_member(value, "names")
     return TargetFile(
         target=target,

@@ -199,7 +199,9 @@ def _find_media_root(path: Path) -> Path | None:
 def _refuse_foreign(bundle: Path, proposal: Path) -> None:
     """Refuse a directory with foreign files, because an export would list or remove them."""
     names = _list_names(bundle)
-    if not names or not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
+    if not names or not {layout.INVENTORY, layout.CHECKSUM_FILE, layout.INSTRUCTIONS}.isdisjoint(
+        names
+    ):
         return
     from bundler.transports.directory.staging import STAGING  # noqa: PLC0415 - not for a new bundle
 

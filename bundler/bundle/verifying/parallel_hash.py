@@ -47,21 +47,21 @@ def create_jobs(
     for file in found:
         if file.path in expected:
             files.setdefault(file.shared or file.path, []).append(file)
-    jobs = [
+    hash_jobs = [
         HashJob(names[0].size, {file.path: expected[file.path] for file in names})
         for names in files.values()
     ]
-    return sorted(jobs, key=lambda job: -job.size)
+    return sorted(hash_jobs, key=lambda job: -job.size)
 
 
 def hash_all(
     bundle: Path,
-    jobs: Sequence[HashJob],
+    hash_jobs: Sequence[HashJob],
     threads: int | None,
     cancellation: Cancellation,
     emit: Emit,
 ) -> dict[str, BundlerError]:
-    """Hash the files of ``jobs``; return the errors of damaged files by path.
+    """Hash the files of ``hash_jobs``; return the errors of damaged files by path.
 
     ``threads`` is the number of files to read in parallel; None: one per core. ``emit`` receives
     the progress of each file as blob events.
@@ -99,6 +99,6 @@ def hash_all(
     workers = threads or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
         faults = parallel.run_all(
-            executor, [partial(check_file, job) for job in jobs], cancellation
+            executor, [partial(check_file, job) for job in hash_jobs], cancellation
         )
     return {path: error for each in faults for path, error in each.items()}

@@ -89,7 +89,7 @@ class Verification:
     """None: ``bundle.json`` cannot be read."""
     signers: tuple[PublicKey, ...]
     """The given keys that signed the bundle."""
-    distrust: TrustError | None
+    trust_error: TrustError | None
     """The reason why the bundle is not trusted: not authenticated, or expired; None if it is."""
     expired: bool
     files: int
@@ -119,16 +119,16 @@ class Verification:
                 [str(finding) for finding in self.findings],
                 hint="copy these files again, or run the export again, which repairs them",
             )
-        if self.distrust is not None:
-            raise self.distrust
+        if self.trust_error is not None:
+            raise self.trust_error
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON; sizes are in bytes."""
         known = self.inventory
         return {
             "whole": self.whole,
-            "trusted": self.whole and self.distrust is None,
-            "distrust": None if self.distrust is None else self.distrust.message,
+            "trusted": self.whole and self.trust_error is None,
+            "distrust": None if self.trust_error is None else self.trust_error.message,
             "signers": [
                 {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
                 for key in self.signers
@@ -160,16 +160,16 @@ def verify(
     bundle: Path,
     keys: Sequence[PublicKey],
     *,
-    jobs: int | None = None,
+    threads: int | None = None,
     cancellation: Cancellation | None = None,
     emit: Emit = discard,
     now: datetime | None = None,
 ) -> Verification:
     """Verify a bundle; damage is returned as findings, not raised.
 
-    Only ``keys`` are trusted; without a key, nothing can be authenticated. ``jobs`` is the number
-    of files to hash in parallel; None: one per core. ``emit`` receives the progress of each file
-    as blob events. ``now`` is compared with the expiry date; None: the current time.
+    Only ``keys`` are trusted; without a key, nothing can be authenticated. ``threads`` is the
+    number of files to hash in parallel; None: one per core. ``emit`` receives the progress of each
+    file as blob events. ``now`` is compared with the expiry date; None: the current time.
 
     Raises:
         NotFoundError: the directory does not exist.
@@ -179,22 +179,22 @@ def verify(
         CancelledError: ``cancellation`` was requested.
     """
     verifier = _Verifier(bundle, directory.scan(bundle))
-    known, distrust, signers = verifier.read_inventory(keys)
-    listed = verifier.read_sums(known)
+    known, trust_error, signers = verifier.read_inventory(keys)
+    listed = verifier.read_checksum_file(known)
     if known is not None:
         verifier.check_images(known)
         if known.format == "oci":
             verifier.compare_index(known)
     verifier.compare_listed(listed, known)
-    work = verifier.create_jobs(listed)
+    work = verifier.create_hash_jobs(listed)
     size = sum(job.size for job in work)
     emit(Planned(len(work), size, 0, 0, "check"))
-    faults = parallel_hash.hash_all(bundle, work, jobs, cancellation or Cancellation(), emit)
+    faults = parallel_hash.hash_all(bundle, work, threads, cancellation or Cancellation(), emit)
     for path, error in faults.items():
         verifier.add_error(path, error)
     expired = known is not None and known.is_expired(now or datetime.now(UTC))
-    if known is not None and known.expires is not None and expired and distrust is None:
-        distrust = ExpiredError(
+    if known is not None and known.expires is not None and expired and trust_error is None:
+        trust_error = ExpiredError(
             f"the bundle expired at {timestamps.format_utc(known.expires)}",
             hint="export it again; if the clock of this computer is wrong, set it",
         )
@@ -205,7 +205,7 @@ def verify(
         ),
         inventory=known,
         signers=signers,
-        distrust=distrust,
+        trust_error=trust_error,
         expired=expired,
         files=sum(len(job.expected) for job in work),
         size=size,
@@ -255,22 +255,25 @@ class _Verifier:
         except (IntegrityError, LimitError, MediumError) as error:
             self.add_error(path, error, "unreadable")
             return None, None, ()
-        distrust = authentication.refusal
-        if distrust is not None and not isinstance(distrust, TrustError):
-            distrust = TrustError(f"a signature cannot be read: {distrust.message}")
+        trust_error = authentication.trust_error
+        if trust_error is not None and not isinstance(trust_error, TrustError):
+            trust_error = TrustError(f"a signature cannot be read: {trust_error.message}")
         try:
-            return inventory.parse(authentication.raw), distrust, authentication.signers
+            return inventory.parse(authentication.raw), trust_error, authentication.signers
         except (IntegrityError, LimitError) as error:
             self.add_error(path, error)
-            return None, distrust, authentication.signers
+            return None, trust_error, authentication.signers
 
-    def read_sums(self, known: Inventory | None) -> _Listed:
+    def read_checksum_file(self, known: Inventory | None) -> _Listed:
         """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""
-        path = directory.SUMS
+        path = directory.CHECKSUM_FILE
         unlisted: _Listed = dict.fromkeys(filter(directory.is_listed, self.found.entries))
         try:
-            raw = directory.read_file(self.bundle, path, checksums.MAX_SUMS)
-            if known is not None and checksums.describe(raw, known.sums.count) != known.sums:
+            raw = directory.read_file(self.bundle, path, checksums.MAX_CHECKSUM_FILE)
+            if (
+                known is not None
+                and checksums.describe(raw, known.checksum_file.count) != known.checksum_file
+            ):
                 self.add("damaged", path, f"digest differs from {directory.INVENTORY}")
                 return unlisted
             listed = checksums.parse(raw)
@@ -280,9 +283,9 @@ class _Verifier:
         except (IntegrityError, LimitError, MediumError) as error:
             self.add_error(path, error)
             return unlisted
-        if known is not None and len(listed) != known.sums.count:
+        if known is not None and len(listed) != known.checksum_file.count:
             files = count(len(listed), "file")
-            text = f"lists {files}, but {directory.INVENTORY} counts {known.sums.count}"
+            text = f"lists {files}, but {directory.INVENTORY} counts {known.checksum_file.count}"
             self.add("malformed", path, text)
         return dict(listed)
 
@@ -345,7 +348,7 @@ class _Verifier:
             elif directory.is_content(path) and not path.startswith(f"{other}/"):
                 self.unlisted += 1
             else:
-                self.add("surplus", path, f"not listed in {directory.SUMS}")
+                self.add("surplus", path, f"not listed in {directory.CHECKSUM_FILE}")
         for path in listed:
             known_file = self.found.entries.get(path)
             if known_file is None:
@@ -356,7 +359,7 @@ class _Verifier:
                 text = f"{known_file.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed"
                 self.add("size", path, text)
 
-    def create_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:
+    def create_hash_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:
         """Return the files to hash: listed files that exist and have an expected digest.
 
         A file that already has a finding is not read, because it may have any size.

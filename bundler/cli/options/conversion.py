@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ConversionFlags:
+class ImageConversionOptions:
     """Conversions of manifests and layers, as given on the command line; None if unset."""
 
     manifest_format: str | None = None
@@ -152,10 +152,10 @@ _ENCRYPTION = {
     ),
 }
 
-convert_manifests = option_group(ConversionFlags, "conversion", _SECTION, _MANIFESTS)
+convert_manifests = option_group(ImageConversionOptions, "conversion", _SECTION, _MANIFESTS)
 """The options that convert manifests; their values are in ``conversion``."""
 
 convert_images = option_group(
-    ConversionFlags, "conversion", _SECTION, _MANIFESTS | _LAYERS | _ENCRYPTION
+    ImageConversionOptions, "conversion", _SECTION, _MANIFESTS | _LAYERS | _ENCRYPTION
 )
 """The options that convert manifests and layers; their values are in ``conversion``."""

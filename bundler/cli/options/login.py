@@ -72,7 +72,7 @@ def complete_credentials(
     return Credentials(username=username, password=password)
 
 
-def log_in(
+def run_login(
     context: CommandContext,
     registry: CredentialScope,
     credentials: Credentials | None,
@@ -90,8 +90,10 @@ def log_in(
 
     settings = context.settings
     with context.run() as run:
-        verify = functools.partial(login.ping, cancellation=run.cancellation, emit=run.emit)
+        check_access = functools.partial(login.ping, cancellation=run.cancellation, emit=run.emit)
         if credentials is None:
-            login.check_credentials(registry, stored, settings, verify, override=override)
+            login.check_credentials(registry, stored, settings, check_access, override=override)
             return None
-        return login.login(registry, credentials, settings, verify, override=override, store=store)
+        return login.store_login(
+            registry, credentials, settings, check_access, override=override, store=store
+        )

@@ -11,7 +11,7 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.copy.platform_selection import Selection
+    from bundler.copy.platform_selection import PlatformSelection
     from bundler.oci.platform import Platform
 
 
@@ -24,13 +24,13 @@ class PlatformOptions:
     multi_arch: str | None = None
     strip_removed_platforms: bool = False
 
-    def create_selection(self, system: Callable[[], Platform]) -> Selection:
+    def create_selection(self, system: Callable[[], Platform]) -> PlatformSelection:
         """Return the selection for the engine; ``system`` returns this machine's platform.
 
         Raises:
             UsageError: if options exclude one another, or a platform is malformed.
         """
-        from bundler.copy.platform_selection import EVERYTHING, Selection  # noqa: PLC0415 - not for --help
+        from bundler.copy.platform_selection import EVERYTHING, PlatformSelection  # noqa: PLC0415 - not for --help
         from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
         refuse_conflicts(
@@ -49,17 +49,17 @@ class PlatformOptions:
             if any(platform.variant for platform in platforms):
                 raise UsageError("--multi-arch: expected OS/ARCH; all its variants are copied")
             if self.strip_removed_platforms:
-                return Selection(platforms, "strip", variants=True)
-            return Selection(platforms, "sparse", variants=True)
+                return PlatformSelection(platforms, "strip", variants=True)
+            return PlatformSelection(platforms, "sparse", variants=True)
         match self.multi_arch:
             case None:
-                return Selection(tuple(map(Platform.parse, self.platforms)))
+                return PlatformSelection(tuple(map(Platform.parse, self.platforms)))
             case "all":
                 return EVERYTHING
             case "system":
-                return Selection(best=system())
+                return PlatformSelection(best=system())
             case "index-only":
-                return Selection(index_only=True)
+                return PlatformSelection(index_only=True)
             case other:
                 raise UsageError(
                     f"--multi-arch: unknown value {other[:80]!r}",

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryOptions:
     """Number of retries of a command, and the wait before each."""
 
     times: int = 0
@@ -60,7 +60,7 @@ class Retry:
 
 
 retry_options = option_group(
-    Retry,
+    RetryOptions,
     "retry",
     "Retries",
     {

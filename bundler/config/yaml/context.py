@@ -1,6 +1,6 @@
 """Conversion of YAML values: paths, secrets, regular expressions, version ranges.
 
-An invalid value becomes a finding, and the result is None.
+An invalid value is recorded as a mistake, and the result is None.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.config.yaml.document import Findings, Position, ScalarNode, SequenceNode, Value
+from bundler.config.yaml.document import Position, ScalarNode, SequenceNode, Value, YamlMistakes
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class YamlContext:
     folder: Path
     """The directory that paths in the file are relative to."""
     environment: Mapping[str, str]
-    findings: Findings
+    mistakes: YamlMistakes
 
     def format_origin(self, at: Position) -> str:
         """Return the origin of an image request, ``file:line``."""
@@ -45,7 +45,7 @@ class YamlContext:
         try:
             path.stat()
         except (OSError, ValueError):
-            self.findings.add(value.at, f"{path}: no such file")
+            self.mistakes.add(value.at, f"{path}: no such file")
         return path
 
     def read_variable(self, value: Value | None) -> str | None:
@@ -54,11 +54,11 @@ class YamlContext:
             return None
         content = self.environment.get(value)
         if content is None:
-            self.findings.add(value.at, f"environment variable {value[:80]} is not set")
+            self.mistakes.add(value.at, f"environment variable {value[:80]} is not set")
         return content
 
     def read_secret(self, value: Value | None) -> str | None:
-        """Read a secret from a one-line file; None if absent, or if a finding was added."""
+        """Read a secret from a one-line file; None if absent, or if there was a mistake."""
         path = self.resolve_path(value)
         if path is None or not isinstance(value, ScalarNode) or not path.exists():
             return None
@@ -67,17 +67,17 @@ class YamlContext:
                 data = stream.read(_MAX_SECRET + 1)
             text = data.decode().removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
-            self.findings.add(value.at, f"{path}: not UTF-8 text")
+            self.mistakes.add(value.at, f"{path}: not UTF-8 text")
         except OSError as error:
-            self.findings.add(value.at, f"{path}: cannot be read: {error.strerror}")
+            self.mistakes.add(value.at, f"{path}: cannot be read: {error.strerror}")
         else:
             if text and len(data) <= _MAX_SECRET and "\n" not in text:
                 return text
-            self.findings.add(value.at, f"{path}: expected one line of text")
+            self.mistakes.add(value.at, f"{path}: expected one line of text")
         return None
 
 
-def parse_expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
+def parse_expression(value: Value | None, mistakes: YamlMistakes) -> re.Pattern[str] | None:
     """Compile a regular expression; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
         return None  # reported by the schema validation
@@ -86,17 +86,17 @@ def parse_expression(value: Value | None, findings: Findings) -> re.Pattern[str]
             warnings.simplefilter("ignore")  # FutureWarning about regular expression syntax
             return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
-        findings.add(value.at, f"invalid regular expression {str(value[:80])!r}: {error}")
+        mistakes.add(value.at, f"invalid regular expression {str(value[:80])!r}: {error}")
         return None
 
 
-def parse_expressions(value: Value | None, findings: Findings) -> tuple[re.Pattern[str], ...]:
+def parse_expressions(value: Value | None, mistakes: YamlMistakes) -> tuple[re.Pattern[str], ...]:
     """Compile a list of regular expressions."""
     items = value if isinstance(value, SequenceNode) else ()
-    return tuple(filter(None, (parse_expression(item, findings) for item in items)))
+    return tuple(filter(None, (parse_expression(item, mistakes) for item in items)))
 
 
-def parse_version_range(value: Value | None, findings: Findings) -> str | None:
+def parse_version_range(value: Value | None, mistakes: YamlMistakes) -> str | None:
     """Parse a version range; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or value.is_null:
         return None
@@ -105,5 +105,5 @@ def parse_version_range(value: Value | None, findings: Findings) -> str | None:
     try:
         return parse_range(value)
     except UsageError as error:
-        findings.add(value.at, error.message)
+        mistakes.add(value.at, error.message)
         return None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_VALUES = 100_000
-MAX_FINDINGS = 100
+MAX_MISTAKES = 100
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile(
@@ -77,22 +77,22 @@ class MappingNode(dict[str, "Value"]):
 Value = ScalarNode | SequenceNode | MappingNode
 
 
-class Findings:
-    """Errors in all files of one run, which are reported together."""
+class YamlMistakes:
+    """Mistakes in all files of one run, which are reported together."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Position, str], None] = {}
 
     def add(self, at: Position, text: str) -> None:
-        """Add a finding, and escape unprintable characters of ``text``."""
+        """Add a mistake, and escape unprintable characters of ``text``."""
         safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
         self._found[at, safe] = None
 
     def raise_if_any(self, hint: str | None = None) -> None:
-        """Raise one error with all findings, ordered by file and line, if there are any.
+        """Raise one error with all mistakes, ordered by file and line, if there are any.
 
         Raises:
-            InvalidBundleManifestError: there are findings.
+            InvalidBundleManifestError: there are mistakes.
         """
         if not self._found:
             return
@@ -100,9 +100,9 @@ class Findings:
         ordered = sorted(
             self._found, key=lambda pair: (files.index(pair[0].file), pair[0].line, pair[0].column)
         )
-        lines = [f"{at}: {text}" for at, text in ordered[:MAX_FINDINGS]]
-        if len(ordered) > MAX_FINDINGS:
-            lines.append(f"and more; correct these {MAX_FINDINGS} first")
+        lines = [f"{at}: {text}" for at, text in ordered[:MAX_MISTAKES]]
+        if len(ordered) > MAX_MISTAKES:
+            lines.append(f"and more; correct these {MAX_MISTAKES} first")
         raise InvalidBundleManifestError(lines, hint=hint)
 
 
@@ -145,8 +145,8 @@ def decode(data: bytes, file: str) -> str:
     return text
 
 
-def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VALUES) -> Value:
-    """Parse a document; ``file`` is used for positions. Duplicate keys become findings.
+def parse(text: str, file: str, mistakes: YamlMistakes, *, max_values: int = MAX_VALUES) -> Value:
+    """Parse a document; ``file`` is used for positions. Duplicate keys are mistakes.
 
     Raises:
         InvalidBundleManifestError: the text is not valid YAML, or is outside the supported subset.
@@ -155,7 +155,7 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
     """
     events = yaml.parse(text, Loader=_LOADER)
     try:
-        return _Composer(file, events, findings, max_values).compose_document()
+        return _Composer(file, events, mistakes, max_values).compose_document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
@@ -207,12 +207,12 @@ class _Composer:
     """Builder of values from parser events."""
 
     def __init__(
-        self, file: str, events: Iterator[yaml.Event], findings: Findings, max_values: int
+        self, file: str, events: Iterator[yaml.Event], mistakes: YamlMistakes, max_values: int
     ) -> None:
         self._file = file
         self._max_values = max_values
         self._events = events
-        self._findings = findings
+        self._mistakes = mistakes
         self._anchors: dict[str | None, _Composed] = {}
 
     def compose_document(self) -> Value:
@@ -273,7 +273,7 @@ class _Composer:
             first = fields.key_at.setdefault(str(key), self._get_position(event))
             if key in fields:
                 text = f"duplicate key `{str(key)[:80]}`, first at line {first.line}"
-                self._findings.add(self._get_position(event), text)
+                self._mistakes.add(self._get_position(event), text)
             member = self._compose(next(self._events), depth + 1)
             fields.setdefault(str(key), member.value)
             values, levels = values + member.values + 1, max(levels, member.levels + 1)

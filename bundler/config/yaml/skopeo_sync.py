@@ -22,13 +22,13 @@ from bundler.errors import InvalidReferenceError, UsageError
 from bundler.gocompat.masterminds_semver import Constraint
 from bundler.gocompat.regexp import GoExpression
 from bundler.oci.reference import ImageReference, normalize_domain
-from bundler.oci.tag_filter import Select
+from bundler.oci.tag_filter import TagSelection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bundler.config.yaml.context import YamlContext
-    from bundler.config.yaml.document import Findings
+    from bundler.config.yaml.document import YamlMistakes
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class SyncEntry:
 
     image: ImageReference
     at: Position
-    select: Select | None = None
+    select: TagSelection | None = None
 
 
 @dataclass(slots=True)
@@ -62,29 +62,29 @@ class SyncFile:
 
 
 def read(value: Value, context: YamlContext) -> SyncFile:
-    """Read a parsed file. Errors become findings."""
+    """Read a parsed file. Errors are recorded as mistakes."""
     content = SyncFile()
     for registry, members in value.items() if isinstance(value, MappingNode) else ():
         if not isinstance(members, MappingNode):
             at = members.at
-            context.findings.add(at, f"`{registry}`: expected a mapping, got {describe(members)}")
+            context.mistakes.add(at, f"`{registry}`: expected a mapping, got {describe(members)}")
             continue
         for key in members:
             if key not in KEYS:
                 close = suggest_word(key, list(KEYS))
-                context.findings.add(members.key_at[key], f"unknown key `{key}`{close}")
+                context.mistakes.add(members.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
         content.registries[normalize_domain(host)] = _read_override(members, context)
-        content.images += _RepositoryReader(registry, context.findings).read(members)
+        content.images += _RepositoryReader(registry, context.mistakes).read(members)
     return content
 
 
 class _RepositoryReader:
     """Reader of the repositories of one registry."""
 
-    def __init__(self, registry: str, findings: Findings) -> None:
+    def __init__(self, registry: str, mistakes: YamlMistakes) -> None:
         self._registry = registry
-        self._findings = findings
+        self._mistakes = mistakes
 
     def read(self, members: MappingNode) -> Iterator[SyncEntry]:
         for repository, value, at in self._iterate_repositories(members, "images"):
@@ -92,11 +92,11 @@ class _RepositoryReader:
         for repository, value, at in self._iterate_repositories(members, "images-by-tag-regex"):
             pattern = self._parse(value, GoExpression.parse)
             if pattern is not None:
-                yield SyncEntry(repository, at, Select(include=(pattern,)))
+                yield SyncEntry(repository, at, TagSelection(include=(pattern,)))
         for repository, value, at in self._iterate_repositories(members, "images-by-semver"):
             versions = self._parse(value, Constraint.parse)
             if versions is not None:
-                yield SyncEntry(repository, at, Select(constraint=versions))
+                yield SyncEntry(repository, at, TagSelection(constraint=versions))
 
     def _iterate_repositories(
         self, members: MappingNode, key: str
@@ -111,16 +111,16 @@ class _RepositoryReader:
             isinstance(repositories, ScalarNode) and repositories.is_null
         ):
             text = f"`{key}`: expected a mapping of repositories, got {describe(repositories)}"
-            self._findings.add(repositories.at, text)
+            self._mistakes.add(repositories.at, text)
 
     def _read_tags(
         self, repository: ImageReference, value: Value, at: Position
     ) -> Iterator[SyncEntry]:
         if isinstance(value, MappingNode) or (isinstance(value, ScalarNode) and not value.is_null):
             text = f"expected a list of tags (an empty one means all), got {describe(value)}"
-            self._findings.add(value.at, text)
+            self._mistakes.add(value.at, text)
         elif isinstance(value, ScalarNode) or not value:
-            yield SyncEntry(repository, at, Select())
+            yield SyncEntry(repository, at, TagSelection())
         else:
             for item in value:
                 version = self._parse(item, str)
@@ -132,19 +132,19 @@ class _RepositoryReader:
 
     def _parse(self, value: Value, parse: Callable[[str], T]) -> T | None:
         if not isinstance(value, ScalarNode) or value.is_null:
-            self._findings.add(value.at, f"expected text, got {describe(value)}")
+            self._mistakes.add(value.at, f"expected text, got {describe(value)}")
             return None
         try:
             return parse(value)
         except UsageError as error:
-            self._findings.add(value.at, error.message)
+            self._mistakes.add(value.at, error.message)
             return None
 
     def _parse_image(self, text: str, at: Position) -> ImageReference | None:
         try:
             return ImageReference.parse(text)
         except InvalidReferenceError as error:
-            self._findings.add(at, error.message)
+            self._mistakes.add(at, error.message)
             return None
 
 
@@ -153,14 +153,14 @@ def _read_override(members: MappingNode, context: YamlContext) -> RegistryOverri
     verify_tls = _BOOLEANS.get(verify.lower()) if isinstance(verify, ScalarNode) else None
     if verify is not None and verify_tls is None:
         text = f"`tls-verify`: expected true or false, got {describe(verify)}"
-        context.findings.add(verify.at, text)
+        context.mistakes.add(verify.at, text)
     credentials = members.get("credentials")
     username, password = get_member(credentials, "username"), get_member(credentials, "password")
     login = None
     if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
         login = Credentials(username=str(username), password=str(password))
     elif credentials is not None:
-        context.findings.add(credentials.at, "`credentials`: expected username and password")
+        context.mistakes.add(credentials.at, "`credentials`: expected username and password")
     return RegistryOverride(
         credentials=login,
         tls_verify=verify_tls,

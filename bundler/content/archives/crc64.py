@@ -9,15 +9,15 @@ power, because this checksum processes the lowest bit of each byte first.
 from __future__ import annotations
 
 _ONES = (1 << 64) - 1
-_PIECE = 64 * 1024  # fits in a processor's cache
+_CHUNK = 64 * 1024  # fits in a processor's cache
 
 
 def update(crc: int, data: memoryview) -> int:
     """Return the checksum ``crc``, initially 0, extended by ``data``."""
-    for start in range(0, len(data), _PIECE):
-        piece = data[start : start + _PIECE]
-        value = int.from_bytes(piece, "little") ^ crc ^ _ONES
-        width = 8 * len(piece) + 64
+    for start in range(0, len(data), _CHUNK):
+        chunk = data[start : start + _CHUNK]
+        value = int.from_bytes(chunk, "little") ^ crc ^ _ONES
+        width = 8 * len(chunk) + 64
         while width > 64:
             step = 1
             while 128 * step < width:

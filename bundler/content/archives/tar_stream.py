@@ -68,7 +68,7 @@ class TarEntry:
 class TarEntries:
     """The members of the tar in ``stream``, which is passed on to ``recorder``. For one thread.
 
-    For each entry with a size, ``content`` or ``pieces`` must be called once before the next entry
+    For each entry with a size, ``content`` or ``chunks`` must be called once before the next entry
     is requested. ``subject`` is the layer's name in messages.
     """
 
@@ -124,11 +124,11 @@ class TarEntries:
 
     def content(self, name: str, write: Callable[[memoryview], None]) -> None:
         """Pass the content of the current entry to ``write``."""
-        for piece in self.pieces(name):
-            write(piece)
+        for chunk in self.chunks(name):
+            write(chunk)
 
-    def pieces(self, name: str) -> Iterator[memoryview]:
-        """Read the content of the current entry; each piece is valid until the next one."""
+    def chunks(self, name: str) -> Iterator[memoryview]:
+        """Read the content of the current entry; each chunk is valid until the next one."""
         with self._recorder.start_file(name, self._unread) as record:
             while self._unread:
                 count = self._stream.readinto(self._buffer[: self._unread])

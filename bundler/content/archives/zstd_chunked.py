@@ -68,21 +68,21 @@ class ChunkedEncoder:
         self._position = 0
         self._annotations: dict[str, str] = {}
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """Iterate over the compressed stream.
 
         Raises:
             MalformedError: ``source`` is not a tar.
             LimitError: too many bytes are neither headers nor contents of files.
         """
-        for piece in self._frames():
-            self._position += len(piece)
-            yield piece
+        for chunk in self._frames():
+            self._position += len(chunk)
+            yield chunk
 
     def annotations(self) -> Mapping[str, str]:
         """Return the annotations with the position and digest of the table of contents.
 
-        Valid only after the end of ``pieces``.
+        Valid only after the end of ``chunks``.
         """
         return self._annotations
 
@@ -98,9 +98,9 @@ class ChunkedEncoder:
                 member["offset"] = self._position
                 digest = hashlib.sha256()
                 frame = self._zstd.compressobj(size=entry.size)
-                for piece in self._entries.pieces(entry.name):
-                    digest.update(piece)
-                    yield frame.compress(piece)
+                for chunk in self._entries.chunks(entry.name):
+                    digest.update(chunk)
+                    yield frame.compress(chunk)
                 yield frame.flush()
                 member["digest"] = f"sha256:{digest.hexdigest()}"
                 member["endOffset"] = self._position

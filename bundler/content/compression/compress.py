@@ -85,7 +85,7 @@ class CompressingReader(Reader):
                 self._encoder = _Zstd(source, level or _DEFAULT_ZSTD_LEVEL, count)
             case "zstd:chunked":
                 self._encoder = ChunkedEncoder(source, level or _DEFAULT_ZSTD_LEVEL)
-        self._pieces = self._encoder.pieces()
+        self._chunks = self._encoder.chunks()
         self._rest = memoryview(b"")
         self._ended = False
         self._failed = False
@@ -97,11 +97,11 @@ class CompressingReader(Reader):
         while not self._rest and not self._ended:
             if self._failed:
                 raise RuntimeError("the stream has failed")
-            self._failed = True  # until this piece is complete
-            piece = next(self._pieces, None)
+            self._failed = True  # until this chunk is complete
+            chunk = next(self._chunks, None)
             self._failed = False
-            self._ended = piece is None
-            self._rest = memoryview(piece or b"")
+            self._ended = chunk is None
+            self._rest = memoryview(chunk or b"")
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -133,8 +133,8 @@ def check_level(algorithm: Algorithm, level: int | None) -> None:
 
 
 class _Encoder:
-    def pieces(self) -> Iterator[bytes]:
-        """Iterate over the compressed stream; a piece may be empty."""
+    def chunks(self) -> Iterator[bytes]:
+        """Iterate over the compressed stream; a chunk may be empty."""
         raise NotImplementedError
 
     def annotations(self) -> Mapping[str, str]:
@@ -163,7 +163,7 @@ class _Gzip(_Encoder):
         self._crc = 0
         self._size = 0
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         yield _GZIP_HEADER
         while self._fill() or self._working:
             future, buffer = self._working.popleft()
@@ -217,7 +217,7 @@ class _Zstd(_Encoder):
         )
         self._compress = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         buffer = new_buffer()
         while count := _read_full(self._source, buffer):
             yield self._compress.compress(buffer[:count])

@@ -146,11 +146,11 @@ class _Decoder(Protocol):
 class _ZstdDecoder:
     """The decompressor of zstandard, with the interface of the other decompressors.
 
-    It cannot limit the output for its input, so the input is passed in small pieces: four bytes may
-    expand to a block of 128 KiB, and a piece to 32 MiB.
+    It cannot limit the output for its input, so the input is passed in small chunks: four bytes may
+    expand to a block of 128 KiB, and a chunk to 32 MiB.
     """
 
-    _PIECE = 1024
+    _CHUNK = 1024
 
     def __init__(self) -> None:
         import zstandard  # noqa: PLC0415 - only for zstd streams
@@ -175,8 +175,8 @@ class _ZstdDecoder:
         if data:
             self._input = memoryview(bytes(self._input) + data)
         while not self._output and self._input and not self._inner.eof:
-            piece, self._input = self._input[: self._PIECE], self._input[self._PIECE :]
-            self._output = memoryview(self._inner.decompress(piece))
+            chunk, self._input = self._input[: self._CHUNK], self._input[self._CHUNK :]
+            self._output = memoryview(self._inner.decompress(chunk))
         ready, self._output = self._output[:max_length], self._output[max_length:]
         return bytes(ready)
 

@@ -36,6 +36,9 @@ _PORTABLE_NAME = re.compile(
     rf"(?!{_DEVICE})[a-z0-9](?:[a-z0-9._-]{{0,198}}[a-z0-9_-])?", re.ASCII | re.IGNORECASE
 )
 
+PathComponents = tuple[str, ...]
+"""The components of a path relative to a directory."""
+
 
 class Directory:
     """An open directory; ``close`` also releases its lock.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from bundler import transports
 from bundler.errors import BundlerError, InvalidBundleManifestError, NotFoundError
 from bundler.events import ListingTags
-from bundler.oci.tag_filter import Select, choose
+from bundler.oci.tag_filter import TagSelection, choose
 from bundler.ports import ListsTags
 from bundler.transports.source_images import (
     create_registry_image,
@@ -87,7 +87,7 @@ def list_images(
         return SyncListing(tuple(list_local_images(source.transport, source.location, options)))
     overrides = {image.domain: source.access} if source.access else {}
     options = replace(options, overrides={**options.overrides, **overrides})
-    select = Select() if image.version is None else None
+    select = TagSelection() if image.version is None else None
     return SyncListing(tuple(_list_tags(image, select, options, stack)), overrides=overrides)
 
 
@@ -132,25 +132,25 @@ def _read_file(source: SyncSource) -> tuple[SyncFile, list[ListingFailure]]:
     from bundler.config.yaml.context import YamlContext  # noqa: PLC0415 - as above
 
     path = str(Path(source.location))
-    findings = document.Findings()
+    mistakes = document.YamlMistakes()
     text = document.decode(document.read_bytes(Path(path)), path)
     # As in Skopeo, paths in the file are relative to the working directory.
-    context = YamlContext(path, Path(), {}, findings)
-    file = skopeo_sync.read(document.parse(text, path, findings), context)
+    context = YamlContext(path, Path(), {}, mistakes)
+    file = skopeo_sync.read(document.parse(text, path, mistakes), context)
     try:
-        findings.raise_if_any()
+        mistakes.raise_if_any()
     except InvalidBundleManifestError as error:
         if not source.lenient:
             raise
-        mistakes = [InvalidBundleManifestError([finding]) for finding in error.findings]
-        return file, [ListingFailure(path, mistake) for mistake in mistakes]
+        failures = [InvalidBundleManifestError([mistake]) for mistake in error.findings]
+        return file, [ListingFailure(path, failure) for failure in failures]
     if not file.images and not source.lenient:
         raise NotFoundError(f"{path}: lists no images")
     return file, []
 
 
 def _list_tags(
-    image: ImageReference, select: Select | None, options: OpenOptions, stack: ExitStack
+    image: ImageReference, select: TagSelection | None, options: OpenOptions, stack: ExitStack
 ) -> list[SourceImage]:
     """List the images with selected tags, in the order of the registry; None: only ``image``."""
     if select is None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bundler import events, transports
 from bundler.copy.engine import execute
 from bundler.copy.parallel import run_collecting_errors
-from bundler.copy.plan import Target, create_plan
+from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import compare_with_target
 from bundler.errors import BundlerError, PartialError, be, count
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.plan import Action, Plan
+    from bundler.copy.plan import BlobAction, Plan
     from bundler.images.sync.sources import ListingFailure, SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
@@ -92,7 +92,7 @@ class SyncReport:
         """Return the number of images with ``state``."""
         return sum(image.state == state for image in self.images)
 
-    def size(self, action: Action) -> int:
+    def size(self, action: BlobAction) -> int:
         """Return the total size in bytes of the blobs with ``action``."""
         return sum(plan.size(action) for plan in self.plans)
 
@@ -174,7 +174,7 @@ class _Resolved:
 
     expected: SyncedImage
     event: events.ImageResolved
-    target: Target[Destination] | None = None
+    target: PlannedImage[Destination] | None = None
 
 
 @dataclass(slots=True)
@@ -210,9 +210,9 @@ class _Sync:
                 execution = execute(plan, engine)
                 failed = execution.failed
                 for target in execution.published:
-                    published[target.image.label] = target.image.graph.root.digest
+                    published[target.image.display_name] = target.image.graph.root.digest
         for item, result in zip(batch, resolved, strict=True):
-            label = item.image.label
+            label = item.image.display_name
             if isinstance(result, BundlerError):
                 error = result
             elif result.target is None:
@@ -233,7 +233,7 @@ class _Sync:
         image_request = transfer.create_request(item.image, reads_platform=False)
         image = resolve(image_request, source, self._policy_check)
         root, event = image.graph.root.digest, create_resolved_event(image.graph)
-        expected = SyncedImage(item.image.label, str(item), "copied", root)
+        expected = SyncedImage(item.image.display_name, str(item), "copied", root)
         if self._dry_run and not item.is_remote:
             return _Resolved(replace(expected, state="new"), event)
         destination = endpoints.open_destination(item.target, self._destination_options)
@@ -252,7 +252,7 @@ class _Sync:
         if self._dry_run:
             return _Resolved(replace(expected, state="new"), event)
         names = () if item.name is None else (item.name,)
-        return _Resolved(expected, event, Target(image, destination, names, options=options))
+        return _Resolved(expected, event, PlannedImage(image, destination, names, options=options))
 
     def _report_resolved(
         self, batch: Sequence[SyncTarget], resolved: Sequence[_Resolved | BundlerError]
@@ -262,7 +262,7 @@ class _Sync:
         for number, (item, result) in enumerate(
             zip(batch, resolved, strict=True), len(self.images) + 1
         ):
-            emit(events.ImageStarted(item.image.label, str(item), number, self._total))
+            emit(events.ImageStarted(item.image.display_name, str(item), number, self._total))
             if isinstance(result, BundlerError) and not self._engine.keep_going:
                 raise result
         for result in resolved:

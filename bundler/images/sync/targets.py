@@ -70,7 +70,7 @@ def map_targets(images: Iterable[SourceImage], destination: SyncDestination) -> 
             target = create_target(destination.transport, destination.location, name)
         except InvalidReferenceError as error:
             raise InvalidReferenceError(
-                f"{image.label}: {error.message}", hint=error.hint
+                f"{image.display_name}: {error.message}", hint=error.hint
             ) from None
         targets.append(SyncTarget(image, target))
     return targets
@@ -89,10 +89,11 @@ def merge_duplicates(targets: Sequence[SyncTarget], *, last_wins: bool = False) 
     for item in targets:
         key = (item.target.scope, item.name)
         first = merged.setdefault(key, item)
-        if first.image.label != item.image.label:
+        if first.image.display_name != item.image.display_name:
             if not last_wins:
                 raise ConflictError(
-                    f"{first.image.label} and {item.image.label}: both have the target {item}",
+                    f"{first.image.display_name} and {item.image.display_name}:"
+                    f" both have the target {item}",
                     hint="keep their whole names with --scoped, or rename one with --names FROM=TO",
                 )
             merged[key] = item

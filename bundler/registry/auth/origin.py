@@ -130,26 +130,26 @@ def redact(url: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in plain[:300])
 
 
-def check_redirect(registry: Origin, target: Origin, *, resolve: bool) -> None:
+def check_redirect(registry: Origin, target: Origin, *, look_up_hosts: bool) -> None:
     """Check that a registry may redirect to ``target``.
 
     Link-local and unspecified addresses are always refused, because cloud metadata services use
-    them; private addresses are refused unless the registry has one as well. With ``resolve``, host
-    names are resolved; otherwise only literal addresses are checked.
+    them; private addresses are refused unless the registry has one as well. With
+    ``look_up_hosts``, host names are resolved; otherwise only literal addresses are checked.
 
     Raises:
         RegistryError: ``target`` is refused.
     """
     if target.host == registry.host:
         return
-    scope = find_scope(target.host, resolve=resolve)
+    scope = find_scope(target.host, look_up_hosts=look_up_hosts)
     if scope == "forbidden" or (
-        scope == "private" and find_scope(registry.host, resolve=resolve) == "public"
+        scope == "private" and find_scope(registry.host, look_up_hosts=look_up_hosts) == "public"
     ):
         raise RegistryError(f"{registry}: refused a redirect to the {scope} address {target}")
 
 
-def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
+def is_same_site(registry: Origin, target: Origin, *, look_up_hosts: bool) -> bool:
     """Return whether ``registry`` and ``target`` have the same owner, judged by their names.
 
     This is true for equal hosts, two loopback addresses, two hosts in the same registered domain,
@@ -168,16 +168,16 @@ def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
         return True
     # For example registry.corp and login.corp: third parties cannot register these names.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
-        find_scope(host, resolve=resolve) == "private" for host in hosts
+        find_scope(host, look_up_hosts=look_up_hosts) == "private" for host in hosts
     )
 
 
-def find_scope(host: str, *, resolve: bool) -> AddressScope:
+def find_scope(host: str, *, look_up_hosts: bool) -> AddressScope:
     """Return the scope of the least trusted address of ``host``."""
     address = _parse_address(host)
     if address is not None:
         return _classify(address)
-    if not resolve:
+    if not look_up_hosts:
         return "unknown"
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

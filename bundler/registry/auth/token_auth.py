@@ -69,16 +69,21 @@ class Challenge:
 class Authenticator:
     """Source of ``Authorization`` headers for requests to one registry; thread-safe.
 
-    With ``resolve``, host names are resolved, which is often impossible behind a proxy.
+    With ``look_up_hosts``, host names are resolved, which is often impossible behind a proxy.
     """
 
     def __init__(
-        self, credentials: Credentials, registry: str, transport: TokenTransport, *, resolve: bool
+        self,
+        credentials: Credentials,
+        registry: str,
+        transport: TokenTransport,
+        *,
+        look_up_hosts: bool,
     ) -> None:
         self._credentials = credentials
         self._registry = registry
         self._transport = transport
-        self._resolve = resolve
+        self._look_up_hosts = look_up_hosts
         self._identity_token = credentials.identity_token
         self._basic = False
         self._challenge: Challenge | None = None
@@ -162,7 +167,7 @@ class Authenticator:
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https":
             raise RegistryError(f"{registry}: refused the token service {target} without TLS")
-        check_redirect(registry, target, resolve=self._resolve)
+        check_redirect(registry, target, look_up_hosts=self._look_up_hosts)
 
     def _process_bearer(
         self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
@@ -170,7 +175,9 @@ class Authenticator:
         realm = challenge.parameters.get("realm", "")
         self.check_token_service(registry, realm)
         anonymous = self._credentials.anonymous
-        if not anonymous and not is_same_site(registry, Origin.of(realm), resolve=self._resolve):
+        if not anonymous and not is_same_site(
+            registry, Origin.of(realm), look_up_hosts=self._look_up_hosts
+        ):
             raise RegistryError(
                 f"{registry}: credentials are not sent to the token service "
                 f"{Origin.of(realm)}, which belongs to another domain",

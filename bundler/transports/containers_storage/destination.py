@@ -81,29 +81,29 @@ class StorageDestination:
         """Image manifests but no indexes, with layers in any form."""
         return Capabilities(manifests=_MANIFESTS, indexes=False)
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether this run pushed ``target``, or the storage contained it at the start."""
-        if target.digest is None:
+    def has(self, node: Node, /) -> bool:
+        """Report whether this run pushed ``node``, or the storage contained it at the start."""
+        if node.digest is None:
             return False
-        size = self._spool.get_size(target.digest.hex)
+        size = self._spool.get_size(node.digest.hex)
         if size is not None:
-            return target.size in (None, size)
-        text = target.digest.text
-        match target.kind:
+            return node.size in (None, size)
+        text = node.digest.text
+        match node.kind:
             case "manifest":
                 return any(text in image.manifests for image in self._images)
             case "config":
                 sizes = [image.sizes.get(text) for image in self._images if text in image.items]
-                return bool(sizes) and target.size in (None, *sizes)
+                return bool(sizes) and node.size in (None, *sizes)
             case "layer":
-                layer = self._find_layer(target.digest)
+                layer = self._find_layer(node.digest)
                 if layer is None:
                     return False
                 compressed = text == layer.compressed_digest
                 size = layer.compressed_size if compressed else layer.diff_size
-                return target.size in (None, size)
+                return node.size in (None, size)
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a manifest or a blob in a temporary file."""
         part = create_part_name()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -119,7 +119,7 @@ class StorageDestination:
         except BaseException:
             self._spool.remove(part)
             raise
-        return replace(stored, media_type=target.media_type)
+        return replace(stored, media_type=node.media_type)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the original manifest or index of the image that ``name`` points to."""

@@ -65,31 +65,31 @@ class StorageSource(SynthesizesManifests):
         return self._remember(read_stored_manifest(self._storage, image, digest))
 
     @contextmanager
-    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+    def open(self, node: Node, /, offset: int = 0) -> Iterator[Reader]:
         """Open a manifest, a config, or the uncompressed tar of a layer."""
-        if target.digest is None:
+        if node.digest is None:
             raise NotFoundError(f"{self._storage.subject}: cannot open a blob without a digest")
-        if target.kind != "manifest":
+        if node.kind != "manifest":
             for layer in self._storage.list_layers().values():
-                if layer.diff_digest == target.digest.text:
+                if layer.diff_digest == node.digest.text:
                     with self._storage.open_layer_tar(layer) as tar:
                         tar.skip(offset)
                         yield tar
                     return
         with self._lock:
-            raw = self._manifests.get(target.digest)
+            raw = self._manifests.get(node.digest)
         if raw is None:
             images = self._storage.images.read()
-            raw = self._storage.find_item(target.digest, images)
+            raw = self._storage.find_item(node.digest, images)
             if raw is None:
                 layers = self._storage.list_layers()
                 for image in images:
                     readback = create_readback_manifest(self._storage, image, layers)
-                    if describe(readback).digest == target.digest:
+                    if describe(readback).digest == node.digest:
                         raw = readback.raw
                         break
                 else:
-                    raise NotFoundError(f"{self._storage.subject}: {target.digest} not found")
+                    raise NotFoundError(f"{self._storage.subject}: {node.digest} not found")
         yield BytesIO(raw[offset:])
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:

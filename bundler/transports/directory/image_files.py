@@ -41,15 +41,15 @@ _PART = re.compile(r"(?:[0-9a-f]{64}|sha512-[0-9a-f]{128})(?:\.manifest\.json)?"
 _SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
 
 
-def get_file_name(target: Node) -> str:
+def get_file_name(node: Node) -> str:
     """Return the file name of a blob, or of a manifest that is not the root.
 
     Raises:
-        NotFoundError: ``target`` has no digest.
+        NotFoundError: ``node`` has no digest.
     """
-    if target.digest is None:
+    if node.digest is None:
         raise NotFoundError("a blob without a digest has no name")
-    return get_file_stem(target.digest) + (".manifest.json" if target.kind == "manifest" else "")
+    return get_file_stem(node.digest) + (".manifest.json" if node.kind == "manifest" else "")
 
 
 def get_file_stem(digest: Digest) -> str:
@@ -75,15 +75,15 @@ def describe_root(root: bytes, path: Path) -> Descriptor:
     return Descriptor(media_type, compute_manifest_digest(root, subject=str(path)), len(root))
 
 
-def write_part(directory: Directory, target: Node, content: Content) -> Descriptor:
+def write_part(directory: Directory, node: Node, content: Content) -> Descriptor:
     """Write a blob or a manifest; the caller makes its name durable."""
     stored = atomic_write.write_content(
         directory,
-        lambda blob: get_file_name(Node.of(blob, target.kind)),
+        lambda blob: get_file_name(Node.of(blob, node.kind)),
         content,
         durable_name=False,
     )
-    return Descriptor(target.media_type, stored.digest, stored.size)
+    return Descriptor(node.media_type, stored.digest, stored.size)
 
 
 def check_reusable(directory: Directory) -> None:

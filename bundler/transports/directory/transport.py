@@ -82,17 +82,17 @@ class DirectorySource:
             raise NotFoundError(f"{self._directory.path}: images in a directory have no names")
         return describe_root(self._read_root(), self._directory.path / MANIFEST)
 
-    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
+    def open(self, node: Node, /, offset: int = 0) -> RegularFile:
         """Open a manifest or a blob of the image.
 
         Raises:
             MalformedError: it is not a regular file.
         """
-        if target.digest is None:
+        if node.digest is None:
             raise NotFoundError(f"{self._directory.path}: no blob without a digest")
-        if target.kind == "manifest" and has_digest(self._read_root(), target.digest):
+        if node.kind == "manifest" and has_digest(self._read_root(), node.digest):
             return self._directory.open_file(MANIFEST, offset=offset)
-        return self._directory.open_file(get_file_name(target), offset=offset)
+        return self._directory.open_file(get_file_name(node), offset=offset)
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
         """Return the content of ``signature-1`` and so on, up to the first absent file."""
@@ -143,26 +143,26 @@ class DirectoryDestination:
             self._root = read_root(self._directory)
             undo.pop_all()
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether a regular file with the name and size of ``target`` exists."""
-        if target.digest is None:
+    def has(self, node: Node, /) -> bool:
+        """Report whether a regular file with the name and size of ``node`` exists."""
+        if node.digest is None:
             return False
-        if self._is_root(target):
+        if self._is_root(node):
             return True
-        size = self._directory.get_size(get_file_name(target))
-        return size is not None and target.size in (None, size)
+        size = self._directory.get_size(get_file_name(node))
+        return size is not None and node.size in (None, size)
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob or a manifest; its name becomes durable with ``commit``."""
         with self._lock:  # the file identifies the directory, so that a re-run may reuse it
             if not self._has_version and self._directory.get_size(VERSION) is None:
                 atomic_write.write_bytes_in(self._directory, VERSION, VERSION_1_1)
             self._has_version = True
-        return write_part(self._directory, target, content)
+        return write_part(self._directory, node, content)
 
-    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
+    def open(self, node: Node, /, offset: int = 0) -> RegularFile:
         """Open a manifest or a blob as ``DirectorySource.open`` does."""
-        name = MANIFEST if self._is_root(target) else get_file_name(target)
+        name = MANIFEST if self._is_root(node) else get_file_name(node)
         return self._directory.open_file(name, offset=offset)
 
     def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
@@ -212,12 +212,12 @@ class DirectoryDestination:
         self._directory.close()
         safe_directory.remove_directories(self._created)
 
-    def _is_root(self, target: Node) -> bool:
+    def _is_root(self, node: Node) -> bool:
         return (
-            target.kind == "manifest"
-            and target.digest is not None
+            node.kind == "manifest"
+            and node.digest is not None
             and self._root is not None
-            and has_digest(self._root, target.digest)
+            and has_digest(self._root, node.digest)
         )
 
 

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from bundler.content.files.safe_directory import PathComponents
     from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Publication
-    from bundler.transports.directory.tree_index import Components
 
 
 class _ReadableTree:
@@ -65,16 +65,16 @@ class _ReadableTree:
                 raise MissingFileError(str(directory.path / MANIFEST), part_of="an image")
             return describe_root(root, directory.path / MANIFEST)
 
-    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
+    def open(self, node: Node, /, offset: int = 0) -> RegularFile:
         """Open a manifest or a blob.
 
         Raises:
             MalformedError: it is not a regular file.
         """
-        return self._tree.open_file(*self._locate(target), offset=offset)
+        return self._tree.open_file(*self._locate(node), offset=offset)
 
-    def _locate(self, target: Node) -> Components:
-        return self._index.locate(target, self._tree)
+    def _locate(self, node: Node) -> PathComponents:
+        return self._index.locate(node, self._tree)
 
 
 class DirectoryTreeSource(_ReadableTree):
@@ -119,22 +119,22 @@ class DirectoryTreeDestination(_ReadableTree):
             self._staging = StagingDirectory(self._tree, may_copy=may_copy)
             undo.pop_all()
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether any image or the staging directory has ``target``, with its size."""
+    def has(self, node: Node, /) -> bool:
+        """Report whether any image or the staging directory has ``node``, with its size."""
         try:
-            size = self._tree.get_size(*self._locate(target))
+            size = self._tree.get_size(*self._locate(node))
         except NotFoundError:
             return False
-        return size is not None and target.size in (None, size)
+        return size is not None and node.size in (None, size)
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob or a manifest in the staging directory.
 
         Raises:
             UnsupportedError: the medium has no hard links, and copies are not permitted.
         """
-        stored = write_part(self._staging.open(), target, content)
-        self._staging.names.add(get_file_name(Node.of(stored, target.kind)))
+        stored = write_part(self._staging.open(), node, content)
+        self._staging.names.add(get_file_name(Node.of(stored, node.kind)))
         return stored
 
     def commit(self, images: Sequence[Publication], /) -> None:
@@ -168,7 +168,7 @@ class DirectoryTreeDestination(_ReadableTree):
         safe_directory.remove_directories(self._created)
 
     def _publish(
-        self, path: Components, root: Descriptor, needed: Reachable, uses: Counter[str]
+        self, path: PathComponents, root: Descriptor, needed: Reachable, uses: Counter[str]
     ) -> None:
         """Write the image ``root`` to the directory at ``path``, its manifest last."""
         with self._tree.enter(*path, create=True) as directory:
@@ -220,13 +220,13 @@ class DirectoryTreeDestination(_ReadableTree):
             )
             atomic_write.write_content(directory, name, content)
 
-    def _locate(self, target: Node) -> Components:
-        name = get_file_name(target)
-        return (STAGING, name) if name in self._staging.names else super()._locate(target)
+    def _locate(self, node: Node) -> PathComponents:
+        name = get_file_name(node)
+        return (STAGING, name) if name in self._staging.names else super()._locate(node)
 
 
-def _map_roots_by_path(images: Sequence[Publication]) -> dict[Components, Descriptor]:
-    roots: dict[Components, Descriptor] = {}
+def _map_roots_by_path(images: Sequence[Publication]) -> dict[PathComponents, Descriptor]:
+    roots: dict[PathComponents, Descriptor] = {}
     case_folded: dict[str, Descriptor] = {}
     for image in images:
         for name in image.names:

@@ -18,25 +18,22 @@ from bundler.transports.directory.image_files import MANIFEST, VERSION, get_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.content.files.safe_directory import Directory
+    from bundler.content.files.safe_directory import Directory, PathComponents
     from bundler.ports import Node
 
 _MAX_DEPTH = 4
 _MAX_FILES = 2_000_000
-
-Components = tuple[str, ...]
-"""The components of a path relative to the tree."""
 
 
 @dataclass(slots=True)
 class TreeIndex:
     """The images below a directory, and the directories that contain their files."""
 
-    complete: set[Components] = field(default_factory=set)
+    complete: set[PathComponents] = field(default_factory=set)
     """Directories of the images that have a root."""
-    by_name: dict[str, Components] = field(default_factory=dict)
+    by_name: dict[str, PathComponents] = field(default_factory=dict)
     """The first directory that contains a file, by the file's name."""
-    roots: dict[Digest, Components] = field(default_factory=dict)
+    roots: dict[Digest, PathComponents] = field(default_factory=dict)
     """The first directory that contains a root, by the root's digest."""
 
     @classmethod
@@ -48,7 +45,7 @@ class TreeIndex:
                 index.add(directory, path)
         return index
 
-    def add(self, directory: Directory, path: Components) -> None:
+    def add(self, directory: Directory, path: PathComponents) -> None:
         """Add the files of ``directory``, which is at ``path``; existing entries stay.
 
         Raises:
@@ -65,21 +62,21 @@ class TreeIndex:
                 for algorithm in ("sha256", "sha512"):
                     self.roots.setdefault(Digest.of(root, algorithm), path)
 
-    def locate(self, target: Node, tree: Directory) -> Components:
+    def locate(self, node: Node, tree: Directory) -> PathComponents:
         """Return the path of a manifest or a blob in any image.
 
         Raises:
             NotFoundError: no image contains it.
         """
-        name = get_file_name(target)
-        if target.kind == "manifest" and target.digest in self.roots:
-            return *self.roots[target.digest], MANIFEST
+        name = get_file_name(node)
+        if node.kind == "manifest" and node.digest in self.roots:
+            return *self.roots[node.digest], MANIFEST
         if name not in self.by_name:
-            raise NotFoundError(f"{tree.path}: no image contains {target.digest}")
+            raise NotFoundError(f"{tree.path}: no image contains {node.digest}")
         return *self.by_name[name], name
 
 
-def parse_image_path(name: str) -> Components:
+def parse_image_path(name: str) -> PathComponents:
     """Parse the name of an image, a relative path that every file system can store.
 
     Raises:
@@ -91,7 +88,7 @@ def parse_image_path(name: str) -> Components:
     return path
 
 
-def _find_images(tree: Directory, path: Components) -> Iterator[Components]:
+def _find_images(tree: Directory, path: PathComponents) -> Iterator[PathComponents]:
     with tree.enter(*path) as directory:
         if path and directory.get_size(VERSION) is not None:
             yield path

@@ -142,10 +142,10 @@ class DockerSource(_RegistryRepository):
         return descriptor
 
     @contextmanager
-    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+    def open(self, node: Node, /, offset: int = 0) -> Iterator[Reader]:
         """Open a manifest or a blob."""
-        digest = _get_digest(target)
-        if target.kind == "manifest":
+        digest = _get_digest(node)
+        if node.kind == "manifest":
             raw = self._manifests.take(digest)
             if raw is None:
                 _, raw = self._mirrors.query(lambda repository: repository.get_manifest(digest))
@@ -154,7 +154,7 @@ class DockerSource(_RegistryRepository):
         with ExitStack() as stack:
             yield self._mirrors.query(
                 lambda repository: stack.enter_context(
-                    repository.open_blob(digest, target.size, offset)
+                    repository.open_blob(digest, node.size, offset)
                 )
             )
 
@@ -189,7 +189,7 @@ class DockerDestination(_RegistryRepository):
         ConfigError: the registry is blocked, or the configuration of the access is invalid.
     """
 
-    capabilities = Capabilities(foreign_urls=True, layers="compressed")
+    capabilities = Capabilities(omits_foreign_layers=True, layers="compressed")
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
         from bundler.registry.uploads import Uploads  # noqa: PLC0415 - loads requests
@@ -214,36 +214,36 @@ class DockerDestination(_RegistryRepository):
             raise NotFoundError(f"{self._repository.name}{separator}{version}: not found")
         return found
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether the registry contains ``target``."""
-        if target.digest is None:
+    def has(self, node: Node, /) -> bool:
+        """Report whether the registry contains ``node``."""
+        if node.digest is None:
             return False
-        if target.kind == "manifest":
-            return self._repository.head_manifest(target.digest) is not None
-        return self._repository.has_blob(target.digest, target.size)
+        if node.kind == "manifest":
+            return self._repository.head_manifest(node.digest) is not None
+        return self._repository.has_blob(node.digest, node.size)
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob, or a manifest without a tag."""
-        if target.kind != "manifest":
-            return self._uploads.push(target.digest, content)
+        if node.kind != "manifest":
+            return self._uploads.push(node.digest, content)
         raw = content.read(MAX_MANIFEST + 1)
         while chunk := content.read(MAX_MANIFEST + 1 - len(raw)):
             raw += chunk
         if len(raw) > MAX_MANIFEST:
-            raise LimitError(f"manifest {target.digest}: more than {MAX_MANIFEST:,} bytes")
+            raise LimitError(f"manifest {node.digest}: more than {MAX_MANIFEST:,} bytes")
         digest = content.descriptor().digest
-        descriptor = Descriptor(target.media_type, digest, len(raw))
+        descriptor = Descriptor(node.media_type, digest, len(raw))
         self._put_manifest(digest, descriptor, raw)
         self._manifests.put(descriptor, raw)
         return descriptor
 
-    def mount(self, target: Node, repository: str, /) -> bool:
+    def mount(self, node: Node, repository: str, /) -> bool:
         """Mount a blob from ``repository``; False if the registry refuses."""
-        return self._uploads.mount(_get_digest(target), repository)
+        return self._uploads.mount(_get_digest(node), repository)
 
-    def offset(self, target: Node, /) -> int:
+    def offset(self, node: Node, /) -> int:
         """Return how many bytes of an interrupted push the registry has stored."""
-        return 0 if target.digest is None else self._uploads.find_offset(target.digest)
+        return 0 if node.digest is None else self._uploads.find_offset(node.digest)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Set all tags, and list referrers under a tag if the registry does not list them.
@@ -406,10 +406,10 @@ class _Name:
         return f"{self.tag}@{self.digest}" if self.tag and self.digest else str(self.version)
 
 
-def _get_digest(target: Node) -> Digest:
-    if target.digest is None:
+def _get_digest(node: Node) -> Digest:
+    if node.digest is None:
         raise NotFoundError("content in a registry can only be found by its digest")
-    return target.digest
+    return node.digest
 
 
 TRANSPORT = DockerTransport()

@@ -160,18 +160,18 @@ class DockerArchiveSource(SynthesizesManifests):
                 return self._get_root(index)
         raise NoSuchImageError(self._subject, str(reference), hint=hint)
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether any image contains ``target``."""
+    def has(self, node: Node, /) -> bool:
+        """Report whether any image contains ``node``."""
         try:
-            self._get_content(target)
+            self._get_content(node)
         except NotFoundError:
             return False
         return True
 
     @contextmanager
-    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+    def open(self, node: Node, /, offset: int = 0) -> Iterator[Reader]:
         """Open a manifest, a config, or a layer, which is decompressed."""
-        content = self._get_content(target)
+        content = self._get_content(node)
         if isinstance(content, bytes):
             yield BytesIO(content[offset:])
         else:
@@ -191,18 +191,18 @@ class DockerArchiveSource(SynthesizesManifests):
                 self._roots[index] = self._create_manifest(self._images[index])
             return self._roots[index]
 
-    def _get_content(self, target: Node) -> bytes | ArchiveMember:
+    def _get_content(self, node: Node) -> bytes | ArchiveMember:
         """Return content of any image; manifests are created until one contains it."""
-        if target.digest is None:
+        if node.digest is None:
             raise NotFoundError(f"{self._subject}: no blob without a digest")
         for index in range(len(self._images)):
-            if target.digest in self._contents:
+            if node.digest in self._contents:
                 break
             self._get_root(index)
         try:
-            return self._contents[target.digest]
+            return self._contents[node.digest]
         except KeyError:
-            raise NotFoundError(f"{self._subject}: {target.digest} not found") from None
+            raise NotFoundError(f"{self._subject}: {node.digest} not found") from None
 
     def _create_manifest(self, image: ArchivedImage) -> Descriptor:
         config = self._read(image.config, strict.MAX_DOCUMENT)

@@ -74,17 +74,17 @@ class DockerArchiveWriter:
         self._legacy_ids: set[str] = set()
         self._lock = threading.Lock()
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether ``target`` was pushed."""
-        if target.digest is None:
+    def has(self, node: Node, /) -> bool:
+        """Report whether ``node`` was pushed."""
+        if node.digest is None:
             return False
-        if target.kind == "manifest":
-            image = self._images.get(target.digest)
-            return image is not None and target.size in (None, image.root.size)
-        blob = self._blobs.get(_get_file_name(target.kind, target.digest))
-        return blob is not None and target.size in (None, blob[1])
+        if node.kind == "manifest":
+            image = self._images.get(node.digest)
+            return image is not None and node.size in (None, image.root.size)
+        blob = self._blobs.get(_get_file_name(node.kind, node.digest))
+        return blob is not None and node.size in (None, blob[1])
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Append a layer or a config; for a manifest, append the directories of its layers.
 
         Raises:
@@ -92,12 +92,12 @@ class DockerArchiveWriter:
             IntegrityError: the config or a layer of a manifest was not pushed.
             UnsupportedError: a manifest of an artifact, or an index.
         """
-        kind, digest = target.kind, target.digest
+        kind, digest = node.kind, node.digest
         with self._lock:
             if kind == "manifest":
                 raw = content.read()
                 stored = content.descriptor()
-                self._add_image(raw, Descriptor(target.media_type, stored.digest, len(raw)))
+                self._add_image(raw, Descriptor(node.media_type, stored.digest, len(raw)))
             else:
                 start = self._archive.position
                 stored = self._archive.add(
@@ -112,7 +112,7 @@ class DockerArchiveWriter:
                 else:
                     offset = self._archive.position - padded(stored.size)
                     self._blobs[name] = (offset, stored.size)
-        return Descriptor(target.media_type, stored.digest, stored.size)
+        return Descriptor(node.media_type, stored.digest, stored.size)
 
     def finish(self, images: Sequence[Publication], /) -> int:
         """Append the names of ``images``, and return the size of the archive in bytes.

@@ -93,16 +93,16 @@ class DaemonSource(SynthesizesManifests):
         return self._get_image(name or self._reference.name).resolve()
 
     @contextmanager
-    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+    def open(self, node: Node, /, offset: int = 0) -> Iterator[Reader]:
         """Open content of an image that was resolved, by default of the reference's image."""
         if not self._saved:
             self._get_image(self._reference.name)
         for image in list(self._saved.values()):
-            if image.has(target):
-                with image.open(target, offset) as stream:
+            if image.has(node):
+                with image.open(node, offset) as stream:
                     yield stream
                 return
-        raise NotFoundError(f"{self._reference}: {target.digest} not found")
+        raise NotFoundError(f"{self._reference}: {node.digest} not found")
 
     def close(self) -> None:
         """Remove the temporary files."""
@@ -148,11 +148,11 @@ class DaemonDestination:
         """Image manifests but no indexes; a single writer."""
         return Capabilities(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Append content as ``DockerArchiveWriter.push`` does, but zstd layers decompressed."""
-        if target.kind == "layer" and target.media_type.endswith("zstd"):
-            content = _DecompressedLayer(content, f"layer {target.digest}")
-        return self._writer.push(target, content)
+        if node.kind == "layer" and node.media_type.endswith("zstd"):
+            content = _DecompressedLayer(content, f"layer {node.digest}")
+        return self._writer.push(node, content)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Load ``images`` into the engine, and check that it has them.

@@ -57,15 +57,15 @@ class MemoryStore:
         """Return a transport that opens this store."""
         return MemoryTransport(self)
 
-    def open(self, target: Node, offset: int) -> AbstractContextManager[Reader]:
+    def open(self, node: Node, offset: int) -> AbstractContextManager[Reader]:
         """Open a blob at ``offset``.
 
         Raises:
             NotFoundError: the store has no such blob.
         """
-        data = None if target.digest is None else self.blobs.get(target.digest)
+        data = None if node.digest is None else self.blobs.get(node.digest)
         if data is None:
-            raise NotFoundError(f"memory: no blob {target.digest}")
+            raise NotFoundError(f"memory: no blob {node.digest}")
         return io.BytesIO(data[offset:])
 
 
@@ -84,9 +84,9 @@ class MemorySource:
             raise NoSuchImageError("memory", str(name), hint=f"it holds {self.tags()}")
         return names[name]
 
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """Open the bytes of ``target``."""
-        return self._store.open(target, offset)
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open the bytes of ``node``."""
+        return self._store.open(node, offset)
 
     def tags(self) -> list[str]:
         """Return all names."""
@@ -120,23 +120,23 @@ class MemoryDestination:
         self._store = store
         self.capabilities = capabilities
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether the digest is stored, with the size of ``target`` if it has one."""
-        data = None if target.digest is None else self._store.blobs.get(target.digest)
-        return data is not None and target.size in (None, len(data))
+    def has(self, node: Node, /) -> bool:
+        """Report whether the digest is stored, with the size of ``node`` if it has one."""
+        data = None if node.digest is None else self._store.blobs.get(node.digest)
+        return data is not None and node.size in (None, len(data))
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store all of ``content``."""
         data = bytearray()
         for chunk in read_chunks(content, _CHUNK):
             data += chunk
         stored = content.descriptor()
         self._store.blobs[stored.digest] = bytes(data)
-        return Descriptor(target.media_type, stored.digest, stored.size)
+        return Descriptor(node.media_type, stored.digest, stored.size)
 
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """Open the bytes of ``target``."""
-        return self._store.open(target, offset)
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open the bytes of ``node``."""
+        return self._store.open(node, offset)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Set every name; an image without one gets the name None."""

@@ -98,7 +98,7 @@ class OciArchiveDestination:
     """
 
     capabilities = Capabilities(
-        media_types.BY_DIGEST, foreign_urls=True, layers="compressed", writers=1
+        media_types.BY_DIGEST, omits_foreign_layers=True, layers="compressed", writers=1
     )
 
     def __init__(self, path: Path, options: OpenOptions) -> None:
@@ -109,27 +109,27 @@ class OciArchiveDestination:
         self._directories: set[str] = set()
         self._lock = threading.Lock()
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether ``target`` was pushed."""
-        size = self._stored.get(target.digest) if target.digest else None
-        return size is not None and target.size in (None, size)
+    def has(self, node: Node, /) -> bool:
+        """Report whether ``node`` was pushed."""
+        size = self._stored.get(node.digest) if node.digest else None
+        return size is not None and node.size in (None, size)
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Append a blob, unless the archive already contains it."""
         with self._lock:
-            algorithm = target.digest.algorithm if target.digest else "sha256"
+            algorithm = node.digest.algorithm if node.digest else "sha256"
             for directory in (_BLOBS, f"{_BLOBS}/{algorithm}"):
                 if directory not in self._directories:
                     self._archive.add_directory(directory)
                     self._directories.add(directory)
             start = self._archive.position
-            digest = target.digest
+            digest = node.digest
             name = _get_blob_path(digest) if digest else lambda blob: _get_blob_path(blob.digest)
             stored = self._archive.add(name, content)
             if stored.digest in self._stored:
                 self._archive.rewind(start)
             self._stored[stored.digest] = stored.size
-        return Descriptor(target.media_type, stored.digest, stored.size)
+        return Descriptor(node.media_type, stored.digest, stored.size)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Append the index, and publish the archive.

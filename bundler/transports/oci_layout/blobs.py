@@ -54,14 +54,14 @@ class ReadableBlobs:
         self._files = files
         self._parents = () if shared else (_BLOBS,)
 
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """Open a blob.
 
         Raises:
             NotFoundError: it is absent.
             MalformedError: it is not a regular file.
         """
-        if (digest := target.digest) is None:
+        if (digest := node.digest) is None:
             raise NotFoundError(f"{self._files.path}: no blob without a digest")
         return self._files.open_file(*self._parents, digest.algorithm, digest.hex, offset=offset)
 
@@ -107,17 +107,17 @@ class WritableBlobs(ReadableBlobs):
             for directory in self._directories.values():
                 atomic_write.remove_parts(directory)
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether a regular file with the name and size of ``target`` exists."""
-        if (digest := target.digest) is None:
+    def has(self, node: Node, /) -> bool:
+        """Report whether a regular file with the name and size of ``node`` exists."""
+        if (digest := node.digest) is None:
             return False
         directory = self._directories.get(digest.algorithm)
         size = None if directory is None else directory.get_size(digest.hex)
-        return size is not None and target.size in (None, size)
+        return size is not None and node.size in (None, size)
 
-    def push(self, target: Node, content: Content, /) -> Descriptor:
+    def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob; its name becomes durable with ``sync_blobs``."""
-        algorithm = target.digest.algorithm if target.digest else "sha256"
+        algorithm = node.digest.algorithm if node.digest else "sha256"
         with self._lock:
             directory = self._directories.get(algorithm)
             if directory is None:
@@ -126,7 +126,7 @@ class WritableBlobs(ReadableBlobs):
         stored = atomic_write.write_content(
             directory, lambda blob: blob.digest.hex, content, durable_name=False
         )
-        return Descriptor(target.media_type, stored.digest, stored.size)
+        return Descriptor(node.media_type, stored.digest, stored.size)
 
     def sync_blobs(self) -> None:
         """Make the names of all blobs and all new directories durable."""

@@ -138,7 +138,9 @@ class LayoutDestination(WritableBlobs):
         MediumError: the directory cannot be created or read.
     """
 
-    capabilities = Capabilities(media_types.BY_DIGEST, foreign_urls=True, layers="compressed")
+    capabilities = Capabilities(
+        media_types.BY_DIGEST, omits_foreign_layers=True, layers="compressed"
+    )
 
     def __init__(self, path: Path, shared: Path | None = None) -> None:
         self._new_directories = safe_directory.create_directories(path)

@@ -67,15 +67,15 @@ class SyntheticSource(SynthesizesManifests, ABC):
         return self._get_image()[0]
 
     @contextmanager
-    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+    def open(self, node: Node, /, offset: int = 0) -> Iterator[Reader]:
         """Open the manifest, the config or a layer.
 
         Raises:
             NotFoundError: the digest is not part of the image.
         """
-        content = self._get_image()[1].get(target.digest) if target.digest else None
+        content = self._get_image()[1].get(node.digest) if node.digest else None
         if content is None:
-            raise NotFoundError(f"{self.subject}: {target.digest} is not part of the image")
+            raise NotFoundError(f"{self.subject}: {node.digest} is not part of the image")
         if isinstance(content, bytes):
             yield BytesIO(content[offset:])
         else:

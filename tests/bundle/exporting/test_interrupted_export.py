@@ -19,7 +19,7 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import Selection
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.errors import NoSpaceError, PartialError
 from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
@@ -136,7 +136,7 @@ class Site:
             ImageRequest(
                 transports.parse(f"oci:{self.path / 'layout'}:{name}"),
                 ImageReference("registry.corp", name, "1"),
-                selection=Selection(index="all"),
+                selection=PlatformSelection(index="all"),
                 referrers="all",
                 origin="test.yaml:1",
             )
@@ -168,7 +168,7 @@ class Site:
         if not self.bundle.exists():
             return None
         checked = verify(self.bundle, [KEY.public])
-        good = checked.whole and checked.distrust is None and checked.inventory is not None
+        good = checked.whole and checked.trust_error is None and checked.inventory is not None
         return checked.inventory.serial if good and checked.inventory else None
 
     def files(self) -> set[str]:

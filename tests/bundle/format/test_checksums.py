@@ -114,7 +114,7 @@ def test_malformed_checksum_file_is_refused(raw):
 
 def test_checksum_file_that_is_too_large_is_refused():
     with pytest.raises(LimitError):
-        checksums.parse(b"x" * (checksums.MAX_SUMS + 1))
+        checksums.parse(b"x" * (checksums.MAX_CHECKSUM_FILE + 1))
 
 
 @given(st.binary(max_size=300))

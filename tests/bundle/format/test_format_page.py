@@ -42,7 +42,7 @@ def test_format_page_describes_every_finding():
     [
         inventory.TYPE,
         f"{inventory.MAX_INVENTORY >> 20} MiB",
-        f"most {checksums.MAX_SUMS >> 20} MiB",
+        f"most {checksums.MAX_CHECKSUM_FILE >> 20} MiB",
         f"{signatures.MAX_SIGNATURES} signatures of at most {signatures.MAX_SIGNATURE >> 10} KiB",
         f"{directory.MAX_ENTRIES:,}",
         f"{directory.MAX_PATH} characters",

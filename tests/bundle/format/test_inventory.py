@@ -33,7 +33,7 @@ FULL = Inventory(
     expires=CREATED + timedelta(days=90),
     complete=True,
     tool=Producer("airbundle", "1.0"),
-    sums=ChecksumFile(A, 1234, 17),
+    checksum_file=ChecksumFile(A, 1234, 17),
     images=(
         BundledImage(
             reference=ImageReference.parse("docker.io/library/nginx:1.27"),

@@ -12,7 +12,7 @@ from bundler.bundle.manifest import load
 from bundler.bundle.manifest.expand import RenameRule, expand, find_target_name
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.reference import ImageReference
-from bundler.oci.tag_filter import Latest, Select, choose, natural_key, parse_range
+from bundler.oci.tag_filter import Latest, TagSelection, choose, natural_key, parse_range
 
 if TYPE_CHECKING:
     from bundler.copy.image import ImageRequest
@@ -47,7 +47,7 @@ def patterns(*texts: str) -> tuple[re.Pattern[str], ...]:
     ],
 )
 def test_range_excludes_prereleases_that_it_does_not_specify(text, expected):
-    assert choose(Select(semver=parse_range(text)), TAGS) == expected
+    assert choose(TagSelection(semver=parse_range(text)), TAGS) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_invalid_range_is_refused(text):
     ],
 )
 def test_latest_selects_by_version_or_in_natural_order(latest, offered, expected):
-    assert choose(Select(latest=latest), offered) == expected
+    assert choose(TagSelection(latest=latest), offered) == expected
 
 
 def test_selected_tags_meet_all_conditions():
-    select = Select(
+    select = TagSelection(
         tags=("7.2", "7.2.5", "6.9.9", "edge"),
         semver=">=7",
         include=patterns("2", "5"),
@@ -86,16 +86,16 @@ def test_selected_tags_meet_all_conditions():
 
 
 def test_expression_matches_anywhere_in_a_tag():
-    assert choose(Select(include=patterns("rc", "^ed")), TAGS) == ["7.4.0-rc1", "edge"]
+    assert choose(TagSelection(include=patterns("rc", "^ed")), TAGS) == ["7.4.0-rc1", "edge"]
 
 
 def test_selection_reports_all_missing_tags():
     with pytest.raises(NotFoundError, match=r"no such tag: a, c \(the repository has 14 tags\)"):
-        choose(Select(tags=("a", "7.2", "c")), TAGS)
+        choose(TagSelection(tags=("a", "7.2", "c")), TAGS)
 
 
 def test_empty_selection_is_reported_with_its_conditions():
-    select = Select(semver=">=9 <10", exclude=patterns("-rc"))
+    select = TagSelection(semver=">=9 <10", exclude=patterns("-rc"))
     with pytest.raises(
         NotFoundError,
         match=r"no tag matches semver '>=9 <10' .* 14 tags",
@@ -104,7 +104,7 @@ def test_empty_selection_is_reported_with_its_conditions():
 
 
 def test_invalid_tags_of_a_registry_are_ignored():
-    assert choose(Select(), ["ok", "../up", "a b", "x" * 129, "", "-a"]) == ["ok"]
+    assert choose(TagSelection(), ["ok", "../up", "a b", "x" * 129, "", "-a"]) == ["ok"]
 
 
 VERSIONS = st.builds(
@@ -120,7 +120,11 @@ VERSIONS = st.builds(
 def test_selection_does_not_depend_on_order_of_tags(tags, count, shuffler):
     shuffled = list(tags)
     shuffler.shuffle(shuffled)
-    for select in (Select(), Select(latest=Latest(count)), Select(latest=Latest(count, "tag"))):
+    for select in (
+        TagSelection(),
+        TagSelection(latest=Latest(count)),
+        TagSelection(latest=Latest(count, "tag")),
+    ):
         assert choose(select, shuffled) == choose(select, tags)
 
 
@@ -130,7 +134,7 @@ def test_no_excluded_tag_is_newer_than_a_selected_one(tags, count):
         return tuple(map(int, tag.split(".")))
 
     stable = [tag for tag in tags if "-" not in tag]
-    chosen = choose(Select(latest=Latest(count)), tags)
+    chosen = choose(TagSelection(latest=Latest(count)), tags)
     assert len(chosen) <= count
     if stable:
         rest = [key(tag) for tag in stable if tag not in chosen]
@@ -143,7 +147,7 @@ def test_range_compares_version_numbers(tags, bound):
     bound = bound.partition("-")[0]
     limit = tuple(map(int, bound.split(".")))
     expected = {tag for tag in tags if "-" not in tag and tuple(map(int, tag.split("."))) >= limit}
-    select = Select(semver=parse_range(f">={bound}"))
+    select = TagSelection(semver=parse_range(f">={bound}"))
     if expected:
         assert set(choose(select, tags)) == expected
     else:
@@ -216,7 +220,7 @@ def test_images_are_in_order_of_manifest_and_tags_in_natural_order(expand_text):
         "  - {ref: a:1, platforms: all}\n",
         app=["1.10", "2", "1.9"],
     )
-    assert [(image.label, str(image.source), image.rename) for image in wanted] == [
+    assert [(image.display_name, str(image.source), image.rename) for image in wanted] == [
         ("docker.io/library/b:1", "docker://docker.io/library/b:1", None),
         ("quay.io/x/app:1.9", "docker://quay.io/x/app:1.9", "infra/app:1.9"),
         ("quay.io/x/app:1.10", "docker://quay.io/x/app:1.10", "infra/app:1.10"),
@@ -251,7 +255,7 @@ def test_exclusion_applies_to_all_entries(expand_text):
         "rename: [{match: '-debug', to: 'NO'}]\n",
         app=["1", "2"],
     )
-    assert [image.label for image in wanted] == ["quay.io/x/app:1"]
+    assert [image.display_name for image in wanted] == ["quay.io/x/app:1"]
 
 
 def test_exclusion_of_all_images_is_refused(expand_text):
@@ -267,7 +271,7 @@ def test_equal_requests_for_an_image_are_merged(expand_text):
         "  - {repo: quay.io/x/app, select: {tags: ['1', '2']}}\n",
         app=["1", "2"],
     )
-    assert [(image.label, image.origin) for image in wanted] == [
+    assert [(image.display_name, image.origin) for image in wanted] == [
         ("quay.io/x/app:1", "m.yaml:2"),
         ("quay.io/x/app:2", "m.yaml:4"),
     ]

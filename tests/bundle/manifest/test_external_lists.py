@@ -11,7 +11,7 @@ from bundler.errors import InvalidBundleManifestError
 from bundler.events import Notice
 from bundler.gocompat.masterminds_semver import Constraint
 from bundler.gocompat.regexp import GoExpression
-from bundler.oci.tag_filter import Select
+from bundler.oci.tag_filter import TagSelection
 
 SYNC = """\
 registry.example.com:5000:
@@ -97,13 +97,13 @@ def test_skopeo_sync_file_selects_by_tag_digest_range_and_expression(load):
     digest = "sha256:0000000000000000000000000000000011111111111111111111111111111111"
     host = "registry.example.com:5000"
     assert [(str(entry.reference), entry.select) for entry in loaded.images] == [
-        (f"{host}/busybox", Select()),
+        (f"{host}/busybox", TagSelection()),
         (f"{host}/redis:1.0", None),
         (f"{host}/redis:2.0", None),
         (f"{host}/redis@{digest}", None),
-        (f"{host}/alpine", Select()),
-        (f"{host}/nginx", Select(include=(GoExpression.parse("1\\.13"),))),
-        (f"{host}/team/pause", Select(constraint=Constraint.parse(">= 1.2, < 4"))),
+        (f"{host}/alpine", TagSelection()),
+        (f"{host}/nginx", TagSelection(include=(GoExpression.parse("1\\.13"),))),
+        (f"{host}/team/pause", TagSelection(constraint=Constraint.parse(">= 1.2, < 4"))),
         ("docker.io/library/nginx:latest", None),
     ]
 
@@ -131,7 +131,7 @@ def test_expand_reports_selection_of_all_tags(load):
         Notice("list.yaml:3: registry.example.com:5000/busybox: all tags are selected: 3 tags"),
         Notice("list.yaml:8: registry.example.com:5000/alpine: all tags are selected: 1 tag"),
     ]
-    assert [image.label.rpartition("/")[2] for image in wanted][-5:] == [
+    assert [image.display_name.rpartition("/")[2] for image in wanted][-5:] == [
         "nginx:1.13.1",
         "nginx:1.130",
         "pause:1.2",

@@ -19,7 +19,7 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
-from bundler.copy.platform_selection import Selection
+from bundler.copy.platform_selection import PlatformSelection
 from bundler.errors import BundlerError, InvalidBundleManifestError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -51,10 +51,10 @@ def image(
     plain = ImageRequest(
         transports.parse(source or f"docker://{named.repository}@{pin}"),
         named,
-        selection=Selection(index="all"),
+        selection=PlatformSelection(index="all"),
         referrers=(),
-        pin=pin,
-        locked=LockedRoot(Descriptor(INDEX, digest(letter), 1234), replaces, time),
+        expected_root=pin,
+        locked_root=LockedRoot(Descriptor(INDEX, digest(letter), 1234), replaces, time),
         origin="m.yaml:3",
     )
     return replace(plain, **more)
@@ -66,7 +66,9 @@ def lock(*images: ImageRequest) -> LockFile:
 
 FULL = image(
     "quay.io/x/app:1.10",
-    selection=Selection((Platform("linux", "amd64"), Platform("linux", "arm", "v7")), "strip"),
+    selection=PlatformSelection(
+        (Platform("linux", "amd64"), Platform("linux", "arm", "v7")), "strip"
+    ),
     replaces=digest("b"),
     referrers=(
         PinnedReferrer(digest("c")),
@@ -150,10 +152,10 @@ def locked_images(draw) -> ImageRequest:
     )
     return replace(
         plain,
-        locked=locked,
+        locked_root=locked,
         selection=draw(
-            st.builds(Selection, PLATFORMS, st.sampled_from(["strip", "sparse", "all"]))
-            | st.just(Selection(index="all"))
+            st.builds(PlatformSelection, PLATFORMS, st.sampled_from(["strip", "sparse", "all"]))
+            | st.just(PlatformSelection(index="all"))
         ),
         referrers=tuple(
             draw(st.lists(st.builds(PinnedReferrer, DIGESTS, st.none() | WORD), max_size=2))
@@ -163,7 +165,7 @@ def locked_images(draw) -> ImageRequest:
     )
 
 
-@given(st.lists(locked_images(), max_size=4, unique_by=lambda made: made.label))
+@given(st.lists(locked_images(), max_size=4, unique_by=lambda made: made.display_name))
 def test_any_lock_file_can_be_written_and_read(tmp_path_factory, images):
     folder = tmp_path_factory.getbasetemp()
     path = folder / "any.lock.yaml"
@@ -229,7 +231,7 @@ def test_image_that_has_not_moved_keeps_its_time():
     later = TIME.replace(year=2027)
     old = lock(image("r.io/same:1"), image("r.io/moved:1"))
     new = lock(image("r.io/same:1", time=later), image("r.io/moved:1", "b", time=later))
-    assert [image.locked.time for image in locks.keep_times(old, new).images] == [TIME, later]
+    assert [image.locked_root.time for image in locks.keep_times(old, new).images] == [TIME, later]
 
 
 def test_locked_image_is_requested_by_the_digest_at_its_source(tmp_path):
@@ -237,20 +239,24 @@ def test_locked_image_is_requested_by_the_digest_at_its_source(tmp_path):
     local = image("localhost/a:b", source=f"oci:{tmp_path}/a:b")
     locks.write(path, lock(image("r.io/a:1"), FULL, local))
     plain, stripped, local = locks.read(path).images
-    assert (str(plain.source), plain.pin, plain.locked.root.digest) == (
+    assert (str(plain.source), plain.expected_root, plain.locked_root.root.digest) == (
         f"docker://r.io/a@{digest('a')}",
         digest("a"),
         digest("a"),
     )
-    assert (plain.label, plain.selection.everything, plain.referrers) == ("r.io/a:1", True, ())
-    assert (str(stripped.source), stripped.pin, stripped.locked.root.digest) == (
+    assert (plain.display_name, plain.selection.everything, plain.referrers) == (
+        "r.io/a:1",
+        True,
+        (),
+    )
+    assert (str(stripped.source), stripped.expected_root, stripped.locked_root.root.digest) == (
         f"docker://quay.io/x/app@{digest('b')}",
         digest("b"),
         digest("a"),
     )
     assert (stripped.selection, stripped.rename) == (FULL.selection, "infra/app:1.10")
     assert stripped.referrers == FULL.referrers
-    assert (str(local.source), local.pin) == (f"oci:{tmp_path}/a:b", digest("a"))
+    assert (str(local.source), local.expected_root) == (f"oci:{tmp_path}/a:b", digest("a"))
 
 
 def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
@@ -275,8 +281,11 @@ def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
     locks.write(tmp_path / "m.lock.yaml", made)
     assert locks.read(tmp_path / "m.lock.yaml") == made
     (locked,) = made.images
-    assert (locked.pin.text, locked.locked.replaces.text) == (multi.digest, multi.digest)
-    assert locked.locked.root.digest.text != multi.digest
+    assert (locked.expected_root.text, locked.locked_root.replaces.text) == (
+        multi.digest,
+        multi.digest,
+    )
+    assert locked.locked_root.root.digest.text != multi.digest
     assert (locked.selection, locked.rename, locked.origin) == (
         requests[0].selection,
         "a:1",

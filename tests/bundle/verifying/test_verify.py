@@ -56,7 +56,7 @@ def test_undamaged_bundle_is_whole_and_trusted(bundle: Path):
     assert result.signers == (KEY.public,)
     assert result.inventory is not None
     assert (result.inventory.stream, result.inventory.serial) == ("plant-7", 1795417200)
-    assert result.files == result.inventory.sums.count
+    assert result.files == result.inventory.checksum_file.count
     assert result.to_json()["trusted"] is True
 
 
@@ -100,7 +100,7 @@ def test_flipped_bit_in_any_file_is_found(tmp_path: Path):
         for at in {0, len(data) // 2, len(data) - 1}:
             path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
             result = verify(bundle, [KEY.public])
-            assert result.findings or result.distrust, f"{path} at {at}"
+            assert result.findings or result.trust_error, f"{path} at {at}"
             if path.name != "bundle.json" and path.suffix != ".sig":
                 assert str(path.relative_to(bundle)) in {item.path for item in result.findings}
         path.write_bytes(data)
@@ -426,7 +426,7 @@ def test_signature_that_is_not_a_regular_file_authenticates_nothing(bundle: Path
     signature.symlink_to(tmp_path / "sig")
     result = verify(bundle, [KEY.public])
     assert not result.signers
-    assert result.distrust is not None
+    assert result.trust_error is not None
     assert result.findings
 
 
@@ -465,7 +465,7 @@ def test_reference_that_is_not_a_full_name_is_a_finding(tmp_path: Path, referenc
 
 def test_verification_reports_progress(bundle: Path):
     events = []
-    result = verify(bundle, [KEY.public], emit=events.append, jobs=3)
+    result = verify(bundle, [KEY.public], emit=events.append, threads=3)
     planned = [event for event in events if isinstance(event, Planned)]
     assert [(event.blobs, event.size) for event in planned] == [(result.files, result.size)]
     assert len([event for event in events if isinstance(event, BlobStarted)]) == result.files
@@ -482,7 +482,7 @@ def test_hard_links_are_read_once_and_compared_for_each_name(tmp_path: Path):
     second.hardlink_to(first)
     result = verify(bundle, [KEY.public])
     result.check()
-    assert result.files == result.inventory.sums.count
+    assert result.files == result.inventory.checksum_file.count
     assert result.size == sum(
         path.stat().st_size
         for path in bundles.find_files(bundle)

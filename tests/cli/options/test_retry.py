@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.cli.options.retry import Retry
+from bundler.cli.options.retry import RetryOptions
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -20,7 +20,7 @@ from bundler.events import Event, Retrying
 SOON = 0.001
 
 
-def count_attempts(error: BundlerError, retry: Retry) -> tuple[int, list[Event]]:
+def count_attempts(error: BundlerError, retry: RetryOptions) -> tuple[int, list[Event]]:
     calls, events = [], list[Event]()
 
     def body() -> None:
@@ -41,7 +41,7 @@ def count_attempts(error: BundlerError, retry: Retry) -> tuple[int, list[Event]]
     ],
 )
 def test_temporary_failure_is_retried(error: BundlerError) -> None:
-    count, events = count_attempts(error, Retry(2, SOON))
+    count, events = count_attempts(error, RetryOptions(2, SOON))
     assert count == 3
     assert events == [Retrying("all of it", SOON, error.message, n, 2, error) for n in (1, 2)]
 
@@ -57,11 +57,11 @@ def test_temporary_failure_is_retried(error: BundlerError) -> None:
     ],
 )
 def test_permanent_failure_is_not_retried(error: BundlerError) -> None:
-    assert count_attempts(error, Retry(2, SOON)) == (1, [])
+    assert count_attempts(error, RetryOptions(2, SOON)) == (1, [])
 
 
 def test_command_is_not_retried_by_default() -> None:
-    assert count_attempts(RateLimitedError("too many requests"), Retry()) == (1, [])
+    assert count_attempts(RateLimitedError("too many requests"), RetryOptions()) == (1, [])
 
 
 def test_success_ends_the_retries() -> None:
@@ -72,12 +72,12 @@ def test_success_ends_the_retries() -> None:
             raise error
         return "done"
 
-    assert Retry(5, SOON).call(body, Cancellation(), lambda _: None) == "done"
+    assert RetryOptions(5, SOON).call(body, Cancellation(), lambda _: None) == "done"
 
 
 @pytest.mark.parametrize(("attempt", "least"), [(1, 1.0), (2, 2.0), (5, 16.0)])
 def test_wait_doubles_without_a_delay(attempt: int, least: float) -> None:
-    waits = [Retry(9).create_policy().backoff.wait(attempt) for _ in range(50)]
+    waits = [RetryOptions(9).create_policy().backoff.wait(attempt) for _ in range(50)]
     assert all(least <= wait <= least * 1.1 for wait in waits)
     assert len(set(waits)) > 1
 
@@ -90,4 +90,4 @@ def test_cancellation_ends_the_wait_before_a_retry() -> None:
         raise RegistryError("connection closed", temporary=True)
 
     with pytest.raises(CancelledError):
-        Retry(1, 3600.0).call(body, cancellation, lambda _: None)
+        RetryOptions(1, 3600.0).call(body, cancellation, lambda _: None)

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from bundler.config.yaml import document
-from bundler.config.yaml.document import Findings, MappingNode, ScalarNode, SequenceNode
+from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, YamlMistakes
 from bundler.errors import InvalidBundleManifestError, LimitError, NotFoundError
 
 
 def parse(text: str) -> document.Value:
-    findings = Findings()
-    value = document.parse(document.decode(text.encode(), "f.yaml"), "f.yaml", findings)
-    findings.raise_if_any()
+    mistakes = YamlMistakes()
+    value = document.parse(document.decode(text.encode(), "f.yaml"), "f.yaml", mistakes)
+    mistakes.raise_if_any()
     return value
 
 
@@ -140,7 +140,7 @@ def test_missing_or_unreadable_file_is_refused(tmp_path):
 def test_many_findings_are_truncated():
     text = "".join(f"k{n}: 1\n" for n in range(150)) * 2
     found = mistakes(text)
-    assert len(found) == document.MAX_FINDINGS + 1
+    assert len(found) == document.MAX_MISTAKES + 1
     assert found[-1] == "and more; correct these 100 first"
 
 

@@ -13,7 +13,7 @@ from bundler.cancel import Cancellation
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
-from bundler.copy.plan import Target, create_plan
+from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CannotConvertError,
@@ -36,7 +36,7 @@ UNCOMPRESSED = Capabilities(
 def copy(executor, src, dst, options, capabilities=None, name="app"):
     image = resolve(ImageRequest(MemoryReference(name)), src.source())
     destination = dst.destination(capabilities or Capabilities())
-    target = Target(image, destination, (name,), options=options)
+    target = PlannedImage(image, destination, (name,), options=options)
     plan = create_plan([target], executor, Cancellation())
     return execute(plan, EngineOptions(executor)).published[0].image.graph.root
 

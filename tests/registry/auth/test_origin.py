@@ -116,16 +116,18 @@ def test_redacted_url_contains_no_secret():
 @pytest.mark.parametrize("registry", ["https://203.0.113.7", "http://10.0.0.5:5000"])
 def test_redirect_to_metadata_service_is_refused(registry, target):
     with pytest.raises(RegistryError):
-        check_redirect(Origin.of(registry), Origin.of(target), resolve=False)
+        check_redirect(Origin.of(registry), Origin.of(target), look_up_hosts=False)
 
 
 def test_public_registry_may_not_redirect_to_private_address(addresses):
     addresses |= {"r.example": "93.184.216.34", "in.example": "10.1.1.1", "r.corp": "10.0.0.5"}
     inside = Origin.of("https://in.example/")
     with pytest.raises(RegistryError):
-        check_redirect(Origin.of("https://r.example"), inside, resolve=True)
-    check_redirect(Origin.of("https://r.corp"), inside, resolve=True)
-    check_redirect(Origin.of("https://r.example"), Origin.of("https://cdn.example"), resolve=True)
+        check_redirect(Origin.of("https://r.example"), inside, look_up_hosts=True)
+    check_redirect(Origin.of("https://r.corp"), inside, look_up_hosts=True)
+    check_redirect(
+        Origin.of("https://r.example"), Origin.of("https://cdn.example"), look_up_hosts=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,4 +154,4 @@ def test_public_registry_may_not_redirect_to_private_address(addresses):
 def test_same_site_is_determined_by_registered_domain(addresses, registry, target, expected):
     addresses |= {"r.corp": "10.0.0.5", "login.corp": "10.0.0.6", "public.test": "93.184.216.34"}
     one, other = Origin.of(f"https://{registry}"), Origin.of(f"https://{target}")
-    assert is_same_site(one, other, resolve=True) is expected
+    assert is_same_site(one, other, look_up_hosts=True) is expected

@@ -133,7 +133,7 @@ def import_(
             (
                 str(line.image.reference),
                 line.name,
-                _RESULTS.get(line.action, line.action),
+                _RESULTS.get(line.state, line.state),
                 line.former or "",
             )
             for line in report.images

@@ -42,7 +42,7 @@ def verify(
 
     with context.run(1) as run:
         verification = verifying.verify(
-            bundle, trusted, jobs=jobs, cancellation=run.cancellation, emit=run.emit
+            bundle, trusted, threads=jobs, cancellation=run.cancellation, emit=run.emit
         )
     if as_json:
         text.print_json(verification.to_json())

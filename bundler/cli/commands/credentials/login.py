@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.login import complete_credentials, credential_store, log_in
+from bundler.cli.options.login import complete_credentials, credential_store, run_login
 from bundler.cli.options.option import GoBoolOption, option, refuse_conflicts
 from bundler.cli.options.registry_access import ask_for_password
 from bundler.cli.output import text
@@ -84,7 +84,7 @@ def login(
         ask_username=lambda: click.prompt("Username", err=True),
         ask_password=ask_for_password,
     )
-    location = log_in(context, scope, credentials, stored=stored, override=override, store=store)
+    location = run_login(context, scope, credentials, stored=stored, override=override, store=store)
     if as_json:
         user = (credentials or stored).username
         text.print_json({"registry": str(scope), "username": user, "stored": location})

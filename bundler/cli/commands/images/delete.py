@@ -8,7 +8,7 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
-from bundler.cli.options.retry import Retry, retry_options
+from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
@@ -26,7 +26,7 @@ def delete(
     *,
     tag_only: bool,
     access: AccessOptions,
-    retry: Retry,
+    retry: RetryOptions,
     as_json: bool,
 ) -> None:
     """Delete IMAGE, and print its reference and digest.

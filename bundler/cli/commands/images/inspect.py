@@ -9,7 +9,7 @@ import click
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
-from bundler.cli.options.retry import Retry, retry_options
+from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -47,7 +47,7 @@ def inspect(
     algorithm: str | None,
     platform: str | None,
     access: AccessOptions,
-    retry: Retry,
+    retry: RetryOptions,
 ) -> None:
     """Show digest, tags, labels, layers and more of IMAGE as a JSON document.
 

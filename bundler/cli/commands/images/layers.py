@@ -6,7 +6,7 @@ import click
 
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
-from bundler.cli.options.retry import Retry, retry_options
+from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 
@@ -22,7 +22,7 @@ def layers(
     layers: tuple[str, ...],
     *,
     access: AccessOptions,
-    retry: Retry,
+    retry: RetryOptions,
 ) -> None:
     """Write layers of IMAGE to a new directory layers-…: those with the digests LAYERS, or all.
 

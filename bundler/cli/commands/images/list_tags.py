@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, registry_access
-from bundler.cli.options.retry import Retry, retry_options
+from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 
@@ -17,7 +17,9 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 @registry_access("the registry")
 @retry_options
 @pass_context
-def list_tags(context: CommandContext, source: str, *, access: AccessOptions, retry: Retry) -> None:
+def list_tags(
+    context: CommandContext, source: str, *, access: AccessOptions, retry: RetryOptions
+) -> None:
     """List the tags of SOURCE, or the names of its images, as a JSON document.
 
     SOURCE is a repository, docker://HOST/NAME without a tag, or docker-archive:FILE, oci:DIRECTORY

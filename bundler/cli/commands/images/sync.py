@@ -8,11 +8,11 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.conversion import ConversionFlags, convert_manifests
+from bundler.cli.options.conversion import ImageConversionOptions, convert_manifests
 from bundler.cli.options.option import option
 from bundler.cli.options.platforms import PlatformOptions, platforms
 from bundler.cli.options.registry_access import AccessOptions, both_sides
-from bundler.cli.options.retry import Retry, retry_options
+from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
@@ -92,13 +92,13 @@ def sync(
     rename_rules: tuple[str, ...],
     platforms: PlatformOptions,
     referrers: bool,
-    conversion: ConversionFlags,
+    conversion: ImageConversionOptions,
     digestfile: Path | None,
     keep_going: bool,
     dry_run: bool,
     src_access: AccessOptions,
     dest_access: AccessOptions,
-    retry: Retry,
+    retry: RetryOptions,
     jobs: int | None,
     as_json: bool,
 ) -> None:

@@ -156,7 +156,7 @@ def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa
 
 def login(context: CommandContext, line: CommandLine) -> None:
     """Check credentials with a registry and store them."""
-    from bundler.cli.options.login import complete_credentials, log_in  # noqa: PLC0415
+    from bundler.cli.options.login import complete_credentials, run_login  # noqa: PLC0415
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415
     from bundler.images import login as logins  # noqa: PLC0415
 
@@ -181,7 +181,7 @@ def login(context: CommandContext, line: CommandLine) -> None:
     if credentials is None:
         text.print_line(f"Authenticating with existing credentials for {registry}")
         sys.stdout.flush()
-    path = log_in(context, registry, credentials, stored=stored, override=override, store=store)
+    path = run_login(context, registry, credentials, stored=stored, override=override, store=store)
     if credentials is None:
         text.print_line(f"Existing credentials are valid. Already logged in to {registry}")
         return

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from bundler.cli.options.command import GlobalOptions
-from bundler.cli.options.conversion import ConversionFlags
+from bundler.cli.options.conversion import ImageConversionOptions
 from bundler.cli.options.platforms import PlatformOptions
 from bundler.cli.options.registry_access import ask_for_password
-from bundler.cli.options.retry import Retry
+from bundler.cli.options.retry import RetryOptions
 from bundler.cli.runtime.context import AccessSettings
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def create_global_options(line: CommandLine) -> GlobalOptions:
     return options
 
 
-def create_retry(line: CommandLine) -> Retry:
+def create_retry(line: CommandLine) -> RetryOptions:
     """Return the number of retries after temporary failures, and the wait before each."""
-    return Retry(max(0, line.number("retry-times") or 0), line.seconds("retry-delay"))
+    return RetryOptions(max(0, line.number("retry-times") or 0), line.seconds("retry-delay"))
 
 
 def parse_reference(text: str) -> Reference:
@@ -131,7 +131,7 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
     # These flags have an effect only where Skopeo compresses.
     compress = to_directory and line.is_set("dest-compress")
     may_compress = always_compresses or compress
-    flags = ConversionFlags(
+    flags = ImageConversionOptions(
         manifest_format=manifest_format or None,
         preserve_digests=preserve_digests,
         remove_signatures=line.is_set("remove-signatures"),
@@ -163,7 +163,7 @@ def create_sync_request(line: CommandLine, context: CommandContext) -> SyncReque
     from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415
 
     source, destination = line.arguments
-    flags = ConversionFlags(
+    flags = ImageConversionOptions(
         manifest_format=line.text("format") or None,
         preserve_digests=line.is_set("preserve-digests"),
         remove_signatures=line.is_set("remove-signatures"),
@@ -211,7 +211,7 @@ def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> 
 
 
 def _create_transfer_options(
-    line: CommandLine, context: CommandContext, flags: ConversionFlags
+    line: CommandLine, context: CommandContext, flags: ImageConversionOptions
 ) -> TransferOptions:
     """Return the options of a copy; without flags, of an index only the image for this machine."""
     from bundler.images.copy_image import TransferOptions  # noqa: PLC0415 - as above

@@ -24,9 +24,10 @@ from bundler.transports.containers_storage.os_errors import convert_os_errors
 if TYPE_CHECKING:
     from bundler.content.archives.tar_split import SplitWriter
     from bundler.content.archives.tar_stream import TarEntry
+    from bundler.content.files.safe_directory import PathComponents
     from bundler.content.streams import Reader
     from bundler.transports.containers_storage.drivers.driver import Driver
-    from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree
+    from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 
 _PREFIX = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -57,10 +58,10 @@ class DiffApplier:
         self._driver = driver
         self._subject = subject
         self._in_userns = in_user_namespace()
-        self._own: set[Parts] = set()
+        self._own: set[PathComponents] = set()
         """Everything that this layer added, with the directories above it."""
-        self._seen: set[Parts] = set()
-        self._directory_times: list[tuple[Parts, int]] = []
+        self._seen: set[PathComponents] = set()
+        self._directory_times: list[tuple[PathComponents, int]] = []
         self.uids: set[int] = set()
         """The user IDs of the files."""
         self.gids: set[int] = set()
@@ -107,7 +108,7 @@ class DiffApplier:
             with convert_os_errors(self._tree.path, "cannot set the time"):
                 os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
 
-    def _apply_entry(self, entry: TarEntry, parts: Parts, entries: TarEntries) -> None:
+    def _apply_entry(self, entry: TarEntry, parts: PathComponents, entries: TarEntries) -> None:
         is_whiteout = bool(parts) and parts[-1].startswith(_PREFIX)
         if not is_whiteout:
             self.uids.add(entry.uid)
@@ -142,7 +143,7 @@ class DiffApplier:
         if not entry.size:
             self._split.write_empty_file(entry.name)
 
-    def _apply_whiteout(self, entry: TarEntry, parts: Parts) -> None:
+    def _apply_whiteout(self, entry: TarEntry, parts: PathComponents) -> None:
         if entry.size:
             raise MalformedError(f"{self._subject}: whiteout {entry.name[:160]!r} has content")
         if parts[-1] == _OPAQUE:
@@ -155,20 +156,20 @@ class DiffApplier:
                 )
             self._driver.hide(self._tree, (*parts[:-1], name), (entry.uid, entry.gid))
 
-    def _create_file(self, entry: TarEntry, parts: Parts, entries: TarEntries) -> None:
+    def _create_file(self, entry: TarEntry, parts: PathComponents, entries: TarEntries) -> None:
         directory = self._prepare_parent(parts)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(parts[-1], flags, 0o600, dir_fd=directory)
         try:
             if entry.size:
-                for piece in entries.pieces(entry.name):
-                    write_all(fd, piece)
+                for chunk in entries.chunks(entry.name):
+                    write_all(fd, chunk)
             self._set_open_metadata(fd, entry)
             os.utime(fd, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(fd)
 
-    def _create_hard_link(self, entry: TarEntry, parts: Parts) -> None:
+    def _create_hard_link(self, entry: TarEntry, parts: PathComponents) -> None:
         directory = os.dup(self._prepare_parent(parts))
         try:
             target = parse_member_name(entry.target, self._subject)
@@ -191,7 +192,7 @@ class DiffApplier:
         finally:
             os.close(directory)
 
-    def _prepare_parent(self, parts: Parts) -> int:
+    def _prepare_parent(self, parts: PathComponents) -> int:
         """Remove ``parts`` if it exists; return its directory, valid until the next call."""
         if not parts:
             raise MalformedError(f"{self._subject}: the root is not a directory")
@@ -200,7 +201,7 @@ class DiffApplier:
         self._record_own(parts)
         return self._tree.open_directory(parts[:-1], create=True)
 
-    def _record_own(self, parts: Parts) -> None:
+    def _record_own(self, parts: PathComponents) -> None:
         while parts and parts not in self._own:
             self._own.add(parts)
             parts = parts[:-1]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree
+    from bundler.content.files.safe_directory import PathComponents
+    from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 
 ROOT_MODE = 0o555
 """Mode of the root directory of a base layer, unless the layer sets another one."""
@@ -44,10 +45,12 @@ class Driver(Protocol):
     def open_tree(self, layer: str) -> RootedTree:
         """Open the tree with the files of a layer's tar; the caller closes it."""
 
-    def hide(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
+    def hide(self, tree: RootedTree, parts: PathComponents, owner: tuple[int, int]) -> None:
         """Hide the file at ``parts``, which a layer below contains, in the tree of a layer."""
 
-    def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:
+    def make_opaque(
+        self, tree: RootedTree, parts: PathComponents, own: Collection[PathComponents]
+    ) -> None:
         """Hide the content of the directory at ``parts``, except ``own``, added by this layer."""
 
 

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError, NotFoundError
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE, in_user_namespace
-from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree, remove_tree
+from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree, remove_tree
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
+
+    from bundler.content.files.safe_directory import PathComponents
 
 _SHORT_NAME_SIZE = 26
 _SHORT_NAME_LETTERS = string.ascii_uppercase + string.digits
@@ -88,7 +90,7 @@ class OverlayDriver:
         """Open the files of a layer; the caller closes the tree."""
         return RootedTree.open(self.home / layer / "diff")
 
-    def hide(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
+    def hide(self, tree: RootedTree, parts: PathComponents, owner: tuple[int, int]) -> None:
         """Create a device 0:0."""
         try:
             directory = tree.open_directory(parts[:-1], create=True)
@@ -99,7 +101,12 @@ class OverlayDriver:
         os.mknod(parts[-1], stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
         os.chown(parts[-1], *owner, dir_fd=directory, follow_symlinks=False)
 
-    def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:  # noqa: ARG002 - the protocol's form
+    def make_opaque(
+        self,
+        tree: RootedTree,
+        parts: PathComponents,
+        own: Collection[PathComponents],  # noqa: ARG002 - the protocol's form
+    ) -> None:
         """Set the attribute of an opaque directory."""
         attribute = f"{'user' if in_user_namespace() else 'trusted'}.overlay.opaque"
         os.setxattr(tree.open_directory(parts, create=True), attribute, b"y")

@@ -20,14 +20,13 @@ from bundler.transports.containers_storage.os_errors import convert_os_errors
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bundler.content.files.safe_directory import PathComponents
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_LINKS = 40  # the limit of Linux
 _MAX_DEPTH = 1024
 _MAX_OPEN_DIRECTORIES = 32
-
-Parts = tuple[str, ...]
-"""The components of a path below the root of a tree."""
 
 
 class RootedTree:
@@ -39,7 +38,7 @@ class RootedTree:
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self.fd = fd
-        self._open: OrderedDict[Parts, int] = OrderedDict()
+        self._open: OrderedDict[PathComponents, int] = OrderedDict()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -51,7 +50,7 @@ class RootedTree:
         with convert_os_errors(path, "cannot open"):
             return cls(path, os.open(path, _DIRECTORY))
 
-    def open_directory(self, parts: Parts, *, create: bool = False) -> int:
+    def open_directory(self, parts: PathComponents, *, create: bool = False) -> int:
         """Return a descriptor of a directory. The tree owns it, and may close it in the next call.
 
         With ``create``, missing directories are created.
@@ -96,7 +95,7 @@ class RootedTree:
             os.close(self._open.popitem(last=False)[1])
         return fd
 
-    def status(self, parts: Parts) -> os.stat_result | None:
+    def status(self, parts: PathComponents) -> os.stat_result | None:
         """Return the status of a file, or of a link itself; None if it does not exist."""
         try:
             directory = self.open_directory(parts[:-1])
@@ -104,7 +103,7 @@ class RootedTree:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def remove(self, parts: Parts) -> None:
+    def remove(self, parts: PathComponents) -> None:
         """Remove a file, or a directory with all its content, if it exists."""
         status = self.status(parts)
         if status is None:
@@ -158,7 +157,7 @@ class RootedTree:
             os.close(self._open.popitem()[1])
 
 
-def parse_member_name(name: str, subject: str) -> Parts:
+def parse_member_name(name: str, subject: str) -> PathComponents:
     """Split the name of a tar member into components; the root itself has none.
 
     Raises:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from bundler.transports.containers_storage.drivers.copy_tree import copy_tree
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
-from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree, remove_tree
+from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree, remove_tree
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
+
+    from bundler.content.files.safe_directory import PathComponents
 
 
 class VfsDriver:
@@ -52,11 +54,13 @@ class VfsDriver:
         """Open the tree of a layer; the caller closes it."""
         return RootedTree.open(self._layers / layer)
 
-    def hide(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:  # noqa: ARG002 - the protocol's form
+    def hide(self, tree: RootedTree, parts: PathComponents, owner: tuple[int, int]) -> None:  # noqa: ARG002 - the protocol's form
         """Remove the copy of the file."""
         tree.remove(parts)
 
-    def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:
+    def make_opaque(
+        self, tree: RootedTree, parts: PathComponents, own: Collection[PathComponents]
+    ) -> None:
         """Remove the copies of the files in the directory."""
         pending = [parts]
         while pending:

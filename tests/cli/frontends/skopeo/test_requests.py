@@ -15,7 +15,7 @@ from bundler.cli.options.command import GlobalOptions
 from bundler.cli.runtime.context import AccessSettings, CommandContext, create_platform
 from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
-from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def copy_request(*words: str) -> CopyRequest:
 
 
 def test_copy_selects_image_of_this_machine_by_default() -> None:
-    assert copy_request("dir:a", "dir:b").transfer.selection == Selection(best=HERE)
+    assert copy_request("dir:a", "dir:b").transfer.selection == PlatformSelection(best=HERE)
     assert copy_request("-a", "dir:a", "dir:b").transfer.selection == EVERYTHING
     assert copy_request("--multi-arch", "all", "dir:a", "dir:b").transfer.selection == EVERYTHING
     index = copy_request("--multi-arch", "index-only", "dir:a", "dir:b").transfer.selection
-    assert index == Selection(index_only=True)
+    assert index == PlatformSelection(index_only=True)
 
 
 @pytest.mark.parametrize(

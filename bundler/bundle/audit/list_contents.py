@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import directory, signatures
+from bundler.bundle.format import bundle_paths, signatures
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.verifying import stored_graphs
 from bundler.errors import DamagedBundleError
@@ -96,7 +96,7 @@ def list_bundle(bundle: Path) -> Listing:
             [error.message for _, error in sorted(graphs.problems.items())],
             hint=f"airbundle verify {bundle} names every damaged file",
         )
-    present = directory.scan(bundle).entries
+    present = bundle_paths.scan(bundle).entries
     contents = [
         {
             node.descriptor.digest: node.descriptor.size
@@ -113,7 +113,7 @@ def list_bundle(bundle: Path) -> Listing:
         signatures=tuple(
             key
             for name in signatures.read_signatures(bundle)
-            if (key := directory.parse_signature_name(name))
+            if (key := bundle_paths.parse_signature_name(name))
         ),
         expired=inventory.is_expired(datetime.now(UTC)),
     )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.format import directory, inventory, signatures, store
+from bundler.bundle.format import bundle_paths, inventory, signatures, store
 from bundler.bundle.format.inventory import BundledImage
 from bundler.bundle.media import filesystem
 from bundler.copy.engine import execute
@@ -237,9 +237,9 @@ def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
         ConflictError: the former bundle has another format or belongs to another stream.
     """
     if request.format == "oci":
-        other_format, other_folder = "dir", directory.IMAGES
+        other_format, other_folder = "dir", bundle_paths.IMAGES
     else:
-        other_format, other_folder = "oci", directory.BLOBS
+        other_format, other_folder = "oci", bundle_paths.BLOBS
     if (request.bundle / other_folder).exists():
         raise ConflictError(
             f"{request.bundle}: contains a bundle of another format"
@@ -247,7 +247,7 @@ def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
             subjects=["format"],
             hint="specify another directory, or remove that bundle first",
         )
-    if not (request.bundle / directory.INVENTORY).exists():
+    if not (request.bundle / bundle_paths.INVENTORY).exists():
         return None
     from bundler.bundle.format import authenticate  # noqa: PLC0415 - only for a former bundle
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from bundler import __version__
 from bundler.bundle.format import (
+    bundle_paths,
     checksums,
-    directory,
     instructions,
     inventory,
     signatures as signing,
@@ -55,18 +55,22 @@ def replace_seal(
     keys = [key.public for key in request.keys]
     files = {
         **index,
-        directory.INSTRUCTIONS: instructions.render(request.stream, request.format, listed, keys),
+        bundle_paths.INSTRUCTIONS: instructions.render(
+            request.stream, request.format, listed, keys
+        ),
     }
     graphs = [graph for _, image in images for graph in image.graphs]
     needed = {path for graph in graphs for path in store.list_paths(graph, request.format)}
     paths = {
         path
-        for path in directory.scan(bundle).entries
+        for path in bundle_paths.scan(bundle).entries
         if path not in files
-        and directory.is_listed(path)
-        and (path in needed or not directory.is_content(path))
+        and bundle_paths.is_listed(path)
+        and (path in needed or not bundle_paths.is_content(path))
     }
-    files[directory.CHECKSUM_FILE], checksum_file = checksums.create(bundle, sorted(paths), files)
+    files[bundle_paths.CHECKSUM_FILE], checksum_file = checksums.create(
+        bundle, sorted(paths), files
+    )
     created = datetime.now(UTC).replace(microsecond=0)
     contents = Inventory(
         format=request.format,
@@ -82,10 +86,10 @@ def replace_seal(
     raw = contents.to_bytes()
     signatures = signing.sign(raw, request.keys)
     for name, data in files.items():
-        directory.write_file(bundle, name, data)
-    directory.remove_signatures(bundle)
-    for name, data in {directory.INVENTORY: raw, **signatures}.items():
-        directory.write_file(bundle, name, data)
+        bundle_paths.write_file(bundle, name, data)
+    bundle_paths.remove_signatures(bundle)
+    for name, data in {bundle_paths.INVENTORY: raw, **signatures}.items():
+        bundle_paths.write_file(bundle, name, data)
     prune(bundle, paths | files.keys())
     return contents, tuple(signatures)
 
@@ -96,6 +100,6 @@ def prune(bundle: Path, listed: Collection[str]) -> None:
     Raises:
         MediumError: a file cannot be removed.
     """
-    paths = directory.scan(bundle).entries
-    unlisted = [path for path in paths if path not in listed and directory.is_content(path)]
-    directory.remove_files(bundle, unlisted)
+    paths = bundle_paths.scan(bundle).entries
+    unlisted = [path for path in paths if path not in listed and bundle_paths.is_content(path)]
+    bundle_paths.remove_files(bundle, unlisted)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import directory as layout, inventory, signatures as signing
+from bundler.bundle.format import bundle_paths, inventory, signatures as signing
 from bundler.errors import (
     BundlerError,
     ExpiredError,
@@ -118,7 +118,7 @@ def verify_signatures(
     signers: dict[PublicKey, None] = {}
     for name, signature in sorted(signatures.items()):
         for key in keys:
-            if layout.format_signature_name(key.id) != name:
+            if bundle_paths.format_signature_name(key.id) != name:
                 continue
             try:
                 key.verify(signature, raw)
@@ -138,7 +138,7 @@ def verify_signatures(
             hint="specify the signer's public key: --key FILE.pub",
         )
     given = ", ".join(key.id[:16] for key in keys)
-    signed_by = [layout.parse_signature_name(name) or name for name in signatures]
+    signed_by = [bundle_paths.parse_signature_name(name) or name for name in signatures]
     if not signed_by:
         raise UnauthenticatedError(
             f"the bundle is not signed (expected a signature by {given})",

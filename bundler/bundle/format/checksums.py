@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import directory
+from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.inventory import ChecksumFile
 from bundler.content.streams import read_chunks
 from bundler.errors import LimitError, MalformedError
@@ -41,10 +41,10 @@ def create(
     """
     listed = {path: Digest.of(data) for path, data in unwritten.items()}
     for path in paths:
-        digest = directory.parse_digest(path)
+        digest = bundle_paths.parse_digest(path)
         if digest is None or digest.algorithm != "sha256":
             hasher = new_hasher("sha256")
-            with directory.open_file(bundle, path) as file:
+            with bundle_paths.open_file(bundle, path) as file:
                 for chunk in read_chunks(file):
                     hasher.update(chunk)
             digest = Digest(f"sha256:{hasher.hexdigest()}")
@@ -64,7 +64,7 @@ def render(listed: Mapping[str, Digest]) -> bytes:
     Raises:
         MalformedError: a path must not be listed.
     """
-    directory.check_listed(listed)
+    bundle_paths.check_listed(listed)
     lines = [f"{digest.hex}  {path}\n" for path, digest in sorted(listed.items())]
     return "".join(lines).encode("ascii")
 
@@ -76,10 +76,10 @@ def read(bundle: Path) -> dict[str, Digest]:
         NotFoundError, MediumError: it cannot be read.
         MalformedError, LimitError: it is not valid, see ``parse``.
     """
-    return parse(directory.read_file(bundle, directory.CHECKSUM_FILE, MAX_CHECKSUM_FILE))
+    return parse(bundle_paths.read_file(bundle, bundle_paths.CHECKSUM_FILE, MAX_CHECKSUM_FILE))
 
 
-def parse(raw: bytes, *, subject: str = directory.CHECKSUM_FILE) -> dict[str, Digest]:
+def parse(raw: bytes, *, subject: str = bundle_paths.CHECKSUM_FILE) -> dict[str, Digest]:
     """Parse SHA256SUMS; return the sha256 of each path, in the order of the file.
 
     Raises:
@@ -102,5 +102,5 @@ def parse(raw: bytes, *, subject: str = directory.CHECKSUM_FILE) -> dict[str, Di
         if match[2] in listed:
             raise MalformedError(f"{subject}: line {number} lists {match[2][:200]!r} again")
         listed[match[2]] = Digest(f"sha256:{match[1]}")
-    directory.check_listed(listed, subject)
+    bundle_paths.check_listed(listed, subject)
     return listed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import directory, store
+from bundler.bundle.format import bundle_paths, store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,12 +39,12 @@ WITHOUT AIRBUNDLE
 """
 
 _FILES = f"""\
-2. {directory.INVENTORY} names the digest of {directory.CHECKSUM_FILE}, and that lists all \
+2. {bundle_paths.INVENTORY} names the digest of {bundle_paths.CHECKSUM_FILE}, and that lists all \
 other files.
 
-    grep -o '"sums":{{[^}}]*}}' {directory.INVENTORY} | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2 \
-| sed 's/$/  {directory.CHECKSUM_FILE}/' | sha256sum -c --strict -
-    sha256sum -c --strict --quiet {directory.CHECKSUM_FILE}
+    grep -o '"sums":{{[^}}]*}}' {bundle_paths.INVENTORY} | grep -o 'sha256:[0-9a-f]*' \
+| cut -d: -f2 | sed 's/$/  {bundle_paths.CHECKSUM_FILE}/' | sha256sum -c --strict -
+    sha256sum -c --strict --quiet {bundle_paths.CHECKSUM_FILE}
 """
 
 
@@ -76,25 +76,25 @@ def render(
         )
     more = len(images) - _MAX_IMAGES
     if more > 0:
-        lines.append(f"\nand {more:,} more: their names stand in {directory.INVENTORY}.")
+        lines.append(f"\nand {more:,} more: their names stand in {bundle_paths.INVENTORY}.")
     parts = [_INTRODUCTION.format(stream=stream), _render_signatures(keys), _FILES, *lines, ""]
     return "\n".join(parts).encode("utf-8", "backslashreplace")
 
 
 def _render_signatures(keys: Sequence[PublicKey]) -> str:
     if not keys:
-        name = directory.INVENTORY
+        name = bundle_paths.INVENTORY
         return f"""\
 This bundle was not signed when it was made: its maker is unknown. If it was signed later,
 there is a file {name}.<16 digits of the key's id>.sig beside it, and this verifies it:
 
-{_format_openssl(f"{directory.INVENTORY}.????????????????.sig", "ecdsa-p256")}
+{_format_openssl(f"{bundle_paths.INVENTORY}.????????????????.sig", "ecdsa-p256")}
 """
     lines = []
     for key in keys:
         lines += [
             f"Signed by the key with the fingerprint (SHA-256 of its DER form):\n{key.fingerprint}",
-            f"\n{_format_openssl(directory.format_signature_name(key.id), key.algorithm)}\n",
+            f"\n{_format_openssl(bundle_paths.format_signature_name(key.id), key.algorithm)}\n",
         ]
     lines.append(
         "The fingerprint of the public key that you have:\n\n"
@@ -107,8 +107,7 @@ def _format_openssl(signature: str, algorithm: str) -> str:
     if algorithm == "ed25519":
         return (
             "    openssl pkeyutl -verify -pubin -inkey signer.pub -rawin "
-            f"-in {directory.INVENTORY} -sigfile {signature}"
+            f"-in {bundle_paths.INVENTORY} -sigfile {signature}"
         )
-    return (
-        f"    openssl dgst -sha256 -verify signer.pub -signature {signature} {directory.INVENTORY}"
-    )
+    command = f"openssl dgst -sha256 -verify signer.pub -signature {signature}"
+    return f"    {command} {bundle_paths.INVENTORY}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import checksums, directory as layout, inventory
+from bundler.bundle.format import bundle_paths, checksums, inventory
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
@@ -29,7 +29,7 @@ MAX_SIGNATURE = 64 * 1024
 
 def sign(raw: bytes, keys: Sequence[PrivateKey]) -> dict[str, bytes]:
     """Sign ``raw`` with each key; return the signatures by file name."""
-    return {layout.format_signature_name(key.public.id): key.sign(raw) for key in keys}
+    return {bundle_paths.format_signature_name(key.public.id): key.sign(raw) for key in keys}
 
 
 def read_signatures(bundle: Path) -> dict[str, bytes]:
@@ -40,12 +40,12 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
     with Directory.open(bundle) as directory:
-        names = [name for name in directory.list_names() if layout.parse_signature_name(name)]
+        names = [name for name in directory.list_names() if bundle_paths.parse_signature_name(name)]
     if len(names) > MAX_SIGNATURES:
         raise LimitError(
             f"{bundle}: too many signatures (expected at most {MAX_SIGNATURES}, got {len(names)})"
         )
-    return {name: layout.read_file(bundle, name, MAX_SIGNATURE) for name in names}
+    return {name: bundle_paths.read_file(bundle, name, MAX_SIGNATURE) for name in names}
 
 
 def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
@@ -67,12 +67,12 @@ def read_raw_inventory(bundle: Path) -> bytes:
         MalformedError, LimitError, MediumError: it cannot be read.
     """
     try:
-        return layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
+        return bundle_paths.read_file(bundle, bundle_paths.INVENTORY, inventory.MAX_INVENTORY)
     except NotFoundError:
         if not bundle.is_dir():
             raise NotFoundError(f"{bundle}: no such directory") from None
         raise NotFoundError(
-            f"{bundle}: contains no complete bundle: {layout.INVENTORY} is missing",
+            f"{bundle}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
             hint="specify the directory of a bundle; run an interrupted export or copy again",
         ) from None
 
@@ -85,7 +85,7 @@ def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> li
     """
     signatures = sign(raw, keys)
     for name, signature in signatures.items():
-        layout.write_file(bundle, name, signature)
+        bundle_paths.write_file(bundle, name, signature)
     return list(signatures)
 
 
@@ -102,11 +102,13 @@ def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
     with Directory.open(bundle) as directory:
         lock(directory)
         raw, contents = read_inventory(bundle)
-        listed = layout.read_file(bundle, layout.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
+        listed = bundle_paths.read_file(
+            bundle, bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE
+        )
         if checksums.describe(listed, contents.checksum_file.count) != contents.checksum_file:
             raise DamagedBundleError(
                 f"{bundle}: not signed, because it is damaged",
-                [f"{layout.CHECKSUM_FILE}: digest differs from {layout.INVENTORY}"],
+                [f"{bundle_paths.CHECKSUM_FILE}: digest differs from {bundle_paths.INVENTORY}"],
                 hint=f"airbundle verify {bundle}",
             )
         return write_signatures(bundle, raw, keys)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from bundler.bundle.format import directory as layout
+from bundler.bundle.format import bundle_paths
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.plan import PlannedImage
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
@@ -168,7 +168,7 @@ def format_name(
         (image.digest, image.reference.tag) if referrer is None else (referrer.digest, referrer.tag)
     )
     if bundle_format == "dir":
-        return layout.find_image_path(root)
+        return bundle_paths.find_image_path(root)
     repository = image.reference.repository
     return f"{repository}:{tag}" if tag else f"{repository}@{root}"
 
@@ -177,15 +177,15 @@ def list_paths(graph: Graph, bundle_format: Format) -> set[str]:
     """Return the paths in the bundle of all content of an image or a referrer."""
     root = graph.root.digest
     paths = {
-        layout.find_path(bundle_format, root, item.descriptor.digest, manifest=True)
+        bundle_paths.find_path(bundle_format, root, item.descriptor.digest, manifest=True)
         for item in graph.manifests
     }
     paths |= {
-        layout.find_path(bundle_format, root, node.digest, manifest=False)
+        bundle_paths.find_path(bundle_format, root, node.digest, manifest=False)
         for node in graph.blobs
         if node.digest is not None
     }
-    return paths if bundle_format == "oci" else paths | {layout.find_version_path(root)}
+    return paths if bundle_format == "oci" else paths | {bundle_paths.find_version_path(root)}
 
 
 def create_target(
@@ -210,7 +210,7 @@ class _UnsealedLayout(transport.LayoutDestination):
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Make the content durable; ``index`` then lists ``images`` and no others."""
-        self.index = {layout.INDEX: self.prepare(images)}
+        self.index = {bundle_paths.INDEX: self.prepare(images)}
 
 
 class DirectoryHoldings:
@@ -223,12 +223,13 @@ class DirectoryHoldings:
         self._directory = directory
         self._sizes: dict[Digest, int] | None = None
         if bundle_format == "dir":
-            images = directory / layout.IMAGES
-            entries = layout.scan(directory).entries.values() if images.is_dir() else ()
+            images = directory / bundle_paths.IMAGES
+            entries = bundle_paths.scan(directory).entries.values() if images.is_dir() else ()
             self._sizes = {
                 digest: entry.size
                 for entry in entries
-                if entry.kind == "file" and (digest := layout.parse_digest(entry.path)) is not None
+                if entry.kind == "file"
+                and (digest := bundle_paths.parse_digest(entry.path)) is not None
             }
 
     @property
@@ -243,7 +244,7 @@ class DirectoryHoldings:
         if self._sizes is not None:
             return self._sizes.get(node.digest) == node.size
         try:
-            path = layout.find_path("oci", node.digest, node.digest, manifest=False)
+            path = bundle_paths.find_path("oci", node.digest, node.digest, manifest=False)
             found = os.lstat(self._directory / path)
         except OSError:
             return False

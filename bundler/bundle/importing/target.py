@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast, get_args
 
 from bundler import transports
-from bundler.bundle.format import directory as layout, store
+from bundler.bundle.format import bundle_paths, store
 from bundler.bundle.format.inventory import Format
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
@@ -161,7 +161,7 @@ class OpenDirectory:
     def __init__(self, target: DirectoryTarget, stack: ExitStack, *, writable: bool) -> None:
         self._format = target.format
         self.directory = target.directory
-        if (self.directory / layout.INVENTORY).exists():
+        if (self.directory / bundle_paths.INVENTORY).exists():
             raise UsageError(
                 f"{self.directory}: contains a bundle, which an import would damage",
                 hint="specify another directory",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bundler.bundle.format import directory as layout
+from bundler.bundle.format import bundle_paths
 from bundler.content.files.os_errors import get_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import IntegrityError, MediumError, NoSpaceError, shortlist
@@ -199,17 +199,19 @@ def _find_media_root(path: Path) -> Path | None:
 def _refuse_foreign(bundle: Path, proposal: Path) -> None:
     """Refuse a directory with foreign files, because an export would list or remove them."""
     names = _list_names(bundle)
-    if not names or not {layout.INVENTORY, layout.CHECKSUM_FILE, layout.INSTRUCTIONS}.isdisjoint(
-        names
-    ):
+    if not names or not {
+        bundle_paths.INVENTORY,
+        bundle_paths.CHECKSUM_FILE,
+        bundle_paths.INSTRUCTIONS,
+    }.isdisjoint(names):
         return
     from bundler.transports.directory.staging import STAGING  # noqa: PLC0415 - not for a new bundle
 
     problem = ""
-    if layout.INDEX in names:
+    if bundle_paths.INDEX in names:
         try:
-            raw = layout.read_file(bundle, layout.INDEX, image_layout.MAX_INDEX)
-            entries = image_layout.LayoutIndex.parse(raw, layout.INDEX).entries
+            raw = bundle_paths.read_file(bundle, bundle_paths.INDEX, image_layout.MAX_INDEX)
+            entries = image_layout.LayoutIndex.parse(raw, bundle_paths.INDEX).entries
             # An export writes the annotation of containerd, which most other programs omit.
             is_ours = not entries or any(
                 ANNOTATION_CONTAINERD_NAME in entry.annotations for entry in entries
@@ -218,10 +220,14 @@ def _refuse_foreign(bundle: Path, proposal: Path) -> None:
             is_ours = False
         if not is_ours:
             problem = "contains an image layout that is not a bundle"
-    foreign = [name for name in names if not (name == STAGING or layout.may_be_left_over(name))]
-    if layout.IMAGES in names:
-        images = _list_names(bundle / layout.IMAGES)
-        foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]
+    foreign = [
+        name for name in names if not (name == STAGING or bundle_paths.may_be_left_over(name))
+    ]
+    if bundle_paths.IMAGES in names:
+        images = _list_names(bundle / bundle_paths.IMAGES)
+        foreign += [
+            f"{bundle_paths.IMAGES}/{name}" for name in images if not bundle_paths.is_image(name)
+        ]
     if foreign and not problem:
         problem = f"contains other files: {shortlist(foreign)}"
     if problem:
@@ -234,4 +240,4 @@ def _refuse_foreign(bundle: Path, proposal: Path) -> None:
 
 def _list_names(directory: Path) -> list[str]:
     with Directory.open(directory) as opened:
-        return [name for name in opened.list_names() if not layout.is_system_file(name)]
+        return [name for name in opened.list_names() if not bundle_paths.is_system_file(name)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import directory
+from bundler.bundle.format import bundle_paths
 from bundler.content.streams import read_chunks
 from bundler.copy import parallel
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.directory import BundleFile
+    from bundler.bundle.format.bundle_paths import BundleFile
     from bundler.cancel import Cancellation
     from bundler.errors import BundlerError
     from bundler.events import Emit
@@ -78,7 +78,7 @@ def hash_all(
         hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
         faults: dict[str, BundlerError] = {}
         try:
-            with directory.open_file(bundle, path) as stream:
+            with bundle_paths.open_file(bundle, path) as stream:
                 for chunk in read_chunks(stream, job.size):
                     cancellation.check()
                     for hasher in hashers.values():

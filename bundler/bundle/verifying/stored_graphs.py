@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from bundler.bundle.format import directory
+from bundler.bundle.format import bundle_paths
 from bundler.errors import BundlerError, LimitError, NotFoundError
 from bundler.oci import manifest, media_types
 
@@ -101,7 +101,7 @@ class _GraphReader:
         def create_node(visit: Visit) -> StoredNode:
             descriptor, kind, depth = visit
             is_manifest = kind == "manifest"
-            path = directory.find_path(
+            path = bundle_paths.find_path(
                 self.bundle_format, root.digest, descriptor.digest, manifest=is_manifest
             )
             stripped = sparse and depth > 0 and is_manifest
@@ -141,7 +141,7 @@ class _GraphReader:
             raise LimitError(
                 f"{node.path}: nested too deeply (expected at most {MAX_DEPTH} levels)"
             )
-        raw = directory.read_file(self.bundle, node.path, manifest.MAX_MANIFEST)
+        raw = bundle_paths.read_file(self.bundle, node.path, manifest.MAX_MANIFEST)
         node.descriptor.digest.verify(raw, node.path)
         parsed = manifest.parse(raw, node.descriptor.media_type, subject=node.path)
         return manifest.list_children(parsed)

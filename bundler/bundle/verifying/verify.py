@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import checksums, directory, inventory, store
+from bundler.bundle.format import bundle_paths, checksums, inventory, store
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.cancel import Cancellation
@@ -178,7 +178,7 @@ def verify(
         MediumError: a directory cannot be read.
         CancelledError: ``cancellation`` was requested.
     """
-    verifier = _Verifier(bundle, directory.scan(bundle))
+    verifier = _Verifier(bundle, bundle_paths.scan(bundle))
     known, trust_error, signers = verifier.read_inventory(keys)
     listed = verifier.read_checksum_file(known)
     if known is not None:
@@ -219,7 +219,7 @@ class _Verifier:
     """The findings so far; not thread-safe, so hashing threads return their errors instead."""
 
     bundle: Path
-    found: directory.DirectoryScan
+    found: bundle_paths.DirectoryScan
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     """The full names of the images that need each file, by path, in the order of the inventory."""
@@ -246,7 +246,7 @@ class _Verifier:
         self, keys: Sequence[PublicKey]
     ) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
         """Authenticate the bytes of ``bundle.json``, then parse them."""
-        path = directory.INVENTORY
+        path = bundle_paths.INVENTORY
         try:
             authentication = authenticate(self.bundle, keys)
         except NotFoundError:
@@ -266,15 +266,15 @@ class _Verifier:
 
     def read_checksum_file(self, known: Inventory | None) -> _Listed:
         """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""
-        path = directory.CHECKSUM_FILE
-        unlisted: _Listed = dict.fromkeys(filter(directory.is_listed, self.found.entries))
+        path = bundle_paths.CHECKSUM_FILE
+        unlisted: _Listed = dict.fromkeys(filter(bundle_paths.is_listed, self.found.entries))
         try:
-            raw = directory.read_file(self.bundle, path, checksums.MAX_CHECKSUM_FILE)
+            raw = bundle_paths.read_file(self.bundle, path, checksums.MAX_CHECKSUM_FILE)
             if (
                 known is not None
                 and checksums.describe(raw, known.checksum_file.count) != known.checksum_file
             ):
-                self.add("damaged", path, f"digest differs from {directory.INVENTORY}")
+                self.add("damaged", path, f"digest differs from {bundle_paths.INVENTORY}")
                 return unlisted
             listed = checksums.parse(raw)
         except NotFoundError:
@@ -285,7 +285,7 @@ class _Verifier:
             return unlisted
         if known is not None and len(listed) != known.checksum_file.count:
             files = count(len(listed), "file")
-            text = f"lists {files}, but {directory.INVENTORY} counts {known.checksum_file.count}"
+            text = f"lists {files}, but {bundle_paths.INVENTORY} counts {known.checksum_file.count}"
             self.add("malformed", path, text)
         return dict(listed)
 
@@ -309,12 +309,12 @@ class _Verifier:
 
     def compare_index(self, known: Inventory) -> None:
         """Compare ``index.json``, which other tools use, with the images of the inventory."""
-        path = directory.INDEX
+        path = bundle_paths.INDEX
         roots = {store.format_name(image, "oci"): image.digest for image in known.images}
         allowed = set(roots.values())
         allowed.update(item.digest for image in known.images for item in image.referrers)
         try:
-            raw = directory.read_file(self.bundle, path, image_layout.MAX_INDEX)
+            raw = bundle_paths.read_file(self.bundle, path, image_layout.MAX_INDEX)
             entries = image_layout.LayoutIndex.parse(raw, path).entries
         except NotFoundError:
             self.add("missing", path, "missing")
@@ -326,7 +326,7 @@ class _Verifier:
             name, digest = image_layout.get_name(entry), entry.digest
             if digest != roots[name] if name in roots else digest not in allowed:
                 label = name or "an entry without a name"
-                text = f"{label} is {digest}, which is not in {directory.INVENTORY}"
+                text = f"{label} is {digest}, which is not in {bundle_paths.INVENTORY}"
                 self.add("index", path, text)
         names = {image_layout.get_name(entry) for entry in entries}
         for name in (name for name in roots if name not in names):
@@ -338,23 +338,27 @@ class _Verifier:
         Unlisted content is counted, but is not damage: it comes from an export that was interrupted
         before its seal, and no image of this bundle needs it.
         """
-        other = directory.BLOBS if known is not None and known.format == "dir" else directory.IMAGES
+        other = (
+            bundle_paths.BLOBS
+            if known is not None and known.format == "dir"
+            else bundle_paths.IMAGES
+        )
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
                 text = "not a regular file but a link, a directory, a pipe or a device"
                 self.add("special", path, text)
-            elif path in listed or not directory.is_listed(path):
+            elif path in listed or not bundle_paths.is_listed(path):
                 continue
-            elif directory.is_content(path) and not path.startswith(f"{other}/"):
+            elif bundle_paths.is_content(path) and not path.startswith(f"{other}/"):
                 self.unlisted += 1
             else:
-                self.add("surplus", path, f"not listed in {directory.CHECKSUM_FILE}")
+                self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
         for path in listed:
             known_file = self.found.entries.get(path)
             if known_file is None:
                 self.add("missing", path, "missing")
                 continue
-            has_size = path in self.images or directory.parse_digest(path) is not None
+            has_size = path in self.images or bundle_paths.parse_digest(path) is not None
             if known_file.size > _MAX_UNMEASURED and not has_size:
                 text = f"{known_file.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed"
                 self.add("size", path, text)
@@ -366,7 +370,7 @@ class _Verifier:
         """
         expected = {}
         for path, digest in listed.items():
-            digests = dict.fromkeys(filter(None, (digest, directory.parse_digest(path))))
+            digests = dict.fromkeys(filter(None, (digest, bundle_paths.parse_digest(path))))
             if digests and path not in self.findings:
                 expected[path] = tuple(digests)
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]

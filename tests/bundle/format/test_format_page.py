@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.format import checksums, directory, inventory, signatures
+from bundler.bundle.format import bundle_paths, checksums, inventory, signatures
 from bundler.bundle.verifying import verify
 from bundler.oci import manifest
 from bundler.trust import encrypted_key
@@ -44,8 +44,8 @@ def test_format_page_describes_every_finding():
         f"{inventory.MAX_INVENTORY >> 20} MiB",
         f"most {checksums.MAX_CHECKSUM_FILE >> 20} MiB",
         f"{signatures.MAX_SIGNATURES} signatures of at most {signatures.MAX_SIGNATURE >> 10} KiB",
-        f"{directory.MAX_ENTRIES:,}",
-        f"{directory.MAX_PATH} characters",
+        f"{bundle_paths.MAX_ENTRIES:,}",
+        f"{bundle_paths.MAX_PATH} characters",
         f"{manifest.MAX_MANIFEST >> 20} MiB",
         f"{manifest.MAX_CHILDREN:,}",
         f"r ≤ {encrypted_key._MAX_R}, p ≤ {encrypted_key._MAX_P}",

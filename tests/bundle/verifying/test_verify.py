@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import directory
+from bundler.bundle.format import bundle_paths
 from bundler.bundle.verifying.verify import verify
 from bundler.cancel import Cancellation
 from bundler.errors import (
@@ -175,7 +175,7 @@ def test_unlisted_content_is_counted_and_other_files_are_findings(bundle: Path):
 
 def test_content_of_the_other_format_is_a_finding(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
-    path = directory.find_version_path(Digest(images.sha256(b"root")))
+    path = bundle_paths.find_version_path(Digest(images.sha256(b"root")))
     (bundle / path).parent.mkdir(parents=True)
     (bundle / path).touch()
     assert findings(bundle) == {path: ("surplus", ())}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.bundle.format import directory
+from bundler.bundle.format import bundle_paths
 from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 
@@ -20,14 +20,16 @@ A, LONG = Digest.of(b"a"), Digest.of(b"a", "sha512")
 def test_path_of_content_contains_its_digest(digest: Digest):
     root = Digest.of(b"root")
     assert (
-        directory.parse_digest(directory.find_path("oci", digest, digest, manifest=False)) == digest
+        bundle_paths.parse_digest(bundle_paths.find_path("oci", digest, digest, manifest=False))
+        == digest
     )
     for manifest in (False, True):
-        path = directory.find_path("dir", root, digest, manifest=manifest)
-        assert directory.parse_digest(path) == digest
-        assert directory.is_path(path)
+        path = bundle_paths.find_path("dir", root, digest, manifest=manifest)
+        assert bundle_paths.parse_digest(path) == digest
+        assert bundle_paths.is_path(path)
     assert (
-        directory.parse_digest(directory.find_path("dir", digest, digest, manifest=True)) == digest
+        bundle_paths.parse_digest(bundle_paths.find_path("dir", digest, digest, manifest=True))
+        == digest
     )
 
 
@@ -45,12 +47,12 @@ def test_path_of_content_contains_its_digest(digest: Digest):
     ],
 )
 def test_other_path_contains_no_digest(path: str):
-    assert directory.parse_digest(path) is None
+    assert bundle_paths.parse_digest(path) is None
 
 
 @given(st.text(max_size=40))
 def test_valid_path_is_below_the_bundle_and_normal(text: str):
-    if directory.is_path(text):
+    if bundle_paths.is_path(text):
         assert text.isascii()
         assert os.path.normpath(text) == text
         assert not text.startswith("/")
@@ -58,10 +60,10 @@ def test_valid_path_is_below_the_bundle_and_normal(text: str):
 
 
 def test_signature_file_is_named_after_its_key():
-    name = directory.format_signature_name(A.hex)
+    name = bundle_paths.format_signature_name(A.hex)
     assert name == f"bundle.json.{A.hex[:16]}.sig"
-    assert directory.parse_signature_name(name) == A.hex[:16]
-    assert directory.parse_signature_name("bundle.json") is None
+    assert bundle_paths.parse_signature_name(name) == A.hex[:16]
+    assert bundle_paths.parse_signature_name("bundle.json") is None
 
 
 def test_scan_follows_no_link_and_opens_no_file(tmp_path: Path):
@@ -71,7 +73,7 @@ def test_scan_follows_no_link_and_opens_no_file(tmp_path: Path):
     os.mkfifo(tmp_path / "blobs/pipe")
     (tmp_path / "blobs/loop").symlink_to("..")
     (tmp_path / "holiday.jpg").write_bytes(b"")
-    found = directory.scan(tmp_path)
+    found = bundle_paths.scan(tmp_path)
     kinds = {path: (entry.kind, entry.size) for path, entry in found.entries.items()}
     assert kinds["blobs/sha256/x"] == ("file", 3)
     assert {path for path, (kind, _) in kinds.items() if kind == "special"} == {
@@ -88,24 +90,24 @@ def test_path_outside_the_bundle_is_refused(tmp_path: Path):
     bundle.mkdir()
     for path in ("../secret", "/etc/passwd", "a/../../secret", ""):
         with pytest.raises(MalformedError):
-            directory.read_file(bundle, path, 100)
+            bundle_paths.read_file(bundle, path, 100)
 
 
 def test_read_file_enforces_its_limit(tmp_path: Path):
     (tmp_path / "index.json").write_bytes(b"x" * 10)
-    assert directory.read_file(tmp_path, "index.json", 10) == b"x" * 10
+    assert bundle_paths.read_file(tmp_path, "index.json", 10) == b"x" * 10
     with pytest.raises(LimitError):
-        directory.read_file(tmp_path, "index.json", 9)
+        bundle_paths.read_file(tmp_path, "index.json", 9)
     with pytest.raises(NotFoundError):
-        directory.read_file(tmp_path, "oci-layout", 9)
+        bundle_paths.read_file(tmp_path, "oci-layout", 9)
 
 
 def test_remove_signatures_keeps_other_files(tmp_path: Path):
     kept = ["SHA256SUMS", "index.json", "bundle.json", "bundle.json.backup"]
-    for name in (*kept, directory.format_signature_name(A.hex)):
+    for name in (*kept, bundle_paths.format_signature_name(A.hex)):
         (tmp_path / name).write_bytes(b"x")
-    directory.remove_signatures(tmp_path)
-    directory.remove_signatures(tmp_path)
+    bundle_paths.remove_signatures(tmp_path)
+    bundle_paths.remove_signatures(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 
@@ -127,13 +129,13 @@ def test_remove_signatures_keeps_other_files(tmp_path: Path):
     ],
 )
 def test_content_is_recognised_by_its_path(path: str, expected: bool):
-    assert directory.is_content(path) is expected
+    assert bundle_paths.is_content(path) is expected
 
 
 def test_remove_files_removes_only_empty_directories(tmp_path: Path):
     for path in ("images/a/version", "images/b/version", "images/b/note", "blobs/sha512/c"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    directory.remove_files(tmp_path, ["images/a/version", "images/b/version", "blobs/sha512/c"])
+    bundle_paths.remove_files(tmp_path, ["images/a/version", "images/b/version", "blobs/sha512/c"])
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     assert left == {"images", "images/b", "images/b/note", "blobs"}

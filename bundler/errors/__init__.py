@@ -27,7 +27,6 @@
     │   ├── RejectedByPolicyError
     │   ├── InvalidSignatureError
     │   ├── UnauthenticatedError
-    │   ├── RollbackError
     │   └── ExpiredError
     ├── MediumError                      5   free, replace or unlock the medium; run again
     │   ├── NoSpaceError
@@ -119,7 +118,6 @@ from bundler.errors.content import (
     NotPlainFileError as NotPlainFileError,
     ReadOnlyTransportError as ReadOnlyTransportError,
     RejectedByPolicyError as RejectedByPolicyError,
-    RollbackError as RollbackError,
     SingleImageDestinationError as SingleImageDestinationError,
     SizeMismatchError as SizeMismatchError,
     TrustError as TrustError,

@@ -145,13 +145,6 @@ class UnauthenticatedError(TrustError):
         self.signed_by = tuple(signed_by)
 
 
-class RollbackError(TrustError):
-    """Content that is older than what was accepted before.
-
-    Raised by the check of a bundle's serial number.
-    """
-
-
 class ExpiredError(TrustError):
     """Content past its expiry date. Raised by the check of a bundle's inventory."""
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         first = threading.main_thread()
         if any(thread is not first and not thread.daemon for thread in threading.enumerate()):
             sys.stderr.flush()
-            os._exit(status)  # a thread may still wait for a silent server
+            os._exit(status)  # a thread may still wait for an unresponsive server
     sys.exit(status)
 
 
@@ -105,7 +105,7 @@ def _to_bundler_error(error: BaseException) -> BundlerError:
         case click.ClickException():
             return errors.UsageError(error.format_message())
         case click.Abort() if isinstance(error.__context__, EOFError):
-            return errors.UsageError("standard input: ended at a prompt")
+            return errors.UsageError("standard input: unexpected end of input at a prompt")
         case click.Abort() | KeyboardInterrupt():
             return errors.CancelledError()
         case ConnectionError() | TimeoutError():

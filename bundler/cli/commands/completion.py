@@ -25,11 +25,11 @@ def completion(shell: str) -> None:
 
 
 def create_script(shell: str, program: str) -> str:
-    """Return the script with which ``shell`` completes the command line of ``program``.
+    """Return the completion script of ``program`` for ``shell``.
 
     Raises:
-        UnsupportedError: if only Skopeo has completion for this shell.
-        UsageError: if no program has completion for it.
+        UnsupportedError: if Skopeo supports the shell, but airbundle does not.
+        UsageError: if the shell is unknown.
     """
     hint = f"use one of {', '.join(SHELLS)}"
     if shell == "powershell":

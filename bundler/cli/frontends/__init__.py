@@ -1,4 +1,4 @@
-"""Front ends: the native command line and the one compatible with Skopeo.
+"""Front ends: the native command line and the command line compatible with Skopeo.
 
 Read ``frontend``, their interface, first. A front end may import everything else in ``cli``; only
 ``main`` and the other front end import it.

@@ -1,4 +1,4 @@
-"""The command line that a user sees: airbundle's own, or that of a program that it replaces.
+"""The interface of a front end: airbundle's own command line, or that of a replaced program.
 
 A front end parses the arguments, calls functions of ``bundler.images`` and ``bundler.bundle``, and
 prints their results. Its modules are imported only when it is selected.
@@ -24,7 +24,7 @@ class ProgressView(Protocol):
         ...
 
     def show_interruption(self) -> None:
-        """Report what a cancelled command did and did not do; never raises."""
+        """Report which work a cancelled command has completed; never raises."""
         ...
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class Frontend(Protocol):
         ...
 
     def complete(self, instruction: str, /) -> int:
-        """Print the completions for click's ``instruction``; return the exit status."""
+        """Run click's completion ``instruction``; return the exit status."""
         ...
 
     def show_progress(self, *, quiet: bool) -> ProgressView | None:

@@ -33,7 +33,7 @@ SECTIONS = {
     },
     "Images": {
         "copy": ("images.copy:copy", "Copy one image."),
-        "sync": ("images.sync:sync", "Copy many images, only those that are missing."),
+        "sync": ("images.sync:sync", "Copy many images, skipping those that are present."),
         "inspect": ("images.inspect:inspect", "Show the properties of an image or artifact."),
         "list-tags": ("images.list_tags:list_tags", "List the tags of a repository."),
         "delete": ("images.delete:delete", "Delete an image from a registry or a layout."),
@@ -132,11 +132,11 @@ def airbundle(ctx: click.Context, /, name: str | None, **_options: object) -> No
         ctx.exit(UsageError.exit_status)
     if name not in CLASSES:
         raise UsageError(f"--as: unknown name {name[:80]!r} (expected {' or '.join(CLASSES)})")
-    raise UsageError("--as: must be the first argument")  # ``main.select_frontend`` reads that one
+    raise UsageError("--as: must be the first argument")  # main handles the first argument
 
 
 class NativeFrontend:
-    """The native front end: runs the click commands, and prints errors with the next step."""
+    """The native front end: runs the click commands, and prints errors with their hints."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment

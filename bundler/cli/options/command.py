@@ -63,7 +63,7 @@ class Command(click.Command):
             ctx.invoke(self.callback, **values)
 
     def collect_sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
-        """Return the options as ``--help`` lists them, by section: own options first."""
+        """Return the options as ``--help`` lists them, by section, global options last."""
         sections: dict[str, list[tuple[str, str]]] = {OWN_SECTION: []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -103,7 +103,7 @@ class GlobalOptions(NamedTuple):
     user_agent_prefix: str = ""
 
     def check(self) -> None:
-        """Raise UsageError if the options are not consistent."""
+        """Raise UsageError if the options are inconsistent."""
         refuse_conflicts(
             {"--insecure-policy": self.insecure_policy, "--require-signed": self.require_signed}
         )
@@ -120,7 +120,7 @@ class GlobalOptions(NamedTuple):
 
             name = "--require-signed" if self.require_signed else "--policy"
             raise UnsupportedError(
-                f"{name}: unsupported, since {command} does not evaluate policy.json",
+                f"{name}: unsupported because {command} does not evaluate policy.json",
                 hint="import --key FILE.pub accepts only bundles that this key has signed",
             )
 
@@ -147,7 +147,7 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
             from bundler.errors import UnsupportedError  # noqa: PLC0415 - only for errors
 
             raise UnsupportedError(
-                "--registries.d: unsupported, since simple signatures in a lookaside are not read"
+                "--registries.d: unsupported because lookaside signatures are not read"
             )
 
     def option(*spellings: str, hidden: bool = hidden, **attributes: Any) -> click.Option:  # noqa: ANN401 - click's
@@ -162,7 +162,7 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
             "--command-timeout",
             type=parse_duration,
             metavar="DURATION",
-            help="Stop after this time: 90s, 1h30m (default: no limit).",
+            help="Cancel the command after this time, such as 90s or 1h30m (default: no limit).",
         ),
         option(
             "--override-os",
@@ -179,8 +179,8 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
             metavar="VARIANT",
             help="Select images for this architecture variant from indexes.",
         ),
-        file("--policy", help="Use this policy.json."),
-        flag("--insecure-policy", help="Accept every image, without a policy.json."),
+        file("--policy", help="Read the signature policy from this file instead of policy.json."),
+        flag("--insecure-policy", help="Accept every image; do not read policy.json."),
         flag("--require-signed", help="Reject images for which policy.json requires no signature."),
         file("--registries-conf", help="Use this file instead of the main registries.conf."),
         file("--tls-details", help="Restrict TLS to the versions and ciphers in this file."),

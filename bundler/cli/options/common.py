@@ -1,4 +1,4 @@
-"""Options that several commands share and that belong to no group."""
+"""Options that are shared by several commands and belong to no group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=Path)
 
 OUTPUT = "Output"
-"""The section of options that choose what is printed or written besides the result."""
+"""The section of options for additional or machine-readable output."""
 
 as_json = option("--json", "as_json", is_flag=True, section=OUTPUT, help="Print one JSON document.")
 """``--json``, in the parameter ``as_json``."""
@@ -41,7 +41,7 @@ public_keys = option(
 
 
 def private_keys(spelling: str, *, required: bool = False) -> Callable[[Decorated], Decorated]:
-    """Add the option ``spelling``, in ``key_files``, and ``--passphrase-file``."""
+    """Add the option ``spelling``, passed as ``key_files``, and ``--passphrase-file``."""
     keys = option(
         spelling,
         "key_files",

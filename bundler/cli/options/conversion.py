@@ -46,7 +46,7 @@ class ImageConversionOptions:
         """Return the options for the engine; ``environment`` locates the key providers.
 
         Raises:
-            UsageError: if options exclude one another.
+            UsageError: if options are mutually exclusive.
         """
         from bundler.copy.convert.options import ConversionOptions, Encryption  # noqa: PLC0415 - not for --help
 
@@ -115,7 +115,7 @@ _LAYERS = {
     ),
     "force_compress_format": flag(
         "--dest-force-compress-format",
-        "Recompress even if the destination has the layer in another compression.",
+        "Recompress even if the destination has the layer with a different compression.",
     ),
     "oci_accept_uncompressed_layers": flag(
         "--dest-oci-accept-uncompressed-layers",

@@ -23,7 +23,7 @@ _MAX_PASSWORD = 64 * 1024  # bytes; longer than any token
 
 
 def credential_store(function: Decorated) -> Decorated:
-    """Add the options that select the credentials file; its value is in ``store``."""
+    """Add the options that select the credentials file, passed as ``store``."""
 
     def select(authfile: Path | None, compat_auth_file: Path | None) -> CredentialStore:
         from bundler.images.login import CredentialStore  # noqa: PLC0415 - not for --help
@@ -51,7 +51,7 @@ def complete_credentials(
     ask_username: Callable[[], str],
     ask_password: Callable[[str], str],
 ) -> Credentials | None:
-    """Return the credentials to store; None to check the ``stored`` ones again.
+    """Return the credentials to store; None to check those ``stored`` again.
 
     Missing parts are read from standard input or prompted for.
 
@@ -81,7 +81,7 @@ def run_login(
     override: RegistryOverride,
     store: CredentialStore,
 ) -> str | None:
-    """Check ``credentials`` with the registry and store them; if None, check the ``stored`` ones.
+    """Check ``credentials`` with the registry and store them; if None, check those ``stored``.
 
     Returns:
         The file or helper in which the credentials were stored; None if none were stored.

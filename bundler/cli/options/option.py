@@ -1,4 +1,4 @@
-"""Declare options: sections of ``--help``, groups with one value, booleans in Go's syntax.
+"""Declaration of options: sections of ``--help``, option groups, booleans in Go's syntax.
 
 Every option belongs to a section; a command lists its sections in the order in which they are
 declared. ``--help`` imports this module, so it does not import dataclasses.
@@ -44,7 +44,7 @@ class GoBoolOption(Option):
 
 
 class OptionSpec(NamedTuple):
-    """The spellings of an option and its click attributes, before it gets a name and a section."""
+    """The spellings and click attributes of an option, without its name and section."""
 
     spellings: tuple[str, ...]
     attributes: dict[str, Any]
@@ -77,14 +77,14 @@ def option_group(
     options: Mapping[str, OptionSpec],
     prefix: str = "",
 ) -> Callable[[Decorated], Decorated]:
-    """Add options to a command; it gets their values as one ``group`` in ``parameter``.
+    """Add options to a command, which receives them as one ``group`` in ``parameter``.
 
     Args:
         group: the type of the value, or a function that creates it from one keyword per option.
         parameter: the name of the command's parameter.
         section: the heading in ``--help``.
         options: the options by the keyword of ``group`` that each one sets.
-        prefix: a prefix of the parameter names, for a group that a command has twice.
+        prefix: a prefix of the parameter names, for a group that a command uses twice.
     """
 
     def decorate(function: Decorated) -> Decorated:
@@ -107,7 +107,7 @@ def refuse_conflicts(options: Mapping[str, object]) -> None:
     if len(given) > 1:
         from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
 
-        raise UsageError(f"{given[0]} and {given[1]} exclude one another")
+        raise UsageError(f"{given[0]} and {given[1]} are mutually exclusive")
 
 
 def add_values(arguments: Sequence[str], parameters: Sequence[click.Parameter]) -> list[str]:
@@ -131,14 +131,14 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_duration(text: str) -> float:
-    """Parse the value of an option that is a duration; return seconds, 0 or more."""
+    """Parse a non-negative duration; return it in seconds."""
     from bundler.gocompat import durations  # noqa: PLC0415 - not for --help
 
     try:
         seconds = durations.parse(text)
     except ValueError:
-        message = f"{text[:80]!r} is not a duration such as 90s, 250ms or 1h30m"
+        message = f"invalid duration {text[:80]!r} (expected for example 90s, 250ms or 1h30m)"
         raise click.BadParameter(message) from None
     if seconds < 0:
-        raise click.BadParameter(f"{text[:80]!r} is negative")
+        raise click.BadParameter(f"negative duration {text[:80]!r}")
     return seconds

@@ -28,7 +28,7 @@ class PlatformOptions:
         """Return the selection for the engine; ``system`` returns this machine's platform.
 
         Raises:
-            UsageError: if options exclude one another, or a platform is malformed.
+            UsageError: if options are mutually exclusive, or a platform is malformed.
         """
         from bundler.copy.platform_selection import EVERYTHING, PlatformSelection  # noqa: PLC0415 - not for --help
         from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
@@ -47,7 +47,9 @@ class PlatformOptions:
             parts = (self.multi_arch or "").split(",")
             platforms = tuple(Platform.parse(part) for part in parts)
             if any(platform.variant for platform in platforms):
-                raise UsageError("--multi-arch: expected OS/ARCH; all its variants are copied")
+                raise UsageError(
+                    "--multi-arch: expected OS/ARCH without a variant; all variants are copied"
+                )
             if self.strip_removed_platforms:
                 return PlatformSelection(platforms, "strip", variants=True)
             return PlatformSelection(platforms, "sparse", variants=True)
@@ -77,8 +79,7 @@ platforms = option_group(
             "--platform",
             metavar="OS/ARCH[/VARIANT]",
             multiple=True,
-            help="Copy only this platform. If repeated, write an index of these, with a new"
-            " digest.",
+            help="Copy only this platform. If repeated, write a new index of the given platforms.",
         ),
         "multi_arch": spec(
             "--multi-arch",

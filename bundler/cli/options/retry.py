@@ -23,14 +23,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class RetryOptions:
-    """Number of retries of a command, and the wait before each."""
+    """Number of retries of a command, and the wait before each retry."""
 
     times: int = 0
     delay: float = 0.0
-    """In seconds. 0: 1, 2, 4 and so on, each plus up to 10 %."""
+    """Wait in seconds; 0: exponential backoff (1, 2, 4, … s) with up to 10 % jitter."""
 
     def create_policy(self) -> RetryPolicy:
-        """Return the same as a policy; ``Retry-After`` is obeyed by each request only."""
+        """Return the retry policy; it ignores ``Retry-After``, which each request obeys."""
         from bundler.retry_policy import Backoff, RetryPolicy  # noqa: PLC0415 - for retries only
 
         first, longest, jitter = 1.0, math.inf, (1.0, 1.1)
@@ -40,7 +40,7 @@ class RetryOptions:
         return RetryPolicy(self.times + 1, backoff, attempts_on_500=1)
 
     def call(self, body: Callable[[], Result], cancellation: Cancellation, emit: Emit) -> Result:
-        """Call ``body``, again after each temporary failure, and return its result.
+        """Call ``body`` and return its result; call it again after a temporary failure.
 
         A ``Retrying`` event announces each wait. The last failure is raised.
         """
@@ -49,14 +49,14 @@ class RetryOptions:
         from bundler.retry_policy import Attempts  # noqa: PLC0415 - as above
 
         attempts = Attempts(
-            self.create_policy(), "all of it", cancellation, emit, repeats=self.times
+            self.create_policy(), "the command", cancellation, emit, repeats=self.times
         )
         for _ in attempts:
             try:
                 return body()
             except RegistryError as error:
                 attempts.fail(error)
-        raise AssertionError("an iteration over attempts has no end")
+        raise AssertionError("the iteration over attempts ended")
 
 
 retry_options = option_group(
@@ -76,7 +76,7 @@ retry_options = option_group(
             metavar="DURATION",
             type=parse_duration,
             default="0",
-            help="Wait before each retry (default: 1s, 2s, 4s and so on).",
+            help="Wait before each retry (default: exponential backoff from 1s).",
         ),
     },
 )

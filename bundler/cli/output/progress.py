@@ -1,6 +1,6 @@
 """Progress on stderr: bars on a terminal, periodic lines elsewhere.
 
-Events may come from any thread and only change numbers. A separate thread writes, so that a slow
+Events from any thread only update counters. A separate thread writes the display, so that a slow
 terminal does not delay the run.
 """
 
@@ -33,7 +33,7 @@ _BAR_WIDTH = 24
 
 
 class Progress:
-    """Progress display that is fed with events; a context manager, used once."""
+    """A display of progress events; a context manager, used once."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Progress:
     def on_stderr(cls, variables: Mapping[str, str]) -> Progress:
         """Return a display of bars on a terminal, of lines elsewhere.
 
-        TERM and CI in the environment ``variables`` can select lines on a terminal.
+        TERM and CI in the environment ``variables`` can select lines for a terminal.
         """
         stream = sys.stderr
         dumb = variables.get("TERM", "dumb") == "dumb" or "CI" in variables
@@ -83,7 +83,7 @@ class Progress:
                 self._notes.append(note)
 
     def draw(self) -> None:
-        """Write the current state; must not be called by two threads at once."""
+        """Write the current state; must not be called from two threads at once."""
         with self._lock:
             now = self._clock()
             self._state.sample(now)
@@ -92,7 +92,7 @@ class Progress:
         self._write(text)
 
     def show_interruption(self) -> None:
-        """Write what was done before the run was interrupted; never raises."""
+        """Write which work was completed before the interruption; never raises."""
         with self._lock:
             text = self._state.describe_interruption()
         self._end([text])
@@ -118,7 +118,7 @@ class Progress:
         self._write(text)
 
     def _write(self, text: str) -> None:
-        """Write to the stream; a closed terminal does not end the run."""
+        """Write to the stream; ignore a closed terminal."""
         if text:
             with suppress(OSError, ValueError):
                 self._stream.write(text)
@@ -126,14 +126,14 @@ class Progress:
 
 
 class LogDisplay:
-    """Display for pipes and logs: the plan, then the position every few seconds."""
+    """A display for pipes and logs: the plan, then the position every few seconds."""
 
     def __init__(self, now: float) -> None:
         self._due = now + _LINE_INTERVAL
         self._announced = False
 
     def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
-        """Return notes immediately, the position at its interval."""
+        """Return notes immediately, and the position every few seconds."""
         lines = list(notes)
         if state.planned and not self._announced:
             self._announced = True
@@ -149,7 +149,7 @@ class LogDisplay:
 
 
 class BarDisplay:
-    """Display for terminals: a bar for each active blob and a line for the total, redrawn in place.
+    """A display for terminals: a bar for each active blob and a total line, redrawn in place.
 
     A frame is one write without line wraps that overwrites the previous frame and then erases its
     rest, which avoids flicker.
@@ -290,12 +290,12 @@ class ProgressState:
 
     @property
     def percent(self) -> int:
-        """Percentage that is done, rounded down, so that 100 means complete."""
+        """Completed percentage, rounded down, so that 100 means complete."""
         return 100 * self.moved // self.total if self.total else 100
 
     def describe_plan(self) -> str:
         """Describe the work that is planned."""
-        verb = "check" if self._only_checks else "move"
+        verb = "check" if self._only_checks else "transfer"
         text = f"{count(self.blobs, self._noun)} to {verb}, {format_size(self._size)}"
         if self._present_blobs:
             size = format_size(self._present_size)
@@ -310,19 +310,19 @@ class ProgressState:
         return f"{done} in {format_duration(took)}{rate}"
 
     def describe_interruption(self) -> str:
-        """Describe what was done before an interruption."""
+        """Describe the work completed before an interruption."""
         if not self.planned:
-            return "nothing was moved yet"
+            return "nothing was transferred yet"
         done = (
             f"{self.finished} of {count(self.blobs, self._noun)}"
             f" ({format_size(self._kept)} of {format_size(self.total)})"
         )
         if self._only_checks:
             return f"{done} {be(self.finished, past=True)} checked"
-        stay = "is done and stays" if self.finished == 1 else "are done and stay"
+
         names = count(self._published, "name") if self._published else "no name"
         verb = be(self._published or 1, past=True)
-        return f"{done} {stay}; {names} {verb} published"
+        return f"{done} transferred and kept; {names} {verb} published"
 
     @property
     def _noun(self) -> str:

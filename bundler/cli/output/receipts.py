@@ -20,7 +20,7 @@ def choose_path(path: Path | None, environment: Environment) -> Path:
     """Return ``path``, or the directory of receipts if it is None.
 
     Raises:
-        MediumError: if the receipt cannot be written there; the import must not begin.
+        MediumError: if the receipt cannot be written there.
     """
     folder = path.parent if path else None
     try:
@@ -33,7 +33,7 @@ def choose_path(path: Path | None, environment: Environment) -> Path:
     except (OSError, ConfigError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
         raise MediumError(
-            f"{folder or 'receipts'}: the receipt cannot be written: {reason}",
+            f"{folder or 'receipts'}: cannot write the receipt: {reason}",
             hint="choose a writable file with --receipt FILE",
         ) from None
     return path or folder

@@ -37,7 +37,7 @@ def print_line(text: str = "") -> None:
 
 
 def print_note(text: str) -> None:
-    """Write one line for the user to stderr."""
+    """Write one message line to stderr."""
     sys.stderr.write(escape(text) + "\n")
 
 
@@ -59,7 +59,7 @@ def print_json(value: dict[str, Any]) -> None:
 def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
 ) -> None:
-    """Write aligned columns to stdout; those at the positions ``right`` are aligned to the right.
+    """Write aligned columns to stdout; the columns at the positions ``right`` are right-aligned.
 
     Columns that are empty in every row are omitted.
     """

@@ -1,4 +1,4 @@
-"""The context of a command, and its run.
+"""The context and the run of a command.
 
 The front end passes a ``CommandContext`` to every command: environment, global options, settings.
 ``CommandContext.run`` starts the work, with cancellation by signals, progress and threads.
@@ -39,7 +39,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 DEFAULT_JOBS = 6
-"""The number of blobs that are transferred at once; other tools have the same default."""
+"""The number of blobs transferred in parallel; other tools have the same default."""
 
 _LOADING = threading.Lock()
 
@@ -56,7 +56,7 @@ _ARCHITECTURES = {
     "i686": ("386", None),
     "loongarch64": ("loong64", None),
 }
-"""Architecture and variant by the kernel's machine name; others are used unchanged."""
+"""Architecture and variant by the kernel's machine name; other names are used unchanged."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class CommandContext:
     user_agent: str | None = None
     """The ``User-Agent`` of requests; None: airbundle's own."""
     policy_required: bool = False
-    """Whether a missing policy.json is an error; if not, every image is then accepted."""
+    """Whether a missing policy.json is an error; otherwise, every image is accepted without one."""
 
     @property
     def scratch(self) -> Path | None:
@@ -107,9 +107,9 @@ class CommandContext:
         )
 
     def detect_platform(self) -> Platform:
-        """Return the platform of this machine, or the one of ``--override-*``.
+        """Return the platform of this machine, or the platform given by ``--override-*``.
 
-        An overridden architecture has no variant unless that is overridden too.
+        An overridden architecture has no variant unless the variant is overridden too.
         """
         options, system = self.options, os.uname()
         platform = create_platform(system.sysname, system.machine)
@@ -137,7 +137,7 @@ class CommandContext:
             paths = ", ".join(map(str, self.settings.paths.policy_json))
             raise PolicyFileError(
                 f"policy.json: no such file (expected one of {paths})",
-                hint="create one, name one with --policy, or accept every image with "
+                hint="create one, specify one with --policy, or accept every image with "
                 "--insecure-policy",
             )
         from bundler import transports  # noqa: PLC0415 - only where a policy exists
@@ -161,7 +161,7 @@ class CommandContext:
     def run(self, jobs: int | None = None) -> Iterator[CommandRun]:
         """Run the block with cancellation by signals, a progress display and ``jobs`` threads.
 
-        Prompt the user before: a prompt would disturb the progress display.
+        Prompt the user before this call: a prompt would disturb the progress display.
 
         Raises:
             TimeLimitError: if the block takes longer than ``--command-timeout``.
@@ -197,7 +197,7 @@ def pass_context(
 ) -> Callable[Parameters, Result]:
     """Decorate a click command: pass its ``CommandContext`` as the first argument.
 
-    The ``obj`` of the click context has to be the front end.
+    The ``obj`` of the click context must be the front end.
     """
 
     @functools.wraps(function)
@@ -218,9 +218,9 @@ class CommandRun:
     cancellation: Cancellation
     emit: Emit
     jobs: int
-    """The number of threads that move blobs."""
+    """The number of threads that transfer blobs."""
     threads: ExitStack
-    """Ends the threads with the run."""
+    """Closed at the end of the run, which ends the threads."""
 
     def create_engine_options(
         self, *, keep_going: bool = False, read_everything: bool = False
@@ -275,7 +275,7 @@ class AccessSettings:
     registry: RegistryOverride | None = None
     """The settings for its registry; None if unset."""
     transport_options: Mapping[str, TransportOptions] = field(default_factory=dict)
-    """The options of single transports, by the option of the command line."""
+    """Transport-specific options, by command-line option."""
 
     @classmethod
     def create(
@@ -284,7 +284,7 @@ class AccessSettings:
         daemon_host: str | None,
         shared_blob_dir: Path | None,
     ) -> Self:
-        """Create the settings; those for the registry also apply to TLS to the engine."""
+        """Create the settings; TLS settings also apply to connections to a container engine."""
         options: dict[str, TransportOptions] = {}
         if shared_blob_dir is not None:
             from bundler.transports.oci_layout.transport import LayoutOptions  # noqa: PLC0415
@@ -301,7 +301,7 @@ class AccessSettings:
         return cls(registry, options)
 
     def find_overrides(self, text: str) -> dict[str, RegistryOverride]:
-        """Return the registry settings by the registry of the reference ``text``, if it has one."""
+        """Return the settings for the registry of the reference ``text``, by registry, if any."""
         if self.registry is None:
             return {}
         from bundler import transports  # noqa: PLC0415 - not for --help
@@ -334,7 +334,7 @@ def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[N
             raise
         raise TimeLimitError(
             seconds,
-            hint="raise --command-timeout; a new run resumes with the content that is present",
+            hint="increase --command-timeout; a new run reuses the content that is already present",
         ) from error
     finally:
         timer.cancel()

@@ -1,6 +1,6 @@
 """The environment variables, home directory and user of the process.
 
-No other module reads them; they are passed on as an ``Environment``.
+No other module reads them; they are passed as an ``Environment``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMPLETION_VARIABLE = "_AIRBUNDLE_COMPLETE"
-"""The variable in which a shell's completion script passes its instruction."""
+"""The variable with the instruction of a shell's completion script."""
 
 
 class Environment(NamedTuple):
-    """The variables of the process, and its user."""
+    """The environment variables and the user of the process."""
 
     variables: Mapping[str, str]
     uid: int
@@ -32,7 +32,7 @@ class Environment(NamedTuple):
         except RuntimeError:
             from bundler.errors import ConfigError  # noqa: PLC0415 - only for errors
 
-            raise ConfigError("the home directory is unknown", hint="set HOME") from None
+            raise ConfigError("unknown home directory", hint="set HOME") from None
 
     def find_path(self, name: str) -> Path | None:
         """Return the path in the variable ``name``; None if unset or empty."""

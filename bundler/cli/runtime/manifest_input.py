@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ManifestInput:
-    """A bundle manifest, and its lock file; None to resolve the references anew."""
+    """A bundle manifest, and its lock file; None to resolve the references again."""
 
     manifest: BundleManifest
     lock: LockFile | None
 
     def create_image_requests(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
-        """Return a request for each image; lists the tags of repositories with a selection."""
+        """Return a request for each image; lists tags where a selection needs them."""
         if self.lock is not None:
             return self.lock.images
         return expand(self.manifest, partial(list_tags, options=options), emit)
@@ -40,7 +40,7 @@ def load(path: Path, environment: Environment, *, locked: bool = False) -> Manif
     """Read the bundle manifest at ``path`` and, with ``locked``, the lock file beside it.
 
     Raises:
-        InvalidBundleManifestError: if it is invalid; lists every mistake.
+        InvalidBundleManifestError: if it is invalid; lists every problem.
         NotFoundError: if one of the files does not exist.
         ConflictError: if the bundle manifest has changed since it was locked.
     """

@@ -1,7 +1,7 @@
 """SIGINT, SIGTERM and SIGHUP: cancel the command, and end the process within two seconds.
 
 A thread waits for the signals, because the main thread may be blocked by a lock or in C code when
-one arrives. The first signal requests the cancellation. If the command has not ended after a grace
+one arrives. The first signal requests cancellation. If the command has not ended after a grace
 period (a thread may hang in a read), or at the second signal, the process ends.
 """
 
@@ -48,7 +48,7 @@ def handle_signals(
         daemon=True,
     )
     watcher.start()
-    # Python writes only signals that have a handler to the pipe.
+    # Python writes only the signals with a handler to the pipe.
     former_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     former = {
         number: signal.signal(number, lambda *_: None)
@@ -97,7 +97,7 @@ def _watch(
 
 
 def _exit_after(seconds: float, status: int) -> None:
-    """End the process after a time, even if the terminal accepts no more output."""
+    """End the process after a time, even if the terminal accepts no output."""
     timer = threading.Timer(seconds, os._exit, [status])
     timer.daemon = True
     timer.start()

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def read_private_keys(
     paths: Sequence[Path], passphrase_file: Path | None
 ) -> tuple[PrivateKey, ...]:
-    """Read private keys; prompt for each passphrase that no file provides.
+    """Read private keys; prompt for each passphrase that is not read from a file.
 
     Raises:
-        UsageError: if a passphrase is wrong, or is needed without a terminal.
+        UsageError: if a passphrase is wrong, or cannot be prompted for without a terminal.
     """
     file_passphrase = None if passphrase_file is None else read_passphrase(passphrase_file)
     if not paths:
@@ -67,6 +67,8 @@ def ask_for_passphrase(prompt: str, *, twice: bool = False) -> bytes:
         UsageError: if standard input is not a terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError(f"{prompt}: no terminal to prompt on", hint="use --passphrase-file FILE")
+        raise UsageError(
+            f"{prompt}: cannot prompt without a terminal", hint="use --passphrase-file FILE"
+        )
     answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
     return answer.encode()

@@ -28,7 +28,7 @@ def test_commands_that_evaluate_no_policy_refuse_policy_options(
     assert result.status == UnsupportedError.exit_status
     error, *_ = result.stderr.splitlines()
     assert error == (
-        f"airbundle: error: {option[0]}: unsupported, since {command[0]} does not evaluate"
+        f"airbundle: error: {option[0]}: unsupported because {command[0]} does not evaluate"
         " policy.json"
     )
 

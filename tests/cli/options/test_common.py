@@ -95,18 +95,21 @@ def test_quiet_and_debug_are_taken_after_the_command_too() -> None:
 @pytest.mark.parametrize(
     ("access", "problem"),
     [
-        (AccessOptions(creds="u:p", no_creds=True), "--creds and --no-creds exclude one another"),
+        (
+            AccessOptions(creds="u:p", no_creds=True),
+            "--creds and --no-creds are mutually exclusive",
+        ),
         (
             AccessOptions(username="u", password="p", no_creds=True),
-            "--username and --no-creds exclude one another",
+            "--username and --no-creds are mutually exclusive",
         ),
         (
             AccessOptions(username="u", password="p", creds="u:p"),
-            "--creds and --username exclude one another",
+            "--creds and --username are mutually exclusive",
         ),
         (
             AccessOptions(registry_token="t", creds="u:p"),
-            "--creds and --registry-token exclude one another",
+            "--creds and --registry-token are mutually exclusive",
         ),
         (AccessOptions(username="u"), "--username needs --password"),
         (AccessOptions(password="p"), "--password needs --username"),

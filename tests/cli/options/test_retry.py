@@ -43,7 +43,7 @@ def count_attempts(error: BundlerError, retry: RetryOptions) -> tuple[int, list[
 def test_temporary_failure_is_retried(error: BundlerError) -> None:
     count, events = count_attempts(error, RetryOptions(2, SOON))
     assert count == 3
-    assert events == [Retrying("all of it", SOON, error.message, n, 2, error) for n in (1, 2)]
+    assert events == [Retrying("the command", SOON, error.message, n, 2, error) for n in (1, 2)]
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,9 @@ def test_verbs_agree_with_the_number_of_names(published: int, expected: str) -> 
 @pytest.mark.parametrize(
     ("finished", "expected"),
     [
-        (0, "0 of 3 blobs (0 B of 3.0 MiB) are done and stay"),
-        (1, "1 of 3 blobs (1.0 MiB of 3.0 MiB) is done and stays"),
-        (2, "2 of 3 blobs (2.0 MiB of 3.0 MiB) are done and stay"),
+        (0, "0 of 3 blobs (0 B of 3.0 MiB) transferred and kept"),
+        (1, "1 of 3 blobs (1.0 MiB of 3.0 MiB) transferred and kept"),
+        (2, "2 of 3 blobs (2.0 MiB of 3.0 MiB) transferred and kept"),
     ],
 )
 def test_verbs_agree_with_the_number_of_blobs(finished: int, expected: str) -> None:
@@ -141,9 +141,9 @@ def test_verbs_agree_with_the_number_of_blobs(finished: int, expected: str) -> N
 
 def test_interruption_reports_finished_and_planned_work() -> None:
     assert create_halfway_state().describe_interruption() == (
-        "1 of 2 blobs (10.0 MiB of 40.0 MiB) is done and stays; no name was published"
+        "1 of 2 blobs (10.0 MiB of 40.0 MiB) transferred and kept; no name was published"
     )
-    assert ProgressState(0.0).describe_interruption() == "nothing was moved yet"
+    assert ProgressState(0.0).describe_interruption() == "nothing was transferred yet"
 
 
 def test_log_gets_a_line_every_five_seconds() -> None:
@@ -154,7 +154,7 @@ def test_log_gets_a_line_every_five_seconds() -> None:
         clock.now += 0.1
         progress.draw()
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "2 blobs to move, 40.0 MiB"
+    assert lines[0] == "2 blobs to transfer, 40.0 MiB"
     assert len(lines) == 3
     assert all("0 of 2 blobs" in line for line in lines[1:])
 

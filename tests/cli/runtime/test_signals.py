@@ -91,7 +91,7 @@ def interrupt(
 
 
 REPORT = (
-    "nothing was moved yet\n"
+    "nothing was transferred yet\n"
     "airbundle: error: stopped\n"
     "hint: run the same command again: it resumes\n"
 )

@@ -67,12 +67,15 @@ def export(
     """Resolve MANIFEST and write a signed bundle to the directory DESTINATION.
 
     MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. Content
-    that DESTINATION already has is hashed again and kept; an interrupted export continues.
+    that DESTINATION already has is hashed again and kept; running the command again resumes an
+    interrupted export.
     """
     context.options.refuse_policy("export")
     if bool(key_files) == unsigned and not dry_run:
         raise UsageError(
-            "--sign-key and --unsigned exclude one another" if unsigned else "no signing key given",
+            "--sign-key and --unsigned are mutually exclusive"
+            if unsigned
+            else "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
     keys: tuple[PrivateKey, ...] = ()
@@ -119,7 +122,7 @@ def print_report(report: ExportReport) -> None:
     """Print the report of an export as text."""
     contents, plan, written = report.inventory, report.plan, report.medium
     state = "written" if report.changed else "unchanged"
-    until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
+    until = f", expires {contents.expires:%Y-%m-%d}" if contents.expires else ""
     text.print_line(
         f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
         f" {text.count(len(contents.images), 'image')}{until}"
@@ -134,7 +137,7 @@ def print_report(report: ExportReport) -> None:
             text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")
         if image.replaces:
             text.print_line(
-                f"new digest, since platforms were removed: {image.reference}: {image.digest}"
+                f"new digest because platforms were removed: {image.reference}: {image.digest}"
             )
     text.print_line(
         f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"

@@ -37,8 +37,10 @@ _RESULTS = {"same": "already present"}
 @click.argument("bundle", type=common.PATH)
 @click.argument("target")
 @common.public_keys
-@option("--allow-unsigned", is_flag=True, help="Import a bundle that no given key has signed.")
-@option("--allow-expired", is_flag=True, help="Import an expired bundle.")
+@option(
+    "--allow-unsigned", is_flag=True, help="Import the bundle even if no given key has signed it."
+)
+@option("--allow-expired", is_flag=True, help="Import the bundle even if it has expired.")
 @common.names(_NAMES)
 @option(
     "--keep-host", is_flag=True, section=_NAMES, help="Keep the source registry in target names."
@@ -47,7 +49,7 @@ _RESULTS = {"same": "already present"}
     "--existing",
     type=click.Choice(["error", "skip", "overwrite"]),
     section=_NAMES,
-    help="Handling of target names that hold other content (default: error).",
+    help="Action for target names with different content (default: error).",
 )
 @option(
     "--only",
@@ -88,10 +90,10 @@ def import_(
     as_json: bool,
     access: AccessOptions,
 ) -> None:
-    """Push the images of BUNDLE to TARGET if the bundle is whole and signed by a given key.
+    """Push the images of BUNDLE to TARGET; the bundle must be signed by a given key.
 
     TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
-    one of these and further settings.
+    one of these targets and further settings.
     """
     context.options.refuse_policy("import")
     public = signing_keys.read_public_keys(key_files)
@@ -138,7 +140,7 @@ def import_(
             )
             for line in report.images
         ]
-        text.print_table(("OLD NAME", "NEW NAME", "OUTCOME", "FORMER DIGEST"), rows)
+        text.print_table(("OLD NAME", "NEW NAME", "RESULT", "FORMER DIGEST"), rows)
         text.print_line(
             f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.plan)}"
         )
@@ -158,7 +160,7 @@ def _read_target(
     keep_host: bool,
     existing: str | None,
 ) -> tuple[ImportTarget, Mapping[str, RegistryOverride], NameMapping, Existing]:
-    """Return the target, its registry settings by host, the target names, and their handling.
+    """Return the target, the registry settings by host, the name mapping, and ``--existing``.
 
     If ``target`` is a target file, the command line overrides the settings in it.
     """

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     """Pin every image of MANIFEST to its digest, in a lock file beside it.
 
-    Prints the images that have moved, are new or are gone since the last lock file. ``airbundle
-    export --locked`` exports exactly the locked content.
+    Prints the images that have a new digest, were added or were removed since the last lock file.
+    ``airbundle export --locked`` exports exactly the locked content.
     """
     context.options.refuse_policy("lock")
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help

@@ -40,8 +40,8 @@ def plan(
 ) -> None:
     """Show what an export of MANIFEST would transfer: images, platforms, bytes, requests, space.
 
-    With DESTINATION, content that is already present there is not counted, and the free space is
-    checked. Nothing is written.
+    If DESTINATION is given, content that is already present there is not counted, and the free
+    space is checked. Nothing is written.
     """
     context.options.refuse_policy("plan")
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
@@ -67,7 +67,7 @@ def plan(
 def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
     """Print the estimate of an export."""
     if numbers.refusal is not None:
-        text.print_note(f"warning: an export would be refused: {numbers.refusal.message}")
+        text.print_note(f"warning: the export would be refused: {numbers.refusal.message}")
         if numbers.refusal.hint:
             text.print_note(f"hint: {numbers.refusal.hint}")
     if as_json:
@@ -97,9 +97,7 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
         f" already present: {text.format_size(plan.size('present'))}"
     )
     if plan.foreign:
-        text.print_line(
-            f"not fetched, since they are foreign: {text.count(len(plan.foreign), 'layer')}"
-        )
+        text.print_line(f"foreign, not fetched: {text.count(len(plan.foreign), 'layer')}")
     medium = numbers.medium
     if medium is not None:
         verdict = "enough" if numbers.enough_space else "not enough"
@@ -108,4 +106,4 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
             f" at {medium.mount_point}), {verdict}"
         )
         if numbers.blob_too_large:
-            text.print_line(f"a blob is larger than the largest file on {medium.file_system}")
+            text.print_line(f"a blob exceeds the maximum file size of {medium.file_system}")

@@ -32,7 +32,7 @@ def sign(
     """Add a signature to BUNDLE; existing signatures are kept.
 
     The signature covers the inventory, which lists the digest of every file. The files themselves
-    are not read: verify a bundle that others made before you sign it.
+    are not read: before you sign a bundle made by others, verify it.
     """
     private = signing_keys.read_private_keys(key_files, passphrase_file)
     from bundler.bundle.format.signatures import sign_bundle  # noqa: PLC0415 - not for --help

@@ -72,7 +72,7 @@ def print_report(verification: Verification) -> None:
         )
     if verification.unlisted:
         text.print_line(
-            f"unlisted: {text.count(verification.unlisted, 'file')} of an interrupted renewal;"
+            f"unlisted: {text.count(verification.unlisted, 'file')} from an interrupted renewal;"
             " run the export again to complete it"
         )
     for key in verification.signers:

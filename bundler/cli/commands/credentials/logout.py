@@ -34,7 +34,7 @@ def logout(
     store: CredentialStore,
     as_json: bool,
 ) -> None:
-    """Remove the stored credentials for REGISTRY, which has the form that login accepts."""
+    """Remove the stored credentials for REGISTRY, specified as for login."""
     from bundler.images import login as logins  # noqa: PLC0415 - not for --help
 
     if everything == (registry is not None):

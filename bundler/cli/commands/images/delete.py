@@ -32,7 +32,7 @@ def delete(
     """Delete IMAGE, and print its reference and digest.
 
     IMAGE is docker://HOST/NAME:TAG or oci:DIRECTORY:NAME. In a registry, all tags of the
-    image are deleted with it; many registries allow this only if configured. In a layout, blobs
+    image are deleted with it; many registries must be configured to allow this. In a layout, blobs
     that no other image needs are deleted.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help

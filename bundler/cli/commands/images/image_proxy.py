@@ -1,4 +1,4 @@
-"""``airbundle experimental-image-proxy``: serve images to the program that started this one."""
+"""``airbundle experimental-image-proxy``: serve images to the calling program."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 @access("the registry")
 @pass_context
 def image_proxy(context: CommandContext, *, descriptor: int, access: AccessOptions) -> None:
-    """Serve images to the program that started this one, through an open socket.
+    """Serve images to the calling program through an open socket.
 
     The socket is one end of a socket pair of the type SOCK_SEQPACKET. Each packet contains one
     request or response in JSON; manifests and blobs are sent through pipes. The protocol is version
-    0.2.8 of Skopeo's, which bootc and ostree use. The options apply to every requested image.
+    0.2.8 of Skopeo's protocol, which bootc and ostree use. The options apply to every requested
+    image.
     """
     serve_images(context, descriptor, access.create_settings())
 
@@ -54,7 +55,7 @@ def serve_images(context: CommandContext, descriptor: int, access: AccessSetting
     except OSError:
         raise UsageError(
             f"--sockfd {descriptor}: not an open socket",
-            hint="the program that starts this one has to pass one end of a socket pair",
+            hint="the calling program must pass one end of a socket pair",
         ) from None
     with channel:
         if (channel.family, channel.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
@@ -70,7 +71,7 @@ def serve_images(context: CommandContext, descriptor: int, access: AccessSetting
                 return reference, transports.open_source(reference, options)
 
             def begin() -> ProxyContext:
-                """Create the context when the client initializes, so that errors are sent to it."""
+                """Create the context when the client initializes, so that it receives errors."""
                 platform, check = context.detect_platform(), context.create_policy_check()
                 return ProxyContext(open_source, platform, check)
 

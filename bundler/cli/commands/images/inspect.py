@@ -51,12 +51,12 @@ def inspect(
 ) -> None:
     """Show digest, tags, labels, layers and more of IMAGE as a JSON document.
 
-    IMAGE has the form that copy accepts. If IMAGE is an index, the digest is that of the index, and
-    the rest describes one of its images. TEMPLATE is a Go template such as {{.Digest}}.
+    IMAGE is specified as for copy. If IMAGE is an index, the digest is that of the index, and the
+    other properties are those of one of its images. TEMPLATE is a Go template such as {{.Digest}}.
     """
     refuse_conflicts({"--raw": raw, "--format": template})
     if algorithm is not None and (raw or config):
-        raise UsageError("--manifest-digest and --raw or --config exclude one another")
+        raise UsageError("--manifest-digest cannot be combined with --raw or --config")
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images.inspect import InspectRequest, inspect_image  # noqa: PLC0415 - as above
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above

@@ -24,7 +24,7 @@ def layers(
     access: AccessOptions,
     retry: RetryOptions,
 ) -> None:
-    """Write layers of IMAGE to a new directory layers-…: those with the digests LAYERS, or all.
+    """Write the layers of IMAGE with the digests LAYERS (default: all) to a new directory.
 
     Deprecated: use copy with a dir: destination, which writes the whole image.
     """

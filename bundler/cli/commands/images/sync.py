@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
 _DESTINATIONS = ("containers-storage", "dir", "docker", "oci", "oci-archive")
 DEFAULT_JOBS = 8
-"""More than for one image: a sync of small images mostly waits for responses."""
+"""Higher than for one image: a sync of small images mostly waits for responses."""
 
 _SECTION = "Source and destination"
 _STATES = {"new": "to copy", "present": "already present", "copied": "copied", "failed": "failed"}
@@ -102,7 +102,7 @@ def sync(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Copy the images that DESTINATION does not have. Run it again after an interruption.
+    """Copy the images that DESTINATION does not have. To resume a sync, run it again.
 
     SOURCE is a repository or one tag of it (docker), a directory that contains images (dir), a
     layout, an archive or a store (oci, oci-archive, docker-archive, containers-storage), or a file
@@ -135,7 +135,7 @@ def sync(
         ),
     )
     with context.run(jobs or DEFAULT_JOBS) as run:
-        if remote:  # the source has the settings of its registries
+        if remote:  # the source contains the settings of its registries
             reading = run.create_open_options()
         else:
             reading = src_access.create_open_options(run, f"{source_kind}:{source}")
@@ -158,7 +158,7 @@ def sync(
         text.print_json(report.to_json() | {"dryRun": dry_run})
     else:
         rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
-        text.print_table(("IMAGE", "DESTINATION", "OUTCOME"), rows)
+        text.print_table(("IMAGE", "DESTINATION", "RESULT"), rows)
         if not dry_run:
             moved, present = report.size("push"), report.size("present")
             text.print_line(

@@ -1,4 +1,4 @@
-"""The command line of Skopeo 1.22: its flags, messages and exit statuses.
+"""The command line of Skopeo 1.22: flags, messages and exit statuses.
 
 Read ``frontend`` first, then ``commands`` and ``requests``.
 """

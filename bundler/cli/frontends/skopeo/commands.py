@@ -28,7 +28,7 @@ _ALGORITHMS = ("sha256", "sha512")
 
 
 def copy(context: CommandContext, line: CommandLine) -> None:
-    """Copy an image; the progress is the only output."""
+    """Copy an image; the only output is the progress."""
     from bundler.images.copy_image import copy_image  # noqa: PLC0415 - loads the engine
 
     source, destination = line.arguments
@@ -49,7 +49,7 @@ def copy(context: CommandContext, line: CommandLine) -> None:
 
 
 def sync(context: CommandContext, line: CommandLine) -> None:
-    """Copy images that are missing at the destination; the log is the only output."""
+    """Copy images that are missing at the destination; the only output is the log."""
     from bundler.cli.commands.images.sync import DEFAULT_JOBS  # noqa: PLC0415 - as above
     from bundler.images.sync.sync import sync_images  # noqa: PLC0415
 
@@ -222,14 +222,14 @@ def logout(context: CommandContext, line: CommandLine) -> None:
 
 
 def image_proxy(context: CommandContext, line: CommandLine) -> None:
-    """Serve images to another program."""
+    """Serve images to the calling program."""
     from bundler.cli.commands.images.image_proxy import serve_images  # noqa: PLC0415
 
     serve_images(context, max(0, line.number("sockfd") or 0), requests.create_access_settings(line))
 
 
 def completion(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
-    """Print the completion script of a shell."""
+    """Print the completion script for a shell."""
     from bundler.cli.commands.completion import create_script  # noqa: PLC0415
 
     sys.stdout.write(create_script(line.arguments[0], "skopeo"))
@@ -254,7 +254,7 @@ def _keep_invalid_tags(
 def _run_with_options(
     context: CommandContext, line: CommandLine, function: Callable[[OpenOptions], Result]
 ) -> Result:
-    """Call ``function`` with the options for opening the first argument, and retry it."""
+    """Call ``function`` with the options for the first argument; retry temporary failures."""
     access = requests.create_access_settings(line)
     with context.run(1) as run:
         options = run.create_open_options_for(line.arguments[0], access)

@@ -1,7 +1,7 @@
-"""Requests for a command line of Skopeo.
+"""Requests for Skopeo command lines.
 
-Most flags have the meaning of the native options of the same name; the functions here also apply
-Skopeo's defaults.
+Most flags have the same meaning as the native options of the same name; the functions here also
+apply Skopeo's defaults.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 _MAX_JOBS = 64
 _COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
-"""Transports of destinations for which Skopeo compresses uncompressed layers."""
+"""Destination transports for which Skopeo compresses uncompressed layers."""
 
 
 def create_global_options(line: CommandLine) -> GlobalOptions:
-    """Return the options that every command has.
+    """Return the global options.
 
     Raises:
-        UsageError: if options exclude one another.
+        UsageError: if options are mutually exclusive.
     """
     options = GlobalOptions(
         quiet=line.is_set("quiet"),
@@ -71,10 +71,10 @@ def parse_reference(text: str) -> Reference:
 
 
 def create_access_settings(line: CommandLine, side: str = "") -> AccessSettings:
-    """Return the settings of one side: ``src-``, ``dest-``, or the empty prefix for the only one.
+    """Return the settings of one side; ``side`` is the flag prefix: ``src-``, ``dest-`` or empty.
 
     Raises:
-        UsageError: if a password is needed without a terminal.
+        UsageError: if a password cannot be prompted for without a terminal.
     """
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - as above
 
@@ -93,7 +93,7 @@ def create_access_settings(line: CommandLine, side: str = "") -> AccessSettings:
 
 
 def find_tls_verify(line: CommandLine, side: str = "") -> bool | None:
-    """Return whether the certificate of a registry is verified; None if unset."""
+    """Return whether to verify the certificate of a registry; None if unset."""
     for name in (f"{side}tls-verify", "tls-verify"):
         if (value := line.get(name)) is not None:
             return value is True
@@ -101,13 +101,13 @@ def find_tls_verify(line: CommandLine, side: str = "") -> bool | None:
 
 
 def find_certificate_directory(line: CommandLine, side: str = "") -> Path | None:
-    """Return the directory of ``--cert-dir``; None if there is no such directory."""
+    """Return the directory of ``--cert-dir``; None if unset or missing."""
     directory = line.path(f"{side}cert-dir")
     return directory if directory is not None and directory.is_dir() else None
 
 
 def create_credential_store(line: CommandLine) -> CredentialStore:
-    """Return the credentials file that ``login`` and ``logout`` change."""
+    """Return the credential store that ``login`` and ``logout`` change."""
     from bundler.images.login import CredentialStore  # noqa: PLC0415 - as above
 
     compatible = line.path("compat-auth-file")
@@ -189,9 +189,9 @@ def find_jobs(line: CommandLine) -> int | None:
 
 
 def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> Credentials | None:
-    """Return the credentials of one side; None if they come from files.
+    """Return the credentials of one side; None to read them from files.
 
-    A token has precedence over other credentials. A missing credentials file counts as empty.
+    A token has precedence over other credentials. A missing credentials file is treated as empty.
     """
     from bundler.config.registry_access import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
 
@@ -213,7 +213,7 @@ def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> 
 def _create_transfer_options(
     line: CommandLine, context: CommandContext, flags: ImageConversionOptions
 ) -> TransferOptions:
-    """Return the options of a copy; without flags, of an index only the image for this machine."""
+    """Return the options of a copy; by default, only this machine's image of an index is copied."""
     from bundler.images.copy_image import TransferOptions  # noqa: PLC0415 - as above
 
     everything = line.is_set("all")

@@ -16,7 +16,7 @@ def test_import_reports_result_of_each_name(work_dir: Path, run_airbundle: RunAi
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
     command = ("import", "stick", "oci:inside", "--allow-unsigned")
     header, first, *_ = run_airbundle(*command).stdout.splitlines()
-    assert header.split("  ")[-1].strip() == "OUTCOME"
+    assert header.split("  ")[-1].strip() == "RESULT"
     assert first.endswith("  new")
     assert "already present" in run_airbundle(*command).stdout
 

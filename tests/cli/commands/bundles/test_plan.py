@@ -20,7 +20,7 @@ def test_plan_warns_if_export_would_refuse_directory(
     name, *flags = command
     result = run_airbundle(name, "ward.yaml", "media/stick", *flags)
     assert result.status == 0, result.stderr
-    assert "warning: an export would be refused: " in result.stderr
+    assert "warning: the export would be refused: " in result.stderr
     assert "media: no such directory" in result.stderr
     value = json.loads(run_airbundle(name, "ward.yaml", "media/stick", *flags, "--json").stdout)
     assert "no such directory" in value["refusal"]["message"]

@@ -83,7 +83,7 @@ def test_login_without_input_fails_before_any_request(
 ):
     result = run_airbundle("login", INSECURE, registry.host)
     assert result.status == 2
-    assert "ended at a prompt" in result.stderr
+    assert "unexpected end of input at a prompt" in result.stderr
     assert registry.requests == []
 
 
@@ -93,8 +93,8 @@ def test_login_without_input_fails_before_any_request(
         (["login"], "REGISTRY"),
         (["login", "https://a.b"], "is not a registry"),
         (["login", "--password-stdin", "a.b"], "--password-stdin needs --username"),
-        (["login", "--password-stdin", "-u", "u", "-p", "p", "a.b"], "exclude one another"),
-        (["login", "--authfile", "x", "--compat-auth-file", "y", "a.b"], "exclude one another"),
+        (["login", "--password-stdin", "-u", "u", "-p", "p", "a.b"], "are mutually exclusive"),
+        (["login", "--authfile", "x", "--compat-auth-file", "y", "a.b"], "are mutually exclusive"),
         (["login", "-u", "a:b", "-p", "p", "a.b"], "no colon"),
     ],
 )

@@ -297,7 +297,7 @@ def test_interrupted_copy_ends_soon_and_reports_progress(
         assert time.monotonic() - began < 2.5
         assert (process.returncode, out) == (130, "")
         assert err.splitlines()[-3:] == [
-            "2 of 3 blobs (239 B of 3.2 KiB) are done and stay; no name was published",
+            "2 of 3 blobs (239 B of 3.2 KiB) transferred and kept; no name was published",
             "airbundle: error: stopped",
             "hint: run the same command again: it resumes",
         ]

@@ -1,4 +1,4 @@
-"""Skopeo's arguments: its flags, their values, and the checks before a command runs.
+"""Skopeo's arguments: the flags, their values, and the checks before a command runs.
 
 Read ``argv`` first.
 """

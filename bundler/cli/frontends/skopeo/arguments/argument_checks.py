@@ -1,4 +1,4 @@
-"""Checks of a command line before its command runs, with Skopeo's messages.
+"""Checks of a command line before the command runs, with Skopeo's messages.
 
 The order of the checks is Skopeo's.
 """
@@ -38,7 +38,7 @@ _COMPRESSIONS = ("gzip", "zstd", "zstd:chunked")
 
 
 def find_count_problem(line: CommandLine) -> str | None:
-    """Return the message that follows the usage if the number of arguments is wrong; else None."""
+    """Return the message after the usage if the number of arguments is wrong; else None."""
     count, message = _USAGE_COUNTS.get(line.command.name, (None, ""))
     return None if count in (None, len(line.arguments)) else message
 
@@ -47,7 +47,7 @@ def check(line: CommandLine) -> None:
     """Check the flags and arguments of a command.
 
     Raises:
-        UsageError: with the message for the first mistake.
+        UsageError: with the message for the first error.
     """
     if line.is_set("insecure-policy") and line.is_set("require-signed"):
         raise UsageError("--insecure-policy and --require-signed are mutually exclusive")
@@ -79,10 +79,10 @@ def log_warnings(line: CommandLine) -> None:
 
 
 def check_supported(line: CommandLine) -> None:
-    """Check that no flag requests a signature, which this program does not create.
+    """Check that no flag requests a signature: this program creates none for images.
 
     Raises:
-        UsageError: if one does.
+        UsageError: if a flag requests one.
     """
     for name in line.flags:
         if name.startswith("sign-"):

@@ -1,6 +1,6 @@
-"""Skopeo's command line, as cobra and pflag read it: a command, its flags and its arguments.
+"""Parser for Skopeo's command line, which accepts the same syntax as cobra and pflag.
 
-Flags before the command are the program's own; flags may stand between and after arguments.
+Flags before the command are global; flags of the command may follow or precede its arguments.
 https://pkg.go.dev/github.com/spf13/pflag#hdr-Command_line_flag_syntax
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.arguments.flag_values import FlagValue
 
 _HELP = "help"
-_MAX_EDITS = 2  # edits between a mistyped name and a suggested one
+_MAX_EDITS = 2  # maximum edit distance between a mistyped name and a suggested name
 
 
 @dataclass(slots=True)
@@ -35,9 +35,9 @@ class CommandLine:
 
     command: SkopeoCommand
     global_flags: dict[str, FlagValue] = field(default_factory=dict)
-    """The flags before the command by name; the last value of a repeated flag."""
+    """The flags before the command, by name; of a repeated flag, the last value."""
     flags: dict[str, FlagValue] = field(default_factory=dict)
-    """The flags after the command."""
+    """The flags after the command, by name."""
     arguments: list[str] = field(default_factory=list)
 
     def get(self, name: str) -> FlagValue | None:
@@ -49,22 +49,22 @@ class CommandLine:
         return self.get(name) is True
 
     def text(self, name: str) -> str:
-        """Return the text that is the value of ``name``; empty if unset."""
+        """Return the value of the string flag ``name``; empty if unset."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
 
     def path(self, name: str) -> Path | None:
-        """Return the path that is the value of ``name``; None if unset or empty."""
+        """Return the value of the path flag ``name``; None if unset or empty."""
         text = self.text(name)
         return Path(text) if text else None
 
     def number(self, name: str) -> int | None:
-        """Return the number that is the value of ``name``; None if unset."""
+        """Return the value of the integer flag ``name``; None if unset."""
         value = self.get(name)
         return value if isinstance(value, int) else None
 
     def seconds(self, name: str) -> float:
-        """Return the duration that is the value of ``name``; 0 if unset or negative."""
+        """Return the value of the duration flag ``name`` in seconds; 0 if unset or negative."""
         value = self.get(name)
         return max(0.0, value) if isinstance(value, float) else 0.0
 
@@ -75,7 +75,7 @@ class CommandLine:
 
 
 def parse_command_line(arguments: Sequence[str]) -> CommandLine:
-    """Parse a command line, without the program's name.
+    """Parse a command line without the name of the program.
 
     Raises:
         UsageError: with Skopeo's message.
@@ -129,7 +129,7 @@ def _find_command(words: Sequence[str]) -> int | None:
 def _parse_words(
     command: SkopeoCommand, words: list[str], flags: dict[str, FlagValue], arguments: list[str]
 ) -> None:
-    """Parse the words for a command into ``flags`` and ``arguments``."""
+    """Parse the arguments of a command into ``flags`` and ``arguments``."""
     parser = _ArgvParser(command, list(words), flags)
     while parser.words:
         word = parser.words.pop(0)
@@ -145,7 +145,7 @@ def _parse_words(
 
 
 class _ArgvParser:
-    """One pass over the words for a command; ``words`` are those not parsed yet."""
+    """One pass over a command line; ``words`` are the arguments not parsed yet."""
 
     def __init__(
         self, command: SkopeoCommand, words: list[str], values: dict[str, FlagValue]

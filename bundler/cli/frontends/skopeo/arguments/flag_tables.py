@@ -10,7 +10,7 @@ FlagType = Literal["bool", "string", "strings", "int", "uint", "ints", "duration
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag; ``short`` is its letter, ``value`` the name of its value in help."""
+    """A flag; ``short`` is its shorthand letter, ``value`` the name of its value in help."""
 
     name: str
     type: FlagType
@@ -29,7 +29,7 @@ class Flag:
 
     @property
     def spelling(self) -> str:
-        """The flag as messages name it."""
+        """The flag as it appears in messages."""
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
 
@@ -43,7 +43,7 @@ class SkopeoCommand:
     hidden: bool = False
 
     def find_flags(self) -> dict[str, Flag]:
-        """Return the flags of the command and the global ones, by name."""
+        """Return the flags of the command and the global flags, by name."""
         lines = (*self.flags, *_GLOBAL, "-h --help bool")
         return {flag.name: flag for flag in map(Flag.parse, lines)}
 

@@ -1,4 +1,4 @@
-"""Parsers for flag values, as Go's ``strconv``, ``time`` and ``encoding/csv``.
+"""Parsers for flag values, equivalent to Go's ``strconv``, ``time`` and ``encoding/csv``.
 
 Each raises ``ValueError`` with Go's message.
 """
@@ -26,26 +26,26 @@ _QUOTED_FIELD = re.compile(r'"((?:[^"]|"")*)')
 
 
 def parse_bool(text: str) -> bool:
-    """Parse a boolean, as ``strconv.ParseBool``."""
+    """Parse a boolean as ``strconv.ParseBool`` does."""
     if text not in _TRUE | _FALSE:
         raise ValueError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
     return text in _TRUE
 
 
 def parse_int(text: str) -> int:
-    """Parse a signed 64-bit integer of any base, as ``strconv.ParseInt``."""
+    """Parse a signed 64-bit integer of any base as ``strconv.ParseInt`` does."""
     return _parse_integer(text, "ParseInt", -(2**63), 2**63 - 1)
 
 
 def parse_uint(text: str) -> int:
-    """Parse an unsigned 64-bit integer of any base, as ``strconv.ParseUint``."""
+    """Parse an unsigned 64-bit integer of any base as ``strconv.ParseUint`` does."""
     if text[:1] in ("+", "-"):
         raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
     return _parse_integer(text, "ParseUint", 0, 2**64 - 1)
 
 
 def parse_csv(text: str) -> list[str]:
-    """Parse the comma-separated fields of one line, as ``encoding/csv``."""
+    """Parse the comma-separated fields of one line as ``encoding/csv`` does."""
     if '"' not in text:
         return text.splitlines()[0].split(",") if text else []
     fields: list[str] = []
@@ -71,7 +71,7 @@ def parse_csv(text: str) -> list[str]:
 
 
 def parse_ints(text: str) -> list[str]:
-    """Parse a comma-separated list of integers, each as ``strconv.Atoi``; return their texts."""
+    """Parse comma-separated integers as ``strconv.Atoi`` does; return them as strings."""
     for number in text.split(","):
         if not re.fullmatch(r"[+-]?[0-9]+", number):
             raise ValueError(f"strconv.Atoi: parsing {quote(number)}: invalid syntax")

@@ -1,4 +1,4 @@
-"""Help in Skopeo's form, and the completion of its commands and flags by shells."""
+"""Help in Skopeo's format, and shell completion of its commands and flags."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PATH_VALUES = ("FILE", "DIRECTORY")
 
 
 def format_help(command: SkopeoCommand) -> str:
-    """Return the help for ``command``, which may be the program itself.
+    """Return the help for ``command``, or for the program.
 
-    The texts are those of the native options of the same name.
+    Flags have the help texts of the native options of the same name.
     """
     from bundler.cli.frontends.native import airbundle  # noqa: PLC0415 - only for help
 
@@ -43,7 +43,7 @@ def format_help(command: SkopeoCommand) -> str:
 
 
 def create_group() -> click.Group:
-    """Return a group of all commands of Skopeo, for completion only."""
+    """Return a click group of all Skopeo commands, for completion only."""
     commands = {
         name: click.Command(
             name,

@@ -16,7 +16,7 @@ _OCI_NAME = re.compile(r"[A-Za-z0-9]+(?:[-._:@/+][A-Za-z0-9]+|--[A-Za-z0-9]+)*")
 
 
 def find_reference_problem(text: str) -> str | None:
-    """Return Skopeo's message about ``text``; None if it is a valid reference."""
+    """Return Skopeo's message for the invalid reference ``text``; None if it is valid."""
     transport, colon, rest = text.partition(":")
     if not colon:
         return f"Invalid image name {quote(text)}, expected colon-separated transport:reference"
@@ -39,7 +39,7 @@ def find_reference_problem(text: str) -> str | None:
 
 
 def find_image_name_problem(text: str) -> str | None:
-    """Return Skopeo's message about the name of an image; None if it is valid."""
+    """Return Skopeo's message for an invalid image name; None if it is valid."""
     first = text.partition("/")[0] if "/" in text else ""
     is_host = any(char in first for char in ".:") or first == "localhost"
     if _is_image_name(text) and (is_host or first == first.lower()):
@@ -60,7 +60,7 @@ def _is_image_name(text: str) -> bool:
 
 
 def _find_named_problem(transport: str, rest: str) -> str | None:
-    """Check a reference that is the name of an image."""
+    """Check a reference that consists of an image name."""
     if transport == "docker":
         if not rest.startswith("//"):
             return f"docker: image reference {rest} does not start with //"

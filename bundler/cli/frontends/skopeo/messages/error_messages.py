@@ -1,7 +1,7 @@
 """Error messages and exit statuses of Skopeo.
 
-They are selected by the types and the fields of errors. For an error that Skopeo does not have, the
-message is airbundle's, with Skopeo's prefix for the location.
+They are selected by the types and fields of errors. An error without an equivalent in Skopeo keeps
+airbundle's message, with Skopeo's prefix for the location.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class SkopeoMessage:
     """An error message and its exit status."""
 
     cause: str
-    """The message of a failure that may be retried."""
+    """The message without the prefix, as logged before a retry."""
     status: int = FAILED
     prefix: str = ""
-    """The prefix of the message at the end of a command."""
+    """The prefix of the message that ends a command."""
 
     @property
     def message(self) -> str:
-        """The message of the failure that ends a command."""
+        """The message that ends a command."""
         return f"{self.prefix}{self.cause}"
 
 
@@ -103,7 +103,7 @@ def _describe_copy_error(
         return SkopeoMessage(f"Error loading trust policy: {reason}")
     if exchange is None:
         return _describe_local_copy_error(error, line, source, destination)
-    # A read of one repository that is source and destination concerns the source.
+    # If source and destination are the same repository, a failed read concerns the source.
     reads_source = exchange.method in ("", "GET") and _is_sent_to(exchange, source)
     if _is_sent_to(exchange, destination) and not reads_source:
         reason = registry_errors.describe_write_error(
@@ -119,7 +119,7 @@ def _describe_copy_error(
 def _describe_local_copy_error(
     error: BundlerError, line: CommandLine, source: DisplayReference, destination: DisplayReference
 ) -> SkopeoMessage:
-    """Describe an error of a copy that is not a response of a registry."""
+    """Describe a copy error that is not a registry response."""
     match error:
         case NoPlatformError(requested=(_,)):
             reason = local_errors.describe_missing_platform(error)
@@ -250,7 +250,7 @@ def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessag
     if exchange is not None and exchange.status is None and line.text("src") == "docker":
         source = DisplayReference.parse(f"docker://{line.arguments[0]}")
         unreachable = registry_errors.describe_unreachable(error, source, line, "src-")
-        if str(source) == f"docker://{line.arguments[0]}":  # it has a tag or a digest
+        if str(source) == f"docker://{line.arguments[0]}":  # the source has a tag or a digest
             fetching = f"fetching manifest {source.version} in {source.repository}"
             cause = f"initializing source {source}: {fetching}: {unreachable}"
             return SkopeoMessage(cause, prefix=f"Error copying ref {quote(str(source))}: ")
@@ -288,7 +288,7 @@ _DESCRIPTIONS: dict[str, Callable[[BundlerError, CommandLine], SkopeoMessage]] =
 def _is_sent_to(exchange: HttpExchange, reference: DisplayReference) -> bool:
     """Return whether a request was sent to the repository of ``reference``.
 
-    If it was not answered: to its registry.
+    A request without a response has to match only the registry.
     """
     if not reference.is_registry or reference.image is None:
         return False

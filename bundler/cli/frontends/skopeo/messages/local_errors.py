@@ -1,4 +1,4 @@
-"""Skopeo's messages for errors of files and programs on this machine."""
+"""Skopeo's messages for errors of local files and programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FAILED, NOT_FOUND = 1, 2
 """Exit statuses of Skopeo."""
 
-# Go follows links and opens directories, so Skopeo does not fail there.
+# Go follows symbolic links and opens directories, so Skopeo does not fail in these cases.
 _OPENED_BY_GO = frozenset({errno.ELOOP, errno.EISDIR})
 _MISSING = os.strerror(errno.ENOENT).lower()
 
@@ -39,7 +39,7 @@ def describe_unreadable(error: BundlerError, source: DisplayReference) -> tuple[
     """Describe why an image cannot be read.
 
     Returns:
-        The message and the exit status; None if Skopeo has no message of its own.
+        The message and the exit status; None if Skopeo has no specific message.
     """
     path, front = source.path, ""
     match source.transport, error:
@@ -77,7 +77,7 @@ def describe_unreadable(error: BundlerError, source: DisplayReference) -> tuple[
 
 
 def describe_unreachable_engine(error: EngineUnreachableError) -> str:
-    """Describe that no container engine listens."""
+    """Describe a failed connection to a container engine."""
     scheme, _, address = error.host.partition("://")
     network = "unix" if scheme == "unix" else "tcp"
     return (
@@ -88,7 +88,7 @@ def describe_unreachable_engine(error: EngineUnreachableError) -> str:
 
 
 def describe_unwritable(error: BundlerError, destination: DisplayReference) -> str | None:
-    """Describe why an image cannot be written; None if Skopeo has no message of its own."""
+    """Describe why an image cannot be written; None if Skopeo has no specific message."""
     match error:
         case NotAnImageDirectoryError():
             return "not a containers image directory, don't want to overwrite important data"
@@ -105,7 +105,7 @@ def describe_unwritable(error: BundlerError, destination: DisplayReference) -> s
 
 
 def describe_missing_platform(error: NoPlatformError) -> str:
-    """Describe that an index has no image for a platform."""
+    """Describe an index without an image for a platform."""
     system, architecture, variant = (*error.requested[0].split("/", 2), "", "")[:3]
     return (
         f"no image found in {'manifest list' if error.docker_list else 'image index'} for"
@@ -114,7 +114,7 @@ def describe_missing_platform(error: NoPlatformError) -> str:
 
 
 def describe_config_error(error: ConfigError, line: CommandLine) -> str | None:
-    """Describe why a configuration file that a flag names cannot be read; else None."""
+    """Describe why a configuration file given by a flag cannot be read; None for other errors."""
     details, registries = line.text("tls-details"), line.text("registries-conf")
     if details and (reason := describe_open_error(error, details)) is not None:
         return f"reading {quote(details)}: {reason}"
@@ -128,12 +128,12 @@ def describe_config_error(error: ConfigError, line: CommandLine) -> str | None:
 
 
 def describe_open_error(error: BundlerError, path: str, *directories: str) -> str | None:
-    """Describe why the file at ``path`` cannot be opened, if that is the failure; else None.
+    """Describe why the file at ``path`` cannot be opened; None if ``error`` is another failure.
 
     Args:
         error: the failure.
-        path: the file, as messages show it.
-        directories: directories without which it cannot be opened either.
+        path: the file, as it appears in messages.
+        directories: its parent directories whose absence is reported in the same way.
     """
     if not any(_is_at(error, location) for location in (path, *directories)):
         return None
@@ -158,5 +158,5 @@ def _is_at(error: BundlerError, path: str) -> bool:
 
 
 def _format_os_error(error: OSError | None) -> str:
-    """Format an error of the operating system as Go does."""
+    """Format an operating system error as Go does."""
     return ("" if error is None else error.strerror or "").lower()

@@ -40,7 +40,7 @@ def log(level: Level, message: str, /, **fields: object) -> None:
 
 
 def format_entry(level: Level, message: str, now: datetime, /, **fields: object) -> str:
-    """Format an entry for machines: time in seconds, then level, message and sorted fields."""
+    """Format an entry for output that is not a terminal: time, level, message, sorted fields."""
     stamp = timestamps.format_with_offset(now)
     rest = "".join(f" {name}={_format_value(value)}" for name, value in sorted(fields.items()))
     return f'time="{stamp}" level={level} msg={_format_value(message)}{rest}\n'

@@ -1,7 +1,7 @@
-"""Progress in Skopeo's form: lines on stdout, and log entries.
+"""Progress in Skopeo's format: lines on stdout, and log entries.
 
 Skopeo copies the images of an index one after another; this program copies them in parallel. The
-lines keep Skopeo's order: those of an image wait until the image before it is done.
+lines keep Skopeo's order: the lines of an image are held until the previous image is complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SkopeoProgress:
-    """The progress of one command; takes events from any thread."""
+    """The progress of one command; accepts events from any thread."""
 
     first_blob: str | None = None
     """The digest of the first blob to copy; None if unknown."""
@@ -45,10 +45,10 @@ class SkopeoProgress:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[str, frozenset[str]]] = deque()
         self._done: set[str] = set()
-        self._started = False  # set once the images can be copied
+        self._started = False  # true once the images can be copied
 
     def emit(self, event: Event, /) -> None:
-        """Take an event, from any thread."""
+        """Add an event; may be called from any thread."""
         match event:
             case events.ImageResolved():
                 lines = _format_lines(event, signatures=self._copies_signatures)
@@ -86,7 +86,7 @@ class SkopeoProgress:
                 self._sync_log.add(event, self._describe_error)
 
     def show_interruption(self) -> None:
-        """Write nothing, like Skopeo."""
+        """Write nothing, as Skopeo does."""
 
     def __enter__(self) -> Self:
         return self
@@ -99,13 +99,13 @@ class SkopeoProgress:
             self._write_ready(everything=kind is None)
 
     def _add_image(self, lines: Iterable[tuple[str, frozenset[str]]]) -> None:
-        """Add the lines of an image; the image before it is done."""
+        """Add the lines of an image, after those of the previous image."""
         self._write_ready(everything=True)
         self._waiting.extend(lines)
         self._write_ready()
 
     def _write_ready(self, *, everything: bool = False) -> None:
-        """Write the lines whose blobs are done, or ``everything``."""
+        """Write the lines whose blobs are complete, or ``everything``."""
         while self._started and self._waiting and (everything or self._waiting[0][1] <= self._done):
             line, _ = self._waiting.popleft()
             if not self._quiet:
@@ -113,15 +113,15 @@ class SkopeoProgress:
         self._stream.flush()
 
 
-_AT_THE_END = frozenset({""})  # the digest of no blob: such lines wait for the end
+_AT_THE_END = frozenset({""})  # matches no blob: such lines are written at the end
 
 
 def _format_lines(
     resolved: events.ImageResolved, *, signatures: bool = True, present: bool = False
 ) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield each line with the digests of the blobs that have to be done before it.
+    """Yield each line with the digests of the blobs that must be complete before it.
 
-    Of images that are ``present`` at the destination, only the index is written again.
+    If the images are ``present`` at the destination, only the index is written again.
     """
     before: frozenset[str] = frozenset()
     count, is_index = len(resolved.images), resolved.listed is not None
@@ -152,7 +152,7 @@ def _format_lines(
 
 
 class _SyncLog:
-    """Log entries of Skopeo's sync, with images in the order of their numbers."""
+    """Log entries of Skopeo's sync, ordered by image number."""
 
     def __init__(self, *, dry_run: bool) -> None:
         self._dry_run = dry_run

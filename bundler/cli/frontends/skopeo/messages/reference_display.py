@@ -1,4 +1,4 @@
-"""References as Skopeo writes them in messages: with the default tag, without the default host."""
+"""References in Skopeo's messages: with the default tag, without the default host."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _DOCKER_HUB = "docker.io"
 
 @dataclass(frozen=True, slots=True)
 class DisplayReference:
-    """A reference of the command line, and its parts."""
+    """A reference from the command line, and its components."""
 
     transport: str
     rest: str
     image: ImageReference | None = None
-    """The name of the image with its tag or digest; None if the transport has no such names."""
+    """The image name with its tag or digest; None if the transport has no image names."""
     is_registry: bool = False
     """Whether it refers to an image in a registry."""
 
     @classmethod
     def parse(cls, text: str) -> DisplayReference:
-        """Parse a reference that ``reference_checks`` found valid."""
+        """Parse a reference that ``reference_checks`` has accepted."""
         transport, _, rest = text.partition(":")
         try:
             reference = transports.parse(text)
@@ -56,7 +56,7 @@ class DisplayReference:
 
     @property
     def storage(self) -> tuple[str, str]:
-        """The location of the store in brackets, and the name of the image in it."""
+        """The store specifier in brackets, and the name of the image in the store."""
         rest = self.rest
         where, bracket, name = rest.rpartition("]")
         if not bracket:
@@ -79,7 +79,7 @@ class DisplayReference:
 
     @property
     def host(self) -> str:
-        """The host of the registry to which requests are sent."""
+        """The registry host to which requests are sent."""
         domain = self.image.domain if self.image else ""
         return f"registry-1.{domain}" if domain == _DOCKER_HUB else domain
 

@@ -1,4 +1,4 @@
-"""Skopeo's messages for errors of a registry and of the connection to it."""
+"""Skopeo's messages for registry and connection errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def describe_read_error(
     line: CommandLine,
     side: str = "",
 ) -> tuple[str, int]:
-    """Describe an error of reading an image; return the message and the exit status."""
+    """Describe an error while reading an image; return the message and the exit status."""
     fetching = f"fetching manifest {image.version} in {image.repository}"
     if exchange.status is None:
         return f"{fetching}: {describe_unreachable(error, image, line, side)}", FAILED
@@ -61,7 +61,7 @@ def describe_write_error(
     line: CommandLine,
     first_blob: str | None,
 ) -> str:
-    """Describe an error of writing an image whose first blob is ``first_blob``."""
+    """Describe an error while writing an image whose first blob is ``first_blob``."""
     reusing = f"trying to reuse blob {first_blob} at destination"
     if exchange.status is None:
         return f"{reusing}: {describe_unreachable(error, image, line, 'dest-')}"
@@ -81,7 +81,7 @@ def describe_write_error(
 
 
 def describe_answer(exchange: HttpExchange) -> str:
-    """Describe the response of a registry or token service that refused a request."""
+    """Describe the response with which a registry or token service refused a request."""
     status, body = exchange.status or 0, "" if exchange.method == "HEAD" else exchange.body
     code, message = exchange.entries[0] if exchange.entries else ("", "")
     code = code.lower().replace("_", " ")
@@ -100,7 +100,7 @@ def describe_answer(exchange: HttpExchange) -> str:
 def describe_unreachable(
     error: BundlerError, image: DisplayReference, line: CommandLine, side: str = ""
 ) -> str:
-    """Describe that no connection to the registry of ``image`` is possible."""
+    """Describe a failed connection to the registry of ``image``."""
     # Without verification of certificates, plain HTTP is tried last.
     scheme = "http" if requests.find_tls_verify(line, side) is False else "https"
     url = quote(f"{scheme}://{image.host}/v2/")
@@ -185,7 +185,7 @@ def _is_address(name: str) -> bool:
 
 
 def _resolve_address(host: str) -> str:
-    """Return the first address of a host, to which Go connects first."""
+    """Return the first address of a host, which Go tries first."""
     name, colon, port = host.rpartition(":")
     if not colon:
         name, port = host, "443"

@@ -1,4 +1,4 @@
-"""Byte streams: protocols, content that is verified or in memory, and loops that read them."""
+"""Byte streams: protocols, verified and in-memory content, and functions that read streams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reader(Protocol):
         """Read into ``buffer`` and return the number of bytes; 0 at the end."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes, or to the end; raises the errors of ``readinto``."""
+        """Read at most ``size`` bytes, or to the end. Raises the same errors as ``readinto``."""
         if size < 0:
             return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
         buffer = memoryview(bytearray(size))
@@ -33,10 +33,10 @@ class Reader(Protocol):
 
 
 class Content(Reader, Protocol):
-    """A stream to store, which is verified, or whose digest is computed, while it is read.
+    """A stream to store, which is verified or hashed while it is read.
 
-    The destination reads it to its end, and stores nothing if a read raises an error. The caller
-    of the destination closes it.
+    The destination reads it to the end, and stores nothing if a read raises an error. The caller of
+    the destination closes it.
     """
 
     @property
@@ -50,12 +50,12 @@ class Content(Reader, Protocol):
         ...
 
     def descriptor(self) -> Descriptor:
-        """Return the descriptor of the content; only after the end."""
+        """Return the descriptor of the content; valid only after the end."""
         ...
 
 
 class InMemoryContent(BytesIO):
-    """``raw`` as content; the caller has verified that it matches ``descriptor``.
+    """Content in memory; the caller has verified that ``raw`` matches ``descriptor``.
 
     Used for schema 1 manifests, whose digest is not the digest of all their bytes.
     """
@@ -83,9 +83,9 @@ class VerifiedReader(Reader):
     """The stream ``source``, verified against ``digest`` and ``size`` while it is read.
 
     If the size is known, the last bytes are returned only after the digest of the whole content is
-    verified, so a caller never has all bytes of wrong content. Otherwise the digest is verified at
-    the end of the stream. At most ``size`` bytes are read, and one more to verify that the stream
-    ends.
+    verified, so a caller never receives all bytes of wrong content. Otherwise the digest is
+    verified at the end of the stream. At most ``size`` + 1 bytes are read; the last one verifies
+    that the stream ends.
 
     Args:
         source: the stream to verify; its owner closes it.
@@ -93,7 +93,7 @@ class VerifiedReader(Reader):
         digest: the expected digest; None: compute a sha256.
         size: the expected size in bytes; None if unknown.
         limit: the maximum number of bytes if ``size`` is None.
-        observe: called with the number of bytes after each read; an error that it raises ends
+        observe: called with the number of bytes after each read; an exception that it raises aborts
             the read.
 
     After an error, every further read raises RuntimeError. For one thread.
@@ -144,7 +144,7 @@ class VerifiedReader(Reader):
             raise RuntimeError("the stream has failed")
         if self._ended or (not len(buffer) and self._position != self._size):
             return 0
-        self._failed = True  # until this read has succeeded
+        self._failed = True  # reset after this read has succeeded
         room = len(buffer)
         if self._size is not None:
             room = min(room, self._size - self._position)
@@ -184,7 +184,7 @@ class VerifiedReader(Reader):
             count -= got
 
     def descriptor(self) -> Descriptor:
-        """Return the descriptor of the content; only after the end."""
+        """Return the descriptor of the content; valid only after the end."""
         if self._failed or not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         digest = self._digest or Digest(f"sha256:{self._hasher.hexdigest()}")
@@ -197,7 +197,7 @@ def new_buffer() -> memoryview:
 
 
 def read_chunks(reader: Reader, size: int | None = None) -> Iterator[memoryview]:
-    """Read to the end; each chunk is valid until the next one is requested.
+    """Yield the rest of the stream in chunks; each is valid until the next is requested.
 
     ``size`` is the expected number of bytes, for which a smaller buffer may suffice.
     """

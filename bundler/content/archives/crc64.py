@@ -1,4 +1,4 @@
-"""CRC-64 of ISO 3309, which tar-split records for each file; fast without a compiled extension.
+"""CRC-64 (ISO 3309), which tar-split records for each file, in fast pure Python.
 
 The polynomial P = x^64 + x^4 + x^3 + x + 1 has few terms: if s is a power of two, then
 x^(64 s) = x^(4 s) + x^(3 s) + x^s + 1 (mod P). The data is treated as one large number, and a few
@@ -9,11 +9,11 @@ power, because this checksum processes the lowest bit of each byte first.
 from __future__ import annotations
 
 _ONES = (1 << 64) - 1
-_CHUNK = 64 * 1024  # fits in a processor's cache
+_CHUNK = 64 * 1024  # fits in the CPU cache
 
 
 def update(crc: int, data: memoryview) -> int:
-    """Return the checksum ``crc``, initially 0, extended by ``data``."""
+    """Update the checksum ``crc`` (initially 0) with ``data``."""
     for start in range(0, len(data), _CHUNK):
         chunk = data[start : start + _CHUNK]
         value = int.from_bytes(chunk, "little") ^ crc ^ _ONES

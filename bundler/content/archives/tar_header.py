@@ -1,4 +1,4 @@
-"""Decode the headers of tar archives: POSIX ustar and pax, and the long names of GNU tar.
+"""Decode the headers of tar archives: POSIX ustar and pax, and GNU long names.
 
 https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13
 """
@@ -23,18 +23,18 @@ PAX = ord("x")
 LONG_NAME = ord("L")
 LONG_LINK = ord("K")
 REGULAR_FILES = frozenset(b"0\0007")
-"""``0`` and the obsolete types of regular files."""
+"""Type flags of regular files: ``0`` and the obsolete ones."""
 
 
 def padded(size: int) -> int:
-    """Return the number of bytes that content of ``size`` bytes occupies, in whole blocks."""
+    """Round ``size`` up to a whole number of blocks."""
     return size + -size % BLOCK
 
 
 def verify_checksum(block: bytes, subject: str) -> None:
     """Verify the checksum of a header: the sum of its bytes, with spaces in the checksum field.
 
-    The sum of signed bytes, which old programs wrote, is accepted too.
+    The sum of signed bytes, which old programs wrote, is also accepted.
 
     Raises:
         MalformedError: the checksum differs.
@@ -43,28 +43,28 @@ def verify_checksum(block: bytes, subject: str) -> None:
     counted = block[:148] + b" " * 8 + block[156:]
     signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
     if recorded not in [b"%o" % total for total in (sum(counted), signed)]:
-        raise MalformedError(f"{subject}: the header is damaged, or this is not a tar archive")
+        raise MalformedError(f"{subject}: wrong header checksum (damaged, or not a tar archive)")
 
 
 def read_size(block: bytes, subject: str) -> int:
-    """Return the size in bytes that a header records."""
+    """Return the size in a header, in bytes."""
     return parse_number(block[124:136], subject)
 
 
 def read_name(block: bytes) -> bytes:
-    """Return the name that a header records, as bytes: its prefix and its name field, joined."""
+    """Return the name in a header as bytes: the prefix and name fields, joined."""
     name = _cut(block[:100])
     prefix = _cut(block[345:500]) if block[257:263] == b"ustar\0" else b""
     return prefix + b"/" + name if prefix else name
 
 
 def read_link(block: bytes) -> bytes:
-    """Return the target of a link, as bytes."""
+    """Return the link target in a header, as bytes."""
     return _cut(block[157:257])
 
 
 def parse_number(field: bytes, subject: str) -> int:
-    """Parse octal digits, or the binary form in which GNU tar writes larger numbers.
+    """Parse octal digits, or the base-256 encoding that GNU tar uses for larger numbers.
 
     Raises:
         MalformedError: the field is not a number, or out of range.
@@ -72,13 +72,13 @@ def parse_number(field: bytes, subject: str) -> int:
     if field[0] & 0x80:
         value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
         if field[0] == 0xFF or value > MAX_NUMBER:
-            raise MalformedError(f"{subject}: a number in the header is out of range")
+            raise MalformedError(f"{subject}: number in the header out of range")
         return value
     digits = field.strip(b" \0")
     if not digits:
         return 0
     if not all(byte in b"01234567" for byte in digits):
-        raise MalformedError(f"{subject}: a number in the header is not octal")
+        raise MalformedError(f"{subject}: invalid octal number in the header")
     return int(digits, 8)
 
 
@@ -95,13 +95,13 @@ def parse_pax(data: bytes, subject: str) -> Iterator[tuple[str, bytes]]:
     while start < len(data):
         digits, blank, _ = data[start : start + 24].partition(b" ")
         if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(data) - start:
-            raise MalformedError(f"{subject}: its extended header is damaged")
+            raise MalformedError(f"{subject}: malformed extended header")
         end = start + int(digits)
         record, start = data[start + len(digits) + 1 : end], end
         key, equals, value = record.partition(b"=")
         name = key.decode("utf-8", "replace")
         if not equals or not value.endswith(b"\n") or name in seen:
-            raise MalformedError(f"{subject}: its extended header is damaged")
+            raise MalformedError(f"{subject}: malformed extended header")
         seen.add(name)
         yield name, value[:-1]
 

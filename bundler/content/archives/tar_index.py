@@ -1,8 +1,8 @@
 """Index tar archives strictly, without extracting them.
 
-Headers are read, contents are skipped. An archive is refused if it contains absolute names, names
-with ``..``, devices, sparse files or duplicate names, or if other programs might read it
-differently.
+Headers are read, and contents are skipped. An archive is refused if it contains absolute names,
+names with ``..``, devices, sparse files or duplicate names, or if it is ambiguous, so that other
+programs might read it differently.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class ArchiveMember:
     """A file or a link in an archive."""
 
     name: str
-    """Relative, without ``.`` and ``..``."""
+    """Relative path without ``.`` and ``..``."""
     kind: Literal["file", "link"]
     offset: int
-    """Position of the content in the archive, in bytes."""
+    """Offset of the content in the archive, in bytes."""
     size: int
     target: str = ""
     """For a link: the name of another member."""
@@ -66,7 +66,7 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]
         if member is None:
             continue
         if member.name in members:
-            raise MalformedError(f"{subject}: two members are called {member.name!r}")
+            raise MalformedError(f"{subject}: duplicate member {member.name!r}")
         if len(members) >= MAX_MEMBERS:
             raise LimitError(f"{subject}: more than the {MAX_MEMBERS:,} members allowed")
         members[member.name] = member
@@ -78,17 +78,19 @@ def find(members: Mapping[str, ArchiveMember], name: str, subject: str) -> Archi
 
     Raises:
         NotFoundError: the file does not exist.
-        MalformedError: a link leads out of the archive, or links form a cycle.
+        MalformedError: a link escapes the archive root, or links form a cycle.
     """
     current = normalize_name(name, subject)
     for _ in range(_MAX_LINKS):
         member = members.get(current)
         if member is None:
-            raise NotFoundError(f"{subject}: the archive has no member {current[:160]!r}")
+            raise NotFoundError(f"{subject}: no member {current[:160]!r}")
         if member.kind == "file":
             return member
         current = member.target
-    raise MalformedError(f"{subject}: more than {_MAX_LINKS} links from {name[:160]!r} to a file")
+    raise MalformedError(
+        f"{subject}: too many links at {name[:160]!r} (expected at most {_MAX_LINKS})"
+    )
 
 
 def open_member(file: RegularFile, member: ArchiveMember, offset: int = 0) -> FileSlice:
@@ -100,13 +102,13 @@ def normalize_name(name: str, subject: str, *, directory: str = "") -> str:
     """Return the key in the index for ``name``, which is relative to ``directory``.
 
     Raises:
-        MalformedError: the name is absolute, or leads out of the archive.
+        MalformedError: the name is absolute, or escapes the archive root.
     """
     joined = posixpath.normpath(posixpath.join(directory, name))
     if not name or name.startswith("/") or "\0" in name or "\\" in name:
-        raise MalformedError(f"{subject}: {name[:160]!r} is not the name of a member")
+        raise MalformedError(f"{subject}: {name[:160]!r} is not a valid member name")
     if joined == ".." or joined.startswith("../"):
-        raise MalformedError(f"{subject}: {name[:160]!r} leads out of the archive")
+        raise MalformedError(f"{subject}: {name[:160]!r} escapes the archive root")
     if not directory and ".." in name.split("/"):
         raise MalformedError(f"{subject}: {name[:160]!r} contains '..'")
     return joined
@@ -129,10 +131,10 @@ def _read_headers(file: RegularFile, subject: str) -> Iterator[_Header]:
     while True:
         block = FileSlice(file, position, BLOCK).read()
         if len(block) < BLOCK:
-            raise MalformedError(f"{subject}: the archive ends early, at byte {position:,}")
+            raise MalformedError(f"{subject}: truncated archive at byte {position:,}")
         if not any(block):
             if extended:
-                raise MalformedError(f"{subject}: the archive ends after an extended header")
+                raise MalformedError(f"{subject}: truncated archive after an extended header")
             return
         member = f"{subject}: the member at byte {position:,}"
         tar_header.verify_checksum(block, member)
@@ -141,14 +143,14 @@ def _read_headers(file: RegularFile, subject: str) -> Iterator[_Header]:
         position += BLOCK
         if typeflag in _EXTENDED:
             if size > _MAX_EXTENSION:
-                raise LimitError(f"{member}: an extended header of {size:,} bytes")
+                raise LimitError(f"{member}: extended header too large ({size:,} bytes)")
             _extend(extended, typeflag, FileSlice(file, position, size).read(), member)
         else:
             if (digits := extended.get("size")) is not None:
                 valid = digits.isascii() and digits.isdigit() and len(digits) <= 19
                 size = int(digits) if valid else -1
                 if not 0 <= size <= tar_header.MAX_NUMBER:
-                    raise MalformedError(f"{member}: {digits[:40]!r} is not a size")
+                    raise MalformedError(f"{member}: {digits[:40]!r} is not a valid size")
             name = extended.get("path") or _decode(tar_header.read_name(block), member)
             link = extended.get("linkpath") or _decode(tar_header.read_link(block), member)
             if typeflag in _LINKS or typeflag == tar_header.DIRECTORY:
@@ -157,19 +159,19 @@ def _read_headers(file: RegularFile, subject: str) -> Iterator[_Header]:
             extended = {}
         position += tar_header.padded(size)
         if position > file.size:
-            raise MalformedError(f"{member}: the archive ends before its content does")
+            raise MalformedError(f"{member}: truncated content")
 
 
 def _create_member(header: _Header, subject: str, *, links: bool) -> ArchiveMember | None:
     """Return a file or link; None for a directory."""
     if len(header.name) > _MAX_NAME:
-        raise LimitError(f"{subject}: the name is too long ({len(header.name):,} characters)")
+        raise LimitError(f"{subject}: name too long ({len(header.name):,} characters)")
     name = normalize_name(header.name, subject)
     is_file = header.typeflag in tar_header.REGULAR_FILES
     if header.typeflag == tar_header.DIRECTORY or (is_file and header.name.endswith("/")):
         return None
     if name == ".":
-        raise MalformedError(f"{subject}: {header.name!r} is not the name of a file")
+        raise MalformedError(f"{subject}: {header.name!r} is not a valid file name")
     if is_file:
         return ArchiveMember(name, "file", header.offset, header.size)
     if header.typeflag in _LINKS and links:
@@ -178,7 +180,8 @@ def _create_member(header: _Header, subject: str, *, links: bool) -> ArchiveMemb
         target = normalize_name(header.link, subject, directory=directory)
         return ArchiveMember(name, "link", header.offset, 0, target)
     raise MalformedError(
-        f"{subject}: {name!r} is neither a file nor a directory (type {chr(header.typeflag)!r})"
+        f"{subject}: {name!r} has an unsupported type "
+        f"(expected a file or a directory, got {chr(header.typeflag)!r})"
     )
 
 
@@ -191,21 +194,21 @@ def _extend(extended: dict[str, str], typeflag: int, data: bytes, member: str) -
         records = {}
         for key, value in tar_header.parse_pax(data, member):
             if key in _USED_PAX and b"\0" in value:
-                raise MalformedError(f"{member}: its extended header is damaged")
+                raise MalformedError(f"{member}: malformed extended header")
             records[key] = _decode(value, member) if key in _USED_PAX else ""
         if typeflag == tar_header.GLOBAL_PAX:
             records = {key: value for key, value in records.items() if key not in _IGNORED_PAX}
             if records:
-                raise MalformedError(f"{member}: a global header changes {', '.join(records)[:80]}")
+                raise MalformedError(f"{member}: global header changes {', '.join(records)[:80]}")
     if any(map(tar_header.is_sparse, records)):
         raise MalformedError(f"{member}: sparse files are not supported")
     for key in _USED_PAX:
         if key in records and extended.setdefault(key, records[key]) != records[key]:
-            raise MalformedError(f"{member}: two extended headers disagree on its {key}")
+            raise MalformedError(f"{member}: conflicting extended headers for {key}")
 
 
 def _decode(field: bytes, member: str) -> str:
     try:
         return field.decode("utf-8")
     except UnicodeDecodeError:
-        raise MalformedError(f"{member}: the name is not UTF-8") from None
+        raise MalformedError(f"{member}: name is not UTF-8") from None

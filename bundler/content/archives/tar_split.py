@@ -1,7 +1,7 @@
-"""Record a layer's tar without the contents of its files, and reassemble it byte for byte.
+"""Record a layer's tar without file contents, and reassemble it byte for byte (tar-split).
 
-The record is a gzip file of JSON lines in the order of the tar: segments of bytes, and files with
-their sizes and CRC-64 checksums.
+The record is a gzip file of JSON lines in tar order: raw segments, and files with their sizes and
+CRC-64 checksums.
 
 https://github.com/vbatts/tar-split/blob/v0.12.1/tar/storage/entry.go
 """
@@ -33,7 +33,7 @@ _MAX_LINE = 32 * 1024 * 1024
 
 
 class LineSink(Protocol):
-    """Receives the lines of a record."""
+    """Sink for the lines of a record."""
 
     def write(self, data: bytes, /) -> int:
         """Write all of ``data``."""
@@ -48,7 +48,7 @@ class SplitWriter:
     """Writer of the record of one tar.
 
     Args:
-        file: receives the record in gzip; its owner closes it, after ``close``.
+        file: receives the gzip record; its owner closes it, after ``close``.
         lines: receives the uncompressed lines of the record instead of ``file``.
     """
 
@@ -65,7 +65,7 @@ class SplitWriter:
 
     @contextmanager
     def start_file(self, name: str, size: int) -> Iterator[Callable[[memoryview], None]]:
-        """Record a file of ``size`` bytes; the callable must receive its content."""
+        """Record a file of ``size`` bytes; pass its content to the returned callable."""
         crc = 0
 
         def update(data: memoryview) -> None:
@@ -100,9 +100,9 @@ class SplitWriter:
 
 
 class AssembledTar(Reader):
-    """The tar that is reassembled from ``record`` and the files of the layer. For one thread.
+    """The tar, reassembled from ``record`` and the files of the layer. For one thread.
 
-    ``open_file`` opens the plain file that the tar calls by a name. The caller verifies the stream
+    ``open_file`` opens the unpacked file of a tar member by name. The caller verifies the stream
     against the digest of the tar. ``close`` also closes ``record``.
     """
 
@@ -174,7 +174,7 @@ class AssembledTar(Reader):
                         name = os.fsdecode(entry.base64("name_raw"))
                     self._file = self._open_file(name)
             case _:
-                raise MalformedError(f"{self._subject}: an entry has an unknown type")
+                raise MalformedError(f"{self._subject}: unknown entry type")
         return True
 
     def _read_line(self) -> bytes:
@@ -183,9 +183,11 @@ class AssembledTar(Reader):
         except BundlerError:
             raise
         except (OSError, EOFError, zlib.error) as error:
-            raise MalformedError(f"{self._subject}: not a tar-split record: {error}") from error
+            raise MalformedError(f"{self._subject}: invalid tar-split record: {error}") from error
         if len(line) >= _MAX_LINE:
-            raise LimitError(f"{self._subject}: a line of more than {_MAX_LINE:,} bytes")
+            raise LimitError(
+                f"{self._subject}: line too long (expected at most {_MAX_LINE:,} bytes)"
+            )
         return line
 
     def _close_file(self) -> None:

@@ -1,4 +1,4 @@
-"""Read the tar of a layer as a stream, and record everything except the contents of files.
+"""Read the tar of a layer as a stream, and record everything except file contents.
 
 The tar can be reproduced byte for byte from the recorded bytes and the files. Names are not checked
 here: they are untrusted until an ``ImageTree`` has resolved them.
@@ -26,8 +26,8 @@ MAX_ENTRIES = 2_000_000
 _MAX_EXTENSION = 4 * 1024 * 1024
 _MAX_NAME = 4096
 _MAX_MODE = _MAX_DEVICE = 2**31 - 1
-_MAX_ID = 2**32 - 2  # to chown, the next number means "leave unchanged"
-_MAX_SECONDS = 2**33  # about the latest time that file systems can store
+_MAX_ID = 2**32 - 2  # chown treats the next number as "leave unchanged"
+_MAX_SECONDS = 2**33  # approximate maximum time of common file systems
 _XATTR = "SCHILY.xattr."
 _GNU_SPARSE = ord("S")
 
@@ -47,7 +47,7 @@ class TarEntry:
     """A member of a layer. Times are in nanoseconds since 1970."""
 
     name: str
-    """The name as in the tar; bytes that are not UTF-8 are surrogates."""
+    """The name as in the tar; non-UTF-8 bytes are decoded with surrogateescape."""
     format: int
     """The file type as in ``stat``; 0 for a hard link to ``target``."""
     mode: int
@@ -66,10 +66,10 @@ class TarEntry:
 
 
 class TarEntries:
-    """The members of the tar in ``stream``, which is passed on to ``recorder``. For one thread.
+    """Iterator over the members of a tar, which also passes the stream to ``recorder``.
 
     For each entry with a size, ``content`` or ``chunks`` must be called once before the next entry
-    is requested. ``subject`` is the layer's name in messages.
+    is requested. ``subject`` is the layer's name in messages. For one thread.
     """
 
     def __init__(self, stream: Reader, recorder: SplitWriter, subject: str) -> None:
@@ -77,10 +77,10 @@ class TarEntries:
         self._recorder = recorder
         self._subject = subject
         self._member = subject
-        """The current member in messages."""
+        """The current member, for messages."""
         self._buffer = new_buffer()
         self._extended: dict[str, bytes] = {}
-        """The records of the extended headers before the current member."""
+        """Records of the extended headers that precede the current member."""
         self._unread = 0
         self._padding = 0
 
@@ -95,13 +95,13 @@ class TarEntries:
         count = 0
         while block := self._read_header():
             typeflag = block[156]
-            if typeflag == tar_header.GLOBAL_PAX:  # nothing that a file system stores
+            if typeflag == tar_header.GLOBAL_PAX:  # contains no metadata that is stored
                 self._read_extension(block)
             elif typeflag == tar_header.PAX:
                 records = dict(tar_header.parse_pax(self._read_extension(block), self._member))
                 self._extended |= records
                 if any("\0" in key for key in records):
-                    raise MalformedError(f"{self._member}: its extended header is damaged")
+                    raise MalformedError(f"{self._member}: malformed extended header")
             elif typeflag in (tar_header.LONG_NAME, tar_header.LONG_LINK):
                 key = "path" if typeflag == tar_header.LONG_NAME else "linkpath"
                 self._extended[key] = self._read_extension(block).partition(b"\0")[0]
@@ -118,7 +118,7 @@ class TarEntries:
                 if self._unread:
                     raise RuntimeError("the content of a member was not read")
         if self._extended:
-            raise MalformedError(f"{self._subject}: the archive ends after an extended header")
+            raise MalformedError(f"{self._subject}: truncated archive after an extended header")
         for chunk in read_chunks(self._stream):
             self._recorder.write_raw(chunk)
 
@@ -128,12 +128,12 @@ class TarEntries:
             write(chunk)
 
     def chunks(self, name: str) -> Iterator[memoryview]:
-        """Read the content of the current entry; each chunk is valid until the next one."""
+        """Yield the content of the current entry; each chunk is valid until the next one."""
         with self._recorder.start_file(name, self._unread) as record:
             while self._unread:
                 count = self._stream.readinto(self._buffer[: self._unread])
                 if not count:
-                    raise MalformedError(f"{self._member}: the archive ends early")
+                    raise MalformedError(f"{self._member}: truncated archive")
                 record(self._buffer[:count])
                 self._unread -= count
                 yield self._buffer[:count]
@@ -143,9 +143,9 @@ class TarEntries:
         """Read and record a header; None at the end of the archive."""
         block = self._read_up_to(BLOCK)
         if not block:
-            return None  # some programs do not write the blocks that mark the end
+            return None  # some programs omit the end-of-archive blocks
         if len(block) < BLOCK:
-            raise MalformedError(f"{self._subject}: the archive ends early")
+            raise MalformedError(f"{self._subject}: truncated archive")
         self._recorder.write_raw(block)
         if not any(block):
             return None
@@ -158,7 +158,7 @@ class TarEntries:
         """Read the content of an extended header."""
         size = tar_header.read_size(block, self._member)
         if size > _MAX_EXTENSION:
-            raise LimitError(f"{self._member}: an extended header of {size:,} bytes")
+            raise LimitError(f"{self._member}: extended header too large ({size:,} bytes)")
         data = self._read_exactly(tar_header.padded(size))
         self._recorder.write_raw(data)
         return data[:size]
@@ -169,7 +169,7 @@ class TarEntries:
         target = extended.get("linkpath") or tar_header.read_link(block)
         longest = max(len(name), len(target))
         if longest > _MAX_NAME or b"\0" in name + target:
-            raise LimitError(f"{self._member}: the name is too long ({longest:,} bytes)")
+            raise LimitError(f"{self._member}: name too long ({longest:,} bytes)")
         if typeflag == _GNU_SPARSE or any(map(tar_header.is_sparse, extended)):
             raise UnsupportedError(f"{self._member}: sparse members are not supported")
         if typeflag not in _FORMATS:
@@ -206,7 +206,7 @@ class TarEntries:
         )
 
     def _read_number(self, octal: bytes, limit: int, key: str | None = None) -> int:
-        """Read a number from the extended header, or else from a field of the header."""
+        """Read a number from the extended header if present, else from the ustar field."""
         digits = self._extended.get(key) if key else None
         if digits is None:
             number = tar_header.parse_number(octal, self._member)
@@ -215,11 +215,11 @@ class TarEntries:
         else:
             raise MalformedError(f"{self._member}: {digits[:40]!r} is not a valid {key}")
         if number > limit:
-            raise MalformedError(f"{self._member}: a number in the header is out of range")
+            raise MalformedError(f"{self._member}: number in the header out of range")
         return number
 
     def _read_time(self, octal: bytes, key: str) -> int | None:
-        """Read a time in nanoseconds as ``_read_number`` does; None if neither header has one."""
+        """Read a time in nanoseconds like ``_read_number``; None if neither header contains one."""
         decimal = self._extended.get(key)
         if decimal is None:
             if not octal[0] and key != "mtime":
@@ -228,14 +228,14 @@ class TarEntries:
         sign = -1 if decimal.startswith(b"-") else 1
         whole, _, fraction = decimal.removeprefix(b"-").partition(b".")
         if not (whole.isdigit() and len(whole) <= 18 and (fraction.isdigit() or not fraction)):
-            raise MalformedError(f"{self._member}: {decimal[:40]!r} is not a time")
+            raise MalformedError(f"{self._member}: {decimal[:40]!r} is not a valid time")
         nanoseconds = int(fraction[:9].ljust(9, b"0"))
         return sign * (min(int(whole), _MAX_SECONDS) * 10**9 + nanoseconds)
 
     def _read_exactly(self, size: int) -> bytes:
         data = self._read_up_to(size)
         if len(data) < size:
-            raise MalformedError(f"{self._member}: the archive ends early")
+            raise MalformedError(f"{self._member}: truncated archive")
         return data
 
     def _read_up_to(self, size: int) -> bytes:

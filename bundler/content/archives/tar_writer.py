@@ -1,8 +1,8 @@
 """Write a tar archive member by member.
 
-The header of a file is written after its content, because the size, and often the name, is known
+The header of a file is written after its content, because the size, and often the name, are known
 only then. The length of a header depends only on the name: if it does not fit in a ustar block, the
-GNU format is used. Archives are reproducible: every member belongs to root and has the time 0.
+GNU format is used. Archives are reproducible: every member is owned by root and has mtime 0.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class TarWriter:
         Args:
             name: the file's name, or a function that returns a name of at most 100 bytes once
                 the content is known.
-            content: read to its end.
+            content: read to the end.
 
         Raises:
             NoSpaceError, MediumError: the file cannot be written.
@@ -129,7 +129,7 @@ def _encode_header(
         header = member.tobuf(tarfile.GNU_FORMAT)
     else:
         block = bytearray(member.tobuf(tarfile.USTAR_FORMAT))
-        block[329:345] = b"0000000\0" * 2  # device numbers, as other programs write them
+        block[329:345] = b"0000000\0" * 2  # device numbers, as written by other programs
         block[148:156] = b" " * 8
         block[148:156] = b"%06o\0 " % sum(block)
         header = bytes(block)

@@ -55,7 +55,7 @@ _TYPES = {
 
 
 class ChunkedEncoder:
-    """Encoder of the tar ``source``, whose owner closes it. For one thread.
+    """Encoder for the tar ``source``, whose owner closes it. For one thread.
 
     Memory use grows with the number of files, but not with their sizes.
     """
@@ -73,7 +73,7 @@ class ChunkedEncoder:
 
         Raises:
             MalformedError: ``source`` is not a tar.
-            LimitError: too many bytes are neither headers nor contents of files.
+            LimitError: too much data outside tar headers and file contents.
         """
         for chunk in self._frames():
             self._position += len(chunk)
@@ -87,7 +87,7 @@ class ChunkedEncoder:
         return self._annotations
 
     def close(self) -> None:
-        """Do nothing: only memory is used."""
+        """Do nothing: the encoder holds no resources except memory."""
 
     def _frames(self) -> Iterator[bytes]:
         separator = '{"version":1,"entries":['
@@ -117,7 +117,7 @@ class ChunkedEncoder:
         yield from self._create_tables(split)
 
     def _create_tables(self, split: _CompressedLines) -> Iterator[bytes]:
-        """Create the three frames at the end."""
+        """Create the three final skippable frames."""
         header = struct.calcsize("<II")
         at = self._position + header
         split_at = at + len(self._contents.data) + header
@@ -134,7 +134,7 @@ class ChunkedEncoder:
 
 
 class _NonContent(SplitWriter):
-    """Writes everything except contents of files to frames too."""
+    """Recorder that also writes everything except file contents to frames."""
 
     def __init__(self, zstd: zstandard.ZstdCompressor) -> None:
         self.lines = _CompressedLines()
@@ -149,12 +149,10 @@ class _NonContent(SplitWriter):
         if len(self._gap) > _GAP:
             self._compress_gap()
         if len(self._frames) + len(self.lines.data) > _MAX_WAITING:
-            raise LimitError(
-                f"{_SUBJECT}: too many bytes are neither headers nor contents of files"
-            )
+            raise LimitError(f"{_SUBJECT}: too much data outside tar headers and file contents")
 
     def take_frames(self) -> bytes:
-        """Return the frames since the last call."""
+        """Return the frames that were added since the last call."""
         self._compress_gap()
         frames, self._frames = bytes(self._frames), bytearray()
         return frames
@@ -188,7 +186,7 @@ class _CompressedLines:
 
 
 def _create_member(entry: TarEntry) -> dict[str, Any]:
-    """Create an entry of the table of contents, without members that are 0 or empty."""
+    """Create an entry of the table of contents, omitting members that are zero or empty."""
     device = entry.format in (stat.S_IFCHR, stat.S_IFBLK)
     members = {
         "linkName": _decode_name(entry.target),
@@ -208,7 +206,7 @@ def _create_member(entry: TarEntry) -> dict[str, Any]:
 
 
 def _decode_name(name: str) -> str:
-    """Decode a name as Go does for JSON: bytes that are not UTF-8 are replaced."""
+    """Decode a name as Go does for JSON: invalid UTF-8 is replaced."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

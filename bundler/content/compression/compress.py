@@ -34,9 +34,9 @@ ZSTD_LEVELS = range(1, 21)
 
 _MAX_THREADS = 8  # each uses two buffers; more threads would only wait for the disk
 _DEFAULT_ZSTD_LEVEL = 3
-_ZSTD_JOB = 1 << 20  # bytes per job of a thread; the library's default is 8 MiB
+_ZSTD_JOB = 1 << 20  # bytes per job; the library's default is 8 MiB
 _ZSTD_WINDOW_LOG = 23  # 8 MiB, which every decoder must accept (RFC 8878, section 3.1.1.1.2)
-_COMMON_WINDOW_LOG = 21  # of the levels up to 8
+_COMMON_WINDOW_LOG = 21  # 2 MiB, the window of zstd levels 1-8
 _GZIP_WINDOW = 32 * 1024
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # no name, no time, system unknown
 _GZIP_END = b"\x03\0"  # an empty last block
@@ -49,7 +49,7 @@ _DEFAULT_GZIP_LEVEL = 5
 
 
 class CompressingReader(Reader):
-    """The compressed form of ``source``, whose owner closes it.
+    """Reader of ``source`` that compresses it; the owner of ``source`` closes it.
 
     Memory use depends on the number of threads and the level, but not on the length of the stream.
     An error of ``source`` is raised by the read that caused it; every later read raises
@@ -64,7 +64,7 @@ class CompressingReader(Reader):
         threads: the number of compressing threads; None: one for each core.
 
     Raises:
-        UsageError: the algorithm does not have this level.
+        UsageError: the algorithm does not support this level.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class CompressingReader(Reader):
         while not self._rest and not self._ended:
             if self._failed:
                 raise RuntimeError("the stream has failed")
-            self._failed = True  # until this chunk is complete
+            self._failed = True  # reset when this chunk is complete
             chunk = next(self._chunks, None)
             self._failed = False
             self._ended = chunk is None
@@ -108,26 +108,26 @@ class CompressingReader(Reader):
         return count
 
     def annotations(self) -> Mapping[str, str]:
-        """Return annotations for the descriptor of the result; only after the end."""
+        """Return annotations for the descriptor of the result; valid only after the end."""
         if not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         return self._encoder.annotations()
 
     def close(self) -> None:
-        """Stop the threads and free the memory; may be called again."""
+        """Stop the threads and free the memory; may be called repeatedly."""
         self._encoder.close()
 
 
 def check_level(algorithm: Algorithm, level: int | None) -> None:
-    """Check that ``algorithm`` has a compression level.
+    """Check that ``algorithm`` supports a compression level.
 
     Raises:
-        UsageError: it does not have this level; the hint states the valid ones.
+        UsageError: the level is not supported; the hint states the valid ones.
     """
     levels = GZIP_LEVELS if algorithm == "gzip" else ZSTD_LEVELS
     if level is not None and level not in levels:
         raise UsageError(
-            f"{algorithm} has no compression level {level}",
+            f"{algorithm}: unsupported compression level {level}",
             hint=f"use a level from {levels[0]} (fastest) to {levels[-1]} (smallest)",
         )
 
@@ -145,7 +145,7 @@ class _Encoder:
 
 
 class _Gzip(_Encoder):
-    """Compresses blocks in parallel, each with the end of the previous one as its dictionary.
+    """Encoder that compresses blocks in parallel, each primed with the end of the previous one.
 
     Every block ends on a byte boundary, so the blocks together form one deflate stream.
     """
@@ -200,17 +200,16 @@ class _Gzip(_Encoder):
 
 
 class _Zstd(_Encoder):
-    """Compresses one frame in threads of the library.
+    """Encoder of a single frame, compressed by the library's threads.
 
-    The library's output is the same for any number of threads but 0, so a thread is used even on
-    one core.
+    The output is the same for any number of threads except 0, so a thread is used even on one core.
     """
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:
         self._source = source
         defaults = zstandard.ZstdCompressionParameters.from_level(level)
         window_log = min(_ZSTD_WINDOW_LOG, defaults.window_log)
-        # Levels with a large window are chosen to save bytes, not memory.
+        # Users choose levels with a large window to save bytes, not memory.
         job_size = _ZSTD_JOB if window_log <= _COMMON_WINDOW_LOG else 1 << window_log
         parameters = zstandard.ZstdCompressionParameters.from_level(
             level, window_log=window_log, job_size=job_size, threads=threads
@@ -225,7 +224,7 @@ class _Zstd(_Encoder):
 
 
 def _read_full(source: Reader, buffer: memoryview) -> int:
-    """Fill ``buffer`` completely unless the stream ends; return the number of bytes."""
+    """Fill ``buffer`` completely unless the stream ends; return the number of bytes read."""
     filled = 0
     while filled < len(buffer) and (count := source.readinto(buffer[filled:])):
         filled += count

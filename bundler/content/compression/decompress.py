@@ -1,7 +1,7 @@
 """Detect and decompress compressed streams.
 
-A few compressed bytes can expand to very many, so the output is limited in proportion to the input,
-and by an absolute limit if the caller sets one.
+To stop decompression bombs, the output is limited in proportion to the input, and by an absolute
+limit if the caller sets one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Compression = Literal["gzip", "zstd", "bzip2", "xz"]
 MAGIC_SIZE = 6
 MAX_RATIO = 200
 FREE_OUTPUT = 64 * 1024 * 1024
-"""The number of output bytes that is allowed at any ratio: small streams may have a large one."""
+"""Number of output bytes that is allowed at any ratio, because small streams may have a large one.
+"""
 
 _MAX_EMPTY = 10_000  # empty streams produce no output, but take time
 _INPUT = 256 * 1024
@@ -67,7 +68,7 @@ class DecompressingReader:
         """Read into ``buffer`` and return the number of bytes; 0 at the end.
 
         Raises:
-            MalformedError: the stream is not compressed this way, or ends early.
+            MalformedError: the stream is not valid for this compression, or is truncated.
             LimitError: the output exceeds a limit.
         """
         data = self.read(len(buffer))
@@ -75,7 +76,7 @@ class DecompressingReader:
         return len(data)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes, or to the end; raises the errors of ``readinto``."""
+        """Read at most ``size`` bytes, or to the end. Raises the same errors as ``readinto``."""
         if size < 0:
             return b"".join(iter(lambda: self.read(_INPUT), b""))
         data = b""
@@ -87,7 +88,7 @@ class DecompressingReader:
         if self._produced > max(FREE_OUTPUT, MAX_RATIO * self._consumed):
             raise LimitError(
                 f"{self._subject}: expands to more than {MAX_RATIO} times its size",
-                hint="if you trust the content, decompress it with another program first",
+                hint="decompress it with another program first if you trust the content",
             )
         return data
 
@@ -98,13 +99,13 @@ class DecompressingReader:
         elif self._decoder.needs_input and not self._pending:
             self._pending = self._read_input()
             if not self._pending:
-                raise MalformedError(f"{self._subject}: the {self._compression} stream ends early")
+                raise MalformedError(f"{self._subject}: truncated {self._compression} stream")
         decoder = self._decoder
         assert decoder is not None  # noqa: S101 - for the type checker
         try:
             data = decoder.decompress(self._pending, size)
         except _errors() as error:
-            raise MalformedError(f"{self._subject}: not a {self._compression} stream") from error
+            raise MalformedError(f"{self._subject}: invalid {self._compression} stream") from error
         self._pending = decoder.unused_data if decoder.eof else b""
         self._yielded = self._yielded or bool(data)
         return data
@@ -144,10 +145,10 @@ class _Decoder(Protocol):
 
 
 class _ZstdDecoder:
-    """The decompressor of zstandard, with the interface of the other decompressors.
+    """Adapter of the zstandard decompressor to the interface of the others.
 
-    It cannot limit the output for its input, so the input is passed in small chunks: four bytes may
-    expand to a block of 128 KiB, and a chunk to 32 MiB.
+    It cannot limit its output, so the input is passed in small chunks: four bytes may expand to a
+    block of 128 KiB, and a chunk to 32 MiB.
     """
 
     _CHUNK = 1024
@@ -200,7 +201,7 @@ def _new_decoder(compression: Compression) -> _Decoder:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """Return the errors of the decoders; called only after an error, when they are loaded."""
+    """Return the exception types of the decoders, which are imported when an error occurs."""
     import lzma  # noqa: PLC0415
 
     import zstandard  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Files and directories: atomic writes, access without following links, locks, names.
+"""Files and directories: atomic writes, access without following links, and locks.
 
 Read ``atomic_write`` first.
 """

@@ -1,12 +1,12 @@
 """Write files atomically and durably.
 
-The content is written under a temporary name in the same directory, its length is checked, and
-fsync, a rename, and an fsync of the directory follow. After an interruption the previous file is
-unchanged. A file called ``.airbundle-….part`` may remain, which the next process that locks the
-directory removes.
+The content is written to a temporary file in the same directory, its length is checked, and the
+file is synchronised and renamed; then the directory is synchronised. After an interruption, the
+previous file is unchanged. A file ``.airbundle-….part`` may remain; the next process that locks the
+directory removes it.
 
-A file is discarded if its fsync fails: the kernel may have dropped its pages, and a second fsync
-would not report that.
+A file is discarded if its fsync fails: the kernel may have dropped dirty pages, and a second fsync
+would not report the loss.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write_content(
     Args:
         directory: an existing directory.
         name: the file's name, or a function that returns it once the content is known.
-        content: read to its end; no file is left if it raises an error.
+        content: read to the end; if it raises an error, no file remains.
         durable_name: whether to synchronise the directory too; False if the caller calls
             ``sync_directory`` once, after many files.
 
@@ -75,7 +75,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 
 def write_bytes_in(directory: Directory, name: str, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a file as ``write_bytes`` does, in an open directory."""
+    """Write a file in an open directory, like ``write_bytes``."""
     with _Part(directory, mode) as part:
         part.write(memoryview(data))
         part.publish(name, len(data))
@@ -108,7 +108,9 @@ def publish(directory: Directory, fd: int, part: str, name: str, *, size: int, p
     """
     try:
         if os.fstat(fd).st_size != size:
-            raise MediumError(f"{path}: the file system lost part of the written data")
+            raise MediumError(
+                f"{path}: written data is incomplete (the file system lost part of it)"
+            )
         os.fsync(fd)
         os.rename(part, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
     except OSError as error:
@@ -133,7 +135,7 @@ def remove_parts(directory: Directory) -> None:
 
 
 class _Part:
-    """A file with a temporary name, removed at the end unless it is published."""
+    """A file with a temporary name, which is removed on close unless it is published."""
 
     def __init__(self, directory: Directory, mode: int) -> None:
         self._directory = directory
@@ -155,7 +157,7 @@ class _Part:
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 
     def publish(self, name: str, size: int) -> None:
-        """Make the content durable, then give the file its name."""
+        """Make the content durable, then rename the file to ``name``."""
         path = self._directory.path / name
         publish(self._directory, self._fd, self._name, name, size=size, path=path)
         self._published = True
@@ -166,7 +168,7 @@ class _Part:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
         if not self._published:
-            with contextlib.suppress(OSError):  # the next run removes it
+            with contextlib.suppress(OSError):  # removed by the next run
                 os.unlink(self._name, dir_fd=self._directory.fd)
 
 

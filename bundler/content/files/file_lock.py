@@ -1,7 +1,7 @@
 """Lock open files and directories against other processes and threads.
 
-A lock belongs to the open file: it is released when the file is closed or the process ends. No lock
-file is created.
+A lock is bound to the open file: it is released when the file is closed or the process ends. No
+lock file is created.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def lock(
 
     Args:
         target: an open file, which must be writable for an exclusive lock with ``fcntl``.
-        method: the kind of lock, which all programs that share the file must agree on.
+        method: the kind of lock, which must be the same in all programs that share the file.
         shared: whether other processes may hold a shared lock at the same time.
         timeout: seconds to wait until other processes release the lock.
         cancellation: ends the wait.
@@ -76,7 +76,7 @@ def lock(
             if time.monotonic() >= deadline:
                 raise LockedError(
                     f"{target.path}: locked by another process{_find_holder(target.fd, method)}",
-                    hint="wait until that process ends, then run again",
+                    hint="run the command again when that process has ended",
                 ) from error
             if cancellation is None:
                 time.sleep(_CHECK_INTERVAL)
@@ -97,7 +97,7 @@ def _find_holder(fd: int, method: Method) -> str:
     """Describe the process that holds the lock, or return an empty string if it is unknown."""
     if method == "fcntl":
         pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, _pack(shared=False)))[4]
-        return _describe_process(str(pid)) if pid > 0 else ""  # -1: it belongs to an open file
+        return _describe_process(str(pid)) if pid > 0 else ""  # -1: an open file description lock
     with contextlib.suppress(OSError, ValueError, IndexError):
         status = os.fstat(fd)
         device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _HINTS = {
-    errno.EROFS: "mount it writable, or name another destination",
+    errno.EROFS: "mount it writable, or specify another destination",
     errno.EACCES: "check the owner and the mode of the file and of the directories above it",
     errno.EPERM: "check the owner and the mode of the file and of the directories above it",
-    errno.EIO: "the medium may be failing: reconnect or replace it; a re-run resumes",
-    errno.EFBIG: "the file system cannot hold a file of this size: use exFAT or ext4, not FAT32",
+    errno.EIO: "reconnect or replace the medium, which may be failing; the next run resumes",
+    errno.EFBIG: "use a file system for files of this size (exFAT or ext4, not FAT32)",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
 }
 _NOT_PLAIN = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR})
@@ -32,8 +32,8 @@ _NOT_PLAIN = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR})
 def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
     """Return the error to raise for ``error``; ``problem`` is a phrase such as "cannot write".
 
-    A link, device or directory instead of a plain file is malformed content, not a failure of the
-    medium.
+    A link, device or directory in place of a regular file is reported as malformed content, not as
+    a failure of the medium.
     """
     if error.errno in _FULL:
         return NoSpaceError(str(path), needed=None, free=get_free_space(path), os_error=error)
@@ -43,7 +43,7 @@ def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
         return NotPlainFileError(
             str(path),
             os_error=error,
-            hint="links, devices and pipes are not followed: remove it, and run again",
+            hint="remove it and run again; links, devices and pipes are not opened",
         )
     reason = (error.strerror or str(error)).lower()
     return MediumError(
@@ -55,7 +55,7 @@ def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
 
 
 def get_free_space(path: Path) -> int:
-    """Return the free space in bytes that unprivileged users have on the file system of ``path``.
+    """Return the bytes that are free for unprivileged users on the file system of ``path``.
 
     ``path`` need not exist. The result is 0 if the free space is unknown.
     """

@@ -33,14 +33,14 @@ class FileReplacement:
         LockedError: another process is writing the same file.
         NotFoundError: the directory does not exist.
         MediumError: the file cannot be written.
-        UsageError: ``path`` exists and is not a plain file.
+        UsageError: ``path`` exists and is not a regular file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         resolved = path.resolve()
         if resolved.exists() and not resolved.is_file():
-            raise UsageError(f"{path}: not a plain file, cannot be replaced")
+            raise UsageError(f"{path}: cannot be replaced (expected a regular file)")
         self._final = resolved.name
         self._name = f".{resolved.name}{_SUFFIX}"
         self._published = False
@@ -67,7 +67,7 @@ class FileReplacement:
     def close(self) -> None:
         """Close the file, and remove it unless it is published."""
         if self.fd >= 0 and not self._published:
-            with contextlib.suppress(OSError):  # the next run reuses it
+            with contextlib.suppress(OSError):  # reused by the next run
                 os.unlink(self._name, dir_fd=self._directory.fd)
         self._release()
 
@@ -78,7 +78,7 @@ class FileReplacement:
         self._directory.close()
 
     def _open(self) -> None:
-        """Open and lock the file; start again if another run published it before the lock."""
+        """Open and lock the file; retry if another run published it first."""
         while True:
             try:
                 self.fd = os.open(self._name, _FLAGS, 0o644, dir_fd=self._directory.fd)
@@ -88,8 +88,8 @@ class FileReplacement:
             opened = os.fstat(self.fd)
             if not stat.S_ISREG(opened.st_mode) or opened.st_nlink > 1:
                 raise MalformedError(
-                    f"{self._directory.path / self._name}: not a plain file with one name",
-                    hint="remove it, and run again",
+                    f"{self._directory.path / self._name}: not a regular file with a single link",
+                    hint="remove it and run again",
                 )
             with contextlib.suppress(FileNotFoundError):
                 named = os.stat(self._name, dir_fd=self._directory.fd, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""Access plain files below a directory that may contain hostile links and devices.
+"""Access regular files below a directory that may contain hostile links and devices.
 
 A directory is opened once, and all files below it are opened relative to it, component by
 component. No link is followed, no pipe or device is opened, and a file cannot be exchanged between
@@ -52,7 +52,7 @@ class Directory:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a directory that the user named; links in its path are followed.
+        """Open a directory that the user specified; links in its path are followed.
 
         Raises:
             NotFoundError: the directory does not exist.
@@ -90,7 +90,7 @@ class Directory:
         return current
 
     def open_file(self, *names: str, offset: int = 0) -> RegularFile:
-        """Open a plain file below this directory at ``offset``; the caller closes it.
+        """Open a regular file below this directory at ``offset``; the caller closes it.
 
         Raises:
             MalformedError: it is a link, a directory, a pipe or a device.
@@ -108,7 +108,7 @@ class Directory:
         return RegularFile(path, fd, offset)
 
     def get_size(self, *names: str) -> int | None:
-        """Return the size in bytes of a plain file; None if it does not exist."""
+        """Return the size in bytes of a regular file; None if it does not exist."""
         *folders, name = names
         _check_name(name, self.path)
         try:
@@ -121,11 +121,11 @@ class Directory:
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, *names: str, limit: int) -> bytes:
-        """Read all of a small plain file.
+        """Read a small regular file completely.
 
         Raises:
-            LimitError: it has more than ``limit`` bytes.
-            MalformedError, NotFoundError, MediumError: as ``open_file``.
+            LimitError: the file has more than ``limit`` bytes.
+            MalformedError, NotFoundError, MediumError: see ``open_file``.
         """
         with self.open_file(*names) as file:
             data = bytearray()
@@ -182,14 +182,14 @@ class Directory:
 
 
 class RegularFile:
-    """A plain file as a stream, and a context manager that closes it. For one thread."""
+    """Stream of a regular file, and a context manager that closes it. For one thread."""
 
     def __init__(self, path: Path, fd: int, offset: int = 0) -> None:
         self.path = path
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
-            raise NotPlainFileError(str(path), hint="replace it by a plain file, or remove it")
+            raise NotPlainFileError(str(path), hint="replace it with a regular file, or remove it")
         self.size = status.st_size
         self._file = io.FileIO(fd, closefd=True)
         if offset:
@@ -197,7 +197,7 @@ class RegularFile:
 
     @classmethod
     def open(cls, path: Path, offset: int = 0) -> RegularFile:
-        """Open a file that the user named; links in its path are followed.
+        """Open a file that the user specified; links in its path are followed.
 
         Raises:
             MalformedError: it is a directory, a pipe or a device.
@@ -244,10 +244,10 @@ class RegularFile:
 
 
 class FileSlice:
-    """Part of an open file as a stream with its own position; the file's owner closes it.
+    """Stream of a part of an open file, with its own position; the file's owner closes it.
 
-    Several slices of a file may be read at the same time, each by one thread. The context manager
-    does nothing.
+    Several slices of a file may be read at the same time, each by one thread. Leaving the context
+    has no effect.
     """
 
     def __init__(self, file: RegularFile, start: int, size: int) -> None:
@@ -301,17 +301,17 @@ def create_directories(path: Path) -> list[Path]:
 
 
 def remove_directories(created: Sequence[Path]) -> None:
-    """Remove directories that ``create_directories`` returned, unless they are not empty."""
+    """Remove those directories returned by ``create_directories`` that are empty."""
     with suppress(OSError):  # not empty
         for path in reversed(created):
             path.rmdir()
 
 
 def is_portable(*names: str) -> bool:
-    """Return whether every file system can store files or directories called ``names``.
+    """Return whether every file system can store ``names`` as names of files or directories.
 
-    This includes FAT32, exFAT and NTFS. Windows drops a full stop at the end of a name, and
-    reserves some names for devices, with any extension.
+    This includes FAT32, exFAT and NTFS. Windows drops a trailing full stop, and reserves some names
+    for devices, with any extension.
 
     https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
     """
@@ -321,4 +321,4 @@ def is_portable(*names: str) -> bool:
 def _check_name(name: str, path: Path) -> None:
     """Refuse a name that is not a single path component."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise MalformedError(f"{path}: {name[:160]!r} is not a file name")
+        raise MalformedError(f"{path}: {name[:160]!r} is not a valid file name")

@@ -158,5 +158,8 @@ def test_full_disk_is_reported():
 def test_truncated_archive_is_refused(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
         archive.add_bytes("a", b"1" * 512)
-    with RegularFile.open(tmp_path / "a.tar") as file, pytest.raises(MalformedError, match="early"):
+    with (
+        RegularFile.open(tmp_path / "a.tar") as file,
+        pytest.raises(MalformedError, match="truncated"),
+    ):
         tar_index.index(file)

@@ -121,7 +121,7 @@ def test_zstd_is_one_frame_with_a_modest_window():
 )
 def test_unknown_level_is_refused(algorithm, level):
     with pytest.raises(
-        UsageError, match=rf"{algorithm} has no compression level {level}"
+        UsageError, match=rf"{algorithm}: unsupported compression level {level}"
     ) as refusal:
         CompressingReader(io.BytesIO(), algorithm, level)
     assert "1 (fastest)" in refusal.value.hint

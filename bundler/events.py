@@ -70,6 +70,15 @@ class BlobProgressed:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobResumed:
+    """Part of a blob was stored by an earlier run, and is not transferred again."""
+
+    digest: str
+    size: int
+    """The stored bytes, which ``BlobProgressed`` has counted; negative if they are damaged."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlobFinished:
     """The transfer or check of a blob has ended."""
 
@@ -162,6 +171,7 @@ Event = (
     | ImageResolved
     | BlobStarted
     | BlobProgressed
+    | BlobResumed
     | BlobFinished
     | ImagePublished
     | Retrying

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
+    from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
@@ -275,6 +276,18 @@ class ResumesPush(Protocol):
 
     def offset(self, node: Node, /) -> int:
         """Return the number of stored bytes; the next ``push`` of ``node`` continues there."""
+
+
+@runtime_checkable
+class KeepsParts(Protocol):
+    """A destination that keeps the beginning of a blob across runs, and can read it."""
+
+    def open_part(self, node: Node, /) -> RegularFile | None:
+        """Open the stored beginning of ``node``, unverified; None if there is none.
+
+        The next ``push`` of ``node`` continues at the position of its content, or replaces the
+        stored bytes if that is 0. The caller closes the file before.
+        """
 
 
 @runtime_checkable

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from io import BytesIO
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.content.streams import BUFFER_SIZE, InMemoryContent, Reader, VerifiedReader, drain
-from bundler.errors import IntegrityError, NotFoundError, RegistryError
+from bundler.errors import IntegrityError, MediumError, NotFoundError, RegistryError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.ports import Destination, Node, ReadableDestination, ResumesPush, Source
+from bundler.ports import (
+    Destination,
+    KeepsParts,
+    Node,
+    ReadableDestination,
+    ResumesPush,
+    Source,
+)
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bundler.content.files.safe_directory import RegularFile
     from bundler.copy.image import GraphManifest
     from bundler.events import Emit
 
@@ -43,6 +53,8 @@ def push_blob(
         RegistryError: the transfer failed permanently, or all retries failed.
     """
     with BlobActivity(node, "copy", cancellation, emit) as activity:
+        if isinstance(destination, KeepsParts) and _push_rest(node, source, destination, activity):
+            return
         attempts = activity.create_attempts()
         for attempt in attempts:
             with closing(ResumingReader(source, activity)) as stream:
@@ -62,6 +74,18 @@ def push_blob(
                 else:
                     activity.report_progress()
                     return
+
+
+def find_stored_size(nodes: Iterable[Node], destination: object) -> int:
+    """Return the number of bytes of the blobs ``nodes`` that an interrupted run has stored."""
+    if not isinstance(destination, KeepsParts):
+        return 0
+    stored = 0
+    for node in nodes:
+        if (part := destination.open_part(node)) is not None:
+            with part:
+                stored += part.size
+    return stored
 
 
 def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
@@ -118,6 +142,37 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
     destination.push(node, content)
 
 
+class _PartDestination(Destination, KeepsParts, Protocol):
+    """A destination that keeps parts."""
+
+
+def _push_rest(
+    node: Node, source: Source, destination: _PartDestination, activity: BlobActivity
+) -> bool:
+    """Push a blob whose beginning is stored, and read only the rest from ``source``.
+
+    Returns False if nothing is stored, or the stored bytes are damaged.
+    """
+    if (part := destination.open_part(node)) is None:
+        return False
+    with closing(ResumingReader(source, activity, part)) as stream:
+        content = activity.create_reader(stream)
+        try:
+            with part:
+                content.skip(part.size)
+        except (IntegrityError, MediumError):
+            activity.discard_resumed()
+            return False
+        activity.report_resumed(part.size)
+        try:
+            destination.push(node, content)
+        except IntegrityError:
+            activity.discard_resumed()
+            return False
+    activity.report_progress()
+    return True
+
+
 class BlobActivity:
     """Context in which a blob is read: emits events at its start, during it, and at its end."""
 
@@ -131,6 +186,7 @@ class BlobActivity:
         self._emit = emit
         self._unreported = 0
         self._reported = 0
+        self._resumed = 0
 
     def __enter__(self) -> Self:
         self._emit(events.BlobStarted(self._name, self.node.size, self._activity))
@@ -172,6 +228,19 @@ class BlobActivity:
         self._reported += self._unreported
         self._unreported = 0
 
+    def report_resumed(self, size: int) -> None:
+        """Emit an event for the first ``size`` bytes, which were stored by an earlier run."""
+        self.report_progress()
+        self._resumed = size
+        self._emit(events.BlobResumed(self._name, size))
+
+    def discard_resumed(self) -> None:
+        """Emit events that subtract all progress, because the stored bytes are damaged."""
+        self.undo_progress()
+        if self._resumed:
+            self._emit(events.BlobResumed(self._name, -self._resumed))
+        self._emit(events.Notice(f"{self._name}: the stored part is damaged, copied again"))
+
     def undo_progress(self) -> None:
         """Emit an event that subtracts the progress of a failed attempt."""
         if self._reported:
@@ -182,13 +251,17 @@ class BlobActivity:
 class ResumingReader:
     """Reader that, after an interruption, reopens the source at the current offset.
 
+    ``part`` contains the first bytes; the source is read from its end on.
     ``failed`` is set if reading failed despite all retries. A caller can thereby distinguish a
     failure of the source from a failure of the destination.
     """
 
-    def __init__(self, source: Source, activity: BlobActivity) -> None:
+    def __init__(
+        self, source: Source, activity: BlobActivity, part: RegularFile | None = None
+    ) -> None:
         self._source = source
         self._activity = activity
+        self._part = part
         self._stack = ExitStack()
         self._stream: Reader | None = None
         self._position = 0
@@ -203,6 +276,10 @@ class ResumingReader:
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Read as ``Reader.readinto`` does, with retries, whose count is reset after each MiB."""
+        if self._part is not None and self._position < self._part.size:
+            count = self._part.readinto(buffer)
+            self._position += count
+            return count
         while True:
             try:
                 if self._stream is None:

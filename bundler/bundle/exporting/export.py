@@ -22,6 +22,7 @@ from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.format import bundle_paths, inventory, signatures, store
 from bundler.bundle.format.inventory import BundledImage
 from bundler.bundle.media import filesystem
+from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
 from bundler.errors import BundlerError, ConflictError, MediumError, PartialError, UsageError
@@ -172,7 +173,8 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             if unchanged is not None:
                 return unchanged
         manifests = sum(len(task.manifest.raw) for task in plan.manifests)
-        needed = plan.size("push") + manifests + _OVERHEAD
+        stored = find_stored_size((task.node for task in plan.blobs), destination)
+        needed = plan.size("push") - stored + manifests + _OVERHEAD
         filesystem.check_free_space(bundle, medium, needed, plan.largest)
         result = execute(plan, engine)
         missing |= result.failed

@@ -20,6 +20,7 @@ from bundler.bundle.format import (
     store,
 )
 from bundler.bundle.format.inventory import Inventory, Producer
+from bundler.content.files import part_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -90,16 +91,24 @@ def replace_seal(
     bundle_paths.remove_signatures(bundle)
     for name, data in {bundle_paths.INVENTORY: raw, **signatures}.items():
         bundle_paths.write_file(bundle, name, data)
-    prune(bundle, paths | files.keys())
+    prune(bundle, paths | files.keys(), keep_parts=not complete)
     return contents, tuple(signatures)
 
 
-def prune(bundle: Path, listed: Collection[str]) -> None:
+def prune(bundle: Path, listed: Collection[str], *, keep_parts: bool = False) -> None:
     """Durably remove the content that is not ``listed``; other files stay.
+
+    With ``keep_parts``, the parts of blobs that the next export continues stay too.
 
     Raises:
         MediumError: a file cannot be removed.
     """
     paths = bundle_paths.scan(bundle).entries
-    unlisted = [path for path in paths if path not in listed and bundle_paths.is_content(path)]
+    unlisted = [
+        path
+        for path in paths
+        if path not in listed
+        and bundle_paths.is_content(path)
+        and not (keep_parts and part_files.is_kept(path.rpartition("/")[2]))
+    ]
     bundle_paths.remove_files(bundle, unlisted)

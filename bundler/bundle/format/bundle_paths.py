@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bundler.content.files import atomic_write
+from bundler.content.files import atomic_write, part_files
 from bundler.content.files.safe_directory import Directory, is_portable
 from bundler.errors import LimitError, MalformedError, MediumError, NotFoundError
 from bundler.oci.digest import Digest
@@ -155,9 +155,9 @@ def is_content(path: str) -> bool:
         return True
     match path.split("/"):
         case ["blobs", "sha256" | "sha512", name]:
-            return atomic_write.is_part(name)
+            return part_files.is_part(name)
         case ["images", root, name]:
-            return is_image(root) and (name == "version" or atomic_write.is_part(name))
+            return is_image(root) and (name == "version" or part_files.is_part(name))
         case _:
             return False
 
@@ -169,12 +169,12 @@ def is_system_file(name: str) -> bool:
 
 def is_image(name: str) -> bool:
     """Whether a directory in ``images/`` may have this name."""
-    return any(form.fullmatch(name) for form in _HEX.values()) or atomic_write.is_part(name)
+    return any(form.fullmatch(name) for form in _HEX.values()) or part_files.is_part(name)
 
 
 def may_be_left_over(name: str) -> bool:
     """Whether an interrupted export may leave a file with this name at the top of its directory."""
-    return name in _TOP or parse_signature_name(name) is not None or atomic_write.is_part(name)
+    return name in _TOP or parse_signature_name(name) is not None or part_files.is_part(name)
 
 
 def is_path(text: str) -> bool:

@@ -188,6 +188,24 @@ class BarDisplay:
         return f"\x1b[{self._height}F" if self._height else ""
 
 
+def _describe_event(event: Event) -> str | None:
+    """Return a note for the user about one event, or None."""
+    match event:
+        case events.BlobResumed(digest, size) if size > 0:
+            return f"{digest}: resumed: {format_size(size)} already there"
+        case events.Retrying(_, wait, reason, attempt, int(repeats)):
+            again = f"{attempt}/{repeats}"
+            return f"failed, retrying in {format_duration(wait)} ... ({again}): {reason}"
+        case events.Retrying(subject, wait, reason, attempt):
+            return f"{subject}: {reason}; attempt {attempt + 1} in {format_duration(wait)}"
+        case events.Notice(text):
+            return text
+        case events.WarningIssued(text):
+            return f"warning: {text}"
+        case _:
+            return None
+
+
 def _join_lines(lines: Sequence[str]) -> str:
     return "".join(f"{escape(line)}\n" for line in lines)
 
@@ -216,6 +234,7 @@ class ProgressState:
         self._present_blobs = 0
         self._checks = False
         self._only_checks = False
+        self._resumed = 0
         self._kept = 0
         self._published = 0
         self._began = now
@@ -242,22 +261,15 @@ class ProgressState:
                 self.moved += advance
                 if digest in self.moving:
                     self.moving[digest].done += advance
+            case events.BlobResumed(_, size):
+                self._resumed += size
             case events.BlobFinished(digest, failed):
                 self._finish(digest, failed=failed)
             case events.ImagePublished():
                 self._published += 1
-            case events.Retrying(_, wait, reason, attempt, int(repeats)):
-                again = f"{attempt}/{repeats}"
-                return f"failed, retrying in {format_duration(wait)} ... ({again}): {reason}"
-            case events.Retrying(subject, wait, reason, attempt):
-                return f"{subject}: {reason}; attempt {attempt + 1} in {format_duration(wait)}"
-            case events.Notice(text):
-                return text
-            case events.WarningIssued(text):
-                return f"warning: {text}"
-            case _:  # printed by reports, or by another front end
+            case _:  # a note for the user, or printed by reports, or by another front end
                 pass
-        return None
+        return _describe_event(event)
 
     def sample(self, now: float) -> None:
         """Record the position for the rate; to be called a few times per second at most."""
@@ -305,9 +317,11 @@ class ProgressState:
     def describe_result(self, now: float) -> str:
         """Describe the finished work."""
         took = now - self._began
-        rate = f", {format_size(self.moved / took)}/s" if took >= 1 else ""
-        done = f"{count(self.finished, self._noun)}, {format_size(self.moved)}"
-        return f"{done} in {format_duration(took)}{rate}"
+        transferred = self.moved - self._resumed
+        rate = f", {format_size(transferred / took)}/s" if took >= 1 else ""
+        done = f"{count(self.finished, self._noun)}, {format_size(transferred)}"
+        resumed = f"; resumed: {format_size(self._resumed)} already there" if self._resumed else ""
+        return f"{done} in {format_duration(took)}{rate}{resumed}"
 
     def describe_interruption(self) -> str:
         """Describe the work completed before an interruption."""

@@ -2,8 +2,7 @@
 
 The content is written to a temporary file in the same directory, its length is checked, and the
 file is synchronised and renamed; then the directory is synchronised. After an interruption, the
-previous file is unchanged. A file ``.airbundle-….part`` may remain; the next process that locks the
-directory removes it.
+previous file is unchanged. An unfinished file may remain, see ``part_files``.
 
 A file is discarded if its fsync fails: the kernel may have dropped dirty pages, and a second fsync
 would not report the loss.
@@ -14,10 +13,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.part_files import PartFile
 from bundler.content.files.safe_directory import Directory
 from bundler.content.streams import read_chunks
 from bundler.errors import MediumError
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
 
-_PREFIX = ".airbundle-"
-_SUFFIX = ".part"
 _NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS})
 
 
@@ -39,6 +36,7 @@ def write_content(
     name: str | Callable[[Descriptor], str],
     content: Content,
     *,
+    part: PartFile | None = None,
     durable_name: bool = True,
 ) -> Descriptor:
     """Write ``content`` to a file in ``directory``, and return its descriptor.
@@ -46,19 +44,22 @@ def write_content(
     Args:
         directory: an existing directory.
         name: the file's name, or a function that returns it once the content is known.
-        content: read to the end; if it raises an error, no file remains.
+        content: read to the end; if it raises an error, no file remains. If it is not at its start,
+            ``part`` contains the bytes before its position.
+        part: the unfinished file to write, which this function closes; None: a new one.
         durable_name: whether to synchronise the directory too; False if the caller calls
             ``sync_directory`` once, after many files.
 
     Raises:
         NoSpaceError, MediumError: the file cannot be written; a previous one is unchanged.
     """
-    with _open_directory(directory) as folder, _Part(folder, 0o644) as part:
+    with _open_directory(directory) as folder, part or PartFile.create(folder, 0o644) as file:
+        file.start_at(content.position)
         for chunk in read_chunks(content, content.size):
-            part.write(chunk)
+            file.write(chunk)
         stored = content.descriptor()
         final = name if isinstance(name, str) else name(stored)
-        part.publish(final, stored.size)
+        _publish_part(folder, file, final, stored.size)
         if durable_name:
             sync_directory(folder)
     return stored
@@ -76,9 +77,9 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 def write_bytes_in(directory: Directory, name: str, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file in an open directory, like ``write_bytes``."""
-    with _Part(directory, mode) as part:
+    with PartFile.create(directory, mode) as part:
         part.write(memoryview(data))
-        part.publish(name, len(data))
+        _publish_part(directory, part, name, len(data))
         sync_directory(directory)
 
 
@@ -117,59 +118,9 @@ def publish(directory: Directory, fd: int, part: str, name: str, *, size: int, p
         raise to_bundler_error(error, path, "cannot write") from error
 
 
-def create_part_name() -> str:
-    """Create a random name for an unfinished file."""
-    return f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
-
-
-def is_part(name: str) -> bool:
-    """Return whether ``name`` is the name of an unfinished file."""
-    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
-
-
-def remove_parts(directory: Directory) -> None:
-    """Remove unfinished files of earlier runs; only the holder of the lock may call this."""
-    for name in directory.list_names():
-        if is_part(name):
-            directory.remove(name)
-
-
-class _Part:
-    """A file with a temporary name, which is removed on close unless it is published."""
-
-    def __init__(self, directory: Directory, mode: int) -> None:
-        self._directory = directory
-        self._name = create_part_name()
-        self._published = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            self._fd = os.open(self._name, flags, 0o600, dir_fd=directory.fd)
-        except OSError as error:
-            raise to_bundler_error(error, directory.path, "cannot write here") from error
-        with contextlib.suppress(OSError):  # some file systems have no modes
-            os.fchmod(self._fd, mode)
-
-    def write(self, data: memoryview) -> None:
-        try:
-            while data:
-                data = data[os.write(self._fd, data) :]
-        except OSError as error:
-            raise to_bundler_error(error, self._directory.path, "cannot write here") from error
-
-    def publish(self, name: str, size: int) -> None:
-        """Make the content durable, then rename the file to ``name``."""
-        path = self._directory.path / name
-        publish(self._directory, self._fd, self._name, name, size=size, path=path)
-        self._published = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
-        if not self._published:
-            with contextlib.suppress(OSError):  # removed by the next run
-                os.unlink(self._name, dir_fd=self._directory.fd)
+def _publish_part(directory: Directory, part: PartFile, name: str, size: int) -> None:
+    publish(directory, part.fd, part.name, name, size=size, path=directory.path / name)
+    part.published = True
 
 
 @contextlib.contextmanager

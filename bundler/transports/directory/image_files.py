@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bundler.content.files import atomic_write
+from bundler.content.files import atomic_write, part_files
 from bundler.errors import LimitError, MalformedError, NotAnImageDirectoryError, NotFoundError
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bundler.content.files.kept_parts import KeptParts
     from bundler.content.files.safe_directory import Directory
     from bundler.content.streams import Content
     from bundler.oci.digest import Digest
@@ -75,20 +76,20 @@ def describe_root(root: bytes, path: Path) -> Descriptor:
     return Descriptor(media_type, compute_manifest_digest(root, subject=str(path)), len(root))
 
 
-def write_part(directory: Directory, node: Node, content: Content) -> Descriptor:
+def write_file(directory: Directory, node: Node, content: Content, parts: KeptParts) -> Descriptor:
     """Write a blob or a manifest; the caller makes its name durable."""
-    stored = atomic_write.write_content(
+    stored = parts.write(
         directory,
         lambda blob: get_file_name(Node.of(blob, node.kind)),
         content,
-        durable_name=False,
+        None if node.kind == "manifest" else node.digest,
     )
     return Descriptor(node.media_type, stored.digest, stored.size)
 
 
 def check_reusable(directory: Directory) -> None:
     """Raise ``NotAnImageDirectoryError`` if ``directory`` contains something else than an image."""
-    if all(atomic_write.is_part(name) for name in directory.list_names()):
+    if all(part_files.is_part(name) for name in directory.list_names()):
         return
     with suppress(LimitError, MalformedError, NotFoundError):
         if directory.read(VERSION, limit=_MAX_VERSION) in (VERSION_1_1, VERSION_1_2):

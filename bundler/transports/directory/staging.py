@@ -8,14 +8,16 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bundler.content.files import atomic_write
+from bundler.content.files import atomic_write, part_files
+from bundler.content.files.kept_parts import KeptParts
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.content.files.safe_directory import Directory
+    from bundler.content.files.safe_directory import Directory, RegularFile
+    from bundler.ports import Node
 
 STAGING = ".airbundle-staging"
 
@@ -33,6 +35,7 @@ class StagingDirectory:
         self._may_copy = may_copy
         self._lock = threading.Lock()
         self._directory: Directory | None = None
+        self.parts = KeptParts()
         self.names: set[str] = set()
         """Names of the files that are not committed."""
         with suppress(NotFoundError):
@@ -54,32 +57,41 @@ class StagingDirectory:
                 raise create_hard_links_error(self._tree.path)
             return directory
 
+    def open_part(self, node: Node) -> RegularFile | None:
+        """Open the stored beginning of a blob; None if there is none."""
+        if self._directory is None or node.digest is None:
+            return None
+        return self.parts.open(self._directory, node.digest, node.size)
+
     def sync(self) -> None:
         """Make the names of all files durable."""
         if self._directory is not None:
             atomic_write.sync_directory(self._directory)
 
     def remove(self) -> None:
-        """Remove the directory with all files."""
+        """Remove the directory with all files, except the parts that the next run continues."""
         if self._directory is None:
             return
+        self.parts.remove_unneeded(self._directory)
         for name in self._directory.list_names():
-            self._directory.remove(name)
+            if not part_files.is_part(name):
+                self._directory.remove(name)
         self._directory.close()
         self._directory = None
         self.names = set()
-        with suppress(OSError):  # the next run removes it
+        with suppress(OSError):  # not empty, or the next run removes it
             os.rmdir(STAGING, dir_fd=self._tree.fd)
         atomic_write.sync_directory(self._tree)
 
     def close(self) -> None:
         """Close the directory; its files stay for the next run."""
+        self.parts.close()
         if self._directory is not None:
             self._directory.close()
 
     def _use(self, directory: Directory) -> None:
-        atomic_write.remove_parts(directory)
-        self.names = set(directory.list_names())
+        part_files.remove_stale_parts(directory)
+        self.names = {name for name in directory.list_names() if not part_files.is_part(name)}
         self._directory = directory
 
 
@@ -93,7 +105,7 @@ def create_hard_links_error(path: Path) -> UnsupportedError:
 
 def supports_links(directory: Directory) -> bool:
     """Report whether the file system of ``directory`` supports hard links, by creating one."""
-    probe, second = atomic_write.create_part_name(), atomic_write.create_part_name()
+    probe, second = part_files.create_part_name(), part_files.create_part_name()
     atomic_write.write_bytes_in(directory, probe, b"")
     try:
         if linked := replace_by_link(directory, probe, directory, second):
@@ -111,7 +123,7 @@ def replace_by_link(source: Directory, name: str, target: Directory, link: str) 
     Raises:
         MediumError, NoSpaceError: the link cannot be created for another reason.
     """
-    temporary = atomic_write.create_part_name()
+    temporary = part_files.create_part_name()
     try:
         os.link(name, temporary, src_dir_fd=source.fd, dst_dir_fd=target.fd, follow_symlinks=False)
     except OSError as error:

@@ -11,7 +11,8 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from bundler.content.files import atomic_write, file_lock, safe_directory
+from bundler.content.files import atomic_write, file_lock, part_files, safe_directory
+from bundler.content.files.kept_parts import KeptParts
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
     IntegrityError,
@@ -32,7 +33,7 @@ from bundler.transports.directory.image_files import (
     get_file_stem,
     read_root,
     remove_unneeded,
-    write_part,
+    write_file,
     write_version,
 )
 from bundler.transports.shared.path_transport import (
@@ -133,13 +134,14 @@ class DirectoryDestination:
         self._created = safe_directory.create_directories(path)
         self._lock = threading.Lock()
         self._has_version = False
+        self._parts = KeptParts()
         self._signatures: dict[Digest, Sequence[bytes]] = {}
         with ExitStack() as undo:
             undo.callback(safe_directory.remove_directories, self._created)
             self._directory = undo.enter_context(Directory.open(path))
             file_lock.lock(self._directory)
             check_reusable(self._directory)
-            atomic_write.remove_parts(self._directory)
+            part_files.remove_stale_parts(self._directory)
             self._root = read_root(self._directory)
             undo.pop_all()
 
@@ -158,7 +160,13 @@ class DirectoryDestination:
             if not self._has_version and self._directory.get_size(VERSION) is None:
                 atomic_write.write_bytes_in(self._directory, VERSION, VERSION_1_1)
             self._has_version = True
-        return write_part(self._directory, node, content)
+        return write_file(self._directory, node, content, self._parts)
+
+    def open_part(self, node: Node, /) -> RegularFile | None:
+        """Open the stored beginning of a blob; None if there is none."""
+        if node.digest is None:
+            return None
+        return self._parts.open(self._directory, node.digest, node.size)
 
     def open(self, node: Node, /, offset: int = 0) -> RegularFile:
         """Open a manifest or a blob as ``DirectorySource.open`` does."""
@@ -198,6 +206,7 @@ class DirectoryDestination:
             self._directory.rename(get_file_name(node), MANIFEST)
             self._root = read_root(self._directory)
         remove_unneeded(self._directory, needed, keep_signatures=is_same and not self._signatures)
+        self._parts.remove_unneeded(self._directory)
         for digest, signatures in self._signatures.items():
             prefix = "" if digest == root.digest else f"{get_file_stem(digest)}."
             for number, signature in enumerate(signatures, 1):
@@ -209,6 +218,7 @@ class DirectoryDestination:
 
     def close(self) -> None:
         """Unlock the directory; one that was created and stayed empty is removed."""
+        self._parts.close()
         self._directory.close()
         safe_directory.remove_directories(self._created)
 

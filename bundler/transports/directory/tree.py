@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from bundler.content.files import atomic_write, file_lock, safe_directory
+from bundler.content.files import atomic_write, file_lock, part_files, safe_directory
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.streams import VerifiedReader
 from bundler.errors import ConflictError, IntegrityError, MissingFileError, NotFoundError
@@ -24,7 +24,7 @@ from bundler.transports.directory.image_files import (
     get_file_name,
     read_root,
     remove_unneeded,
-    write_part,
+    write_file,
     write_version,
 )
 from bundler.transports.directory.staging import (
@@ -114,7 +114,7 @@ class DirectoryTreeDestination(_ReadableTree):
             undo.callback(safe_directory.remove_directories, self._created)
             self._tree = undo.enter_context(Directory.open(path))
             file_lock.lock(self._tree)
-            atomic_write.remove_parts(self._tree)
+            part_files.remove_stale_parts(self._tree)
             self._index = TreeIndex.scan(self._tree)
             self._staging = StagingDirectory(self._tree, may_copy=may_copy)
             undo.pop_all()
@@ -133,9 +133,13 @@ class DirectoryTreeDestination(_ReadableTree):
         Raises:
             UnsupportedError: the medium has no hard links, and copies are not permitted.
         """
-        stored = write_part(self._staging.open(), node, content)
+        stored = write_file(self._staging.open(), node, content, self._staging.parts)
         self._staging.names.add(get_file_name(Node.of(stored, node.kind)))
         return stored
+
+    def open_part(self, node: Node, /) -> RegularFile | None:
+        """Open the stored beginning of a blob; None if there is none."""
+        return self._staging.open_part(node)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Write a complete image for every name.
@@ -172,7 +176,7 @@ class DirectoryTreeDestination(_ReadableTree):
     ) -> None:
         """Write the image ``root`` to the directory at ``path``, its manifest last."""
         with self._tree.enter(*path, create=True) as directory:
-            atomic_write.remove_parts(directory)
+            part_files.remove_stale_parts(directory)
             former = read_root(directory)
             is_same = former is not None and root.digest.matches(former)
             write_version(directory, needed)

@@ -10,7 +10,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from bundler.content.files import atomic_write, safe_directory
+from bundler.content.files import atomic_write, part_files, safe_directory
+from bundler.content.files.kept_parts import KeptParts
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import NotFoundError
 from bundler.oci.descriptor import Descriptor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.ports import Node
@@ -91,21 +93,18 @@ class WritableBlobs(ReadableBlobs):
         self._root = Directory.open(shared) if shared else layout
         self._lock = threading.Lock()
         super().__init__(self._root, shared=self._is_shared)
+        self._parts = KeptParts()
         self._directories: dict[str, Directory] = {}
         """The open directories of blobs, by algorithm."""
 
     def open_directories(self) -> None:
-        """Open the directories of blobs; remove temporary files of an interrupted run.
-
-        Temporary files in a shared directory stay, because another process may be writing there.
-        """
+        """Open the directories of blobs; remove unfinished files that no run will continue."""
         with suppress(NotFoundError), self._root.enter(*self._parents) as blobs:
             for algorithm in _ALGORITHMS:
                 with suppress(NotFoundError):
                     self._directories[algorithm] = blobs.enter(algorithm)
-        if not self._is_shared:
-            for directory in self._directories.values():
-                atomic_write.remove_parts(directory)
+        for directory in self._directories.values():
+            part_files.remove_stale_parts(directory, shared=self._is_shared)
 
     def has(self, node: Node, /) -> bool:
         """Report whether a regular file with the name and size of ``node`` exists."""
@@ -123,10 +122,17 @@ class WritableBlobs(ReadableBlobs):
             if directory is None:
                 directory = self._root.enter(*self._parents, algorithm, create=True)
                 self._directories[algorithm] = directory
-        stored = atomic_write.write_content(
-            directory, lambda blob: blob.digest.hex, content, durable_name=False
-        )
+        kept_as = None if node.kind == "manifest" else node.digest
+        stored = self._parts.write(directory, lambda blob: blob.digest.hex, content, kept_as)
         return Descriptor(node.media_type, stored.digest, stored.size)
+
+    def open_part(self, node: Node, /) -> RegularFile | None:
+        """Open the stored beginning of a blob; None if there is none."""
+        digest = node.digest
+        directory = None if digest is None else self._directories.get(digest.algorithm)
+        if digest is None or directory is None:
+            return None
+        return self._parts.open(directory, digest, node.size)
 
     def sync_blobs(self) -> None:
         """Make the names of all blobs and all new directories durable."""
@@ -146,8 +152,15 @@ class WritableBlobs(ReadableBlobs):
             if (directory := self._directories.get(digest.algorithm)) is not None:
                 directory.remove(digest.hex)
 
+    def remove_parts(self) -> None:
+        """Remove the unfinished blobs of earlier runs, unless the directory is shared."""
+        if not self._is_shared:
+            for directory in self._directories.values():
+                self._parts.remove_unneeded(directory)
+
     def close_blobs(self) -> None:
         """Close all directories; one that was created and stayed empty is removed."""
+        self._parts.close()
         for directory in self._directories.values():
             directory.close()
         self._directories.clear()

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from bundler.content.files import atomic_write, file_lock, safe_directory
+from bundler.content.files import atomic_write, file_lock, part_files, safe_directory
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     BundlerError,
@@ -151,7 +151,7 @@ class LayoutDestination(WritableBlobs):
             read_index_if_present(self._layout)  # report a damaged index before the first push
             super().__init__(self._layout, shared)
             stack.callback(self.close_blobs)
-            atomic_write.remove_parts(self._layout)
+            part_files.remove_parts(self._layout)
             self.open_directories()
             self._resources = stack.pop_all()
 
@@ -175,11 +175,13 @@ class LayoutDestination(WritableBlobs):
         self._sync()
         if former is None or index.raw_entries != former.raw_entries:
             atomic_write.write_bytes_in(self._layout, image_layout.INDEX_FILE, index.encode())
+        self.remove_parts()
 
     def prepare(self, images: Sequence[Publication], /) -> bytes:
         """Make all content durable; return ``index.json`` for ``images`` only, unwritten."""
         index = add_images(create_index(self._layout.path), images, self.has)
         self._sync()
+        self.remove_parts()
         return index.encode()
 
     def delete(self, name: str | None = None, /) -> Descriptor:

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from bundler.content.files import atomic_write
+from bundler.content.files import atomic_write, part_files
 from bundler.content.files.safe_directory import Directory
 from bundler.content.streams import VerifiedReader
 from bundler.errors import DigestMismatchError, MediumError, NoSpaceError
@@ -165,5 +165,5 @@ def test_remove_parts_removes_only_unfinished_files(tmp_path):
     for name in (".airbundle-01.part", "name", ".airbundle-x", "x.part"):
         (tmp_path / name).write_bytes(b"")
     with Directory.open(tmp_path) as directory:
-        atomic_write.remove_parts(directory)
+        part_files.remove_parts(directory)
     assert set(listing(tmp_path)) == {"name", ".airbundle-x", "x.part"}

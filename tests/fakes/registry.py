@@ -51,6 +51,7 @@ class Fault:
     html: bool = False
     drop: bool = False
     cut_after: int | None = None
+    stall_after: int | None = None
     wrong_bytes: bool = False
     short_body: int | None = None
     endless: bool = False
@@ -246,6 +247,7 @@ class FakeRegistry:
         - ``drop``: the connection is closed before a response.
         - ``cut_after``: the connection ends after that many bytes of the response's body, which all
           arrive, or of the request's, which are stored.
+        - ``stall_after``: the response sends nothing more after that many bytes of its body.
         - ``wrong_bytes``, ``short_body`` (that many bytes, with a matching Content-Length),
           ``endless``, ``digest_header``, ``content_type``: the normal response with this change.
         - ``delay``: seconds to wait before the normal response.
@@ -438,6 +440,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault.cut_after is not None:
             self.wfile.write(body[: fault.cut_after])
+            self.close_connection = True
+            return
+        if fault.stall_after is not None:
+            self.wfile.write(body[: fault.stall_after])
+            self.server.registry.closing.wait()
             self.close_connection = True
             return
         self.wfile.write(body)

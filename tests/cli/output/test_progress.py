@@ -98,6 +98,22 @@ def test_progress_of_a_failed_attempt_is_subtracted() -> None:
     assert state.moving[SECOND].done == 0
 
 
+def test_resumed_bytes_are_not_counted_as_transferred() -> None:
+    state = ProgressState(0.0)
+    state.add(planned(blobs=1))
+    state.add(events.BlobStarted(FIRST, 40 * MIB, "copy"))
+    state.add(events.BlobProgressed(FIRST, 30 * MIB))
+    assert state.add(events.BlobResumed(FIRST, 30 * MIB)) == (
+        f"{FIRST}: resumed: 30.0 MiB already there"
+    )
+    state.add(events.BlobProgressed(FIRST, 10 * MIB))
+    state.add(events.BlobFinished(FIRST))
+    assert state.percent == 100
+    assert state.describe_result(10.0) == (
+        "1 blob, 10.0 MiB in 10 s, 1.0 MiB/s; resumed: 30.0 MiB already there"
+    )
+
+
 def test_blob_may_be_transferred_to_two_destinations_at_once() -> None:
     state = ProgressState(0.0)
     for _ in range(2):

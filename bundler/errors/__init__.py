@@ -36,7 +36,11 @@
     │   ├── RateLimitedError
     │   ├── EngineUnreachableError
     │   ├── UnauthorizedError            7   log in, or request access
-    │   └── DeniedError                  7
+    │   ├── DeniedError                  7
+    │   │   └── ReadOnlyRegistryError
+    │   ├── QuotaExceededError           5   free space in the registry, or raise the quota
+    │   ├── RefusedNameError             2   choose a name that the registry accepts
+    │   └── RefusedRequestError          1   read the reason
     ├── LimitError                       8   untrusted content is too large, deep or long
     │   └── TemplateLimitError
     ├── NotFoundError                    9
@@ -76,7 +80,11 @@ from bundler.errors.access import (
     NoSuchImageError as NoSuchImageError,
     NotFoundError as NotFoundError,
     NotLoggedInError as NotLoggedInError,
+    QuotaExceededError as QuotaExceededError,
     RateLimitedError as RateLimitedError,
+    ReadOnlyRegistryError as ReadOnlyRegistryError,
+    RefusedNameError as RefusedNameError,
+    RefusedRequestError as RefusedRequestError,
     RegistryError as RegistryError,
     UnauthorizedError as UnauthorizedError,
 )

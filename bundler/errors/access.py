@@ -300,10 +300,62 @@ class UnauthorizedError(RegistryError):
 class DeniedError(RegistryError):
     """The credentials are valid, but do not allow the request.
 
+    Fields:
+        action: the denied action, ``pull``, ``push`` or ``delete``; None if unknown.
+        repository: the repository, as ``host/path``; None for other resources.
+
     Raised by the registry client and by the client of container engines.
     """
 
     exit_status = 7
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        action: str | None = None,
+        repository: str | None = None,
+        status: int | None = None,
+        codes: Sequence[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, codes=codes, hint=hint)
+        self.action = action
+        self.repository = repository
+
+
+class ReadOnlyRegistryError(DeniedError):
+    """The registry is in read-only mode, or accepts no pushes at all.
+
+    Raised by the registry client.
+    """
+
+
+class QuotaExceededError(RegistryError):
+    """The storage of the registry is full, or the content exceeds a quota.
+
+    Raised by the registry client.
+    """
+
+    exit_status = 5
+
+
+class RefusedNameError(RegistryError):
+    """The registry does not accept the name of the repository, the tag or the digest.
+
+    Raised by the registry client.
+    """
+
+    exit_status = 2
+
+
+class RefusedRequestError(RegistryError):
+    """A request that the registry, or a proxy before it, refuses in the same way each time.
+
+    Raised by the registry client.
+    """
+
+    exit_status = 1
 
 
 class EngineUnreachableError(RegistryError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import LimitError, MalformedError, RegistryError, count
 from bundler.oci.json import strict
-from bundler.registry import errors
+from bundler.registry import errors, refusals
 from bundler.registry.auth.origin import get_target, join_location
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_strings(
     for response, body in iterate_pages(
         session, f"{url}?n={PAGE_SIZE}", subject=subject, scopes=scopes, fallback=url
     ):
-        errors.refuse_html(response)
+        refusals.refuse_html(response)
         try:
             entries = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
         except MalformedError as error:

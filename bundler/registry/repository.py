@@ -27,7 +27,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.manifest import MAX_MANIFEST, Index, compute_manifest_digest, parse
 from bundler.oci.reference import is_repository_path, is_tag
-from bundler.registry import errors, pagination
+from bundler.registry import pagination, refusals
 from bundler.registry.request import BytesBody
 from bundler.registry.response import BlobStream
 
@@ -79,7 +79,7 @@ class Repository:
         """
         subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
         with self._request("GET", "manifests", reference, headers=headers) as response:
-            errors.refuse_html(response)
+            refusals.refuse_html(response)
             raw = response.read(MAX_MANIFEST, subject)
         media_type = _find_media_type(response, raw, subject)
         if isinstance(reference, Digest):
@@ -173,7 +173,7 @@ class Repository:
                         f"{subject}: wrong range in the response (expected from byte {offset:,})"
                     )
             else:
-                errors.refuse_html(response)
+                refusals.refuse_html(response)
             stream = BlobStream(response, subject, None if size is None else size - offset)
             if response.status != 206:
                 stream.skip(offset)

@@ -10,25 +10,22 @@ HTTP are refused. The certificates of other hosts are always verified.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 import requests
 
 from bundler import __version__
 from bundler.cancel import Cancellation
-from bundler.errors import (
-    BundlerError,
-    HttpExchange,
-    RateLimitedError,
-    RegistryError,
-    UnauthorizedError,
-)
+from bundler.errors import BundlerError, RateLimitedError, RegistryError
 from bundler.events import Emit, WarningIssued, discard
-from bundler.registry import errors
-from bundler.registry.auth.origin import Origin, check_redirect, redact, resolve_location
+from bundler.registry import errors, refusals
+from bundler.registry.auth.origin import Origin, check_redirect, resolve_location
 from bundler.registry.auth.token_auth import Authenticator
 from bundler.registry.connection_pool import ConnectionPool
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
+from bundler.registry.refusals import Refusal
 from bundler.registry.request import BytesBody, RequestSpec
 from bundler.registry.response import NETWORK_ERRORS, Response
 from bundler.registry.tls.contexts import (
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
 
     from bundler.config.registry_access import RegistryAccess
     from bundler.errors import CertificateSummary
+    from bundler.registry.auth.token_auth import Challenge
     from bundler.registry.request import RequestOptions
 
 USER_AGENT = f"airbundle/{__version__}"
@@ -58,6 +56,8 @@ _MAX_CHALLENGES = 2
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
+_UNEXPLAINED = frozenset({400, 401, 403})
+"""Statuses of a HEAD whose reason, which has no body, is requested by a GET."""
 
 
 class Session:
@@ -130,7 +130,7 @@ class Session:
         arguments are fields of ``RequestSpec``.
 
         Raises:
-            BundlerError: the request failed; see ``errors.create_response_error``.
+            BundlerError: the request failed; see ``refusals``.
             CancelledError: the run was cancelled.
             ConfigError: a certificate file cannot be used.
         """
@@ -163,7 +163,7 @@ class Session:
             RegistryError: the host is not a registry, or cannot be reached.
         """
         with self.request("GET", "/v2/", subject=self.host) as response:
-            errors.refuse_html(response)
+            refusals.refuse_html(response)
 
     def warn(self, text: str) -> None:
         """Emit a warning."""
@@ -184,37 +184,76 @@ class Session:
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
         self._wait_for_rate_limit(url)  # first, because the token might expire during the wait
-        challenged = 0
+        answered = 0
         while True:
             authorization = self._authenticator.get_authorization(spec.scopes)
             headers = {} if authorization is None else {"Authorization": authorization}
             response = self._follow(spec, url, headers)
-            fields = response.challenges if response.status == 401 and response.own else []
-            if not fields or challenged == _MAX_CHALLENGES:
+            if response.own:
+                self._authenticator.record_answer(authorization, response.status)
+            if response.status != 401 or not response.own or answered == _MAX_CHALLENGES:
                 break
-            challenged += 1
+            challenge = self._find_challenge(response, authorization, repeated=answered > 0)
+            if challenge is None:
+                break
+            answered += 1
             response.close()
             if spec.is_spent:
                 self._authenticator.discard_token(spec.scopes, authorization)
                 message = f"{spec.subject}: the token expired before the upload began"
                 raise RegistryError(message, status=401, temporary=True)
             self._wait_for_rate_limit(url)
-            try:
-                self._authenticator.answer_challenge(origin, fields, spec.scopes, authorization)
-            except UnauthorizedError as refusal:
-                refusal.exchange = refusal.exchange or HttpExchange(spec.method, redact(url), 401)
-                raise
+            self._authenticator.answer_challenge(origin, challenge, spec.scopes, authorization)
         if 200 <= response.status < 300 or response.status in spec.allowed_statuses:
             return response
         with response:
-            body = b"" if spec.method == "HEAD" else response.read_prefix(errors.MAX_ERROR_BODY)
-            raise errors.create_response_error(
-                response,
-                self._authenticator.redact_body(body),
-                method=spec.method,
-                subject=spec.subject,
-                registry=self.host,
-            )
+            raise self._create_refusal(spec, response, headers).create_error()
+
+    def _find_challenge(
+        self, response: Response, authorization: str | None, *, repeated: bool
+    ) -> Challenge | None:
+        """Return the challenge to answer after a 401; None if no answer changes the refusal."""
+        find, fields = self._authenticator.find_challenge, response.challenges
+        challenge = find(fields, authorization, repeated=repeated)
+        if challenge is None and authorization is None and not self._access.credentials.anonymous:
+            # Harbor refuses requests for a missing project before it asks for credentials.
+            with self._send_ping({}) as other:
+                challenge = find(other.challenges, None, repeated=False)
+        return challenge
+
+    def _create_refusal(
+        self, spec: RequestSpec, response: Response, headers: Mapping[str, str]
+    ) -> Refusal:
+        """Describe the refusal of a request, and whether the registry accepts the credentials."""
+        body = b""
+        if spec.method != "HEAD":
+            body = response.read_prefix(refusals.MAX_BODY)
+        elif response.own and response.status in _UNEXPLAINED:
+            # The reason is in the body of the same response to a GET.
+            with (
+                suppress(RegistryError),
+                self._follow(replace(spec, method="GET"), response.url, headers) as explained,
+            ):
+                if explained.status == response.status:
+                    body = explained.read_prefix(refusals.MAX_BODY)
+        unproven = response.own and self._authenticator.login == "unproven"
+        if unproven and response.status == 401 and not response.url.endswith("/v2/"):
+            with suppress(RegistryError), self._send_ping(headers) as other:
+                self._authenticator.record_answer(headers.get("Authorization"), other.status)
+        return Refusal(
+            response,
+            self._authenticator.redact_body(body),
+            method=spec.method,
+            subject=spec.subject,
+            registry=self.host,
+            scopes=spec.scopes,
+            login=self._authenticator.login,
+            server="registry" if response.own else "storage",
+        )
+
+    def _send_ping(self, headers: Mapping[str, str]) -> Response:
+        ping = RequestSpec("GET", self.host, no_retry=True)
+        return self._follow(ping, f"{self.origin}/v2/", headers)
 
     def _follow(self, spec: RequestSpec, url: str, authorization: Mapping[str, str]) -> Response:
         """Send a request and follow redirects; send ``authorization`` to the registry only."""

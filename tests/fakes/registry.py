@@ -37,6 +37,9 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body of a response."""
+
 
 @dataclass(slots=True)
 class Fault:
@@ -272,6 +275,10 @@ class FakeRegistry:
         with self.lock:
             self.tokens.clear()
 
+    def answer(self, request: Request) -> Answer | None:
+        """Return the response of a product that differs from the specification; None if usual."""
+        return None
+
     def take_fault(self, method: str, target: str) -> Fault | None:
         """Return the fault for a request, and count its use."""
         with self.lock:
@@ -290,6 +297,12 @@ class FakeRegistry:
         with self.lock:
             self.tokens[token] = (frozenset(scopes), time.monotonic() + self.token_lifetime)
         return token
+
+
+def create_error(status: int, code: str, message: str) -> Answer:
+    """Create a response with an error in the form of the distribution specification."""
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    return status, {"Content-Type": "application/json"}, body
 
 
 def sha256(data: bytes) -> str:
@@ -346,9 +359,6 @@ class _CutError(Exception):
     """The connection has to be reset now."""
 
 
-_Answer = tuple[int, dict[str, str], bytes]
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -379,7 +389,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _CutError:
             self._reset()
 
-    def _scripted(self) -> _Answer | None:
+    def _scripted(self) -> Answer | None:
         fault = self._fault
         if fault.redirect is not None:
             return fault.status or 307, {"Location": fault.redirect}, b""
@@ -390,14 +400,17 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if fault.body is not None:
             return fault.status, {"Content-Type": "application/json"} | fault.headers, fault.body
-        status, headers, body = _create_error(fault.status, "SCRIPTED", "this was asked for")
+        status, headers, body = create_error(fault.status, "SCRIPTED", "this was asked for")
         return status, headers | fault.headers, body
 
-    def _answer(self) -> _Answer:
+    def _answer(self) -> Answer:
         parts = urlsplit(self.path)
         query = {k: v[0] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
         path = unquote(parts.path)
-        if path in ("/token", urlsplit(self.server.registry.realm or "").path):
+        registry, headers = self.server.registry, {k.lower(): v for k, v in self.headers.items()}
+        if answer := registry.answer(Request(self.command, self.path, headers)):
+            return answer
+        if path in ("/token", urlsplit(registry.realm or "").path):
             return self._token(parts.query)
         if refusal := self._refused(path, query):
             return refusal
@@ -410,7 +423,7 @@ class _Handler(BaseHTTPRequestHandler):
                 with self.server.registry.lock:
                     known = match["name"] in self.server.registry.repositories
                 if not known and self.command in ("GET", "HEAD"):
-                    return _create_error(
+                    return create_error(
                         404, "NAME_UNKNOWN", "repository name not known to registry"
                     )
                 return handle(self, match, query)
@@ -468,7 +481,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Authorization
 
-    def _refused(self, path: str, query: dict[str, str]) -> _Answer | None:
+    def _refused(self, path: str, query: dict[str, str]) -> Answer | None:
         registry = self.server.registry
         given = self.headers.get("Authorization", "")
         if registry.auth == "basic":
@@ -485,7 +498,7 @@ class _Handler(BaseHTTPRequestHandler):
                 challenge += f',scope="{" ".join(sorted(needed))}"'
         else:
             return None
-        status, headers, body = _create_error(401, "UNAUTHORIZED", "authentication required")
+        status, headers, body = create_error(401, "UNAUTHORIZED", "authentication required")
         return status, headers | {"WWW-Authenticate": challenge}, body
 
     def _find_required_scope(self, path: str, query: dict[str, str]) -> set[str]:
@@ -507,7 +520,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return all(one in _split_actions(scopes) for one in _split_actions(needed))
 
-    def _token(self, query: str) -> _Answer:
+    def _token(self, query: str) -> Answer:
         registry = self.server.registry
         if self.command == "POST":
             form = parse_qs(self._body().decode())
@@ -523,7 +536,7 @@ class _Handler(BaseHTTPRequestHandler):
             given = self.headers.get("Authorization")
             anonymous = registry.anonymous_pull and given is None
             if not anonymous and given != f"Basic {_encode_basic(registry)}":
-                return _create_error(401, "UNAUTHORIZED", "incorrect username or password")
+                return create_error(401, "UNAUTHORIZED", "incorrect username or password")
             name = "token"
         scopes = " ".join(form.get("scope", [])).split()
         answer = {
@@ -534,14 +547,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Manifests, tags, referrers
 
-    def _manifest(self, match: re.Match[str], _: dict[str, str]) -> _Answer:
+    def _manifest(self, match: re.Match[str], _: dict[str, str]) -> Answer:
         stored = self.server.registry.repository(match["name"])
         reference = match["reference"]
         digest = reference if ":" in reference else stored.tags.get(reference, "")
         if self.command == "PUT":
             return self._put_manifest(stored, reference)
         if digest not in stored.manifests:
-            return _create_error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            return create_error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         if self.command == "DELETE":
             if ":" in reference:
                 del stored.manifests[digest]
@@ -553,25 +566,25 @@ class _Handler(BaseHTTPRequestHandler):
         media_type, data = stored.manifests[digest]
         return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, data
 
-    def _put_manifest(self, stored: Repository, reference: str) -> _Answer:
+    def _put_manifest(self, stored: Repository, reference: str) -> Answer:
         registry = self.server.registry
         data = self._body()
         digest = sha256(data)
         if reference.startswith("sha512:"):
             digest = "sha512:" + hashlib.sha512(data).hexdigest()
         if ":" in reference and reference != digest:
-            return _create_error(
+            return create_error(
                 400, "DIGEST_INVALID", "provided digest did not match uploaded content"
             )
         try:
             manifest = json.loads(data)
         except ValueError:
-            return _create_error(400, "MANIFEST_INVALID", "not JSON")
+            return create_error(400, "MANIFEST_INVALID", "not JSON")
         if registry.strict_children and (missing := _create_missing_error(stored, manifest)):
-            return _create_error(404, "MANIFEST_BLOB_UNKNOWN", f"blob unknown: {missing}")
+            return create_error(404, "MANIFEST_BLOB_UNKNOWN", f"blob unknown: {missing}")
         if ":" not in reference:
             if registry.immutable_tags and stored.tags.get(reference, digest) != digest:
-                return _create_error(
+                return create_error(
                     412, "PRECONDITION", f"tag {reference} is configured as immutable"
                 )
             stored.tags[reference] = digest
@@ -581,13 +594,13 @@ class _Handler(BaseHTTPRequestHandler):
             headers["OCI-Subject"] = manifest["subject"]["digest"]
         return 201, headers, b""
 
-    def _tags(self, match: re.Match[str], query: dict[str, str]) -> _Answer:
+    def _tags(self, match: re.Match[str], query: dict[str, str]) -> Answer:
         stored = self.server.registry.repository(match["name"])
         return self._page("tags", sorted(stored.tags), query, {"name": match["name"]})
 
     def _page(
         self, key: str, items: list[str], query: dict[str, str], more: dict[str, str] | None = None
-    ) -> _Answer:
+    ) -> Answer:
         limits = [self.server.registry.page_size, int(query["n"]) if "n" in query else None]
         size = min((limit for limit in limits if limit is not None), default=len(items))
         rest = [item for item in items if item > query.get("last", "")]
@@ -598,7 +611,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Link"] = f'<{path}?n={size}&last={last}>; rel="next"'
         return 200, headers, json.dumps({**(more or {}), key: rest[:size]}).encode()
 
-    def _referrers(self, match: re.Match[str], query: dict[str, str]) -> _Answer:
+    def _referrers(self, match: re.Match[str], query: dict[str, str]) -> Answer:
         registry = self.server.registry
         if not registry.referrers:
             return 404, {"Content-Type": "text/plain"}, b"404 page not found\n"
@@ -626,11 +639,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Blobs and uploads
 
-    def _blob(self, match: re.Match[str], _: dict[str, str]) -> _Answer:
+    def _blob(self, match: re.Match[str], _: dict[str, str]) -> Answer:
         registry = self.server.registry
         stored, digest = registry.repository(match["name"]), match["digest"]
         if digest not in stored.blobs:
-            return _create_error(404, "BLOB_UNKNOWN", "blob unknown to registry")
+            return create_error(404, "BLOB_UNKNOWN", "blob unknown to registry")
         if self.command == "DELETE":
             del stored.blobs[digest]
             return 202, {}, b""
@@ -648,7 +661,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
         return 206, headers, data[first : last + 1]
 
-    def _start_upload(self, match: re.Match[str], query: dict[str, str]) -> _Answer:
+    def _start_upload(self, match: re.Match[str], query: dict[str, str]) -> Answer:
         registry, name = self.server.registry, match["name"]
         stored = registry.repository(name)
         origin = registry.repositories.get(query.get("from", ""), Repository())
@@ -661,11 +674,11 @@ class _Handler(BaseHTTPRequestHandler):
         stored.uploads[identifier] = bytearray()
         return self._progress(name, identifier, 202)
 
-    def _upload(self, match: re.Match[str], query: dict[str, str]) -> _Answer:
+    def _upload(self, match: re.Match[str], query: dict[str, str]) -> Answer:
         name, identifier = match["name"], match["upload"]
         stored = self.server.registry.repository(name)
         if identifier not in stored.uploads:
-            return _create_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+            return create_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
         held = stored.uploads[identifier]
         if self.command == "DELETE":
             del stored.uploads[identifier]
@@ -674,7 +687,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._progress(name, identifier, 204)
         span = re.fullmatch(r"(\d+)-(\d+)", self.headers.get("Content-Range", ""))
         if span and int(span[1]) != len(held):
-            return _create_error(416, "RANGE_INVALID", f"expected to go on from {len(held)}")
+            return create_error(416, "RANGE_INVALID", f"expected to go on from {len(held)}")
         self._receive(held if self.server.registry.resumes else bytearray(), held)
         if self.command == "PATCH":
             return self._progress(name, identifier, 202)
@@ -684,14 +697,14 @@ class _Handler(BaseHTTPRequestHandler):
         if algorithm not in ("sha256", "sha512") or digest != (
             f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
         ):
-            return _create_error(
+            return create_error(
                 400, "DIGEST_INVALID", "provided digest did not match uploaded content"
             )
         stored.blobs[digest] = data
         headers = {"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": digest}
         return 201, headers, b""
 
-    def _progress(self, name: str, identifier: str, status: int) -> _Answer:
+    def _progress(self, name: str, identifier: str, status: int) -> Answer:
         held = len(self.server.registry.repository(name).uploads[identifier])
         headers = {
             "Location": f"/v2/{name}/blobs/uploads/{identifier}?_state=secret",
@@ -744,11 +757,6 @@ _ROUTES = (
     (rf"{_NAME}/tags/list", _Handler._tags),
     (rf"{_NAME}/referrers/{_DIGEST}", _Handler._referrers),
 )
-
-
-def _create_error(status: int, code: str, message: str) -> _Answer:
-    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
-    return status, {"Content-Type": "application/json"}, body
 
 
 def _create_missing_error(stored: Repository, manifest: dict[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryAccess, TlsConfig
 from bundler.content.streams import VerifiedReader
-from bundler.errors import NotFoundError, RegistryError, UnauthorizedError
+from bundler.errors import DeniedError, NotFoundError, RegistryError, UnauthorizedError
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
 from bundler.registry.session import Session
@@ -151,7 +151,7 @@ def test_refused_token_is_renewed(tmp_path):
         push(repository, images.image(), "1")
         running.issuer.lifetime = -3600
         useless = Session(access(running, Credentials(running.username, running.password)))
-        with pytest.raises(UnauthorizedError):
+        with pytest.raises(DeniedError):
             Repository(useless, "tests/app").list_tags()
         running.issuer.lifetime = 300
         assert Repository(useless, "tests/app").list_tags() == ["1"]

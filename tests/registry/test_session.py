@@ -170,7 +170,7 @@ class TestBearer:
             registry.add_image("library/app", "1")
             with pytest.raises(UnauthorizedError) as raised:
                 pull(connect(registry, Credentials(identity_token="revoked")))
-            assert raised.value.status == 401
+            assert raised.value.status == 400
 
     def test_registry_token_is_sent_unchanged(self, connect):
         with FakeRegistry(auth="bearer") as registry:
@@ -186,11 +186,11 @@ class TestBearer:
             assert caught.value.status == 401
         assert "secret-guess" not in str(caught.value)
 
-    def test_insufficient_scope_is_unauthorized(self, connect):
+    def test_useless_token_is_denied(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             registry.fail("GET", "^/token", times=None, body=b'{"token":"useless"}', status=200)
-            with pytest.raises(UnauthorizedError) as raised:
+            with pytest.raises(DeniedError) as raised:
                 pull(connect(registry, USER))
             assert raised.value.status == 401
 

@@ -18,7 +18,7 @@ from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.plan import PlannedImage
 from bundler.copy.target_names import TargetName
-from bundler.errors import InvalidReferenceError, RegistryError, UnsupportedError, UsageError
+from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError, UsageError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, TagResolver
 from bundler.transports.source_reference import create_registry_reference, split_registry
@@ -141,9 +141,7 @@ class OpenRegistry:
                 continue
             try:
                 push_manifest(target.image.graph.manifests[-1], target.destination)
-            except RegistryError as error:
-                if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
-                    raise
+            except RefusedRequestError as error:
                 raise UnsupportedError(
                     f"{target.image.display_name}: the target rejects an index with missing"
                     f" platforms ({', '.join(error.codes) or error.status}); nothing was pushed",

@@ -15,19 +15,27 @@ import re
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from bundler.errors import MalformedError, RegistryError, UnauthorizedError
+from bundler.errors import (
+    BundlerError,
+    MalformedError,
+    RegistryError,
+    UnauthorizedError,
+)
 from bundler.oci.json import strict
-from bundler.registry import errors
+from bundler.registry import errors, refusals
 from bundler.registry.auth.origin import Origin, check_redirect, is_same_site, redact
+from bundler.registry.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bundler.config.registry_access import Credentials
+    from bundler.registry.refusals import Login
     from bundler.registry.request import Scopes
     from bundler.registry.response import Response
 
@@ -85,6 +93,7 @@ class Authenticator:
         self._transport = transport
         self._look_up_hosts = look_up_hosts
         self._identity_token = credentials.identity_token
+        self._accepted = False
         self._basic = False
         self._challenge: Challenge | None = None
         """The challenge that describes the token service."""
@@ -111,33 +120,54 @@ class Authenticator:
                 token = self._tokens[scopes] = self._fetch_token(challenge, scopes)
             return token.header
 
-    def answer_challenge(
-        self, registry: Origin, fields: Sequence[str], scopes: Scopes, rejected: str | None
-    ) -> None:
-        """Process the WWW-Authenticate fields of a 401, for the next ``get_authorization``.
+    @property
+    def login(self) -> Login:
+        """Whether there are credentials, and whether they were accepted."""
+        if self._credentials.anonymous:
+            return "anonymous"
+        return "accepted" if self._accepted else "unproven"
 
-        ``rejected`` is the Authorization header of the request; None if it had none.
+    def record_answer(self, authorization: str | None, status: int) -> None:
+        """Record the status of a response of the registry: a success proves the credentials."""
+        if authorization is not None and (status < 400 or status == 404):
+            self._accepted = True
 
-        Raises:
-            UnauthorizedError: the credentials are missing or refused.
-            RegistryError: the token service cannot be reached, or may not receive the credentials.
+    def find_challenge(
+        self, fields: Sequence[str], rejected: str | None, *, repeated: bool
+    ) -> Challenge | None:
+        """Return the challenge of a 401 to answer; None if no answer changes the refusal.
+
+        ``fields`` are those of WWW-Authenticate, and ``rejected`` is the Authorization header of
+        the request; None if it had none. ``repeated`` means that a challenge of the same request
+        was answered before. A refused token is renewed once; it is never replaced by a password.
         """
+        if self._credentials.registry_token is not None:
+            return None
         parsed = parse_challenges(fields)
         challenges = {challenge.scheme: challenge for challenge in reversed(parsed)}
-        if self._credentials.registry_token is not None:
-            raise self._create_unauthorized("the registry refuses the token")
         if bearer := challenges.get("bearer"):
-            self._process_bearer(registry, bearer, scopes, rejected)
-        elif "basic" in challenges:
-            if self._credentials.username is None:
-                raise self._create_unauthorized("a user name and a password are required")
-            if rejected is not None and self._basic:
-                raise self._create_unauthorized("the user name or the password is wrong")
-            self._basic = True
+            lacks_right = bearer.parameters.get("error") == "insufficient_scope"
+            return None if rejected is not None and lacks_right else bearer
+        if rejected is not None and not self._basic:
+            # Harbor answers with Basic, or without a challenge, to each token that it refuses.
+            return None if repeated else self._challenge
+        has_password = self._credentials.username is not None
+        return challenges.get("basic") if rejected is None and has_password else None
+
+    def answer_challenge(
+        self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
+    ) -> None:
+        """Answer a challenge of ``find_challenge``, for the next ``get_authorization``.
+
+        Raises:
+            UnauthorizedError: the token service refuses the credentials.
+            DeniedError: the token service accepts the credentials, but denies access.
+            RegistryError: the token service cannot be reached, or may not receive the credentials.
+        """
+        if challenge.scheme == "bearer":
+            self._process_bearer(registry, challenge, scopes, rejected)
         else:
-            got = ", ".join(sorted(challenges))[:80] or "nothing"
-            reason = f"unsupported authentication (expected basic or bearer, got {got})"
-            raise self._create_unauthorized(reason)
+            self._basic = True
 
     def discard_token(self, scopes: Scopes, rejected: str | None) -> None:
         """Remove the token of the header ``rejected`` from the cache."""
@@ -187,8 +217,6 @@ class Authenticator:
             token = self._tokens.get(scopes)
             if token is not None and token.header != rejected:
                 return  # another thread renewed the token
-            if token is not None and challenge.parameters.get("error") == "insufficient_scope":
-                raise self._create_unauthorized("the credentials do not permit this request")
             # Use the resources of the challenge, because a registry may name them differently.
             needed = dict(scope.rsplit(":", 1) for scope in scopes)
             merged = []
@@ -196,11 +224,7 @@ class Authenticator:
                 resource, _, actions = scope.rpartition(":")
                 more = [action for action in needed.get(resource, "").split(",") if action]
                 merged.append(f"{resource}:{','.join(dict.fromkeys([*actions.split(','), *more]))}")
-            fresh = self._fetch_token(challenge, tuple(merged) or scopes)
-            if token is not None and token.header == fresh.header:
-                reason = "the registry refuses the token of its token service"
-                raise self._create_unauthorized(reason)
-            self._tokens[scopes] = fresh
+            self._tokens[scopes] = self._fetch_token(challenge, tuple(merged) or scopes)
             self._challenge = challenge
             self._basic = False
 
@@ -208,21 +232,10 @@ class Authenticator:
         realm = challenge.parameters["realm"]
         subject = f"the token service {redact(realm)}"
         with self._request(realm, challenge.parameters.get("service"), scopes) as response:
-            if response.status in (400, 401, 403):
-                refusal = self._create_unauthorized("the token service refuses the credentials")
-                body = response.read_prefix(errors.MAX_ERROR_BODY)
-                refusal.exchange = errors.create_exchange(response, self.redact_body(body), "GET")
-                raise refusal
-            if response.status == 404 and self._identity_token is not None:
-                reason = "the token service does not support identity tokens"
-                raise self._create_unauthorized(reason)
-            errors.refuse_html(response)
-            body = response.read(_MAX_TOKEN_BODY, subject)
             if response.status != 200:
-                body = self.redact_body(body[: errors.MAX_ERROR_BODY])
-                raise errors.create_response_error(
-                    response, body, method="GET", subject=subject, registry=None
-                )
+                raise self._create_refusal(response, challenge, scopes)
+            refusals.refuse_html(response)
+            body = response.read(_MAX_TOKEN_BODY, subject)
         try:
             value = strict.load_object(body, subject="token")
         except MalformedError as error:
@@ -237,6 +250,8 @@ class Authenticator:
             lifetime = _DEFAULT_LIFETIME
         lifetime = min(float(lifetime), _LONGEST_LIFETIME)
         margin = min(_MARGIN, lifetime / 4)
+        # The target of a redirect has not received the credentials.
+        self._accepted = self._accepted or Origin.of(response.url) == Origin.of(realm)
         return _Token(f"Bearer {token}", time.monotonic() + lifetime - margin)
 
     def _request(self, realm: str, service: str | None, scopes: Scopes) -> Response:
@@ -261,10 +276,36 @@ class Authenticator:
         url = urlunsplit(parts._replace(query=urlencode(query), fragment=""))
         return self._transport("GET", url, headers, None)
 
-    def _create_unauthorized(self, reason: str) -> UnauthorizedError:
-        return UnauthorizedError(
-            f"{self._registry}: {reason}", status=401, hint=f"airbundle login {self._registry}"
+    def _create_refusal(
+        self, response: Response, challenge: Challenge, scopes: Scopes
+    ) -> BundlerError:
+        """Create the error for a refusal of the token service.
+
+        Some services deny a scope with the status of a wrong password. A token without a scope
+        shows whether they accept the credentials.
+        """
+        if response.status in (404, 405) and self._identity_token is not None:
+            return UnauthorizedError(
+                f"{self._registry}: the token service does not support identity tokens",
+                status=response.status,
+                hint=f"airbundle login {self._registry}",
+            )
+        body = self.redact_body(response.read_prefix(refusals.MAX_BODY))
+        proves = scopes and self.login == "unproven" and response.status in (400, 403)
+        if proves and self._identity_token is None:
+            with suppress(BundlerError):
+                self._fetch_token(challenge, ())
+        refusal = Refusal(
+            response,
+            body,
+            method="GET",
+            subject=self._registry,
+            registry=self._registry,
+            scopes=scopes,
+            login=self.login,
+            server="token service",
         )
+        return refusal.create_error()
 
 
 def _to_basic(credentials: Credentials) -> str:

@@ -1,0 +1,359 @@
+"""Errors for responses with an error status, by a registry, its token service or its storage.
+
+The status decides first, whatever the body is. The text of a server decides only about conditions
+that registries state in no other way: immutable tags, quotas, and the read-only mode.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Literal
+
+from bundler.errors import (
+    BundlerError,
+    ConflictError,
+    DeniedError,
+    HttpExchange,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitedError,
+    ReadOnlyRegistryError,
+    RefusedNameError,
+    RefusedRequestError,
+    RegistryError,
+    UnauthorizedError,
+    UnsupportedError,
+)
+from bundler.oci.json import strict
+from bundler.registry.auth.origin import Origin, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.registry.request import Scopes
+    from bundler.registry.response import Response
+
+Login = Literal["anonymous", "unproven", "accepted"]
+"""Whether there are credentials, and whether the registry accepted them in this session."""
+
+Server = Literal["registry", "token service", "storage"]
+
+MAX_BODY = 64 * 1024
+HTML = ("text/html", "application/xhtml+xml")
+
+_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MAX_DETAIL = 300
+_MAX_EXCHANGE_BODY = 50
+
+# Harbor, Quay, GitLab, Artifactory, and the error of a full disk.
+_FULL = re.compile(
+    r"quota|storage (?:limit|space)|exceeds? the configured upper limit|disk usage"
+    r"|no space left on device|insufficient storage",
+    re.IGNORECASE,
+)
+_READ_ONLY = re.compile(r"read[- ]?only", re.IGNORECASE)
+# Harbor returns 412, Quay and Artifactory 409, ECR 400; all of them state the reason as text.
+_IMMUTABLE = re.compile(r"immutab|already exists|TAG_IMMUTABLE", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A response with an error status, and the request that it refuses."""
+
+    response: Response
+    body: bytes
+    """At most ``MAX_BODY`` bytes with secrets redacted; for HEAD, those of the same GET."""
+    method: str
+    subject: str
+    """The requested content, for messages."""
+    registry: str
+    """The ``host[:port]`` of the registry, as the user wrote it."""
+    scopes: Scopes = ()
+    login: Login = "anonymous"
+    server: Server = "registry"
+
+    def create_error(self) -> BundlerError:
+        """Create the error, with the response in its field ``exchange``."""
+        error = self._classify()
+        body = b"" if self.method == "HEAD" else self.body
+        error.exchange = create_exchange(self.response, body, self.method)
+        return error
+
+    def _classify(self) -> BundlerError:
+        status = self.response.status
+        if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in self.codes):
+            return RateLimitedError(
+                f"{self.subject}: the rate limit of {self._origin} is exceeded{self._detail}",
+                status=status,
+                codes=self.codes,
+                retry_after=_parse_retry_after(self.response.headers),
+            )
+        error = self._classify_write() if self._writes else None
+        if error is not None:
+            return error
+        refuses_token = self.server == "token service" and self.login == "unproven"
+        if status == 403 and self._is_page:
+            return self._create_proxy_error()
+        if self.server != "storage" and (status in (401, 403) or (status == 400 and refuses_token)):
+            return self._create_access_error()
+        if status == 404 and self._puts_manifest and "NAME_UNKNOWN" not in self.codes:
+            return RefusedRequestError(
+                f"{self.subject}: {self._origin} lacks content that this manifest "
+                f"lists{self._detail}",
+                status=status,
+                codes=self.codes,
+                hint="run again to push the content that the registry has lost; many registries "
+                "require every manifest of an index",
+            )
+        if status == 404:
+            return self._create_missing_error()
+        if status == 400 and self._refuses_name:
+            return RefusedNameError(
+                f"{self.subject}: {self._origin} does not accept this name{self._detail}",
+                status=status,
+                codes=self.codes,
+                hint="check the name; some registries require HOST/PROJECT/REPOSITORY, or limit "
+                "the number of parts",
+            )
+        if status in (405, 501) or "UNSUPPORTED" in self.codes:
+            return UnsupportedError(
+                f"{self.subject}: {self._origin} does not support {self.method}{self._detail}"
+            )
+        return self._create_general_error()
+
+    def _classify_write(self) -> BundlerError | None:
+        """Return the error for a condition of the registry that prevents writing, if it is one."""
+        status, text = self.response.status, self._text
+        if status == 507 or _FULL.search(text):
+            return QuotaExceededError(
+                f"{self.subject}: the storage of {self._origin} is full, or a quota is "
+                f"exceeded{self._detail}",
+                status=status,
+                codes=self.codes,
+                hint="free space in the registry, or raise the quota, then run again",
+            )
+        if status == 413:
+            sender = "the registry" if self._entries else "a proxy before the registry"
+            return RefusedRequestError(
+                f"{self.subject}: {sender} limits the size of uploads "
+                f"({self._phrase} by {self._origin}){self._detail}",
+                status=status,
+                codes=self.codes,
+                hint="raise the limit of the proxy (client_max_body_size in nginx)",
+            )
+        if self.method in ("PUT", "DELETE") and (
+            status in (409, 412) or (400 <= status < 500 and _IMMUTABLE.search(text))
+        ):
+            return ConflictError(
+                f"{self.subject}: immutable in the registry{self._detail}",
+                hint="choose another tag, or allow changes in the registry",
+            )
+        refuses_pushes = status == 405 and self.method in ("POST", "PUT")
+        if refuses_pushes or (status >= 400 and _READ_ONLY.search(text)):
+            return ReadOnlyRegistryError(
+                f"{self.subject}: {self._origin} is read-only{self._detail}",
+                action=self._action,
+                repository=self._repository,
+                status=status,
+                codes=self.codes,
+                hint="end the read-only mode of the registry, or use a registry that accepts "
+                "pushes, then run again",
+            )
+        return None
+
+    def _create_access_error(self) -> RegistryError:
+        """Create the error for a denied request, by the state of the credentials."""
+        status, codes, login = self.response.status, self.codes, f"airbundle login {self.registry}"
+        if self.login == "accepted" or (status == 403 and self.server == "registry"):
+            permission = f"the permission to {self._action or 'access'} {self._repository or 'it'}"
+            hint = f"check that the project exists, or request {permission}"
+            if self.login == "anonymous":
+                hint = f"{login}, or request {permission}"
+            elif self.login == "unproven":
+                hint = f"request {permission}, or log in as another user"
+            return DeniedError(
+                f"{self.subject}: no permission to {self._action or 'access'} it, or no such "
+                f"repository or project{self._detail}",
+                action=self._action,
+                repository=self._repository,
+                status=status,
+                codes=codes,
+                hint=hint,
+            )
+        problem = f"{self._sender} does not accept the credentials"
+        if self.login == "anonymous":
+            problem = f"{self._sender} requires credentials"
+        return UnauthorizedError(
+            f"{self.subject}: {problem}{self._detail}", status=status, codes=codes, hint=login
+        )
+
+    def _create_proxy_error(self) -> DeniedError:
+        return DeniedError(
+            f"{self.subject}: access denied by a proxy or firewall before {self._origin} "
+            f"({self._phrase}, a web page)",
+            action=self._action,
+            repository=self._repository,
+            status=self.response.status,
+            hint=f"allow requests to {self._origin} in the proxy or firewall",
+        )
+
+    def _create_missing_error(self) -> NotFoundError:
+        if self._is_page:
+            return NotFoundError(
+                f"{self.subject}: not found ({self._origin} returned a web page: not a registry, "
+                "or a proxy before it)",
+                hint="check the host and the port",
+            )
+        hint = None
+        if self._writes and self.method != "DELETE":
+            hint = "create the repository first: this registry creates none on a push"
+        elif "NAME_UNKNOWN" in self.codes or "MANIFEST_UNKNOWN" in self.codes:
+            hint = "check the name; some registries show private repositories only after a login"
+        return NotFoundError(f"{self.subject}: not found{self._detail}", hint=hint)
+
+    def _create_general_error(self) -> RegistryError:
+        status = self.response.status
+        message = (
+            f"{self.subject}: {self.method} {redact(self.response.url)} returned {self._phrase}"
+            f"{self._detail}"
+        )
+        # An expired signed URL returns 403; after a retry, the registry signs a new one.
+        temporary = status in _TEMPORARY or (self.server == "storage" and status in (401, 403))
+        if 400 <= status < 500 and not temporary:
+            return RefusedRequestError(message, status=status, codes=self.codes)
+        retry_after = _parse_retry_after(self.response.headers) if status == 503 else None
+        return RegistryError(
+            message, status=status, codes=self.codes, temporary=temporary, retry_after=retry_after
+        )
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """The error codes of the response."""
+        return tuple(code for code, _ in self._entries)
+
+    @cached_property
+    def _entries(self) -> tuple[tuple[str, str], ...]:
+        return _parse_entries(self.body)
+
+    @property
+    def _is_page(self) -> bool:
+        return self.response.media_type in HTML
+
+    @cached_property
+    def _text(self) -> str:
+        """The reason that the server states; empty for a web page."""
+        texts = [": ".join(filter(None, entry)) for entry in self._entries]
+        if not texts and self.response.media_type == "text/plain":
+            texts = [_clean(self.body[:_MAX_DETAIL].decode("utf-8", "replace"))]
+        return "; ".join(filter(None, texts[:3]))[:_MAX_DETAIL]
+
+    @property
+    def _detail(self) -> str:
+        return f" ({self._text})" if self._text else ""
+
+    @property
+    def _phrase(self) -> str:
+        try:
+            return f"{self.response.status} {HTTPStatus(self.response.status).phrase}"
+        except ValueError:
+            return str(self.response.status)
+
+    @property
+    def _origin(self) -> Origin:
+        return Origin.of(self.response.url)
+
+    @property
+    def _sender(self) -> str:
+        if self.server == "token service":
+            return f"the token service {redact(self.response.url)}"
+        return str(self._origin)
+
+    @property
+    def _writes(self) -> bool:
+        return self.server != "token service" and self.method not in ("GET", "HEAD")
+
+    @property
+    def _puts_manifest(self) -> bool:
+        return self.method == "PUT" and "/manifests/" in self.response.url
+
+    @property
+    def _refuses_name(self) -> bool:
+        """Whether 400 can only mean the name: a read has no other parameters."""
+        if "NAME_INVALID" in self.codes or self.server == "token service":
+            return True
+        return self.method in ("GET", "HEAD") and not set(self.codes) & {"DIGEST_INVALID"}
+
+    @property
+    def _action(self) -> str | None:
+        """The action that is denied; a token service denies all requested actions at once."""
+        if self._repository is None:
+            return None
+        if self.server == "token service":
+            return "push" if "push" in self.scopes[0].rpartition(":")[2] else "pull"
+        return {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(self.method, "push")
+
+    @property
+    def _repository(self) -> str | None:
+        kind, _, rest = self.scopes[0].partition(":") if self.scopes else ("", "", "")
+        return f"{self.registry}/{rest.rpartition(':')[0]}" if kind == "repository" else None
+
+
+def create_exchange(response: Response, body: bytes, method: str) -> HttpExchange:
+    """Describe a request and its response, for the ``exchange`` field of an error."""
+    entries = _parse_entries(body)
+    text = "" if entries else _clean(body[:_MAX_EXCHANGE_BODY].decode("utf-8", "replace"))
+    return HttpExchange(method, redact(response.url), response.status, entries, text)
+
+
+def refuse_html(response: Response) -> None:
+    """Raise RegistryError if a response is an HTML page, which no registry sends."""
+    if response.media_type in HTML:
+        raise RegistryError(
+            f"{Origin.of(response.url)}: the response is a web page (HTML): not a registry, or "
+            "behind a login page or a proxy",
+            status=response.status,
+            hint="check the host and the port, or open the page in a browser",
+        )
+
+
+def _parse_entries(body: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the code and message of each error in a response of a registry or token service."""
+    try:
+        value = strict.loads(body, limit=MAX_BODY)
+    except (BundlerError, RecursionError):
+        return ()
+    if not isinstance(value, dict):
+        return ()
+    entries = value.get("errors")
+    keys = ("code", "message")
+    if not isinstance(entries, list):
+        entries, keys = [value], ("error", "error_description")
+    texts = (
+        [_clean(str(entry.get(key) or "")) for key in keys]
+        for entry in entries[:10]
+        if isinstance(entry, dict)
+    )
+    return tuple((code[:80], message) for code, message in texts if code or message)
+
+
+def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the delay of Retry-After in seconds; None if it is absent or invalid."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isdecimal() and len(text) <= 9:
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _clean(text: str) -> str:
+    """Return text from a server as one line without control characters."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()[:_MAX_DETAIL]

@@ -1,0 +1,287 @@
+"""Refusals of registries, token services and proxies: type, exit status, reason and next step."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bundler.config.registry_access import Credentials
+from bundler.content.streams import InMemoryContent
+from bundler.errors import (
+    BundlerError,
+    ConflictError,
+    DeniedError,
+    NotFoundError,
+    QuotaExceededError,
+    ReadOnlyRegistryError,
+    RefusedNameError,
+    RefusedRequestError,
+    RegistryError,
+    UnauthorizedError,
+)
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.registry.repository import Repository
+from bundler.registry.uploads import Uploads
+from tests.fakes.harbor import FakeHarbor
+from tests.fakes.registry import OCI_MANIFEST, FakeRegistry
+
+BLOB = b"layer"
+DIGEST = Digest.of(BLOB)
+USER = Credentials("user", "password")
+
+
+@pytest.fixture
+def harbor():
+    """A Harbor with the project ``airgap`` and three robots."""
+    with FakeHarbor() as running:
+        running.add_project("airgap")
+        for name, rights in (("pusher", ("pull", "push")), ("puller", ("pull",)), ("none", ())):
+            running.add_robot(name, "secret", "airgap", rights)
+        running.add_image("airgap/app", "1")
+        yield running
+
+
+def open_repository(connect, registry, path, user=None, *, writable=False):
+    credentials = Credentials(user, "secret") if user else Credentials()
+    return Repository(connect(registry, credentials), path, writable=writable)
+
+
+def push(repository):
+    return Uploads(repository).push(
+        DIGEST, InMemoryContent(BLOB, Descriptor("application/octet-stream", DIGEST, len(BLOB)))
+    )
+
+
+def refuse(action) -> BundlerError:
+    """Return the error of ``action``; its message is one line."""
+    with pytest.raises(BundlerError) as caught:
+        action()
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+class TestHarbor:
+    def test_robot_pushes_and_pulls(self, connect, harbor):
+        repository = open_repository(connect, harbor, "airgap/app", "pusher", writable=True)
+        assert push(repository).digest == DIGEST
+        repository.get_manifest("1")
+
+    @pytest.mark.parametrize(
+        "request_content",
+        [
+            lambda repository: repository.get_manifest("1"),
+            lambda repository: repository.head_manifest("1"),
+            lambda repository: repository.has_blob(DIGEST),
+            lambda repository: repository.list_tags(),
+            push,
+        ],
+        ids=["manifest", "manifest-head", "blob-head", "tags", "push"],
+    )
+    @pytest.mark.parametrize("writable", [False, True])
+    def test_missing_project_is_named(self, connect, harbor, request_content, writable):
+        repository = open_repository(connect, harbor, "nosuch/app", "pusher", writable=writable)
+        error = refuse(lambda: request_content(repository))
+        assert isinstance(error, DeniedError)
+        assert error.repository == f"{harbor.host}/nosuch/app"
+        assert error.action == ("push" if request_content is push else "pull")
+        assert "project nosuch not found" in error.message
+        assert "login" not in error.hint
+        assert not sends_password(harbor)
+
+    def test_missing_right_is_denied(self, connect, harbor):
+        repository = open_repository(connect, harbor, "airgap/app", "puller", writable=True)
+        repository.get_manifest("1")
+        error = refuse(lambda: push(repository))
+        assert isinstance(error, DeniedError)
+        assert error.exit_status == 7
+        assert (error.action, error.repository) == ("push", f"{harbor.host}/airgap/app")
+        assert "unauthorized to access repository: airgap/app, action: push" in error.message
+        assert "login" not in error.hint
+        assert not sends_password(harbor)
+
+    def test_wrong_password_suggests_login(self, connect, harbor):
+        repository = Repository(connect(harbor, Credentials("puller", "wrong")), "airgap/app")
+        error = refuse(lambda: repository.get_manifest("1"))
+        assert isinstance(error, UnauthorizedError)
+        assert error.hint == f"airbundle login {harbor.host}"
+
+    def test_anonymous_pull_suggests_login_and_names_reason(self, connect, harbor):
+        error = refuse(lambda: open_repository(connect, harbor, "nosuch/app").get_manifest("1"))
+        assert isinstance(error, UnauthorizedError)
+        assert "project nosuch not found" in error.message
+        assert error.hint == f"airbundle login {harbor.host}"
+
+    def test_expired_token_is_renewed(self, connect, harbor):
+        repository = open_repository(connect, harbor, "airgap/app", "puller")
+        repository.get_manifest("1")
+        harbor.expire_sessions()
+        repository.get_manifest("1")
+        assert not sends_password(harbor)
+
+    def test_exceeded_quota_is_status_5(self, connect, harbor):
+        harbor.add_project("small", quota=1)
+        harbor.add_robot("small", "secret", "small", ("pull", "push"))
+        error = refuse(
+            lambda: push(open_repository(connect, harbor, "small/app", "small", writable=True))
+        )
+        assert isinstance(error, QuotaExceededError)
+        assert error.exit_status == 5
+        assert "configured upper limit" in error.message
+
+    def test_read_only_mode_is_named(self, connect, harbor):
+        harbor.read_only = True
+        repository = open_repository(connect, harbor, "airgap/app", "pusher", writable=True)
+        error = refuse(lambda: push(repository))
+        assert isinstance(error, ReadOnlyRegistryError)
+        assert error.exit_status == 7
+        assert "read only mode" in error.message
+        assert "login" not in error.hint
+
+    def test_immutable_tag_is_a_conflict(self, connect, harbor):
+        harbor.projects["airgap"].immutable.add("1")
+        repository = open_repository(connect, harbor, "airgap/app", "pusher", writable=True)
+        error = refuse(lambda: repository.put_manifest("1", OCI_MANIFEST, b"{}"))
+        assert isinstance(error, ConflictError)
+        assert "configured as immutable" in error.message
+
+    @pytest.mark.parametrize("method", ["get_manifest", "head_manifest"])
+    def test_name_without_project_is_explained(self, connect, harbor, method):
+        """A HEAD is answered with 400 and no reason."""
+        repository = open_repository(connect, harbor, "app", "pusher")
+        error = refuse(lambda: getattr(repository, method)("1"))
+        assert isinstance(error, RefusedNameError)
+        assert error.exit_status == 2
+        assert "invalid repository name: app" in error.message
+
+
+def sends_password(registry):
+    """Whether the password was sent to anything but the token service."""
+    return any(
+        request.headers.get("authorization", "").startswith("Basic ")
+        for request in registry.find_requests(".*", "^/v2/")
+    )
+
+
+class TestTokenServices:
+    def test_refusal_of_scope_is_not_a_wrong_password(self, connect):
+        """GitLab and Quay deny a scope with 403; a token without a scope proves the password."""
+        body = json.dumps({"errors": [{"code": "DENIED", "message": "access forbidden"}]}).encode()
+        with FakeRegistry(auth="bearer") as registry:
+            registry.fail("GET", r"^/token.*scope=", status=403, body=body, times=None)
+            error = refuse(lambda: Repository(connect(registry, USER), "a/b").get_manifest("1"))
+        assert isinstance(error, DeniedError)
+        assert (error.action, error.repository) == ("pull", f"{registry.host}/a/b")
+        assert "access forbidden" in error.message
+        assert "login" not in error.hint
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_reason_of_token_service_is_shown(self, connect, status):
+        body = b'{"errors":[{"code":"UNAUTHORIZED","message":"account locked"}]}'
+        with FakeRegistry(auth="bearer") as registry:
+            registry.fail("GET", "^/token", status=status, body=body, times=None)
+            error = refuse(lambda: Repository(connect(registry, USER), "a/b").get_manifest("1"))
+        assert isinstance(error, UnauthorizedError)
+        assert "account locked" in error.message
+        assert error.hint == f"airbundle login {registry.host}"
+
+    def test_deep_name_is_refused_as_name(self, connect):
+        """Quay's token service answers 400 to a name with too many parts."""
+        with FakeRegistry(auth="bearer") as registry:
+            registry.fail("GET", r"^/token.*scope=", status=400, body=b"{}", times=None)
+            error = refuse(lambda: Repository(connect(registry, USER), "a/b/c").get_manifest("1"))
+        assert isinstance(error, RefusedNameError)
+
+    def test_missing_right_with_good_token_is_denied(self, connect):
+        """Quay and GitLab issue a token with fewer rights, then answer insufficient_scope."""
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("a/b", "1")
+            challenge = (
+                f'Bearer realm="{registry.url}/token",service="x",error="insufficient_scope"'
+            )
+            body = b'{"errors":[{"code":"UNAUTHORIZED","message":"authorization failed"}]}'
+            session = connect(registry, USER)
+            Repository(session, "a/b").get_manifest("1")
+            headers = {"WWW-Authenticate": challenge}
+            registry.fail(".*", "/blobs/", status=401, headers=headers, body=body, times=None)
+            error = refuse(lambda: push(Repository(session, "a/b", writable=True)))
+        assert isinstance(error, DeniedError)
+        assert "authorization failed" in error.message
+        assert not sends_password(registry)
+
+
+class TestBasic:
+    def test_refusal_after_accepted_credentials_is_denied(self, connect):
+        with FakeRegistry(auth="basic") as registry:
+            registry.add_image("a/b", "1")
+            session = connect(registry, USER)
+            Repository(session, "a/b").get_manifest("1")
+            registry.fail("POST", status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+            error = refuse(lambda: push(Repository(session, "a/b", writable=True)))
+        assert isinstance(error, DeniedError)
+        assert error.action == "push"
+
+    def test_refusal_of_first_repository_is_denied_if_the_registry_accepts_the_credentials(
+        self, connect
+    ):
+        with FakeRegistry(auth="basic") as registry:
+            headers = {"WWW-Authenticate": 'Basic realm="x"'}
+            registry.fail("GET", "/manifests/", status=401, headers=headers, times=None)
+            error = refuse(lambda: Repository(connect(registry, USER), "a/b").get_manifest("1"))
+        assert isinstance(error, DeniedError)
+
+
+class TestStatuses:
+    """Each status has its type and exit status, also if the body is the web page of a proxy."""
+
+    @pytest.mark.parametrize("html", [False, True])
+    @pytest.mark.parametrize(
+        ("method", "status", "expected", "exit_status"),
+        [
+            ("POST", 413, RefusedRequestError, 1),
+            ("PUT", 413, RefusedRequestError, 1),
+            ("POST", 507, QuotaExceededError, 5),
+            ("POST", 403, DeniedError, 7),
+            ("GET", 403, DeniedError, 7),
+            ("GET", 404, NotFoundError, 9),
+            ("POST", 404, NotFoundError, 9),
+            ("GET", 400, RefusedNameError, 2),
+            ("POST", 400, RefusedRequestError, 1),
+            ("GET", 418, RefusedRequestError, 1),
+            ("POST", 405, ReadOnlyRegistryError, 7),
+            ("PUT", 409, ConflictError, 10),
+            ("GET", 503, RegistryError, 6),
+        ],
+    )
+    def test_status_decides(self, registry, session, method, status, expected, exit_status, html):
+        registry.fail(method, status=status, html=html, times=None)
+        error = refuse(lambda: session.request(method, "/v2/a/b/blobs/x", subject="a/b"))
+        assert type(error) is expected
+        assert error.exit_status == exit_status
+        assert error.exchange.status == status
+
+    @pytest.mark.parametrize(
+        ("status", "code", "text", "expected"),
+        [
+            (403, "DENIED", "Quota has been exceeded on namespace", QuotaExceededError),
+            (500, "UNKNOWN", "write /data/x: no space left on device", QuotaExceededError),
+            (413, "", "Datastore disk usage is too high", QuotaExceededError),
+            (405, "UNSUPPORTED", "Quay is in read-only mode", ReadOnlyRegistryError),
+            (405, "UNSUPPORTED", "The operation is unsupported.", ReadOnlyRegistryError),
+            (404, "NAME_UNKNOWN", "The repository with name 'a/b' does not exist", NotFoundError),
+            (400, "ImageTagAlreadyExistsException", "already exists", ConflictError),
+            (400, "", "tag is immutable and cannot be overwritten", ConflictError),
+            (404, "MANIFEST_BLOB_UNKNOWN", "blob unknown", RefusedRequestError),
+            (403, "DENIED", "Your authorization token has expired", DeniedError),
+        ],
+    )
+    def test_condition_of_other_registries_is_recognized(
+        self, registry, repository, status, code, text, expected
+    ):
+        body = json.dumps({"errors": [{"code": code, "message": text}]}).encode()
+        registry.fail("PUT", status=status, body=body, times=None)
+        error = refuse(lambda: repository.put_manifest("1", OCI_MANIFEST, b"{}"))
+        assert type(error) is expected
+        assert text in error.message
+        assert error.hint

@@ -1,7 +1,8 @@
-"""HTTP connection pool on requests and urllib3, without their automatic features.
+"""HTTP connection pool, built on requests and urllib3 without their automatic features.
 
-It uses no certifi certificates, netrc, cookies, environment proxies, redirects or retries. The
-caller provides the TLS context. All sockets are tracked, so that another thread can shut them down.
+The pool uses no certifi certificates, netrc files, cookies, proxy variables, redirects or retries.
+The caller provides the TLS context. All sockets are tracked, so that another thread can shut them
+down.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class _LiteralConnection(HTTPConnection):
 
 
 class ConnectionPool(HTTPAdapter):
-    """Pool of connections; thread-safe.
+    """Connection pool; thread-safe.
 
-    ``create_context`` is called at the first HTTPS request, because loading the certificate
+    ``create_context`` is called for the first HTTPS request, because loading the certificate
     authorities of the system is slow.
     """
 
@@ -63,7 +64,7 @@ class ConnectionPool(HTTPAdapter):
             def connect(self) -> None:
                 super().connect()
                 sockets.add(self.sock)
-                # Suppress the warning of urllib3, because the user disabled verification.
+                # Suppress urllib3's warning: the user has disabled verification.
                 self.is_verified = True
 
         class HttpPool(HTTPConnectionPool):
@@ -82,7 +83,7 @@ class ConnectionPool(HTTPAdapter):
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
         for _ in range(3):
-            # Another thread may change the set during the iteration.
+            # Copy the set, which another thread may change during the iteration.
             with contextlib.suppress(RuntimeError):
                 for connected in list(self._sockets):
                     with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bundler.errors import CertificateSummary
 
-# OpenSSL error reasons that occur when a plain HTTP server answers a TLS handshake.
+# OpenSSL error reasons when a plain HTTP server answers a TLS handshake.
 _PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
 _MAX_DETAIL = 300
 
@@ -41,7 +41,7 @@ def create_network_error(
     refusals = (cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
     if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         found = RegistryError(
-            f"{origin}: the proxy refused the connection or failed: {_describe(causes[-1])}",
+            f"{origin}: the proxy failed or refused the connection: {_describe(causes[-1])}",
             temporary=True,
             hint="check HTTPS_PROXY and NO_PROXY",
         )
@@ -59,8 +59,8 @@ def create_network_error(
 
 
 def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
-    """Create the error for a list or a token that is not valid JSON."""
-    return RegistryError(f"{subject}: invalid response of the registry: {error.message}")
+    """Create the error for a response (a list or a token) that is not valid JSON."""
+    return RegistryError(f"{subject}: invalid response from the registry: {error.message}")
 
 
 def is_plain_http(error: Exception) -> bool:
@@ -96,7 +96,7 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
     for cause in causes:
         match cause:
             case urllib3.exceptions.NewConnectionError():
-                continue  # a subclass of urllib3's TimeoutError; the wrapped cause is more specific
+                continue  # also a urllib3 TimeoutError; the wrapped cause is more specific
             case socket.gaierror():
                 return fail(
                     f"the host name cannot be resolved: {_describe(cause)}",
@@ -104,20 +104,20 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
                     temporary=cause.errno == socket.EAI_AGAIN,
                 )
             case ssl.SSLError() if is_plain_http(cause):
-                hint = "use --tls-verify=false for this registry if its network is trusted"
+                hint = "specify --tls-verify=false for this registry if you trust its network"
                 return fail("the server uses plain HTTP, not HTTPS", hint, temporary=False)
             case ssl.SSLError():
-                hint = "check the client certificate (certs.d), which the registry may require"
+                hint = "check the client certificate (certs.d); the registry may require one"
                 return fail(
                     f"TLS failed: {cause.reason or _describe(cause)}", hint, temporary=False
                 )
             case ConnectionRefusedError():
                 return fail(
-                    "connection refused", "check the port, and that the registry is running"
+                    "connection refused", "check the port, and whether the registry is running"
                 )
             case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
                 return fail(
-                    "no route to the host", "check the network; behind a proxy set HTTPS_PROXY"
+                    "no route to the host", "check the network; behind a proxy, set HTTPS_PROXY"
                 )
             case TimeoutError() | urllib3.exceptions.TimeoutError():
                 return fail("timed out")

@@ -29,7 +29,7 @@ MAX_ENTRIES = 1_000_000
 # The patterns cannot match across links, so a hostile header is matched in linear time.
 _NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
 _BARE_NEXT = re.compile(r'\s*([^<>;,\s]+)\s*;\s*rel="?next"?', re.IGNORECASE)
-_MAX_NAME = 255  # characters of a repository name; tags are shorter
+_MAX_NAME = 255  # characters; repository names are longer than tags
 
 
 def list_strings(
@@ -101,7 +101,7 @@ def iterate_pages(
         yield response, body
         next_url = _find_next(response)
         if next_url in seen:
-            raise RegistryError(f"{subject}: the list contains the same page twice")
+            raise RegistryError(f"{subject}: duplicate page in the list")
 
 
 def _find_next(response: Response) -> str | None:

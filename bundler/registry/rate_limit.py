@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RateLimiter:
-    """Limiter of the requests per second to one registry (None: no limit); thread-safe."""
+    """Limiter for requests per second to one registry (None: no limit); thread-safe."""
 
     def __init__(self, requests_per_second: float | None) -> None:
         self._interval = 1 / requests_per_second if requests_per_second else 0.0
@@ -37,9 +37,9 @@ class RateLimiter:
 
 
 class ConnectionLimiter:
-    """Limiter of the number of threads that use connections (None: no limit); thread-safe.
+    """Limiter for the number of threads with connections (None: no limit); thread-safe.
 
-    A thread that has a connection gets another one without waiting. Otherwise, a copy within one
+    A thread that holds a connection gets another one without waiting. Otherwise, a copy within one
     registry, which reads from one connection and writes to another, could deadlock.
     """
 

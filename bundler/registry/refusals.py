@@ -215,7 +215,7 @@ class Refusal:
         if self._writes and self.method != "DELETE":
             hint = "create the repository first: this registry creates none on a push"
         elif "NAME_UNKNOWN" in self.codes or "MANIFEST_UNKNOWN" in self.codes:
-            hint = "check the name; some registries show private repositories only after a login"
+            hint = "check the name; some registries show private repositories only after login"
         return NotFoundError(f"{self.subject}: not found{self._detail}", hint=hint)
 
     def _create_general_error(self) -> RegistryError:

@@ -43,14 +43,14 @@ MAX_REFERRERS = 10_000
 
 _ACCEPT = ", ".join(media_types.ACCEPT_MANIFESTS)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-# Statuses of registries without the referrers API. The specification requires 404.
+# Statuses that indicate a registry without the referrers API. The specification requires 404.
 _NO_REFERRERS_API = frozenset({400, 404, 405, 406, 501})
 
 
 class Repository:
     """Client of one repository; thread-safe.
 
-    With ``writable``, tokens that allow pushes are requested.
+    If ``writable``, tokens that permit pushes are requested.
 
     Raises:
         InvalidReferenceError: ``path`` is not a repository path.
@@ -65,12 +65,12 @@ class Repository:
         actions = "pull,push" if writable else "pull"
         self.scopes: Scopes = (f"repository:{path}:{actions}",)
         self.has_referrers_api: bool | None = None
-        """None until ``list_referrers`` was called."""
+        """Whether the registry has the referrers API; None before the first ``list_referrers``."""
 
     def get_manifest(self, reference: str | Digest) -> tuple[Descriptor, bytes]:
-        """Return the descriptor and the bytes of a manifest, which may have up to 4 MiB.
+        """Return the descriptor and the bytes of a manifest of at most 4 MiB.
 
-        If ``reference`` is a digest, the caller has to verify the bytes. If it is a tag, the digest
+        If ``reference`` is a digest, the caller must verify the bytes. If it is a tag, the digest
         is computed.
 
         Raises:
@@ -107,7 +107,7 @@ class Repository:
             return None
 
     def put_manifest(self, reference: str | Digest, media_type: str, raw: bytes) -> Digest | None:
-        """Upload a manifest; return the subject to whose referrers the registry added it, if any.
+        """Upload a manifest; return its subject if the registry now lists it as a referrer.
 
         Raises:
             ConflictError: ``reference`` is an immutable tag of another manifest.
@@ -158,7 +158,7 @@ class Repository:
 
         Raises:
             NotFoundError: the blob does not exist.
-            RegistryError: the request failed. Reading a truncated blob raises it as temporary.
+            RegistryError: the request failed. Reading a truncated blob raises it too, as temporary.
         """
         if size is not None and offset >= size:
             yield BytesIO()
@@ -219,7 +219,7 @@ class Repository:
         return parsed if isinstance(parsed, Index) else None
 
     def _list_referrers_by_api(self, manifest: Digest) -> list[Descriptor] | None:
-        """Return the referrers from the API; None if the registry does not have it."""
+        """Return the referrers from the API; None if the registry does not support it."""
         subject = f"{self.name}: referrers of {manifest}"
         found: list[Descriptor] = []
         url = f"/v2/{quote(self.path)}/referrers/{manifest}"
@@ -267,9 +267,9 @@ def to_fallback_tag(subject: Digest) -> str:
 
 
 def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
-    """Return the media type in the header or, if the header is too general, in the manifest.
+    """Return the media type from the header or, if that is too general, from the manifest.
 
-    A contradiction between the two is detected when the manifest is parsed.
+    A mismatch between the two is detected when the manifest is parsed.
     """
     declared = response.media_type
     if declared in media_types.MANIFESTS:

@@ -1,4 +1,4 @@
-"""Requests and their bodies, as values that a retry can send again."""
+"""Requests and request bodies, as values that a retry can resend."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 READ_TIMEOUT = 60.0
-"""Default number of seconds that a server may be silent."""
+"""Default read timeout in seconds."""
 
 COMMIT_TIMEOUT = 600.0
-"""Read timeout in seconds of the last request of an upload: a registry may hash the content."""
+"""Read timeout in seconds of the final request of an upload, during which a registry may hash the
+content.
+"""
 
 CHUNK_SIZE = 256 * 1024
 """Maximum size in bytes of a chunk of a body. The connect timeout applies to each chunk."""
@@ -26,11 +28,11 @@ class Body(Protocol):
 
     @property
     def size(self) -> int | None:
-        """The size in bytes; None if it is unknown until the body is sent."""
+        """The size in bytes; None if it is unknown until the body has been sent."""
 
     @property
     def spent(self) -> bool:
-        """Whether the body was sent, and cannot be sent again."""
+        """Whether the body was sent and cannot be resent."""
 
     def chunks(self) -> Iterable[memoryview]:
         """Yield the content in chunks; a chunk is valid until the next one."""
@@ -38,7 +40,7 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BytesBody:
-    """A body in memory, which can be sent any number of times."""
+    """A body in memory, which can be resent."""
 
     data: bytes = field(repr=False)
     spent = False
@@ -77,13 +79,13 @@ class RequestSpec:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     allowed_statuses: Collection[int] = ()
-    """Statuses that are not errors in addition to 2xx."""
+    """Statuses that are accepted in addition to 2xx."""
     read_timeout: float = READ_TIMEOUT
-    """Number of seconds that the server may be silent."""
+    """Read timeout in seconds."""
     no_retry: bool = False
     """Whether retries are disabled for this request."""
 
     @property
     def is_spent(self) -> bool:
-        """Whether the request cannot be sent again, because its body cannot."""
+        """Whether the request cannot be resent, because its body is spent."""
         return self.body is not None and self.body.spent

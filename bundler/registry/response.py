@@ -1,4 +1,4 @@
-"""HTTP responses, whose bodies are read once with limits of size and time, and blobs in them."""
+"""HTTP responses, whose bodies are read once with size and time limits, and blob streams."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Response:
 
         Raises:
             LimitError: the body is larger than ``limit`` bytes.
-            RegistryError: the body is truncated, or is received too slowly.
+            RegistryError: the body is truncated, or the transfer is too slow.
         """
         body = self.read_prefix(limit + 1)
         if len(body) > limit:
@@ -100,25 +100,23 @@ class Response:
         return body
 
     def read_prefix(self, limit: int) -> bytes:
-        """Read at most ``limit`` bytes of the body; raise RegistryError as ``read`` does."""
+        """Read at most ``limit`` bytes of the body. Raises RegistryError like ``read``."""
         body = bytearray()
         buffer = memoryview(bytearray(min(limit, _CHUNK_SIZE)))
         deadline = time.monotonic() + _MAX_DOCUMENT_TIME
         while len(body) < limit and (count := self.readinto(buffer[: limit - len(body)])):
             body += buffer[:count]
             if time.monotonic() > deadline:
-                raise RegistryError(
-                    f"{redact(self.url)}: the response is received too slowly", temporary=True
-                )
+                raise RegistryError(f"{redact(self.url)}: transfer too slow", temporary=True)
         return bytes(body)
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill a part of ``buffer``; return 0 at the end.
+        """Read into ``buffer`` and return the number of bytes; 0 at the end.
 
         Bytes that were received before a failure are returned; the next call raises the error.
 
         Raises:
-            RegistryError: the body is truncated or is received too slowly; temporary.
+            RegistryError: the body is truncated, or the transfer is too slow; temporary.
         """
         if self._failure is not None:
             raise self._failure
@@ -130,7 +128,7 @@ class Response:
                 count += got
                 if not got or time.monotonic() > begun + _MAX_FILL:
                     break
-            # Time between calls does not count.
+            # The time between calls does not count.
             self._received += count
             self._waited += time.monotonic() - begun
             if self._waited > _SPEED_PERIOD:
@@ -147,7 +145,7 @@ class Response:
         return count
 
     def close(self) -> None:
-        """Return the connection to the pool if little of the body remains, else close it."""
+        """Return the connection to the pool if little of the body is unread, else close it."""
         inner = self._inner
         is_short = (
             inner is None
@@ -167,7 +165,7 @@ class Response:
         self._on_close.clear()
 
     def _receive(self, buffer: memoryview) -> int:
-        """Read the bytes that one system call returns, without waiting until the buffer is full."""
+        """Read the bytes of one system call, without waiting for a full buffer."""
         inner = self._inner
         if inner is None:
             return _copy(self._raw.read(len(buffer)), buffer)
@@ -188,7 +186,7 @@ def _copy(data: bytes, buffer: memoryview) -> int:
 
 @dataclass(slots=True)
 class BlobStream:
-    """Reader of a blob in a response, which detects a truncated body.
+    """Reader of a blob in a response; detects truncation.
 
     The owner of the response closes it.
     """
@@ -196,20 +194,20 @@ class BlobStream:
     response: Response
     subject: str
     remaining: int | None
-    """Number of bytes that are still expected; None if the size is unknown."""
+    """Number of remaining bytes; None if the size is unknown."""
     declared: bool = field(init=False)
-    """Whether the headers delimit the body, so that ``Response`` detects a truncated one."""
+    """Whether the headers delimit the body, so that ``Response`` detects truncation."""
 
     def __post_init__(self) -> None:
         chunked = "chunked" in self.response.headers.get("Transfer-Encoding", "").lower()
         self.declared = self.response.length is not None or chunked
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill a part of ``buffer``; return 0 at the end."""
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
         count = self.response.readinto(buffer)
         if self.remaining is not None:
             if not count and len(buffer) and self.remaining > 0 and not self.declared:
-                raise RegistryError(f"{self.subject}: the stream ended early", temporary=True)
+                raise RegistryError(f"{self.subject}: truncated stream", temporary=True)
             self.remaining -= count
         return count
 
@@ -226,7 +224,7 @@ class BlobStream:
         return bytes(buffer[:count])
 
     def skip(self, count: int) -> None:
-        """Discard the first ``count`` bytes, which ``remaining`` does not include."""
+        """Discard the first ``count`` bytes, which are not part of ``remaining``."""
         self.remaining = None if self.remaining is None else self.remaining + count
         buffer = memoryview(bytearray(min(count, 1024 * 1024)))
         skipped = 0

@@ -50,7 +50,7 @@ CONNECT_TIMEOUT = 15.0
 RETRY_POLICY = RetryPolicy(
     attempts=5, attempts_on_500=3, backoff=Backoff(first=0.5, longest=30.0), budget=240.0
 )
-"""Retries until the response headers are received; the caller retries an interrupted body."""
+"""Policy for retries before the response headers; the caller retries an interrupted body."""
 
 _MAX_CHALLENGES = 2
 _MAX_REDIRECTS = 5
@@ -87,7 +87,7 @@ class Session:
         elif access.tls.verify:
             self._scheme = "https"
         self._scheme_lock = threading.Lock()
-        # Behind a proxy, external host names often cannot be resolved.
+        # Host names often cannot be resolved behind a proxy.
         self._look_up_hosts = access.proxy is None
         self._authenticator = Authenticator(
             access.credentials,
@@ -106,7 +106,7 @@ class Session:
         """
         with self._scheme_lock:
             if self._scheme is None:
-                # Use HTTPS if the registry supports it, even with an invalid certificate.
+                # Prefer HTTPS if the registry supports it, even with an invalid certificate.
                 scheme, spec = "https", RequestSpec("GET", self.host, no_retry=True)
                 try:
                     self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
@@ -153,7 +153,7 @@ class Session:
         except BaseException:
             release()
             raise
-        raise AssertionError("an iteration over attempts has no end")
+        raise AssertionError("unreachable: attempts are unlimited")
 
     def ping(self) -> None:
         """Check that the host is a registry that accepts the credentials.
@@ -183,7 +183,7 @@ class Session:
         """Send a request; after a 401, authenticate and send it again."""
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
-        self._wait_for_rate_limit(url)  # first, because the token might expire during the wait
+        self._wait_for_rate_limit(url)  # before authorization: a token could expire during the wait
         answered = 0
         while True:
             authorization = self._authenticator.get_authorization(spec.scopes)
@@ -273,7 +273,7 @@ class Session:
             is_read = spec.method in ("GET", "HEAD")
             if not is_read and (response.status not in _KEEPS_METHOD or spec.is_spent):
                 raise RegistryError(
-                    f"{spec.subject}: {origin} redirects a {spec.method} to another location",
+                    f"{spec.subject}: unexpected redirect of {spec.method} by {origin}",
                     status=response.status,
                     hint="use the host and scheme of the redirect; the registry may require HTTPS",
                 )

@@ -1,4 +1,4 @@
-"""Uploads of blobs to one repository, their resumption, and mounts.
+"""Blob uploads to one repository, with resumption and mounting.
 
 A small blob is uploaded by a POST and a PUT; a large one by a POST, a streamed PATCH, and a PUT
 with the digest. The final PUT makes the blob visible.
@@ -48,7 +48,7 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class Uploads:
-    """Uploader of blobs to one repository; thread-safe if each thread uploads a different blob."""
+    """Uploader of blobs to one repository; thread-safe if all threads upload different blobs."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -58,8 +58,8 @@ class Uploads:
     def push(self, digest: Digest | None, content: Content) -> Descriptor:
         """Upload a blob; return its descriptor.
 
-        ``digest`` is the expected digest; None: the one that ``content`` computes. If ``content``
-        is not at its start, the interrupted upload of ``digest`` is resumed.
+        ``digest`` is the expected digest; if it is None, the one that ``content`` computes is used.
+        If ``content`` is not at its start, the interrupted upload of ``digest`` is resumed.
 
         Raises:
             RegistryError: the upload failed. After a temporary error, the upload can be resumed at
@@ -67,7 +67,7 @@ class Uploads:
         """
         resuming = content.position > 0
         if content.size is not None and content.size - content.position <= MAX_SINGLE_PUT:
-            # Reading the rest verifies it before it is sent.
+            # Read the rest first, which verifies it before it is sent.
             data = b"".join(iter(partial(content.read, MAX_SINGLE_PUT), b""))
             location = self._find_or_start(digest, resuming=resuming)
             return self._finish(location, content.descriptor(), BytesBody(data))
@@ -85,9 +85,10 @@ class Uploads:
         return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def find_offset(self, digest: Digest) -> int:
-        """Return the offset at which the next push of ``digest`` has to continue.
+        """Return the offset at which the next push of ``digest`` must resume.
 
-        It is the number of bytes that the registry received of an interrupted upload; 0 if none.
+        The offset is the number of bytes that the registry received in an interrupted upload; 0 if
+        none.
         """
         location = self._locations.pop(digest, None)
         if location is None:
@@ -100,7 +101,7 @@ class Uploads:
             raise
         except BundlerError:
             return 0
-        # The range 0-0 is ambiguous in the specification: one byte, or none.
+        # The range 0-0 is ambiguous in the specification: it may mean one byte or none.
         offset = 0 if received is None or received[1] == "0" else int(received[1]) + 1
         if offset:
             self._locations[digest] = location
@@ -109,7 +110,7 @@ class Uploads:
         return offset
 
     def mount(self, digest: Digest, source: str) -> bool:
-        """Mount a blob from the repository ``source``; return False if it has to be pushed."""
+        """Mount a blob from the repository ``source``; return False if it must be pushed."""
         query = f"?mount={digest}&from={quote(source, safe='')}"
         scopes = (*self._repository.scopes, f"repository:{source}:pull")
         try:
@@ -125,7 +126,7 @@ class Uploads:
         return False
 
     def close(self) -> None:
-        """Cancel all unfinished uploads, and ignore errors."""
+        """Cancel all unfinished uploads; errors are ignored."""
         for digest in list(self._locations):
             self._abandon(self._locations.pop(digest))
 
@@ -135,7 +136,9 @@ class Uploads:
         if known is not None:
             return known
         if resuming:
-            raise RegistryError(f"{digest}: the interrupted upload is gone", temporary=True)
+            raise RegistryError(
+                f"{digest}: the interrupted upload no longer exists", temporary=True
+            )
         with self._start(str(digest or "a new blob"), "", self._repository.scopes) as response:
             return self._next_url(response, response.url)
 
@@ -194,17 +197,19 @@ class Uploads:
         return self._repository.session.request(method, target, subject=subject, **options)
 
     def _next_url(self, response: Response, current: str) -> str:
-        """Return the URL for the next request of an upload: the Location, else ``current``."""
+        """Return the URL for the next request of an upload: the Location, or else ``current``."""
         location = response.headers.get("Location")
         if location is None:
             if current != response.url:
                 return current
-            raise RegistryError(f"{self._repository.name}: the registry returned no Location")
+            raise RegistryError(
+                f"{self._repository.name}: no Location in the response of the registry"
+            )
         return resolve_location(response.url, location)
 
 
 class _StreamBody:
-    """Body that streams the rest of ``content``; it can be sent once."""
+    """Body that streams the rest of ``content`` and can be sent only once."""
 
     def __init__(self, content: Content) -> None:
         self._content = content

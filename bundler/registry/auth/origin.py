@@ -1,7 +1,7 @@
 """Origins: the hosts that may receive credentials, and the hosts that a registry may redirect to.
 
-A registry sends URLs of other hosts in ``Location`` headers and as the realm of its token service.
-These URLs are untrusted.
+A registry can send URLs of other hosts, in ``Location`` headers and as the realm of its token
+service. These URLs are untrusted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VISIBLE = re.compile(r"[!-\[\]-~]+")
 _AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 _MAX_URL = 16 * 1024  # signed URLs of object stores have about 2,000 characters
 
-# For Docker Hub, which is used often, this avoids loading the list of public suffixes.
+# Shortcut for Docker Hub, which avoids loading the public suffix list.
 _KNOWN_SITES = frozenset({("registry-1.docker.io", "auth.docker.io")})
 
 
@@ -41,17 +41,17 @@ class Origin:
         """Return the origin of an absolute URL.
 
         Raises:
-            RegistryError: ``url`` is not an http or https URL, or is ambiguous for parsers.
+            RegistryError: ``url`` is not an http or https URL, or is ambiguous.
         """
         if len(url) > _MAX_URL or _VISIBLE.fullmatch(url) is None:
-            raise RegistryError("the registry sent a URL that is too long or malformed")
+            raise RegistryError("the URL from the registry is too long or malformed")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise RegistryError("the registry sent a malformed URL") from None
+            raise RegistryError("the URL from the registry is malformed") from None
         if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
-            raise RegistryError(f"{redact(url)}: not a usable http or https URL")
+            raise RegistryError(f"{redact(url)}: not a valid http or https URL")
         return cls(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Origin:
 
 
 AddressScope = Literal["public", "private", "forbidden", "unknown"]
-"""The network that an address belongs to."""
+"""How reachable an address is."""
 
 
 def resolve_location(base: str, location: str) -> str:
@@ -74,7 +74,7 @@ def resolve_location(base: str, location: str) -> str:
     if Origin.of(url).scheme == "http" and origin.scheme == "https":
         raise RegistryError(
             f"{origin}: refused a redirect from HTTPS to HTTP: {redact(url)}",
-            hint="set the header X-Forwarded-Proto in the reverse proxy of the registry",
+            hint="set X-Forwarded-Proto in the reverse proxy of the registry",
         )
     return url
 
@@ -102,7 +102,7 @@ def join_location(base: str, location: str) -> str:
         except ValueError:
             url = ""
     if not url:
-        raise RegistryError(f"{origin} sent a malformed Location")
+        raise RegistryError(f"{origin}: malformed Location")
     Origin.of(url)
     return url
 
@@ -131,11 +131,11 @@ def redact(url: str) -> str:
 
 
 def check_redirect(registry: Origin, target: Origin, *, look_up_hosts: bool) -> None:
-    """Check that a registry may redirect to ``target``.
+    """Check that a registry is allowed to redirect to ``target``.
 
     Link-local and unspecified addresses are always refused, because cloud metadata services use
-    them; private addresses are refused unless the registry has one as well. With
-    ``look_up_hosts``, host names are resolved; otherwise only literal addresses are checked.
+    them; private addresses are refused unless the registry also has one. With ``look_up_hosts``,
+    host names are resolved; otherwise only literal addresses are checked.
 
     Raises:
         RegistryError: ``target`` is refused.
@@ -150,7 +150,7 @@ def check_redirect(registry: Origin, target: Origin, *, look_up_hosts: bool) -> 
 
 
 def is_same_site(registry: Origin, target: Origin, *, look_up_hosts: bool) -> bool:
-    """Return whether ``registry`` and ``target`` have the same owner, judged by their names.
+    """Return whether ``registry`` and ``target`` have the same owner according to their names.
 
     This is true for equal hosts, two loopback addresses, two hosts in the same registered domain,
     and two hosts with private addresses and the same last label.

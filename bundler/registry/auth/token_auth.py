@@ -1,4 +1,4 @@
-"""Authentication with a registry by the Basic scheme, or by bearer tokens of its token service.
+"""Authentication with a registry by Basic authentication or with bearer tokens.
 
 Tokens are cached by scope, and renewed before they expire or after the registry refuses one.
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from bundler.registry.response import Response
 
     TokenTransport = Callable[[str, str, dict[str, str], bytes | None], Response]
-    """Sends a request (method, URL, headers, body) and returns the response of any status."""
+    """Function that sends a request (method, URL, headers, body) and returns its response."""
 
 CLIENT_ID = "airbundle"
 _MAX_TOKEN_BODY = 1024 * 1024
-_DEFAULT_LIFETIME = 60.0  # seconds, by the specification, if a token has no expires_in
+_DEFAULT_LIFETIME = 60.0  # seconds; the default of the specification for a token without expires_in
 _LONGEST_LIFETIME = 3600.0
 _MARGIN = 15.0
 _VISIBLE = re.compile(r"[!-~]+")
@@ -75,7 +75,7 @@ class Challenge:
 
 
 class Authenticator:
-    """Source of ``Authorization`` headers for requests to one registry; thread-safe.
+    """Provider of ``Authorization`` headers for requests to one registry; thread-safe.
 
     With ``look_up_hosts``, host names are resolved, which is often impossible behind a proxy.
     """
@@ -162,7 +162,8 @@ class Authenticator:
         Raises:
             UnauthorizedError: the token service refuses the credentials.
             DeniedError: the token service accepts the credentials, but denies access.
-            RegistryError: the token service cannot be reached, or may not receive the credentials.
+            RegistryError: the token service cannot be reached, or is not allowed to receive the
+                credentials.
         """
         if challenge.scheme == "bearer":
             self._process_bearer(registry, challenge, scopes, rejected)
@@ -177,7 +178,7 @@ class Authenticator:
                 del self._tokens[scopes]
 
     def redact_body(self, body: bytes) -> bytes:
-        """Return ``body`` with all secrets replaced, because a server may repeat them."""
+        """Return ``body`` with all secrets replaced, because a server may echo them."""
         known = self._credentials
         secrets = [known.password, known.identity_token, known.registry_token, self._identity_token]
         secrets += [token.header.partition(" ")[2] for token in list(self._tokens.values())]
@@ -192,7 +193,8 @@ class Authenticator:
         """Check that a request to a token service, or to its redirect target, is allowed.
 
         Raises:
-            RegistryError: ``url`` has no TLS although the registry has, or a forbidden address.
+            RegistryError: ``url`` has a forbidden address, or uses plain HTTP although the registry
+                uses HTTPS.
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https":
@@ -217,7 +219,7 @@ class Authenticator:
             token = self._tokens.get(scopes)
             if token is not None and token.header != rejected:
                 return  # another thread renewed the token
-            # Use the resources of the challenge, because a registry may name them differently.
+            # Use the resources of the challenge: a registry may have other names for them.
             needed = dict(scope.rsplit(":", 1) for scope in scopes)
             merged = []
             for scope in challenge.parameters.get("scope", "").split()[:16]:

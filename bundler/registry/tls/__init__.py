@@ -1,4 +1,4 @@
-"""TLS contexts for connections, and errors that explain why a certificate is rejected.
+"""TLS contexts for connections, and errors that explain rejected certificates.
 
 Read ``contexts`` first.
 """

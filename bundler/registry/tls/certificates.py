@@ -1,7 +1,7 @@
-"""Errors for untrusted certificates, with the reason and the steps to trust the server.
+"""Errors for untrusted certificates, with the reason and a remedy.
 
-The ssl module discards the certificate of a failed handshake. For the message, it is fetched by a
-second, unverified handshake; no request is sent over that connection.
+The ssl module discards the certificate of a failed handshake. To describe it, a second, unverified
+handshake fetches the certificate; no request is sent over that connection.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PROBLEMS = {
     9: CertificateProblem.NOT_YET_VALID,
     10: CertificateProblem.EXPIRED,
     18: CertificateProblem.SELF_SIGNED,
-    19: CertificateProblem.UNKNOWN_ISSUER,  # the server sent its authority's certificate as well
+    19: CertificateProblem.UNKNOWN_ISSUER,  # the server also sent its CA certificate
     20: CertificateProblem.UNKNOWN_ISSUER,
     21: CertificateProblem.UNKNOWN_ISSUER,
     62: CertificateProblem.NAME_MISMATCH,
@@ -42,8 +42,8 @@ _HINTS = {
     CertificateProblem.NOT_YET_VALID: (
         "correct the local clock ({now}), or the clock of the issuer"
     ),
-    CertificateProblem.SELF_SIGNED: "check its fingerprint, then save it in PEM as {anchors}",
-    CertificateProblem.UNKNOWN_ISSUER: "save the certificate of its issuer in PEM as {anchors}",
+    CertificateProblem.SELF_SIGNED: "verify its fingerprint, then save it as PEM in {anchors}",
+    CertificateProblem.UNKNOWN_ISSUER: "save the certificate of its issuer as PEM in {anchors}",
     CertificateProblem.NAME_MISMATCH: (
         "use a name from the certificate (location in registries.conf can map the registry to it), "
         "or issue a certificate for {host}"
@@ -64,14 +64,14 @@ def create_error(
 ) -> CertificateError:
     """Create the error for a certificate that OpenSSL rejected.
 
-    ``host`` is the name or address that the certificate has to be valid for. ``certificate`` is
-    None if it could not be fetched. ``anchors`` is the result of ``describe_anchors``.
+    ``host`` is the name or address for which the certificate must be valid. ``certificate`` is None
+    if it could not be fetched. ``anchors`` is the result of ``describe_anchors``.
     """
     problem = _PROBLEMS.get(failure.verify_code, CertificateProblem.OTHER)
     now = datetime.now(UTC)
     reason = _describe_problem(problem, failure.verify_message, host, certificate, now)
     return CertificateError(
-        f"{server}: its certificate is not trusted: {reason}",
+        f"{server}: the certificate is not trusted: {reason}",
         problem=problem,
         host=host,
         verify_code=failure.verify_code,
@@ -115,7 +115,7 @@ def fetch_certificate(
             data = connection.sock.getpeercert(binary_form=True)
             return None if data is None else summarize(data)
     except (OSError, http.client.HTTPException, ValueError):
-        return None  # the error message contains the reason of OpenSSL only
+        return None  # the error message then contains only OpenSSL's reason
 
 
 def summarize(data: bytes) -> CertificateSummary:
@@ -124,7 +124,7 @@ def summarize(data: bytes) -> CertificateSummary:
     Raises:
         ValueError: the certificate is malformed.
     """
-    from cryptography import x509  # noqa: PLC0415 - loaded only when a certificate is refused
+    from cryptography import x509  # noqa: PLC0415 - imported only when a certificate is refused
 
     try:
         certificate = x509.load_der_x509_certificate(data)

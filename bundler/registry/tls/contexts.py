@@ -1,6 +1,6 @@
-"""TLS contexts for all connections, with the configured restrictions of TLS.
+"""TLS contexts for all connections, with the configured TLS restrictions.
 
-Users specify cipher suites and groups by IANA names, which are translated to those of OpenSSL.
+Users specify cipher suites and groups by IANA name; these are translated to OpenSSL names.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def create_registry_context(tls: TlsConfig) -> ssl.SSLContext:
 def create_redirect_context(tls: TlsConfig) -> ssl.SSLContext:
     """Create the context for hosts that a registry redirects to.
 
-    It always verifies certificates, and has no client certificate. Raises the same errors as
-    ``create_registry_context``.
+    The context always verifies certificates, and has no client certificate. Raises the same errors
+    as ``create_registry_context``.
     """
     context = create_verifying_context(tls.details)
     for file in tls.ca_files:
@@ -69,17 +69,17 @@ def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not usable"
         raise ConfigError(
-            f"{file}: cannot be used as a certificate: {reason}",
+            f"{file}: not a usable certificate: {reason}",
             path=str(file),
-            hint="use PEM files and a client key that is not encrypted",
+            hint="use PEM files and an unencrypted client key",
         ) from None
 
 
 def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     """Create a context that trusts the certificate authorities of the system.
 
-    Verification is the same in all versions of Python: authorities without key usage, which
-    ``openssl req -x509`` creates, and authorities that are not self-signed are accepted, as in Go.
+    Verification is the same in all versions of Python. As in Go, CA certificates without key usage
+    (as created by ``openssl req -x509``) and CA certificates that are not self-signed are accepted.
 
     Raises:
         ConfigError: ``details`` cannot be applied.
@@ -94,7 +94,8 @@ def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContex
 def create_unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     """Create a context that accepts any certificate.
 
-    It does not load the authorities of the system, which takes longer than pulling a small image.
+    The system's CA certificates are not loaded, because that takes longer than pulling a small
+    image.
 
     Raises:
         ConfigError: ``details`` cannot be applied.
@@ -121,7 +122,8 @@ def restrict(context: ssl.SSLContext, details: TlsDetails) -> None:
             hint="list one group, such as secp256r1",
         )
     name = details.named_groups[0]
-    # Some ssl modules, as in Debian 12, refuse X25519 and X448, although OpenSSL supports them.
+    # Some ssl modules, such as that of Debian 12, refuse X25519 and X448 although OpenSSL supports
+    # them.
     try:
         context.set_ecdh_curve(_GROUPS.get(name.casefold(), name))
     except ssl.SSLError:
@@ -149,16 +151,18 @@ def _restrict_ciphers(context: ssl.SSLContext, details: TlsDetails) -> None:
         try:
             context.set_ciphers(":".join(sorted(older.values())))
         except ssl.SSLError:
-            raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} supports none of them") from None
+            raise ConfigError(
+                f"{subject}: {ssl.OPENSSL_VERSION} supports none of the cipher suites"
+            ) from None
     offered = {cipher["name"] for cipher in context.get_ciphers()}
     missing = sorted(name for name, cipher in older.items() if cipher not in offered)
     if missing:
         raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} does not support {missing[0]}")
-    # Python cannot select cipher suites of TLS 1.3: either all of them are enabled, or none.
+    # Python cannot select individual TLS 1.3 cipher suites: either all are enabled, or none.
     known = {name for name in offered if _TLS_1_3_SUITE.fullmatch(name)}
     if modern and modern != known:
         raise ConfigError(
-            f"{subject}: expected all cipher suites of TLS 1.3 or none of them",
+            f"{subject}: expected all TLS 1.3 cipher suites or none",
             hint=f"list all of {', '.join(sorted(known))}, or none of them",
         )
 

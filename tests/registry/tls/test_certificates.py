@@ -74,7 +74,7 @@ def refuse(connect):
     """Return the error for a registry, and check that no request was sent."""
 
     def run(registry: FakeRegistry, *ca_files: Path, **access: object) -> CertificateError:
-        with pytest.raises(CertificateError, match=r": its certificate is not trusted: ") as caught:
+        with pytest.raises(CertificateError, match=r": the certificate is not trusted: ") as caught:
             connect(registry, tls=TlsConfig(ca_files=ca_files), **access).ping()
         assert registry.requests == []
         assert not caught.value.temporary
@@ -215,7 +215,7 @@ def test_unfetchable_certificate_is_reported_with_reason_of_openssl(monkeypatch)
     failure = ssl.SSLCertVerificationError(1, "")
     failure.verify_code, failure.verify_message = 10, "certificate has expired"
     error = certificates.create_error(failure, "https://h", "h", None, anchors="ca.crt")
-    assert error.message == "https://h: its certificate is not trusted: certificate has expired"
+    assert error.message == "https://h: the certificate is not trusted: certificate has expired"
     assert error.problem is CertificateProblem.EXPIRED
 
 

@@ -90,6 +90,8 @@ class RegistryOverride:
     client_key: Path | None = None
     cert_dir: Path | None = None
     limits: RateLimits | None = None
+    upload_chunk: int | None = None
+    """Maximum size in bytes of a request of an upload."""
 
     def with_defaults(self, defaults: RegistryOverride) -> RegistryOverride:
         """Return these settings, with unset ones taken from ``defaults``.
@@ -116,6 +118,8 @@ class RegistryAccess:
     credentials: Credentials = ANONYMOUS
     tls: TlsConfig = field(default_factory=TlsConfig)
     limits: RateLimits = field(default_factory=RateLimits)
+    upload_chunk: int | None = None
+    """Maximum size in bytes of a request of an upload; None: no limit."""
     proxy: str | None = field(default=None, repr=False)
     """The URL of the proxy to ``host``, which may contain a password; None: no proxy."""
     user_agent: str | None = None

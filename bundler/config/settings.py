@@ -121,6 +121,7 @@ class Settings:
             credentials=credentials,
             tls=tls,
             limits=override.limits or RateLimits(),
+            upload_chunk=override.upload_chunk,
             user_agent=self.user_agent,
             proxies=self.proxies,
         )

@@ -8,7 +8,9 @@ down.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
+import ssl
 import threading
 import weakref
 from functools import cache
@@ -22,7 +24,6 @@ from bundler.content.streams import BUFFER_SIZE
 from bundler.registry.auth.origin import get_target
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from requests import PreparedRequest, Response
@@ -66,6 +67,13 @@ class ConnectionPool(HTTPAdapter):
                 sockets.add(self.sock)
                 # Suppress urllib3's warning: the user has disabled verification.
                 self.is_verified = True
+
+            def send(self, data: Any) -> None:  # noqa: ANN401 - as in the base class
+                try:
+                    super().send(data)
+                except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+                    # urllib3 then reads the response of a server that closed the connection.
+                    raise BrokenPipeError(errno.EPIPE, str(error)) from error
 
         class HttpPool(HTTPConnectionPool):
             ConnectionCls = Http

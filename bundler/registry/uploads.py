@@ -1,7 +1,8 @@
 """Blob uploads to one repository, with resumption and mounting.
 
 A small blob is uploaded by a POST and a PUT; a large one by a POST, a streamed PATCH, and a PUT
-with the digest. The final PUT makes the blob visible.
+with the digest. The final PUT makes the blob visible. If a proxy limits the size of requests, a
+large blob is divided over several PATCH requests.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
 """
@@ -9,12 +10,14 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
 
-from bundler.content.streams import read_chunks
+from bundler.content.streams import BUFFER_SIZE
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -22,6 +25,7 @@ from bundler.errors import (
     DeniedError,
     DigestMismatchError,
     NotFoundError,
+    RefusedRequestError,
     RegistryError,
     UnauthorizedError,
     UnsupportedError,
@@ -52,6 +56,7 @@ class Uploads:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
+        self._chunk = repository.session.upload_chunk
         self._locations: dict[Digest, str] = {}
         """The URLs of unfinished uploads."""
 
@@ -66,14 +71,17 @@ class Uploads:
                 the offset that ``find_offset`` returns; otherwise it was cancelled.
         """
         resuming = content.position > 0
-        if content.size is not None and content.size - content.position <= MAX_SINGLE_PUT:
+        largest = min(MAX_SINGLE_PUT, self._chunk or MAX_SINGLE_PUT)
+        if content.size is not None and content.size - content.position <= largest:
             # Read the rest first, which verifies it before it is sent.
             data = b"".join(iter(partial(content.read, MAX_SINGLE_PUT), b""))
             location = self._find_or_start(digest, resuming=resuming)
             return self._finish(location, content.descriptor(), BytesBody(data))
         location = self._find_or_start(digest, resuming=resuming)
+        complete = False
         try:
-            location = self._stream(location, content, digest)
+            while not complete:
+                location, complete = self._send_chunk(location, content, digest)
         except CancelledError:
             raise
         except BundlerError as error:
@@ -146,12 +154,14 @@ class Uploads:
         path = f"/v2/{quote(self._repository.path)}/blobs/uploads/{query}"
         return self._request("POST", path, subject, scopes=scopes, body=BytesBody(b""))
 
-    def _stream(self, location: str, content: Content, digest: Digest | None) -> str:
-        """Send ``content`` with one PATCH; return the URL for the final PUT."""
+    def _send_chunk(
+        self, location: str, content: Content, digest: Digest | None
+    ) -> tuple[str, bool]:
+        """Send the next PATCH; return the URL of the next request, and whether it was the last."""
         headers, subject = dict(_OCTETS), str(digest or "a new blob")
-        if content.position and content.size is not None:
-            headers["Content-Range"] = f"{content.position}-{content.size - 1}"
-        body = _StreamBody(content)
+        body = _StreamBody(content, self._chunk)
+        if body.size is not None and (content.position or body.size == self._chunk):
+            headers["Content-Range"] = f"{content.position}-{content.position + body.size - 1}"
         try:
             with self._request("PATCH", location, subject, headers=headers, body=body) as response:
                 location = self._next_url(response, location)
@@ -163,7 +173,7 @@ class Uploads:
         if not body.complete:
             message = f"{subject}: the registry responded before it received the whole body"
             raise RegistryError(message, temporary=True)
-        return location
+        return location, body.is_last
 
     def _finish(self, location: str, stored: Descriptor, body: BytesBody) -> Descriptor:
         """Send the final PUT with the digest and ``body``, which makes the blob visible."""
@@ -194,7 +204,20 @@ class Uploads:
     ) -> Response:
         options.setdefault("scopes", self._repository.scopes)
         subject = f"{self._repository.name}@{subject}"
-        return self._repository.session.request(method, target, subject=subject, **options)
+        try:
+            return self._repository.session.request(method, target, subject=subject, **options)
+        except RefusedRequestError as error:
+            if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                error.hint = self._describe_chunks()
+            raise
+
+    def _describe_chunks(self) -> str:
+        if self._chunk is None:
+            return (
+                "upload in pieces: --upload-chunk 90MiB, or limits: {chunk: 90MiB} for this "
+                "registry in the bundle manifest or the target file"
+            )
+        return f"lower the limit of a request, which is {self._chunk:,} bytes, or raise the proxy's"
 
     def _next_url(self, response: Response, current: str) -> str:
         """Return the URL for the next request of an upload: the Location, or else ``current``."""
@@ -209,23 +232,35 @@ class Uploads:
 
 
 class _StreamBody:
-    """Body that streams the rest of ``content`` and can be sent only once."""
+    """Body that streams the rest of ``content``, or its next ``limit`` bytes; it is sent once."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, limit: int | None) -> None:
         self._content = content
         self.size = None if content.size is None else content.size - content.position
+        self._limit = limit
+        if limit is not None and self.size is not None:
+            # The end is read, and so verified, within the last body.
+            self._limit = limit if self.size > limit else None
+            self.size = min(self.size, limit)
         self.spent = False
         self.complete = False
+        """Whether all bytes of the body were sent."""
+        self.is_last = False
+        """Whether the end of the content was reached."""
         self.failure: BundlerError | None = None
 
     def chunks(self) -> Iterable[memoryview]:
         """Yield the content in chunks; a chunk is valid until the next one."""
         self.spent = True
+        buffer = memoryview(bytearray(BUFFER_SIZE))
+        rest = sys.maxsize if self._limit is None else self._limit
         try:
-            for chunk in read_chunks(self._content):
-                for start in range(0, len(chunk), CHUNK_SIZE):
-                    yield chunk[start : start + CHUNK_SIZE]
+            while rest and (count := self._content.readinto(buffer[: min(rest, BUFFER_SIZE)])):
+                rest -= count
+                for start in range(0, count, CHUNK_SIZE):
+                    yield buffer[start : min(start + CHUNK_SIZE, count)]
         except BundlerError as error:
             self.failure = error
             raise
         self.complete = True
+        self.is_last = rest > 0

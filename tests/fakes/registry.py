@@ -62,6 +62,7 @@ class Fault:
     digest_header: str | None = None
     content_type: str | None = None
     redirect: str | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,7 @@ class FakeRegistry:
         - ``stall_after``: the response sends nothing more after that many bytes of its body.
         - ``wrong_bytes``, ``short_body`` (that many bytes, with a matching Content-Length),
           ``endless``, ``digest_header``, ``content_type``: the normal response with this change.
+        - ``early``: the request's body is not read, and the connection is closed.
         - ``delay``: seconds to wait before the normal response.
         """
         with self.lock:
@@ -439,7 +441,10 @@ class _Handler(BaseHTTPRequestHandler):
             body = bytes([body[0] ^ 1]) + body[1:]
         if fault.short_body is not None:
             body = body[: fault.short_body]
-        self._drain()
+        if fault.early:
+            self.close_connection = True
+        else:
+            self._drain()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -94,6 +94,14 @@ def test_stream_of_unknown_length_is_pushed(repository):
     assert Uploads(repository).push(None, making).digest == Digest.of(LARGE)
 
 
+def test_blob_is_pushed_in_chunks(session, repository):
+    session.upload_chunk = 3 * 1024 * 1024
+    digest = Digest.of(LARGE)
+    Uploads(repository).push(digest, content(LARGE))
+    with repository.open_blob(digest, len(LARGE)) as stream:
+        assert VerifiedReader(stream, "", digest=digest, size=len(LARGE)).read() == LARGE
+
+
 def test_blob_is_mounted(session, repository):
     origin = Repository(session, f"{repository.path}/origin", writable=True)
     digest = Digest.of(LARGE)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
+from io import BytesIO
 
 import pytest
+import trustme
 
-from bundler.config.registry_access import Credentials
-from bundler.content.streams import InMemoryContent
+from bundler.config.registry_access import Credentials, TlsConfig
+from bundler.content.streams import InMemoryContent, VerifiedReader
 from bundler.errors import (
     BundlerError,
     ConflictError,
@@ -285,3 +288,24 @@ class TestStatuses:
         assert type(error) is expected
         assert text in error.message
         assert error.hint
+
+
+class TestEarlyResponses:
+    """A proxy refuses an upload as soon as it knows its size, and closes the connection."""
+
+    @pytest.mark.parametrize("with_tls", [False, True])
+    def test_early_413_is_read(self, connect, with_tls):
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if with_tls else None
+        if context is not None:
+            authority.issue_cert("127.0.0.1").configure_cert(context)
+        data = bytes(32 * 1024 * 1024)
+        with FakeRegistry(tls=context) as registry:
+            registry.fail("PATCH", status=413, html=True, early=True, times=None)
+            tls = TlsConfig(verify=False, plain_http=not with_tls)
+            repository = Repository(connect(registry, tls=tls), "a/b", writable=True)
+            stream = VerifiedReader(BytesIO(data), "x", digest=Digest.of(data), size=len(data))
+            error = refuse(lambda: Uploads(repository).push(Digest.of(data), stream))
+        assert isinstance(error, RefusedRequestError)
+        assert error.status == 413
+        assert "proxy" in error.message

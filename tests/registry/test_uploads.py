@@ -8,7 +8,13 @@ import pytest
 
 from bundler.config.registry_access import Credentials
 from bundler.content.streams import VerifiedReader
-from bundler.errors import DigestMismatchError, MediumError, RegistryError, SizeMismatchError
+from bundler.errors import (
+    DigestMismatchError,
+    MediumError,
+    RefusedRequestError,
+    RegistryError,
+    SizeMismatchError,
+)
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
 from bundler.registry.uploads import MAX_SINGLE_PUT, Uploads
@@ -51,6 +57,52 @@ def test_small_and_large_blobs_are_pushed(registry, uploads, stored, data, reque
     assert stored.blobs == {str(Digest.of(data)): data}
     assert [request.method for request in registry.requests] == requests
     assert stored.uploads == {}
+
+
+CHUNK = 3 * 1024 * 1024
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 5])
+def test_requests_of_an_upload_are_limited(connect, registry, size, known):
+    data = LARGE[:size]
+    uploads = Uploads(Repository(connect(registry, upload_chunk=CHUNK), "a/b", writable=True))
+    stream = (
+        content(data) if known else VerifiedReader(BytesIO(data), "test", digest=None, size=None)
+    )
+    assert uploads.push(Digest.of(data) if known else None, stream).digest == Digest.of(data)
+    assert registry.repository("a/b").blobs == {str(Digest.of(data)): data}
+    patches = registry.find_requests("PATCH")
+    lengths = [int(request.headers.get("content-length", 0)) for request in patches]
+    assert max(lengths, default=0) <= CHUNK
+    if known and size > CHUNK:
+        assert sum(lengths) == size
+        assert patches[1].headers["content-range"].startswith(f"{CHUNK}-")
+
+
+def test_interrupted_chunk_is_resumed(connect, registry):
+    uploads = Uploads(Repository(connect(registry, upload_chunk=CHUNK), "a/b", writable=True))
+    registry.fail("PATCH", times=1, cut_after=1000)
+    with pytest.raises(RegistryError) as raised:
+        uploads.push(Digest.of(LARGE), content(LARGE))
+    assert raised.value.temporary
+    again = content(LARGE)
+    again.skip(uploads.find_offset(Digest.of(LARGE)))
+    assert again.position == 1000
+    uploads.push(Digest.of(LARGE), again)
+    assert registry.repository("a/b").blobs == {str(Digest.of(LARGE)): LARGE}
+
+
+@pytest.mark.parametrize(
+    ("limit", "step"), [(None, "--upload-chunk 90MiB"), (CHUNK, "3,145,728 bytes")]
+)
+def test_refused_size_suggests_another_limit(connect, registry, limit, step):
+    uploads = Uploads(Repository(connect(registry, upload_chunk=limit), "a/b", writable=True))
+    registry.fail("PATCH", status=413, html=True)
+    with pytest.raises(RefusedRequestError) as raised:
+        uploads.push(Digest.of(LARGE), content(LARGE))
+    assert raised.value.status == 413
+    assert step in raised.value.hint
 
 
 @pytest.mark.parametrize("data", [b"small", LARGE])

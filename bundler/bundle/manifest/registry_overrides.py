@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bundler.config.registry_access import ANONYMOUS, Credentials, RateLimits, RegistryOverride
+from bundler.config.sizes import parse_chunk
 from bundler.config.yaml.document import MappingNode, ScalarNode, Value, get_member, is_true
 
 if TYPE_CHECKING:
@@ -38,7 +39,18 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
         client_key=context.resolve_path(get_member(tls, "clientKey")),
         cert_dir=context.resolve_path(get_member(tls, "certDir")),
         limits=rates,
+        upload_chunk=_read_chunk(get_member(limits, "chunk"), context),
     )
+
+
+def _read_chunk(value: Value | None, context: YamlContext) -> int | None:
+    if not isinstance(value, ScalarNode):
+        return None
+    try:
+        return parse_chunk(str(value))
+    except ValueError as error:
+        context.mistakes.add(value.at, f"`chunk`: {error}")
+        return None
 
 
 def _read_credentials(value: Value | None, context: YamlContext) -> Credentials | None:

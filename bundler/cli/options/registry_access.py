@@ -40,6 +40,8 @@ class AccessOptions:
     authfile: Path | None = None
     cert_dir: Path | None = None
     tls_verify: bool | None = None
+    upload_chunk: int | None = None
+    """Maximum size in bytes of a request of an upload."""
     daemon_host: str | None = None
     """Address of a container engine."""
     shared_blob_dir: Path | None = None
@@ -82,6 +84,7 @@ class AccessOptions:
             authfile=self.both_authfile if self.authfile is None else self.authfile,
             tls_verify=self.both_tls_verify if self.tls_verify is None else self.tls_verify,
             cert_dir=self.cert_dir,
+            upload_chunk=self.upload_chunk,
         )
 
     def create_settings(self) -> AccessSettings:
@@ -147,9 +150,18 @@ def ask_for_password(username: str) -> str:
     return password
 
 
-def registry_access(subject: str) -> Callable[[Decorated], Decorated]:
+def _parse_chunk(text: str) -> int:
+    from bundler.config.sizes import parse_chunk  # noqa: PLC0415 - for an option that is rarely used
+
+    try:
+        return parse_chunk(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def registry_access(subject: str, *, uploads: bool = False) -> Callable[[Decorated], Decorated]:
     """Add the access options of one registry; their values are in ``access``."""
-    return _create_group("", "Registry", subject, _REGISTRY)
+    return _create_group("", "Registry", subject, _REGISTRY | (_UPLOADS if uploads else {}))
 
 
 def access(subject: str) -> Callable[[Decorated], Decorated]:
@@ -173,15 +185,20 @@ def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
             dest_access: AccessOptions,
             authfile: Path | None,
             tls_verify: bool | None,
+            upload_chunk: int | None,
             **values: Any,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
             both: dict[str, Any] = {"both_authfile": authfile, "both_tls_verify": tls_verify}
             values["src_access"] = replace(src_access, **both)
-            values["dest_access"] = replace(dest_access, **both)
+            values["dest_access"] = replace(dest_access, upload_chunk=upload_chunk, **both)
             return function(*arguments, **values)
 
-        for name, subject in (("tls-verify", "each registry"), ("authfile", "both sides")):
-            effect, attributes = _REGISTRY[name]
+        for name, subject in (
+            ("upload-chunk", "the destination"),
+            ("tls-verify", "each registry"),
+            ("authfile", "both sides"),
+        ):
+            effect, attributes = (_REGISTRY | _UPLOADS)[name]
             merge = option(
                 f"--{name}",
                 section="Source and destination",
@@ -227,6 +244,12 @@ _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
     "tls-verify": (
         "Verify the TLS certificate of {} (default: from registries.conf).",
         {"cls": GoBoolOption},
+    ),
+}
+_UPLOADS: dict[str, tuple[str, dict[str, Any]]] = {
+    "upload-chunk": (
+        "Limit of each request that uploads to {}, for proxies (for example 90MiB).",
+        {"metavar": "SIZE", "callback": lambda _, __, text: text and _parse_chunk(text)},
     ),
 }
 _LOCAL: dict[str, tuple[str, dict[str, Any]]] = {

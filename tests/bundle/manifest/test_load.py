@@ -122,7 +122,7 @@ def test_settings_for_a_registry_are_read(load, tmp_path):
         "  registry.corp:5000:\n"
         "    tls: {caFile: ca.pem, clientCert: c.pem, clientKey: k.pem, certDir: .}\n"
         "    credentials: {usernameEnv: U, passwordFile: p.txt}\n"
-        "    limits: {parallel: 4, requestsPerSecond: 0.5}\n"
+        "    limits: {parallel: 4, requestsPerSecond: 0.5, chunk: 90MiB}\n"
         "  127.0.0.1:5000: {tls: {plainHttp: true, verify: false}}\n"
         "  quay.io: {credentials: {anonymous: true}}\n"
         "  index.docker.io: {credentials: {authfile: p.txt}}\n",
@@ -135,6 +135,7 @@ def test_settings_for_a_registry_are_read(load, tmp_path):
     assert (corp.client_certificate, corp.client_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
     assert corp.cert_dir == tmp_path
     assert corp.limits == RateLimits(4, 0.5)
+    assert corp.upload_chunk == 90 * 1024 * 1024
     assert loaded.registries["127.0.0.1:5000"] == RegistryOverride(
         plain_http=True, tls_verify=False
     )

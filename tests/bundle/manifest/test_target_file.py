@@ -39,7 +39,7 @@ def test_target_file_reads_every_key(load, tmp_path):
         "target: docker://registry.inside\n"
         "credentials: {usernameEnv: U, passwordFile: p.txt}\n"
         "tls: {plainHttp: true}\n"
-        "limits: {parallel: 2}\n"
+        "limits: {parallel: 2, chunk: 100000}\n"
         "names: {docker.io/library: base, quay.io: ''}\n"
         "keepHost: true\n"
         "existing: skip\n",
@@ -49,6 +49,7 @@ def test_target_file_reads_every_key(load, tmp_path):
     assert target.override.credentials.password == "swordfish"
     assert target.override.plain_http is True
     assert target.override.limits == RateLimits(2)
+    assert target.override.upload_chunk == 100_000
     assert target.names == (("docker.io/library", "base"), ("quay.io", ""))
     assert (target.keep_host, target.existing) == (True, "skip")
     assert "swordfish" not in repr(target)

@@ -66,7 +66,7 @@ _RESULTS = {"same": "already present"}
     section=common.OUTPUT,
     help="Write the receipt to this file (default: a new file in the state directory).",
 )
-@registry_access("the target's registry")
+@registry_access("the target's registry", uploads=True)
 @common.jobs()
 @common.as_json
 @pass_context

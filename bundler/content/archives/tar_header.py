@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.errors import MalformedError
+from bundler.errors import LimitError, MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLOCK = 512
 MAX_NUMBER = 2**62
+MAX_RECORDS = 100_000  # of extended headers, for one member
 
 HARD_LINK = ord("1")
 SYMBOLIC_LINK = ord("2")
@@ -89,6 +90,7 @@ def parse_pax(data: bytes, subject: str) -> Iterator[tuple[str, bytes]]:
 
     Raises:
         MalformedError: a record is malformed, or a key is repeated.
+        LimitError: there are too many records.
     """
     seen: set[str] = set()
     start = 0
@@ -103,6 +105,8 @@ def parse_pax(data: bytes, subject: str) -> Iterator[tuple[str, bytes]]:
         if not equals or not value.endswith(b"\n") or name in seen:
             raise MalformedError(f"{subject}: malformed extended header")
         seen.add(name)
+        if len(seen) > MAX_RECORDS:
+            raise LimitError(f"{subject}: more than {MAX_RECORDS:,} records in its headers")
         yield name, value[:-1]
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_MEMBERS = 200_000
 _MAX_EXTENSION = 1024 * 1024
 _MAX_NAME = 4096
+_MAX_NAMES = 32 * 1024 * 1024
+"""Maximum total length of all names, which are kept in memory."""
 _MAX_LINKS = 16
 
 _LINKS = (tar_header.HARD_LINK, tar_header.SYMBOLIC_LINK)
@@ -57,9 +59,10 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]
 
     Raises:
         MalformedError: the file is not a tar archive, is truncated, or has a forbidden member.
-        LimitError: the archive has too many members.
+        LimitError: the archive has too many members, or their names are too long.
     """
     members: dict[str, ArchiveMember] = {}
+    length = 0
     subject = str(file.path)
     for header in _read_headers(file, subject):
         member = _create_member(header, subject, links=links)
@@ -69,6 +72,9 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]
             raise MalformedError(f"{subject}: duplicate member {member.name!r}")
         if len(members) >= MAX_MEMBERS:
             raise LimitError(f"{subject}: more than the {MAX_MEMBERS:,} members allowed")
+        length += len(member.name) + len(member.target)
+        if length > _MAX_NAMES:
+            raise LimitError(f"{subject}: more than the {_MAX_NAMES:,} characters allowed in names")
         members[member.name] = member
     return members
 

@@ -81,6 +81,8 @@ class TarEntries:
         self._buffer = new_buffer()
         self._extended: dict[str, bytes] = {}
         """Records of the extended headers that precede the current member."""
+        self._extended_size = 0
+        """The total size of these headers in bytes."""
         self._unread = 0
         self._padding = 0
 
@@ -102,6 +104,8 @@ class TarEntries:
                 self._extended |= records
                 if any("\0" in key for key in records):
                     raise MalformedError(f"{self._member}: malformed extended header")
+                if len(self._extended) > tar_header.MAX_RECORDS:
+                    raise LimitError(f"{self._member}: too many records in extended headers")
             elif typeflag in (tar_header.LONG_NAME, tar_header.LONG_LINK):
                 key = "path" if typeflag == tar_header.LONG_NAME else "linkpath"
                 self._extended[key] = self._read_extension(block).partition(b"\0")[0]
@@ -112,7 +116,7 @@ class TarEntries:
                         f"{self._subject}: more than the {MAX_ENTRIES:,} members allowed"
                     )
                 entry = self._create_entry(block, typeflag)
-                self._extended = {}
+                self._extended, self._extended_size = {}, 0
                 self._unread, self._padding = entry.size, -entry.size % BLOCK
                 yield entry
                 if self._unread:
@@ -157,8 +161,11 @@ class TarEntries:
     def _read_extension(self, block: bytes) -> bytes:
         """Read the content of an extended header."""
         size = tar_header.read_size(block, self._member)
-        if size > _MAX_EXTENSION:
-            raise LimitError(f"{self._member}: extended header too large ({size:,} bytes)")
+        self._extended_size += size
+        if self._extended_size > _MAX_EXTENSION:
+            raise LimitError(
+                f"{self._member}: extended headers too large ({self._extended_size:,} bytes)"
+            )
         data = self._read_exactly(tar_header.padded(size))
         self._recorder.write_raw(data)
         return data[:size]

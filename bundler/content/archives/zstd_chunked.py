@@ -73,7 +73,7 @@ class ChunkedEncoder:
 
         Raises:
             MalformedError: ``source`` is not a tar.
-            LimitError: too much data outside tar headers and file contents.
+            LimitError: too much data outside tar headers and file contents, or too many files.
         """
         for chunk in self._frames():
             self._position += len(chunk)
@@ -164,7 +164,7 @@ class _NonContent(SplitWriter):
 
 
 class _CompressedLines:
-    """Sink that compresses lines in memory."""
+    """Sink that compresses lines in memory, at most ``_MAX_WAITING`` bytes."""
 
     def __init__(self) -> None:
         self._frame = zstandard.ZstdCompressor(level=3).compressobj()
@@ -174,6 +174,8 @@ class _CompressedLines:
     def write(self, data: bytes, /) -> int:
         self.size += len(data)
         self.data += self._frame.compress(data)
+        if len(self.data) > _MAX_WAITING:
+            raise LimitError(f"{_SUBJECT}: its table of contents is too large")
         return len(data)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ nothing behind.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +78,14 @@ def add(
         staged.mkdir(0o700)
         root = storage.driver.stage(staged, layer.parent)
         content = VerifiedReader(stream, subject, digest=layer.diff_id, size=None, observe=observe)
-        with RootedTree.open(root) as tree, split.open("wb") as file:
+        with (
+            RootedTree.open(root) as tree,
+            split.open("wb") as file,
+            tempfile.TemporaryFile(dir=staging.files) as scratch,
+        ):
             split.chmod(0o600)
             writer = SplitWriter(file)
-            applier = DiffApplier(tree, writer, storage.driver, subject)
+            applier = DiffApplier(tree, writer, scratch, storage.driver, subject)
             applier.apply(content)
             writer.close()
     record = {

@@ -247,3 +247,10 @@ def test_too_many_members_are_refused(index, monkeypatch):
     monkeypatch.setattr(tar_index, "MAX_MEMBERS", 3)
     with pytest.raises(LimitError):
         index(pack([(str(number), b"") for number in range(4)]))
+
+
+def test_total_length_of_names_is_limited(index, monkeypatch):
+    monkeypatch.setattr(tar_index, "_MAX_NAMES", 1000)
+    assert len(index(pack([(f"{number:090}", b"") for number in range(11)]))) == 11
+    with pytest.raises(LimitError):
+        index(pack([(f"{number:090}", b"") for number in range(12)]))

@@ -11,11 +11,11 @@ import tarfile
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.content.archives import crc64
+from bundler.content.archives import crc64, tar_header, tar_stream
 from bundler.content.archives.tar_split import AssembledTar, SplitWriter
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.safe_directory import RegularFile
-from bundler.errors import BundlerError, MalformedError
+from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 from tests.fakes.tars import directory, member, pack, symlink
 
@@ -168,3 +168,34 @@ def test_a_record_that_is_cut_is_refused(tmp_path, data):
         return
     with pytest.raises(MalformedError):
         assembled(data, tmp_path, tmp_path)
+
+
+def pack_extended_headers(count, records):
+    """Create a tar with extended headers, each with other keys, before its only member."""
+    blocks = []
+    for number in range(count):
+        text = (f"k{number}.{index}=v\n".encode() for index in range(records))
+        data = b"".join(b"%d %s" % (len(line) + len(str(len(line) + 3)) + 1, line) for line in text)
+        entry = tarfile.TarInfo("header")
+        entry.type, entry.size = tarfile.XHDTYPE, len(data)
+        blocks += [entry.tobuf(tarfile.USTAR_FORMAT), data, bytes(-len(data) % 512)]
+    return b"".join([*blocks, tarfile.TarInfo("a").tobuf(tarfile.USTAR_FORMAT), bytes(1024)])
+
+
+def read_entries(tar):
+    return list(TarEntries(io.BytesIO(tar), SplitWriter(io.BytesIO()), "layer"))
+
+
+def test_records_of_extended_headers_are_limited(monkeypatch):
+    monkeypatch.setattr(tar_header, "MAX_RECORDS", 10_000)
+    assert [entry.name for entry in read_entries(pack_extended_headers(3, 3000))] == ["a"]
+    for count, records in ((1, 10_001), (4, 3000)):
+        with pytest.raises(LimitError):
+            read_entries(pack_extended_headers(count, records))
+
+
+def test_total_size_of_extended_headers_is_limited(monkeypatch):
+    monkeypatch.setattr(tar_stream, "_MAX_EXTENSION", 50_000)
+    assert [entry.name for entry in read_entries(pack_extended_headers(1, 3000))] == ["a"]
+    with pytest.raises(LimitError):
+        read_entries(pack_extended_headers(2, 3000))

@@ -200,3 +200,10 @@ def test_data_outside_contents_is_limited():
     noise = random.Random(3).randbytes(70 * MB)
     with pytest.raises(LimitError):
         chunked(bytes(1024) + noise)
+
+
+def test_size_of_the_table_of_contents_is_limited(monkeypatch):
+    monkeypatch.setattr(zstd_chunked, "_MAX_WAITING", 100_000)
+    names = [random.Random(number).randbytes(40).hex() for number in range(3000)]
+    with pytest.raises(LimitError):
+        chunked(tar(*map(member, names)))

@@ -11,13 +11,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+import struct
+from typing import TYPE_CHECKING, BinaryIO
 
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams import write_all
-from bundler.errors import MalformedError, MediumError
+from bundler.errors import LimitError, MalformedError, MediumError
 from bundler.transports.containers_storage.drivers.driver import in_user_namespace
+from bundler.transports.containers_storage.drivers.path_set import PathSet
 from bundler.transports.containers_storage.drivers.rooted_tree import parse_member_name
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
@@ -33,6 +35,8 @@ _PREFIX = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _RESERVED = ".wh..wh."
 """Prefix of the metadata files of aufs."""
+_DIRECTORY_TIME = struct.Struct("<qH")  # the time, and the length of the path that follows
+_MAX_OWNERS = 65_536  # a range of /etc/subuid has as many
 
 # A layer must not set the SELinux labels of this host, or the attributes that drivers use.
 _REFUSED_XATTRS = ("security.selinux",)
@@ -43,25 +47,33 @@ _INVALID_PATH = frozenset(
 
 
 class DiffApplier:
-    """Unpacks an uncompressed tar into a tree.
+    """Unpacks an uncompressed tar into a tree. No names are kept in memory.
 
     Args:
         tree: the root of the layer, which the caller removes after any error.
         split: receives the data that is needed to reassemble the tar from the tree.
+        scratch: an empty temporary file for the times of directories.
         driver: hides files of the layers below.
         subject: the name of the layer in messages.
     """
 
-    def __init__(self, tree: RootedTree, split: SplitWriter, driver: Driver, subject: str) -> None:
+    def __init__(
+        self,
+        tree: RootedTree,
+        split: SplitWriter,
+        scratch: BinaryIO,
+        driver: Driver,
+        subject: str,
+    ) -> None:
         self._tree = tree
+        self._scratch = scratch
         self._split = split
         self._driver = driver
         self._subject = subject
         self._in_userns = in_user_namespace()
-        self._own: set[PathComponents] = set()
+        self._own = PathSet(subject)
         """Everything that this layer added, with the directories above it."""
-        self._seen: set[PathComponents] = set()
-        self._directory_times: list[tuple[PathComponents, int]] = []
+        self._seen = PathSet(subject)
         self.uids: set[int] = set()
         """The user IDs of the files."""
         self.gids: set[int] = set()
@@ -77,9 +89,8 @@ class DiffApplier:
         entries = TarEntries(stream, self._split, self._subject)
         for entry in entries:
             parts = parse_member_name(entry.name, self._subject)
-            if parts in self._seen:
+            if not self._seen.add(parts):
                 raise MalformedError(f"{self._subject}: duplicate member {entry.name[:160]!r}")
-            self._seen.add(parts)
             try:
                 self._apply_entry(entry, parts, entries)
             except OSError as error:
@@ -100,19 +111,12 @@ class DiffApplier:
                     hint = "only root can set all owners: run this as root or in 'podman unshare'"
                     converted.hint = hint
                 raise converted from error
-        # Creating files in a directory has changed its time.
-        for parts, mtime in reversed(self._directory_times):
-            status = self._tree.status(parts)
-            if status is None or not stat.S_ISDIR(status.st_mode):
-                continue  # a later member has replaced it
-            with convert_os_errors(self._tree.path, "cannot set the time"):
-                os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
+        self._set_directory_times()
 
     def _apply_entry(self, entry: TarEntry, parts: PathComponents, entries: TarEntries) -> None:
         is_whiteout = bool(parts) and parts[-1].startswith(_PREFIX)
         if not is_whiteout:
-            self.uids.add(entry.uid)
-            self.gids.add(entry.gid)
+            self._record_owner(entry)
         is_reserved = bool(parts) and parts[0].startswith(_RESERVED)
         if (is_whiteout or is_reserved) and not self._driver.keep_whiteouts:
             self._apply_whiteout(entry, parts)
@@ -124,10 +128,10 @@ class DiffApplier:
                     status = self._tree.status(parts)
                     if status is None or not stat.S_ISDIR(status.st_mode):
                         os.mkdir(parts[-1], 0o700, dir_fd=self._prepare_parent(parts))
-                    self._record_own(parts)
+                    self._own.add_with_parents(parts)
                     fd = self._tree.open_directory(parts)
                     self._set_open_metadata(fd, entry)
-                    self._directory_times.append((parts, entry.mtime))
+                    self._record_directory_time(parts, entry.mtime)
                 case stat.S_IFLNK:
                     directory = self._prepare_parent(parts)
                     os.symlink(entry.target, parts[-1], dir_fd=directory)
@@ -198,13 +202,31 @@ class DiffApplier:
             raise MalformedError(f"{self._subject}: the root is not a directory")
         self._tree.open_directory(parts[:-1], create=True)
         self._tree.remove(parts)
-        self._record_own(parts)
+        self._own.add_with_parents(parts)
         return self._tree.open_directory(parts[:-1], create=True)
 
-    def _record_own(self, parts: PathComponents) -> None:
-        while parts and parts not in self._own:
-            self._own.add(parts)
-            parts = parts[:-1]
+    def _record_owner(self, entry: TarEntry) -> None:
+        for name, ids, value in (("user", self.uids, entry.uid), ("group", self.gids, entry.gid)):
+            ids.add(value)
+            if len(ids) > _MAX_OWNERS:
+                raise LimitError(f"{self._subject}: more than {_MAX_OWNERS:,} {name} IDs")
+
+    def _record_directory_time(self, parts: PathComponents, mtime: int) -> None:
+        path = os.fsencode("/".join(parts))
+        self._scratch.write(_DIRECTORY_TIME.pack(mtime, len(path)) + path)
+
+    def _set_directory_times(self) -> None:
+        """Set the times of directories, which the creation of files in them has changed."""
+        self._scratch.seek(0)
+        while header := self._scratch.read(_DIRECTORY_TIME.size):
+            mtime, length = _DIRECTORY_TIME.unpack(header)
+            path = os.fsdecode(self._scratch.read(length))
+            parts = tuple(path.split("/")) if path else ()
+            status = self._tree.status(parts)
+            if status is None or not stat.S_ISDIR(status.st_mode):
+                continue  # a later member has replaced it
+            with convert_os_errors(self._tree.path, "cannot set the time"):
+                os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
 
     def _set_open_metadata(self, fd: int, entry: TarEntry) -> None:
         """Set the owner, the mode and the extended attributes of an open file or directory."""

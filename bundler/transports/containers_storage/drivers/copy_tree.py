@@ -61,30 +61,36 @@ def _copy_files(
     device and inode; ``path`` is that of ``source``.
     """
     directories = []
-    for name in os.listdir(source):
-        status = os.stat(name, dir_fd=source, follow_symlinks=False)
-        if stat.S_ISDIR(status.st_mode):
-            directories.append(name)
-            continue
-        if status.st_nlink > 1:
-            first = first_paths.setdefault((status.st_dev, status.st_ino), path + name)
-            if first != path + name:
-                # No other process writes to the copy, and no directory in ``first`` is a link.
-                os.link(first, name, src_dir_fd=root, dst_dir_fd=target, follow_symlinks=False)
+    with os.scandir(source) as entries:
+        for name in (entry.name for entry in entries):
+            status = os.stat(name, dir_fd=source, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                directories.append(name)
                 continue
-        if stat.S_ISREG(status.st_mode):
-            _copy_regular_file(name, status, source, target)
-            continue
-        if stat.S_ISLNK(status.st_mode):
-            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
-        else:
-            os.mknod(name, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=target)
-        os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
-        if not stat.S_ISLNK(status.st_mode):
-            os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target)
-        times = (status.st_atime_ns, status.st_mtime_ns)
-        os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
+            if status.st_nlink > 1:
+                first = first_paths.setdefault((status.st_dev, status.st_ino), path + name)
+                if first != path + name:
+                    # No other process writes to the copy, and no directory in ``first`` is a link.
+                    os.link(first, name, src_dir_fd=root, dst_dir_fd=target, follow_symlinks=False)
+                    continue
+            _copy_file(name, status, source, target)
     return directories
+
+
+def _copy_file(name: str, status: os.stat_result, source: int, target: int) -> None:
+    """Copy anything except a directory."""
+    if stat.S_ISREG(status.st_mode):
+        _copy_regular_file(name, status, source, target)
+        return
+    if stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+    else:
+        os.mknod(name, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=target)
+    os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target)
+    times = (status.st_atime_ns, status.st_mtime_ns)
+    os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
 
 
 def _copy_regular_file(name: str, status: os.stat_result, source: int, target: int) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from bundler.content.files.safe_directory import PathComponents
+    from bundler.transports.containers_storage.drivers.path_set import PathSet
     from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 
 ROOT_MODE = 0o555
@@ -48,9 +47,7 @@ class Driver(Protocol):
     def hide(self, tree: RootedTree, parts: PathComponents, owner: tuple[int, int]) -> None:
         """Hide the file at ``parts``, which a layer below contains, in the tree of a layer."""
 
-    def make_opaque(
-        self, tree: RootedTree, parts: PathComponents, own: Collection[PathComponents]
-    ) -> None:
+    def make_opaque(self, tree: RootedTree, parts: PathComponents, own: PathSet) -> None:
         """Hide the content of the directory at ``parts``, except ``own``, added by this layer."""
 
 

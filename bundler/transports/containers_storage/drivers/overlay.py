@@ -22,10 +22,10 @@ from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from pathlib import Path
 
     from bundler.content.files.safe_directory import PathComponents
+    from bundler.transports.containers_storage.drivers.path_set import PathSet
 
 _SHORT_NAME_SIZE = 26
 _SHORT_NAME_LETTERS = string.ascii_uppercase + string.digits
@@ -101,12 +101,7 @@ class OverlayDriver:
         os.mknod(parts[-1], stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
         os.chown(parts[-1], *owner, dir_fd=directory, follow_symlinks=False)
 
-    def make_opaque(
-        self,
-        tree: RootedTree,
-        parts: PathComponents,
-        own: Collection[PathComponents],  # noqa: ARG002 - the protocol's form
-    ) -> None:
+    def make_opaque(self, tree: RootedTree, parts: PathComponents, own: PathSet) -> None:  # noqa: ARG002 - the protocol's form
         """Set the attribute of an opaque directory."""
         attribute = f"{'user' if in_user_namespace() else 'trusted'}.overlay.opaque"
         os.setxattr(tree.open_directory(parts, create=True), attribute, b"y")

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict, deque
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.safe_directory import Directory, RegularFile
@@ -27,6 +28,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_LINKS = 40  # the limit of Linux
 _MAX_DEPTH = 1024
 _MAX_OPEN_DIRECTORIES = 32
+_MAX_NAMES = 256  # of a directory in memory
 
 
 class RootedTree:
@@ -199,14 +201,15 @@ def _remove(name: str, directory: int) -> None:
     else:
         return
     # A stack instead of recursion: a hostile tree may be deeper than Python's stack.
-    stack = [(name, *_remove_files(name, directory))]
+    pending: list[str] = []
+    stack = [(name, os.open(name, _DIRECTORY, dir_fd=directory), pending)]
     try:
         while stack:
             current, fd, pending = stack[-1]
             if pending:
                 child = pending.pop()
-                stack.append((child, *_remove_files(child, fd)))
-            else:
+                stack.append((child, os.open(child, _DIRECTORY, dir_fd=fd), []))
+            elif not _remove_some(fd, pending):
                 os.close(stack.pop()[1])
                 os.rmdir(current, dir_fd=stack[-1][1] if stack else directory)
     finally:
@@ -214,22 +217,19 @@ def _remove(name: str, directory: int) -> None:
             os.close(fd)
 
 
-def _remove_files(name: str, parent: int) -> tuple[int, list[str]]:
-    """Remove the files of a directory; return its descriptor and the directories in it."""
-    fd = os.open(name, _DIRECTORY, dir_fd=parent)
-    directories = []
-    try:
-        with os.scandir(fd) as found:
-            entries = list(found)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(entry.name)
-            else:
-                os.unlink(entry.name, dir_fd=fd)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd, directories
+def _remove_some(fd: int, directories: list[str]) -> bool:
+    """Remove files of a directory, and append directories in it; return False if it is empty.
+
+    Only a part of the names is read at a time, because a hostile directory may have millions.
+    """
+    with os.scandir(fd) as found:
+        entries = list(islice(found, _MAX_NAMES))
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            directories.append(entry.name)
+        else:
+            os.unlink(entry.name, dir_fd=fd)
+    return bool(entries)
 
 
 def _enter(opened: list[int], name: str, *, create: bool) -> str | None:

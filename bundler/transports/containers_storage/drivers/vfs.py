@@ -12,10 +12,10 @@ from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from pathlib import Path
 
     from bundler.content.files.safe_directory import PathComponents
+    from bundler.transports.containers_storage.drivers.path_set import PathSet
 
 
 class VfsDriver:
@@ -58,9 +58,7 @@ class VfsDriver:
         """Remove the copy of the file."""
         tree.remove(parts)
 
-    def make_opaque(
-        self, tree: RootedTree, parts: PathComponents, own: Collection[PathComponents]
-    ) -> None:
+    def make_opaque(self, tree: RootedTree, parts: PathComponents, own: PathSet) -> None:
         """Remove the copies of the files in the directory."""
         pending = [parts]
         while pending:

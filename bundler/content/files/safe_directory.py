@@ -22,11 +22,9 @@ from bundler.errors import (
     MissingFileError,
     NotFoundError,
     NotPlainFileError,
-    UsageError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -281,30 +279,6 @@ class FileSlice:
 
     def __exit__(self, *_: object) -> None:
         """The file stays open."""
-
-
-def create_directories(path: Path) -> list[Path]:
-    """Create ``path`` and missing parents; return the created directories, parents first.
-
-    Raises:
-        MediumError, NoSpaceError: a directory cannot be created.
-        UsageError: ``path`` is a file.
-    """
-    missing = [each for each in (path, *path.parents) if not each.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise UsageError(f"{path}: not a directory") from None
-    except OSError as error:
-        raise to_bundler_error(error, path, "cannot create this directory") from error
-    return missing[::-1]
-
-
-def remove_directories(created: Sequence[Path]) -> None:
-    """Remove those directories returned by ``create_directories`` that are empty."""
-    with suppress(OSError):  # not empty
-        for path in reversed(created):
-            path.rmdir()
 
 
 def is_portable(*names: str) -> bool:

@@ -11,8 +11,9 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
-from bundler.content.files import atomic_write, file_lock, part_files, safe_directory
+from bundler.content.files import atomic_write, part_files
 from bundler.content.files.kept_parts import KeptParts
+from bundler.content.files.locked_directory import LockedDirectory
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
     IntegrityError,
@@ -131,15 +132,12 @@ class DirectoryDestination:
     capabilities = Capabilities()
 
     def __init__(self, path: Path) -> None:
-        self._created = safe_directory.create_directories(path)
         self._lock = threading.Lock()
         self._has_version = False
         self._parts = KeptParts()
         self._signatures: dict[Digest, Sequence[bytes]] = {}
         with ExitStack() as undo:
-            undo.callback(safe_directory.remove_directories, self._created)
-            self._directory = undo.enter_context(Directory.open(path))
-            file_lock.lock(self._directory)
+            self._directory = undo.enter_context(LockedDirectory.create(path))
             check_reusable(self._directory)
             part_files.remove_stale_parts(self._directory)
             self._root = read_root(self._directory)
@@ -213,14 +211,13 @@ class DirectoryDestination:
                 name = f"{prefix}signature-{number}"
                 atomic_write.write_bytes_in(self._directory, name, bytes(signature))
         atomic_write.sync_directory(self._directory)
-        for path in self._created:
+        for path in self._directory.created:
             atomic_write.sync_directory(path.parent)
 
     def close(self) -> None:
         """Unlock the directory; one that was created and stayed empty is removed."""
         self._parts.close()
         self._directory.close()
-        safe_directory.remove_directories(self._created)
 
     def _is_root(self, node: Node) -> bool:
         return (

@@ -12,7 +12,8 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from bundler.content.files import atomic_write, file_lock, part_files, safe_directory
+from bundler.content.files import atomic_write, part_files
+from bundler.content.files.locked_directory import LockedDirectory
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.streams import VerifiedReader
 from bundler.errors import ConflictError, IntegrityError, MissingFileError, NotFoundError
@@ -107,13 +108,12 @@ class DirectoryTreeDestination(_ReadableTree):
 
     capabilities = Capabilities(media_types.BY_DIGEST)
 
+    _tree: LockedDirectory
+
     def __init__(self, path: Path, *, may_copy: bool = False) -> None:
         self._may_copy = may_copy
-        self._created = safe_directory.create_directories(path)
         with ExitStack() as undo:
-            undo.callback(safe_directory.remove_directories, self._created)
-            self._tree = undo.enter_context(Directory.open(path))
-            file_lock.lock(self._tree)
+            self._tree = undo.enter_context(LockedDirectory.create(path))
             part_files.remove_stale_parts(self._tree)
             self._index = TreeIndex.scan(self._tree)
             self._staging = StagingDirectory(self._tree, may_copy=may_copy)
@@ -161,7 +161,7 @@ class DirectoryTreeDestination(_ReadableTree):
         for parents in sorted({path[:depth] for path in roots for depth in range(len(path))}):
             with self._tree.enter(*parents) as directory:
                 atomic_write.sync_directory(directory)
-        for created in self._created:
+        for created in self._tree.created:
             atomic_write.sync_directory(created.parent)
         self._staging.remove()
 
@@ -169,7 +169,6 @@ class DirectoryTreeDestination(_ReadableTree):
         """Unlock the tree; a directory that was created and stayed empty is removed."""
         self._staging.close()
         self._tree.close()
-        safe_directory.remove_directories(self._created)
 
     def _publish(
         self, path: PathComponents, root: Descriptor, needed: Reachable, uses: Counter[str]

@@ -10,9 +10,9 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from bundler.content.files import atomic_write, part_files, safe_directory
+from bundler.content.files import atomic_write, part_files
 from bundler.content.files.kept_parts import KeptParts
-from bundler.content.files.safe_directory import Directory
+from bundler.content.files.locked_directory import LockedDirectory
 from bundler.errors import NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_MANIFEST
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.content.files.safe_directory import RegularFile
+    from bundler.content.files.safe_directory import Directory, RegularFile
     from bundler.content.streams import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.ports import Node
@@ -87,10 +87,9 @@ class WritableBlobs(ReadableBlobs):
         MediumError: the shared directory cannot be created or opened.
     """
 
-    def __init__(self, layout: Directory, shared: Path | None) -> None:
-        self._created = safe_directory.create_directories(shared) if shared else []
+    def __init__(self, layout: LockedDirectory, shared: Path | None) -> None:
         self._is_shared = shared is not None
-        self._root = Directory.open(shared) if shared else layout
+        self._root = LockedDirectory.create(shared, shared=True) if shared else layout
         self._lock = threading.Lock()
         super().__init__(self._root, shared=self._is_shared)
         self._parts = KeptParts()
@@ -141,8 +140,9 @@ class WritableBlobs(ReadableBlobs):
         if self._directories:
             with self._root.enter(*self._parents) as parent:
                 atomic_write.sync_directory(parent)
-        for path in self._created:
-            atomic_write.sync_directory(path.parent)
+        if self._is_shared:
+            for path in self._root.created:
+                atomic_write.sync_directory(path.parent)
 
     def remove_blobs(self, digests: Iterable[Digest]) -> None:
         """Remove the blobs that are present, unless the directory is shared."""
@@ -166,4 +166,3 @@ class WritableBlobs(ReadableBlobs):
         self._directories.clear()
         if self._is_shared:
             self._root.close()
-        safe_directory.remove_directories(self._created)

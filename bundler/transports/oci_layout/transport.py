@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from bundler.content.files import atomic_write, file_lock, part_files, safe_directory
+from bundler.content.files import atomic_write, part_files
+from bundler.content.files.locked_directory import LockedDirectory
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     BundlerError,
@@ -143,11 +144,8 @@ class LayoutDestination(WritableBlobs):
     )
 
     def __init__(self, path: Path, shared: Path | None = None) -> None:
-        self._new_directories = safe_directory.create_directories(path)
         with ExitStack() as stack:
-            stack.callback(safe_directory.remove_directories, self._new_directories)
-            self._layout = stack.enter_context(Directory.open(path))
-            file_lock.lock(self._layout)
+            self._layout = stack.enter_context(LockedDirectory.create(path))
             read_index_if_present(self._layout)  # report a damaged index before the first push
             super().__init__(self._layout, shared)
             stack.callback(self.close_blobs)
@@ -222,7 +220,7 @@ class LayoutDestination(WritableBlobs):
         """Make all blobs and all new directories durable, and mark the directory as a layout."""
         self.sync_blobs()
         atomic_write.sync_directory(self._layout)
-        for path in self._new_directories:
+        for path in self._layout.created:
             atomic_write.sync_directory(path.parent)
         if self._layout.get_size(image_layout.LAYOUT_FILE) is None:
             atomic_write.write_bytes_in(

@@ -13,15 +13,12 @@ from bundler.content.files.safe_directory import (
     Directory,
     FileSlice,
     RegularFile,
-    create_directories,
 )
 from bundler.errors import (
     LimitError,
     MalformedError,
-    MediumError,
     MissingFileError,
     NotPlainFileError,
-    UsageError,
 )
 
 
@@ -132,17 +129,8 @@ def test_a_slice_ends_with_its_file(tmp_path):
         assert (end.read(1), end.read(), end.read()) == (b"8", b"9", b"")
 
 
-def test_created_directories_are_returned_parents_first(tmp_path):
-    assert create_directories(tmp_path / "a/b") == [tmp_path / "a", tmp_path / "a/b"]
-    assert create_directories(tmp_path / "a/b") == []
-
-
 def test_file_in_place_of_directory_is_reported(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UsageError):
-        create_directories(tmp_path / "file")
-    with pytest.raises((MalformedError, MediumError)):
-        create_directories(tmp_path / "file/below")
     with pytest.raises(MissingFileError) as raised:
         Directory.open(tmp_path / "file")
     assert isinstance(raised.value.os_error, NotADirectoryError)

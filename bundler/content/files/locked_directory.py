@@ -1,0 +1,90 @@
+"""Directories that are created where necessary, and locked while a process writes to them.
+
+Two processes may start with the same directory, which does not exist yet. Only a process that holds
+the lock of a directory removes it, and a process that locked a directory which was removed in the
+meantime creates it again.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from bundler.content.files import file_lock
+from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import MediumError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class LockedDirectory(Directory):
+    """A directory that is locked until ``close``, which also removes it if it is new and empty."""
+
+    created: Sequence[Path] = ()
+    """The directory and its parents, as far as this process created them, parents first."""
+
+    @classmethod
+    def create(cls, path: Path, *, shared: bool = False) -> Self:
+        """Create ``path`` and missing parents, open it, and lock it.
+
+        With ``shared``, other processes may hold a shared lock at the same time.
+
+        Raises:
+            LockedError: another process holds the lock.
+            MediumError, NoSpaceError: the directory cannot be created or opened.
+            UsageError: ``path`` is a file.
+        """
+        while True:
+            created = _create_directories(path)
+            with suppress(NotFoundError):  # removed by another process
+                directory = cls.open(path)
+                try:
+                    file_lock.lock(directory, shared=shared)
+                    is_named = directory.is_named()
+                except BaseException:
+                    Directory.close(directory)
+                    raise
+                if is_named:
+                    directory.created = created
+                    return directory
+                Directory.close(directory)
+
+    def close(self) -> None:
+        """Remove the directory and its parents as far as they are new and empty, and unlock it."""
+        if self.fd >= 0 and self.created:
+            *parents, _ = self.created
+            with suppress(MediumError, OSError):  # another process uses it, or it is not empty
+                file_lock.lock(self)
+                self.path.rmdir()
+                for path in reversed(parents):
+                    with Directory.open(path) as parent:
+                        file_lock.lock(parent)
+                        path.rmdir()
+        super().close()
+
+    def is_named(self) -> bool:
+        """Whether the open directory still has its path."""
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self.fd), os.stat(self.path))  # noqa: PTH116 - as the fd
+        return False
+
+
+def _create_directories(path: Path) -> list[Path]:
+    """Create ``path`` and missing parents; return the created directories, parents first."""
+    while True:
+        missing = [each for each in (path, *path.parents) if not each.exists()]
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            if path.exists() or path.is_symlink():
+                raise UsageError(f"{path}: not a directory") from None
+        except FileNotFoundError:  # another process removed a parent
+            continue
+        except OSError as error:
+            raise to_bundler_error(error, path, "cannot create this directory") from error
+        else:
+            return missing[::-1]

@@ -114,8 +114,8 @@ class _Execution:
         self._options = options
         self._emit = options.emit
         self._cancellation = Cancellation(options.cancellation)
-        self._targets = plan.targets
-        destinations = dict.fromkeys(target.destination for target in plan.targets)
+        self._images = plan.images
+        destinations = dict.fromkeys(planned.destination for planned in plan.images)
         self._serial = [item for item in destinations if item.capabilities.writers == 1]
         self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
         self._failed: dict[str, BundlerError] = {}
@@ -208,11 +208,11 @@ class _Execution:
     def rewrite_manifests(self) -> list[_ContentTask]:
         """Rewrite the manifests of converted images; return tasks for new configs."""
         tasks: list[_ContentTask] = []
-        targets: list[PlannedImage[Destination]] = []
-        for target in self._targets:
-            image, destination = target.image, target.destination
-            if target.conversion is None or image.display_name in self._failed:
-                targets.append(target)
+        planned_images: list[PlannedImage[Destination]] = []
+        for planned in self._images:
+            image, destination = planned.image, planned.destination
+            if planned.conversion is None or image.display_name in self._failed:
+                planned_images.append(planned)
                 continue
             from bundler.copy.convert.rewrite import rewrite_graph  # noqa: PLC0415 - only if images are converted
 
@@ -224,17 +224,17 @@ class _Execution:
             with self._record_failure((image.display_name,)):
                 graph, new_content = rewrite_graph(
                     image.graph,
-                    target.conversion,
+                    planned.conversion,
                     find_converted,
                     image.display_name,
-                    target.options.target_name,
+                    planned.options.target_name,
                 )
-                targets.append(replace(target, image=replace(image, graph=graph)))
+                planned_images.append(replace(planned, image=replace(image, graph=graph)))
                 tasks += [
                     _ContentTask(destination, (image.display_name,), node, raw)
                     for node, raw in new_content.items()
                 ]
-        self._targets = tuple(targets)
+        self._images = tuple(planned_images)
         return tasks
 
     def push_content(self, task: _ContentTask) -> None:
@@ -243,8 +243,8 @@ class _Execution:
 
     def list_manifests(self) -> tuple[ManifestTask[Destination], ...]:
         """Return the tasks for all manifests, including the rewritten ones."""
-        if any(target.conversion is not None for target in self._targets):
-            return create_manifest_tasks(self._targets)
+        if any(planned.conversion is not None for planned in self._images):
+            return create_manifest_tasks(self._images)
         return self._plan.manifests
 
     def push_manifest(self, task: ManifestTask[Destination]) -> None:
@@ -255,30 +255,30 @@ class _Execution:
         """Publish the names of all complete images, at all destinations in parallel."""
         self._cancellation.check()
         groups: dict[Destination, list[PlannedImage[Destination]]] = {}
-        for target in self._targets:
-            if target.image.display_name not in self._failed:
-                groups.setdefault(target.destination, []).append(target)
+        for planned in self._images:
+            if planned.image.display_name not in self._failed:
+                groups.setdefault(planned.destination, []).append(planned)
 
         def commit_to(
-            destination: Destination, targets: Sequence[PlannedImage[Destination]]
+            destination: Destination, planned_images: Sequence[PlannedImage[Destination]]
         ) -> None:
-            with self._record_failure([target.image.display_name for target in targets]):
+            with self._record_failure([planned.image.display_name for planned in planned_images]):
                 if isinstance(destination, StoresSignatures):
-                    for target in targets:
-                        for digest, signatures in target.image.signatures.items():
+                    for planned in planned_images:
+                        for digest, signatures in planned.image.signatures.items():
                             destination.push_signatures(digest, signatures)
                 destination.commit(
-                    [image for target in targets for image in target.list_publications()]
+                    [image for planned in planned_images for image in planned.list_publications()]
                 )
 
         commits = [partial(commit_to, *group) for group in groups.items()]
         run_all(self._options.executor, commits, self._cancellation)
         published = [
-            target for target in self._targets if target.image.display_name not in self._failed
+            planned for planned in self._images if planned.image.display_name not in self._failed
         ]
-        for target in published:
-            for name in target.names:
-                digest = target.image.graph.root.digest
+        for planned in published:
+            for name in planned.names:
+                digest = planned.image.graph.root.digest
                 self._emit(events.ImagePublished(name, digest.text))
         return ExecutionResult(tuple(published), dict(self._failed))
 

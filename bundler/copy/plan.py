@@ -161,7 +161,7 @@ class Plan(Generic[HoldingsT_co]):
     blobs: tuple[BlobTask[HoldingsT_co], ...]
     manifests: tuple[ManifestTask[HoldingsT_co], ...]
     """Sorted by stage. Manifests of converted images are created during the run."""
-    targets: tuple[PlannedImage[HoldingsT_co], ...]
+    images: tuple[PlannedImage[HoldingsT_co], ...]
     foreign: tuple[Node, ...]
     """Foreign layers that are not copied, because the destination accepts their URLs."""
 
@@ -180,7 +180,9 @@ class Plan(Generic[HoldingsT_co]):
 
 
 def create_plan(
-    targets: Sequence[PlannedImage[HoldingsT_co]], executor: Executor, cancellation: Cancellation
+    planned_images: Sequence[PlannedImage[HoldingsT_co]],
+    executor: Executor,
+    cancellation: Cancellation,
 ) -> Plan[HoldingsT_co]:
     """Compare the content of the images with the holdings of their destinations.
 
@@ -193,22 +195,24 @@ def create_plan(
         UnsupportedError: a destination cannot store the signatures of an image.
     """
     holders: dict[tuple[Holdings, str], tuple[str, Digest]] = {}
-    for target in targets:
-        label = target.image.display_name
-        for publication in target.list_publications():
+    for planned in planned_images:
+        label = planned.image.display_name
+        for publication in planned.list_publications():
             for name in publication.names:
                 digest = publication.root.digest
-                key = (target.destination, name)
+                key = (planned.destination, name)
                 other, other_digest = holders.setdefault(key, (label, digest))
                 if other_digest != digest:
                     raise ConflictError(
                         f"{other} and {label}: both have the target name {name!r}",
                         hint="rename one of them with rename or --names",
                     )
-    targets = [replace(target, conversion=target.decide_conversion()) for target in targets]
-    if any(target.conversion for target in targets):
-        targets = _read_configs(targets, executor, cancellation)
-    tasks, foreign = _find_needed_blobs(targets)
+    planned_images = [
+        replace(planned, conversion=planned.decide_conversion()) for planned in planned_images
+    ]
+    if any(planned.conversion for planned in planned_images):
+        planned_images = _read_configs(planned_images, executor, cancellation)
+    tasks, foreign = _find_needed_blobs(planned_images)
 
     def is_present(task: BlobTask[Holdings]) -> bool:
         destination, change = task.destination, task.change
@@ -220,12 +224,14 @@ def create_plan(
     checks = [partial(is_present, task) for task in tasks]
     present = run_all(executor, checks, Cancellation(cancellation))
     blobs = _decide_actions(tasks, present)
-    unchanged = [target for target in targets if target.conversion is None]
-    return Plan(tuple(blobs), create_manifest_tasks(unchanged), tuple(targets), tuple(foreign))
+    unchanged = [planned for planned in planned_images if planned.conversion is None]
+    return Plan(
+        tuple(blobs), create_manifest_tasks(unchanged), tuple(planned_images), tuple(foreign)
+    )
 
 
 def create_manifest_tasks(
-    targets: Sequence[PlannedImage[HoldingsT_co]],
+    planned_images: Sequence[PlannedImage[HoldingsT_co]],
 ) -> tuple[ManifestTask[HoldingsT_co], ...]:
     """Return one task per manifest and destination, sorted by stage.
 
@@ -235,8 +241,8 @@ def create_manifest_tasks(
         CannotConvertError: a destination does not support the media type of a manifest.
     """
     tasks: dict[tuple[Holdings, Digest | None], ManifestTask[HoldingsT_co]] = {}
-    for target in targets:
-        image, destination = target.image, target.destination
+    for planned in planned_images:
+        image, destination = planned.image, planned.destination
         label, accepted = image.display_name, destination.capabilities.manifests
         graphs: list[tuple[Graph, Digest | None]] = [(image.graph, None)]
         graphs += [(referrer.graph, referrer.subject) for referrer in image.referrers]
@@ -265,38 +271,40 @@ def create_manifest_tasks(
 
 
 def _read_configs(
-    targets: Sequence[PlannedImage[HoldingsT_co]], executor: Executor, cancellation: Cancellation
+    planned_images: Sequence[PlannedImage[HoldingsT_co]],
+    executor: Executor,
+    cancellation: Cancellation,
 ) -> list[PlannedImage[HoldingsT_co]]:
-    """Read the configs that the conversions require; return the targets with them."""
+    """Read the configs that the conversions require; return the planned images with them."""
     reads = {
         config: partial(
-            fetch, target.image.source, config, target.image.display_name, kind="config"
+            fetch, planned.image.source, config, planned.image.display_name, kind="config"
         )
-        for target in targets
-        if target.conversion is not None
-        for config in target.conversion.find_required_configs()
+        for planned in planned_images
+        if planned.conversion is not None
+        for config in planned.conversion.find_required_configs()
     }
     contents = run_all(executor, list(reads.values()), Cancellation(cancellation))
     configs = {config.digest: raw for config, raw in zip(reads, contents, strict=True)}
     return [
         replace(
-            target, conversion=target.conversion and replace(target.conversion, configs=configs)
+            planned, conversion=planned.conversion and replace(planned.conversion, configs=configs)
         )
-        for target in targets
+        for planned in planned_images
     ]
 
 
 def _find_needed_blobs(
-    targets: Sequence[PlannedImage[HoldingsT_co]],
+    planned_images: Sequence[PlannedImage[HoldingsT_co]],
 ) -> tuple[list[BlobTask[HoldingsT_co]], list[Node]]:
     """Return a task per blob, destination and conversion, and the foreign layers to leave out."""
     tasks: dict[object, BlobTask[HoldingsT_co]] = {}
     labels: dict[object, dict[str, None]] = {}
     foreign: dict[Digest, Node] = {}
-    for target in targets:
-        image, destination = target.image, target.destination
+    for planned in planned_images:
+        image, destination = planned.image, planned.destination
         label, omits_foreign = image.display_name, destination.capabilities.omits_foreign_layers
-        for node, change in target.list_blobs():
+        for node, change in planned.list_blobs():
             if node.digest is None:
                 continue
             if omits_foreign and media_types.is_foreign(node.media_type, node.urls):

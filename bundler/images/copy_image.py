@@ -128,32 +128,32 @@ def copy_image(
                 got=root.digest.text,
                 hint="remove the digest from the destination",
             )
-        target = PlannedImage(
+        planned = PlannedImage(
             image,
             destination,
             (*((reference.name,) if reference.name else ()), *request.additional_names),
             options=request.transfer.conversion.for_endpoints(source, target_name),
         )
-        plan = create_plan([target], engine.executor, engine.cancellation)
+        plan = create_plan([planned], engine.executor, engine.cancellation)
         if not dry_run:
-            image = _execute(plan, target, engine)
+            image = _execute(plan, planned, engine)
     return CopyReport(str(reference), image, plan)
 
 
 def _execute(
-    plan: Plan[Destination], target: PlannedImage[Destination], engine: EngineOptions
+    plan: Plan[Destination], planned: PlannedImage[Destination], engine: EngineOptions
 ) -> ResolvedImage:
     """Execute ``plan``; if the destination rejects the manifest type, convert the manifest."""
     try:
         return execute(plan, engine).published[0].image
     except RegistryError as error:
-        options = target.options
+        options = planned.options
         may_convert = options.fixed_reason is None and options.manifest_format is None
         # Registries report an unsupported media type in one of these ways.
         rejected = error.status == 415 or {"MANIFEST_INVALID", "TAG_INVALID"} & set(error.codes)
-        if not may_convert or target.image.referrers or not rejected:
+        if not may_convert or planned.image.referrers or not rejected:
             raise
-        media_type = target.image.graph.root.media_type
+        media_type = planned.image.graph.root.media_type
         for manifest_format in _FALLBACK_FORMATS:
             if media_type in _MEDIA_TYPES[manifest_format]:
                 continue
@@ -161,7 +161,7 @@ def _execute(
                 Notice(f"the destination rejects {media_type}: converting to {manifest_format}")
             )
             # The layers are not pushed again: they are present when the second plan is created.
-            converted = replace(target, options=replace(options, manifest_format=manifest_format))
+            converted = replace(planned, options=replace(options, manifest_format=manifest_format))
             with suppress(BundlerError):
                 plan = create_plan([converted], engine.executor, engine.cancellation)
                 return execute(plan, engine).published[0].image

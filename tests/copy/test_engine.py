@@ -186,7 +186,7 @@ def test_several_platforms_are_copied_in_a_smaller_index(executor):
         "app",
         selection=PlatformSelection((AMD64, ARM64)),
     )
-    image = plan.targets[0].image
+    image = plan.images[0].image
     assert image.replaces == index.digest
     assert dst.names["app"].digest == image.graph.root.digest
     assert images[2].digest not in dst.blobs
@@ -221,7 +221,7 @@ def test_referrers_and_cosign_tags_are_copied(executor):
     tag = f"sha256-{root.digest.hex}.sig"
     src.add_artifact(tag, blobs=[b"signature"])
     plan, _ = copy(executor, src.source(), dst.destination(), "app", referrers=True)
-    found = {item.graph.root.digest: item.tag for item in plan.targets[0].image.referrers}
+    found = {item.graph.root.digest: item.tag for item in plan.images[0].image.referrers}
     assert found == {sbom.digest: None, deeper.digest: None, src.names[tag].digest: tag}
     assert dst.blobs == src.blobs
     assert tag in dst.names

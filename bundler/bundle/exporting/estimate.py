@@ -119,11 +119,11 @@ def estimate(
         images, missing = resolve_all(request.images, request.options, engine, stack)
         listed = [BundledImage.from_resolved(image) for image in images]
         destination = store.DirectoryHoldings(request.bundle, request.format)
-        targets = [
-            store.create_target(bundled, image, destination, request.format)
+        planned_images = [
+            store.create_planned_image(bundled, image, destination, request.format)
             for bundled, image in zip(listed, images, strict=True)
         ]
-        plan = create_plan(targets, engine.executor, engine.cancellation)
+        plan = create_plan(planned_images, engine.executor, engine.cancellation)
     contents: list[dict[Digest, int]] = []
     for image in images:
         content: dict[Digest, int] = {}

@@ -96,9 +96,9 @@ class ExportReport:
         Each is a pair: the reference of the image, and the referrer.
         """
         return [
-            (target.image.display_name, referrer)
-            for target in self.plan.targets
-            for referrer in target.image.left_behind
+            (planned.image.display_name, referrer)
+            for planned in self.plan.images
+            for referrer in planned.image.left_behind
         ]
 
     def check(self) -> None:
@@ -163,11 +163,13 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             bundle, request.format, unsealed=True, may_copy=request.duplicate_blobs
         )
         stack.callback(destination.close)
-        targets = [
-            store.create_target(listed[image.display_name], image, destination, request.format)
+        planned_images = [
+            store.create_planned_image(
+                listed[image.display_name], image, destination, request.format
+            )
             for image in images
         ]
-        plan = create_plan(targets, engine.executor, engine.cancellation)
+        plan = create_plan(planned_images, engine.executor, engine.cancellation)
         if former is not None and not missing and plan.count("push") == 0:
             unchanged = _report_unchanged(request, former, tuple(listed.values()), plan, engine)
             if unchanged is not None:

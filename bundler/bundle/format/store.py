@@ -188,7 +188,7 @@ def list_paths(graph: Graph, bundle_format: Format) -> set[str]:
     return paths if bundle_format == "oci" else paths | {bundle_paths.find_version_path(root)}
 
 
-def create_target(
+def create_planned_image(
     listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
 ) -> PlannedImage[HoldingsT]:
     """Create the target of ``image`` in a bundle whose inventory describes it as ``listed``."""

@@ -152,8 +152,8 @@ def _push(
     tasks = []
     for listed, image in zip(selected, images, strict=True):
         name = names.map_reference(listed.reference, listed.digest, listed.rename)
-        image_target = target.create_target(image, name)
-        tasks.append(partial(_compare, listed, name, image_target, target, request.existing))
+        planned = target.create_planned_image(image, name)
+        tasks.append(partial(_compare, listed, name, planned, target, request.existing))
     comparisons = run_all(engine.executor, tasks, engine.cancellation)
     conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
     if conflicts and request.existing == "error":
@@ -166,8 +166,8 @@ def _push(
             )
         engine.emit(WarningIssued(f"{problem}, which fails the import"))
     results = [result for result, *_ in comparisons]
-    targets = [changed for result, changed, _ in comparisons if result.state != "skipped"]
-    plan = create_plan(targets, engine.executor, engine.cancellation)
+    planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
+    plan = create_plan(planned_images, engine.executor, engine.cancellation)
     if request.dry_run:
         return results, plan
     executable = cast("Plan[Destination]", plan)
@@ -211,7 +211,7 @@ def _resolve(
 def _compare(
     image: BundledImage,
     name: TargetName,
-    image_target: PlannedImage[Holdings],
+    planned: PlannedImage[Holdings],
     target: OpenTarget,
     existing: Existing,
 ) -> tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]:
@@ -222,16 +222,16 @@ def _compare(
         description of each conflict, by name.
     """
     full_name = target.format_name(name)
-    names = [(own, image.digest) for own in image_target.names]
-    referrer_names = image_target.referrer_names
+    names = [(own, image.digest) for own in planned.names]
+    referrer_names = planned.referrer_names
     names += [(tag, digest) for digest, tags in referrer_names.items() for tag in tags]
     result = ImageResult(image, full_name, "new")
     conflicts: dict[str, str] = {}
     unchanged: set[str] = set()
-    for state in compare_with_target(names, target.find_resolver(image_target)):
+    for state in compare_with_target(names, target.find_resolver(planned)):
         if state.is_same and target.directory is None:
             unchanged.add(state.name)  # saves a request to the registry
-        if state.name in image_target.names:
+        if state.name in planned.names:
             if state.is_same:
                 result = replace(result, state="same")
             elif state.is_conflict:
@@ -249,8 +249,8 @@ def _compare(
             if existing == "skip":
                 unchanged.add(state.name)
     changed = replace(
-        image_target,
-        names=tuple(name for name in image_target.names if name not in unchanged),
+        planned,
+        names=tuple(name for name in planned.names if name not in unchanged),
         referrer_names={
             digest: tuple(tag for tag in tags if tag not in unchanged)
             for digest, tags in referrer_names.items()

@@ -108,7 +108,9 @@ class OpenRegistry:
         self._stack = stack
         self._repositories: dict[str, Destination] = {}
 
-    def create_target(self, image: ResolvedImage, name: TargetName) -> PlannedImage[Holdings]:
+    def create_planned_image(
+        self, image: ResolvedImage, name: TargetName
+    ) -> PlannedImage[Holdings]:
         """Create the target of ``image``: its repository and tag, and the referrers' tags."""
         reference = ImageReference.parse(self.format_name(name))
         destination = self._repositories.get(reference.repository)
@@ -136,21 +138,21 @@ class OpenRegistry:
         Raises:
             UnsupportedError: the registry rejects one; nothing else was pushed.
         """
-        for target in plan.targets:
-            if target.image.request.selection.index != "sparse":
+        for planned in plan.images:
+            if planned.image.request.selection.index != "sparse":
                 continue
             try:
-                push_manifest(target.image.graph.manifests[-1], target.destination)
+                push_manifest(planned.image.graph.manifests[-1], planned.destination)
             except RefusedRequestError as error:
                 raise UnsupportedError(
-                    f"{target.image.display_name}: the target rejects an index with missing"
+                    f"{planned.image.display_name}: the target rejects an index with missing"
                     f" platforms ({', '.join(error.codes) or error.status}); nothing was pushed",
                     hint="export it with index: strip, or with all platforms",
                 ) from error
 
-    def find_resolver(self, target: PlannedImage[Holdings]) -> TagResolver | None:
+    def find_resolver(self, planned: PlannedImage[Holdings]) -> TagResolver | None:
         """Return the repository of ``target`` as the resolver of its names, if it can resolve."""
-        return target.destination if isinstance(target.destination, TagResolver) else None
+        return planned.destination if isinstance(planned.destination, TagResolver) else None
 
 
 class OpenDirectory:
@@ -177,7 +179,9 @@ class OpenDirectory:
             stack.callback(source.close)
             self._resolver = source
 
-    def create_target(self, image: ResolvedImage, name: TargetName) -> PlannedImage[Holdings]:
+    def create_planned_image(
+        self, image: ResolvedImage, name: TargetName
+    ) -> PlannedImage[Holdings]:
         """Create the target of ``image``: its name, and a name for each referrer."""
         referrers = {
             item.graph.root.digest: TargetName(name.path, item.tag, item.graph.root.digest)
@@ -205,7 +209,7 @@ class OpenDirectory:
         medium = filesystem.inspect(self.directory)
         filesystem.check_free_space(self.directory, medium, plan.size("push"), plan.largest)
 
-    def find_resolver(self, target: PlannedImage[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
+    def find_resolver(self, planned: PlannedImage[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
         """Return the resolver of the names in the directory; None if it does not exist."""
         return self._resolver
 

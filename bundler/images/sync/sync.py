@@ -170,11 +170,11 @@ def sync_images(
 
 @dataclass(frozen=True, slots=True)
 class _Resolved:
-    """A resolved image, the expected result, and the target if the image is to be copied."""
+    """A resolved image, the expected result, and the planned image if it is to be copied."""
 
     expected: SyncedImage
     event: events.ImageResolved
-    target: PlannedImage[Destination] | None = None
+    planned: PlannedImage[Destination] | None = None
 
 
 @dataclass(slots=True)
@@ -201,21 +201,21 @@ class _Sync:
             tasks = [partial(self._resolve, item, endpoints) for item in batch]
             resolved = run_collecting_errors(engine.executor, tasks, engine.cancellation)
             self._report_resolved(batch, resolved)
-            targets = [
-                item.target for item in resolved if isinstance(item, _Resolved) and item.target
+            planned_images = [
+                item.planned for item in resolved if isinstance(item, _Resolved) and item.planned
             ]
-            if targets:
-                plan = create_plan(targets, engine.executor, engine.cancellation)
+            if planned_images:
+                plan = create_plan(planned_images, engine.executor, engine.cancellation)
                 self.plans.append(plan)
                 execution = execute(plan, engine)
                 failed = execution.failed
-                for target in execution.published:
-                    published[target.image.display_name] = target.image.graph.root.digest
+                for planned in execution.published:
+                    published[planned.image.display_name] = planned.image.graph.root.digest
         for item, result in zip(batch, resolved, strict=True):
             label = item.image.display_name
             if isinstance(result, BundlerError):
                 error = result
-            elif result.target is None:
+            elif result.planned is None:
                 self.images.append(result.expected)
                 continue
             elif label in published:
@@ -271,7 +271,7 @@ class _Sync:
             if result.expected.state == "present":
                 root = str(result.expected.digest)
                 emit(events.ImagePresent(result.expected.destination, root, result.event))
-            elif result.target is not None:
+            elif result.planned is not None:
                 emit(result.event)
 
 

@@ -55,16 +55,21 @@ class LockedDirectory(Directory):
 
     def close(self) -> None:
         """Remove the directory and its parents as far as they are new and empty, and unlock it."""
-        if self.fd >= 0 and self.created:
-            *parents, _ = self.created
-            with suppress(MediumError, OSError):  # another process uses it, or it is not empty
-                file_lock.lock(self)
-                self.path.rmdir()
-                for path in reversed(parents):
-                    with Directory.open(path) as parent:
-                        file_lock.lock(parent)
-                        path.rmdir()
-        super().close()
+        try:
+            if self.fd >= 0 and self.created:
+                self._remove_empty()
+        finally:
+            super().close()
+
+    def _remove_empty(self) -> None:
+        *parents, _ = self.created
+        with suppress(MediumError, OSError):  # another process uses it, or it is not empty
+            file_lock.lock(self)
+            self.path.rmdir()
+            for path in reversed(parents):
+                with Directory.open(path) as parent:
+                    file_lock.lock(parent)
+                    path.rmdir()
 
     def is_named(self) -> bool:
         """Whether the open directory still has its path."""

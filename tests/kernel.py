@@ -1,4 +1,4 @@
-"""Rights that a test needs from the kernel: mounts, namespaces, owners, containers.
+"""Kernel privileges that a test needs: mounts, namespaces, owners, containers.
 
 A test names its rights: ``@pytest.mark.kernel("mounts", "network namespaces")``; a marker without
 names means all of them. A test is skipped, and listed at the end of the run, if the kernel or the
@@ -63,7 +63,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterat
 
 @functools.cache
 def denied(right: str) -> str | None:
-    """The reason why a right of ``PROBES`` is denied; None if it is granted."""
+    """The reason why a privilege of ``PROBES`` is denied; None if it is granted."""
     return PROBES[right]()
 
 

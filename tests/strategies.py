@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what the program parses, in one place."""
+"""Hypothesis strategies for parsed input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}", fullmatch=True)
 
 references = st.builds(
     ImageReference,
-    # On Docker Hub a path has two components at least.
+    # On Docker Hub, a path has at least two components.
     domain=domains,
     path=repository_paths,
     tag=st.none() | tags,
@@ -70,7 +70,7 @@ descriptors = st.builds(
     artifact_type=st.none() | st.just("application/vnd.example.v1"),
 )
 
-# What strict JSON and json.loads agree on: integers of 64 bits, finite fractions, whole characters.
+# Values on which strict JSON and json.loads agree: 64-bit integers, finite floats, no surrogates.
 _characters = st.characters(exclude_categories=["Cs"])
 _scalars = st.one_of(
     st.none(),
@@ -96,7 +96,7 @@ canonical_documents = documents(_scalars.filter(lambda value: not isinstance(val
 
 
 class Chunked:
-    """A stream that hands out ``data`` in the sizes it is told, then as much as is asked for."""
+    """A stream that returns ``data`` in chunks of the given sizes, then as requested."""
 
     def __init__(self, data: bytes, sizes: Sequence[int] = ()) -> None:
         self._stream = io.BytesIO(data)

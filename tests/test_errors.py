@@ -1,4 +1,4 @@
-"""Each error class has its documented exit status, and each message is for people."""
+"""Exit statuses, messages and fields of the error classes."""
 
 from __future__ import annotations
 

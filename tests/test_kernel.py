@@ -1,4 +1,4 @@
-"""A test whose right is denied is skipped, listed at the end, and fails in CI."""
+"""A test without its required privilege is skipped and listed at the end; in CI, it fails."""
 
 from __future__ import annotations
 

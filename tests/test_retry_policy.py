@@ -13,7 +13,7 @@ SOON = Backoff(0.001, 0.001)
 
 
 class RecordingCancellation(Cancellation):
-    """Records the waits instead of sleeping."""
+    """A cancellation that records the waits instead of sleeping."""
 
     def __init__(self) -> None:
         super().__init__()

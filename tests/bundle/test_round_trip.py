@@ -1,4 +1,4 @@
-"""Export, verify and import over real directories, without a registry."""
+"""Export, verification and import with real directories, without a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures that run the command in a process and a home directory of its own."""
+"""Fixtures that run the command in a separate process and home directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader that fails instead of ending."""
+"""The verified reader fails instead of ending if content does not match its descriptor."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ALGORITHMS = st.sampled_from(["sha256", "sha512"])
 
 
 def reader(data=DATA, *, digest=DATA, size=SIZE, sizes=(), **more):
-    """A reader of ``data`` that was promised to be ``digest``, handed out in ``sizes``."""
+    """Return a reader of ``data`` that expects ``digest``; the source yields ``sizes``."""
     promised = None if digest is None else Digest.of(digest)
     return VerifiedReader(Chunked(data, sizes), "the blob", digest=promised, size=size, **more)
 
 
 def drain(stream, sizes=()):
-    """What a writer would have written when the stream ended or failed, and the failure."""
+    """Return the bytes read before the stream ended or failed, and the error."""
     written = bytearray()
     requested = iter(sizes)
     try:
@@ -47,7 +47,9 @@ def drain(stream, sizes=()):
 
 
 @given(st.binary(max_size=200), chunk_sizes, chunk_sizes, ALGORITHMS, st.booleans())
-def test_right_bytes_pass_in_any_chunks(data, given_sizes, wanted_sizes, algorithm, sized):
+def test_correct_bytes_are_returned_for_any_chunk_size(
+    data, given_sizes, wanted_sizes, algorithm, sized
+):
     digest = Digest.of(data, algorithm)
     size = len(data) if sized else None
     stream = VerifiedReader(Chunked(data, given_sizes), "it", digest=digest, size=size)
@@ -86,7 +88,7 @@ def test_wrong_digest_without_size_raises_at_the_end():
 
 
 @pytest.mark.parametrize("size", [0, None])
-def test_an_empty_blob_is_verified_too(size):
+def test_empty_blob_is_verified(size):
     assert reader(b"", digest=b"", size=size).read() == b""
     with pytest.raises(DigestMismatchError):
         reader(b"", digest=b"x", size=size).read()
@@ -98,7 +100,7 @@ def test_content_of_empty_blob_is_refused():
 
 
 @pytest.mark.parametrize("size", [len(DATA), None])
-def test_reading_nothing_changes_nothing(size):
+def test_empty_read_has_no_effect(size):
     stream = reader(size=size)
     assert stream.read(0) == b""
     assert stream.read(4) == DATA[:4]
@@ -111,7 +113,7 @@ def test_reading_nothing_changes_nothing(size):
     ("data", "digest"), [(DATA + b"x", DATA), (DATA[:-1], DATA), (DATA[:-1] + b"!", DATA)]
 )
 def test_failed_stream_does_not_end_normally(data, digest):
-    """Whoever swallows the error and reads on must not find a clean end."""
+    """A caller that ignores the error and continues to read does not get a regular end."""
     stream = reader(data, digest=digest)
     with pytest.raises(IntegrityError):
         stream.read()
@@ -166,14 +168,14 @@ def test_skipped_bytes_are_hashed_too(data, draw, sizes):
     assert stream.read() == data[count:]
 
 
-def test_more_than_there_is_cannot_be_skipped():
+def test_skip_past_the_end_is_refused():
     with pytest.raises(SizeMismatchError):
         reader().skip(len(DATA) + 1)
     with pytest.raises(DigestMismatchError):
         reader(DATA[:-1] + b"!").skip(len(DATA))
 
 
-def test_observers_hear_of_every_byte_once():
+def test_observers_receive_every_byte_once():
     heard = []
     stream = reader(sizes=[3, 1, 5], observe=heard.append)
     stream.skip(2)

@@ -50,7 +50,7 @@ class DestinationContract(Contract):
 
     @pytest.fixture
     def opened(self, tmp_path):
-        """A function that opens the same destination each time."""
+        """A function that opens the same destination on each call."""
         raise NotImplementedError
 
     @pytest.fixture

@@ -143,7 +143,7 @@ def foreign_image(store, *, urls):
     return layer
 
 
-def test_foreign_layer_is_left_out_if_urls_are_accepted(executor):
+def test_foreign_layer_is_omitted_if_urls_are_accepted(executor):
     src = MemoryStore()
     layer = foreign_image(src, urls=("https://example.com/layer",))
     for capabilities, travels in (

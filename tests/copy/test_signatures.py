@@ -52,7 +52,7 @@ def test_all_signatures_are_copied(signed, tmp_path):
     assert signatures(tmp_path / "copy") == signatures(signed)
 
 
-def test_signatures_of_the_index_or_all_can_be_left_out(signed, tmp_path):
+def test_signatures_of_the_index_or_all_can_be_omitted(signed, tmp_path):
     copy(f"dir:{signed}", f"dir:{tmp_path}/images", signatures="images")
     assert list(signatures(tmp_path / "images").values()) == [b"of an image"]
     copy(f"dir:{signed}", f"dir:{tmp_path}/none", signatures="none")

@@ -1,7 +1,7 @@
 """A container engine in this process: the part of Docker's API that transfers images.
 
 Faults are attributes: ``status`` and ``message`` for an error response, ``cut`` for a response that
-ends after that many bytes, ``silent`` for one that never arrives, ``refuses`` for the reason why
+ends after that many bytes, ``silent`` for a missing response, ``refuses`` for the reason why
 nothing is loaded, ``forgets`` for an image that is lost.
 """
 
@@ -37,7 +37,7 @@ class FakeEngine:
         self.cut: int | None = None
         self.released = threading.Event()
         self.silent = False
-        # A socket's path may be no longer than a hundred bytes.
+        # The path of a socket is limited to about 100 bytes.
         self._home = tempfile.TemporaryDirectory()
         self.socket = Path(self._home.name) / "engine.sock"
         self._server: _TcpServer | _UnixServer

@@ -1,6 +1,6 @@
 """Small images made from bytes: the same input always gives the same digests.
 
-Independent of the program's own model and writers, so that agreement proves something.
+Independent of the program's own model and writers, so that agreement is meaningful.
 
     layer(files) ─┐
                   ├─▶ image(…) ─┬─▶ index(…)
@@ -56,7 +56,7 @@ class Blob:
         return sha256(self.data)
 
     def descriptor(self, **more: object) -> dict[str, Any]:
-        """Return the OCI descriptor; ``more`` are further members, None is omitted."""
+        """Return the OCI descriptor; ``more`` are further members; None values are omitted."""
         members = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data)}
         return members | {key: value for key, value in more.items() if value is not None}
 
@@ -143,7 +143,7 @@ def image(
 ) -> Image:
     """Create an image of ``layers``; ``members`` are added to its manifest (``annotations=…``).
 
-    Without layers it gets one with a single file that contains the platform.
+    Without ``layers``, the image has one layer with a single file that contains the platform.
     """
     layers = layers or (layer({"platform": platform.encode()}, types=types),)
     os, architecture, *variant = platform.split("/")

@@ -1,4 +1,4 @@
-"""Images in memory that tests copy from and to: made in one call, logged, with faults on demand.
+"""Stores in memory for tests: images made in one call, logged operations, faults on demand.
 
 store = MemoryStore(Fault("read", nth=2, after=3))
 root = store.add_image("app")
@@ -226,7 +226,7 @@ class MemoryStore(transport.MemoryStore):
 
 
 class MemorySource(transport.MemorySource):
-    """Reads a store, logs, and fails on demand."""
+    """A source that reads a store, logs operations, and fails on demand."""
 
     _store: MemoryStore
 
@@ -237,7 +237,7 @@ class MemorySource(transport.MemorySource):
 
 
 class MemoryDestination(transport.MemoryDestination):
-    """Writes a store, logs, and fails on demand."""
+    """A destination that writes a store, logs operations, and fails on demand."""
 
     _store: MemoryStore
 

@@ -7,7 +7,7 @@
         assert registry.count("GET", "/blobs/") == 3
 
 ``repositories`` is its content, ``requests`` are the requests that it received. It is independent
-of the program's own client and model, so that agreement proves something.
+of the program's own client and model, so that agreement is meaningful.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 """
@@ -358,7 +358,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _CutError(Exception):
-    """The connection has to be reset now."""
+    """Request to reset the connection immediately."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Durations are Go's."""
+"""Durations in Go's syntax."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_durations_are_sums_of_their_parts(
         (-2, "-2s"),
     ],
 )
-def test_how_go_prints_them(seconds: float, text: str) -> None:
+def test_durations_are_formatted_like_go(seconds: float, text: str) -> None:
     assert durations.format_duration(seconds) == text
 
 

@@ -1,4 +1,4 @@
-"""JSON as Go writes it: nothing but its form changes."""
+"""JSON encoding as in Go: only the formatting changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_split_and_join_preserve_encoded_objects(value):
     assert json_encoding.join(json_encoding.split(raw)) == raw
 
 
-def test_numbers_and_escapes_keep_their_form():
+def test_numbers_and_escapes_are_preserved():
     raw = b'{ "a" : 1.50e0, "b":"\\u00e9\\/\\"", "c":[ 1 , {"d" : ",}:" } ]}'
     assert json_encoding.split(raw) == {
         "a": "1.50e0",
@@ -37,19 +37,19 @@ def test_numbers_and_escapes_keep_their_form():
 
 
 @pytest.mark.parametrize("char", "<>&\u2028\u2029")
-def test_some_characters_are_escaped_everywhere(char):
+def test_html_characters_are_escaped_everywhere(char):
     escaped = f"\\u{ord(char):04x}"
     assert json_encoding.dumps({char: char}).decode() == f'{{"{escaped}":"{escaped}"}}'
     raw = f'{{"{char}":"{char}"}}'.encode()
     assert json_encoding.join(json_encoding.split(raw)).decode() == f'{{"{escaped}":"{escaped}"}}'
 
 
-def test_all_other_characters_stay():
+def test_all_other_characters_are_unchanged():
     assert json_encoding.dumps("é\x7f😀").decode() == '"é\x7f😀"'
     assert json_encoding.dumps('\b\f\n\r\t\x01\\"').decode() == r'"\b\f\n\r\t\u0001\\\""'
 
 
-def test_members_are_sorted_when_they_are_put_together():
+def test_joined_members_are_sorted():
     assert json_encoding.join({"b": "1", "a": "2", "B": "3"}) == b'{"B":3,"a":2,"b":1}'
 
 

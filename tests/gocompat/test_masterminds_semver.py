@@ -1,4 +1,4 @@
-"""Constraints on versions mean what Masterminds' semver 3.4 says they mean."""
+"""Version constraints have the semantics of Masterminds' semver 3.4."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_malformed_constraints_are_refused(text):
         Constraint.parse(text)
 
 
-def test_prereleases_come_before_their_release_in_the_order_of_semver():
+def test_prereleases_precede_their_release_in_semver_order():
     ordered = [
         "1.0-alpha",
         "1.0-alpha.1",
@@ -74,7 +74,7 @@ def test_prereleases_come_before_their_release_in_the_order_of_semver():
 
 
 @pytest.mark.parametrize("tag", ["1.2.3_4", "1.0-01", "latest", "v", "1..2", "9" * 30, "1.2.3.4"])
-def test_texts_that_are_not_versions_never_match(tag):
+def test_invalid_versions_never_match(tag):
     assert not Constraint.parse("*").allows(tag)
 
 

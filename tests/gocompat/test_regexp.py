@@ -1,4 +1,4 @@
-"""Expressions are Go's, and no text makes a search go on for ever."""
+"""Regular expressions in Go's syntax, with linear-time matching."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bundler.errors import UsageError
 from bundler.gocompat.regexp import MAX_LENGTH, GoExpression
 
 
-def test_an_expression_is_found_anywhere_unless_it_is_anchored():
+def test_unanchored_expression_matches_anywhere():
     assert GoExpression.parse("13").search("1.13.1-alpine")
     assert not GoExpression.parse("^13").search("1.13.1-alpine")
     assert GoExpression.parse(r"^1\.13\.[12]-alpine-perl$").search("1.13.2-alpine-perl")
@@ -19,7 +19,7 @@ def test_an_expression_is_found_anywhere_unless_it_is_anchored():
 @pytest.mark.parametrize(
     ("text", "tag"), [(r"^[[:alpha:]]+\z", "edge"), (r"\Q1.2\E", "v1.2.3"), ("(?i)RC", "1.0-rc1")]
 )
-def test_syntax_that_only_go_has_is_understood(text, tag):
+def test_go_specific_syntax_is_supported(text, tag):
     assert GoExpression.parse(text).search(tag)
 
 
@@ -36,6 +36,6 @@ def test_hostile_tag_does_not_slow_down_matching():
     assert time.perf_counter() - started < 1
 
 
-def test_two_of_the_same_text_are_equal():
+def test_expressions_with_the_same_text_are_equal():
     assert GoExpression.parse("a+") == GoExpression.parse("a+")
     assert GoExpression.parse("a+") != GoExpression.parse("a*")

@@ -1,6 +1,6 @@
 """A session runs commands in an empty directory and records their complete output.
 
-The result is two texts. ``formats`` holds the parts that other programs read: exit statuses, JSON
+The result is two texts. ``formats`` has the parts that other programs read: exit statuses, JSON
 documents, the files of bundles, and all output under the name skopeo. ``messages`` holds the text
 for people: tables, notes, errors, help, VERIFY.txt.
 

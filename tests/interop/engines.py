@@ -86,7 +86,7 @@ def podman_flags(home: Path, driver: str = "vfs") -> tuple[str, ...]:
 @contextmanager
 def _running(command: list[str], home: Path, socket: str) -> Iterator[None]:
     """Run a server until the block ends; yield when its socket exists."""
-    # Should the tests be killed, it goes with them.
+    # If the tests are killed, the server is killed too.
     command = [servers.program("setpriv"), "--pdeathsig", "TERM", *command]
     environment = {**servers.Client((), home).env(), "TMPDIR": str(home)}
     with (home / "log").open("wb") as log:

@@ -1,4 +1,4 @@
-"""Servers under the names of the public internet, in namespaces that hold nothing else.
+"""Servers under public host names, in isolated namespaces.
 
 The names are resolved by a hosts file of the namespace, and all of them lead to one fake registry
 behind TLS on port 443. It records which name each request was for. Requests that go anywhere else
@@ -103,7 +103,7 @@ class NamedHosts:
             "environment": client.env() | ({"SSL_CERT_FILE": str(self.ca)} if self.trusted else {}),
             "commands": [[*client.command, *map(str, command)] for command in commands],
         }
-        # Only root of the machine may read what it keeps, but Skopeo would look for signatures.
+        # Skopeo looks for signatures in /var/lib/containers, readable by the machine's root only.
         script = """set -e
             mount --bind "$1" /etc/hosts
             [ ! -d /var/lib/containers ] || mount -t tmpfs none /var/lib/containers

@@ -1,4 +1,4 @@
-"""Commands that are refused, and the form of every refusal."""
+"""Checks of refused commands and their error messages."""
 
 from __future__ import annotations
 

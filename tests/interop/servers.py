@@ -47,7 +47,7 @@ PACKAGES = {
     "skopeo": "skopeo",
     "unshare": "util-linux",
 }
-# docker-registry 2.8 takes a token for this long after its end.
+# docker-registry 2.8 accepts a token for this time after its expiry.
 # https://github.com/distribution/distribution/blob/v2.8.2/registry/auth/token/token.go
 REGISTRY_LEEWAY = 60
 
@@ -109,7 +109,7 @@ def tls_registry(directory: Path) -> Iterator[Registry]:
     directory.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", "localhost")
-    # The authority lies apart: with --cert-dir every stray .key beside it would be an error.
+    # The CA is in another directory: with --cert-dir, any .key file beside it would be an error.
     ca, chain, key = directory / "ca" / "ca.crt", directory / "tls.crt", directory / "tls.key"
     ca.parent.mkdir()
     authority.cert_pem.write_to_path(str(ca))
@@ -190,7 +190,7 @@ class TokenIssuer:
                 self.wfile.write(data)
 
             def log_message(self, *_: object) -> None:
-                """Stay silent."""
+                """Print nothing."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             issuer.port = server.server_port
@@ -328,13 +328,13 @@ def _docker_registry(
             "delete": {"enabled": True},
             "maintenance": {"uploadpurging": {"enabled": False}},
         },
-        # The system chooses a free port, and the log tells which.
+        # The system chooses a free port, which is read from the log.
         "http": {"addr": "127.0.0.1:0", **http},
         **sections,
     }
     file, log = directory / "registry.yml", directory / "registry.log"
     file.write_text(yaml.safe_dump(configuration))
-    # Should the tests be killed, it goes with them.
+    # If the tests are killed, the server is killed too.
     command = [program("setpriv"), "--pdeathsig", "KILL", program("docker-registry"), "serve"]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -32,7 +32,7 @@ ROUTE = (
 def create_old_artifact(
     config_type: str, config: bytes, layer_type: str, **members: object
 ) -> images.Image:
-    """Create an artifact in the form before OCI 1.1, identified by the type of its config."""
+    """Create an artifact as before OCI 1.1, identified by the media type of its config."""
     blobs = images.Blob(config_type, config), images.Blob(layer_type, b"content" * 100)
     body = {
         "schemaVersion": 2,

@@ -81,7 +81,7 @@ SAME_AS_SKOPEO = (
     "manifest-digest",
     "manifest-digest a b",
     "layers",
-    # Flags that exclude one another, and values that do not exist.
+    # Mutually exclusive flags, and invalid values.
     "copy --additional-tag x,y dir:/none dir:{out}/o",
     "copy --multi-arch foo dir:/none dir:{out}/o",
     "copy --all --multi-arch all dir:/none dir:{out}/o",
@@ -143,7 +143,7 @@ SAME_AS_SKOPEO = (
     "list-tags dir:/none",
     "list-tags docker://x/y:z",
     "list-tags docker://x/y@sha256:aa",
-    # Places on the disk.
+    # Local paths.
     "inspect dir:",
     "inspect dir:/none",
     "inspect dir:{d}/many",
@@ -210,7 +210,7 @@ SAME_AS_SKOPEO = (
     f"{COPY} oci:{{d}}/one docker://{{reg}}/drop/x:1",
     f"{COPY} oci:{{d}}/one docker://127.0.0.1:1/x:1",
     f"{COPY} --dest-tls-verify=false oci:{{d}}/one docker://{{tok}}/x:1",
-    # Accounts.
+    # Credentials.
     "login 127.0.0.1:1",
     "login -u a 127.0.0.1:1",
     "login --get-login 127.0.0.1:1",
@@ -239,7 +239,7 @@ ENGINE = (
 NO_PLATFORM = 'no image found in image index for architecture "s390x", variant "", OS "linux"'
 
 NEWER_SKOPEO: dict[str, tuple[int, str]] = {
-    # Images that are not there.
+    # Missing images.
     "inspect --tls-verify=false docker://{reg}/drop/app:none": (
         2,
         (
@@ -301,7 +301,7 @@ NEWER_SKOPEO: dict[str, tuple[int, str]] = {
         1,
         f"initializing source docker-daemon:x:y: {ENGINE}",
     ),
-    # The way to a registry.
+    # Connections to a registry.
     f"{COPY} docker://127.0.0.1:1/x:1 dir:{{out}}/o": (
         1,
         (
@@ -328,7 +328,7 @@ NEWER_SKOPEO: dict[str, tuple[int, str]] = {
         f"Error listing repository tags: getting repository tags: {REFUSED}",
     ),
     "login -u a -p b {tls}": (1, f'authenticating creds for "{{tls}}": {UNKNOWN}'),
-    # What a registry refuses.
+    # Requests that a registry refuses.
     "list-tags --tls-verify=false docker://{reg}/drop/none": (
         1,
         "Error listing repository tags: fetching tags list: repository name not known to registry",
@@ -382,7 +382,7 @@ NEWER_SKOPEO: dict[str, tuple[int, str]] = {
         1,
         f"initializing source docker-daemon:x:y: {ENGINE}",
     ),
-    # Newer flags, and newer words for the old ones.
+    # Newer flags, and changed messages for older flags.
     "copy --retry-delay 5 a b": (
         1,
         'invalid argument "5" for "--retry-delay" flag: time: missing unit in duration "5"',

@@ -40,7 +40,7 @@ def keys(tmp_path, skopeo, monkeypatch):
     monkeypatch.chdir(home)
     gnupg = skopeo.home / ".gnupg"
     gnupg.mkdir(mode=0o700)
-    agents = tempfile.mkdtemp(prefix="gpg-")  # the path of an agent's socket has to be short
+    agents = tempfile.mkdtemp(prefix="gpg-")  # the path of an agent's socket must be short
     monkeypatch.setenv("GNUPGHOME", agents)
 
     def run(command, *more):
@@ -51,7 +51,10 @@ def keys(tmp_path, skopeo, monkeypatch):
     run("openssl req -new -x509 -key rsa.key -subj /CN=reader -out rsa.crt")
     run("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.key")
     run("openssl ec -in ec.key -pubout -out ec.pub")
-    gpg = ("gpg --batch --pinentry-mode loopback --passphrase", "")  # 1.9 takes no password
+    gpg = (
+        "gpg --batch --pinentry-mode loopback --passphrase",
+        "",
+    )  # Skopeo 1.9 does not accept a password
     run(*gpg, "--quick-gen-key", "Reader <reader@example.com>", "rsa2048", "sign", "never")
     listed = subprocess.run(
         ["gpg", "--list-keys", "--with-colons"], capture_output=True, check=True

@@ -162,7 +162,7 @@ def test_podman_pulls_pushed_image(registry, airbundle, repository, tmp_path) ->
         f"oci:{layout}:a",
         f"docker://{registry.host}/{repository}:1",
     )
-    # Podman takes no long path for its files.
+    # Podman does not accept long paths for its files.
     with tempfile.TemporaryDirectory() as home:
         storage = ("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", "vfs")
         podman = servers.Client((servers.program("podman"), *storage), Path(home))

@@ -60,7 +60,7 @@ def write_directory(tmp_path: Path, airbundle: servers.Client):
         (kind, form)
         for kind in IMAGES
         for form in ("oci", "v2s2")
-        if (kind, form) != ("docker-list", "oci")  # of which skopeo 1.9.3 converts the list alone
+        if (kind, form) != ("docker-list", "oci")  # skopeo 1.9.3 converts only the list
     ],
 )
 def test_converted_manifests_and_configs_are_those_of_skopeo(
@@ -105,7 +105,7 @@ def test_conversion_from_schema_1_is_that_of_skopeo(
     skopeo.ok("copy", "--format", "v2s1", write_directory("docker"), f"dir:{tmp_path}/old")
     copy_with_both(airbundle, skopeo, tmp_path, "--format", form, f"dir:{tmp_path}/old")
     theirs = read_files(tmp_path / "theirs")
-    theirs.pop(EMPTY_LAYER)  # skopeo copies it, though nothing needs it any more
+    theirs.pop(EMPTY_LAYER)  # skopeo copies this blob although it is no longer needed
     assert read_files(tmp_path / "ours") == theirs
 
 

@@ -1,4 +1,4 @@
-"""Export and import with each kind of real registry: no content and no name is lost."""
+"""Export and import with each kind of real registry preserve all content and names."""
 
 from __future__ import annotations
 

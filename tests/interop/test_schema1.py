@@ -178,7 +178,7 @@ def test_copy_from_schema_1_in_other_format_is_that_of_skopeo(
         {path.name: path.read_bytes() for path in (tmp_path / side).iterdir()}
         for side in ("ours", "theirs")
     )
-    del theirs[schema1.EMPTY_LAYER_DIGEST.hex]  # which nothing there needs
+    del theirs[schema1.EMPTY_LAYER_DIGEST.hex]  # not needed by any manifest there
     assert ours == theirs
 
 

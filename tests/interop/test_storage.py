@@ -66,7 +66,7 @@ OCI, DOCKER = image(LOWER, UPPER, TOP), image(LOWER, TOP, types=images.DOCKER)
 
 @dataclass(frozen=True)
 class EngineStorage:
-    """A storage, and a Podman that uses it."""
+    """A storage, and a Podman command that uses it."""
 
     driver: str
     home: Path

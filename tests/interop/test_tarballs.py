@@ -1,4 +1,4 @@
-"""Images of plain tar archives are those of skopeo."""
+"""Images of plain tar archives are identical to those of Skopeo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_tarball_image_is_that_of_skopeo(airbundle, skopeo, tmp_path) -> None:
     reference = f"tarball:{paths[0]}:{paths[1]}"
 
     airbundle.ok("copy", reference, f"dir:{tmp_path}/ours")
-    # It tells dates in the machine's time zone.
+    # Skopeo prints dates in the time zone of the machine.
     there = replace(skopeo, environment={"TZ": "UTC"})
     there.ok("copy", reference, f"dir:{tmp_path}/theirs")
 

@@ -1,4 +1,4 @@
-"""What is converted keeps its meaning, and what a format cannot hold is refused."""
+"""Conversions preserve semantics, and refuse content that a format cannot represent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OCI = parsed(images.image(annotations={"b": "<1>", "a": "2"}))
 
 
 @given(strategies.documents())
-def test_a_hostile_config_is_converted_or_refused(value):
+def test_hostile_config_is_converted_or_refused(value):
     with suppress(BundlerError):
         converted = conversion.to_oci_config(json.dumps(value).encode(), subject="config")
         assert conversion.to_oci_config(converted, subject="config") == converted
@@ -87,7 +87,7 @@ def test_oci_manifest_keeps_members_that_oci_specifies():
     assert other["layers"] == [LAYER.to_json()]
 
 
-def test_annotations_made_on_the_way_to_oci_are_kept_and_unknown_ones_dropped():
+def test_conversion_to_oci_keeps_created_annotations_and_drops_unknown_ones():
     strange = images.dump(json.loads(DOCKER.raw)).replace(
         b'"size"', b'"annotations":{"a":"b"},"size"'
     )
@@ -113,12 +113,12 @@ def test_annotations_made_on_the_way_to_oci_are_kept_and_unknown_ones_dropped():
         (replace(LAYER, media_type="x/y"), conversion.to_oci_manifest),
     ],
 )
-def test_a_layer_of_another_format_is_refused(layer, convert):
+def test_layer_of_another_format_is_refused(layer, convert):
     with pytest.raises(CannotConvertError, match="does not have this layer type"):
         convert(DOCKER, CONFIG, [layer])
 
 
-def test_encrypted_layers_are_only_for_oci():
+def test_encrypted_layers_are_refused_in_docker_format():
     sealed = replace(LAYER, media_type=f"{media_types.OCI_LAYER_ZSTD}+encrypted")
     assert b"+encrypted" in conversion.to_oci_manifest(DOCKER, CONFIG, [sealed])
     with pytest.raises(CannotConvertError):
@@ -171,7 +171,7 @@ def test_index_survives_conversion_to_docker_and_back(index):
     assert back.manifests == oci.manifests == index.manifests
 
 
-def test_an_entry_without_a_platform_cannot_be_in_a_docker_list():
+def test_docker_list_refuses_entry_without_platform():
     bare = replace(INDEX.manifests[0], platform=None)
     children = [bare, INDEX.manifests[1]]
     with pytest.raises(CannotConvertError, match="has no platform"):
@@ -191,7 +191,7 @@ def test_index_keeps_members_of_its_format():
     assert result == value
 
 
-def test_a_docker_list_keeps_features_of_platforms():
+def test_docker_list_keeps_platform_features():
     value = json.loads(LIST.raw)
     value["manifests"][1]["platform"]["features"] = ["sse4"]
     was = manifest.parse(images.dump(value), media_types.DOCKER_LIST)

@@ -1,4 +1,4 @@
-"""Descriptors: exact types, and nothing in them that could do harm elsewhere."""
+"""Descriptors: strict types, and no unsafe characters."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def read(**changes):
 
 
 @given(strategies.descriptors)
-def test_json_reads_back(descriptor):
+def test_json_round_trips(descriptor):
     assert Descriptor.from_json(Table(descriptor.to_json(), "it")) == descriptor
 
 
 @pytest.mark.parametrize("size", [-1, True, "4", 4.0, None, [4]])
-def test_a_size_is_a_whole_number_of_bytes(size):
+def test_size_is_an_integer(size):
     with pytest.raises(MalformedError, match=r"layers\[3\]: size"):
         read(size=size)
 
 
-def test_a_huge_size_is_only_a_number_here():
+def test_huge_size_is_accepted():
     assert read(size=2**63 - 1).size == 2**63 - 1
 
 
@@ -66,7 +66,7 @@ def test_parameters_of_a_media_type_are_kept(media_type):
 
 
 @pytest.mark.parametrize("member", ["MediaType", "DIGEST", "Size", "URLs", "Platform"])
-def test_a_second_spelling_is_refused(member):
+def test_member_in_another_letter_case_is_refused(member):
     with pytest.raises(MalformedError, match="must be spelled"):
         read(**{member: GOOD["digest"]})
 
@@ -76,13 +76,13 @@ def test_a_second_spelling_is_refused(member):
     [{"urls": "https://x"}, {"urls": [1]}, {"annotations": {"a": 1}}, {"annotations": ["a"]},
      {"platform": "linux/amd64"}, {"artifactType": 1}],
 )  # fmt: skip
-def test_optional_members_have_types_too(changes):
+def test_types_of_optional_members_are_checked(changes):
     with pytest.raises(MalformedError):
         read(**changes)
 
 
 def test_embedded_data_is_ignored():
-    """The data member may say anything; content is what its digest says."""
+    """The ``data`` member is ignored; content is identified by its digest."""
     assert read(data="bGllcw==") == read()
 
 

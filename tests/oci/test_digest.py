@@ -1,4 +1,4 @@
-"""Digests: one strict constructor, and nothing else becomes part of a path or a URL."""
+"""Digests: strict parsing, because a digest becomes part of paths and URLs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_of_agrees_with_hashlib(data, algorithm):
         f"sha256:{HEX}\n",
         f" sha256:{HEX}",
         f"sha256:../../{HEX[6:]}",
-        f"sha256:{HEX[:-1]}\u0661",  # a digit of another script
+        f"sha256:{HEX[:-1]}\u0661",  # a non-ASCII digit
         f"sha256-{HEX}",
     ],
 )

@@ -55,7 +55,7 @@ def test_parents_come_before_children_in_the_order_of_the_manifests():
     assert followed == ["index", "left", "right", "absent"]
 
 
-def test_a_manifest_that_two_roots_share_is_followed_once():
+def test_manifest_shared_by_two_roots_is_visited_once():
     found, followed = visits("left", "index")
     assert found[0] == ("left", "manifest", 0)
     assert ("left", "manifest", 1) in found
@@ -77,7 +77,7 @@ def test_only_manifests_are_followed():
     assert followed == ["index"]
 
 
-def test_an_error_of_list_children_ends_the_walk():
+def test_error_of_list_children_ends_the_walk():
     def fail(_):
         raise NotFoundError("absent")
 

@@ -1,4 +1,4 @@
-"""Manifests: one body, one meaning."""
+"""Manifests: strict parsing without ambiguity."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def body(one, changes):
 
 
 @pytest.mark.parametrize("one", [OCI, DOCKER])
-def test_an_image_is_read_with_all_its_parts(one):
+def test_image_manifest_is_parsed(one):
     parsed = manifest.parse(one.root.data, one.root.media_type)
     assert isinstance(parsed, ImageManifest)
     assert parsed.raw == one.root.data
@@ -47,7 +47,7 @@ def test_an_image_is_read_with_all_its_parts(one):
 
 
 @pytest.mark.parametrize("one", [INDEX, LIST])
-def test_an_index_is_read_with_its_platforms(one):
+def test_index_is_parsed_with_platforms(one):
     parsed = manifest.parse(one.root.data, None)
     assert isinstance(parsed, Index)
     assert [str(child.platform) for child in parsed.manifests] == ["linux/amd64", "linux/arm64"]
@@ -62,7 +62,7 @@ def test_artifact_has_subject_and_empty_config():
     assert parsed.artifact_type == "application/vnd.example.v1"
 
 
-def test_an_index_may_have_a_subject_and_indexes_below():
+def test_index_may_have_subject_and_nested_indexes():
     outer = images.index(INDEX, OCI, subject=OCI.root.descriptor(), annotations={"a": "b"})
     parsed = manifest.parse(outer.root.data, None)
     assert parsed.manifests[0].media_type == media_types.OCI_INDEX
@@ -92,7 +92,7 @@ KINDS = sorted(media_types.IMAGE_MANIFESTS | media_types.INDEXES)
 @pytest.mark.parametrize("announced", KINDS)
 @pytest.mark.parametrize("one", [OCI, DOCKER, INDEX, LIST])
 def test_manifest_with_other_type_than_announced_is_refused(one, announced):
-    """One digest with two readings would let one of them pass every check."""
+    """If a digest had two interpretations, one of them could bypass the checks."""
     if announced == one.root.media_type:
         assert manifest.parse(one.root.data, announced).media_type == announced
     else:
@@ -111,13 +111,13 @@ def test_manifest_with_members_of_image_and_index_is_refused(own, announced, ext
 
 
 @pytest.mark.parametrize("announced", [media_types.OCI_INDEX, media_types.DOCKER_LIST])
-def test_an_image_without_a_media_type_is_no_index(announced):
+def test_image_without_media_type_is_not_an_index(announced):
     with pytest.raises(MalformedError):
         manifest.parse(image_body(mediaType="absent"), announced)
 
 
 @pytest.mark.parametrize("announced", [media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST])
-def test_an_index_without_a_media_type_is_no_image(announced):
+def test_index_without_media_type_is_not_an_image(announced):
     with pytest.raises(MalformedError):
         manifest.parse(index_body(mediaType="absent"), announced)
 
@@ -153,13 +153,13 @@ def test_an_index_without_a_media_type_is_no_image(announced):
         {"mediatype": media_types.OCI_INDEX},
     ],
 )
-def test_manifest_of_wrong_form_is_refused(changes):
+def test_malformed_manifest_is_refused(changes):
     with pytest.raises(MalformedError):
         manifest.parse(image_body(**changes), None)
 
 
 @pytest.mark.parametrize("announced", [None, media_types.DOCKER_SCHEMA1_SIGNED])
-def test_schema_1_without_layers_is_damage(announced):
+def test_schema_1_without_layers_is_malformed(announced):
     raw = b'{"schemaVersion":1,"name":"a","tag":"b","fsLayers":[],"history":[]}'
     with pytest.raises(MalformedError):
         manifest.parse(raw, announced)
@@ -178,7 +178,7 @@ def test_documents_that_are_not_json_objects_are_malformed(raw):
         manifest.parse(raw, media_types.OCI_MANIFEST, subject="the page")
 
 
-def test_entries_are_counted():
+def test_number_of_entries_is_limited():
     assert (
         len(manifest.parse(index_body(manifests=[DESCRIPTOR] * 10_000), None).manifests) == 10_000
     )
@@ -190,14 +190,14 @@ def test_entries_are_counted():
             manifest.parse(raw, None)
 
 
-def test_bytes_are_counted():
+def test_size_of_manifest_is_limited():
     raw = image_body(annotations={"padding": "x" * manifest.MAX_MANIFEST})
     with pytest.raises(LimitError):
         manifest.parse(raw, None)
 
 
 @given(strategies.documents(), st.sampled_from([*KINDS, None]))
-def test_any_document_is_a_manifest_or_an_error_for_people(value, announced):
+def test_arbitrary_document_is_parsed_or_raises_bundler_error(value, announced):
     raw = json.dumps(value).encode()
     with suppress(BundlerError):
         manifest.parse(raw, announced)
@@ -211,7 +211,7 @@ def test_any_document_is_a_manifest_or_an_error_for_people(value, announced):
     st.sampled_from([*KINDS, None]),
 )
 def test_accepted_manifest_is_unambiguous(value, announced):
-    """Whatever another parser is told, it cannot take the same bytes for the other kind."""
+    """No parser can interpret the bytes of an image as an index, or the reverse."""
     try:
         first = manifest.parse(images.dump(value), announced)
     except BundlerError:
@@ -224,7 +224,7 @@ def test_accepted_manifest_is_unambiguous(value, announced):
         assert type(second) is type(first)
 
 
-def test_strip_keeps_all_but_the_entries_that_go():
+def test_strip_changes_only_the_removed_entries():
     raw = index_body(annotations={"a": "\u00e4"}, unknown=[1, {"x": None}])
     parsed = manifest.parse(raw, None)
     kept = parsed.manifests[1]
@@ -233,7 +233,7 @@ def test_strip_keeps_all_but_the_entries_that_go():
     assert manifest.parse(smaller, media_types.OCI_INDEX).manifests == (kept,)
 
 
-def test_sha512_is_a_digest_like_any_other():
+def test_sha512_digests_are_accepted():
     far = DESCRIPTOR | {"digest": Digest.of(b"x", "sha512").text}
     parsed = manifest.parse(image_body(config=far, layers=[far]), None)
     assert {parsed.config.digest.algorithm, parsed.layers[0].digest.algorithm} == {"sha512"}

@@ -25,21 +25,21 @@ def base64url(data: bytes) -> str:
 
 
 def signed(*signatures: object) -> bytes:
-    """``PAYLOAD`` with signatures put in before its last line."""
+    """Return ``PAYLOAD`` with signatures inserted before its last line."""
     return PAYLOAD[:-2] + b',\n   "signatures": ' + json.dumps(signatures).encode() + b"\n}"
 
 
-def test_a_manifest_has_the_digest_of_its_bytes() -> None:
+def test_digest_of_manifest_covers_all_bytes() -> None:
     one = images.image()
     assert compute_manifest_digest(one.root.data, subject="m").text == one.digest
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[]", b'{"a":1,"a":2}', b"{" * 10])
-def test_anything_else_has_too(raw: bytes) -> None:
+def test_digest_of_other_content_covers_all_bytes(raw: bytes) -> None:
     assert compute_manifest_digest(raw, subject="m") == Digest.of(raw)
 
 
-def test_signatures_of_schema_1_do_not_count() -> None:
+def test_schema_1_digest_excludes_signatures() -> None:
     good = signature(len(PAYLOAD) - 2, b"\n}")
     assert compute_manifest_digest(signed(good), subject="m") == Digest.of(PAYLOAD)
     assert compute_manifest_digest(signed(good, good), subject="m") == Digest.of(PAYLOAD)

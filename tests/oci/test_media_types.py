@@ -1,4 +1,4 @@
-"""Media types: each belongs to one class."""
+"""Media types: each one has one class."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def test_content_type_is_parsed_without_parameters(header, essence):
 
 
 @pytest.mark.parametrize("media_type", sorted(media_types.FOREIGN_LAYERS))
-def test_a_foreign_layer_needs_urls_to_be_absent(media_type):
+def test_foreign_layer_may_be_absent_only_with_urls(media_type):
     assert media_types.is_foreign(media_type, ["https://example.com/layer"])
     assert not media_types.is_foreign(media_type, [])
 
 
-def test_an_ordinary_layer_with_urls_is_not_foreign():
+def test_ordinary_layer_with_urls_is_not_foreign():
     assert not media_types.is_foreign(media_types.OCI_LAYER_GZIP, ["https://example.com/layer"])

@@ -1,4 +1,4 @@
-"""Platforms: their text, their JSON, and which of an index's entries runs on a machine."""
+"""Platforms: text form, JSON form, and selection of an index entry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def offered(*texts):
 
 
 @pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
-def test_text_reads_back(text):
+def test_text_round_trips(text):
     assert str(Platform.parse(text)) == text
 
 
@@ -25,13 +25,13 @@ def test_text_reads_back(text):
     ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux//v7", "linux/am d64",
      "linux/amd64\n", "linux/" + "a" * 65, "linux/\u00e4"],
 )  # fmt: skip
-def test_parse_refuses_text_that_is_not_a_platform(text):
+def test_parse_refuses_invalid_platforms(text):
     with pytest.raises(UsageError):
         Platform.parse(text)
 
 
 @given(strategies.platforms)
-def test_json_reads_back(platform):
+def test_json_round_trips(platform):
     assert Platform.from_json(Table(platform.to_json(), "it")) == platform
 
 
@@ -39,7 +39,7 @@ def test_json_reads_back(platform):
     "value",
     [{"os": 1}, {"architecture": []}, {"os": "linux", "OS": "windows"}, {"os.features": "x"}],
 )
-def test_json_of_the_wrong_form_is_refused(value):
+def test_malformed_json_is_refused(value):
     with pytest.raises(MalformedError):
         Platform.from_json(Table(value, "it"))
 
@@ -47,23 +47,23 @@ def test_json_of_the_wrong_form_is_refused(value):
 @pytest.mark.parametrize(
     ("expected", "entries", "position"),
     [
-        # a wanted variant, then what it can run from late to early, then none
+        # the requested variant, then compatible variants from newest to oldest, then no variant
         ("linux/arm/v7", ["linux/arm/v8", "linux/arm/v6", "linux/arm/v7"], 2),
         ("linux/arm/v7", ["linux/arm/v5", "linux/arm/v6"], 1),
         ("linux/arm/v7", ["linux/arm", "linux/arm/v5"], 1),
         ("linux/arm/v7", ["linux/arm/v8", "linux/arm"], 1),
         ("linux/arm/v7", ["linux/arm/v8"], None),
         ("linux/arm64/v8", ["linux/arm64"], 0),
-        # no wanted variant: none first, then from late to early
+        # no requested variant: no variant first, then from newest to oldest
         ("linux/arm", ["linux/arm/v6", "linux/arm/v7", "linux/arm"], 2),
         ("linux/arm", ["linux/arm/v6", "linux/arm/v7"], 1),
         ("linux/arm64", ["linux/arm64/v8"], 0),
         ("linux/amd64", ["linux/amd64/v3"], None),
-        # a variant that no ladder knows: itself, then none
+        # an unknown variant: the variant itself, then no variant
         ("linux/amd64/v3", ["linux/amd64", "linux/amd64/v3"], 1),
         ("linux/amd64/v3", ["linux/amd64/v2", "linux/amd64"], 1),
         ("linux/arm64/v9", ["linux/arm64/v8"], None),
-        # the first of equals; entries without a platform are nobody's
+        # the first of equal entries; entries without a platform are never chosen
         ("linux/amd64", [None, "linux/amd64", "linux/amd64"], 1),
         ("linux/amd64", [None], None),
         ("linux/amd64", [], None),
@@ -82,7 +82,7 @@ def test_requested_windows_version_is_matched_exactly():
 
 
 @given(strategies.platforms, st.lists(st.none() | strategies.platforms, max_size=8))
-def test_never_chooses_another_system(expected, entries):
+def test_choose_never_returns_another_system(expected, entries):
     position = choose(expected, entries)
     if position is None:
         assert expected not in entries

@@ -1,4 +1,4 @@
-"""References: Docker's grammar, and the same verdicts as Skopeo's."""
+"""References: Docker's grammar, with the same results as Skopeo."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_parse_accepts_references_that_docker_accepts(text, full):
     assert str(ImageReference.parse(text)) == full
 
 
-def test_a_number_after_a_colon_is_a_port_only_before_a_slash():
+def test_number_after_colon_is_a_port_only_before_a_slash():
     assert ImageReference.parse("host:5000").tag == "5000"
     assert ImageReference.parse("host:5000/app").domain == "host:5000"
     assert ImageReference.parse("host:5000/app:6000").tag == "6000"
@@ -89,7 +89,7 @@ def test_a_number_after_a_colon_is_a_port_only_before_a_slash():
         ("-host.com/app", r"not the HOST\[:PORT\]"),
         ("host:port/app", r"not the HOST\[:PORT\]"),
         ("host:99999/app", r"not the HOST\[:PORT\]"),
-        ("a.b_c/app", r"not the HOST\[:PORT\]"),  # a dot makes a host of it
+        ("a.b_c/app", r"not the HOST\[:PORT\]"),  # a dot indicates a host
         ("[abc]/app", "is not a repository name"),
         ("[::1/app", r"not the HOST\[:PORT\]"),
         ("[:::]:5000/app", r"not the HOST\[:PORT\]"),
@@ -110,7 +110,7 @@ def test_path_limit_of_255_characters_excludes_the_host():
     assert not is_repository_path(path + "a")
 
 
-def test_64_hexadecimal_digits_are_an_id_only_when_they_stand_alone():
+def test_64_hexadecimal_digits_alone_are_an_id():
     assert ImageReference.parse(f"example.com/{HEX}").path == HEX
     assert ImageReference.parse(f"{HEX}:1").tag == "1"
     assert ImageReference.parse(HEX[:-1]).path == f"library/{HEX[:-1]}"
@@ -124,7 +124,7 @@ def test_text_of_reference_parses_to_same_reference(reference):
 @given(st.text(max_size=80))
 @example("docker.io/library/")
 @example("a:b/c@d")
-def test_any_text_is_refused_or_reads_the_same_again(text):
+def test_arbitrary_text_is_refused_or_round_trips(text):
     try:
         reference = ImageReference.parse(text)
     except InvalidReferenceError:
@@ -162,13 +162,13 @@ def test_password_before_host_is_redacted(text):
     assert "hunter2" not in caught.value.message
 
 
-def test_a_hostile_length_is_refused_at_once():
+def test_very_long_text_is_refused_immediately():
     with pytest.raises(InvalidReferenceError) as caught:
         ImageReference.parse("a-" * 500_000)
     assert len(caught.value.message) < 500
 
 
-# IPv6 hosts and paths of 255 characters came after the Skopeo that Debian 12 has.
+# Skopeo of Debian 12 supports neither IPv6 hosts nor paths of 255 characters.
 SAME_AS_SKOPEO = [
     "127.0.0.1:1/a",
     "127.0.0.1:1/a/b.c/d__e/f---g",
@@ -207,8 +207,8 @@ SAME_AS_SKOPEO = [
 
 @pytest.mark.interop
 @pytest.mark.parametrize("text", SAME_AS_SKOPEO)
-def test_skopeo_gives_the_same_verdict(text):
-    """Nothing listens on port 1: a well-formed reference gets as far as a refused connection."""
+def test_skopeo_accepts_and_refuses_the_same_references(text):
+    """No server listens on port 1, so a well-formed reference results in a refused connection."""
     skopeo = shutil.which("skopeo")
     assert skopeo, "apt-get install skopeo"
     command = [skopeo, "inspect", "--raw", "--tls-verify=false", f"docker://{text}"]

@@ -310,7 +310,7 @@ class TestLists:
         with pytest.raises(RegistryError):
             repository.list_tags()
 
-    def test_page_size_that_the_registry_refuses_is_left_out(self, registry, repository):
+    def test_refused_page_size_is_omitted(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", "n=1000", status=400, times=1)
         assert repository.list_tags() == ["1"]
@@ -318,7 +318,7 @@ class TestLists:
     @pytest.mark.parametrize(
         "body", [b'{"tags":[1,"2",null]}', b'{"tags":["%s","2"]}' % (b"x" * 300)]
     )
-    def test_entry_that_is_no_name_is_left_out_with_a_warning(self, registry, connect, body):
+    def test_invalid_entry_is_omitted_with_a_warning(self, registry, connect, body):
         events = []
         repository = Repository(connect(registry, emit=events.append), "library/app")
         registry.fail("GET", status=200, body=body)

@@ -1,6 +1,6 @@
 """Sessions: authentication, redirects, retries, TLS, proxies and cancellation."""
 
-# The outer block is the registry, the inner one the claim.
+# The outer block is the registry, the inner block the assertion.
 # ruff: noqa: SIM117
 
 from __future__ import annotations

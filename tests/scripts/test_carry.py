@@ -50,7 +50,7 @@ def test_repeated_carry_replaces_wheels(stick: Path, tmp_path: Path) -> None:
     shutil.copytree(stick, copy)
     (copy / "wheels/old-1.0-py3-none-any.whl").write_bytes(b"")
 
-    # The first stick stands in for the package index, which has served the same wheels already.
+    # The first carried directory replaces the package index; it contains the same wheels.
     index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(stick / "wheels")}
     subprocess.run(
         [ROOT / "scripts/carry", copy],

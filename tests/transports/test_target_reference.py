@@ -1,4 +1,4 @@
-"""References of images below a location that holds many."""
+"""References of images below a location with several images."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_images_of_an_archive_are_committed_together():
 @pytest.mark.parametrize(
     "name", ["a/../b:1", "..", "a//b", "/etc/x", ".", "a/./b", "a/" + "b" * 256, "a\0b"]
 )
-def test_name_that_leaves_the_directory_is_refused(name):
+def test_name_that_escapes_the_directory_is_refused(name):
     with pytest.raises(InvalidReferenceError):
         create_target("dir", "out", name)
 

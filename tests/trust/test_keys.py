@@ -48,7 +48,7 @@ def public_pem(key) -> bytes:
 def sealed_as_cosign_documents(
     key, *, label="COSIGN", n=1024, r=8, p=1, kdf="scrypt", passphrase=PASSPHRASE, **replaced
 ) -> bytes:
-    """A key as cosign's own code lays it out, made without the module under test."""
+    """Create a key in cosign's format without the module under test."""
     der = key.private_bytes(
         serialization.Encoding.DER,
         serialization.PrivateFormat.PKCS8,

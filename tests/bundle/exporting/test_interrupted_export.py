@@ -1,4 +1,4 @@
-"""Exports that are interrupted at each file-system operation, and the runs after them."""
+"""Exports interrupted at each file-system operation, and the runs that follow."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Site:
         return shutil.copytree(self.bundle, self.path / "saved")
 
     def serial(self) -> int | None:
-        """The serial of a bundle that is whole and signed; None if there is none."""
+        """The serial of a bundle that is whole and signed; None if no such bundle exists."""
         if not self.bundle.exists():
             return None
         checked = verify(self.bundle, [KEY.public])
@@ -195,7 +195,7 @@ def interruptions(
         except (Killed, NoSpaceError):
             ended = True
         else:
-            ended = False  # tidying up that may fail without harm
+            ended = False  # cleanup that may fail
         if ended:
             yield number, whole
 

@@ -51,7 +51,7 @@ def test_other_path_contains_no_digest(path: str):
 
 
 @given(st.text(max_size=40))
-def test_valid_path_is_below_the_bundle_and_normal(text: str):
+def test_valid_path_is_normalized_and_below_the_bundle(text: str):
     if bundle_paths.is_path(text):
         assert text.isascii()
         assert os.path.normpath(text) == text

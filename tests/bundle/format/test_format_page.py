@@ -1,4 +1,4 @@
-"""docs/format.md is the specification: what it lists is what the code and the schema have."""
+"""The specification docs/format.md agrees with the code and the schema."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def test_member_with_any_value_is_read_or_refused(value, member):
         inventory.parse(json.dumps(document).encode())
 
 
-def test_serial_is_the_time_but_larger_than_the_former_serial():
+def test_serial_is_the_time_or_the_former_serial_plus_one():
     seconds = int(CREATED.timestamp())
     assert inventory.create_serial(None, CREATED) == seconds
     assert inventory.create_serial(seconds - 5, CREATED) == seconds

@@ -97,7 +97,7 @@ def test_openssl_verifies_a_signature(tmp_path: Path):
     )
 
 
-def test_later_signature_is_added_to_the_others(tmp_path: Path):
+def test_later_signature_is_added_to_existing_signatures(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     before = (bundle / "bundle.json").read_bytes()
     assert signing.sign_bundle(bundle, [OTHER]) == [name(OTHER)]

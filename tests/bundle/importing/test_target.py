@@ -18,7 +18,7 @@ from bundler.errors import InvalidReferenceError
         ("docker://index.docker.io/team", "docker.io"),
     ],
 )
-def test_domain_of_a_target_is_the_one_in_references(target: str, host: str) -> None:
+def test_domain_of_a_target_is_the_domain_in_references(target: str, host: str) -> None:
     """Options of a target, such as credentials, are found by this name."""
     parsed = parse_target(target)
     assert isinstance(parsed, RegistryTarget)

@@ -1,4 +1,4 @@
-"""Every file in manifests/ can be loaded, and says what its comments promise."""
+"""Every file in manifests/ can be loaded, and has the effect that its comments describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing tags, naming inside, and what a bundle manifest means image by image."""
+"""Expansion of a bundle manifest: selection of tags, target names, and one request per image."""
 
 from __future__ import annotations
 

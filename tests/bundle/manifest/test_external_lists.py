@@ -1,4 +1,4 @@
-"""Lists and skopeo-sync files are taken as they are, in a manifest's place and included."""
+"""Lists and skopeo-sync files, in place of a bundle manifest or included in one."""
 
 from __future__ import annotations
 

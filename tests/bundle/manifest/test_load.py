@@ -1,4 +1,4 @@
-"""Loading a bundle manifest: what each key means."""
+"""Loading of a bundle manifest: the effect of each key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock: written the same each time, read strictly, compared, and followed."""
+"""Lock files: deterministic writing, strict parsing, comparison, and use."""
 
 from __future__ import annotations
 

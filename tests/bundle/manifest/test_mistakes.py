@@ -1,4 +1,4 @@
-"""Mistakes in a bundle manifest: all at once, each where it stands, in words that help."""
+"""Errors in a bundle manifest are reported together, with their positions and expected values."""
 
 from __future__ import annotations
 

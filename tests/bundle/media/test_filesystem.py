@@ -144,7 +144,7 @@ def test_file_with_the_name_of_the_directory_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "images/holiday.jpg", "docs/x"])
-def test_directory_with_other_files_is_refused_with_a_proposal(tmp_path: Path, name: str):
+def test_directory_with_other_files_is_refused_with_a_hint(tmp_path: Path, name: str):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(MediumError, match=name.removesuffix("/x")) as raised:

@@ -1,4 +1,4 @@
-"""However a bundle lies about sizes and shapes, looking at it costs little."""
+"""The verification of a hostile bundle takes limited time and memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TERABYTE = 1 << 40
 
 @pytest.fixture
 def quick():
-    """Fail a test that takes much longer than the verification of a valid bundle of this size."""
+    """Fail a test that takes much longer than the verification of a valid bundle."""
     begun = time.monotonic()
     yield
     assert time.monotonic() - begun < 20

@@ -16,21 +16,21 @@ def header(name: str = "d/file", size: int = 5, kind: int = tarfile.USTAR_FORMAT
     return entry.tobuf(kind)
 
 
-def test_a_header_is_read():
+def test_header_is_read():
     block = header("d" * 120 + "/" + "f" * 90, 123)
     tar_header.verify_checksum(block, "it")
     assert tar_header.read_name(block) == b"d" * 120 + b"/" + b"f" * 90
     assert tar_header.read_size(block, "it") == 123
 
 
-def test_the_target_of_a_link_is_read():
+def test_target_of_link_is_read():
     entry = tarfile.TarInfo("link")
     entry.type, entry.linkname = tarfile.SYMTYPE, "target"
     assert tar_header.read_link(entry.tobuf(tarfile.USTAR_FORMAT)) == b"target"
 
 
 @pytest.mark.parametrize("position", [0, 100, 156, 511])
-def test_a_changed_byte_is_detected(position):
+def test_changed_byte_is_detected(position):
     block = bytearray(header())
     block[position] ^= 1
     with pytest.raises(MalformedError):
@@ -54,7 +54,7 @@ def test_numbers_are_octal_or_binary(field, number):
 @pytest.mark.parametrize(
     "field", [b"9\0", b"0x10\0", b"-1\0", b"\xff" * 12, b"\x80" + (2**62 + 1).to_bytes(11, "big")]
 )
-def test_anything_else_is_not_a_number(field):
+def test_malformed_number_is_refused(field):
     with pytest.raises(MalformedError):
         tar_header.parse_number(field, "it")
 

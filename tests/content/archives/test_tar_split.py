@@ -1,4 +1,4 @@
-"""What is kept of a tar is enough to give it back, and a damaged record is refused."""
+"""The tar-split record is sufficient to reassemble an archive; a damaged record is refused."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def test_checksum_matches_polynomial(pieces):
     assert crc == by_bits(b"".join(pieces))
 
 
-def test_the_checksum_of_a_large_file_is_that_of_its_pieces():
-    """The known value is the one that Go's library has for ``a``."""
+def test_checksum_of_large_file_is_combined_from_its_chunks():
+    """The known value for ``a`` is that of Go's library."""
     assert crc64.update(0, memoryview(b"a")) == 0x3420000000000000
     data = os.urandom(200_001)
     crc = 0
@@ -48,7 +48,7 @@ def test_the_checksum_of_a_large_file_is_that_of_its_pieces():
 
 
 def split(tar, folder):
-    """Unpack the files of ``tar`` by the plain way, and keep the record of the rest."""
+    """Unpack the files of ``tar``, and return the tar-split record of the remaining bytes."""
     record = io.BytesIO()
     writer = SplitWriter(record)
     entries = TarEntries(io.BytesIO(tar), writer, "layer")
@@ -93,7 +93,7 @@ def test_tar_is_reassembled_byte_for_byte(tmp_path, format, tail):  # noqa: A002
 
 
 @given(st.binary(max_size=2000))
-def test_no_bytes_crash_the_reader_of_tars(data):
+def test_tar_reader_handles_arbitrary_bytes(data):
     try:
         entries = TarEntries(io.BytesIO(data), SplitWriter(io.BytesIO()), "layer")
         for entry in entries:
@@ -104,11 +104,11 @@ def test_no_bytes_crash_the_reader_of_tars(data):
 
 
 @given(st.integers(0, 511), st.integers(0, 255))
-def test_no_changed_header_crashes_the_reader_of_tars(position, value):
+def test_tar_reader_handles_changed_headers(position, value):
     tar = bytearray(pack(member("a", b"1"), member("b", b"2" * 600)))
     tar[position] = value
     tar[148:156] = b"%06o\0 " % (sum(tar[:148]) + 256 + sum(tar[156:512]))
-    test_no_bytes_crash_the_reader_of_tars.hypothesis.inner_test(bytes(tar))
+    test_tar_reader_handles_arbitrary_bytes.hypothesis.inner_test(bytes(tar))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_number_out_of_range_is_refused(kind, place, facts):
         b'{"type":1,"name_raw":"%","size":1,"payload":""}',
     ],
 )
-def test_a_damaged_record_is_refused(tmp_path, line):
+def test_damaged_record_is_refused(tmp_path, line):
     folder = tmp_path / "tree"
     (folder / "d").mkdir(parents=True)
     (folder / "f").write_text("content")
@@ -162,7 +162,7 @@ def test_a_damaged_record_is_refused(tmp_path, line):
 @pytest.mark.parametrize(
     "data", [b"", b"not gzip", gzip.compress(b'{"type":2}' * 90, mtime=0)[:-9]]
 )
-def test_a_record_that_is_cut_is_refused(tmp_path, data):
+def test_truncated_record_is_refused(tmp_path, data):
     if not data:
         assert assembled(data, tmp_path, tmp_path) == b""
         return

@@ -1,4 +1,4 @@
-"""What is written is what GNU tar, Python and our own strict reader find."""
+"""GNU tar, Python and the strict reader find the written members."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_other_tar_readers_find_the_members(tmp_path):
 
 
 @given(st.lists(st.tuples(st.binary(max_size=1500), st.booleans()), max_size=8))
-def test_our_reader_finds_every_member(tmp_path_factory, files):
+def test_strict_reader_finds_every_member(tmp_path_factory, files):
     path = tmp_path_factory.mktemp("tar") / "a.tar"
     with writing(path) as archive:
         for number, (data, long) in enumerate(files):
@@ -71,7 +71,7 @@ def test_our_reader_finds_every_member(tmp_path_factory, files):
     assert found == [data for data, _ in files]
 
 
-def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
+def test_links_and_modes_are_written_as_requested(tmp_path):
     fd = os.open(tmp_path / "a.tar", os.O_RDWR | os.O_CREAT)
     try:
         archive = TarWriter(fd, tmp_path / "a.tar", mode=0o444)
@@ -116,7 +116,7 @@ def test_interrupted_write_leaves_no_file(tmp_path):
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "same.tar").read_bytes()
 
 
-def test_a_size_that_octal_digits_cannot_hold_is_written_in_binary(tmp_path):
+def test_size_too_large_for_octal_is_written_in_binary(tmp_path):
     """The header keeps its length; the file is sparse."""
     size = 9 << 30
 

@@ -1,4 +1,4 @@
-"""A zstd:chunked layer is its tar to every decompressor, and tells where each file lies."""
+"""A zstd:chunked layer decompresses to its tar archive, and lists the offset of each file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def whole(data):
 
 
 def frame(data):
-    """What the single frame that is ``data`` holds."""
+    """Return the content of the single frame ``data``."""
     decoder = zstandard.ZstdDecompressor().decompressobj()
     found = decoder.decompress(data)
     assert decoder.eof
@@ -62,7 +62,7 @@ def frame(data):
 
 
 def tables(result, annotations):
-    """The table of contents and the record of tar-split, each compared with what is said of it."""
+    """Return the table of contents and the tar-split record, each verified with its digest."""
     at, size, plain, kind = map(int, annotations[zstd_chunked.POSITION].split(":"))
     contents = result[at : at + size]
     digest = f"sha256:{hashlib.sha256(contents).hexdigest()}"
@@ -95,7 +95,7 @@ LAYER = tar(
 )
 
 
-def test_any_decompressor_reads_the_tar():
+def test_every_decompressor_returns_the_tar():
     result, _ = chunked(LAYER)
     assert whole(result) == LAYER
     assert (
@@ -103,7 +103,7 @@ def test_any_decompressor_reads_the_tar():
     )
 
 
-def test_each_file_is_a_frame_of_its_own():
+def test_each_file_has_its_own_frame():
     result, annotations = chunked(LAYER)
     entries, _ = tables(result, annotations)
     files = {entry["name"]: entry for entry in entries if entry.get("size")}
@@ -169,7 +169,7 @@ def test_record_and_files_reproduce_tar():
     form=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
     trailing=st.integers(0, 3).map(lambda count: bytes(512 * count)),
 )
-def test_every_tar_is_reassembled(files, form, trailing):
+def test_arbitrary_tar_is_reassembled(files, form, trailing):
     data = tar(*(member(name, data=content) for name, content in files.items()), form=form)
     result, annotations = chunked(data + trailing, 1)
     assert whole(result) == data + trailing
@@ -180,7 +180,7 @@ def test_every_tar_is_reassembled(files, form, trailing):
 
 
 @pytest.mark.parametrize("data", [b"", bytes(1024)])
-def test_an_empty_tar_has_an_empty_table(data):
+def test_empty_tar_has_empty_table_of_contents(data):
     result, annotations = chunked(data)
     assert whole(result) == data
     assert tables(result, annotations)[0] == []

@@ -1,4 +1,4 @@
-"""What is compressed comes back by any tool, in the same bytes however it was read."""
+"""Compressed content is decompressed by every tool, and does not depend on the read sizes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compress(source, algorithm, level=None, **named):
 
 
 def text(size, seed=1):
-    """Bytes that compress about as files do."""
+    """Return bytes that compress about as well as typical files."""
     chance = random.Random(seed)
     words = [chance.randbytes(chance.randrange(2, 12)) for _ in range(3000)]
     parts = b"".join(chance.choices(words, k=size // 6))
@@ -73,7 +73,7 @@ def test_every_level_decompresses_to_input(algorithm, level):
 
 @every_algorithm
 @pytest.mark.parametrize("level", [None, 1, 9])
-def test_the_bytes_do_not_depend_on_pieces_or_threads(algorithm, level):
+def test_output_does_not_depend_on_chunks_or_threads(algorithm, level):
     whole = compress(io.BytesIO(TEXT), algorithm, level, threads=1)
     for threads in (2, 5):
         pieces = Chunked(TEXT, [7, 100_000, 1, MB, 65_536] * 5)
@@ -82,7 +82,7 @@ def test_the_bytes_do_not_depend_on_pieces_or_threads(algorithm, level):
 
 @every_algorithm
 def test_gzip_blocks_use_the_previous_block_as_dictionary(algorithm):
-    """A repetition just behind the border of two blocks costs little."""
+    """A repetition directly after a block boundary compresses well."""
     noise = random.Random(2).randbytes(16_384)
     data = bytes(MB - len(noise)) + noise + noise
     assert len(compress(io.BytesIO(data), algorithm)) < len(noise) * 1.5
@@ -97,7 +97,7 @@ def test_tar_and_other_tools_read_archive(algorithm, tool):
         assert subprocess.run(command, input=result, capture_output=True, check=True).stdout == data
 
 
-def test_gzip_is_one_member_without_a_time():
+def test_gzip_is_one_member_without_timestamp():
     result = compress(io.BytesIO(TEXT), "gzip")
     assert result[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
     one = zlib.decompressobj(wbits=31)
@@ -106,7 +106,7 @@ def test_gzip_is_one_member_without_a_time():
     assert not one.unused_data
 
 
-def test_zstd_is_one_frame_with_a_modest_window():
+def test_zstd_is_one_frame_with_small_window():
     result = compress(io.BytesIO(TEXT), "zstd", 20)
     assert zstandard.get_frame_parameters(result).window_size <= 8 * MB
     decoder = zstandard.ZstdDecompressor().decompressobj()
@@ -128,7 +128,7 @@ def test_unknown_level_is_refused(algorithm, level):
 
 
 class Breaking(io.BytesIO):
-    """Fails instead of ending."""
+    """A stream that fails instead of ending."""
 
     def readinto(self, buffer):
         count = super().readinto(buffer)
@@ -174,7 +174,7 @@ def test_read_into_empty_buffer_reads_nothing(algorithm):
 
 
 class Endless:
-    """``size`` bytes that were never all in memory."""
+    """A stream of ``size`` bytes that are generated on demand."""
 
     def __init__(self, size):
         self.left = size

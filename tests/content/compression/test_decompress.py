@@ -1,4 +1,4 @@
-"""Compressed streams are told apart, read in pieces and stopped when they flood."""
+"""Detection, decompression and expansion limits of compressed streams."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_damage_is_reported(kind):
 
 
 @every_kind
-def test_expansion_limit_applies_in_little_memory(kind):
+def test_expansion_limit_applies_with_constant_memory(kind):
     bomb = COMPRESS[kind](bytes(90 * 1024 * 1024))
     tracemalloc.start()
     try:
@@ -105,7 +105,7 @@ def test_absolute_limit_applies(kind):
 
 
 def test_number_of_empty_streams_is_limited():
-    """They cost time, and no ratio of bytes bounds them."""
+    """Empty streams take time, and a ratio of sizes does not limit them."""
     skippable = b"\x50\x2a\x4d\x18\0\0\0\0"
     frame = zstandard.ZstdCompressor().compress(b"")
     for empty in (skippable, frame):

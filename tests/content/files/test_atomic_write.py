@@ -1,4 +1,4 @@
-"""Files are whole and durable, or as they were."""
+"""Files are replaced completely and durably, or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def listing(path):
 
 
 def fail_at(monkeypatch, call, number, *, times=1):
-    """Let ``os.<call>`` fail with ``number`` for the first ``times``; how often it was called."""
+    """Let ``os.<call>`` fail with ``number`` for the first ``times`` calls; record all calls."""
     real, calls = getattr(os, call), []
 
     def wrapped(*arguments, **named):
@@ -55,7 +55,7 @@ def test_name_may_depend_on_content(tmp_path):
     assert listing(tmp_path) == {Digest.of(b"made").hex: b"made"}
 
 
-def test_wrong_content_leaves_the_previous_file(tmp_path):
+def test_wrong_content_leaves_former_file_unchanged(tmp_path):
     (tmp_path / "name").write_bytes(b"former")
     with pytest.raises(DigestMismatchError):
         atomic_write.write_content(tmp_path, "name", content(b"wrong", Digest.of(b"right")))
@@ -69,7 +69,7 @@ def test_bytes_replace_a_file_and_keep_their_mode(tmp_path):
     assert stat.S_IMODE((tmp_path / "name").stat().st_mode) == 0o600
 
 
-def test_a_link_is_replaced_and_not_written_through(tmp_path):
+def test_symbolic_link_is_replaced_and_not_followed(tmp_path):
     victim = tmp_path / "victim"
     victim.write_bytes(b"former")
     (tmp_path / "name").symlink_to(victim)
@@ -78,7 +78,7 @@ def test_a_link_is_replaced_and_not_written_through(tmp_path):
     assert not (tmp_path / "name").is_symlink()
 
 
-def test_a_file_is_durable_before_it_has_its_name_and_the_name_after(tmp_path, monkeypatch):
+def test_file_is_synced_before_rename_and_directory_after(tmp_path, monkeypatch):
     order = []
     sync, rename = os.fsync, os.rename
 
@@ -102,7 +102,7 @@ def test_a_file_is_durable_before_it_has_its_name_and_the_name_after(tmp_path, m
     ids=["full", "quota", "broken"],
 )
 @pytest.mark.parametrize("call", ["write", "fsync", "rename"])
-def test_failing_medium_leaves_former_file(tmp_path, monkeypatch, call, number, error):
+def test_failing_medium_leaves_former_file_unchanged(tmp_path, monkeypatch, call, number, error):
     (tmp_path / "name").write_bytes(b"former")
     calls = fail_at(monkeypatch, call, number)
     with pytest.raises(error) as raised:
@@ -110,7 +110,7 @@ def test_failing_medium_leaves_former_file(tmp_path, monkeypatch, call, number, 
     assert raised.value.path.startswith(str(tmp_path))
     assert raised.value.os_error.errno == number
     assert raised.value.hint
-    assert len(calls) == 1  # above all a failed fsync is not tried again
+    assert len(calls) == 1  # in particular, a failed fsync is not retried
     assert listing(tmp_path) == {"name": b"former"}
 
 
@@ -121,7 +121,7 @@ def test_short_write_is_continued(tmp_path, monkeypatch):
     assert listing(tmp_path) == {"name": b"0123456789"}
 
 
-def test_bytes_that_the_file_system_lost_are_seen(tmp_path, monkeypatch):
+def test_bytes_lost_by_file_system_are_detected(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:3]) and len(data))
     with pytest.raises(MediumError, match="lost part"):
@@ -143,7 +143,7 @@ def test_failed_directory_sync_is_reported(tmp_path, monkeypatch):
     assert raised.value.os_error.errno == errno.EIO
 
 
-def test_file_systems_without_modes_are_written(tmp_path, monkeypatch):
+def test_file_system_without_modes_is_accepted(tmp_path, monkeypatch):
     fail_at(monkeypatch, "fchmod", errno.EPERM)
     atomic_write.write_bytes(tmp_path / "name", b"data")
     assert listing(tmp_path) == {"name": b"data"}

@@ -29,7 +29,7 @@ def files(tmp_path):
         os.close(file.fd)
 
 
-def test_a_lock_on_a_directory_names_its_holder_and_ends_with_the_directory(tmp_path):
+def test_directory_lock_reports_its_holder_and_is_released_on_close(tmp_path):
     with Directory.open(tmp_path) as first, Directory.open(tmp_path) as second:
         lock(first)
         with pytest.raises(LockedError) as raised:
@@ -41,7 +41,7 @@ def test_a_lock_on_a_directory_names_its_holder_and_ends_with_the_directory(tmp_
 
 
 @pytest.mark.parametrize("method", ["flock", "fcntl"])
-def test_an_exclusive_lock_excludes_all_others(files, method):
+def test_exclusive_lock_excludes_all_other_locks(files, method):
     first, second, third = files
     lock(first, method=method)
     with pytest.raises(LockedError):
@@ -51,7 +51,7 @@ def test_an_exclusive_lock_excludes_all_others(files, method):
 
 
 @pytest.mark.parametrize("method", ["flock", "fcntl"])
-def test_shared_locks_exclude_an_exclusive_one(files, method):
+def test_shared_locks_exclude_exclusive_lock(files, method):
     first, second, third = files
     lock(first, method=method, shared=True)
     lock(second, method=method, shared=True)
@@ -69,7 +69,7 @@ def test_lock_released_before_timeout_is_acquired(files, tmp_path, method):
     timer.join()
 
 
-def test_a_timeout_ends_the_wait(files):
+def test_timeout_ends_the_wait(files):
     lock(files[0])
     begun = time.monotonic()
     with pytest.raises(LockedError):

@@ -1,4 +1,4 @@
-"""Many threads may list one open directory."""
+"""Several threads can list one open directory at the same time."""
 
 from __future__ import annotations
 

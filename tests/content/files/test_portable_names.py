@@ -14,7 +14,7 @@ def test_ordinary_name_is_portable(name: str) -> None:
     "name",
     ["", ".", "..", ".hidden", "-x", "a.", "a b", "a:b", "a/b", "ä", "a\n", "a" * 201],
 )
-def test_name_that_some_file_system_refuses_or_changes_is_not_portable(name: str) -> None:
+def test_name_refused_or_changed_by_a_file_system_is_not_portable(name: str) -> None:
     assert not is_portable(name)
 
 

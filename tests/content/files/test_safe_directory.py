@@ -1,4 +1,4 @@
-"""Only plain files are read, and nothing leads out of the directory."""
+"""Only regular files are read, and no path escapes the directory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def root(tmp_path):
         yield directory
 
 
-def test_a_file_is_read_from_any_offset(root):
+def test_file_is_read_from_any_offset(root):
     for offset in (0, 3, 10, 99):
         with root.open_file("a", "b", "file", offset=offset) as file:
             assert file.read() == b"0123456789"[offset:]
@@ -51,7 +51,7 @@ def test_name_with_several_components_is_refused(root, name):
             use(name)
 
 
-def test_a_link_to_a_directory_is_not_entered(root, tmp_path):
+def test_symbolic_link_to_directory_is_not_followed(root, tmp_path):
     (tmp_path / "root/link").symlink_to(tmp_path / "root/a")
     for use in (lambda: root.enter("link"), lambda: root.open_file("link", "b", "file")):
         with pytest.raises(NotPlainFileError) as raised:
@@ -79,7 +79,7 @@ def test_special_files_are_not_read(root, tmp_path, make):
     assert root.get_size("a", "b", "special") is None
 
 
-def test_a_device_is_not_read():
+def test_device_is_not_read():
     with pytest.raises(MalformedError):
         RegularFile.open(Path("/dev/zero"))
 
@@ -95,7 +95,7 @@ def test_missing_files_are_reported_with_their_path(root):
     assert root.get_size("a", "nothing") is None
 
 
-def test_a_small_file_is_read_up_to_its_limit(root):
+def test_small_file_is_read_up_to_its_limit(root):
     assert root.read("a", "b", "file", limit=10) == b"0123456789"
     with pytest.raises(LimitError):
         root.read("a", "b", "file", limit=9)
@@ -113,7 +113,7 @@ def test_open_directory_survives_renaming(root, tmp_path):
         assert file.read(1) == b"0"
 
 
-def test_slices_of_a_file_are_read_side_by_side(tmp_path):
+def test_ranges_of_a_file_are_read_concurrently(tmp_path):
     (tmp_path / "file").write_bytes(bytes(range(256)) * 100)
     with RegularFile.open(tmp_path / "file") as file:
         slices = [FileSlice(file, start, 1000) for start in range(0, 25_000, 500)]
@@ -123,7 +123,7 @@ def test_slices_of_a_file_are_read_side_by_side(tmp_path):
     assert read == [whole[start : start + 1000] for start in range(0, 25_000, 500)]
 
 
-def test_a_slice_ends_with_its_file(tmp_path):
+def test_range_ends_at_end_of_file(tmp_path):
     (tmp_path / "file").write_bytes(b"0123456789")
     with RegularFile.open(tmp_path / "file") as file, FileSlice(file, 8, 100) as end:
         assert (end.read(1), end.read(), end.read()) == (b"8", b"9", b"")
@@ -136,8 +136,8 @@ def test_file_in_place_of_directory_is_reported(tmp_path):
     assert isinstance(raised.value.os_error, NotADirectoryError)
 
 
-def test_a_file_that_is_too_large_is_not_read(root, tmp_path):
-    """A sparse file of a tebibyte is refused for its size; one that lies is cut at the limit."""
+def test_file_that_is_too_large_is_not_read(root, tmp_path):
+    """A sparse file of 1 TiB is refused; a file with a wrong size is read up to the limit."""
     os.truncate(tmp_path / "root/a/b/file", 1 << 40)
     with pytest.raises(LimitError):
         root.read("a", "b", "file", limit=10)

@@ -1,4 +1,4 @@
-"""Templates print what Go's own text/template prints of the same data."""
+"""Templates print the same output as Go's text/template."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_format_duration_matches_go(template: str, printed: str) -> None:
         ('"%s %v" .Never .Labels', '<nil> map[a:ü" b:<1> org.x:y]'),
     ],
 )
-def test_printf_prints_mistakes_too(template: str, printed: str) -> None:
+def test_printf_prints_format_errors_like_go(template: str, printed: str) -> None:
     assert render(f"{{{{printf {template}}}}}", DATA) == printed
 
 

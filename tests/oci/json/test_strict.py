@@ -1,4 +1,4 @@
-"""Strict JSON: what every parser reads alike is read, all else is refused."""
+"""Strict JSON: documents that parsers interpret differently are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_agrees_with_json_on_every_valid_document(value, ascii_only, indent):
 
 
 @given(strategies.canonical_documents)
-def test_canonical_json_reads_back_and_is_the_only_form(value):
+def test_canonical_json_round_trips_and_is_unique(value):
     raw = strict.dumps(value)
     assert strict.loads(raw) == value
     assert strict.dumps(strict.loads(raw)) == raw
@@ -31,7 +31,7 @@ def test_canonical_json_reads_back_and_is_the_only_form(value):
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_as_json_reads_them_or_refused(raw):
+def test_arbitrary_bytes_are_parsed_like_json_or_refused(raw):
     try:
         value = strict.loads(raw)
     except (MalformedError, LimitError):
@@ -39,7 +39,7 @@ def test_any_bytes_are_read_as_json_reads_them_or_refused(raw):
     assert value == json.loads(raw)
 
 
-def test_canonical_json_is_sorted_and_without_blanks():
+def test_canonical_json_is_sorted_without_whitespace():
     assert strict.dumps({"b": [1, True, None], "a": "\u00e4"}) == (
         b'{"a":"\\u00e4","b":[1,true,null]}'
     )
@@ -156,7 +156,7 @@ def test_size_is_checked_first():
         b'{"a":"' + b'\\"[' * 1_300_000,
     ],
 )
-def test_the_largest_documents_take_seconds_at_most(raw):
+def test_largest_documents_are_parsed_within_seconds(raw):
     begun = time.process_time()
     with suppress(MalformedError):
         strict.loads(raw)

@@ -67,12 +67,12 @@ def test_null_counts_as_absent(value):
 
 
 @pytest.mark.parametrize("read", [Table.text, Table.integer, Table.flag, Table.digest])
-def test_a_required_member_that_is_absent_is_named(read):
+def test_error_names_missing_required_member(read):
     with pytest.raises(MalformedError, match="it: member is"):
         read(Table({}, "it"), "member")
 
 
-def test_the_empty_string_counts_as_absent():
+def test_empty_string_counts_as_absent():
     table = Table({"a": ""}, "it")
     assert table.optional_text("a") is None
     with pytest.raises(MalformedError, match="it: a is missing or empty"):

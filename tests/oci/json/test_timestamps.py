@@ -58,7 +58,7 @@ def test_parse_utc_reverses_format_utc(moment):
         "2026-11-23T07:00:00Z\n",
     ],
 )
-def test_parse_utc_refuses_any_other_form(text):
+def test_parse_utc_refuses_other_formats(text):
     with pytest.raises(MalformedError):
         timestamps.parse_utc(text, "it")
     with pytest.raises(ConfigError):

@@ -1,4 +1,4 @@
-"""Manifests of Docker's schema 1: read strictly, written so that they can be read."""
+"""Manifests of Docker's schema 1: strict parsing, and conversion."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_empty_layer_has_the_well_known_digest():
     assert Digest.of(schema1.EMPTY_LAYER) == schema1.EMPTY_LAYER_DIGEST
 
 
-def test_layers_stand_from_bottom_to_top():
+def test_layers_are_listed_from_bottom_to_top():
     found = parse(PAYLOAD)
     assert found.blobs == (LAYERS[0], schema1.EMPTY_LAYER_DIGEST, LAYERS[1])
     assert [entry.blob for entry in found.layers] == LAYERS
@@ -167,6 +167,6 @@ def test_history_that_does_not_match_layers_is_refused(history, layers, reason):
 
 
 @given(st.dictionaries(st.sampled_from(["fsLayers", "history", "name"]), strategies.documents()))
-def test_a_hostile_manifest_is_read_or_refused(members):
+def test_hostile_manifest_is_parsed_or_refused(members):
     with suppress(BundlerError):
         parse(changed(**members))

@@ -82,7 +82,7 @@ def image_id(store, root):
 
 @contextmanager
 def without_rights():
-    """Run as a user who owns nothing, unless the tests run as an ordinary user anyway."""
+    """Run the block as an unprivileged user if the tests run as root."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)

@@ -1,4 +1,4 @@
-"""Names that move, images in use, and layers that nothing needs any more."""
+"""Moved names, images in use, and unused layers."""
 
 from __future__ import annotations
 

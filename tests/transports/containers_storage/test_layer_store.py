@@ -33,7 +33,7 @@ def test_record_of_a_layer_describes_tar_and_blob(storage):
 
 
 def test_chain_id_depends_on_all_layers_below():
-    """The rule is the one of the image specification, with hexadecimal digits only."""
+    """The chain ID is computed as in the image specification, but written without an algorithm."""
     first, second = Digest.of(b"1"), Digest.of(b"2")
     base = layer_store.compute_chain_id(None, first)
     assert base == first.hex

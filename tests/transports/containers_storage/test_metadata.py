@@ -24,7 +24,7 @@ def test_item_keys_are_encoded_as_by_other_tools(key, name):
     assert metadata.encode_item_key(key) == name
 
 
-def test_unknown_members_of_records_survive(storage):
+def test_unknown_members_of_records_are_preserved(storage):
     storage.add_image(b"1")
     records = storage.read_records("layers")
     records[0]["from-the-future"] = {"x": [1]}

@@ -1,4 +1,4 @@
-"""Users without the rights to a storage learn how to get them."""
+"""Errors about missing permissions for a storage state the next step."""
 
 from __future__ import annotations
 

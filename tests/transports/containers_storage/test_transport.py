@@ -36,7 +36,7 @@ class TestDestination(DestinationContract):
     new_store = TarStore
     accepts_sha512 = False
     keeps_manifests = False
-    replaces_all = True  # the blobs that wait to be unpacked belong to one run
+    replaces_all = True  # blobs that are not unpacked yet belong to one run
 
     def name(self, name, root):
         return f"example.com/{name}:1"

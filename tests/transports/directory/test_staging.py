@@ -71,8 +71,11 @@ def test_rerun_completes_an_interrupted_commit(
 
 
 def _cut_after(patch, count, *, copies):
-    """The commit is interrupted after ``links_before`` links, or copies if links are refused."""
-    real, left = os.link, [count + (not copies)]  # the first link only tries whether there are any
+    """Interrupt the commit after ``links_before`` links, or copies if links are refused."""
+    real, left = (
+        os.link,
+        [count + (not copies)],
+    )  # the first link only tests whether hard links are supported
 
     def link(*arguments, **named):
         if not left[0]:

@@ -1,4 +1,4 @@
-"""Mirrors are queried before the registry, tags and pushes go to it; sessions are shared."""
+"""Mirrors are queried before the registry; tag lists and pushes use the registry."""
 
 from __future__ import annotations
 

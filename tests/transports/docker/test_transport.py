@@ -1,4 +1,4 @@
-"""docker: against a registry that fails on demand; tests/interop has the real ones."""
+"""docker: with a registry that fails on demand; tests/interop uses real registries."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bundler.transports.docker.transport import TRANSPORT, DockerOptions
 from tests.fakes import images
 from tests.transports.docker.repositories import content, destination, layer, push, root_of, source
 
-LARGE = bytes(range(256)) * (5 * 4096)  # above what one PUT takes
+LARGE = bytes(range(256)) * (5 * 4096)  # larger than the limit of a single PUT
 
 
 @pytest.mark.parametrize("invalid", ["sha256:" + 64 * "a", "-ot-beta", "../x"])
-def test_texts_that_are_not_tags_are_left_out_with_one_warning(registry, invalid):
+def test_invalid_tags_are_omitted_with_one_warning(registry, invalid):
     body = b'{"tags":["1","%s","2"]}' % invalid.encode()
     registry.fail("GET", "tags/list", status=200, body=body, times=2)
     events = []
@@ -157,7 +157,7 @@ class TestCommit:
         target.close()
 
     def test_commit_tags_an_image_that_was_not_pushed(self, registry):
-        """Nothing of it is pushed in this run; its manifest is read back, and compared."""
+        """No content is pushed in this run; the manifest is read back and compared."""
         image = images.image()
         first = destination(registry, "a/app")
         push(first, image)

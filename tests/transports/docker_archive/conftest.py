@@ -10,7 +10,7 @@ from tests.transports.docker_archive.archives import OPTIONS
 
 @pytest.fixture
 def opened(tmp_path):
-    """A function: an archive's bytes become an open source, closed at the end."""
+    """A function that opens the bytes of an archive as a source, which is closed at the end."""
     sources = []
 
     def open_archive(data, options=OPTIONS):

@@ -150,7 +150,7 @@ def test_links_are_resolved_inside_the_archive(opened):
     ],
     ids=["parent", "absolute", "circle"],
 )
-def test_link_out_of_the_archive_is_refused(opened, links):
+def test_link_that_escapes_the_archive_is_refused(opened, links):
     members = image(b"layer", entry={"Layers": ["a/layer.tar"]})
     with pytest.raises(MalformedError):
         opened(pack(members, *(tars.symlink(*link) for link in links.items()))).resolve()

@@ -145,7 +145,7 @@ def test_layers_that_do_not_match_the_config_are_refused(tmp_path, store, diff_i
 
 
 def manifest_of(store, config, layers):
-    """``store`` with a manifest of ``config`` and ``layers`` added."""
+    """Add a manifest of ``config`` and ``layers`` to ``store``."""
     entry = {"mediaType": media_types.DOCKER_CONFIG, "size": len(config)}
     value = {
         "schemaVersion": 2,

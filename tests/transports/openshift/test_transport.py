@@ -1,4 +1,4 @@
-"""Image streams of OpenShift are parsed and refused."""
+"""References to OpenShift image streams are parsed, and refused as unsupported."""
 
 from __future__ import annotations
 

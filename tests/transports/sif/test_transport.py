@@ -26,7 +26,7 @@ class TestSource(SourceContract):
         return lambda _: open_source(packed())
 
     def test_content_matches_descriptors(self, image):
-        """Its one layer is not the store's two."""
+        """A SIF image has one layer, unlike the image in the store."""
         _, _, opened = image
         _, layers = read_parts(opened)
         assert [len(read(opened, Node.of(layer, "layer"))) for layer in layers] == [layers[0].size]

@@ -1,4 +1,4 @@
-"""Hostile and unusual layers: no file outside the directory of the layer is ever touched."""
+"""Hostile and unusual layers do not change files outside the directory of the layer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.transports.containers_storage.sample_storage import NAME
 
 @pytest.fixture
 def outside(tmp_path):
-    """A directory beside the storage, with one file that no layer may touch."""
+    """A directory beside the storage, with one file that no layer may change."""
     path = tmp_path / "outside"
     path.mkdir()
     (path / "secret").write_text("untouched")
@@ -37,7 +37,7 @@ def assert_untouched(outside):
 
 
 def assert_refused(storage, *members, error=MalformedError):
-    """A layer of these members raises ``error`` and leaves nothing behind."""
+    """Assert that a layer of these members raises ``error`` and leaves no files."""
     with pytest.raises(error):
         storage.add_tars(pack(*members))
     assert not (storage.record_directory("images") / "images.json").exists()
@@ -45,7 +45,7 @@ def assert_refused(storage, *members, error=MalformedError):
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "..", "/../evil", "a/../../../x"])
-def test_name_that_leads_out_of_the_layer_is_refused(storage, name):
+def test_name_that_escapes_the_layer_is_refused(storage, name):
     assert_refused(storage, member(name, b"x"))
 
 
@@ -78,7 +78,7 @@ def test_file_behind_a_link_of_its_own_layer_is_written_below_the_layer(storage,
     assert inner.read_text() == "changed"
 
 
-def test_link_that_is_replaced_is_not_written_through(storage, outside):
+def test_replaced_link_is_not_followed(storage, outside):
     below, above = pack(symlink("x", str(outside / "secret"))), pack(member("x", b"changed"))
     storage.add_tars(below, above)
     assert_untouched(outside)
@@ -133,7 +133,7 @@ def test_cycle_of_links_is_refused(storage):
     assert_refused(storage, *members, error=BundlerError)
 
 
-def test_links_that_multiply_are_refused(storage):
+def test_exponential_links_are_refused(storage):
     chain = [symlink(f"l{n}", f"l{n + 1}/l{n + 1}") for n in range(50)]
     assert_refused(storage, *chain, member("l0/x", b"1"), error=BundlerError)
 

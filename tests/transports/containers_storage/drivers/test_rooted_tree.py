@@ -40,7 +40,7 @@ def test_member_name_is_split(name, parts):
 
 
 @pytest.mark.parametrize("name", ["..", "a/../..", "/..", "a\0b"])
-def test_member_name_that_leads_out_is_refused(name):
+def test_member_name_that_escapes_the_root_is_refused(name):
     with pytest.raises(MalformedError):
         parse_member_name(name, "test")
 

@@ -28,7 +28,7 @@ from tests.transports.containers_storage.sample_storage import NAME, SampleStora
         ("vfs", ["vfs", "overlay"], "vfs"),
     ],
 )
-def test_driver_is_the_named_one_the_one_in_use_or_overlay(tmp_path, name, used, expected):
+def test_driver_defaults_to_the_driver_in_use_then_overlay(tmp_path, name, used, expected):
     for driver in used:
         (tmp_path / driver).mkdir()
     assert select_driver(name, tmp_path, {}).name == expected

@@ -1,4 +1,4 @@
-"""Progress in Skopeo's form."""
+"""Progress in Skopeo's format."""
 
 from __future__ import annotations
 

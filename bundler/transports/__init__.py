@@ -1,7 +1,7 @@
-"""Transports: how the images at a source or destination are read and written.
+"""Transports, which read images at a source and write images at a destination.
 
 A transport is the kind of a source or destination, such as ``docker:`` or ``oci:``, and the prefix
-of its references. Each transport is a folder with a module ``transport``, which defines, in this
+of its references. Each transport is a package with a module ``transport``, which defines, in this
 order, the reference, the source, the destination, and the constant ``TRANSPORT`` that combines
 them. The module is imported when the transport is first used. ``shared`` contains code for several
 transports. Read ``memory`` first: it is the shortest complete transport.
@@ -48,7 +48,7 @@ def find_transport(name: str) -> Transport:
     module = _MODULES.get(name)
     if module is None:
         raise InvalidReferenceError(
-            f"unknown transport {name[:80]!r}", hint=f"known are {', '.join(names())}"
+            f"unknown transport {name[:80]!r}", hint=f"use one of: {', '.join(names())}"
         )
     return cast("Transport", import_module(module).TRANSPORT)
 
@@ -62,16 +62,16 @@ def parse(text: str) -> Reference:
     name, colon, rest = text.partition(":")
     if not colon:
         raise InvalidReferenceError(
-            f"{text[:200]!r} names no transport",
+            f"{text[:200]!r}: no transport",
             hint=f"write docker://{text[:80]} or oci:{text[:80]}",
         )
     return find_transport(name).parse(rest)
 
 
 def find_registry_host(text: str) -> str | None:
-    """Return the ``host[:port]`` of the registry that the reference ``text`` names.
+    """Return the ``host[:port]`` of the registry in the reference ``text``.
 
-    None if its transport does not access registries, or is unknown.
+    The result is None if the transport does not access registries, or is unknown.
 
     Raises:
         InvalidReferenceError: the reference is invalid for its transport.

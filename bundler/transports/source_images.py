@@ -1,4 +1,4 @@
-"""Images at a location for many images: a registry, a directory, a layout, an archive, a store."""
+"""List the images of a source location: a registry, a directory, a layout, an archive, a store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bundler.ports import OpenOptions, Reference
 
 _ANY_IMAGE = "localhost/any"
-"""A placeholder, because a reference to a containers-storage must contain an image name."""
+"""Placeholder in references to a containers-storage, which must contain an image name."""
 _MAX_IMAGES = 100_000
 
 
@@ -81,14 +81,14 @@ def list_local_images(transport: str, location: str, options: OpenOptions) -> It
     if is_storage or reference.name is None:
         with closing(transports.open_source(reference, options)) as source:
             if not isinstance(source, ListsTags):
-                raise UnsupportedError(f"{reference}: images in {transport}: have no names to list")
+                raise UnsupportedError(f"{reference}: transport {transport} cannot list names")
             names = source.tags() or [None]
         if is_storage and names == [None]:
-            raise NotFoundError(f"{transport}:{location}: no image has a name")
+            raise NotFoundError(f"{transport}:{location}: no named images")
     for name in names:
         prefix = f"{transport}:{location}" if is_storage else f"{reference}:"
         label = str(reference) if name in (None, reference.name) else f"{prefix}{name}"
-        # If the name is only a tag, the path names the repository.
+        # If the name is only a tag, the repository is derived from the path.
         derived = derive_name(location.partition(":")[0], name or "")
         target_name = ":".join(derived or (name or "",))
         if derived is None and not ImageReference.parse(target_name).version:
@@ -113,4 +113,6 @@ def _list_directories(base: Path) -> Iterator[SourceImage]:
         reference = transports.parse(f"dir:{path}")
         yield SourceImage(reference, None, str(reference), name)
     if not count:
-        raise NotFoundError(f"{base}: no images", hint="an image has a manifest.json")
+        raise NotFoundError(
+            f"{base}: no images", hint="specify a directory with images, each with a manifest.json"
+        )

@@ -1,4 +1,4 @@
-"""References of images in lists that users write, and the full names of these images.
+"""References of images in handwritten lists, and the full names of these images.
 
 A plain name, ``HOST/PATH:TAG``, refers to a registry; ``TRANSPORT:PATH[:NAME]`` to local files.
 """
@@ -30,21 +30,23 @@ _CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|
 def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
     """Parse a reference in a list; return the full name of the image and its source.
 
-    A local path is relative to ``folder``. An image in a layout or an archive is named as it is
-    there, with the domain ``localhost`` if that name has none.
+    A local path is relative to ``folder``. An image in a layout or an archive keeps its name; the
+    domain ``localhost`` is added if the name has none.
 
     Raises:
-        InvalidReferenceError: not a valid reference, or one with credentials.
+        InvalidReferenceError: the reference is invalid, or contains credentials.
     """
     if _CREDENTIALS.match(text):
-        raise InvalidReferenceError("a reference must not contain credentials; use `registries`")
+        raise InvalidReferenceError(
+            "reference with credentials (expected credentials in `registries`)"
+        )
     transport, colon, rest = text.partition(":")
     is_registry = text.startswith(_REGISTRY)
     if colon and not is_registry and transport in transports.names():
         return _parse_local_source(transport, rest, folder)
     if "://" in text and not is_registry:
         raise InvalidReferenceError(
-            f"{text[:200]!r}: write the plain name, {text.partition('://')[2][:200]}"
+            f"{text[:200]!r}: expected the plain name {text.partition('://')[2][:200]}"
         )
     image = ImageReference.parse(text.removeprefix(_REGISTRY))
     return image, create_registry_reference(image)
@@ -79,11 +81,11 @@ def derive_name(path: str, name: str) -> tuple[str, str] | None:
 def _parse_local_source(
     transport: str, rest: str, folder: Path
 ) -> tuple[ImageReference, Reference]:
-    """Parse a local path and name; if the name is only a tag, the file names the repository."""
+    """Parse a local path and name; for a tag, derive the repository from the path."""
     if transport in _UNSUPPORTED:
         known = ", ".join(name for name in transports.names() if name not in _UNSUPPORTED)
         raise InvalidReferenceError(
-            f"{transport}: is not supported in bundle manifests (expected one of {known})"
+            f"{transport}: unsupported in bundle manifests (expected one of {known})"
         )
     path, colon, name = rest.partition(":")
     if rest.startswith("//") or not path:

@@ -1,6 +1,6 @@
-"""References of images at a location for many images: a registry, a directory, a layout.
+"""References of images at a target location: a registry, a directory, a layout.
 
-Image names are untrusted: a name that would lead out of the location, such as ``..``, is refused.
+Image names are untrusted: a name that would escape the location, such as ``..``, is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TargetReference:
     scope: str
     """A value that is equal for images with the same destination, such as one repository."""
     directory: str | None = None
-    """The directory that contains only this image; None if there is none."""
+    """The directory that contains only this image; None if the location has none."""
     commits_once: bool = False
     """Whether all images of the scope must be committed together."""
 
@@ -68,7 +68,7 @@ def create_target(transport: str, location: str, name: str) -> TargetReference:
             scope = transports.parse(f"{transport}:{location}")
             if scope.name is not None:
                 raise UsageError(
-                    f"{scope}: names one image (expected a location for many)",
+                    f"{scope}: reference of a single image (expected a location for several)",
                     hint="specify only the directory or the file",
                 )
             if any(char.isspace() or not char.isprintable() for char in name):
@@ -76,7 +76,7 @@ def create_target(transport: str, location: str, name: str) -> TargetReference:
             reference = transports.parse(f"{scope}:{name}")
             return TargetReference(reference, str(scope), commits_once=transport == "oci-archive")
         case _:
-            raise UnsupportedError(f"{transport}:{location}: holds only one image")
+            raise UnsupportedError(f"{transport}:{location}: can contain only one image")
 
 
 def _invalid(name: str, role: str) -> InvalidReferenceError:

@@ -56,7 +56,7 @@ _MANIFESTS = frozenset({media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST})
 class StorageDestination:
     """Destination that writes images into a storage. ``has`` and ``push`` are thread-safe.
 
-    ``close`` removes everything that was pushed but not published.
+    ``close`` discards everything that was pushed but not published.
     """
 
     def __init__(self, storage: Storage, options: OpenOptions) -> None:
@@ -78,7 +78,7 @@ class StorageDestination:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Image manifests but no indexes, with layers in any form."""
+        """Image manifests but no indexes; layers with any compression."""
         return Capabilities(manifests=_MANIFESTS, indexes=False)
 
     def has(self, node: Node, /) -> bool:
@@ -131,7 +131,8 @@ class StorageDestination:
         Raises:
             UnsupportedError: a root is not a container image, or a digest algorithm is not sha256.
             IntegrityError: a layer does not match the config.
-            ConflictError: two images have one name, or a name contains the digest of another image.
+            ConflictError: two images have the same name, or a name contains the digest of another
+                image.
         """
         digests: dict[str, Digest] = {}
         for image in images:
@@ -149,17 +150,17 @@ class StorageDestination:
         self._signatures[manifest] = list(signatures)
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Delete an image with all its names, and the layers that nothing else needs."""
+        """Delete an image with all its names, and the layers that are no longer used."""
         image = image_store.find(self._storage, name or "")
         removed = describe(read_stored_manifest(self._storage, image))
         image_store.delete(self._storage, image.id)
         return removed
 
     def untag(self, name: str | None = None, /) -> Descriptor:
-        """Remove a name; its image stays."""
+        """Remove a name; the image remains."""
         image_name = parse_image_name(name or "")
         if image_name.reference is None:
-            raise UsageError(f"{self._storage.subject}: {name!r} is not a name but an ID")
+            raise UsageError(f"{self._storage.subject}: expected a name, got the ID {name!r}")
         image = image_store.find(self._storage, name)
         image_store.untag(self._storage, str(image_name.reference))
         return describe(read_stored_manifest(self._storage, image))
@@ -225,7 +226,9 @@ class StorageDestination:
                 if compression is not None:
                     stream = DecompressingReader(file, compression, f"layer {layer.digest}")
             else:
-                stored = self._find_layer(layer.digest)  # on another parent
+                stored = self._find_layer(
+                    layer.digest
+                )  # the same layer the same layer on another parent
                 if stored is None:
                     raise NotFoundError(
                         f"{self._storage.subject}: layer {layer.digest} was not pushed"
@@ -253,13 +256,13 @@ class StorageDestination:
         elif (stored := self._storage.find_item(digest, self._images)) is not None:
             raw = stored
         else:
-            raise NotFoundError(f"{subject}: was not pushed")
+            raise NotFoundError(f"{subject}: not pushed")
         digest.verify(raw, subject)
         return raw
 
 
 def _parse_names(image: Publication) -> tuple[str | None, tuple[str, ...]]:
-    """Return the image ID in the names of an image, None if unset, and the names without it.
+    """Return the image ID in the names of an image (None if absent), and the names without it.
 
     Raises:
         ConflictError: a name contains the digest of another image, or an incomplete ID.

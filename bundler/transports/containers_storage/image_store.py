@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewImage:
-    """An image to publish, whose layers are stored already."""
+    """An image to publish, whose layers are already stored."""
 
     id: str
     top_layer: str | None
@@ -35,11 +35,11 @@ class NewImage:
     items: dict[str, bytes]
     names: tuple[str, ...]
     metadata: str
-    """Value of the member ``metadata`` of its record: the sizes of its signatures."""
+    """Value of ``metadata`` in the record: the sizes of the signatures."""
 
 
 def find(storage: Storage, name: str | None) -> ImageRecord:
-    """Return the image that ``name`` identifies, or the only image for None.
+    """Return the image that ``name`` identifies; None identifies the only image.
 
     An ID or a unique ID prefix takes precedence over a name, and a name over a digest.
 
@@ -74,8 +74,8 @@ def find(storage: Storage, name: str | None) -> ImageRecord:
 def publish(storage: Storage, images: Sequence[NewImage]) -> None:
     """Publish images and their names, all at once.
 
-    An image with the same ID keeps its names and gets the new ones in addition. A name that points
-    to another image moves; the other image stays, even if it has no name left.
+    An existing image with the same ID keeps its names and receives the new ones. A name of another
+    image is moved; the other image remains, even without a name.
 
     Raises:
         ConflictError: an image with the same ID and other layers exists.
@@ -88,13 +88,13 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
             if new.top_layer is not None and new.top_layer not in complete:
                 raise NotFoundError(
                     f"{storage.subject}: layer {new.top_layer} was removed by another process",
-                    hint="run the command again: it copies the layer again",
+                    hint="run the command again to copy the layer",
                 )
             stored = changes.records
             existing = next((image for image in stored if image.id == new.id), None)
             if existing is not None and existing.top_layer != new.top_layer:
                 raise ConflictError(
-                    f"{storage.subject}: an image with the ID {new.id} and other layers exists",
+                    f"{storage.subject}: an image with the ID {new.id} but other layers exists",
                     hint=f"delete it first: airbundle delete containers-storage:@{new.id}",
                 )
             if existing is not None:
@@ -124,7 +124,7 @@ def untag(storage: Storage, name: str) -> None:
 
 
 def delete(storage: Storage, image_id: str) -> None:
-    """Delete an image, and the layers that nothing else needs.
+    """Delete an image, and the layers that are no longer used.
 
     Raises:
         ConflictError: a container uses the image, or it is mounted.
@@ -158,7 +158,7 @@ def delete(storage: Storage, image_id: str) -> None:
 
 
 def _is_in_repository(image: ImageRecord, name: ImageName) -> bool:
-    """Report whether ``image`` has a name in the repository of ``name``; True for a mere ID."""
+    """Report whether ``image`` has a name in the repository of ``name``, or ``name`` is an ID."""
     if name.reference is None:
         return True
     repository = name.reference.repository
@@ -184,7 +184,7 @@ def _find_unneeded_layers(
     containers: Sequence[dict[str, Any]],
     layers: Sequence[LayerRecord],
 ) -> list[str]:
-    """Return the layers of ``image`` that no other image, container or layer needs, top first."""
+    """Return the layers of ``image`` that no other image, container or layer uses, top first."""
     needed = {other.top_layer for other in other_images}
     needed |= {value.get("layer") for value in containers}
     needed |= {layer for other in other_images for layer in other.mapped_layers}

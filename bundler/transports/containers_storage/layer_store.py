@@ -1,9 +1,9 @@
-"""Add and remove the layers of a storage; no other process ever sees an incomplete layer.
+"""Add and remove the layers of a storage, without exposing incomplete layers.
 
-A layer is unpacked in a temporary directory without any lock. Under the lock, its record is first
-written with the flag ``incomplete``, then its directory is moved to the final path, and last the
-flag is removed. Every user of a storage removes layers with this flag, so an interrupted run leaves
-nothing behind.
+A layer is unpacked in a temporary directory without any lock. Under the lock, the record is written
+with the flag ``incomplete``, the directory is moved to the final path, and the flag is removed.
+Every user of a storage removes layers with this flag, so an interrupted run leaves no partial
+layer.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def add(
         storage: contains the parent of the layer.
         staging: the temporary directories of this run.
         layer: the layer's IDs and digests.
-        stream: the uncompressed tar, which is read to its end; the caller closes it.
+        stream: the uncompressed tar, which is read to the end; the caller closes it.
         observe: called with the number of bytes after each chunk; may raise to cancel.
 
     Raises:

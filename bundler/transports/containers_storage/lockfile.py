@@ -1,7 +1,7 @@
-"""The locks that all users of a storage share: one file per list of records, locked as a whole.
+"""The locks that all users of a storage share: one lock file per list of records.
 
-A process that changes the records writes a new token into the lock file. Another process that has
-read the former records detects the change by the token. All versions write tokens of 64 bytes.
+A process that changes the records writes a new token into the lock file. Processes that have read
+the former records detect the change by the token. All versions write 64-byte tokens.
 
 https://github.com/containers/storage/blob/v1.59.1/pkg/lockfile/lastwrite.go
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
 
 TIMEOUT = 60.0
-"""Seconds to wait for a lock. Other tools hold a lock while they write a layer."""
+"""Timeout in seconds for a lock, which other tools hold while they write a layer."""
 
 _TOKEN_SIZE = 64
 
@@ -56,7 +56,7 @@ def acquire_lock(path: Path, cancellation: Cancellation, *, write: bool) -> Iter
     Args:
         path: the lock file, which is created if it does not exist.
         cancellation: ends the wait for the lock.
-        write: acquire the lock exclusively; otherwise other readers may hold it, too.
+        write: acquire the lock exclusively; otherwise other readers may also hold it.
 
     Raises:
         LockedError: another process holds the lock for longer than ``TIMEOUT``.

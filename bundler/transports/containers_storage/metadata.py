@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bundler.content.compression.decompress import Compression
 
 MANIFEST = "manifest"
-"""Key of the item with an image's latest manifest; the key of any other is ``manifest-DIGEST``."""
+"""Key of the item with an image's latest manifest; other keys are ``manifest-DIGEST``."""
 
 COMPRESSIONS: dict[Compression | None, int] = {
     None: 0,
@@ -42,7 +42,7 @@ COMPRESSIONS: dict[Compression | None, int] = {
     "xz": 3,
     "zstd": 4,
 }
-"""The numbers of the compressions in the records of layers."""
+"""Numbers that represent compressions in the records of layers."""
 
 _MAX_LIST = 512 * 1024 * 1024
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -79,15 +79,15 @@ class ImageRecord(Record):
         self.top_layer = self.optional_id("layer")
         mapped_layers = self.table.texts("mapped-layers")
         self.mapped_layers = tuple(_check_id(layer, subject) for layer in mapped_layers)
-        """Copies of the top layer with other user IDs."""
+        """IDs of copies of the top layer with mapped user IDs."""
         self.items = self.table.texts("big-data-names")
-        """The keys of its items: manifests, the config, signatures."""
+        """Keys of the image's items: manifests, the config, signatures."""
         self.sizes = self.table.table("big-data-sizes").value
-        """The sizes of its items."""
+        """Sizes of the image's items, by key."""
 
     @property
     def manifests(self) -> dict[str, str]:
-        """The keys of the items with its manifests, by digest."""
+        """Keys of the image's manifest items, by digest."""
         digests = self.table.text_map("big-data-digests")
         return {
             digest: key
@@ -122,7 +122,7 @@ class LayerRecord(Record):
 class RecordStore(Generic[R]):
     """All records of one kind: a directory with a lock and one or two JSON files.
 
-    ``view`` creates the view of a record, given its JSON and the subject of messages.
+    ``view`` creates the view of a record from its JSON and the subject for messages.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class RecordTransaction(Generic[R]):
         self._store = store
         self._lock = lock
         self._files: dict[str, list[dict[str, Any]]] = {}
-        """The records by file. Those that need not survive a reboot have their own file."""
+        """The records by file. Records that do not survive a reboot are in a separate file."""
         self._saved: dict[str, bytes] = {}
         with Directory.open(store.directory) as directory:
             for name in (f"{store.kind}.json", f"volatile-{store.kind}.json"):
@@ -185,7 +185,7 @@ class RecordTransaction(Generic[R]):
 
     @property
     def records(self) -> list[R]:
-        """All records; the caller may change their JSON."""
+        """All records; the caller may modify their JSON."""
         return [
             self._store.view(value, str(self._store.directory / name))
             for name, values in self._files.items()
@@ -217,7 +217,7 @@ class RecordTransaction(Generic[R]):
 
 
 def encode_item_key(key: str) -> str:
-    """Return the file name of an item, as containers/storage derives it from the key."""
+    """Return the file name that containers/storage derives from the key of an item."""
     return key if set(key) <= _PLAIN_KEY else "=" + base64_strict.encode(key.encode())
 
 
@@ -246,7 +246,7 @@ def store_items(directory: Path, record: dict[str, Any], items: dict[str, bytes]
 
 
 def format_time(text: str | None = None) -> str:
-    """Return ``text`` if it is a time that all tools can parse, else the current time.
+    """Return ``text`` if all tools can parse it as a time, else the current time.
 
     One invalid time in a list of records makes the list unreadable for other tools.
     """
@@ -258,7 +258,9 @@ def format_time(text: str | None = None) -> str:
 
 
 def _check_id(text: str | None, subject: str) -> str:
-    """Return ``text`` if it is an ID, which is safe to use as the name of a directory."""
+    """Return ``text`` if it is a valid ID, which is safe to use as a directory name."""
     if text is None or len(text) != 64 or set(text) - set("0123456789abcdef"):
-        raise MalformedError(f"{subject}: {str(text)[:80]!r} is not an ID of 64 hexadecimal digits")
+        raise MalformedError(
+            f"{subject}: {str(text)[:80]!r} is not a valid ID (expected 64 hexadecimal digits)"
+        )
     return text

@@ -1,4 +1,4 @@
-"""Convert errors of the operating system, with a hint for users without the required rights."""
+"""Convert operating system errors, with a hint for users without permission."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def convert_os_errors(path: Path, problem: str) -> Iterator[None]:
-    """Raise a ``BundlerError`` for an OSError of the block; ``problem`` is as "cannot write"."""
+    """Convert an OSError in the block to a ``BundlerError``; ``problem`` is like "cannot write"."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
 """Manifests of stored images.
 
 A storage keeps the original manifest of an image, but stores its layers unpacked. When the image is
-read, its manifest is rewritten: the media type stays, and its layers are the uncompressed ones.
+read, its manifest is rewritten to list the uncompressed layers; the media type does not change.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def create_readback_manifest(
 ) -> ImageManifest:
     """Create the manifest of ``image`` with uncompressed layers.
 
-    The stored manifest is returned unchanged if its layers are uncompressed already.
+    The stored manifest is returned unchanged if its layers are already uncompressed.
 
     Raises:
         MalformedError: the manifest does not match the stored layers.
@@ -64,7 +64,7 @@ def create_readback_manifest(
     stored = read_stored_manifest(storage, image)
     if not isinstance(stored, ImageManifest):
         raise MalformedError(
-            f"{subject}: unexpected media type of its manifest: {stored.media_type}"
+            f"{subject}: unexpected media type of the manifest: {stored.media_type}"
         )
     readable = []
     for layer in storage.list_layers_of(image, layers):
@@ -79,7 +79,7 @@ def create_readback_manifest(
         )
     if [layer.digest for layer in readable] == [layer.digest for layer in stored.layers]:
         return stored
-    # Members are in the order of containers/image, so that the digest is the same.
+    # The order of members is that of containers/image, so that the digests are equal.
     value: dict[str, Any] = strict.load_object(stored.raw, subject=subject)
     is_oci = stored.media_type == media_types.OCI_MANIFEST
     order = ("mediaType", "digest", "size") if is_oci else ("mediaType", "size", "digest")

@@ -1,7 +1,7 @@
 """References of ``containers-storage:``.
 
 ``[[DRIVER@]ROOT[+RUNROOT][:OPTION,…]]NAME[:TAG][@DIGEST][@ID]``; the brackets around the storage
-are literal, the others mark optional parts. See containers-transports(5).
+are literal, and all others mark optional parts. See containers-transports(5).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class StorageLocation:
             key, equals, value = option.partition("=")
             if not equals:
                 raise UsageError(
-                    f"containers-storage: option {option[:80]!r} has no value",
+                    f"containers-storage: no value for the option {option[:80]!r}",
                     hint="write NAME=VALUE, such as overlay.mount_program=/usr/bin/fuse-overlayfs",
                 )
             parsed[key.strip().removeprefix("storage.").lower()] = value.strip()
@@ -60,11 +60,11 @@ class ImageName:
     """The part of a reference that identifies an image: a name, an ID, or both."""
 
     reference: ImageReference | None
-    """With a tag or a digest; None if only an ID is given."""
+    """The name, with a tag or a digest; None if only an ID is given."""
     id: str | None = None
     """An image ID or a prefix of one."""
     possible_id: str | None = None
-    """A name that may also be a prefix of an ID; an image with such an ID takes precedence."""
+    """A name that may also be an ID prefix; an image with such an ID takes precedence."""
 
     def __str__(self) -> str:
         name = self.possible_id or str(self.reference or "")
@@ -77,7 +77,7 @@ class StorageReference:
 
     transport: ClassVar = "containers-storage"
     location: StorageLocation | None
-    """None: the storage that storage.conf specifies."""
+    """The storage; None: the one that storage.conf specifies."""
     image_name: ImageName
 
     @property
@@ -114,7 +114,7 @@ def parse(text: str) -> StorageReference:
     for path in filter(None, (root, run_root)):
         if not path.startswith("/") or "\0" in path:
             raise InvalidReferenceError(
-                f"containers-storage:{text[:200]}: {path[:120]!r} is not an absolute path"
+                f"containers-storage:{text[:200]}: expected an absolute path, got {path[:120]!r}"
             )
     location = StorageLocation(
         driver or None,

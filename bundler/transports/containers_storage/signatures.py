@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def encode(manifest: Digest, signatures: Sequence[bytes]) -> tuple[dict[str, bytes], str]:
-    """Return the items with the signatures of ``manifest``, and ``metadata`` of the image's record.
+    """Return the items with the signatures of ``manifest``, and the record's ``metadata``.
 
     ``metadata`` contains the sizes of the signatures.
     """
@@ -52,7 +52,7 @@ def read(storage: Storage, image: ImageRecord, manifest: Digest) -> list[bytes]:
     sizes = table.value.get(manifest.text) or []
     joined = storage.read_item(image, key)
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
-        raise MalformedError(f"{subject}: their recorded sizes are not numbers")
+        raise MalformedError(f"{subject}: invalid recorded sizes (expected numbers)")
     if min(sizes, default=0) < 0 or sum(sizes) != len(joined):
         raise MalformedError(
             f"{subject}: wrong size (expected {sum(sizes)} bytes, got {len(joined)})"

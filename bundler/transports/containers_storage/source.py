@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class StorageSource(SynthesizesManifests):
-    """Source of the images in a storage. Layers are uncompressed, and manifests list them so."""
+    """Source of the images in a storage, with uncompressed layers."""
 
     def __init__(self, storage: Storage, emit: Emit = discard) -> None:
         self._storage = storage
         self._emit = emit
         self._lock = threading.Lock()
         self._manifests: dict[Digest, bytes] = {}
-        """Manifests that were returned by this source, by digest."""
+        """Manifests that this source has returned, by digest."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the manifest of the image that ``name`` points to, with uncompressed layers.

@@ -40,7 +40,7 @@ _MAX_LAYERS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A storage. Other processes may change it, so each method reads the records again."""
+    """A storage. Because other processes may change it, each method reads the records again."""
 
     root: Path
     run_root: Path
@@ -71,9 +71,7 @@ class Storage:
         while current is not None:
             layer = layers.get(current)
             if layer is None or len(chain) >= _MAX_LAYERS:
-                raise MalformedError(
-                    f"{self.subject}: image {image.id}: layer {current} is missing"
-                )
+                raise MalformedError(f"{self.subject}: image {image.id}: missing layer {current}")
             chain.append(layer)
             current = layer.parent
         return chain[::-1]
@@ -103,7 +101,7 @@ class Storage:
             return items.read(encode_item_key(key), limit=strict.MAX_DOCUMENT)
 
     def find_item(self, digest: Digest, images: Sequence[ImageRecord]) -> bytes | None:
-        """Return a manifest or config of any of ``images``, unverified; None if absent."""
+        """Return an unverified manifest or config of any of ``images``; None if absent."""
         for image in images:
             key = image.manifests.get(digest.text, digest.text)
             if key in image.items:
@@ -165,7 +163,7 @@ def open_storage(config: StorageConfig, cancellation: Cancellation, *, write: bo
                 "images"
             )
     with convert_os_errors(images, "cannot open"):
-        os.scandir(images).close()  # a user without the rights gets an error at once
+        os.scandir(images).close()  # fail early for a user without permission
     return Storage(
         root,
         config.run_root,
@@ -181,15 +179,18 @@ class StagingDirectories:
     """Temporary directories of one run."""
 
     files: Path
-    """Directory on the file system of the records; its files can be moved to their final paths."""
+    """Directory on the file system of the records, from which files can be moved to their final
+    paths.
+    """
     trees: Path
-    """Directory on the file system of the layers, which may be mounted separately; its trees can be
-    moved to their final paths."""
+    """Directory on the file system of the layers, which may be mounted separately. Trees can be
+    moved from it to their final paths.
+    """
 
 
 @contextmanager
 def create_staging_directories(storage: Storage) -> Iterator[StagingDirectories]:
-    """Create temporary directories, remove them at the end, and remove those of killed runs."""
+    """Create temporary directories that are removed on exit; remove those of killed runs."""
     with Directory.open(storage.root) as root:
         for name in root.list_names():
             if name.startswith(_STAGING):
@@ -222,6 +223,6 @@ def _create_locked_directory(root: Path) -> Directory:
 
 
 def _make_directory(path: Path) -> None:
-    """Create a directory that only its owner can enter, as all directories of a storage are."""
+    """Create a directory that only its owner can access, like all directories of a storage."""
     with convert_os_errors(path, "cannot create"):
         path.mkdir(0o700, parents=True, exist_ok=True)

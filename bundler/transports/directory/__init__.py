@@ -1,1 +1,1 @@
-"""``dir:``: images as plain files in directories, and trees of them. Read ``transport`` first."""
+"""``dir:``: images as files in directories, and trees of these. Read ``transport`` first."""

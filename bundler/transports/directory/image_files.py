@@ -1,4 +1,4 @@
-"""The files of an image in a directory, as containers/image names them, and such directories.
+"""The files of an image in a directory, with the names that containers/image uses.
 
 version                    the version of this format
 manifest.json              the root
@@ -49,7 +49,7 @@ def get_file_name(node: Node) -> str:
         NotFoundError: ``node`` has no digest.
     """
     if node.digest is None:
-        raise NotFoundError("a blob without a digest has no name")
+        raise NotFoundError("cannot name a blob without a digest")
     return get_file_stem(node.digest) + (".manifest.json" if node.kind == "manifest" else "")
 
 
@@ -70,7 +70,7 @@ def describe_root(root: bytes, path: Path) -> Descriptor:
     """Return the descriptor of the bytes of ``manifest.json``; ``path`` is its name in messages.
 
     Raises:
-        MalformedError, UnsupportedError: not a manifest.
+        MalformedError, UnsupportedError: ``root`` is not a supported manifest.
     """
     media_type = manifest.parse(root, None, subject=str(path)).media_type
     return Descriptor(media_type, compute_manifest_digest(root, subject=str(path)), len(root))
@@ -88,7 +88,7 @@ def write_file(directory: Directory, node: Node, content: Content, parts: KeptPa
 
 
 def check_reusable(directory: Directory) -> None:
-    """Raise ``NotAnImageDirectoryError`` if ``directory`` contains something else than an image."""
+    """Raise ``NotAnImageDirectoryError`` if ``directory`` contains anything but an image."""
     if all(part_files.is_part(name) for name in directory.list_names()):
         return
     with suppress(LimitError, MalformedError, NotFoundError):
@@ -108,9 +108,10 @@ def write_version(directory: Directory, needed: Reachable) -> None:
 
 
 def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures: bool) -> None:
-    """Remove the files that only former images needed; unrelated files stay.
+    """Remove files that only former images needed; keep unrelated files.
 
-    ``needed`` is the content of the image; ``keep_signatures`` keeps those of its manifests.
+    ``needed`` is the content of the image; ``keep_signatures`` keeps the signatures of its
+    manifests.
     """
     kept = {get_file_stem(digest) for digest in needed.blobs}
     kept |= {f"{get_file_stem(digest)}.manifest.json" for digest in needed.manifests}
@@ -128,7 +129,7 @@ def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures:
 def find_image_directories(base: Path, depth: int = 0) -> Iterator[Path]:
     """Yield every directory that contains an image, sorted by name.
 
-    Directories inside an image are not searched, and links to directories are not followed.
+    Directories inside an image are not searched, and links are not followed.
 
     Raises:
         LimitError: directories are nested too deeply.

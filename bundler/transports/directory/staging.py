@@ -1,4 +1,4 @@
-"""Uncommitted content of a tree, in a hidden directory, and its hard links into images."""
+"""Staging of uncommitted content in a hidden directory of a tree, and hard links to it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLI
 
 
 class StagingDirectory:
-    """The staging directory of a tree; files of an interrupted run are reused.
+    """The staging directory of a tree, which reuses the files of an interrupted run.
 
-    The caller has locked ``tree``, and closes it. ``may_copy`` accepts a file system without links.
+    The caller has locked ``tree``, and closes it. ``may_copy`` permits copies on a file system
+    without hard links.
     """
 
     def __init__(self, tree: Directory, *, may_copy: bool) -> None:
@@ -45,7 +46,8 @@ class StagingDirectory:
         """Open the directory, and create it if it is absent; ``close`` closes it.
 
         Raises:
-            UnsupportedError: the file system has no hard links, and copies are not permitted.
+            UnsupportedError: the file system does not support hard links, and copies are not
+                permitted.
         """
         with self._lock:
             if self._directory is not None:
@@ -79,12 +81,12 @@ class StagingDirectory:
         self._directory.close()
         self._directory = None
         self.names = set()
-        with suppress(OSError):  # not empty, or the next run removes it
+        with suppress(OSError):  # not empty, or removed by the next run
             os.rmdir(STAGING, dir_fd=self._tree.fd)
         atomic_write.sync_directory(self._tree)
 
     def close(self) -> None:
-        """Close the directory; its files stay for the next run."""
+        """Close the directory; the files remain for the next run."""
         self.parts.close()
         if self._directory is not None:
             self._directory.close()
@@ -98,8 +100,8 @@ class StagingDirectory:
 def create_hard_links_error(path: Path) -> UnsupportedError:
     """Return the error for a medium that cannot share blobs between images."""
     return UnsupportedError(
-        f"{path}: the medium has no hard links, and images share blobs",
-        hint="use --format oci, which needs none, or --duplicate-blobs to store a blob per image",
+        f"{path}: the medium does not support hard links, which share blobs between images",
+        hint="use --format oci, or --duplicate-blobs to store a copy in each image",
     )
 
 

@@ -1,8 +1,8 @@
 """``dir:PATH``: one image in a flat directory.
 
-Blobs that are already present stay. Until ``commit`` renames the root to ``manifest.json``, the
-directory contains the former image or none; then the files that only the former image needed are
-removed.
+Blobs that are already present are reused. Until ``commit`` renames the root to ``manifest.json``,
+the directory contains the former image or none; after that, files that only the former image needed
+are removed.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class DirectorySource:
         """Open a manifest or a blob of the image.
 
         Raises:
-            MalformedError: it is not a regular file.
+            MalformedError: the file is not a regular file.
         """
         if node.digest is None:
             raise NotFoundError(f"{self._directory.path}: no blob without a digest")
@@ -154,7 +154,7 @@ class DirectoryDestination:
 
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob or a manifest; its name becomes durable with ``commit``."""
-        with self._lock:  # the file identifies the directory, so that a re-run may reuse it
+        with self._lock:  # the version file marks the directory, so that a re-run may reuse it
             if not self._has_version and self._directory.get_size(VERSION) is None:
                 atomic_write.write_bytes_in(self._directory, VERSION, VERSION_1_1)
             self._has_version = True
@@ -167,7 +167,7 @@ class DirectoryDestination:
         return self._parts.open(self._directory, node.digest, node.size)
 
     def open(self, node: Node, /, offset: int = 0) -> RegularFile:
-        """Open a manifest or a blob as ``DirectorySource.open`` does."""
+        """Open a manifest or a blob, like ``DirectorySource.open``."""
         name = MANIFEST if self._is_root(node) else get_file_name(node)
         return self._directory.open_file(name, offset=offset)
 
@@ -187,8 +187,8 @@ class DirectoryDestination:
         roots = {image.root.digest: image.root for image in images}
         if len(roots) > 1:
             raise UnsupportedError(
-                f"{self._directory.path}: a directory holds one image, not {len(roots)}",
-                hint=f"write them into a layout: oci:{self._directory.path}",
+                f"{self._directory.path}: too many images (expected 1, got {len(roots)})",
+                hint=f"write the images to a layout: oci:{self._directory.path}",
             )
         if not roots:
             return
@@ -215,7 +215,7 @@ class DirectoryDestination:
             atomic_write.sync_directory(path.parent)
 
     def close(self) -> None:
-        """Unlock the directory; one that was created and stayed empty is removed."""
+        """Unlock the directory; remove it if it was created by this run and is empty."""
         self._parts.close()
         self._directory.close()
 

@@ -1,7 +1,7 @@
 """A tree of ``dir:`` images that share their blobs by hard links.
 
 The name of an image is the relative path of its directory, such as ``images/<hex>``, which ``dir:``
-can read. Pushed manifests and blobs stay in a staging directory until ``commit`` links them into
+can read. Pushed manifests and blobs remain in a staging directory until ``commit`` links them into
 every image that needs them. An interrupted run may leave an image without ``manifest.json``; the
 next run reuses its blobs.
 """
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class _ReadableTree:
-    """The images in a tree, named by their paths; blobs are read from any image."""
+    """The images in a tree, named by path; blobs are read from any image."""
 
     _tree: Directory
     _index: TreeIndex
@@ -70,7 +70,7 @@ class _ReadableTree:
         """Open a manifest or a blob.
 
         Raises:
-            MalformedError: it is not a regular file.
+            MalformedError: the file is not a regular file.
         """
         return self._tree.open_file(*self._locate(node), offset=offset)
 
@@ -97,7 +97,7 @@ class DirectoryTreeSource(_ReadableTree):
 
 
 class DirectoryTreeDestination(_ReadableTree):
-    """Destination that writes images into a tree, creates it, and locks it until ``close``.
+    """Destination that creates a tree of images, and locks it until ``close``.
 
     ``may_copy`` permits copies of shared blobs on a file system without hard links.
 
@@ -120,7 +120,7 @@ class DirectoryTreeDestination(_ReadableTree):
             undo.pop_all()
 
     def has(self, node: Node, /) -> bool:
-        """Report whether any image or the staging directory has ``node``, with its size."""
+        """Report whether an image or the staging directory contains ``node`` with its size."""
         try:
             size = self._tree.get_size(*self._locate(node))
         except NotFoundError:
@@ -131,7 +131,7 @@ class DirectoryTreeDestination(_ReadableTree):
         """Store a blob or a manifest in the staging directory.
 
         Raises:
-            UnsupportedError: the medium has no hard links, and copies are not permitted.
+            UnsupportedError: the medium does not support hard links, and copies are not permitted.
         """
         stored = write_file(self._staging.open(), node, content, self._staging.parts)
         self._staging.names.add(get_file_name(Node.of(stored, node.kind)))
@@ -166,14 +166,14 @@ class DirectoryTreeDestination(_ReadableTree):
         self._staging.remove()
 
     def close(self) -> None:
-        """Unlock the tree; a directory that was created and stayed empty is removed."""
+        """Unlock the tree; remove its directory if it was created by this run and is empty."""
         self._staging.close()
         self._tree.close()
 
     def _publish(
         self, path: PathComponents, root: Descriptor, needed: Reachable, uses: Counter[str]
     ) -> None:
-        """Write the image ``root`` to the directory at ``path``, its manifest last."""
+        """Write the image ``root`` to the directory at ``path``, with its manifest last."""
         with self._tree.enter(*path, create=True) as directory:
             part_files.remove_stale_parts(directory)
             former = read_root(directory)
@@ -189,9 +189,9 @@ class DirectoryTreeDestination(_ReadableTree):
             self._index.add(directory, path)
 
     def _write_node(self, node: Node, directory: Directory, name: str, uses: Counter[str]) -> None:
-        """Write ``node`` as ``name`` in ``directory``, linked, copied, or moved at its last use.
+        """Link or copy ``node`` to ``name`` in ``directory``, or move it on its last use.
 
-        ``uses`` contains how often each file in the staging directory is still needed.
+        ``uses`` counts the remaining uses of each file in the staging directory.
         """
         part = get_file_name(node)
         uses[part] -= 1
@@ -200,7 +200,7 @@ class DirectoryTreeDestination(_ReadableTree):
         except NotFoundError:
             if name == MANIFEST:
                 raise IntegrityError(f"{directory.path}: {node.digest} was not pushed") from None
-            return  # a foreign layer, or a platform that was left out
+            return  # a foreign layer, or a platform that was not selected
         is_staged = part in self._staging.names
         with self._tree.enter(*parents) as source:
             if not is_staged and directory.get_size(name) == node.size:

@@ -1,4 +1,4 @@
-"""Index of the images in a tree, by the names of their files.
+"""Index of the images in a tree, by file name.
 
 The tree is untrusted: links are not followed, and names that are not portable are skipped.
 """
@@ -46,7 +46,7 @@ class TreeIndex:
         return index
 
     def add(self, directory: Directory, path: PathComponents) -> None:
-        """Add the files of ``directory``, which is at ``path``; existing entries stay.
+        """Add the files of ``directory``, which is at ``path``; existing entries are kept.
 
         Raises:
             LimitError: the tree contains too many files.
@@ -80,7 +80,7 @@ def parse_image_path(name: str) -> PathComponents:
     """Parse the name of an image, a relative path that every file system can store.
 
     Raises:
-        MalformedError: not such a path.
+        MalformedError: the name is not a valid path.
     """
     path = tuple(name.split("/"))
     if len(path) > _MAX_DEPTH or not is_portable(*path):
@@ -98,5 +98,7 @@ def _find_images(tree: Directory, path: PathComponents) -> Iterator[PathComponen
     if len(path) < _MAX_DEPTH:
         for name in names:
             if is_portable(name):
-                with suppress(BundlerError):  # for example lost+found, which only root can read
+                with suppress(
+                    BundlerError
+                ):  # for example lost+found, which is readable only for root
                     yield from _find_images(tree, (*path, name))

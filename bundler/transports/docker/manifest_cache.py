@@ -1,4 +1,4 @@
-"""Cache of manifests that were just read or written, so that they are not fetched again."""
+"""Cache of recently read or written manifests, which avoids repeated requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ManifestCache:
         self._size = 0
 
     def put(self, descriptor: Descriptor, raw: bytes) -> None:
-        """Add a manifest; the oldest ones are removed to make room."""
+        """Add a manifest; the oldest ones are evicted to make room."""
         with self._lock:
             self._remove(descriptor.digest)
             self._manifests[descriptor.digest] = raw

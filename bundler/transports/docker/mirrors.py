@@ -1,7 +1,7 @@
-"""The repositories of an image: in the registry itself, and in mirrors, which are queried first.
+"""The repositories of an image: mirrors, which are queried first, and the registry itself.
 
-All repositories of a registry share a session in a run, and with it tokens, connections and rate
-limits.
+Within a run, all repositories of a registry share a session, and thus its tokens, connections and
+rate limits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 _lock = threading.Lock()
 _sessions: dict[tuple[RegistryAccess, int], tuple[Session, int]] = {}
-"""Each session and the number of its users, by its access and the run's cancellation."""
+"""Each session with its reference count, by access and cancellation of the run."""
 
 
 class Mirrors:
@@ -53,15 +53,15 @@ class Mirrors:
         """The repository in the registry itself, which is queried for tags and mounts."""
         self._emit = options.emit
         self._last: Repository | None = None
-        """The mirror that answered last; None: the registry itself."""
+        """The mirror that served the last request; None: the registry itself."""
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that answered last, as ``host/path``; None: the registry itself."""
+        """The mirror that served the last request, as ``host/path``; None: the registry itself."""
         return self._last.name if self._last is not None else None
 
     def query(self, request: Callable[[Repository], T]) -> T:
-        """Return the result of the first repository that answers ``request``.
+        """Return the result of the first repository that serves ``request``.
 
         If all fail, the error of the registry itself is raised. A mirror that cannot be reached is
         not queried again.
@@ -72,7 +72,7 @@ class Mirrors:
             except _FAILURES as error:
                 if isinstance(error, RegistryError) and mirror in self._mirrors:
                     self._mirrors = [item for item in self._mirrors if item is not mirror]
-                    self._emit(Notice(f"mirror {mirror.name} is left out: {error}"))
+                    self._emit(Notice(f"mirror {mirror.name}: skipped: {error}"))
             else:
                 if self._last is not mirror:
                     self._last = mirror
@@ -83,7 +83,7 @@ class Mirrors:
         return result
 
     def query_list(self, request: Callable[[Repository], list[T]]) -> list[T]:
-        """Return the first list that is not empty, because a mirror may be incomplete."""
+        """Return the first non-empty list, because a mirror may be incomplete."""
         for mirror in list(self._mirrors):
             with suppress(*_FAILURES):
                 if found := request(mirror):
@@ -95,7 +95,7 @@ def open_repository(
     endpoint: Endpoint, options: OpenOptions, stack: ExitStack, *, writable: bool = False
 ) -> Repository:
     """Open the repository of ``endpoint``, in a session that ``stack`` releases."""
-    from bundler.registry.repository import Repository  # noqa: PLC0415 - loads requests
+    from bundler.registry.repository import Repository  # noqa: PLC0415 - imports requests
 
     access = options.load_settings().get_access(
         endpoint.host,
@@ -109,8 +109,8 @@ def open_repository(
 
 @contextmanager
 def _acquire_session(access: RegistryAccess, options: OpenOptions) -> Iterator[Session]:
-    """Yield the run's session for ``access``; it is closed when its last user leaves the block."""
-    from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
+    """Yield the run's session for ``access``; the last user to leave the block closes it."""
+    from bundler.registry.session import Session  # noqa: PLC0415 - imports requests
 
     key = (access, id(options.cancellation))
     with _lock:

@@ -68,7 +68,7 @@ class DockerReference:
 
 
 class _RegistryRepository:
-    """A repository, from which others in the same registry may mount blobs."""
+    """A repository, from which other repositories in the same registry may mount blobs."""
 
     _repository: Repository
 
@@ -88,7 +88,7 @@ class _RegistryRepository:
             raise ConflictError(
                 f"{self._repository.name}:{name.tag}: the tag has moved "
                 f"(expected {name.digest}, got {found.digest})",
-                hint="review the new image, then specify its digest, or only the former digest",
+                hint="review the new image and specify its digest, or omit the tag",
             )
 
 
@@ -120,7 +120,7 @@ class DockerSource(_RegistryRepository):
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that answered last, as ``host/path``; None: the registry itself."""
+        """The mirror that served the last request, as ``host/path``; None: the registry itself."""
         return self._mirrors.served_by
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
@@ -183,7 +183,7 @@ class DockerSource(_RegistryRepository):
 
 
 class DockerDestination(_RegistryRepository):
-    """Destination that writes to a repository; many blobs may be pushed at once.
+    """Destination that writes to a repository; supports parallel pushes.
 
     Raises:
         ConfigError: the registry is blocked, or the configuration of the access is invalid.
@@ -192,7 +192,7 @@ class DockerDestination(_RegistryRepository):
     capabilities = Capabilities(omits_foreign_layers=True, layers="compressed")
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
-        from bundler.registry.uploads import Uploads  # noqa: PLC0415 - loads requests
+        from bundler.registry.uploads import Uploads  # noqa: PLC0415 - imports requests
 
         self._default = reference.name
         self._cancellation = options.cancellation
@@ -242,11 +242,11 @@ class DockerDestination(_RegistryRepository):
         return self._uploads.mount(_get_digest(node), repository)
 
     def offset(self, node: Node, /) -> int:
-        """Return how many bytes of an interrupted push the registry has stored."""
+        """Return the number of bytes that the registry has stored of an interrupted push."""
         return 0 if node.digest is None else self._uploads.find_offset(node.digest)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Set all tags, and list referrers under a tag if the registry does not list them.
+        """Set all tags, and update the referrers tag if the registry has no referrers API.
 
         Raises:
             ConflictError: a tag is immutable, or two images have the same tag.
@@ -254,7 +254,7 @@ class DockerDestination(_RegistryRepository):
         """
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only to write
 
-        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - loads requests
+        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - imports requests
 
         roots = self._map_roots_by_tag(images)
         with ThreadPoolExecutor(_PARALLEL_TAGS) as threads:
@@ -269,7 +269,7 @@ class DockerDestination(_RegistryRepository):
                 referrers_tag.add_to_referrers(self._repository, root, self._read_manifest(root))
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Delete a manifest, and with it all its tags; the registry removes the blobs later.
+        """Delete a manifest and all its tags; the registry removes the blobs later.
 
         Raises:
             ConflictError: the name contains a digest that the tag does not point to.
@@ -290,7 +290,7 @@ class DockerDestination(_RegistryRepository):
         tag = _Name.parse(name or self._default).tag
         if tag is None:
             raise UsageError(
-                f"{self._repository.name}: no tag to delete (expected a tag, got a digest)",
+                f"{self._repository.name}: cannot delete a tag (expected a tag, got a digest)",
                 hint="specify the tag, or delete the image with all its tags",
             )
         found = self._resolve_for_deletion(name)
@@ -319,7 +319,7 @@ class DockerDestination(_RegistryRepository):
         return found
 
     def _map_roots_by_tag(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
-        """Return the root of each tag, after a check of all names."""
+        """Check all names; return the root of each tag."""
         roots: dict[str, Descriptor] = {}
         for image in images:
             for name in map(_Name.parse, image.names):
@@ -366,7 +366,8 @@ class DockerTransport:
         """
         if not text.startswith("//"):
             raise InvalidReferenceError(
-                f"docker:{text[:200]!r} needs two slashes", hint=f"write docker://{text[:80]}"
+                f"docker:{text[:200]!r} missing // after the transport",
+                hint=f"write docker://{text[:80]}",
             )
         return DockerReference(ImageReference.parse(text[2:]))
 
@@ -408,7 +409,7 @@ class _Name:
 
 def _get_digest(node: Node) -> Digest:
     if node.digest is None:
-        raise NotFoundError("content in a registry can only be found by its digest")
+        raise NotFoundError("content in a registry can be found only by digest")
     return node.digest
 
 

@@ -1,4 +1,4 @@
-"""The images that ``manifest.json`` of an archive lists.
+"""The images in the ``manifest.json`` of an archive.
 
 https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md#combined-image-json--filesystem-changeset-format
 """
@@ -20,7 +20,7 @@ _MAX_LAYERS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class ArchivedImage:
-    """One image: the names of its members, and its tags."""
+    """One image: its tags, and the names of its members in the archive."""
 
     config: str
     tags: tuple[ImageReference, ...]
@@ -31,8 +31,8 @@ def parse_images(raw: bytes, subject: str) -> list[ArchivedImage]:
     """Parse ``manifest.json``.
 
     Raises:
-        LimitError: it lists too many images or layers.
-        MalformedError: it is invalid.
+        LimitError: the file lists too many images or layers.
+        MalformedError: the file is invalid.
     """
     items = strict.loads(raw, subject=subject, limit=MAX_MANIFEST)
     if not isinstance(items, list):

@@ -1,10 +1,10 @@
-"""``docker-archive:FILE[:NAME]``: an archive of ``docker save`` or for ``docker load``.
+"""``docker-archive:FILE[:NAME]``: an archive that ``docker save`` writes and ``docker load`` reads.
 
-The archive names the config and the layers of each image, but contains no manifest. The manifest is
-created as by containers/image, so both give an image the same digest: layers are uncompressed and
-named by their diff IDs, with the media type of compressed ones.
+The archive lists the config and the layers of each image, but contains no manifest. The manifest is
+created as by containers/image, so that digests are equal: layers are uncompressed and identified by
+diff ID, but have the media type of compressed layers.
 
-A new archive is written from start to end and published when it is complete; an existing one is not
+A new archive is written sequentially and published when it is complete; an existing archive is not
 changed. FILE may be a pipe, such as /dev/stdin or /dev/stdout.
 
 https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
@@ -102,7 +102,7 @@ class DockerArchiveReference:
         image = ImageReference.parse(name)
         if image.digest is not None:
             raise InvalidReferenceError(
-                f"docker-archive:{text[:200]}: a digest cannot be a name in an archive",
+                f"docker-archive:{text[:200]}: unsupported digest (expected a tag)",
                 hint="specify a tag",
             )
         return cls(path, str(image.with_default_tag()))
@@ -136,7 +136,7 @@ class DockerArchiveSource(SynthesizesManifests):
                 raise NotADockerArchiveError(
                     self._subject,
                     missing=MANIFEST,
-                    hint="if it contains an OCI layout, read it as oci-archive:",
+                    hint="read it as oci-archive: if it contains an OCI layout",
                 ) from None
             self._images = parse_images(raw, f"{self._subject}: {MANIFEST}")
             self._resources = stack.pop_all()
@@ -146,7 +146,7 @@ class DockerArchiveSource(SynthesizesManifests):
         if name is None and len(self._images) == 1:
             return self._get_root(0)
         names = self.tags() or [f"@{index}" for index in range(len(self._images))]
-        hint = f"it holds {shortlist(names, _MAX_LISTED_NAMES)}"
+        hint = f"it contains {shortlist(names, _MAX_LISTED_NAMES)}"
         if name is None:
             raise AmbiguousImageError(self._subject, len(self._images), hint=hint)
         if name.startswith("@"):
@@ -192,7 +192,7 @@ class DockerArchiveSource(SynthesizesManifests):
             return self._roots[index]
 
     def _get_content(self, node: Node) -> bytes | ArchiveMember:
-        """Return content of any image; manifests are created until one contains it."""
+        """Return content of any image; manifests are created on demand until one contains it."""
         if node.digest is None:
             raise NotFoundError(f"{self._subject}: no blob without a digest")
         for index in range(len(self._images)):
@@ -309,7 +309,7 @@ class DockerArchiveDestination:
 
 
 def _encode_descriptor(media_type: str, digest: Digest, size: int) -> Mapping[str, str | int]:
-    """Return a descriptor with its members in the order of containers/image's schema 2."""
+    """Return a descriptor with its members in the order that containers/image uses for schema 2."""
     return {"mediaType": media_type, "size": size, "digest": digest.text}
 
 

@@ -1,8 +1,7 @@
 """Sequential writer of archives for ``docker load``.
 
 Layers and configs are written in the order of their pushes; manifests themselves are not stored.
-The names and the order of the members are those of containers/image, so both write the same archive
-of an image.
+Names and order of the members are those of containers/image, so that the archives are identical.
 
 https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
 """
@@ -90,7 +89,7 @@ class DockerArchiveWriter:
         Raises:
             DigestMismatchError: a layer of a manifest does not match the config.
             IntegrityError: the config or a layer of a manifest was not pushed.
-            UnsupportedError: a manifest of an artifact, or an index.
+            UnsupportedError: the manifest is an index, or that of an artifact.
         """
         kind, digest = node.kind, node.digest
         with self._lock:
@@ -122,7 +121,7 @@ class DockerArchiveWriter:
             IntegrityError: a root was not pushed.
             InvalidReferenceError: a name is not a valid image name.
         """
-        entries: dict[str, dict[str, Any]] = {}  # manifests with one config are the same image
+        entries: dict[str, dict[str, Any]] = {}  # manifests with the same config are the same image
         repositories: dict[str, dict[str, str]] = {}  # for tools that ignore manifest.json
         names: dict[ImageReference, _PushedImage] = {}
         for publication in images:
@@ -133,7 +132,7 @@ class DockerArchiveWriter:
                 name = ImageReference.parse(text).with_default_tag()
                 if name.tag is None:
                     raise InvalidReferenceError(
-                        f"{text}: a digest cannot be a name in a Docker archive",
+                        f"{text}: unsupported digest in a Docker archive (expected a tag)",
                         hint="specify a tag",
                     )
                 other = names.setdefault(name, image)
@@ -159,7 +158,7 @@ class DockerArchiveWriter:
         if not isinstance(parsed, ImageManifest) or parsed.is_artifact:
             raise UnsupportedError(
                 f"{self._subject}: {root.digest} is not a container image",
-                hint="write oci:, or push to a registry",
+                hint="copy it to oci:, or push it to a registry",
             )
         digests = [layer.digest for layer in parsed.layers]
         layers = tuple(_get_file_name("layer", digest) for digest in digests)
@@ -215,7 +214,7 @@ class _PushedImage:
 
 
 def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None:
-    """Check that the digests of the layers are the config's diff IDs, as engines require."""
+    """Check that the layer digests equal the config's diff IDs, as container engines require."""
     diff_ids = manifest.ImageConfig.parse(config, subject=subject).diff_ids
     if len(layers) != len(diff_ids):
         raise IntegrityError(
@@ -233,11 +232,11 @@ def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None
 def _create_legacy_layers(
     layers: Sequence[Digest], config: bytes, subject: str
 ) -> Iterator[tuple[str, Digest, bytes]]:
-    """Yield the ID, the layer and the file ``json`` of each directory, the lowest layer first.
+    """Yield the ID, the layer and the ``json`` file of each directory, from the lowest layer up.
 
-    Each directory describes an image, whose parent is the layer below, for versions of Docker that
-    ignore ``manifest.json``. ``config`` is the image's config, part of which is repeated for the
-    top layer. IDs are computed as by containers/image, so both write the same archive.
+    For versions of Docker that ignore ``manifest.json``, each directory describes an image whose
+    parent is the next lower layer. ``config`` is the image's config, part of which is repeated for
+    the top layer. IDs are computed as by containers/image, so that the archives are identical.
 
     https://github.com/moby/docker-image-spec/blob/v1.2.0/v1.md
     """

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from bundler.config.settings import Settings
     from bundler.transports.docker_daemon.transport import DaemonOptions
 
-_TIMEOUT = 1800.0  # seconds: an engine may archive a whole image before it sends the first byte
+_TIMEOUT = (
+    1800.0  # seconds; an engine may archive the complete image before it sends the first byte
+)
 
 
 class EngineConnector:
@@ -33,7 +35,7 @@ class EngineConnector:
 
     Args:
         daemon: the address, and the files for TLS.
-        load_settings: returns the permitted versions and algorithms of TLS.
+        load_settings: returns the settings, which contain TLS restrictions.
 
     Raises:
         ConfigError: the files for TLS cannot be used.
@@ -49,7 +51,7 @@ class EngineConnector:
         self._socket: str | None = None
         """The path of a Unix socket; None: TCP."""
         self._context: ssl.SSLContext | None = None
-        """None: no TLS."""
+        """The TLS context; The TLS context; None: no TLS."""
         if scheme == "unix" and path.startswith("/"):
             self._socket = path
             return
@@ -61,8 +63,8 @@ class EngineConnector:
             is_valid = scheme in ("http", "https", "tcp") and bool(self._name) and has_only_host
         if not is_valid:
             raise InvalidReferenceError(
-                "the host of a container engine is invalid",
-                hint="write unix:///path/of/its/socket, http://host:port or tcp://host:port",
+                "container engine: invalid host",
+                hint="specify unix:///path/to/socket, http://host:port or tcp://host:port",
             )
         if scheme != "http":
             self._details = load_settings().tls_details
@@ -74,7 +76,7 @@ class EngineConnector:
         Raises:
             CertificateError: the certificate of the engine is not trusted.
             DeniedError: access to the socket is denied.
-            EngineUnreachableError: no engine answers.
+            EngineUnreachableError: no engine responds.
             RegistryError: TLS failed.
         """
         name, port = self._name, self._port
@@ -106,7 +108,7 @@ class EngineConnector:
                 self._port or http.client.HTTPS_PORT,
                 lambda: contexts.create_unverified_context(self._details),
             )
-            anchors = "ca.pem in a directory, and name it with --src-cert-dir or --dest-cert-dir"
+            anchors = "ca.pem in a directory, and specify it with --src-cert-dir or --dest-cert-dir"
             return certificates.create_error(
                 error, self.host, self._name, certificate, anchors=anchors
             )
@@ -131,7 +133,7 @@ class EngineConnector:
 
 
 def _create_context(daemon: DaemonOptions, details: TlsDetails) -> ssl.SSLContext:
-    """Create a context that trusts the engine's authority and has the client's certificate."""
+    """Create a context with the engine's CA certificate and the client certificate."""
     from bundler.registry.tls import contexts  # noqa: PLC0415 - only for TLS
 
     if daemon.tls_verify:
@@ -146,9 +148,9 @@ def _create_context(daemon: DaemonOptions, details: TlsDetails) -> ssl.SSLContex
             context.load_verify_locations(directory / "ca.pem")
         context.load_cert_chain(directory / "cert.pem", directory / "key.pem", password="")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a certificate and its key"
+        reason = getattr(error, "strerror", None) or "not a matching certificate and key"
         raise ConfigError(
             f"{directory}: ca.pem, cert.pem and key.pem cannot be used: {reason}",
-            hint="the directory with an engine's certificates contains these three files",
+            hint="specify a directory that contains these three files",
         ) from None
     return context

@@ -1,7 +1,7 @@
-"""Client of the Docker Engine API, which Podman's service implements too.
+"""Client of the Docker Engine API, which Podman's service also implements.
 
-Each request uses a connection of its own. Requests are not retried, because an engine runs on this
-machine or behind a tunnel of the user.
+Each request uses its own connection. Requests are not retried, because an engine runs on this
+machine or behind a tunnel that the user set up.
 
 https://docs.docker.com/reference/api/engine/version/v1.41/
 """
@@ -36,7 +36,7 @@ class Engine:
 
     Args:
         daemon: the address, and the files for TLS.
-        options: the cancellation, which closes all connections, and the settings of TLS.
+        options: the cancellation, which closes all connections, and the TLS settings.
 
     Raises:
         ConfigError: the files for TLS cannot be used.
@@ -131,7 +131,8 @@ class Engine:
                     detail = f" ({text})" if text else ""
                     if response.status == http.client.NOT_FOUND:
                         raise NotFoundError(
-                            f"{subject}: not found{detail}", hint="docker images lists them"
+                            f"{subject}: not found{detail}",
+                            hint="list the images with: docker images",
                         )
                     raise RegistryError(
                         f"{subject}: the engine responded {response.status}{detail}",
@@ -144,7 +145,7 @@ class Engine:
 
 @contextmanager
 def _translate_errors(subject: str, cancellation: Cancellation) -> Iterator[None]:
-    """Raise a ``CancelledError`` or a ``RegistryError`` for a connection that fails."""
+    """Convert a connection failure to a ``CancelledError`` or a ``RegistryError``."""
     try:
         yield
     except TimeoutError:
@@ -158,7 +159,7 @@ def _translate_errors(subject: str, cancellation: Cancellation) -> Iterator[None
 
 
 def _read_member(raw: bytes, name: str) -> str:
-    """Return a member of a JSON object as one printable line; empty if there is none."""
+    """Return a member of a JSON object as one printable line; empty if it is absent."""
     try:
         value = strict.load_object(raw, limit=_MAX_RESPONSE)
     except BundlerError:

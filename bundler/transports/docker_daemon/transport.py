@@ -1,8 +1,8 @@
 """``docker-daemon:NAME`` or ``docker-daemon:sha256:HEX``: the images of a container engine.
 
 An engine saves and loads images only as Docker archives. A source saves an image to a temporary
-file and reads it as ``docker-archive:`` does. A destination writes images to a temporary archive,
-with unchanged layers, which the engine loads at the commit. The digest of the config, which is the
+file and reads it as ``docker-archive:`` does. A destination writes images with unchanged layers to
+a temporary archive, which the engine loads on ``commit``. The digest of the config, which is the
 image ID in the engine, is preserved.
 """
 
@@ -52,8 +52,9 @@ class DaemonOptions:
     tls_verify: bool = True
     """Verify the certificate of the engine."""
     cert_dir: Path | None = None
-    """Directory with ``ca.pem``, trusted in addition to the system's authorities, and the client's
-    ``cert.pem`` and ``key.pem``; None if unset."""
+    """Directory with ``ca.pem`` (trusted in addition to the system's CA certificates), and with the
+    client's ``cert.pem`` and ``key.pem``; None if unset.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class DaemonSource(SynthesizesManifests):
 
     @contextmanager
     def open(self, node: Node, /, offset: int = 0) -> Iterator[Reader]:
-        """Open content of an image that was resolved, by default of the reference's image."""
+        """Open content of a resolved image, by default that of the reference."""
         if not self._saved:
             self._get_image(self._reference.name)
         for image in list(self._saved.values()):
@@ -149,7 +150,7 @@ class DaemonDestination:
         return Capabilities(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
 
     def push(self, node: Node, content: Content, /) -> Descriptor:
-        """Append content as ``DockerArchiveWriter.push`` does, but zstd layers decompressed."""
+        """Append content like ``DockerArchiveWriter.push``, but decompress zstd layers."""
         if node.kind == "layer" and node.media_type.endswith("zstd"):
             content = _DecompressedLayer(content, f"layer {node.digest}")
         return self._writer.push(node, content)
@@ -169,7 +170,7 @@ class DaemonDestination:
             config = self._writer.config_digest(image.root)
             if not self._engine.has(config.text):
                 raise RegistryError(
-                    f"{self._engine.host}: the engine loaded the image, but does not have {config}"
+                    f"{self._engine.host}: the engine loaded the image, but {config} is missing"
                 )
 
     def close(self) -> None:
@@ -180,8 +181,8 @@ class DaemonDestination:
 class _DecompressedLayer:
     """The decompressed content of a zstd layer, with the descriptor of the compressed one.
 
-    Docker Engine reads zstd since version 23. It compares the diff ID only, so the layer may have
-    the digest of the compressed content.
+    Docker Engine supports zstd only since version 23. It verifies only the diff ID, so the layer
+    may keep the digest of the compressed content.
     """
 
     def __init__(self, content: Content, subject: str) -> None:
@@ -215,7 +216,7 @@ class DaemonTransport:
             except MalformedError as error:
                 raise InvalidReferenceError(
                     f"docker-daemon:{text[:200]}: {error.message}",
-                    hint="specify the whole image ID, or a name",
+                    hint="specify the full image ID, or a name",
                 ) from None
         if not text:
             raise InvalidReferenceError(
@@ -235,7 +236,7 @@ class DaemonTransport:
         """
         if reference.is_id or (reference.image and reference.image.digest):
             raise UnsupportedError(
-                f"{reference}: a digest cannot be specified, because the engine computes it",
+                f"{reference}: unsupported digest (expected a tag; the engine sets digests)",
                 hint="specify a tag: docker-daemon:NAME:TAG",
             )
         return DaemonDestination(options)

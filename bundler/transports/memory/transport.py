@@ -39,7 +39,7 @@ class MemoryReference:
 
 
 class MemoryStore:
-    """Blobs by digest and root descriptors by name; sources and destinations may share it."""
+    """Blobs by digest and root descriptors by name. Sources and destinations may share a store."""
 
     def __init__(self) -> None:
         self.blobs: dict[Digest, bytes] = {}
@@ -81,7 +81,7 @@ class MemorySource:
         if name is None and len(names) == 1:
             return next(iter(names.values()))
         if name not in names:
-            raise NoSuchImageError("memory", str(name), hint=f"it holds {self.tags()}")
+            raise NoSuchImageError("memory", str(name), hint=f"it contains {self.tags()}")
         return names[name]
 
     def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
@@ -121,7 +121,7 @@ class MemoryDestination:
         self.capabilities = capabilities
 
     def has(self, node: Node, /) -> bool:
-        """Report whether the digest is stored, with the size of ``node`` if it has one."""
+        """Report whether the store contains ``node``, with its size if that is known."""
         data = None if node.digest is None else self._store.blobs.get(node.digest)
         return data is not None and node.size in (None, len(data))
 
@@ -155,9 +155,9 @@ class MemoryTransport:
         self._store = store
 
     def parse(self, text: str, /) -> MemoryReference:
-        """Parse a name; empty text refers to the only image."""
+        """Parse a name; an empty text denotes the only image."""
         if "\n" in text:
-            raise InvalidReferenceError(f"{text[:80]!r} is not a name in memory")
+            raise InvalidReferenceError(f"{text[:80]!r} is not a valid name in memory")
         return MemoryReference(text or None)
 
     def source(self, reference: MemoryReference, options: OpenOptions, /) -> MemorySource:  # noqa: ARG002 - the port's form

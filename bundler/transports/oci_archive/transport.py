@@ -1,8 +1,8 @@
 """``oci-archive:FILE[:NAME]``: an OCI image layout in a tar archive.
 
-An archive is read at the offsets of its members, and written from start to end, with the blobs in
-the order of their pushes. It replaces an existing file when it is complete, and contains only the
-images of one run; the same images result in the same bytes. FILE may be a pipe, such as /dev/stdin.
+An archive is read at the offsets of its members, and written sequentially, with the blobs in push
+order. It replaces an existing file when it is complete, and contains only the images of one run;
+identical images result in identical archives. FILE may be a pipe, such as /dev/stdin.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
@@ -46,8 +46,8 @@ class ArchivedFiles:
     """The members of an archive, as the files of a layout.
 
     Raises:
-        MalformedError: not a tar archive, or one with links.
-        UnsupportedError: a Docker archive.
+        MalformedError: the file is not a tar archive, or contains links.
+        UnsupportedError: the file is a Docker archive.
     """
 
     def __init__(self, path: Path, options: OpenOptions) -> None:
@@ -61,7 +61,7 @@ class ArchivedFiles:
                     hint=f"read it as docker-archive:{path}",
                 )
             if link := next((item for item in self._members.values() if item.kind == "link"), None):
-                raise MalformedError(f"{path}: {link.name!r} is a link")
+                raise MalformedError(f"{path}: unexpected link {link.name!r}")
             self._resources = stack.pop_all()
 
     def list_names(self) -> list[str]:
@@ -77,7 +77,7 @@ class ArchivedFiles:
         """Read a member.
 
         Raises:
-            LimitError: it has more than ``limit`` bytes.
+            LimitError: the member has more than ``limit`` bytes.
         """
         member = tar_index.find(self._members, "/".join(names), str(self.path))
         if member.size > limit:
@@ -90,7 +90,7 @@ class ArchivedFiles:
 
 
 class OciArchiveDestination:
-    """Destination that writes an archive from start to end, one blob at a time.
+    """Destination that writes an archive sequentially, one blob at a time.
 
     Raises:
         LockedError: another process is writing it.

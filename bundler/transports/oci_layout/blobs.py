@@ -1,7 +1,7 @@
 """Blobs of a layout, in its own directory ``blobs`` or in a directory that layouts share.
 
-A blob is the file ``<algorithm>/<hex>`` there. Shared blobs are never removed, because the layouts
-that need them are unknown.
+In this directory, a blob is the file ``<algorithm>/<hex>``. Shared blobs are never removed, because
+it is unknown which layouts need them.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class ReadableBlobs:
         """Open a blob.
 
         Raises:
-            NotFoundError: it is absent.
-            MalformedError: it is not a regular file.
+            NotFoundError: the blob does not exist.
+            MalformedError: the file is not a regular file.
         """
         if (digest := node.digest) is None:
             raise NotFoundError(f"{self._files.path}: no blob without a digest")
@@ -71,9 +71,9 @@ class ReadableBlobs:
         """Read a manifest.
 
         Raises:
-            NotFoundError: it is absent.
-            MalformedError: it is not a regular file.
-            LimitError: it is too large.
+            NotFoundError: the blob does not exist.
+            MalformedError: the file is not a regular file.
+            LimitError: the manifest is too large.
         """
         return self._files.read(*self._parents, digest.algorithm, digest.hex, limit=MAX_MANIFEST)
 
@@ -159,7 +159,7 @@ class WritableBlobs(ReadableBlobs):
                 self._parts.remove_unneeded(directory)
 
     def close_blobs(self) -> None:
-        """Close all directories; one that was created and stayed empty is removed."""
+        """Close all directories; remove those that were created by this run and are empty."""
         self._parts.close()
         for directory in self._directories.values():
             directory.close()

@@ -1,7 +1,7 @@
 """``oci:PATH[:NAME]``: an OCI image layout, a directory of blobs with an index of roots.
 
 Blobs are stored as ``blobs/<algorithm>/<hex>``, or in a directory that several layouts share. All
-of them are durable before ``index.json`` refers to them, so an interrupted run leaves the former
+blobs are durable before ``index.json`` refers to them, so an interrupted run leaves the former
 images intact, and the next run reuses its blobs.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
@@ -82,7 +82,7 @@ class LayoutOptions:
 
     transport: ClassVar = "oci"
     shared_blob_dir: Path | None = None
-    """A blob directory that several layouts share; None: each has its own."""
+    """A blob directory that several layouts share; None: the layout's own directory."""
 
 
 class LayoutSource(ReadableBlobs):
@@ -91,7 +91,7 @@ class LayoutSource(ReadableBlobs):
     ``shared`` is the directory of the blobs if layouts share one.
 
     Raises:
-        MissingFileError, MalformedError, UnsupportedError: not a layout.
+        MissingFileError, MalformedError, UnsupportedError: the files are not a layout.
     """
 
     def __init__(self, layout: Path | Files, shared: Path | None = None) -> None:
@@ -183,13 +183,13 @@ class LayoutDestination(WritableBlobs):
         return index.encode()
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Durably remove the entry of an image, and the content that no other entry needs.
+        """Durably remove the entry of an image, and the content that no other entry uses.
 
-        Other names of the image stay.
+        Other names of the image are kept.
 
         Raises:
             NotFoundError: there is no such image.
-            LimitError, MalformedError, UnsupportedError: a manifest that stays cannot be parsed;
+            LimitError, MalformedError, UnsupportedError: a remaining manifest cannot be parsed;
                 nothing was removed.
         """
         from bundler.transports.shared import reachability  # noqa: PLC0415 - only to delete
@@ -204,7 +204,7 @@ class LayoutDestination(WritableBlobs):
         )
         needed = reachability.find_reachable(index.entries, self)
         unneeded = reachability.Reachable({found.digest: found})
-        with suppress(BundlerError):  # a damaged image can be deleted too
+        with suppress(BundlerError):  # a damaged image can also be deleted
             unneeded = reachability.find_reachable([found], self)
         atomic_write.write_bytes_in(self._layout, image_layout.INDEX_FILE, index.encode())
         self.remove_blobs(
@@ -213,7 +213,7 @@ class LayoutDestination(WritableBlobs):
         return found
 
     def close(self) -> None:
-        """Unlock the layout; a directory that was created and stayed empty is removed."""
+        """Unlock the layout; remove its directory if it was created by this run and is empty."""
         self._resources.close()
 
     def _sync(self) -> None:
@@ -233,7 +233,7 @@ def read_index(files: Files) -> LayoutIndex:
 
     Raises:
         MissingFileError: there is no index.
-        LimitError, MalformedError, UnsupportedError: not a layout of a supported version.
+        LimitError, MalformedError, UnsupportedError: the layout is invalid or unsupported.
     """
     index = read_index_if_present(files)
     if index is None:
@@ -243,7 +243,7 @@ def read_index(files: Files) -> LayoutIndex:
 
 
 def read_index_if_present(files: Files) -> LayoutIndex | None:
-    """Read the index of a layout as ``read_index`` does; None if nothing has been committed yet."""
+    """Read the index of a layout, like ``read_index``; None if nothing has been committed yet."""
     names = files.list_names()
     if image_layout.LAYOUT_FILE in names:
         mark = files.read(image_layout.LAYOUT_FILE, limit=image_layout.MAX_LAYOUT_FILE)

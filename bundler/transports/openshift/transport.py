@@ -41,7 +41,7 @@ class OpenShiftTransport:
         """Parse ``HOST[:PORT]/NAMESPACE/STREAM:TAG``.
 
         Raises:
-            InvalidReferenceError: not the tag of an image stream.
+            InvalidReferenceError: ``text`` is not the tag of an image stream.
         """
         image = ImageReference.parse(text)
         if image.tag is None or image.digest is not None or image.path.count("/") != 1:

@@ -1,1 +1,1 @@
-"""``ostree:``, which is refused."""
+"""``ostree:``, which is not supported."""

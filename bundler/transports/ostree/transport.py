@@ -1,4 +1,4 @@
-"""``ostree:``: known by name only, as in the current builds of Skopeo."""
+"""``ostree:``, which is recognised but not supported, as in current builds of Skopeo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OstreeTransport:
     def parse(self, text: str, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """Raise an ``UnavailableTransportError``."""
         raise UnavailableTransportError(
-            "ostree", hint="ostree container image pull reads docker:// and oci: itself"
+            "ostree", hint="use `ostree container image pull`, which reads docker:// and oci:"
         )
 
     def source(self, reference: Reference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - as above

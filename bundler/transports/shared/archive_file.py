@@ -1,8 +1,8 @@
 """Open archives for reading and writing, as files or through pipes.
 
 The members of an archive are read at their offsets, so a compressed archive is first decompressed
-to a temporary file. A pipe has no offsets: an archive from a pipe is first copied to a temporary
-file, and an archive for a pipe is first written to one.
+to a temporary file. A pipe has no offsets, so an archive is copied from a pipe to a temporary file,
+and is written to a temporary file before it is copied to a pipe.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.ports import OpenOptions
 
-# These are duplicated, because open() fails if the stream is a socket.
+# The descriptors of these are duplicated, because open() fails if the stream is a socket.
 _STANDARD_STREAMS = {"/dev/stdin": 0, "/dev/fd/0": 0, "/dev/stdout": 1, "/dev/fd/1": 1}
 _POLL_INTERVAL = 0.5  # seconds between checks of the cancellation
 _OPEN_INTERVAL = 0.05  # seconds between attempts to open a named pipe without a reader
@@ -84,7 +84,7 @@ def create_archive(path: Path, options: OpenOptions) -> FileReplacement | PipeWr
 
 
 def is_stream(path: Path) -> bool:
-    """Whether ``path`` is a pipe or a standard stream, which has no offsets."""
+    """Return whether ``path`` is a pipe or a standard stream, which has no offsets."""
     if str(path) in _STANDARD_STREAMS:
         return True
     try:

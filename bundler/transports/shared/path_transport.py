@@ -55,7 +55,7 @@ class PathTransport:
         except (IntegrityError, NotFoundError, UnsupportedError) as error:
             error.hint = suggest_reference(path, reference.transport) or error.hint
             if error.hint is None and isinstance(error, IntegrityError) and path.is_file():
-                error.hint = "the file is damaged or incomplete: download or create it again"
+                error.hint = "download or create the file again; it is damaged or incomplete"
             raise
 
     def destination(self, reference: PathReference, options: OpenOptions, /) -> Destination:
@@ -67,7 +67,7 @@ class PathTransport:
         if reference.name is not None and reference.name.startswith("@"):
             raise UnsupportedError(
                 f"{reference}: an index cannot be written",
-                hint=f"give the image a name: {reference.transport}:{reference.path}:NAME",
+                hint=f"specify a name: {reference.transport}:{reference.path}:NAME",
             )
         return self.open_destination(Path(reference.path), options)
 
@@ -78,11 +78,12 @@ def check_index(reference: str, name: str) -> None:
     ``reference`` is the subject of the message.
 
     Raises:
-        InvalidReferenceError: ``name`` is not of this form.
+        InvalidReferenceError: ``name`` does not have this form.
     """
     if not _INDEX.fullmatch(name):
         raise InvalidReferenceError(
-            f"{reference[:200]}: {name[:80]!r} is not an index", hint="the first image is @0"
+            f"{reference[:200]}: invalid index {name[:80]!r} (expected @N)",
+            hint="the first image is @0",
         )
 
 

@@ -31,9 +31,9 @@ class Reachable:
 
 
 def find_reachable(roots: Iterable[Descriptor], destination: ReadableDestination) -> Reachable:
-    """Find the manifests and blobs that are reachable from ``roots``, which are among them.
+    """Find the manifests and blobs that are reachable from ``roots``, including the roots.
 
-    A manifest that ``destination`` does not contain is in the result, but nothing below it.
+    The result includes manifests that ``destination`` does not contain, but not their children.
 
     Raises:
         LimitError, MalformedError, UnsupportedError: a manifest cannot be parsed.

@@ -1,4 +1,4 @@
-"""Large temporary files. They have no name, so they are removed when they are closed."""
+"""Large temporary files, which have no name and are thus removed when they are closed."""
 
 from __future__ import annotations
 

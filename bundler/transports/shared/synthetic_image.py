@@ -63,7 +63,7 @@ class SyntheticSource(SynthesizesManifests, ABC):
             LimitError, MalformedError, UnsupportedError: the image cannot be created.
         """
         if name is not None:
-            raise NotFoundError(f"{self.subject}: no image {name!r}, the only one has no name")
+            raise NotFoundError(f"{self.subject}: no image {name!r} (the only image has no name)")
         return self._get_image()[0]
 
     @contextmanager
@@ -86,7 +86,7 @@ class SyntheticSource(SynthesizesManifests, ABC):
         self.resources.close()
 
     def create_hashing_reader(self, file: RegularFile, subject: str) -> VerifiedReader:
-        """Return a reader that computes the digest of ``file`` and checks the cancellation."""
+        """Return a reader that computes the digest of ``file`` and checks for cancellation."""
         return VerifiedReader(
             FileSlice(file, 0, file.size),
             subject,
@@ -136,7 +136,7 @@ def _add(
 
 
 def create_history_entry(diff_id: Digest, created: str, comment: str) -> dict[str, object]:
-    """Create the history entry of a layer, in the form that Docker gives to ``ADD``."""
+    """Create the history entry of a layer, in the form that Docker uses for ``ADD``."""
     return {
         "created": created,
         "created_by": f"/bin/sh -c #(nop) ADD file:{diff_id.hex} in /",

@@ -25,7 +25,7 @@ _DESCRIPTOR = struct.Struct("<i?IIIqqq4q128s384s")
 _PARTITION = struct.Struct("<ii3s")
 _MAGIC = b"SIF_MAGIC\0"
 _VERSION = b"01\0"
-_MAX_TIME = 253_402_300_800  # seconds; years have four digits until then
+_MAX_TIME = 253_402_300_800  # seconds; the limit of four-digit years
 _MAX_DESCRIPTORS = 10_000
 _MAX_DEFINITION = 1024 * 1024
 
@@ -57,9 +57,9 @@ class SifFile:
     """Size of the squashfs in bytes."""
 
     def create_script(self) -> bytes | None:
-        """Create a script of the sections ``%environment`` and ``%runscript``; None without them.
+        """Create a script from ``%environment`` and ``%runscript``; None if both are absent.
 
-        The sections are parsed as by containers/image, comments within ``%runscript`` included.
+        The sections are parsed as by containers/image, including comments in ``%runscript``.
         """
         sections: dict[str, list[str]] = {"%environment": [], "%runscript": []}
         section: list[str] | None = None
@@ -82,9 +82,9 @@ def read(file: RegularFile) -> SifFile:
     """Read the header and the descriptors of a SIF file.
 
     Raises:
-        LimitError: too many data objects, or too large ones.
-        MalformedError: not a SIF file, or a truncated one.
-        UnsupportedError: the root directory is not in one squashfs.
+        LimitError: there are too many data objects, or one is too large.
+        MalformedError: the file is not a SIF file, or is truncated.
+        UnsupportedError: the root directory is not in a single SquashFS partition.
     """
     subject = str(file.path)
     header = FileSlice(file, 0, _HEADER.size).read()
@@ -93,14 +93,14 @@ def read(file: RegularFile) -> SifFile:
     _, magic, version, architecture, identity, _, modified, *rest = _HEADER.unpack(header)
     if magic != _MAGIC:
         raise MalformedError(
-            f"{subject}: not a SIF file", hint="sif: reads the files that apptainer build writes"
+            f"{subject}: not a SIF file", hint="specify a file written by apptainer build"
         )
     if version != _VERSION:
         raise UnsupportedError(
             f"{subject}: unknown SIF version (expected {_VERSION[:2]!r}, got {version[:2]!r})"
         )
     if not 0 <= modified < _MAX_TIME:
-        raise MalformedError(f"{subject}: damaged header: {modified} is not a date")
+        raise MalformedError(f"{subject}: damaged header: invalid date {modified}")
     _, total, start, *_ = rest
     code = int(architecture[:2]) if architecture[:2].isdigit() else 0
     systems = []
@@ -119,8 +119,8 @@ def read(file: RegularFile) -> SifFile:
     ((file_system, offset, size),) = systems
     if file_system != _SQUASHFS:
         raise UnsupportedError(
-            f"{subject}: its root directory is not an unencrypted squashfs",
-            hint="rebuild an encrypted or writable image as a read-only one",
+            f"{subject}: the primary partition is not an unencrypted SquashFS",
+            hint="rebuild an encrypted or writable image as read-only and unencrypted",
         )
     return SifFile(
         architecture=_ARCHITECTURES[code if code < len(_ARCHITECTURES) else 0],
@@ -142,7 +142,7 @@ def _read_objects(
         raise MalformedError(f"{file.path}: damaged header")
     raw = FileSlice(file, start, total * _DESCRIPTOR.size).read()
     if len(raw) < total * _DESCRIPTOR.size:
-        raise MalformedError(f"{file.path}: truncated within its descriptors")
+        raise MalformedError(f"{file.path}: truncated in the descriptors")
     for object_type, used, _, _, _, offset, size, *_, extra in _DESCRIPTOR.iter_unpack(raw):
         if used:
             if offset < 0 or size < 0 or offset + size > file.size:
@@ -153,7 +153,7 @@ def _read_objects(
 
 
 def _read_definition(file: RegularFile, definitions: Sequence[tuple[int, int]]) -> bytes:
-    if len(definitions) != 1:  # which one of several applies is undefined
+    if len(definitions) != 1:  # if there are several, it is undefined which one applies
         return b""
     ((offset, size),) = definitions
     if size > _MAX_DEFINITION:

@@ -104,13 +104,13 @@ class PseudoFile:
         return start, linked
 
     def _read_lines(self) -> Iterator[bytes]:
-        """Read all lines, from the first one to the contents of the files."""
+        """Read all lines before the contents of the files."""
         with os.fdopen(os.dup(self._file.fileno()), "rb") as file:
             file.seek(0)
             for _ in range(_MAX_LINES):
                 line = file.readline(_MAX_LINE)
                 if not line.endswith(b"\n"):
-                    raise MalformedError(f"{self._subject}: truncated within the list of its files")
+                    raise MalformedError(f"{self._subject}: truncated in the file list")
                 if line == _END_OF_LINES:
                     return
                 yield line
@@ -167,7 +167,7 @@ class PseudoFile:
 
     def _open_content(self, member: tarfile.TarInfo, position: int) -> Reader:
         if position + member.size > self._file.size:
-            raise MalformedError(f"{self._subject}: truncated within the contents of its files")
+            raise MalformedError(f"{self._subject}: truncated in the file contents")
         return FileSlice(self._file, position, member.size)
 
 

@@ -1,4 +1,4 @@
-"""Convert a squashfs to a layer without unpacking its files to a disk.
+"""Convert a SquashFS to a layer without unpacking its files to disk.
 
 ``unsquashfs`` writes a pseudo file, whose files are copied to a tar archive in the same order.
 Owners and devices are thus preserved without root privileges. A tar archive cannot contain sockets,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SCRIPT = "podman/runscript"
 """The path of the script in the layer."""
 
-_POLL_INTERVAL = 0.2  # seconds until the cancellation is checked again
+_POLL_INTERVAL = 0.2  # seconds between checks for cancellation
 _XATTR_TABLE = struct.Struct("<56xq")
 """The position of the table of extended attributes in the superblock; -1: there is none."""
 _SCRIPT_FILES = (SCRIPT.partition("/")[0], SCRIPT)
@@ -61,12 +61,14 @@ class SquashfsConverter:
     def create_layer(self, script: bytes | None) -> RegularFile:
         """Write the layer, uncompressed, to a temporary file, which the caller closes.
 
-        ``script`` is added as an executable file, unless the squashfs contains a file of its name.
+        ``script`` is added as an executable file, unless the SquashFS contains a file with this
+        name.
 
         Raises:
-            LimitError: the squashfs contains more than allowed.
+            LimitError: the SquashFS is too large, or contains too many files.
             MalformedError: the squashfs is damaged.
-            UnsupportedError: ``unsquashfs`` is not installed, or a layer cannot contain a file.
+            UnsupportedError: ``unsquashfs`` is not installed, or a file cannot be stored in a
+                layer.
             NoSpaceError, MediumError: the layer cannot be written.
         """
         with (
@@ -87,7 +89,7 @@ class SquashfsConverter:
             return layer.reader()
 
     def _run_unsquashfs(self, output: int) -> None:
-        """Have ``unsquashfs`` write a pseudo file to the file descriptor ``output``."""
+        """Run ``unsquashfs`` to write a pseudo file to the file descriptor ``output``."""
         limit = max(FREE_OUTPUT, MAX_RATIO * self._sif.size)
         squashfs = self._file.fileno()
         command = ["unsquashfs", "-quiet", "-no-progress", "-offset", str(self._sif.offset)]
@@ -102,7 +104,7 @@ class SquashfsConverter:
             )
         except FileNotFoundError:
             raise UnsupportedError(
-                f"{self._subject}: unsquashfs, which reads its root directory, is not installed",
+                f"{self._subject}: unsquashfs is not installed (needed to read the root directory)",
                 hint="install it: apt-get install squashfs-tools",
             ) from None
         with process:
@@ -117,7 +119,7 @@ class SquashfsConverter:
         if process.returncode == -signal.SIGXFSZ or os.fstat(output).st_size > limit:
             raise LimitError(f"{self._subject}: more than {limit:,} bytes after decompression")
         if process.returncode != 0:
-            raise MalformedError(f"{self._subject}: unsquashfs cannot read its root directory")
+            raise MalformedError(f"{self._subject}: unsquashfs cannot read the root directory")
 
     def _write_files(self, pseudo: PseudoFile, output: BinaryIO) -> dict[str, bytes]:
         """Write all files to a tar archive; return the types of those that the script needs."""

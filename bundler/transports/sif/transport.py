@@ -1,7 +1,8 @@
 """``sif:FILE``: an image of Apptainer or Singularity, for reading only.
 
 The root directory becomes the only layer. The environment and the runscript of the definition file
-become a program in it. Layer and config are the same that containers/image creates.
+become a program in it. The layer and the config are identical to those that containers/image
+creates.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class SifSource(SyntheticSource):
     """Source of the image in a SIF file.
 
     Raises:
-        MalformedError, UnsupportedError: not a SIF file, or without a readable root directory.
+        MalformedError, UnsupportedError: the file is not a SIF file, or has no readable root
+            directory.
         NotFoundError, MediumError: the file cannot be read.
     """
 
@@ -77,7 +79,7 @@ class SifTransport(ReadOnlyTransport):
     """The transport ``sif:``."""
 
     hint = (
-        "write docker-archive:FILE, and build an image from it: apptainer build NEW.sif "
+        "copy to docker-archive:FILE, then build an image from it: apptainer build NEW.sif "
         "docker-archive:FILE"
     )
 
@@ -85,7 +87,7 @@ class SifTransport(ReadOnlyTransport):
         """Parse ``FILE``.
 
         Raises:
-            InvalidReferenceError: there is no file.
+            InvalidReferenceError: the path is missing.
         """
         if not text or "\0" in text:
             raise InvalidReferenceError(f"sif:{text[:200]}: no file", hint="write sif:FILE")

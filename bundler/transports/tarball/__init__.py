@@ -1,1 +1,1 @@
-"""``tarball:``: plain tar files as the layers of an image, read only."""
+"""``tarball:``: tar files as the layers of an image, for reading only."""

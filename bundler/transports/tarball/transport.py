@@ -2,7 +2,7 @@
 
 A file is a tar archive, compressed or not, and becomes a layer unchanged; ``-`` is standard input.
 The config is created as by containers/image, from the contents and the modification times of the
-files, so both create the same image. Times are in UTC.
+files, so that the images are identical. Times are in UTC.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _STDIN = "-"
 _COMMENT = "imported from tarball"
 _LAYER_TYPES = {None: media_types.OCI_LAYER, "zstd": media_types.OCI_LAYER_ZSTD}
-# Go's names of architectures that have other names in the kernel.
+# Go's names of architectures whose kernel names differ.
 _ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -50,7 +50,7 @@ _ARCHITECTURES = {
 class TarballSource(SyntheticSource):
     """Source of the image made of tar archives.
 
-    Each file is read twice: to compute its digests, and as a layer.
+    Each file is read twice: first to compute its digests, then as a layer.
 
     Raises:
         NotFoundError, MediumError: a file cannot be read.
@@ -102,13 +102,13 @@ class TarballSource(SyntheticSource):
 class TarballTransport(ReadOnlyTransport):
     """The transport ``tarball:``."""
 
-    hint = "write oci:DIRECTORY, docker-archive:FILE, or push to a registry"
+    hint = "copy to oci:DIRECTORY or docker-archive:FILE, or push to a registry"
 
     def parse(self, text: str, /) -> UnnamedReference:
         """Parse ``FILE[:FILE...]``.
 
         Raises:
-            InvalidReferenceError: a path is empty, or standard input is named twice.
+            InvalidReferenceError: a path is empty, or standard input is specified twice.
         """
         paths = text.split(":")
         if not all(paths) or "\0" in text:

@@ -87,7 +87,7 @@ class TestMirrors:
         with origin.open(layer(b"layer")):
             pass
         assert len(mirror.requests) == count
-        assert "is left out" in events[0].text
+        assert "skipped" in events[0].text
         origin.close()
 
     def test_content_that_no_endpoint_has_is_reported(self, registry, mirror, configured):

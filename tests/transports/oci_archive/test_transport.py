@@ -91,7 +91,7 @@ def test_index_in_a_destination_is_refused(tmp_path):
     reference = transports.parse(f"oci-archive:{tmp_path}/f:@0")
     with pytest.raises(UnsupportedError) as raised:
         transports.open_destination(reference, OPTIONS)
-    assert raised.value.hint == f"give the image a name: oci-archive:{tmp_path}/f:NAME"
+    assert raised.value.hint == f"specify a name: oci-archive:{tmp_path}/f:NAME"
     assert list(tmp_path.iterdir()) == []
 
 

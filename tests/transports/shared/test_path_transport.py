@@ -29,7 +29,7 @@ def test_index_in_a_destination_is_refused() -> None:
     reference = transports.parse("oci:app:@0")
     with pytest.raises(UnsupportedError) as raised:
         transports.open_destination(reference, OpenOptions(Settings))
-    assert raised.value.hint == "give the image a name: oci:app:NAME"
+    assert raised.value.hint == "specify a name: oci:app:NAME"
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def paths(tmp_path: Path) -> Path:
         ("docker-archive:directory", "dir:"),
         ("dir:file", "oci-archive:"),
         ("oci:file:1", "docker-archive:"),
-        ("oci-archive:file", "download or create it again"),
-        ("docker-archive:file", "download or create it again"),
+        ("oci-archive:file", "download or create the file again"),
+        ("docker-archive:file", "download or create the file again"),
     ],
 )
 def test_hint_names_the_transport_that_reads_the_path(

@@ -1,1 +1,1 @@
-"""Graph drivers: how layers are unpacked to disk. Read ``driver`` first, then ``apply_diff``."""
+"""Graph drivers, which unpack layers to disk. Read ``driver`` first, then ``apply_diff``."""

@@ -1,7 +1,7 @@
 """Unpack a layer into a tree: contents, owners, modes, times, extended attributes, whiteouts.
 
-The driver defines how removed files are represented. The tree may already contain the layers below.
-Links in it are not followed.
+The driver defines how removed files are represented. The tree may already contain the lower layers.
+Links in the tree are not followed.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
 """
@@ -38,7 +38,7 @@ _RESERVED = ".wh..wh."
 _DIRECTORY_TIME = struct.Struct("<qH")  # the time, and the length of the path that follows
 _MAX_OWNERS = 65_536  # a range of /etc/subuid has as many
 
-# A layer must not set the SELinux labels of this host, or the attributes that drivers use.
+# Layers must not set the SELinux labels of this host or the attributes that drivers use.
 _REFUSED_XATTRS = ("security.selinux",)
 _REFUSED_PREFIXES = ("trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.")
 _INVALID_PATH = frozenset(
@@ -53,7 +53,7 @@ class DiffApplier:
         tree: the root of the layer, which the caller removes after any error.
         split: receives the data that is needed to reassemble the tar from the tree.
         scratch: an empty temporary file for the times of directories.
-        driver: hides files of the layers below.
+        driver: hides files of lower layers.
         subject: the name of the layer in messages.
     """
 
@@ -72,7 +72,7 @@ class DiffApplier:
         self._subject = subject
         self._in_userns = in_user_namespace()
         self._own = PathSet(subject)
-        """Everything that this layer added, with the directories above it."""
+        """Paths that this layer added, and their parent directories."""
         self._seen = PathSet(subject)
         self.uids: set[int] = set()
         """The user IDs of the files."""
@@ -80,7 +80,7 @@ class DiffApplier:
         """The group IDs of the files."""
 
     def apply(self, stream: Reader) -> None:
-        """Unpack ``stream``, which is read to its end; the caller verifies and closes it.
+        """Unpack ``stream``, which is read to the end; the caller verifies and closes it.
 
         Raises:
             MalformedError, UnsupportedError, LimitError: the layer cannot be unpacked.
@@ -140,7 +140,7 @@ class DiffApplier:
                     self._create_hard_link(entry, parts)
                 case _:
                     directory = self._prepare_parent(parts)
-                    # Devices are left out as by other tools: a container has its own /dev.
+                    # Like other tools, skip devices: a container has its own /dev.
                     if entry.format == stat.S_IFIFO or not self._in_userns:
                         os.mknod(parts[-1], entry.format | 0o600, entry.device, dir_fd=directory)
                         _set_metadata(directory, parts[-1], entry)
@@ -191,13 +191,13 @@ class DiffApplier:
                     f"{self._subject}: hard link {entry.name[:160]!r}: target "
                     f"{entry.target[:160]!r} is not a file in the layer"
                 ) from error
-            # The header of the link repeats the owner and mode of the file; the last one applies.
+            # The header of a link repeats the owner and mode of the file; the last header applies.
             _set_metadata(directory, parts[-1], entry)
         finally:
             os.close(directory)
 
     def _prepare_parent(self, parts: PathComponents) -> int:
-        """Remove ``parts`` if it exists; return its directory, valid until the next call."""
+        """Remove ``parts`` if it exists; return its parent directory, valid until the next call."""
         if not parts:
             raise MalformedError(f"{self._subject}: the root is not a directory")
         self._tree.open_directory(parts[:-1], create=True)
@@ -224,7 +224,7 @@ class DiffApplier:
             parts = tuple(path.split("/")) if path else ()
             status = self._tree.status(parts)
             if status is None or not stat.S_ISDIR(status.st_mode):
-                continue  # a later member has replaced it
+                continue  # replaced by a later member
             with convert_os_errors(self._tree.path, "cannot set the time"):
                 os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
 

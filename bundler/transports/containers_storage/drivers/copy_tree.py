@@ -9,7 +9,7 @@ import stat
 from contextlib import suppress
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FICLONE = 0x40049409  # both files share their blocks until one of them is written
+_FICLONE = 0x40049409  # the files share blocks until one of them is written
 _MAX_CHUNK = 1 << 30
 _NO_XATTRS = frozenset({errno.ENOTSUP, errno.EPERM})
 _NO_COPY_FILE_RANGE = frozenset({errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
@@ -25,7 +25,7 @@ def copy_tree(source: int, target: int) -> None:
     """
     root = target
     first_paths: dict[tuple[int, int], str] = {}
-    # A stack instead of recursion: the tree may be deeper than Python's own stack.
+    # An explicit stack, because the tree may be deeper than Python's recursion limit.
     pending: list[str] = []
     path = ""
     stack = [(os.dup(source), os.dup(target), pending, path)]
@@ -55,10 +55,10 @@ def copy_tree(source: int, target: int) -> None:
 def _copy_files(
     source: int, target: int, root: int, path: str, first_paths: dict[tuple[int, int], str]
 ) -> list[str]:
-    """Copy everything in ``source`` except directories; return the directories' names.
+    """Copy everything in ``source`` except directories; return the names of the directories.
 
-    ``first_paths`` contains the first path below ``root`` of each file that has hard links, by
-    device and inode; ``path`` is that of ``source``.
+    ``first_paths`` maps device and inode of each file with hard links to its first path below
+    ``root``; ``path`` is the path of ``source``.
     """
     directories = []
     with os.scandir(source) as entries:
@@ -70,7 +70,8 @@ def _copy_files(
             if status.st_nlink > 1:
                 first = first_paths.setdefault((status.st_dev, status.st_ino), path + name)
                 if first != path + name:
-                    # No other process writes to the copy, and no directory in ``first`` is a link.
+                    # This is safe: no other process writes to the copy, and no directory in
+                    # ``first`` is a link.
                     os.link(first, name, src_dir_fd=root, dst_dir_fd=target, follow_symlinks=False)
                     continue
             _copy_file(name, status, source, target)
@@ -94,7 +95,7 @@ def _copy_file(name: str, status: os.stat_result, source: int, target: int) -> N
 
 
 def _copy_regular_file(name: str, status: os.stat_result, source: int, target: int) -> None:
-    """Share the blocks of the file if the file system can, else copy them in the kernel."""
+    """Clone the file if the file system supports it; otherwise copy it in the kernel."""
     source_fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

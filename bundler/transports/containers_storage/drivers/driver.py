@@ -1,4 +1,4 @@
-"""The protocol of graph drivers: how layers are stored on disk."""
+"""The protocol of graph drivers, which store layers on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT_MODE = 0o555
 
 
 class Driver(Protocol):
-    """Stores layers below the root of a storage. All layer names are validated IDs."""
+    """Storage driver for the layers of a storage. All layer names are validated IDs."""
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class Driver(Protocol):
     def stage(self, staging: Path, parent: str | None) -> Path:
         """Prepare a layer on ``parent`` in the empty directory ``staging``.
 
-        Returns the directory to unpack into. The parent is only read.
+        Returns the directory to unpack into. The parent is not changed.
         """
 
     def publish(self, staging: Path, layer: str) -> None:
@@ -45,7 +45,7 @@ class Driver(Protocol):
         """Open the tree with the files of a layer's tar; the caller closes it."""
 
     def hide(self, tree: RootedTree, parts: PathComponents, owner: tuple[int, int]) -> None:
-        """Hide the file at ``parts``, which a layer below contains, in the tree of a layer."""
+        """In the tree of a layer, hide the file of a lower layer at ``parts``."""
 
     def make_opaque(self, tree: RootedTree, parts: PathComponents, own: PathSet) -> None:
         """Hide the content of the directory at ``parts``, except ``own``, added by this layer."""

@@ -1,8 +1,8 @@
 """The driver ``overlay``: each layer has a directory of its own files, which overlayfs combines.
 
-``overlay/ID/diff`` contains the files, ``link`` a short name of the layer, and ``lower`` the short
-names of all layers below. ``overlay/l/SHORT`` is a link to ``diff``: with short names, the options
-that mount many layers fit into one page, which is the kernel's limit.
+``overlay/ID/diff`` contains the files, ``link`` the short name of the layer, and ``lower`` the
+short names of all lower layers. ``overlay/l/SHORT`` is a link to ``diff``. With short names, the
+mount options for many layers fit into one page, which is the kernel's limit.
 
 https://docs.kernel.org/filesystems/overlayfs.html
 """
@@ -35,8 +35,8 @@ _MAX_LOWER = 64 * 1024
 class OverlayDriver:
     """Stores layers in ``overlay`` below ``root``. Implements ``Driver``.
 
-    A removed file is a device 0:0, and an opaque directory has an extended attribute. With
-    ``keep_whiteouts``, they are stored as ``.wh.`` files, for a mount program that reads them.
+    A removed file is represented by a device 0:0, and an opaque directory by an extended attribute.
+    With ``keep_whiteouts``, ``.wh.`` files are stored for a mount program that reads them.
     """
 
     name = "overlay"
@@ -58,7 +58,7 @@ class OverlayDriver:
             else:
                 parent_short = self._read_short_name(parent)
                 if parent_short is None:
-                    raise MalformedError(f"{self.home / parent}: the layer has no short name")
+                    raise MalformedError(f"{self.home / parent}: the layer has no `link` file")
                 lower = f"l/{parent_short}"
                 if (below := _read_file(self.home / parent, "lower")) is not None:
                     lower += f":{below}"
@@ -91,18 +91,18 @@ class OverlayDriver:
         return RootedTree.open(self.home / layer / "diff")
 
     def hide(self, tree: RootedTree, parts: PathComponents, owner: tuple[int, int]) -> None:
-        """Create a device 0:0."""
+        """Create a whiteout device 0:0."""
         try:
             directory = tree.open_directory(parts[:-1], create=True)
         except NotADirectoryError:
-            return  # some tools also write whiteouts for the content of a removed directory
+            return  # redundant: some tools also write whiteouts below a removed directory
         if tree.status(parts) is not None:
-            return  # a file of this layer already hides the one below
+            return  # a file of this layer already hides the lower one
         os.mknod(parts[-1], stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
         os.chown(parts[-1], *owner, dir_fd=directory, follow_symlinks=False)
 
     def make_opaque(self, tree: RootedTree, parts: PathComponents, own: PathSet) -> None:  # noqa: ARG002 - the protocol's form
-        """Set the attribute of an opaque directory."""
+        """Set the attribute that marks a directory as opaque."""
         attribute = f"{'user' if in_user_namespace() else 'trusted'}.overlay.opaque"
         os.setxattr(tree.open_directory(parts, create=True), attribute, b"y")
 
@@ -110,7 +110,9 @@ class OverlayDriver:
         text = _read_file(self.home / layer, "link")
         short = None if text is None else text.strip()
         if short is not None and not (short.isalnum() and short.isascii()):
-            raise MalformedError(f"{self.home / layer}/link: {short[:40]!r} is not a short name")
+            raise MalformedError(
+                f"{self.home / layer}/link: {short[:40]!r} is not a valid short name"
+            )
         return short
 
 

@@ -1,8 +1,8 @@
 """Access to the directory tree of a layer, whose names and links are untrusted.
 
-Every path is resolved from the root of the tree, one component after the other, through descriptors
-and the kernel follows no link. A link inside a path is resolved as in a container with this root:
-``/`` is this root, and ``..`` does not leave it.
+Every path is resolved from the root of the tree, component by component, through file descriptors,
+and the kernel follows no links. A link within a path is resolved as in a container with this root:
+``/`` is this root, and ``..`` cannot escape it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RootedTree:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open the tree at ``path``, whose last component is not a link.
+        """Open the tree at ``path``, whose last component must not be a link.
 
         Raises:
             NotFoundError, MalformedError, MediumError: the directory cannot be opened.
@@ -59,7 +59,7 @@ class RootedTree:
 
         Raises:
             OSError: the directory does not exist, or is not a directory.
-            LimitError: the path has too many components, or leads through too many links.
+            LimitError: the path has too many components or links.
         """
         if not parts:
             return self.fd
@@ -67,7 +67,7 @@ class RootedTree:
         if known is not None:
             self._open.move_to_end(parts)
             return known
-        opened = [os.dup(self.fd)]  # all directories above, for ``..``
+        opened = [os.dup(self.fd)]  # all parent directories, for ``..``
         pending = deque(parts)
         links = 0
         try:
@@ -127,7 +127,7 @@ class RootedTree:
 
         Raises:
             MalformedError: the file does not exist, or is not a regular file.
-            MediumError: this user may not read it.
+            MediumError: the file is not readable for this user.
         """
         parts = parse_member_name(name, str(self.path))
         path = self.path.joinpath(*parts)
@@ -163,20 +163,20 @@ def parse_member_name(name: str, subject: str) -> PathComponents:
     """Split the name of a tar member into components; the root itself has none.
 
     Raises:
-        MalformedError: the name leads out of the layer, or contains a NUL byte.
+        MalformedError: the name escapes the layer root, or contains a NUL byte.
         LimitError: the name has too many components.
     """
     parts: list[str] = []
     for part in name.split("/"):
         if (part == ".." and not parts) or "\0" in part:
-            raise MalformedError(f"{subject}: {name[:160]!r} leads out of the layer")
+            raise MalformedError(f"{subject}: {name[:160]!r} escapes the layer root")
         if part == "..":
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
     if len(parts) > _MAX_DEPTH:
         raise LimitError(
-            f"{subject}: path too deep (limit {_MAX_DEPTH} components, got {len(parts):,})"
+            f"{subject}: path too deep (expected up to {_MAX_DEPTH} levels, got {len(parts):,})"
         )
     return tuple(parts)
 
@@ -200,7 +200,7 @@ def _remove(name: str, directory: int) -> None:
         return
     else:
         return
-    # A stack instead of recursion: a hostile tree may be deeper than Python's stack.
+    # An explicit stack, because a hostile tree may be deeper than Python's recursion limit.
     pending: list[str] = []
     stack = [(name, os.open(name, _DIRECTORY, dir_fd=directory), pending)]
     try:
@@ -233,7 +233,7 @@ def _remove_some(fd: int, directories: list[str]) -> bool:
 
 
 def _enter(opened: list[int], name: str, *, create: bool) -> str | None:
-    """Append the directory ``name`` to ``opened``; if it is a link, only return its target."""
+    """Append the directory ``name`` to ``opened``; if it is a link, return its target instead."""
     for _ in range(2):
         try:
             opened.append(os.open(name, _DIRECTORY, dir_fd=opened[-1]))

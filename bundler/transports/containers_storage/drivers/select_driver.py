@@ -19,7 +19,7 @@ _UNSUPPORTED = ("btrfs", "zfs", "aufs", "devicemapper")
 def select_driver(name: str | None, root: Path, options: Mapping[str, str]) -> Driver:
     """Create the driver ``name`` for the storage at ``root``.
 
-    If ``name`` is None, it is the driver in use, and overlay for a new storage.
+    If ``name`` is None, the driver in use is selected, and overlay for a new storage.
 
     Raises:
         UnsupportedError: the driver is not supported.

@@ -127,7 +127,7 @@ def test_copy_reports_progress_unless_quiet(run_airbundle: RunAirbundle, layout:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["app", "oci:out"], 2, "names no transport"),
+        (["app", "oci:out"], 2, "no transport"),
         (["cd:app", "oci:out"], 2, "unknown transport 'cd'"),
         (["oci:in:none", "oci:out"], 9, "none"),
         (["oci:nowhere:app", "oci:out"], 9, "nowhere"),

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Self
 from bundler.content.files import file_lock
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import MediumError, NotFoundError, UsageError
+from bundler.errors import BundlerError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+_ATTEMPTS = 100  # to create a directory that other processes remove
 
 
 class LockedDirectory(Directory):
@@ -63,7 +66,7 @@ class LockedDirectory(Directory):
 
     def _remove_empty(self) -> None:
         *parents, _ = self.created
-        with suppress(MediumError, OSError):  # another process uses it, or it is not empty
+        with suppress(BundlerError, OSError):  # another process uses it, or it is not empty
             file_lock.lock(self)
             self.path.rmdir()
             for path in reversed(parents):
@@ -80,16 +83,18 @@ class LockedDirectory(Directory):
 
 def _create_directories(path: Path) -> list[Path]:
     """Create ``path`` and missing parents; return the created directories, parents first."""
-    while True:
+    for attempt in range(1, _ATTEMPTS + 1):
         missing = [each for each in (path, *path.parents) if not each.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            if path.exists() or path.is_symlink():
+        except (FileExistsError, FileNotFoundError) as error:
+            if attempt < _ATTEMPTS:  # another process may have removed a directory in the meantime
+                continue
+            if isinstance(error, FileExistsError):
                 raise UsageError(f"{path}: not a directory") from None
-        except FileNotFoundError:  # another process removed a parent
-            continue
+            raise to_bundler_error(error, path, "cannot create this directory") from error
         except OSError as error:
             raise to_bundler_error(error, path, "cannot create this directory") from error
         else:
             return missing[::-1]
+    raise AssertionError("the last attempt returns or raises")

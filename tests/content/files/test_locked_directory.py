@@ -137,7 +137,7 @@ def test_shared_lock_keeps_the_directory_until_the_last_one_closes_it(tmp_path):
 def test_file_in_place_of_directory_is_refused(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "nowhere").symlink_to("missing")
-    for name in ("file", "nowhere"):
+    for name in ("file", "nowhere", "nowhere/below"):
         with pytest.raises(UsageError):
             LockedDirectory.create(tmp_path / name)
     with pytest.raises((MalformedError, MediumError)):

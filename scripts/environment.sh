@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Functions of the other scripts: find a Python, maintain the environment .venv, and install Debian
-# packages if this user may. Steps that are done already are skipped.
+# packages if this user may do so. Completed steps are skipped.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
@@ -28,7 +28,7 @@ make_venv() {
     python=$(find_python) ||
         fail "no Python 3.11 or newer found: apt-get install python3 (Debian 12 and later)"
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-        # Debian has this part of the standard library in a package of its own.
+        # Debian has this part of the standard library in a separate package.
         debian_install python3-venv
         "$python" -c 'import ensurepip' 2>/dev/null || fail "$python has no ensurepip: install it"
     fi

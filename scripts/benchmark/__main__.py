@@ -1,8 +1,8 @@
-"""Times airbundle beside the tools that do the same work, on this machine, over loopback.
+"""Compare the speed of airbundle with that of similar tools, on this machine, over loopback.
 
-It makes its own images, starts its own registries, runs what it compares in turns with warm
-caches, and prints the medians of whole-process times, the ratios, and what they must be at most.
-Nothing of it is durable but airbundle's work: the others leave theirs to the kernel.
+The benchmark creates its own images, starts its own registries, runs the compared commands
+alternately with warm caches, and prints the medians of wall-clock times, the ratios and their
+limits. Only airbundle syncs its output to the disk; the other tools leave that to the kernel.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ROWS = {
     "inspect": start_rows.inspect,
     "start": start_rows.start,
 }
-"""What ``--only`` chooses from, in the table's order."""
+"""The choices of ``--only``, in the order of the table."""
 
 
 def main() -> None:
@@ -61,14 +61,14 @@ def main() -> None:
             with closing(Bench(Path(work), programs, meter, options.size)) as bench:
                 for measured in _measured(bench, options):
                     rows += measured
-        finally:  # what took minutes to measure is shown, whatever fails after it
+        finally:  # print the measured rows even if a later one fails
             print(table.table(rows))
     if options.json:
         options.json.write_text(json.dumps(meter.raw(), indent=2) + "\n")
 
 
 def _measured(bench: Bench, options: argparse.Namespace) -> Iterator[list[table.Row]]:
-    """The rows that are wanted, and the highest peak of them all."""
+    """Yield the requested rows, and then the highest memory peak of all of them."""
     if options.memory:
         yield memory_rows.memory(bench)
         return
@@ -86,16 +86,22 @@ def _options() -> argparse.Namespace:
         default="full",
         help="full (1600), small (160), or a number: unique megabytes of all images",
     )
-    parser.add_argument("--runs", type=int, default=5, help="measured runs of each (5)")
-    parser.add_argument("--skopeo", action="append", default=[], help="a further, newer skopeo")
-    parser.add_argument("--crane", help="a crane that is not on the PATH")
     parser.add_argument(
-        "--only", action="append", default=[], choices=tuple(ROWS), help="only these rows"
+        "--runs", type=int, default=5, help="measured runs of each command (default: 5)"
     )
     parser.add_argument(
-        "--memory", action="store_true", help="only peak memory, at the size and at 10 times it"
+        "--skopeo", action="append", default=[], help="path of an additional skopeo"
     )
-    parser.add_argument("--work", default="/var/tmp", help="where there is room (/var/tmp)")
+    parser.add_argument("--crane", help="path of a crane that is not on the PATH")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=tuple(ROWS), help="run only these rows"
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="measure only peak memory, at the size and at 10 times the size",
+    )
+    parser.add_argument("--work", default="/var/tmp", help="working directory (default: /var/tmp)")
     parser.add_argument("--json", type=Path, help="write every run to this file")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""What all rows share: the programs, the meter, and a registry and a bundle made when asked for."""
+"""State shared by all rows: programs, meter, and a registry and a bundle created on demand."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Bench:
 
     @property
     def airbundle(self) -> str:
-        """Our program."""
+        """The path of airbundle."""
         return self.programs.airbundle
 
     @cached_property
     def host(self) -> str:
-        """A registry that holds all images, until the end."""
+        """A registry with all images, which runs until ``close``."""
         return self._open.enter_context(self.filled_registry(self.megabytes))
 
     @cached_property
@@ -55,7 +55,7 @@ class Bench:
 
     @cached_property
     def pair(self) -> str:
-        """A registry that holds ``single:1``, and ``eight:1``, which is as large in 8 layers."""
+        """A registry with ``single:1``, and ``eight:1`` with the same size in 8 layers."""
         directory, size = self.work / "pair", self.one_image
         host = self._open.enter_context(servers.registry(directory)).host
         apart(contents.push_one, host, "single", [size * share / 6 for share in (1, 2, 3)])
@@ -64,21 +64,21 @@ class Bench:
 
     @cached_property
     def engine(self) -> str:
-        """A real Docker, until the end."""
+        """The address of a Docker daemon, which runs until ``close``."""
         return self._open.enter_context(engines.dockerd())
 
     @property
     def one_image(self) -> float:
-        """The megabytes of the one image that lies apart."""
+        """The size of the separate image in megabytes."""
         return self.megabytes * contents.ONE_IMAGE
 
     def close(self) -> None:
-        """Stop what was started."""
+        """Stop all servers."""
         self._open.close()
 
     @contextmanager
     def filled_registry(self, megabytes: int) -> Iterator[str]:
-        """A registry with ``megabytes`` of images."""
+        """Run a registry with ``megabytes`` of images; yield its host."""
         directory = self.work / f"source-{megabytes}"
         with servers.registry(directory) as registry:
             print("Making the images …", end="", file=sys.stderr, flush=True)
@@ -89,16 +89,16 @@ class Bench:
 
     @contextmanager
     def empty_registry(self) -> Iterator[str]:
-        """A registry without an image."""
+        """Run a registry without images; yield its host."""
         directory = self.work / "target"
         with servers.registry(directory) as registry:
             yield registry.host
         shutil.rmtree(directory)
 
-    # Commands that several rows need.
+    # Commands that several rows use.
 
     def export(self, host: str, out: Path) -> list[str]:
-        """Ours, of all images."""
+        """Return the command of airbundle that exports all images."""
         manifest = self.work / "bundle.yaml"
         plain = {host: {"tls": {"plainHttp": True}}}
         names = [f"{host}/{name}" for name in contents.NAMES]
@@ -107,33 +107,33 @@ class Bench:
         return [self.airbundle, "-q", "export", str(manifest), str(out), "--sign-key", key]
 
     def verify(self, bundle: Path) -> list[str]:
-        """Ours, of a bundle."""
+        """Return the command of airbundle that verifies a bundle."""
         return [self.airbundle, "-q", "verify", str(bundle), "--key", str(self.work / "key.pub")]
 
     def import_(self, bundle: Path, target: str) -> list[str]:
-        """Ours, into the registry ``target``."""
+        """Return the command of airbundle that imports into the registry ``target``."""
         key = ["--key", str(self.work / "key.pub"), "--tls-verify=false"]
         return [self.airbundle, "-q", "import", str(bundle), f"docker://{target}", *key]
 
     def copy(self, source: str, destination: str, *options: str) -> list[str]:
-        """Ours, between two places; registries speak plain HTTP."""
+        """Return the command of airbundle that copies an image; registries use plain HTTP."""
         plain = plain_http(source, destination)
         return [self.airbundle, "-q", "copy", *plain, *options, source, destination]
 
 
 def skopeo_copy(skopeo: str, source: str, destination: str, *options: str) -> list[str]:
-    """Another's, between two places; registries speak plain HTTP."""
+    """Return the command of Skopeo that copies an image; registries use plain HTTP."""
     plain = plain_http(source, destination)
     return [skopeo, "--insecure-policy", "copy", "-q", *plain, *options, source, destination]
 
 
 def plain_http(source: str, destination: str) -> list[str]:
-    """The options that say so for the sides which are registries."""
+    """Return the plain HTTP options for the sides that are registries."""
     sides = {"--src-tls-verify=false": source, "--dest-tls-verify=false": destination}
     return [option for option, side in sides.items() if side.startswith("docker://")]
 
 
 def apart(function: Callable[..., None], *arguments: object) -> None:
-    """Call it in a process of its own: what it needs would count as our children's peak."""
+    """Call ``function`` in a separate process, so that its memory is not measured."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         pool.submit(function, *arguments).result()

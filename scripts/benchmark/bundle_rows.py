@@ -1,4 +1,4 @@
-"""What bundles cost: export, the same again, import, the same again, verify."""
+"""Rows for bundles: export, repeated export, import, repeated import, verify."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def export(bench: Bench) -> list[Row]:
-    """All images, from a registry onto the disk."""
+    """Measure an export of all images from a registry to the disk."""
     work = "export, signed and durable"
     host, out = bench.host, bench.work / "other"
     others: dict[str, Contestant] = {
@@ -37,7 +37,7 @@ def export(bench: Bench) -> list[Row]:
 
 
 def again(bench: Bench) -> list[Row]:
-    """The same export into a bundle that holds it all."""
+    """Measure a repeated export into a complete bundle."""
     work = "the same export again"
     ours = just([bench.export(bench.host, bench.bundle)])
     bench.meter.compare(work, {"airbundle": ours, "verify": just([bench.verify(bench.bundle)])})
@@ -45,7 +45,7 @@ def again(bench: Bench) -> list[Row]:
 
 
 def import_(bench: Bench) -> list[Row]:
-    """A bundle into an empty registry, and into one that holds it all."""
+    """Measure an import into an empty registry, and a repeated import."""
     work, again = "import into an empty registry", "the same import again"
     bundle, skopeos = bench.bundle, bench.programs.skopeos
 
@@ -74,7 +74,7 @@ def import_(bench: Bench) -> list[Row]:
 
 
 def verify(bench: Bench) -> list[Row]:
-    """How fast a bundle is hashed, beside openssl on every core."""
+    """Compare the hash rate of a verification with openssl on every core."""
     work = "verify"
     blobs = [str(path) for path in (bench.bundle / "blobs/sha256").iterdir()]
     contestants = {

@@ -1,4 +1,4 @@
-"""What it costs to copy one image, from each kind of place to each."""
+"""Rows for copies of one image between each pair of transports."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 MAIN = ("docker", "dir", "oci")
 OTHER = ("oci-archive", "docker-archive", "docker-daemon")
 UNCOMPRESSED = 500 / 1600
-"""The share of the image whose layers are not compressed."""
+"""The share of the image with uncompressed layers."""
 
 Write = Callable[..., list[str]]
-"""Makes a command of a source, a destination and options."""
+"""Returns a command for a source, a destination and options."""
 
 
 def copy(bench: Bench) -> list[Row]:
-    """Each pair of the places that are used most."""
+    """Measure each pair of the most frequently used transports."""
     return [
         row
         for origin, goal in product(MAIN, MAIN)
@@ -39,13 +39,13 @@ def copy(bench: Bench) -> list[Row]:
 
 
 def archives(bench: Bench) -> list[Row]:
-    """From a registry into archives and an engine, and from these into a registry."""
+    """Measure copies from a registry to archives and an engine, and the reverse."""
     pairs = [pair for one in OTHER for pair in (("docker", one), (one, "docker"))]
     return [row for pair in pairs for row in _between(bench, *pair, lambda _: 1.0)]
 
 
 def layers(bench: Bench) -> list[Row]:
-    """An image of many layers into a registry: they need not wait for one another."""
+    """Measure a copy of several layers to a registry, which can run in parallel."""
     return [
         row
         for origin in ("dir", "oci")
@@ -54,7 +54,7 @@ def layers(bench: Bench) -> list[Row]:
 
 
 def compress(bench: Bench) -> list[Row]:
-    """Layers that are not compressed, into a directory where they are."""
+    """Measure the compression of layers during a copy to a directory."""
     size = bench.megabytes * UNCOMPRESSED
     layout = bench.work / "uncompressed"
     if not layout.exists():
@@ -88,7 +88,7 @@ def _rows(
     must: Callable[[str], float],
     options: tuple[str, ...] = (),
 ) -> list[Row]:
-    """Compare ours with each other program."""
+    """Compare airbundle with each other program."""
     others = {name: partial(skopeo_copy, path) for name, path in bench.programs.skopeos.items()}
     contestants = {
         name: _contestant(bench, write, *pair, options)

@@ -1,4 +1,4 @@
-"""A registry that is far away: a relay to one on this machine that keeps answers for a while."""
+"""A registry with high latency: a relay that delays the responses of a local registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 1 << 16
 
 @contextmanager
 def far_away(host: str, seconds: float) -> Iterator[str]:
-    """The ``host:port`` of a relay to ``host``, a process of its own; answers take longer."""
+    """Run a relay to ``host`` in a separate process; yield its ``host:port``."""
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
     process = spawn.Process(target=_relay, args=(host, seconds, there), daemon=True)
@@ -45,7 +45,7 @@ async def _serve(host: str, seconds: float, tell: Connection) -> None:
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
-    """What is read is written ``seconds`` later; more may be read meanwhile."""
+    """Write the read data ``seconds`` later, while reading continues."""
     loop = asyncio.get_running_loop()
     with suppress(ConnectionError):
         while data := await reader.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""Runs what is compared in turns, each as processes of its own, and keeps every time and peak."""
+"""Run the compared commands alternately, and record the time and memory peak of each run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 Commands = list[list[str]]
 Contestant = Callable[[], AbstractContextManager[Commands]]
-"""Prepares what is needed, yields the commands that are timed, and clears up."""
+"""Prepares a run, yields the commands to measure, and cleans up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run: wall seconds of all its processes, and the peak of the largest."""
+    """One measured run: wall-clock seconds of all processes, and the largest memory peak."""
 
     seconds: float
     peak: int
@@ -33,18 +33,18 @@ class Run:
 
 @dataclass(slots=True)
 class Result:
-    """What one contestant did in one row."""
+    """The result of one contestant in one row."""
 
     runs: list[Run] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
-        """The median."""
+        """The median time in seconds."""
         return statistics.median(run.seconds for run in self.runs)
 
     @property
     def peak(self) -> int:
-        """The largest, in bytes."""
+        """The largest memory peak in bytes."""
         return max(run.peak for run in self.runs)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Result:
 
 
 class Meter:
-    """All results so far, by work and program; ``runs`` are measured of each contestant."""
+    """The results by work and program; each contestant is measured ``runs`` times."""
 
     def __init__(self, home: Path, runs: int) -> None:
         self.runs = runs
@@ -63,12 +63,12 @@ class Meter:
     def compare(
         self, work: str, contestants: dict[str, Contestant], runs: int | None = None
     ) -> None:
-        """Run all of them in turns, the first round only to warm the caches."""
+        """Run all contestants alternately; the first round only warms the caches."""
         for number in range((runs or self.runs) + 1):
             order = list(contestants.items())
             for name, contestant in order if number % 2 else reversed(order):
                 with contestant() as commands:
-                    os.sync()  # nobody pays for what another left to the kernel
+                    os.sync()  # writes of the previous run must not slow down this one
                     run = self.time(commands)
                 if number:
                     self.results.setdefault((work, name), Result()).runs.append(run)
@@ -76,13 +76,13 @@ class Meter:
         print(f" {work}", file=sys.stderr)
 
     def time(self, commands: Commands) -> Run:
-        """Run them one after the other."""
+        """Run the commands one after the other."""
         start = time.perf_counter()
         peak = max(self._run(command) for command in commands)
         return Run(time.perf_counter() - start, peak)
 
     def raw(self) -> list[dict[str, object]]:
-        """Every run of every row."""
+        """Return every run of every row."""
         return [
             {
                 "work": work,
@@ -94,7 +94,7 @@ class Meter:
         ]
 
     def _run(self, command: list[str]) -> int:
-        """Run one process to its end; its peak resident size in bytes."""
+        """Run one process to its end; return its peak resident size in bytes."""
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
                 command, env=self._environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
@@ -109,7 +109,7 @@ class Meter:
 
 
 def just(commands: Commands) -> Contestant:
-    """A contestant that needs nothing but its commands."""
+    """Return a contestant without preparation or cleanup."""
 
     @contextmanager
     def contestant() -> Iterator[Commands]:
@@ -119,7 +119,7 @@ def just(commands: Commands) -> Contestant:
 
 
 def into(out: Path, commands: Callable[[Path], Commands]) -> Contestant:
-    """A contestant that writes to ``out``, which is not there before it runs."""
+    """Return a contestant that writes to ``out``, which is removed before each run."""
 
     @contextmanager
     def contestant() -> Iterator[Commands]:

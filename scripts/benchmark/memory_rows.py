@@ -1,4 +1,4 @@
-"""How much memory each command needs, at the size and at ten times it."""
+"""Rows for the peak memory of each command, at the size and at ten times the size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def memory(bench: Bench) -> list[Row]:
-    """The peak of each."""
+    """Measure the memory peak of each command."""
     rows = []
     for megabytes in (bench.megabytes, 10 * bench.megabytes):
         bundle, copied = bench.work / "bundle", bench.work / "copied"

@@ -1,4 +1,4 @@
-"""Where one image is copied from and to: one of each transport."""
+"""Sources and destinations of copies, one for each transport."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ DAEMON = "docker-daemon:example.com/single:1"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place as a command line names it, with the options that it needs on its side."""
+    """A reference for a command line, with the options for its side."""
 
     reference: str
     options: tuple[str, ...] = ()
 
 
 def source(bench: Bench, transport: str, name: str = "single") -> Place:
-    """The image ``name:1`` in a place that is made when it is first asked for, and stays."""
+    """Return a source with the image ``name:1``, created on the first call and then reused."""
     origin = Place(f"docker://{bench.pair}/{name}:1")
     if transport == "docker":
         return origin
@@ -53,7 +53,7 @@ def source(bench: Bench, transport: str, name: str = "single") -> Place:
 
 @contextmanager
 def destination(bench: Bench, transport: str) -> Iterator[Place]:
-    """A place without an image, which is gone after the block."""
+    """Provide an empty destination, which is removed after the block."""
     if transport == "docker":
         with bench.empty_registry() as host:
             yield Place(f"docker://{host}/copied:1")
@@ -72,7 +72,7 @@ def _has(engine: str) -> bool:
 
 
 def _forget(engine: str) -> None:
-    """Remove the image, with its layers: an engine would not unpack those that it has."""
+    """Remove the image with its layers, because an engine does not unpack existing layers."""
     if _has(engine):
         _docker(engine, "rmi", "--force", DAEMON.partition(":")[2])
 

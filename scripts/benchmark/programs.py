@@ -1,4 +1,4 @@
-"""The programs that are compared, each under the name that the table gives it."""
+"""The compared programs, by their names in the table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Where each program lies; ``skopeos`` and ``cranes`` by name and version."""
+    """The paths of the programs; ``skopeos`` and ``cranes`` by name and version."""
 
     airbundle: str
     skopeos: dict[str, str]
@@ -28,7 +28,7 @@ class Programs:
 
     @classmethod
     def find(cls, skopeos: Sequence[str], crane: str | None) -> Programs:
-        """Ours and Debian's, with further ones that the user named."""
+        """Find airbundle, Debian's programs, and the programs specified by the user."""
         found = [servers.program("skopeo"), *skopeos]
         crane = crane or shutil.which("crane")
         return cls(
@@ -38,7 +38,7 @@ class Programs:
         )
 
     def __str__(self) -> str:
-        """What runs here, in two lines."""
+        """The versions and the machine, in two lines."""
         openssl = _version(["openssl", "version"])
         registry = _version(["docker-registry", "--version"])
         return (
@@ -50,13 +50,13 @@ class Programs:
 
 
 def is_old(skopeo: str) -> bool:
-    """Whether it is Debian 12's, or older."""
+    """Return whether this is the version of Debian 12, or older."""
     major, minor = map(int, re.findall(r"\d+", skopeo)[:2])
     return (major, minor) < (1, 10)
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 

@@ -1,4 +1,4 @@
-"""How long it takes until the program answers."""
+"""Rows for the start time of the program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMPORT_CLICK = "import click"
 
 
 def start(bench: Bench) -> list[Row]:
-    """Its help and its version, beside what no program on click can go without."""
+    """Compare --help and --version with ``import click``, the minimum for this program."""
     rows = []
     for option in ("--help", "--version"):
         work = f"airbundle {option}"
@@ -27,7 +27,7 @@ def start(bench: Bench) -> list[Row]:
 
 
 def inspect(bench: Bench) -> list[Row]:
-    """An image in a layout, beside the same."""
+    """Compare an inspection of an image in a layout with ``import click``."""
     work = "airbundle inspect oci:"
     layout = bench.work / "small"
     if not layout.exists():
@@ -37,7 +37,7 @@ def inspect(bench: Bench) -> list[Row]:
 
 
 def beside_click(bench: Bench, work: str, command: list[str]) -> None:
-    """Time a short command of ours; short ones are run more often."""
+    """Compare a short command of airbundle with ``import click``, with more runs."""
     click = just([[sys.executable, "-c", "import click"]])
     contestants = {"airbundle": just([command]), IMPORT_CLICK: click}
     bench.meter.compare(work, contestants, runs=4 * bench.meter.runs)

@@ -1,4 +1,4 @@
-"""What it costs to bring many small images to a registry that is far away."""
+"""Rows for a sync of many small images to a registry with high latency."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 IMAGES = 200
 LATENCY = 0.02
 RUNS = 2
-"""Skopeo takes its time."""
+"""Few runs, because Skopeo takes long."""
 _MUST = 0.15
 _PLAIN = ("--src-tls-verify=false", "--dest-tls-verify=false")
 _SYNC = ("sync", *_PLAIN, "--src", "docker", "--dest", "docker")
 
 
 def sync(bench: Bench) -> list[Row]:
-    """All tags of a repository, from one registry to another."""
+    """Measure a sync of all tags of a repository between two registries."""
     work = f"sync of {IMAGES} small images, {LATENCY * 1000:.0f} ms for each answer"
     with servers.registry(bench.work / "many") as registry:
         apart(fill, registry.host)
@@ -45,7 +45,7 @@ def sync(bench: Bench) -> list[Row]:
 
 
 def fill(host: str) -> None:
-    """Push the images: each has a layer of its own, and one that all have."""
+    """Push the images: each has one layer of its own and one shared layer."""
     shared = images.layer({"shared": b"shared" * 1000})
     for number in range(IMAGES):
         own = images.layer({"own": b"%d" % number})
@@ -53,7 +53,7 @@ def fill(host: str) -> None:
 
 
 def _into_new_registry(bench: Bench, command: list[str]) -> Contestant:
-    """A contestant whose command ends with a registry that has nothing yet."""
+    """Return a contestant whose command copies to an empty registry."""
 
     @contextmanager
     def contestant() -> Iterator[Commands]:

@@ -1,4 +1,4 @@
-"""The lines of the table: what was compared, the ratio, and what it must be at most."""
+"""The rows of the table: the compared programs, the ratio, and its limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PEAK_MUST = 120 * MB
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """One row of the table."""
 
     work: str
     ours: str
@@ -25,7 +25,7 @@ class Row:
 
 
 def ratio(meter: Meter, work: str, other: str, must: float) -> Row:
-    """How our time compares with another's; at most ``must`` of it is right."""
+    """Return the ratio of airbundle's time to another program's, with the limit ``must``."""
     ours, theirs = meter.results[work, "airbundle"], meter.results[work, other]
     share = ours.seconds / theirs.seconds
     return Row(
@@ -34,13 +34,13 @@ def ratio(meter: Meter, work: str, other: str, must: float) -> Row:
 
 
 def peak(work: str, size: int) -> Row:
-    """How much memory was needed, in bytes."""
+    """Return the row for a memory peak of ``size`` bytes."""
     met = size <= PEAK_MUST
     return Row(work, f"{size / MB:.0f} MB", "", "", f"≤ {PEAK_MUST / MB:.0f} MB", met)
 
 
 def table(rows: list[Row]) -> str:
-    """All lines, in columns."""
+    """Format all rows as aligned columns."""
     lines = [("work", "airbundle", "beside", "ratio", "must", "")]
     lines += [
         (row.work, row.ours, row.other, row.ratio, row.must, "" if row.met else "missed")

@@ -1,22 +1,23 @@
 """Store and remove credentials, in an authfile or in the credential helper that it configures.
 
 An authfile is replaced atomically. The new file is readable only by its owner and keeps unknown
-members. If the path is a symbolic link, its target is replaced.
+members. If the path is a symbolic link, its target is replaced. Every change
+first removes unfinished files, which contain credentials if a process was killed.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bundler.config import config_file
 from bundler.config.credentials import auth_file, credential_helper
-from bundler.content.files import file_lock
+from bundler.content.files import file_lock, part_files
 from bundler.content.files.atomic_write import write_bytes
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import BundlerError, ConfigError, MediumError
+from bundler.errors import BundlerError, ConfigError, MediumError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,6 +71,7 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
 def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
     """Remove the credentials for ``key``; return whether any existed. Raises like ``store``."""
     if config_file.read(path) is None:
+        _remove_unfinished(path)
         return False
     host, namespaced = _split_key(key)
     with _edit(path) as file:
@@ -87,6 +89,7 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
 def remove_all(path: Path, environment: Mapping[str, str]) -> None:
     """Remove all credentials from the file and its helpers. Raises like ``store``."""
     if config_file.read(path) is None:
+        _remove_unfinished(path)
         return
     with _edit(path) as file:
         for server, name in file.helpers.items():
@@ -129,6 +132,7 @@ def _edit(path: Path) -> Iterator[AuthFile]:
         raise _create_write_error(path, error) from None
     with directory:
         file_lock.lock(directory, timeout=LOCK_TIMEOUT)
+        part_files.remove_stale_parts(directory)
         raw = config_file.read(target)
         file = auth_file.parse(b"{}" if raw is None else raw, path)
         before = json.dumps(file.document)
@@ -140,6 +144,13 @@ def _edit(path: Path) -> Iterator[AuthFile]:
             write_bytes(target, data, mode=0o600)
         except MediumError as error:
             raise _create_write_error(path, error) from None
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove the credentials that a killed process left beside an authfile that does not exist."""
+    with suppress(NotFoundError), Directory.open(path.resolve().parent) as directory:
+        file_lock.lock(directory, timeout=LOCK_TIMEOUT)
+        part_files.remove_stale_parts(directory)
 
 
 def _create_private_directory(directory: Path) -> None:

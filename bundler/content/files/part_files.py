@@ -218,6 +218,7 @@ def _remove_unlocked(directory: Directory, name: str, unless_after: float | None
         directory.remove(name)
         return
     with contextlib.closing(PartFile(directory, name, fd)) as part:
-        modified = os.fstat(fd).st_mtime
-        if (unless_after is None or modified < unless_after) and part.lock() and part.is_named():
+        status = os.fstat(fd)
+        recent = unless_after is not None and status.st_mtime >= unless_after
+        if not (recent or stat.S_ISDIR(status.st_mode)) and part.lock() and part.is_named():
             directory.remove(name)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import stat
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 from bundler.config.credentials import auth_store
 from bundler.config.credentials.auth_file import DOCKER_HUB_KEY
 from bundler.config.registry_access import Credentials
+from bundler.content.files.part_files import PartFile
+from bundler.content.files.safe_directory import Directory
 from bundler.errors import ConfigError, CredentialHelperError, LockedError
 from tests.config.world import World, entry
 from tests.interop.servers import program
@@ -255,6 +259,50 @@ def test_concurrent_stores_keep_all_entries(world: World):
         list(pool.map(lambda name: auth_store.store(world.auth_json, name, ME, {}), names))
     assert sorted(content(world.auth_json)["auths"]) == sorted(names)
     assert [path.name for path in world.auth_json.parent.iterdir()] == ["auth.json"]
+
+
+KILLED_STORE = """
+import os, signal, sys
+from pathlib import Path
+from bundler.config.credentials import auth_store
+from bundler.config.registry_access import Credentials
+
+os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+auth_store.store(Path(sys.argv[1]), "a.b", Credentials(username="user", password="secret"), {})
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: auth_store.store(path, "c.d", ME, {}),
+        lambda path: auth_store.remove(path, "c.d", {}),
+        lambda path: auth_store.remove_all(path, {}),
+    ],
+    ids=["login", "logout", "logout-all"],
+)
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "existing"])
+def test_credentials_of_a_killed_process_are_removed(world: World, change, *, exists: bool):
+    path = world.root / "auth.json"
+    if exists:
+        auth_store.store(path, "e.f", ME, {})
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_STORE, path],
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert killed.returncode == -signal.SIGKILL
+    [part] = world.root.glob(".airbundle-*")
+    assert b"dXNlcjpzZWNyZXQ=" in part.read_bytes()
+    assert mode(part) == 0o600
+    change(path)
+    assert not list(world.root.glob(".airbundle-*"))
+
+
+def test_unfinished_file_of_a_running_process_stays(world: World):
+    with Directory.open(world.root) as directory, PartFile.create(directory, 0o600) as part:
+        auth_store.store(world.root / "auth.json", "a.b", ME, {})
+        assert part.is_named()
 
 
 def test_locked_directory_is_refused_after_timeout(world: World, monkeypatch: pytest.MonkeyPatch):

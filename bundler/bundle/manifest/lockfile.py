@@ -47,8 +47,8 @@ MAX_VALUES = 1_000_000
 
 _HINT = "correct the lock file, or write it again: airbundle lock"
 _HEADER = """\
-# What the bundle manifest stood for when it was locked. Written by `airbundle lock`;
-# `airbundle export --locked` makes a bundle of exactly this.
+# This file pins each image of a bundle manifest to a digest. `airbundle lock` writes it
+# and `airbundle export --locked` exports exactly these images.
 """
 
 

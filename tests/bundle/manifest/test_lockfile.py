@@ -105,8 +105,8 @@ def test_lock_file_that_was_written_can_be_read(tmp_path):
 def test_lock_file_is_readable_and_deterministic(tmp_path):
     assert locks.dump(lock(FULL), tmp_path) == locks.dump(lock(FULL), tmp_path)
     assert locks.dump(lock(image("quay.io/x/app:1.10")), tmp_path).decode() == (
-        "# What the bundle manifest stood for when it was locked. Written by `airbundle lock`;\n"
-        "# `airbundle export --locked` makes a bundle of exactly this.\n"
+        "# This file pins each image of a bundle manifest to a digest. `airbundle lock` writes it\n"
+        "# and `airbundle export --locked` exports exactly these images.\n"
         "format: airbundle/lock/v1\n"
         "name: plant-7\n"
         "files:\n"

@@ -22,8 +22,8 @@ _MAX_IMAGES = 50
 _INTRODUCTION = """\
 BUNDLE {stream}
 
-Run the commands below in this directory. Verify first; import only what verified.
-Get the signer's public key (here: signer.pub) from somewhere else than this medium.
+Run the commands below in this directory. Verify the bundle before you import it.
+Get the signer's public key (here: signer.pub) from another source, not from this medium.
 
 
 WITH AIRBUNDLE
@@ -35,12 +35,11 @@ WITH AIRBUNDLE
 
 WITHOUT AIRBUNDLE
 
-1. The signature covers bundle.json. Both must come from the signer.
+1. Verify the signature, which covers bundle.json.
 """
 
 _FILES = f"""\
-2. {bundle_paths.INVENTORY} names the digest of {bundle_paths.CHECKSUM_FILE}, and that lists all \
-other files.
+2. Verify {bundle_paths.SUMS}, whose digest is in {bundle_paths.INVENTORY}, then all files that it lists.
 
     grep -o '"sums":{{[^}}]*}}' {bundle_paths.INVENTORY} | grep -o 'sha256:[0-9a-f]*' \
 | cut -d: -f2 | sed 's/$/  {bundle_paths.CHECKSUM_FILE}/' | sha256sum -c --strict -
@@ -56,7 +55,7 @@ def render(
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``."""
     lines = [
-        "3. Each image is copied by its name here to the name that you want. Set the target first.",
+        "3. Set the target, then copy the images. You may change the target names.",
         "",
         "    TARGET=${TARGET:-docker://registry.example:5000}",
         "",
@@ -76,7 +75,7 @@ def render(
         )
     more = len(images) - _MAX_IMAGES
     if more > 0:
-        lines.append(f"\nand {more:,} more: their names stand in {bundle_paths.INVENTORY}.")
+        lines.append(f"\nand {more:,} more images, whose names are in {bundle_paths.INVENTORY}.")
     parts = [_INTRODUCTION.format(stream=stream), _render_signatures(keys), _FILES, *lines, ""]
     return "\n".join(parts).encode("utf-8", "backslashreplace")
 
@@ -85,19 +84,20 @@ def _render_signatures(keys: Sequence[PublicKey]) -> str:
     if not keys:
         name = bundle_paths.INVENTORY
         return f"""\
-This bundle was not signed when it was made: its maker is unknown. If it was signed later,
-there is a file {name}.<16 digits of the key's id>.sig beside it, and this verifies it:
+This bundle was not signed when it was created: its signer is unknown. If it was signed later,
+the directory contains {name}.<16 digits of the key ID>.sig. To verify that signature:
 
 {_format_openssl(f"{bundle_paths.INVENTORY}.????????????????.sig", "ecdsa-p256")}
 """
     lines = []
     for key in keys:
         lines += [
-            f"Signed by the key with the fingerprint (SHA-256 of its DER form):\n{key.fingerprint}",
+            "Signed by the key with the fingerprint (SHA-256 of the DER-encoded public key):",
+            key.fingerprint,
             f"\n{_format_openssl(bundle_paths.format_signature_name(key.id), key.algorithm)}\n",
         ]
     lines.append(
-        "The fingerprint of the public key that you have:\n\n"
+        "Print the fingerprint of your public key, and compare it:\n\n"
         "    openssl pkey -pubin -in signer.pub -outform DER | sha256sum\n"
     )
     return "\n".join(lines)

@@ -74,11 +74,11 @@ def test_text_of_error_is_message_without_hint():
         (errors.CannotConvertError("app", reason="it is signed"), "app: it is signed"),
         (
             errors.DigestMismatchError("blob", expected="sha256:a", got="sha256:b"),
-            "blob: digest mismatch: expected sha256:a, got sha256:b",
+            "blob: digest mismatch (expected sha256:a, got sha256:b)",
         ),
         (
             errors.SizeMismatchError("blob", expected=5, got="only 4"),
-            "blob: expected 5 bytes, got only 4",
+            "blob: size mismatch (expected 5 bytes, got only 4)",
         ),
         (
             errors.NoSpaceError("/stick", needed=5000, free=1000),

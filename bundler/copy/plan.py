@@ -74,7 +74,10 @@ class PlannedImage(Generic[HoldingsT_co]):
                     " the image",
                     hint="copy it without them: --remove-signatures",
                 )
-            reason = options.fixed_reason or "it is signed; --remove-signatures allows it"
+            reason = (
+                options.fixed_reason
+                or "it is signed; remove the signatures with --remove-signatures"
+            )
             options = replace(options, fixed_reason=reason)
         types = {item.descriptor.media_type for item in image.graph.manifests}
         supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS
@@ -88,8 +91,8 @@ class PlannedImage(Generic[HoldingsT_co]):
         conversion = decide_conversion(image.graph, capabilities, options, image.display_name)
         if conversion is not None and image.referrers:
             raise CannotConvertError(
-                f"{image.display_name}: it would get another digest",
-                reason="its referrers refer to the present one",
+                f"{image.display_name}: its digest would change",
+                reason="its referrers refer to the current digest",
                 hint="copy it without referrers, or without conversion",
             )
         return conversion

@@ -118,7 +118,9 @@ class _Resolver:
         while selection.single and isinstance(root.parsed, Index):
             level += 1
             if level > MAX_DEPTH:
-                raise LimitError(f"{label}: indexes nested deeper than {MAX_DEPTH} levels")
+                raise LimitError(
+                    f"{label}: indexes nested too deeply (expected at most {MAX_DEPTH} levels)"
+                )
             child = select_children(root.parsed, selection, label)[0]
             root = self.read(replace(child, annotations={}))
         parsed = root.parsed
@@ -145,7 +147,10 @@ class _Resolver:
             raw = fetch(self._source, descriptor, self._label)
             self._size += len(raw)
             if self._size > MAX_MANIFEST_BYTES or len(self._raw) >= MAX_MANIFESTS:
-                raise LimitError(f"{self._label}: too many manifests below one name")
+                raise LimitError(
+                    f"{self._label}: manifests exceed the limit (expected at most"
+                    f" {MAX_MANIFESTS:,} manifests of {MAX_MANIFEST_BYTES:,} bytes in total)"
+                )
             if self._policy_check is not None:
                 self._policy_check(self._source, self._label, descriptor, raw)
             self._raw[descriptor.digest] = raw
@@ -177,7 +182,7 @@ class _Resolver:
         is_index = graph.root.media_type in media_types.INDEXES
         if replaces and is_index and policy == "all" and source.signatures(replaces):
             raise CannotConvertError(
-                f"{self._label}: without some of its images the index would get another digest",
+                f"{self._label}: the digest of the index would change without some of its images",
                 reason="the index is signed",
                 hint="remove its signatures with --remove-list-signatures",
             )
@@ -227,7 +232,9 @@ class _Resolver:
                     continue
                 count += 1
                 if count > MAX_REFERRERS:
-                    raise LimitError(f"{self._label}: more than {MAX_REFERRERS:,} referrers")
+                    raise LimitError(
+                        f"{self._label}: too many referrers (expected at most {MAX_REFERRERS:,})"
+                    )
                 item = self.read(descriptor)
                 if tag is None:
                     # The registry's list is not trusted; the subject in the manifest decides.
@@ -313,7 +320,8 @@ class _GraphBuilder:
                     continue
                 if level >= MAX_DEPTH:
                     raise LimitError(
-                        f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels"
+                        f"{self._label}: indexes nested too deeply"
+                        f" (expected at most {MAX_DEPTH} levels)"
                     )
                 depth = max(
                     depth, self.visit(self._resolver.read(child), EVERYTHING, level + 1) + 1

@@ -116,7 +116,7 @@ def parse_rules(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
         source, equals, target = text.partition("=")
         if not equals or not source:
             raise UsageError(
-                f"--names {text[:200]!r}: not a rename rule",
+                f"--names {text[:200]!r}: not a valid rename rule",
                 hint="write --names FROM=TO, as in --names docker.io/library=mirror",
             )
         if rules.setdefault(source, target) != target:

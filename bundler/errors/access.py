@@ -41,7 +41,7 @@ class MissingFileError(NotFoundError):
         """``part_of`` describes a directory that contains the file, such as ``an image``."""
         folder, name = posixpath.split(path)
         if part_of is not None:
-            problem = f"{folder}: not {part_of}: it has no {name}"
+            problem = f"{folder}: not {part_of} ({name} is missing)"
         elif os_error is not None and os_error.errno == errno.ENOTDIR:
             problem = f"{path}: not a directory"
         else:
@@ -73,7 +73,7 @@ class AmbiguousImageError(NotFoundError):
     """
 
     def __init__(self, subject: str, count: int, *, hint: str | None = None) -> None:
-        super().__init__(f"{subject}: {count:,} images (specify one of them)", hint=hint)
+        super().__init__(f"{subject}: contains {count:,} images (specify one of them)", hint=hint)
         self.count = count
 
 
@@ -88,7 +88,7 @@ class IndexOutOfRangeError(NotFoundError):
     """
 
     def __init__(self, subject: str, *, index: int, count: int) -> None:
-        super().__init__(f"{subject}: no image @{index} (it has {count:,}, the first is @0)")
+        super().__init__(f"{subject}: no image @{index} (expected @0 to @{count - 1})")
         self.index = index
         self.count = count
 
@@ -359,7 +359,7 @@ class RefusedRequestError(RegistryError):
 
 
 class EngineUnreachableError(RegistryError):
-    """A container engine that does not respond.
+    """A container engine that cannot be reached.
 
     Fields:
         host: the address of the engine, as ``unix://``, ``http://`` or ``tcp://``.
@@ -372,6 +372,6 @@ class EngineUnreachableError(RegistryError):
 
     def __init__(self, host: str, os_error: OSError, *, hint: str | None = None) -> None:
         reason = (os_error.strerror or str(os_error)).lower()
-        super().__init__(f"{host}: no container engine answers: {reason}", hint=hint)
+        super().__init__(f"{host}: cannot connect to the container engine: {reason}", hint=hint)
         self.host = host
         self.os_error = os_error

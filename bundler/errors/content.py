@@ -30,7 +30,7 @@ class DigestMismatchError(IntegrityError):
     """
 
     def __init__(self, subject: str, *, expected: str, got: str) -> None:
-        super().__init__(f"{subject}: digest mismatch: expected {expected}, got {got}")
+        super().__init__(f"{subject}: digest mismatch (expected {expected}, got {got})")
         self.expected = expected
         self.got = got
 
@@ -45,7 +45,7 @@ class SizeMismatchError(IntegrityError):
     """
 
     def __init__(self, subject: str, *, expected: int, got: str) -> None:
-        super().__init__(f"{subject}: expected {expected} bytes, got {got}")
+        super().__init__(f"{subject}: size mismatch (expected {expected} bytes, got {got})")
         self.expected = expected
 
 
@@ -167,7 +167,7 @@ class ReadOnlyTransportError(UnsupportedError):
     """
 
     def __init__(self, reference: str, transport: str, *, hint: str | None = None) -> None:
-        super().__init__(f"{reference}: images in {transport}: can only be read", hint=hint)
+        super().__init__(f"{reference}: transport {transport} is read-only", hint=hint)
         self.reference = reference
         self.transport = transport
 
@@ -197,7 +197,7 @@ class NotADockerArchiveError(UnsupportedError):
     """
 
     def __init__(self, path: str, *, missing: str, hint: str | None = None) -> None:
-        problem = f"{path}: not a docker-archive: it has no {missing}"
+        problem = f"{path}: not a docker-archive ({missing} is missing)"
         super().__init__(problem, path=path, hint=hint)
         self.missing = missing
 
@@ -230,7 +230,7 @@ class FormatUnsupportedError(CannotConvertError):
         self, subject: str, *, feature: str, media_type: str, hint: str | None = None
     ) -> None:
         super().__init__(
-            f"{subject}: {feature} layers do not fit the requested format",
+            f"{subject}: {feature} layers cannot be stored in the requested format",
             reason=f"{media_type} does not support them",
             hint=hint,
         )

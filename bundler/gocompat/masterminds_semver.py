@@ -96,8 +96,8 @@ class Constraint:
                 comparison = match and _Comparison.parse(match)
                 if not match or not comparison:
                     raise UsageError(
-                        f"{text!r} is not a version constraint such as"
-                        " '>= 1.2, < 2', '^1.2' or '!=1.3'"
+                        f"{text!r} is not a valid version constraint"
+                        " (expected for example '>= 1.2, < 2', '^1.2' or '!=1.3')"
                     )
                 comparisons.append(comparison)
                 position = match.end()

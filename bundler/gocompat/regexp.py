@@ -40,7 +40,7 @@ class GoExpression:
         except re2.error as error:
             detail = error.args[0] if error.args else ""
             reason = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
-            raise UsageError(f"{text[:80]!r} is not a regular expression: {reason}") from None
+            raise UsageError(f"{text[:80]!r} is not a valid regular expression: {reason}") from None
 
     def search(self, text: str, /) -> object | None:
         """Return a match in ``text``, or None."""

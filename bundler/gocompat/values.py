@@ -56,7 +56,7 @@ class Time:
             MalformedError: the text has another format.
         """
         found = _RFC_3339.fullmatch(text)
-        wrong = MalformedError(f"{subject}: {text[:80]!r} is not a time in RFC 3339 format")
+        wrong = MalformedError(f"{subject}: {text[:80]!r} is not a valid time in RFC 3339 format")
         if found is None:
             raise wrong
         year, month, day, hour, minute, second = map(int, found.groups()[:6])

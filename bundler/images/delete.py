@@ -38,12 +38,12 @@ def delete_image(request: DeleteRequest, options: OpenOptions) -> Descriptor:
             if isinstance(destination, DeletesTags):
                 return destination.untag(reference.name)
             raise UnsupportedError(
-                f"{reference}: a tag cannot be deleted without its image in {reference.transport}:",
-                hint="without --tag-only the image is deleted, unless it has another name",
+                f"{reference}: transport {reference.transport} cannot delete a tag only",
+                hint="omit --tag-only to delete the image, unless it has another name",
             )
         if isinstance(destination, Deletes):
             return destination.delete(reference.name)
         raise UnsupportedError(
-            f"{reference}: images cannot be deleted in {reference.transport}:",
+            f"{reference}: transport {reference.transport} cannot delete images",
             hint="remove the file or the directory itself",
         )

@@ -99,7 +99,7 @@ def list_tags(reference: Reference, options: OpenOptions) -> bytes:
     with closing(transports.open_source(reference, options)) as source:
         if not isinstance(source, ListsTags):
             raise UnsupportedError(
-                f"{reference}: images in {reference.transport}: have no names to list",
+                f"{reference}: transport {reference.transport} cannot list names",
                 hint="use docker://, oci: or docker-archive:",
             )
         image = None
@@ -107,7 +107,7 @@ def list_tags(reference: Reference, options: OpenOptions) -> bytes:
             image = reference.image
         if image is not None and image.version is not None:
             raise UsageError(
-                f"{reference}: expected a repository, got one image",
+                f"{reference}: expected a repository, got a single image",
                 hint=f"remove the tag or digest: {reference.transport}://{image.repository}",
             )
         names = Struct(
@@ -186,7 +186,9 @@ def select_manifest(root: ImageRoot, platform: Platform) -> ImageManifest | Sche
 
         descriptor = select_best(parsed, platform, str(root.reference))
         raw = fetch(root.source, descriptor, str(root.reference))
-    raise LimitError(f"{root.reference}: indexes nested deeper than {MAX_DEPTH} levels")
+    raise LimitError(
+        f"{root.reference}: indexes nested too deeply (expected at most {MAX_DEPTH} levels)"
+    )
 
 
 def read_config(root: ImageRoot, image: ImageManifest) -> Struct:

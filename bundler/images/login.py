@@ -55,7 +55,7 @@ class CredentialScope:
         path = path.rstrip("/")
         if not is_domain(host) or (path and not is_repository_path(path)):
             raise InvalidReferenceError(
-                f"{text[:200]!r} is not a registry",
+                f"{text[:200]!r} is not a valid registry",
                 hint="write host[:port] or host[:port]/namespace, without https:// or a tag",
             )
         return cls(auth_file.normalize_host(host), path)
@@ -140,7 +140,7 @@ def store_login(
                 return f"credential helper {helper}"
         except ConfigError as error:
             first_error = first_error or error
-    raise first_error or ConfigError(f"{registry}: no credential helper stores namespaces")
+    raise first_error or ConfigError(f"{registry}: no credential helper supports namespaces")
 
 
 def check_credentials(

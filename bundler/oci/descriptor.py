@@ -59,7 +59,7 @@ class Descriptor:
         """
         media_type, digest, size, urls, annotations, platform, artifact_type = table.read(_MEMBERS)
         if _MEDIA_TYPE.fullmatch(media_type) is None:
-            raise table.problem(f"{media_type[:80]!r} is not a media type")
+            raise table.problem(f"{media_type[:80]!r} is not a valid media type")
         if platform is not None:
             platform = Platform.from_json(platform)
         return cls(media_type, digest, size, urls, annotations, platform, artifact_type)

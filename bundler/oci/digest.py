@@ -35,7 +35,7 @@ class Digest:
 
     def __post_init__(self) -> None:
         if _DIGEST.fullmatch(self.text) is None:
-            raise MalformedError(f"{self.text[:160]!r} is not a sha256 or sha512 digest")
+            raise MalformedError(f"{self.text[:160]!r} is not a valid sha256 or sha512 digest")
         object.__setattr__(self, "algorithm", self.text[:6])
         object.__setattr__(self, "hex", self.text[7:])
 

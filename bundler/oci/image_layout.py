@@ -115,7 +115,10 @@ class LayoutIndex:
         if name.startswith("@"):
             number = name.removeprefix("@")
             if not (number.isascii() and number.isdigit() and len(number) < 10):
-                raise NotFoundError(f"{self.subject}: {name[:40]!r} is not a position such as @0")
+                raise NotFoundError(
+                    f"{self.subject}: {name[:40]!r} is not a valid position"
+                    " (expected @N, for example @0)"
+                )
             if int(number) >= len(self.entries):
                 raise IndexOutOfRangeError(self.subject, index=int(number), count=len(self.entries))
             return self.entries[int(number)]

@@ -310,7 +310,9 @@ def compute_manifest_digest(raw: bytes, *, subject: str) -> Digest:
         raise table.problem("the signatures do not agree on the signed content")
     length, tail = formats.pop()
     if length > len(raw):
-        raise table.problem(f"formatLength exceeds the size ({length:,} of {len(raw):,} bytes)")
+        raise table.problem(
+            f"formatLength is out of range (expected at most {len(raw):,}, got {length:,})"
+        )
     return Digest.of(raw[:length] + tail)
 
 
@@ -359,7 +361,7 @@ def _refuse_members(table: Table, members: tuple[str, ...], media_type: str) -> 
     """Refuse members of another manifest type, because other programs may parse it as that type."""
     for member in members:
         if member in table.value:
-            raise table.problem(f"{media_type} must not have {member!r}")
+            raise table.problem(f"{media_type} must not contain {member!r}")
 
 
 def _read_descriptors(table: Table, key: str) -> tuple[Descriptor, ...]:

@@ -48,7 +48,7 @@ class Platform:
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
             raise UsageError(
-                f"{text!r} is not a platform",
+                f"{text!r} is not a valid platform",
                 hint="write OS/ARCHITECTURE[/VARIANT], for example linux/arm64",
             )
         return cls(parts[0], parts[1], parts[2] if len(parts) == 3 else None)

@@ -62,15 +62,15 @@ class ImageReference:
             path = f"library/{path}"
         problem = None
         if not is_domain(domain):
-            problem = f"{domain[:80]!r} is not the HOST[:PORT] of a registry"
+            problem = f"{domain[:80]!r} is not a valid registry (expected HOST[:PORT])"
         elif path != path.lower():
             problem = "the repository name must be in lower case"
         elif _PATH.fullmatch(path) is None:
-            problem = f"{path[:80]!r} is not a repository name"
+            problem = f"{path[:80]!r} is not a valid repository name"
         elif len(path) > MAX_NAME:
             problem = f"the repository name is longer than {MAX_NAME} characters"
         elif colon and not is_tag(tag):
-            problem = f"{tag[:80]!r} is not a tag"
+            problem = f"{tag[:80]!r} is not a valid tag"
         if problem is not None:
             raise _create_error(text, problem)
         return cls(domain, path, tag or None, _parse_digest(text, digest_text) if at else None)

@@ -95,7 +95,8 @@ def parse_range(text: str) -> str:
     if not all(map(_ALTERNATIVE.fullmatch, alternatives)):
         hint = "; exclude versions with regex.exclude" if "!=" in text else ""
         raise UsageError(
-            f"{text!r} is not a version range such as '>=7.0 <8', '^1.2' or '~1.2.3'{hint}"
+            f"{text!r} is not a valid version range"
+            f" (expected for example '>=7.0 <8', '^1.2' or '~1.2.3'){hint}"
         )
     return " || ".join(" ".join(part.split()) for part in alternatives)
 

@@ -90,7 +90,9 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
         )
     nonce = cipher.base64("nonce")
     if len(nonce) != _NONCE_SIZE:
-        raise ConfigError(f"{subject}: nonce of {len(nonce)} bytes (expected {_NONCE_SIZE})")
+        raise ConfigError(
+            f"{subject}: wrong nonce size (expected {_NONCE_SIZE} bytes, got {len(nonce)})"
+        )
     key = _derive(passphrase, kdf.base64("salt"), n=n, r=r, p=p)
     try:
         return SecretBox(key).decrypt(document.base64("ciphertext"), nonce)

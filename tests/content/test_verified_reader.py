@@ -196,5 +196,5 @@ def test_size_mismatch_message_states_expected_and_actual_size():
     with pytest.raises(DigestMismatchError) as caught:
         reader(digest=b"other").read()
     assert caught.value.message == (
-        f"the blob: digest mismatch: expected {Digest.of(b'other')}, got {Digest.of(DATA)}"
+        f"the blob: digest mismatch (expected {Digest.of(b'other')}, got {Digest.of(DATA)})"
     )

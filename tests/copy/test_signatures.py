@@ -66,7 +66,7 @@ def test_signed_image_is_not_converted(signed, tmp_path):
             f"dir:{tmp_path}/copy",
             conversion=ConversionOptions(manifest_format="v2s2"),
         )
-    assert caught.value.reason == "it is signed; --remove-signatures allows it"
+    assert caught.value.reason == "it is signed; remove the signatures with --remove-signatures"
     changed = ConversionOptions(manifest_format="v2s2")
     copy(f"dir:{signed}", f"dir:{tmp_path}/copy", conversion=changed, signatures="none")
     assert not signatures(tmp_path / "copy")

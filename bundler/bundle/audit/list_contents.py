@@ -94,7 +94,7 @@ def list_bundle(bundle: Path) -> Listing:
         raise DamagedBundleError(
             f"{bundle}: incomplete listing",
             [error.message for _, error in sorted(graphs.problems.items())],
-            hint=f"airbundle verify {bundle} names every damaged file",
+            hint=f"list the damaged files with airbundle verify {bundle}",
         )
     present = bundle_paths.scan(bundle).entries
     contents = [

@@ -222,7 +222,7 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
     )
     if request.format == "dir" and not (medium.hard_links or request.duplicate_blobs):
         raise MediumError(
-            f"{request.bundle}: format dir needs hard links, and {medium.file_system} has none",
+            f"{request.bundle}: format dir needs hard links, which {medium.file_system} lacks",
             hint="use --format oci, or copy shared blobs with --duplicate-blobs",
         )
 
@@ -233,7 +233,7 @@ def _create_error(bundle: Path, problem: str, failures: Mapping[str, BundlerErro
 
 
 def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
-    """Return the inventory of the former bundle; None if it does not exist or cannot be read.
+    """Read the former bundle; None if it does not exist or cannot be read.
 
     It has no ``signers`` unless a key of the request signed it.
 
@@ -314,7 +314,7 @@ def _report_unchanged(
 
     verified = verify(bundle, (), cancellation=engine.cancellation, emit=engine.emit)
     if not verified.whole or verified.inventory != listed:
-        engine.emit(Notice(f"{bundle} is damaged: writing the damaged files again"))
+        engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None
     if verified.unlisted:
         sealing.prune(bundle, checksums.read(bundle))

@@ -108,7 +108,9 @@ def check_listed(paths: Iterable[str], subject: str = CHECKSUM_FILE) -> None:
         if not is_path(path) or not is_listed(path):
             raise MalformedError(f"{subject}: {path[:200]!r} must not be listed")
         if path.casefold() in folded:
-            raise MalformedError(f"{subject}: {path[:200]!r} differs from another only by case")
+            raise MalformedError(
+                f"{subject}: {path[:200]!r} differs from another path only by case"
+            )
         folded.add(path.casefold())
 
 

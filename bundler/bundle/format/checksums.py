@@ -98,9 +98,11 @@ def parse(raw: bytes, *, subject: str = bundle_paths.CHECKSUM_FILE) -> dict[str,
     for number, line in enumerate(lines, 1):
         match = _LINE.fullmatch(line)
         if match is None:
-            raise MalformedError(f"{subject}: line {number} is not '<sha256>  <path>'")
+            raise MalformedError(
+                f"{subject}: line {number} is malformed (expected <sha256>  <path>)"
+            )
         if match[2] in listed:
-            raise MalformedError(f"{subject}: line {number} lists {match[2][:200]!r} again")
+            raise MalformedError(f"{subject}: line {number} is a duplicate of {match[2][:200]!r}")
         listed[match[2]] = Digest(f"sha256:{match[1]}")
     bundle_paths.check_listed(listed, subject)
     return listed

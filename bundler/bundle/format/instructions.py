@@ -39,7 +39,8 @@ WITHOUT AIRBUNDLE
 """
 
 _FILES = f"""\
-2. Verify {bundle_paths.SUMS}, whose digest is in {bundle_paths.INVENTORY}, then all files that it lists.
+2. Verify {bundle_paths.CHECKSUM_FILE}, whose digest is in {bundle_paths.INVENTORY}, then all \
+files that it lists.
 
     grep -o '"sums":{{[^}}]*}}' {bundle_paths.INVENTORY} | grep -o 'sha256:[0-9a-f]*' \
 | cut -d: -f2 | sed 's/$/  {bundle_paths.CHECKSUM_FILE}/' | sha256sum -c --strict -

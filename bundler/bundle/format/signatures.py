@@ -73,7 +73,7 @@ def read_raw_inventory(bundle: Path) -> bytes:
             raise NotFoundError(f"{bundle}: no such directory") from None
         raise NotFoundError(
             f"{bundle}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
-            hint="specify the directory of a bundle; run an interrupted export or copy again",
+            hint="specify the directory of a bundle, or run the interrupted export or copy again",
         ) from None
 
 

@@ -121,7 +121,7 @@ class BundleSource:
         """
         root = self._roots.get(Digest(name or ""))
         if root is None:
-            raise NotFoundError(f"the inventory lists no {name}")
+            raise NotFoundError(f"{name} is not listed in the inventory")
         return root
 
     def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
@@ -136,7 +136,7 @@ class BundleSource:
             raise DamagedBundleError(
                 f"{self._bundle}: damaged",
                 [f"{node.digest}: {node.kind} is missing"],
-                hint=f"airbundle verify {self._bundle} names every damaged file",
+                hint=f"list the damaged files with airbundle verify {self._bundle}",
             ) from error
 
     @property

@@ -100,7 +100,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     if request.only and not selected:
         patterns = ", ".join(repr(pattern.pattern) for pattern in request.only)
         raise NotFoundError(
-            f"none of {count(len(every), 'image')} matches {patterns}",
+            f"no image matches {patterns} (the bundle has {count(len(every), 'image')})",
             hint="list the names with airbundle ls",
         )
     with ExitStack() as stack:
@@ -109,7 +109,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
-                error.hint = f"no name has changed; {_format_verify_hint(request.bundle)}"
+                error.hint = f"no name was changed; {_format_verify_hint(request.bundle)}"
             raise
     return ImportReport(
         bundle=bundle,
@@ -137,7 +137,7 @@ def _push(
     stack.callback(source.close)
     images = _resolve(selected, source, engine)
     absent = [
-        f"{node.digest}: missing, or not {node.size:,} bytes long"
+        f"{node.digest}: missing or wrong size (expected {node.size:,} bytes)"
         for node in find_unique_blobs(images).values()
         if not source.has(node) and not media_types.is_foreign(node.media_type, node.urls)
     ]
@@ -162,9 +162,9 @@ def _push(
             raise ConflictError(
                 "\n".join([f"{problem}; nothing was pushed", *conflicts.values()]),
                 subjects=tuple(conflicts),
-                hint="--existing overwrite replaces them, --existing skip leaves them as they are",
+                hint="replace them with --existing overwrite, or keep them with --existing skip",
             )
-        engine.emit(WarningIssued(f"{problem}, which fails the import"))
+        engine.emit(WarningIssued(f"{problem}; an import will fail"))
     results = [result for result, *_ in comparisons]
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
@@ -181,7 +181,7 @@ def _push(
 
 
 def _format_verify_hint(bundle: Path) -> str:
-    return f"airbundle verify {bundle} names every damaged file"
+    return f"list the damaged files with airbundle verify {bundle}"
 
 
 def _resolve(

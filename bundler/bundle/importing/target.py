@@ -81,7 +81,7 @@ def parse_target(text: str, folder: Path | None = None) -> ImportTarget:
         if not is_host or (prefix and not is_repository_path(prefix)):
             quoted = "the target (it contains credentials)" if "@" in text else text[:200]
             raise InvalidReferenceError(
-                f"{quoted} is not a registry"
+                f"{quoted} is not a valid registry"
                 " (expected docker://host[:port][/prefix] in lower case)",
                 hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
             )
@@ -89,7 +89,7 @@ def parse_target(text: str, folder: Path | None = None) -> ImportTarget:
     bundle_format, _, path = text.partition(":")
     if not path or bundle_format not in get_args(Format):
         raise InvalidReferenceError(
-            f"{text[:200]!r} is not a target of an import",
+            f"{text[:200]!r} is not a valid import target",
             hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or specify a target file",
         )
     if folder is not None:

@@ -66,7 +66,8 @@ def read_options(
             try:
                 parsed[Platform.parse(text)] = None
             except UsageError as error:
-                mistakes.add(text.at, f"{error.message}; write linux/amd64 or linux/arm/v7")
+                expected = "expected OS/ARCH[/VARIANT], for example linux/amd64"
+                mistakes.add(text.at, f"{error.message} ({expected})")
         options = replace(options, platforms=tuple(parsed))
     elif platforms == "all":
         options = replace(options, platforms=())
@@ -93,7 +94,8 @@ def read_images(
         rename, select = get_member(item, "rename"), get_member(item, "select")
         if isinstance(rename, ScalarNode) and not is_target_name(rename):
             quoted = repr(str(rename[:200]))
-            mistakes.add(rename.at, f"{quoted} is not a target name such as infra/app:v2.1")
+            expected = "expected PATH[:TAG], for example infra/app:v2.1"
+            mistakes.add(rename.at, f"{quoted} is not a valid target name ({expected})")
         selection = None
         if is_repository and isinstance(select, MappingNode):
             selection = _read_select(select, mistakes)
@@ -104,7 +106,7 @@ def read_images(
             continue
         if is_repository:
             if not isinstance(source, RegistryReference) or reference.version is not None:
-                problem = "expected a repository without tag; for one image write ref:"
+                problem = "expected a repository without a tag; for a single image, write ref:"
                 mistakes.add(text.at, f"{text!s}: {problem}")
                 continue
         elif reference.version is None:
@@ -113,7 +115,7 @@ def read_images(
             continue
         elif reference.digest and len(options.platforms) > 1 and options.index == "strip":
             problem = (
-                "selecting platforms changes the digest that is specified;"
+                "selecting platforms changes the specified digest;"
                 " write platforms: all, or index: sparse"
             )
             mistakes.add(text.at, f"{text!s}: {problem}")
@@ -141,7 +143,7 @@ def _read_select(value: MappingNode, mistakes: YamlMistakes) -> TagSelection:
     names = [text for text in texts if isinstance(text, ScalarNode)]
     for name in names:
         if not is_tag(name):
-            mistakes.add(name.at, f"{str(name[:140])!r} is not a tag")
+            mistakes.add(name.at, f"{str(name[:140])!r} is not a valid tag")
     count, by = get_member(latest, "count"), get_member(latest, "by")
     # The schema validation has reported a count that is not a number.
     is_count = isinstance(count, ScalarNode) and count.isdecimal()

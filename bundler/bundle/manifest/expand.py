@@ -85,7 +85,8 @@ def expand(
         requests.append(request)
     if not requests:
         raise NotFoundError(
-            f"{manifest.files[0].path}: exclude.images leaves none of {count(len(images), 'image')}"
+            f"{manifest.files[0].path}: no image is left after exclude.images"
+            f" (of {count(len(images), 'image')})"
         )
     return _merge(requests)
 

@@ -188,7 +188,7 @@ class _Loader:
             word.at = Position(file, number, len(content) - len(content.lstrip()) + 1)
             word.plain = True
             if len(word.split()) > 1:
-                self.mistakes.add(word.at, "expected one reference in a line, got several words")
+                self.mistakes.add(word.at, "expected one reference per line, got several words")
             else:
                 references.append(word)
         self.entries += read_images(references, options, context)
@@ -208,7 +208,7 @@ class _Loader:
             overrides = {}
             for host, settings in registries.items():
                 if not is_domain(host):
-                    text = f"{host[:80]!r} is not the HOST[:PORT] of a registry"
+                    text = f"{host[:80]!r} is not a valid registry (expected HOST[:PORT])"
                     self.mistakes.add(registries.key_at[host], text)
                 overrides[normalize_domain(host)] = read_override(settings, context)
             self.registries = {**overrides, **self.registries}
@@ -227,8 +227,8 @@ class _Loader:
             if os.path.realpath(path) in map(os.path.realpath, files):
                 self.mistakes.add(name.at, f"{path} includes itself")
             elif len(files) > MAX_INCLUDE_DEPTH or len(self.files) >= MAX_FILES:
-                problem = f"more than {MAX_INCLUDE_DEPTH} levels or {MAX_FILES} files of includes"
-                self.mistakes.add(name.at, problem)
+                expected = f"expected at most {MAX_INCLUDE_DEPTH} levels and {MAX_FILES} files"
+                self.mistakes.add(name.at, f"too many includes ({expected})")
             else:
                 try:
                     self.read(path, document.read_bytes(path), options, files)

@@ -116,7 +116,7 @@ def _explain(error: ValidationError) -> Iterator[tuple[Position, str]]:
                     )
                 else:
                     names = ", ".join(f"`{name}`" for name in known)
-                    proposal = suggest_word(key, known) or f"; known are {names}"
+                    proposal = suggest_word(key, known) or f"; known keys: {names}"
                     text = f"unknown key `{key[:80]}`{proposal}"
                 yield value.key_at[key], text
         case "required":
@@ -165,16 +165,16 @@ def _format_mismatch(error: ValidationError) -> str:
             expectation = schema["title"]
         case "oneOf":
             names = [f"`{branch['required'][0]}`" for branch in constraint]
-            return f"exactly one of {' and '.join(names)} is needed"
+            return f"exactly one of {' and '.join(names)} is required"
         case "minItems":
             return "the list is empty"
         case "minLength":
             return "expected text, got nothing"
         case "minProperties":
             known = ", ".join(f"`{key}`" for key in schema["properties"])
-            return f"at least one of {known} is needed"
+            return f"at least one of {known} is required"
         case "maxLength":
-            return f"longer than {constraint} characters"
+            return f"too long (expected at most {constraint} characters)"
         case _:
             return f"{error.message}, got {describe(value)}"
     # A file with a single text may be a private key that was specified by mistake.

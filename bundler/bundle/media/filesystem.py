@@ -135,8 +135,8 @@ def check_directory(
     mounted = media_root is None or medium.mount_point.is_relative_to(media_root)
     if not on_system_disk and mounts_known and not mounted and not _list_names(existing):
         raise MediumError(
-            f"{existing}: no medium is mounted: it is an empty directory of the file system"
-            f" at {medium.mount_point}",
+            f"{existing}: no medium is mounted (an empty directory of the file system"
+            f" at {medium.mount_point})",
             path=str(existing),
             hint="mount the medium, or add --on-system-disk to write there anyway",
         )
@@ -151,7 +151,7 @@ def check_directory(
         raise MediumError(
             f"{bundle}: the medium at {medium.mount_point} is mounted read-only",
             path=str(bundle),
-            hint="unlock the write protection, or mount it writable: "
+            hint="disable the write protection, or mount it writable: "
             f"mount -o remount,rw {medium.mount_point}",
         )
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -173,8 +173,8 @@ def check_free_space(path: Path, medium: Medium, needed: int, largest: int) -> N
     """
     if medium.largest_file is not None and largest > medium.largest_file:
         raise MediumError(
-            f"{path}: the largest blob has {largest:,} bytes, and no file on "
-            f"{medium.file_system} (FAT) can have more than {medium.largest_file:,}",
+            f"{path}: the largest blob is too large for the file system {medium.file_system}"
+            f" (expected at most {medium.largest_file:,} bytes, got {largest:,})",
             path=str(path),
             hint="format the medium as exFAT or ext4, or write the bundle to another one",
         )

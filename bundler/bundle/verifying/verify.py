@@ -235,7 +235,7 @@ class _Verifier:
     def add_error(self, path: str, error: BundlerError, code: str = "malformed") -> None:
         """Add a finding for the error of a file; ``code`` is used if the type implies no code."""
         if isinstance(error, DigestMismatchError):
-            text = f"its digest is {error.got} instead of {error.expected}"
+            text = f"digest mismatch (expected {error.expected}, got {error.got})"
             self.add("damaged", path, text, expected=error.expected, got=error.got)
             return
         # The finding begins with the path, so its text does not repeat it.
@@ -284,8 +284,8 @@ class _Verifier:
             self.add_error(path, error)
             return unlisted
         if known is not None and len(listed) != known.checksum_file.count:
-            files = count(len(listed), "file")
-            text = f"lists {files}, but {bundle_paths.INVENTORY} counts {known.checksum_file.count}"
+            expected = f"{known.checksum_file.count:,}"
+            text = f"wrong number of files (expected {expected}, got {len(listed):,})"
             self.add("malformed", path, text)
         return dict(listed)
 
@@ -301,7 +301,7 @@ class _Verifier:
                     self.add("missing", node.path, "missing")
                 elif entry is not None and entry.kind == "file" and entry.size != size:
                     expected, got = f"{size:,} bytes", f"{entry.size:,} bytes"
-                    text = f"{got} instead of {size:,}"
+                    text = f"wrong size (expected {expected}, got {got})"
                     self.add("size", node.path, text, expected=expected, got=got)
         for path, error in graphs.problems.items():
             if path in self.found.entries and self.found.entries[path].kind == "file":
@@ -326,7 +326,7 @@ class _Verifier:
             name, digest = image_layout.get_name(entry), entry.digest
             if digest != roots[name] if name in roots else digest not in allowed:
                 label = name or "an entry without a name"
-                text = f"{label} is {digest}, which is not in {bundle_paths.INVENTORY}"
+                text = f"{label} points to {digest}, which is not in {bundle_paths.INVENTORY}"
                 self.add("index", path, text)
         names = {image_layout.get_name(entry) for entry in entries}
         for name in (name for name in roots if name not in names):
@@ -345,7 +345,7 @@ class _Verifier:
         )
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
-                text = "not a regular file but a link, a directory, a pipe or a device"
+                text = "not a regular file, but a link, a directory, a pipe or a device"
                 self.add("special", path, text)
             elif path in listed or not bundle_paths.is_listed(path):
                 continue
@@ -360,7 +360,8 @@ class _Verifier:
                 continue
             has_size = path in self.images or bundle_paths.parse_digest(path) is not None
             if known_file.size > _MAX_UNMEASURED and not has_size:
-                text = f"{known_file.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed"
+                limit = f"at most {_MAX_UNMEASURED:,} bytes"
+                text = f"too large (expected {limit}, got {known_file.size:,})"
                 self.add("size", path, text)
 
     def create_hash_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:

@@ -139,7 +139,8 @@ class ConversionPlan:
                 diff_ids = parsed.diff_ids
                 if len(diff_ids) not in (0, len(image.layers)):
                     raise MalformedError(
-                        f"{subject}: {len(diff_ids)} diff_ids for {len(image.layers)} layers"
+                        f"{subject}: wrong number of diff_ids"
+                        f" (expected {len(image.layers)}, got {len(diff_ids)})"
                     )
             diff_ids = diff_ids or [None] * len(image.layers)
             for layer, diff_id, conversion in zip(

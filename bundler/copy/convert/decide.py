@@ -83,7 +83,7 @@ class _Decider:
             if not fits:
                 artifact_type = parsed.artifact_type or parsed.config.media_type
                 raise CannotConvertError(
-                    f"{self._label}: an artifact ({artifact_type})",
+                    f"{self._label}: cannot convert an artifact of type {artifact_type}",
                     reason="only images can be converted",
                     hint="copy it unchanged, to a registry, a layout or a directory",
                 )

@@ -90,7 +90,7 @@ class ConversionOptions:
         if target_name is None:
             return options
         if target_name.digest is not None and options.fixed_reason is None:
-            options = replace(options, fixed_reason="the destination names a digest")
+            options = replace(options, fixed_reason="the destination reference contains a digest")
         return replace(options, target_name=target_name)
 
     @property

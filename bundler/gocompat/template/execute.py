@@ -163,7 +163,7 @@ class _TemplateExecution:
             if is_empty(value) == (name == "and"):
                 break
         if found is None:
-            raise TemplateError(f"{name} needs an argument")
+            raise TemplateError(f"{name} requires an argument")
         return found
 
     def _get_variable(self, name: str) -> Value:

@@ -48,13 +48,13 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
             f"{name}: wrong number of arguments (expected {expected}, got {len(arguments)})"
         )
     if sum(len(value) for value in arguments if isinstance(value, str)) > MAX_TEXT:
-        raise TemplateLimitError(f"{name}: more than {MAX_TEXT:,} characters")
+        raise TemplateLimitError(f"{name}: too long (expected at most {MAX_TEXT:,} characters)")
     try:
         result = function(*arguments)
     except _ArgumentError as error:
         raise TemplateError(f"error calling {name}: {error}") from None
     if isinstance(result, str) and len(result) > MAX_TEXT:
-        raise TemplateLimitError(f"{name}: more than {MAX_TEXT:,} characters")
+        raise TemplateLimitError(f"{name}: too long (expected at most {MAX_TEXT:,} characters)")
     return result
 
 
@@ -86,7 +86,7 @@ def _join(items: Value, separator: Value) -> Value:
         raise _ArgumentError(f"wrong type; expected []string; got {get_type_name(items)}")
     texts = [_require_text(item) for item in items]
     if sum(map(len, texts)) + len(texts) * len(mark) > MAX_TEXT:
-        raise TemplateLimitError(f"join: more than {MAX_TEXT:,} characters")
+        raise TemplateLimitError(f"join: too long (expected at most {MAX_TEXT:,} characters)")
     return mark.join(texts)
 
 
@@ -100,7 +100,7 @@ def _pad(value: Value, before: Value, after: Value) -> Value:
     if min(counts) < 0:
         raise _ArgumentError("negative count")
     if max(counts) > MAX_WIDTH:
-        raise TemplateLimitError(f"pad: wider than the {MAX_WIDTH:,} allowed")
+        raise TemplateLimitError(f"pad: too wide (expected at most {MAX_WIDTH:,})")
     return f"{' ' * counts[0]}{value}{' ' * counts[1]}" if _require_text(value) else ""
 
 

@@ -88,11 +88,11 @@ def _tokenize_action(text: str, position: int) -> Iterator[tuple[Token, int]]:
         found = _TOKEN.match(text, position)
         if found is None:
             wrong = text[position : position + 20]
-            problem = f"unexpected {wrong!r}" if wrong else "an action lacks its }}"
+            problem = f"unexpected {wrong!r}" if wrong else "unclosed action"
             raise TemplateError(f"line {line}: {problem}")
         kind, position = found.lastgroup or "", found.end()
         if kind == "number" and (text[position : position + 1] or " ").isalnum():
-            raise TemplateError(f"line {line}: {found[0] + text[position]!r} is not a number")
+            raise TemplateError(f"line {line}: {found[0] + text[position]!r} is not a valid number")
         yield Token(kind, found[0], line), position
         line += found[0].count("\n")
         if kind == "end":
@@ -113,13 +113,13 @@ def parse_constant(token: Token) -> str | float:
     if token.kind == "string":
         return value
     if len(value) != 1:
-        raise TemplateError(f"line {token.line}: {token.text[:80]} is not one character")
+        raise TemplateError(f"line {token.line}: {token.text[:80]} is not a single character")
     return ord(value)
 
 
 def _parse_number(token: Token) -> float:
     text = token.text.replace("_", "")
-    wrong = TemplateError(f"line {token.line}: {text[:80]} is not a number")
+    wrong = TemplateError(f"line {token.line}: {text[:80]} is not a valid number")
     if len(text) > 40:
         raise wrong
     is_octal = re.fullmatch(r"[+-]?0[0-7]+", text) is not None
@@ -143,7 +143,7 @@ def _unescape(token: Token) -> str:
         code = next((int(digits, 16) for digits in codes if digits), None)
         code = int(octal, 8) if octal else code
         if code is None or code > 0x10FFFF or 0xD800 <= code < 0xE000 or other:
-            raise TemplateError(f"line {token.line}: no such escape: {found[0][:80]!r}")
+            raise TemplateError(f"line {token.line}: invalid escape sequence {found[0][:80]!r}")
         return chr(code)
 
     return _ESCAPE.sub(replace, token.text[1:-1])

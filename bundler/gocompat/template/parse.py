@@ -92,7 +92,7 @@ def parse(text: str) -> tuple[Tree, ...]:
         TemplateError: the template is invalid.
     """
     if len(text) > MAX_TEMPLATE:
-        raise TemplateLimitError(f"more than the {MAX_TEMPLATE:,} characters allowed")
+        raise TemplateLimitError(f"too long (expected at most {MAX_TEMPLATE:,} characters)")
     parser = _Parser(list(tokenize(text)))
     trees, end = parser.parse_body(0)
     if end is not None:
@@ -111,7 +111,7 @@ class _Parser:
     def parse_body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
         """Parse up to ``end``, ``else`` or the end of the template; also return that token."""
         if depth > MAX_DEPTH:
-            raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
+            raise TemplateLimitError(f"nested too deeply (expected at most {MAX_DEPTH} levels)")
         known = len(self._variables)
         trees: list[Tree] = []
         end: Token | None = None
@@ -152,9 +152,9 @@ class _Parser:
             self._expect("end")
             alternative, end = self.parse_body(depth + 1)
         if end is None:
-            raise TemplateError(f"{kind} lacks its {{{{end}}}}")
+            raise TemplateError(f"unclosed {kind} ({{{{end}}}} is missing)")
         if end.text == "else":
-            raise TemplateError(f"line {end.line}: a second else")
+            raise TemplateError(f"line {end.line}: unexpected second else")
         self._skip_space()
         self._expect("end")
         return Block(kind, pipeline, body, alternative)
@@ -162,7 +162,7 @@ class _Parser:
     def _parse_pipeline(self, until: str, depth: int, *, variables: int = 1) -> Pipeline:
         """Parse up to the token ``until``, specified by its kind, or by its text if a delimiter."""
         if depth > MAX_DEPTH:
-            raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
+            raise TemplateLimitError(f"nested too deeply (expected at most {MAX_DEPTH} levels)")
         names, declares = self._parse_declaration(variables)
         commands: list[tuple[Operand, ...]] = []
         while True:
@@ -175,7 +175,7 @@ class _Parser:
                 raise TemplateError(f"line {token.line}: a constant takes no argument")
             commands.append(command)
         if not commands:
-            raise TemplateError(f"line {self._peek().line}: a value is missing")
+            raise TemplateError(f"line {self._peek().line}: missing value")
         self._position += 1
         return Pipeline(tuple(commands), names, declares)
 

@@ -177,5 +177,5 @@ def _parse_width(digits: str | None) -> int | None:
     if digits is None:
         return None
     if len(digits) > 4 or int(digits or 0) > MAX_WIDTH:
-        raise TemplateLimitError(f"printf: wider than the {MAX_WIDTH:,} allowed")
+        raise TemplateLimitError(f"printf: too wide (expected at most {MAX_WIDTH:,})")
     return int(digits or 0)

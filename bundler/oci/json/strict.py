@@ -40,7 +40,9 @@ def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUME
         MalformedError: it is not strict JSON.
     """
     if len(raw) > limit:
-        raise LimitError(f"{subject}: {len(raw):,} bytes, more than the {limit:,} allowed")
+        raise LimitError(
+            f"{subject}: too large (expected at most {limit:,} bytes, got {len(raw):,})"
+        )
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -122,7 +124,7 @@ def _check_depth(text: str, subject: str) -> None:
         return
     brackets = _BRACKET.findall(_STRING.sub("", text))
     if max(accumulate(map(_STEPS.__getitem__, brackets), initial=0)) > MAX_DEPTH:
-        raise LimitError(f"{subject}: nested deeper than the {MAX_DEPTH} levels allowed")
+        raise LimitError(f"{subject}: nested too deeply (expected at most {MAX_DEPTH} levels)")
 
 
 def _refuse_floats(value: JSON) -> None:

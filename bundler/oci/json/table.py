@@ -169,7 +169,7 @@ class Table:
             raise self.problem(f"{key} is not an array of {self.noun}s")
         if limit is not None and len(values) > limit:
             raise LimitError(
-                f"{self.subject}: {len(values):,} {key}, more than the {limit:,} allowed"
+                f"{self.subject}: too many {key} (expected at most {limit:,}, got {len(values):,})"
             )
         return tuple(self._create(value, f"{key}[{index}]") for index, value in enumerate(values))
 

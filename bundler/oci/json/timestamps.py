@@ -49,4 +49,6 @@ def parse_utc(
             return datetime.fromisoformat(text)
         except ValueError:
             pass
-    raise error(f"{subject}: {text[:40]!r} is not a time like 2026-11-23T07:00:00Z")
+    raise error(
+        f"{subject}: {text[:40]!r} is not a valid time (expected for example 2026-11-23T07:00:00Z)"
+    )

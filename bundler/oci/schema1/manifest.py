@@ -99,7 +99,8 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) ->
     if len(diff_ids) != len(manifest.layers):
         raise CannotConvertError(
             f"{subject} cannot be converted to schema 2",
-            reason=f"got {len(diff_ids)} diff IDs (expected {len(manifest.layers)})",
+            reason="wrong number of diff IDs"
+            f" (expected {len(manifest.layers)}, got {len(diff_ids)})",
         )
     raw = manifest.entries[-1].v1.encode()
     table = Table.parse(raw, subject)
@@ -143,7 +144,7 @@ def from_config(
     history = [_read_history(item) for item in table.tables("history")]
     described = sum(not item.get("empty_layer") for item in history)
     if not history or described != len(layers):
-        problem = f"its history has {described} layers (expected {len(layers)})"
+        problem = f"its history lists {described} layers (expected {len(layers)})"
         raise CannotConvertError(
             f"{subject} cannot be converted to schema 1",
             reason=problem if history else "it has no history",
@@ -184,7 +185,7 @@ def _read_entry(layer: Table, item: Table) -> Schema1Entry:
     table.refuse_other_case(_KNOWN)
     identity = table.optional_text("id") or ""
     if _ID.fullmatch(identity) is None:
-        raise table.problem(f"{identity[:80]!r} is not the id of a layer")
+        raise table.problem(f"{identity[:80]!r} is not a valid layer ID")
     throwaway = table.flag("throwaway", default=False)
     container = table.table("container_config")
     container.refuse_other_case(("Cmd",))
@@ -210,10 +211,10 @@ def _link_entries(entries: tuple[Schema1Entry, ...], subject: str) -> tuple[Sche
         if entry.id == kept[-1].id:
             continue
         if entry.id in seen:
-            raise MalformedError(f"{subject}: two layers have the id {entry.id}")
+            raise MalformedError(f"{subject}: two layers have the ID {entry.id}")
         if entry.parent != kept[-1].id:
             raise MalformedError(
-                f"{subject}: expected the parent {kept[-1].id}, got {entry.parent[:80]!r}"
+                f"{subject}: wrong parent (expected {kept[-1].id}, got {entry.parent[:80]!r})"
             )
         seen.add(entry.id)
         kept.append(entry)

@@ -110,7 +110,7 @@ def open_decrypted(
     preferred, fallback = private.table("cipheroptions"), public.table("cipheroptions")
     nonce = (preferred if "nonce" in preferred else fallback).base64("nonce")
     if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE or len(expected) != 32:
-        raise MalformedError(f"{encryption}: wrong size of the key, the nonce or the HMAC")
+        raise MalformedError(f"{encryption}: the key, the nonce or the HMAC has the wrong size")
     return DecryptingReader(source, key, nonce, expected, subject)
 
 

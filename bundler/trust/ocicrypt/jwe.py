@@ -60,7 +60,7 @@ def unwrap(packet: bytes, keys: Sequence[PrivateKey], subject: str) -> bytes | N
         MalformedError: the packet is not JSON Web Encryption.
         UnsupportedError: the content is not encrypted with AES-GCM.
     """
-    subject = f"{subject}: wrapped secret (jwe)"
+    subject = f"{subject}: wrapped key (jwe)"
     Table.parse(packet, subject).tables("recipients", limit=_MAX_RECIPIENTS)
     message = JWE(algs=_ALGORITHMS)
     try:

@@ -49,7 +49,7 @@ def unwrap(packet: bytes, keys: Sequence[PrivateKey], subject: str) -> bytes | N
         MalformedError: ``packet`` is not a PKCS #7 envelope.
         UnsupportedError: the content is not encrypted with AES.
     """
-    envelope = _parse(packet, f"{subject}: wrapped secret (pkcs7)")
+    envelope = _parse(packet, f"{subject}: wrapped key (pkcs7)")
     for key in keys:
         if not isinstance(key, rsa.RSAPrivateKey):
             continue

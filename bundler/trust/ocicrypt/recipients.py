@@ -172,9 +172,9 @@ class _DecryptionKeys:
         for protocol, text in wrapped.items():
             parts = text.split(",")
             if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
-                raise LimitError(f"{subject}: too many or too large wrapped secrets")
+                raise LimitError(f"{subject}: too many wrapped keys, or one is too large")
             # Every part is decoded before the first one is used.
-            packets = [base64_strict.decode(part, f"{subject}: wrapped secret") for part in parts]
+            packets = [base64_strict.decode(part, f"{subject}: wrapped key") for part in parts]
             for packet in packets:
                 secret = self.unwrap_packet(protocol, packet, subject)
                 if secret is not None:

@@ -87,7 +87,7 @@ def test_list_contains_one_reference_per_line(load):
 def test_load_reports_all_mistakes_in_a_list(load):
     assert mistakes(load, "nginx\na:1 b:1\n  A:1\nc:1\n") == [
         ":1:1: nginx: no tag or digest; add one, or write repo: and select:",
-        ":2:1: expected one reference in a line, got several words",
+        ":2:1: expected one reference per line, got several words",
         ":3:3: 'A:1': the repository name must be in lower case",
     ]
 
@@ -155,12 +155,12 @@ def test_load_reports_all_mistakes_in_a_skopeo_sync_file(load):
     )
     expected = [
         ":2:3: unknown key `image-by-semver`; did you mean `images-by-semver`?",
-        ":3:16: 'quay.io/a:-b': '-b' is not a tag",
+        ":3:16: 'quay.io/a:-b': '-b' is not a valid tag",
         ":3:20: expected text, got a list",
         ":3:26: 'quay.io/B': the repository name must be in lower case",
         ":3:36: expected a list of tags (an empty one means all), got 'latest'",
-        ":4:28: '(' is not a regular expression",
-        ":5:25: 'new' is not a version constraint",
+        ":4:28: '(' is not a valid regular expression",
+        ":5:25: 'new' is not a valid version constraint",
         ":5:33: expected text, got nothing",
         ":6:16: `credentials`: expected username and password",
         ":7:15: `tls-verify`: expected true or false, got 'perhaps'",

@@ -72,15 +72,15 @@ def test_private_key_loaded_by_mistake_is_not_shown(mistakes):
         ('images: [a:1]\nexpires: "1d\\n"', "m.yaml:2:10: `expires`: expected a time"),
         ("images: [[a:1]]", "`images`: expected a reference, or a mapping with `ref` or `repo`"),
         ("images: [null]", "`images`: expected a reference, or a mapping with `ref` or `repo`"),
-        ("images: [{platforms: all}]", "`images`: exactly one of `ref` and `repo` is needed"),
-        ("images: [{ref: a:1, repo: b}]", "`images`: exactly one of `ref` and `repo` is needed"),
+        ("images: [{platforms: all}]", "`images`: exactly one of `ref` and `repo` is required"),
+        ("images: [{ref: a:1, repo: b}]", "`images`: exactly one of `ref` and `repo` is required"),
         ("images: [{repo: quay.io/a/b}]", "m.yaml:1:11: `repo` requires `select`"),
         ("images: [{repo: quay.io/a/b, select: {}}]", "at least one of `tags`, `semver`"),
-        ("images: [{repo: 'a:1', select: {tags: [x]}}]", "expected a repository without tag"),
-        ("images: [{repo: 'oci:a', select: {tags: [x]}}]", "expected a repository without tag"),
+        ("images: [{repo: 'a:1', select: {tags: [x]}}]", "expected a repository without a tag"),
+        ("images: [{repo: 'oci:a', select: {tags: [x]}}]", "expected a repository without a tag"),
         ("images: [{repo: a, select: {tags: []}}]", "`tags`: the list is empty"),
-        ("images: [{repo: a, select: {tags: [-x]}}]", "'-x' is not a tag"),
-        ("images: [{repo: a, select: {semver: new}}]", "'new' is not a version range"),
+        ("images: [{repo: a, select: {tags: [-x]}}]", "'-x' is not a valid tag"),
+        ("images: [{repo: a, select: {semver: new}}]", "'new' is not a valid version range"),
         ("images: [{repo: a, select: {semver: '!=1'}}]", "exclude versions with regex.exclude"),
         ("images: [{repo: a, select: {latest: {}}}]", "`latest`: `count` is missing"),
         ("images: [{repo: a, select: {latest: {count: 0}}}]", "`count`: expected at least 1, got"),
@@ -90,24 +90,27 @@ def test_private_key_loaded_by_mistake_is_not_shown(mistakes):
             "images: [{repo: a, select: {latest: {count: 1, by: semvr}}}]",
             "expected `semver` or `tag`, got 'semvr'; did you mean `semver`?",
         ),
-        ("images: [{ref: 'a:1', platforms: [amd64]}]", "'amd64' is not a platform"),
+        ("images: [{ref: 'a:1', platforms: [amd64]}]", "'amd64' is not a valid platform"),
         ("images: [{ref: 'a:1', platforms: []}]", "`platforms`: the list is empty"),
         ("images: [{ref: 'a:1', referrers: true}]", "expected `all` or `none`, got 'true'"),
         (
             "images: [{ref: 'a:1', rename: 'host:5000/x'}]",
-            "is not a target name such as infra/app:v2.1",
+            "is not a valid target name (expected PATH[:TAG], for example infra/app:v2.1)",
         ),
-        (f"images: ['a@{DIGEST}x']", "is not a sha256 or sha512 digest"),
+        (f"images: ['a@{DIGEST}x']", "is not a valid sha256 or sha512 digest"),
         (
             f"images: [{{ref: 'a@{DIGEST}', platforms: [linux/amd64, linux/arm64]}}]",
-            "selecting platforms changes the digest that is specified; write platforms: all",
+            "selecting platforms changes the specified digest; write platforms: all",
         ),
         ("images: ['oci://ghcr.io/org/chart:1']", "write its plain name, host/path:tag"),
         ("images: ['https://quay.io/a/b:1']", "write the plain name, quay.io/a/b:1"),
         ("images: ['docker-daemon:a:1']", "docker-daemon: is not supported"),
         ("images: ['containers-storage:a:1']", "containers-storage: is not supported"),
         ("images: ['oci:']", "expected a path after oci:"),
-        (f"images: [a:1]\nexclude: {{images: ['{'x' * 513}']}}", "longer than 512 characters"),
+        (
+            f"images: [a:1]\nexclude: {{images: ['{'x' * 513}']}}",
+            "too long (expected at most 512 characters)",
+        ),
         ("images: [a:1]\nexclude: {images: ['[[a]']}\nx: y", "unknown key `x`"),
         ("images: [a:1]\nrename: [{match: x}]", "m.yaml:2:10: `rename`: `to` is missing"),
         (
@@ -116,7 +119,10 @@ def test_private_key_loaded_by_mistake_is_not_shown(mistakes):
         ),
         ("images: [a:1]\nrename: [{match: 'x', to: '{'}]", "braces are allowed only around"),
         ("images: [a:1]\nrename: [{match: '(?P<p>x)', to: '{p.q}'}]", "braces are allowed only"),
-        ("images: [a:1]\nregistries: {'bad host': {}}", "is not the HOST[:PORT] of a registry"),
+        (
+            "images: [a:1]\nregistries: {'bad host': {}}",
+            "is not a valid registry (expected HOST[:PORT])",
+        ),
         (
             "images: [a:1]\nregistries: {h: {tls: {plainHttp: yes}}}",
             "`plainHttp`: expected true or false, got 'yes'",
@@ -216,7 +222,7 @@ def test_mistakes_in_an_included_file_have_its_name(mistakes, tmp_path):
         "m.yaml:2:1: unknown key `nmae`; did you mean `name`?",
         "sub/base.yaml:1:1: unknown key `imagse`; did you mean `images`?",
         "sub/list.txt:3:3: b: no tag or digest; add one, or write repo: and select:",
-        "sub/list.txt:4:1: expected one reference in a line, got several words",
+        "sub/list.txt:4:1: expected one reference per line, got several words",
     ]
 
 
@@ -249,7 +255,7 @@ def test_depth_of_includes_is_limited(mistakes, tmp_path):
     for level in range(20):
         (tmp_path / f"{level}.yaml").write_text(f"include: [{level + 1}.yaml]\nimages: [a:1]")
     (found,) = mistakes("include: [0.yaml]")
-    assert "more than 8 levels or 256 files of includes" in found
+    assert "too many includes (expected at most 8 levels and 256 files)" in found
 
 
 def test_number_of_included_files_is_limited(mistakes, tmp_path):
@@ -258,7 +264,7 @@ def test_number_of_included_files_is_limited(mistakes, tmp_path):
         (tmp_path / f"{level}.yaml").write_text(f"include: [{inner}]")
     (tmp_path / "7.yaml").write_text("images: [a:1]")
     found = mistakes("include: [0.yaml]")
-    assert all("256 files of includes" in line for line in found)
+    assert all("too many includes" in line for line in found)
 
 
 def test_alias_bomb_exceeds_the_limit(tmp_path):

@@ -69,7 +69,7 @@ def test_directory_target_is_relative_to_the_file(load, tmp_path):
         ("target: docker://Registry/UP", "expected docker://host[:port][/prefix] in lower case"),
         (
             "target: docker://u:hunter2@h/a",
-            "the target (it contains credentials) is not a registry",
+            "the target (it contains credentials) is not a valid registry",
         ),
         ("target: oci:a\ntls: {plainHttp: true}", "t.yaml:1:1: oci:a is not a registry"),
         ("target: oci:a\nexisting: skp", "did you mean `skip`?"),

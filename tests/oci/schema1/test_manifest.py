@@ -89,7 +89,7 @@ def test_config_is_restored_from_history():
     assert [item.get("created_by") for item in value["history"]] == ["one", None, None]
     assert value["config"] == {"Labels": {"a": "<b>"}}
     assert not {"id", "parent", "throwaway"} & set(value)
-    with pytest.raises(CannotConvertError, match="got 1 diff IDs"):
+    with pytest.raises(CannotConvertError, match="wrong number of diff IDs"):
         schema1.to_config(parse(PAYLOAD), diff_ids[:1], subject="image")
 
 

@@ -91,7 +91,7 @@ def test_login_without_input_fails_before_any_request(
     ("arguments", "message"),
     [
         (["login"], "REGISTRY"),
-        (["login", "https://a.b"], "is not a registry"),
+        (["login", "https://a.b"], "is not a valid registry"),
         (["login", "--password-stdin", "a.b"], "--password-stdin needs --username"),
         (["login", "--password-stdin", "-u", "u", "-p", "p", "a.b"], "are mutually exclusive"),
         (["login", "--authfile", "x", "--compat-auth-file", "y", "a.b"], "are mutually exclusive"),

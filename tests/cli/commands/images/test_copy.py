@@ -132,7 +132,7 @@ def test_copy_reports_progress_unless_quiet(run_airbundle: RunAirbundle, layout:
         (["oci:in:none", "oci:out"], 9, "none"),
         (["oci:nowhere:app", "oci:out"], 9, "nowhere"),
         (["--platform=linux/s390x", "oci:in:app", "oci:out"], 9, "linux/s390x"),
-        (["--platform=linux", "oci:in:app", "oci:out"], 2, "'linux' is not a platform"),
+        (["--platform=linux", "oci:in:app", "oci:out"], 2, "'linux' is not a valid platform"),
         (["--all", "--platform=linux/arm64", "oci:in:app", "oci:out"], 2, "--platform"),
         (["--src-creds=u:p", "oci:in:app", "oci:out"], 2, "registry options do not apply"),
         (["oci:in:app"], 2, "DESTINATION"),

@@ -58,7 +58,7 @@ def test_list_tags_refuses_transport_without_names(
     run_airbundle("copy", "oci:in:a", "dir:d")
     result = run_airbundle("list-tags", "dir:d")
     assert (result.status, result.stdout) == (1, "")
-    assert "no names to list" in result.stderr
+    assert "transport dir cannot list names" in result.stderr
 
 
 def test_list_tags_of_missing_repository_has_status_9(run_airbundle: RunAirbundle) -> None:

@@ -25,6 +25,9 @@ PAGE_SIZE = 1000
 MAX_PAGE = 16 * 1024 * 1024
 MAX_PAGES = 10_000
 MAX_ENTRIES = 1_000_000
+MAX_NAMES = 32 * 1024 * 1024
+"""Maximum total length of the names in a list."""
+_MAX_URL = 4096
 
 # The patterns cannot match across links, so a hostile header is matched in linear time.
 _NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
@@ -41,7 +44,7 @@ def list_strings(
         LimitError: the list has too many pages or entries, or a page is too large.
         RegistryError: a page is invalid, or the list contains a page twice.
     """
-    total = left_out = 0
+    total = length = left_out = 0
     for response, body in iterate_pages(
         session, f"{url}?n={PAGE_SIZE}", subject=subject, scopes=scopes, fallback=url
     ):
@@ -59,6 +62,9 @@ def list_strings(
             raise LimitError(f"{subject}: more than the {MAX_ENTRIES:,} entries allowed")
         for entry in entries:
             if isinstance(entry, str) and len(entry) <= _MAX_NAME:
+                length += len(entry)
+                if length > MAX_NAMES:
+                    raise LimitError(f"{subject}: names longer than {MAX_NAMES:,} characters")
                 yield entry
             else:
                 left_out += 1
@@ -102,6 +108,8 @@ def iterate_pages(
         next_url = _find_next(response)
         if next_url in seen:
             raise RegistryError(f"{subject}: duplicate page in the list")
+        if next_url is not None and len(next_url) > _MAX_URL:
+            raise LimitError(f"{subject}: the URL of the next page is too long")
 
 
 def _find_next(response: Response) -> str | None:

@@ -8,6 +8,7 @@ that the signatures cover every listed file.
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths
@@ -94,9 +95,8 @@ def parse(raw: bytes, *, subject: str = bundle_paths.CHECKSUM_FILE) -> dict[str,
     if raw and not raw.endswith(b"\n"):
         raise MalformedError(f"{subject}: the last line is incomplete")
     listed: dict[str, Digest] = {}
-    lines = raw.decode("ascii", "replace").split("\n")[:-1]
-    for number, line in enumerate(lines, 1):
-        match = _LINE.fullmatch(line)
+    for number, line in enumerate(BytesIO(raw), 1):
+        match = _LINE.fullmatch(line.decode("ascii", "replace"), 0, len(line) - 1)
         if match is None:
             raise MalformedError(
                 f"{subject}: line {number} is malformed (expected <sha256>  <path>)"

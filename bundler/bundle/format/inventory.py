@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from bundler.errors import InvalidReferenceError, UnsupportedError
+from bundler.errors import InvalidReferenceError, LimitError, UnsupportedError
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict, timestamps
@@ -286,6 +286,10 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         LimitError: too large, or too many entries.
         UnsupportedError: a version of the format that is not known, a delta or a volume.
     """
+    if len(raw) > strict.MAX_DOCUMENT and not raw.isascii():  # it would need four times the memory
+        raise LimitError(
+            f"{subject}: too large (expected at most {strict.MAX_DOCUMENT:,} bytes, or ASCII only)"
+        )
     table = Table.parse(raw, subject, limit=MAX_INVENTORY)
     _check_version(table)
     images = tuple(map(BundledImage.from_json, table.tables("images", MAX_ITEMS)))

@@ -2,7 +2,8 @@
 
 It refuses documents that are too large or nested too deeply, text that is not UTF-8 or begins with
 a byte order mark, duplicate keys, NaN and infinities, numbers that other parsers may read
-differently, and unpaired surrogates.
+differently, and unpaired surrogates. Values need up to a hundred times more memory than their text,
+so their number is limited before they are created.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from itertools import accumulate
 from typing import Any
 
 from bundler.errors import LimitError, MalformedError
@@ -18,22 +18,32 @@ from bundler.errors import LimitError, MalformedError
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1
 MAX_DOCUMENT = 4 * 1024 * 1024  # the limit of containers/image and of registries
+MAX_TOKENS = 500_000
+"""Maximum number of strings, brackets, colons, commas and backslashes in a document."""
 
-# An unterminated string extends to the end of the text.
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_BRACKET = re.compile(r"[\[\]{}]")
-_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+# An unterminated string extends to the end of the document.
+# Without possessive quantifiers, the match would need memory for each escaped character.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}:,]', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
-def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUMENT) -> JSON:
+def loads(
+    raw: bytes,
+    *,
+    subject: str = "JSON document",
+    limit: int = MAX_DOCUMENT,
+    max_tokens: int = MAX_TOKENS,
+) -> JSON:
     """Parse a JSON document.
 
     Args:
         raw: the document's bytes.
         subject: the document's name in messages.
         limit: the maximum size in bytes.
+        max_tokens: the maximum number of strings, brackets, colons, commas and backslashes.
 
     Raises:
         LimitError: the document is larger or deeper than allowed.
@@ -43,11 +53,11 @@ def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUME
         raise LimitError(
             f"{subject}: too large (expected at most {limit:,} bytes, got {len(raw):,})"
         )
+    _check_tokens(raw, subject, max_tokens)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedError(f"{subject}: not UTF-8 at byte {error.start}") from None
-    _check_depth(text, subject)
     try:
         value: JSON = json.loads(
             text,
@@ -60,11 +70,8 @@ def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUME
         raise MalformedError(f"{subject}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"{subject}: not JSON: {error}") from None
-    if "\\u" in text:
-        try:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError:
-            raise MalformedError(f"{subject}: a string has an unpaired surrogate") from None
+    if "\\u" in text and _has_surrogate(value):
+        raise MalformedError(f"{subject}: a string has an unpaired surrogate")
     return value
 
 
@@ -118,13 +125,34 @@ def _parse_float(text: str) -> float:
     return value
 
 
-def _check_depth(text: str, subject: str) -> None:
-    """Check the nesting depth by counting brackets, because the parser itself is recursive."""
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+def _check_tokens(raw: bytes, subject: str, limit: int) -> None:
+    """Check the nesting depth, because the parser is recursive, and the number of tokens."""
+    if len(raw) <= limit and raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return
-    brackets = _BRACKET.findall(_STRING.sub("", text))
-    if max(accumulate(map(_STEPS.__getitem__, brackets), initial=0)) > MAX_DEPTH:
-        raise LimitError(f"{subject}: nested too deeply (expected at most {MAX_DEPTH} levels)")
+    depth = 0
+    escapes = raw.count(b"\\")  # the parser creates a string for each of them
+    for number, token in enumerate(_TOKEN.finditer(raw), 1 + escapes):
+        depth += _STEPS.get(raw[token.start()], 0)
+        if depth > MAX_DEPTH:
+            raise LimitError(f"{subject}: nested too deeply (expected at most {MAX_DEPTH} levels)")
+        if number > limit:
+            raise LimitError(f"{subject}: too many tokens (expected at most {limit:,})")
+
+
+def _has_surrogate(value: JSON) -> bool:
+    """Return whether a string in ``value`` contains a surrogate, which UTF-8 cannot represent."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if _SURROGATE.search(item):
+                return True
+        elif isinstance(item, dict):
+            pending += item
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return False
 
 
 def _refuse_floats(value: JSON) -> None:

@@ -178,7 +178,7 @@ class RecordTransaction(Generic[R]):
                 except NotFoundError:
                     raw = b"[]"
                 subject = str(store.directory / name)
-                values = strict.loads(raw, subject=subject, limit=_MAX_LIST)
+                values = strict.loads(raw, subject=subject, limit=_MAX_LIST, max_tokens=_MAX_LIST)
                 tables = Table({store.kind: values}, subject).tables(store.kind)
                 self._files[name] = [dict(table.value) for table in tables]
                 self._saved[name] = raw

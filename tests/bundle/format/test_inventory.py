@@ -22,6 +22,8 @@ from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
+from tests import peak_memory
+from tests.peak_memory import MIB
 
 CREATED = datetime(2026, 11, 23, 7, tzinfo=UTC)
 A, B, C = (Digest.of(text) for text in (b"a", b"b", b"c"))
@@ -170,6 +172,40 @@ def test_invalid_member_is_refused_by_name(raw, named):
 def test_inventory_that_is_too_large_is_not_parsed():
     with pytest.raises(LimitError):
         inventory.parse(b"{" + b" " * inventory.MAX_INVENTORY)
+
+
+PARSE = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from bundler.bundle.format import inventory
+from bundler.errors import LimitError, MalformedError
+
+with suppress(LimitError, MalformedError):
+    inventory.parse(Path(sys.argv[1]).read_bytes())
+"""
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "[],",
+        '"\\ud83d\\ude00",',
+        "a",
+        f'{{"reference":"a.b/c:1","mediaType":"{media_types.OCI_INDEX}","size":1}},',
+    ],
+    ids=["lists", "escapes", "text", "images"],
+)
+@pytest.mark.parametrize("last", ["x", "\U0001f600"], ids=["ascii", "unicode"])
+def test_hostile_inventory_takes_little_memory(tmp_path, unit, last):
+    """One character beyond ASCII would quadruple the size of the text."""
+    start = '{"_type":"airbundle/bundle/v1","images":['
+    room = inventory.MAX_INVENTORY - 100
+    body = f'"{unit * (room - 100)}",' if unit == "a" else unit * (room // len(unit))
+    path = tmp_path / "bundle.json"
+    path.write_bytes(f'{start}{body}"{last}"]}}'.encode())
+    assert peak_memory.measure(PARSE, path) < 128 * MIB
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

@@ -11,7 +11,8 @@ from hypothesis import given, strategies as st
 
 from bundler.errors import LimitError, MalformedError
 from bundler.oci.json import strict
-from tests import strategies
+from tests import peak_memory, strategies
+from tests.peak_memory import MIB
 
 BACKSLASH = "\\"
 
@@ -151,6 +152,7 @@ def test_size_is_checked_first():
     [
         b'{"a":"' + b"[" * 4_000_000 + b'"}',
         b"[" + b"[]," * 1_300_000 + b"0]",
+        b"[" + b"[]," * 160_000 + b"0]",
         b'"' + b"\\\\" * 2_000_000 + b'"',
         b"0." + b"1" * 4_000_000,
         b'{"a":"' + b'\\"[' * 1_300_000,
@@ -158,7 +160,7 @@ def test_size_is_checked_first():
 )
 def test_largest_documents_are_parsed_within_seconds(raw):
     begun = time.process_time()
-    with suppress(MalformedError):
+    with suppress(MalformedError, LimitError):
         strict.loads(raw)
     assert time.process_time() - begun < 10
 
@@ -171,3 +173,58 @@ def test_largest_documents_are_parsed_within_seconds(raw):
 def test_table_returns_members_by_name(raw, kind):
     with pytest.raises(MalformedError, match=f"expected a JSON object, got {kind}"):
         strict.load_object(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "tokens"),
+    [
+        (b'["a",["b"],1]', 8),
+        (b'{"a":1,"b":{}}', 9),
+        (b'"[[,,::"', 1),
+        (b'"a\\"\\u0041"', 3),
+        (b'["a', 2),
+    ],
+)
+def test_tokens_are_limited(raw, tokens):
+    with suppress(MalformedError):
+        strict.loads(raw, max_tokens=tokens)
+    with pytest.raises(LimitError):
+        strict.loads(raw, max_tokens=tokens - 1)
+
+
+PARSE = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from bundler.errors import LimitError, MalformedError
+from bundler.oci.json import strict
+
+raw = Path(sys.argv[1]).read_bytes()
+with suppress(LimitError, MalformedError):
+    strict.loads(raw, limit=len(raw))
+"""
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"[],", b'{"":0},', b'"",', b"0.5,", b'"[[[[",', b"[[[]]],", b'"\\ud83d\\ude00",', b"[{"],
+)
+def test_memory_is_a_small_multiple_of_the_size(tmp_path, unit):
+    """Without a limit, the values would take a gigabyte."""
+    path = tmp_path / "document.json"
+    path.write_bytes(b"[" + unit * ((16 * MIB) // len(unit)) + b"0]")
+    assert peak_memory.measure(PARSE, path) < 80 * MIB
+
+
+def test_memory_of_escaped_characters_is_limited(tmp_path):
+    path = tmp_path / "document.json"
+    path.write_bytes(b'"' + b"\\ud83d\\ude00" * 1_300_000 + b'"')
+    assert peak_memory.measure(PARSE, path) < 80 * MIB
+
+
+def test_memory_of_the_largest_number_of_values_is_limited(tmp_path):
+    """A key and a value take four tokens."""
+    path = tmp_path / "document.json"
+    path.write_bytes(b"{" + b",".join(b'"%d":0.5' % key for key in range(166_000)) + b"}")
+    assert peak_memory.measure(PARSE, path) < 100 * MIB

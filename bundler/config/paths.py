@@ -62,6 +62,8 @@ class ConfigPaths:
     """
     registries_conf_override: Path | None = None
     """The file that is read after all others; it must exist."""
+    token_services: Path | None = None
+    """The token services in other domains that ``login`` stored."""
     certs_d: tuple[Path, ...] = ()
     """Directories; the first one that has a subdirectory for the host applies."""
     policy_json: tuple[Path, ...] = ()
@@ -86,7 +88,8 @@ def locate(
     """
     etc = overrides.etc / "containers"
     usr_share = overrides.usr_share / "containers"
-    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers"
+    base = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    config = base / "containers"
     main: tuple[Path, ...] = tuple(root / "registries.conf" for root in (config, etc, usr_share))
     drop_ins: list[Path] = []
     for root in (usr_share, etc):
@@ -111,6 +114,7 @@ def locate(
         registries_conf_required=bool(overrides.registries_conf or named),
         registries_conf_d=tuple(drop_ins),
         registries_conf_override=Path(override) if override else None,
+        token_services=base / "airbundle" / "token-services.json",
         certs_d=(
             config / "certs.d",
             etc / "certs.d",

@@ -92,6 +92,8 @@ class RegistryOverride:
     limits: RateLimits | None = None
     upload_chunk: int | None = None
     """Maximum size in bytes of a request of an upload."""
+    token_service: str | None = None
+    """The URL of a token service in another domain that may receive the credentials."""
 
     def with_defaults(self, defaults: RegistryOverride) -> RegistryOverride:
         """Return these settings, with unset ones taken from ``defaults``.
@@ -120,6 +122,10 @@ class RegistryAccess:
     limits: RateLimits = field(default_factory=RateLimits)
     upload_chunk: int | None = None
     """Maximum size in bytes of a request of an upload; None: no limit."""
+    token_service: str | None = None
+    """The URL of a token service in another domain that may receive the credentials."""
+    trusts_named_hosts: bool = False
+    """Whether all hosts that the registry names belong to it, as for Skopeo."""
     proxy: str | None = field(default=None, repr=False)
     """The URL of the proxy to ``host``, which may contain a password; None: no proxy."""
     user_agent: str | None = None

@@ -52,12 +52,16 @@ class Settings:
         environment: Mapping[str, str] | None = None,
         locate_storage: Callable[[], StorageConfPaths] | None = None,
         user_agent: str | None = None,
+        *,
+        trusts_named_hosts: bool = False,
     ) -> None:
         self.paths = locations or ConfigPaths()
         self.environment = dict(environment or {})
         """The environment that is passed to credential helpers."""
         self.user_agent = user_agent
         """The ``User-Agent`` of requests to registries; None: the program and its version."""
+        self.trusts_named_hosts = trusts_named_hosts
+        """Whether all hosts that a registry names belong to it, as for Skopeo."""
         self._locate_storage = locate_storage
         self._lock = threading.Lock()
         self._loaded_registries: RegistriesConf | None = None
@@ -72,6 +76,7 @@ class Settings:
         overrides: ConfigPathOverrides = NO_OVERRIDES,
         *,
         user_agent: str | None = None,
+        trusts_named_hosts: bool = False,
     ) -> Settings:
         """Return the settings of one user; the arguments are those of ``paths.locate``."""
 
@@ -81,7 +86,13 @@ class Settings:
             return storage_conf.locate(environment, home, uid, overrides)
 
         locations = paths.locate(environment, home, uid, overrides)
-        return cls(locations, environment, locate_storage, user_agent)
+        return cls(
+            locations,
+            environment,
+            locate_storage,
+            user_agent,
+            trusts_named_hosts=trusts_named_hosts,
+        )
 
     def get_access(
         self,
@@ -122,6 +133,8 @@ class Settings:
             tls=tls,
             limits=override.limits or RateLimits(),
             upload_chunk=override.upload_chunk,
+            token_service=override.token_service or self._find_token_service(host),
+            trusts_named_hosts=self.trusts_named_hosts,
             user_agent=self.user_agent,
             proxies=self.proxies,
         )
@@ -238,6 +251,14 @@ class Settings:
         from bundler.config import storage_conf  # noqa: PLC0415 - only for containers-storage
 
         return storage_conf.load(self._locate_storage())
+
+    def _find_token_service(self, host: str) -> str | None:
+        """Return the token service that ``login`` stored for a registry."""
+        if self.paths.token_services is None or not self.paths.token_services.exists():
+            return None
+        from bundler.config.credentials import token_services  # noqa: PLC0415 - rarely exists
+
+        return token_services.read(self.paths.token_services).get(host)
 
     def _load_registries(self) -> RegistriesConf:
         with self._lock:

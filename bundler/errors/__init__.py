@@ -36,6 +36,7 @@
     │   ├── RateLimitedError
     │   ├── EngineUnreachableError
     │   ├── UnauthorizedError            7   log in, or request access
+    │   ├── UntrustedTokenServiceError   7
     │   ├── DeniedError                  7
     │   │   └── ReadOnlyRegistryError
     │   ├── QuotaExceededError           5   free space in the registry, or raise the quota
@@ -87,6 +88,7 @@ from bundler.errors.access import (
     RefusedRequestError as RefusedRequestError,
     RegistryError as RegistryError,
     UnauthorizedError as UnauthorizedError,
+    UntrustedTokenServiceError as UntrustedTokenServiceError,
 )
 from bundler.errors.base import (
     BundlerError as BundlerError,

@@ -297,6 +297,22 @@ class UnauthorizedError(RegistryError):
     exit_status = 7
 
 
+class UntrustedTokenServiceError(RegistryError):
+    """The registry names a token service that may not receive the credentials.
+
+    Fields:
+        token_service: the scheme, host and port of the token service.
+
+    Raised by the registry client.
+    """
+
+    exit_status = 7
+
+    def __init__(self, message: str, *, token_service: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.token_service = token_service
+
+
 class DeniedError(RegistryError):
     """The credentials are valid, but do not allow the request.
 

@@ -21,6 +21,11 @@ class HttpExchange(NamedTuple):
     entries: tuple[tuple[str, str], ...] = ()
     body: str = ""
 
+    @property
+    def reason(self) -> str:
+        """The reason that the server states; empty if it states none."""
+        return "; ".join(": ".join(filter(None, entry)) for entry in self.entries[:3])
+
 
 class BundlerError(Exception):
     """A failure that is reported to the user as a message.

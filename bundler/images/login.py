@@ -10,7 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bundler.config.credentials import auth_file, auth_store, credential_helper
+from bundler.config.credentials import (
+    auth_file,
+    auth_store,
+    credential_helper,
+    token_services,
+)
 from bundler.config.paths import AuthLocation
 from bundler.config.registries_conf import AUTH_FILES
 from bundler.config.registry_access import RegistryOverride
@@ -153,19 +158,26 @@ def check_credentials(
 ) -> None:
     """Check ``credentials`` with the registry, without storing them.
 
+    A token service in ``override`` is stored for later commands.
+
     Raises:
         UnauthorizedError: the registry rejects the credentials.
         RegistryError: the registry cannot be reached.
     """
     override = replace(override or RegistryOverride(), credentials=credentials)
+    path = settings.paths.token_services
     try:
         check_access(settings.get_access(registry.host, registry.path, override))
     except UnauthorizedError as error:
+        reason = "" if error.exchange is None else error.exchange.reason
         raise UnauthorizedError(
-            f"{registry}: the registry does not accept this user name and password",
+            f"{registry}: the registry does not accept this user name and password"
+            f"{reason and f' ({reason})'}",
             status=error.status,
             codes=error.codes,
         ) from error
+    if override.token_service is not None and path is not None:
+        token_services.store(path, registry.host, override.token_service)
 
 
 def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None:

@@ -48,7 +48,8 @@ def create_network_error(
     elif refusal := next(refusals, None):
         from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
 
-        anchors = certificates.describe_anchors(registry or str(origin).partition("://")[2])
+        address = str(origin).partition("://")[2]
+        anchors = certificates.describe_anchors(registry or address, referred=address)
         found = certificates.create_error(
             refusal, str(origin), origin.host, fetch_certificate(origin), anchors=anchors
         )

@@ -249,10 +249,10 @@ class Refusal:
     @cached_property
     def _text(self) -> str:
         """The reason that the server states; empty for a web page."""
-        texts = [": ".join(filter(None, entry)) for entry in self._entries]
-        if not texts and self.response.media_type == "text/plain":
-            texts = [_clean(self.body[:_MAX_DETAIL].decode("utf-8", "replace"))]
-        return "; ".join(filter(None, texts[:3]))[:_MAX_DETAIL]
+        text = create_exchange(self.response, self.body, self.method).reason
+        if not text and self.response.media_type == "text/plain":
+            text = _clean(self.body[:_MAX_DETAIL].decode("utf-8", "replace"))
+        return text[:_MAX_DETAIL]
 
     @property
     def _detail(self) -> str:

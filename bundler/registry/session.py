@@ -4,7 +4,8 @@ A session authenticates, follows redirects, enforces the configured limits, and 
 that fail temporarily. It does not resume interrupted responses.
 
 Only the origin of the registry and its token service receive credentials. Redirects from HTTPS to
-HTTP are refused. The certificates of other hosts are always verified.
+HTTP are refused. The certificates of other hosts are verified, unless the verification is off for
+the registry that they belong to.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from bundler.cancel import Cancellation
 from bundler.errors import BundlerError, RateLimitedError, RegistryError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.registry import errors, refusals
-from bundler.registry.auth.origin import Origin, check_redirect, resolve_location
+from bundler.registry.auth.host_rules import HostRules
+from bundler.registry.auth.origin import Origin
 from bundler.registry.auth.token_auth import Authenticator
 from bundler.registry.connection_pool import ConnectionPool
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
@@ -83,19 +85,21 @@ class Session:
         self._connections = ConnectionLimiter(access.limits.parallel)
         self._own = ConnectionPool(lambda: create_registry_context(access.tls))
         self._others = ConnectionPool(lambda: create_redirect_context(access.tls))
+        self._unverified = ConnectionPool(lambda: create_unverified_context(access.tls.details))
         self._scheme: str | None = None
         if access.tls.plain_http:
             self._scheme = "http"
         elif access.tls.verify:
             self._scheme = "https"
         self._scheme_lock = threading.Lock()
-        # Host names often cannot be resolved behind a proxy.
-        self._look_up_hosts = access.proxy is None
+        self._rules = HostRules(
+            access.host,
+            access.token_service,
+            trusts_all=access.trusts_named_hosts,
+            look_up_hosts=access.proxy is None,
+        )
         self._authenticator = Authenticator(
-            access.credentials,
-            self.host,
-            self._send_token_request,
-            look_up_hosts=self._look_up_hosts,
+            access.credentials, self.host, self._send_token_request, self._rules
         )
         self._cancellation.on_request(self.abort)
 
@@ -167,19 +171,27 @@ class Session:
         with self.request("GET", "/v2/", subject=self.host) as response:
             refusals.refuse_html(response)
 
+    def resolve_location(self, base: str, location: str) -> str:
+        """Return the absolute URL of a Location header in the response to a request for ``base``.
+
+        Raises:
+            RegistryError: ``location`` is not a valid URL, or redirects from HTTPS to HTTP.
+        """
+        return self._rules.resolve_location(base, location)
+
     def warn(self, text: str) -> None:
         """Emit a warning."""
         self._emit(WarningIssued(text))
 
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
-        self._own.abort()
-        self._others.abort()
+        for pool in (self._own, self._others, self._unverified):
+            pool.abort()
 
     def close(self) -> None:
         """Close idle connections. The session remains usable and keeps its tokens and limits."""
-        self._own.close()
-        self._others.close()
+        for pool in (self._own, self._others, self._unverified):
+            pool.close()
 
     def _send_authenticated(self, spec: RequestSpec, target: str) -> Response:
         """Send a request; after a 401, authenticate and send it again."""
@@ -265,13 +277,14 @@ class Session:
             if hop:
                 self._wait_for_rate_limit(url)
             if not own:
-                check_redirect(origin, Origin.of(url), look_up_hosts=self._look_up_hosts)
-            response = self._send(spec, url, authorization if own else {}, own=own)
+                self._rules.check_target(origin, Origin.of(url))
+            keeps = self._rules.keeps_authorization(origin, Origin.of(url))
+            response = self._send(spec, url, authorization if keeps else {}, own=own)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response
             response.close()
-            url = resolve_location(url, location)
+            url = self._rules.resolve_location(url, location)
             is_read = spec.method in ("GET", "HEAD")
             if not is_read and (response.status not in _KEEPS_METHOD or spec.is_spent):
                 raise RegistryError(
@@ -297,7 +310,7 @@ class Session:
         content = None if body is None else BytesBody(body)
         spec = RequestSpec(method, f"{origin} token", body=content, no_retry=True)
         for _ in range(_MAX_REDIRECTS + 1):
-            self._authenticator.check_token_service(origin, url)
+            self._rules.check_token_service(origin, url)
             target = Origin.of(url)
             sent = headers if target == realm else {}
             response = self._send(spec, url, sent, own=target == origin)
@@ -305,7 +318,7 @@ class Session:
             if response.status not in _REDIRECTS or location is None or body is not None:
                 return response
             response.close()
-            url = resolve_location(url, location)
+            url = self._rules.resolve_location(url, location)
         raise RegistryError(f"{realm}: more than {_MAX_REDIRECTS} redirects")
 
     def _send(self, spec: RequestSpec, url: str, more: Mapping[str, str], *, own: bool) -> Response:
@@ -332,7 +345,7 @@ class Session:
                     del prepared.headers["Content-Length"]
                 else:
                     prepared.headers["Content-Length"] = str(spec.body.size)
-            sent = (self._own if own else self._others).send(
+            sent = self._find_pool(Origin.of(url), own=own).send(
                 prepared,
                 stream=True,
                 timeout=(CONNECT_TIMEOUT, spec.read_timeout),
@@ -350,6 +363,14 @@ class Session:
                 fetch_certificate=lambda origin: self._fetch_certificate(origin, proxy),
             ) from error
         return Response(sent, own=own, cancellation=self._cancellation)
+
+    def _find_pool(self, target: Origin, *, own: bool) -> ConnectionPool:
+        """Return the connections to the registry, or those to other hosts."""
+        if own:
+            return self._own
+        if not self._access.tls.verify and self._rules.belongs(self.origin, target):
+            return self._unverified
+        return self._others
 
     def _fetch_certificate(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
         from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only

@@ -30,7 +30,6 @@ from bundler.errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from bundler.registry.auth.origin import resolve_location
 from bundler.registry.request import CHUNK_SIZE, COMMIT_TIMEOUT, BytesBody
 
 if TYPE_CHECKING:
@@ -228,7 +227,7 @@ class Uploads:
             raise RegistryError(
                 f"{self._repository.name}: no Location in the response of the registry"
             )
-        return resolve_location(response.url, location)
+        return self._repository.session.resolve_location(response.url, location)
 
 
 class _StreamBody:

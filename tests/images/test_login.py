@@ -137,6 +137,37 @@ def test_override_applies_to_the_check(world: World):
     assert not verify.checked[0].tls.verify
 
 
+def test_token_service_is_remembered_after_the_check(world: World):
+    verify, url = Verifier(), "https://auth.example/token"
+    override = RegistryOverride(token_service=url)
+    logins.store_login(CredentialScope("a.b"), ME, world.settings(), verify, override=override)
+    settings = world.settings()
+    assert settings.get_access("a.b").token_service == url
+    assert settings.get_access("other.b").token_service is None
+    assert settings.paths.token_services is not None
+    assert settings.paths.token_services.stat().st_mode & 0o777 == 0o600
+
+
+def test_token_service_of_a_rejected_login_is_not_remembered(world: World):
+    override = RegistryOverride(token_service="https://auth.example/token")
+    with pytest.raises(UnauthorizedError):
+        logins.store_login(
+            CredentialScope("a.b"), ME, world.settings(), Verifier("other"), override=override
+        )
+    assert world.settings().get_access("a.b").token_service is None
+
+
+def test_reason_of_the_registry_is_shown(world: World):
+    body = b'{"errors":[{"code":"UNAUTHORIZED","message":"account locked"}]}'
+    with FakeRegistry(auth="bearer") as registry:
+        registry.fail("GET", "^/token", status=401, body=body, times=None)
+        with pytest.raises(UnauthorizedError) as error:
+            logins.store_login(
+                CredentialScope(registry.host), ME, world.settings(), PING, override=PLAIN
+            )
+    assert "account locked" in error.value.message
+
+
 def test_blocked_registry_is_not_contacted(world: World):
     world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a.b"\nblocked=true\n')
     verify = Verifier()

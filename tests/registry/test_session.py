@@ -33,6 +33,7 @@ from bundler.errors import (
     RateLimitedError,
     RegistryError,
     UnauthorizedError,
+    UntrustedTokenServiceError,
 )
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
@@ -60,6 +61,15 @@ def server_context(authority) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return context
+
+
+@pytest.fixture
+def loopback(monkeypatch):
+    """Resolve all host names to 127.0.0.1."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, *more, **options: resolve("127.0.0.1", *more, **options)
+    )
 
 
 def pull(session, name="library/app", tag="1"):
@@ -230,10 +240,31 @@ class TestRealms:
             assert raised.value.exchange is None
 
     def test_other_domain_receives_no_credentials(self, connect):
-        with FakeRegistry(auth="bearer", realm="https://collector.example/token") as registry:
-            with pytest.raises(RegistryError) as raised:
+        realm = "https://collector.example/token"
+        with FakeRegistry(auth="bearer", realm=realm) as registry:
+            with pytest.raises(UntrustedTokenServiceError) as raised:
                 connect(registry, USER).ping()
-            assert raised.value.exchange is None
+        assert raised.value.exchange is None
+        assert raised.value.token_service == "https://collector.example"
+        login = f"airbundle login --token-service https://collector.example {registry.host}"
+        assert login in raised.value.hint
+
+    @pytest.mark.parametrize("access", ["token_service", "trusts_named_hosts"])
+    def test_named_token_service_receives_credentials(self, connect, loopback, access):
+        """Either the user names it, or all hosts that the registry names are trusted."""
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            registry.realm = f"http://auth.example:{registry.port}/token"
+            value = registry.realm if access == "token_service" else True
+            pull(connect(registry, USER, **{access: value}))
+
+    def test_other_port_of_the_same_host_is_a_token_service(self, connect):
+        with FakeRegistry(auth="bearer") as service:
+            with FakeRegistry(auth="bearer", realm=f"{service.url}/token") as registry:
+                registry.add_image("library/app", "1")
+                registry.tokens = service.tokens
+                pull(connect(registry, USER))
+            assert service.count("GET", "^/token") == 1
 
     def test_realm_without_tls_is_refused(self, connect, authority, ca_file):
         realm = "http://127.0.0.1:1/token"
@@ -519,20 +550,37 @@ class TestTls:
         assert "--tls-verify=false" in caught.value.hint
         assert registry.requests == []
 
-    def test_unverified_tls_applies_to_registry_only(self, connect, authority):
+    @pytest.mark.parametrize(
+        ("name", "trusts_all", "trusted"),
+        [
+            ("127.0.0.1", False, True),
+            ("other.example", False, False),
+            ("other.example", True, True),
+        ],
+        ids=["same-host", "other-domain", "skopeo"],
+    )
+    def test_unverified_tls_applies_to_hosts_of_the_registry(
+        self, connect, authority, loopback, name, trusts_all, trusted
+    ):
         with (
             FakeRegistry(tls=server_context(authority)) as registry,
             FakeRegistry(tls=server_context(authority)) as storage,
         ):
             digest = storage.add_blob("bucket", b"layer")
             registry.add_blob("library/app", b"layer")
-            registry.fail("GET", "/blobs/", redirect=f"{storage.url}/v2/bucket/blobs/{digest}")
-            repository = Repository(connect(registry, tls=TlsConfig(verify=False)), "library/app")
-            with (
-                pytest.raises(CertificateError),
-                repository.open_blob(Digest(digest), 5),
-            ):
+            target = storage.url.replace("127.0.0.1", name)
+            registry.fail("GET", "/blobs/", redirect=f"{target}/v2/bucket/blobs/{digest}")
+            session = connect(registry, tls=TlsConfig(verify=False), trusts_named_hosts=trusts_all)
+            blob = Repository(session, "library/app").open_blob(Digest(digest), 5)
+            if trusted:
+                with blob as stream:
+                    assert stream.read(5) == b"layer"
+                return
+            with pytest.raises(CertificateError) as raised, blob:
                 pass
+        assert f"{name}:{storage.port}" in raised.value.message
+        assert f"certs.d/{registry.host}/ca.crt" in raised.value.hint
+        assert f"{name}:{storage.port}" in raised.value.hint
 
 
 class TestProxies:

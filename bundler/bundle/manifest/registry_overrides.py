@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_override(value: Value | None, context: YamlContext) -> RegistryOverride:
-    """Read ``tls``, ``credentials`` and ``limits`` of ``value``; report mistakes to ``context``."""
+    """Read the settings of one registry in ``value``; report mistakes to ``context``."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
     parallel, rate = get_member(limits, "parallel"), get_member(limits, "requestsPerSecond")
     rates = None
@@ -40,7 +40,12 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
         cert_dir=context.resolve_path(get_member(tls, "certDir")),
         limits=rates,
         upload_chunk=_read_chunk(get_member(limits, "chunk"), context),
+        token_service=_read_text(get_member(value, "tokenService")),
     )
+
+
+def _read_text(value: Value | None) -> str | None:
+    return str(value) if isinstance(value, ScalarNode) else None
 
 
 def _read_chunk(value: Value | None, context: YamlContext) -> int | None:

@@ -68,6 +68,8 @@ class CommandContext:
     options: GlobalOptions
     user_agent: str | None = None
     """The ``User-Agent`` of requests; None: airbundle's own."""
+    trusts_named_hosts: bool = False
+    """Whether all hosts that a registry names belong to it, as for Skopeo."""
     policy_required: bool = False
     """Whether a missing policy.json is an error; otherwise, every image is accepted without one."""
 
@@ -104,6 +106,7 @@ class CommandContext:
                 tls_details=self.options.tls_details,
             ),
             user_agent=user_agent,
+            trusts_named_hosts=self.trusts_named_hosts,
         )
 
     def detect_platform(self) -> Platform:

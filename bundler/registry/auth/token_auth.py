@@ -28,13 +28,14 @@ from bundler.errors import (
 )
 from bundler.oci.json import strict
 from bundler.registry import errors, refusals
-from bundler.registry.auth.origin import Origin, check_redirect, is_same_site, redact
+from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bundler.config.registry_access import Credentials
+    from bundler.registry.auth.host_rules import HostRules
     from bundler.registry.refusals import Login
     from bundler.registry.request import Scopes
     from bundler.registry.response import Response
@@ -75,23 +76,15 @@ class Challenge:
 
 
 class Authenticator:
-    """Provider of ``Authorization`` headers for requests to one registry; thread-safe.
-
-    With ``look_up_hosts``, host names are resolved, which is often impossible behind a proxy.
-    """
+    """Provider of ``Authorization`` headers for requests to one registry; thread-safe."""
 
     def __init__(
-        self,
-        credentials: Credentials,
-        registry: str,
-        transport: TokenTransport,
-        *,
-        look_up_hosts: bool,
+        self, credentials: Credentials, registry: str, transport: TokenTransport, rules: HostRules
     ) -> None:
         self._credentials = credentials
         self._registry = registry
         self._transport = transport
-        self._look_up_hosts = look_up_hosts
+        self._rules = rules
         self._identity_token = credentials.identity_token
         self._accepted = False
         self._basic = False
@@ -189,32 +182,13 @@ class Authenticator:
                 body = body.replace(spelling.encode(), b"***")
         return body
 
-    def check_token_service(self, registry: Origin, url: str) -> None:
-        """Check that a request to a token service, or to its redirect target, is allowed.
-
-        Raises:
-            RegistryError: ``url`` has a forbidden address, or uses plain HTTP although the registry
-                uses HTTPS.
-        """
-        target = Origin.of(url)
-        if target.scheme == "http" and registry.scheme == "https":
-            raise RegistryError(f"{registry}: refused the token service {target} without TLS")
-        check_redirect(registry, target, look_up_hosts=self._look_up_hosts)
-
     def _process_bearer(
         self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
     ) -> None:
         realm = challenge.parameters.get("realm", "")
-        self.check_token_service(registry, realm)
-        anonymous = self._credentials.anonymous
-        if not anonymous and not is_same_site(
-            registry, Origin.of(realm), look_up_hosts=self._look_up_hosts
-        ):
-            raise RegistryError(
-                f"{registry}: credentials are not sent to the token service "
-                f"{Origin.of(realm)}, which belongs to another domain",
-                hint="run the token service in the domain of the registry",
-            )
+        self._rules.check_token_service(registry, realm)
+        if not self._credentials.anonymous:
+            self._rules.check_realm(registry, Origin.of(realm))
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is not None and token.header != rejected:

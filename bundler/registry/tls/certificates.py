@@ -81,11 +81,15 @@ def create_error(
     )
 
 
-def describe_anchors(registry: str) -> str:
-    """Describe the locations of trusted certificates for ``registry``, for a hint."""
+def describe_anchors(registry: str, *, referred: str) -> str:
+    """Describe the locations of trusted certificates, for a hint.
+
+    ``referred`` is the server: ``registry`` itself, or a host that it refers to.
+    """
+    scope = "" if registry == referred else f", which also applies to {referred}"
     return (
-        f"/etc/containers/certs.d/{registry}/ca.crt, or add it to the directory of --cert-dir or "
-        "to the file in SSL_CERT_FILE"
+        f"/etc/containers/certs.d/{registry}/ca.crt{scope}, or add it to the directory of "
+        "--cert-dir or to the file in SSL_CERT_FILE"
     )
 
 

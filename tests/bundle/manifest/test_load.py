@@ -123,6 +123,7 @@ def test_settings_for_a_registry_are_read(load, tmp_path):
         "    tls: {caFile: ca.pem, clientCert: c.pem, clientKey: k.pem, certDir: .}\n"
         "    credentials: {usernameEnv: U, passwordFile: p.txt}\n"
         "    limits: {parallel: 4, requestsPerSecond: 0.5, chunk: 90MiB}\n"
+        "    tokenService: https://auth.example/token\n"
         "  127.0.0.1:5000: {tls: {plainHttp: true, verify: false}}\n"
         "  quay.io: {credentials: {anonymous: true}}\n"
         "  index.docker.io: {credentials: {authfile: p.txt}}\n",
@@ -136,6 +137,7 @@ def test_settings_for_a_registry_are_read(load, tmp_path):
     assert corp.cert_dir == tmp_path
     assert corp.limits == RateLimits(4, 0.5)
     assert corp.upload_chunk == 90 * 1024 * 1024
+    assert corp.token_service == "https://auth.example/token"
     assert loaded.registries["127.0.0.1:5000"] == RegistryOverride(
         plain_http=True, tls_verify=False
     )

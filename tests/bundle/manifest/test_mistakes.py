@@ -138,6 +138,10 @@ def test_private_key_loaded_by_mistake_is_not_shown(mistakes):
         ),
         ("images: [a:1]\nregistries: {h: {limits: {parallel: 65}}}", "expected at most 64"),
         ("images: [a:1]\nregistries: {h: {limits: {chunk: 90 parsecs}}}", "is not a size"),
+        (
+            "images: [a:1]\nregistries: {h: {tokenService: auth.example}}",
+            "expected a URL such as https://auth.example.com/token",
+        ),
         ("images: [a:1]\nregistries: {h: {limits: {chunk: 1KiB}}}", "expected at least 64KiB"),
         (
             "images: [a:1]\nregistries: {h: {limits: {requestsPerSecond: fast}}}",

@@ -40,6 +40,7 @@ def test_target_file_reads_every_key(load, tmp_path):
         "credentials: {usernameEnv: U, passwordFile: p.txt}\n"
         "tls: {plainHttp: true}\n"
         "limits: {parallel: 2, chunk: 100000}\n"
+        "tokenService: https://auth.example/token\n"
         "names: {docker.io/library: base, quay.io: ''}\n"
         "keepHost: true\n"
         "existing: skip\n",
@@ -50,6 +51,7 @@ def test_target_file_reads_every_key(load, tmp_path):
     assert target.override.plain_http is True
     assert target.override.limits == RateLimits(2)
     assert target.override.upload_chunk == 100_000
+    assert target.override.token_service == "https://auth.example/token"
     assert target.names == (("docker.io/library", "base"), ("quay.io", ""))
     assert (target.keep_host, target.existing) == (True, "skip")
     assert "swordfish" not in repr(target)

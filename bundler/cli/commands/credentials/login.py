@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from bundler.images.login import CredentialStore
 
+_URL = re.compile(r"https?://[^/@?#\s]+[^?#\s]*")
+
 
 @command("login", "airbundle login --username ward registry.plant:5000")
 @click.argument("registry")
@@ -37,6 +40,12 @@ if TYPE_CHECKING:
     cls=GoBoolOption,
     help="Verify the TLS certificate of the registry (default: from registries.conf).",
 )
+@option(
+    "--token-service",
+    metavar="URL",
+    help="URL of the token service of the registry, if it is in another domain: it may receive the "
+    "credentials, also in later commands.",
+)
 @option("-v", "--verbose", is_flag=True, help="Print where the credentials are stored.")
 @credential_store
 @common.as_json
@@ -51,6 +60,7 @@ def login(
     get_login: bool,
     cert_dir: Path | None,
     tls_verify: bool | None,
+    token_service: str | None,
     verbose: bool,
     store: CredentialStore,
     as_json: bool,
@@ -74,7 +84,11 @@ def login(
     refuse_conflicts({"--password": password, "--password-stdin": password_stdin})
     if password_stdin and username is None:
         raise UsageError("--password-stdin needs --username")
-    override = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
+    if token_service is not None and not _URL.fullmatch(token_service):
+        raise UsageError(f"--token-service: {token_service[:80]!r}: expected https://HOST/PATH")
+    override = RegistryOverride(
+        tls_verify=tls_verify, cert_dir=cert_dir, token_service=token_service
+    )
     stored = logins.read_credentials(scope, settings, store)
     credentials = complete_credentials(
         stored,

@@ -66,6 +66,7 @@ class SkopeoFrontend:
             self,
             requests.create_global_options(line),
             user_agent=f"skopeo/{VERSION}",
+            trusts_named_hosts=True,
             policy_required=True,
         )
         command(context, line)

@@ -1,0 +1,97 @@
+"""Rules for the hosts that a registry names: its token service, and the targets of redirects.
+
+A host belongs to a registry if it has the same name (on any port), if it is in the same site, or if
+the user named it as the token service of the registry. ``docs/security.md`` states the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bundler.errors import RegistryError, UntrustedTokenServiceError
+from bundler.registry.auth.origin import (
+    Origin,
+    check_redirect,
+    find_scope,
+    is_same_site,
+    join_location,
+    resolve_location,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostRules:
+    """The rules for one registry."""
+
+    registry: str
+    """``host[:port]`` as the user wrote it, for messages."""
+    token_service: str | None = None
+    """The URL of a token service that may receive the credentials; None if unset."""
+    trusts_all: bool = False
+    """Whether all hosts that the registry names belong to it, as for Skopeo."""
+    look_up_hosts: bool = True
+    """Whether host names are resolved, which is often impossible behind a proxy."""
+
+    def belongs(self, registry: Origin, target: Origin) -> bool:
+        """Return whether ``target`` belongs to the registry.
+
+        Such a host may receive the credentials as a token service, and its certificate is not
+        verified if that of the registry is not.
+        """
+        if self.trusts_all:
+            return True
+        if self.token_service is not None and Origin.of(self.token_service) == target:
+            return True
+        return is_same_site(registry, target, look_up_hosts=self.look_up_hosts)
+
+    def keeps_authorization(self, registry: Origin, target: Origin) -> bool:
+        """Return whether a request to ``target`` has the Authorization header of the registry.
+
+        Another port of the same host is another origin, which has it under Skopeo's rule only.
+        """
+        return target == registry or (self.trusts_all and target.host == registry.host)
+
+    def check_target(self, registry: Origin, target: Origin) -> None:
+        """Check that a request to a host that the registry names is allowed.
+
+        Raises:
+            RegistryError: ``target`` has a forbidden address.
+        """
+        scope = find_scope(target.host, look_up_hosts=self.look_up_hosts)
+        if not self.trusts_all or scope == "forbidden":
+            check_redirect(registry, target, look_up_hosts=self.look_up_hosts)
+
+    def resolve_location(self, base: str, location: str) -> str:
+        """Return the absolute URL of a Location header in the response to a request for ``base``.
+
+        Raises:
+            RegistryError: ``location`` is not a valid URL, or redirects from HTTPS to HTTP.
+        """
+        return (join_location if self.trusts_all else resolve_location)(base, location)
+
+    def check_token_service(self, registry: Origin, url: str) -> None:
+        """Check that a request to a token service, or to its redirect target, is allowed.
+
+        Raises:
+            RegistryError: ``url`` has no TLS although the registry has, or a forbidden address.
+        """
+        target = Origin.of(url)
+        if target.scheme == "http" and registry.scheme == "https" and not self.trusts_all:
+            raise RegistryError(f"{registry}: refused the token service {target} without TLS")
+        self.check_target(registry, target)
+
+    def check_realm(self, registry: Origin, realm: Origin) -> None:
+        """Check that a token service may receive the credentials.
+
+        Raises:
+            UntrustedTokenServiceError: it does not belong to the registry.
+        """
+        if self.belongs(registry, realm):
+            return
+        raise UntrustedTokenServiceError(
+            f"{registry}: credentials are not sent to the token service {realm}, which belongs to "
+            "another domain",
+            token_service=str(realm),
+            hint=f"if you trust it: airbundle login --token-service {realm} {self.registry}, or "
+            f"tokenService: {realm} for this registry in the bundle manifest or the target file",
+        )

@@ -29,7 +29,9 @@ from bundler.errors import (
     NotFoundError,
     RegistryError,
     SizeMismatchError,
+    UnsupportedError,
 )
+from bundler.events import Emit, WarningIssued, discard
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -50,12 +52,16 @@ _COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
 
 def resolve(
-    request: ImageRequest, source: Source, policy_check: PolicyCheck | None = None
+    request: ImageRequest,
+    source: Source,
+    policy_check: PolicyCheck | None = None,
+    emit: Emit = discard,
 ) -> ResolvedImage:
     """Read the manifests of an image, and of its referrers if they are requested.
 
     ``source`` is the open source of ``request.source``. ``policy_check`` is called for every
-    manifest before it is parsed; None: no check.
+    manifest before it is parsed; None: no check. A listed referrer that cannot be read is left
+    behind, and ``emit`` receives a warning.
 
     Raises:
         NotFoundError: the name, a manifest or a pinned referrer does not exist.
@@ -65,7 +71,7 @@ def resolve(
         LimitError: the graph is larger or deeper than allowed.
         TrustError: the policy rejects a manifest.
     """
-    resolver = _Resolver(request, source, policy_check)
+    resolver = _Resolver(request, source, policy_check, emit)
     found = source.resolve(request.source.name)
     if request.expected_root not in (None, found.digest):
         raise ConflictError(
@@ -81,10 +87,10 @@ def resolve(
         return image
     try:
         referrers = tuple(resolver.find_referrers(graph))
-        left_behind: tuple[str, ...] = ()
+        left_behind = tuple(resolver.left_behind)
         if replaces is not None:
             listed = islice(_list_referrers(source, replaces), MAX_REFERRERS)
-            left_behind = tuple(tag or descriptor.digest.text for tag, descriptor in listed)
+            left_behind += tuple(tag or descriptor.digest.text for tag, descriptor in listed)
     except RegistryError as error:
         # The image may have been served by a mirror that does not list referrers.
         error.add_note(
@@ -98,12 +104,19 @@ class _Resolver:
     """Reads the manifests of one image and its referrers, each once, within common limits."""
 
     def __init__(
-        self, request: ImageRequest, source: Source, policy_check: PolicyCheck | None
+        self,
+        request: ImageRequest,
+        source: Source,
+        policy_check: PolicyCheck | None,
+        emit: Emit,
     ) -> None:
         self._request = request
         self._label = request.display_name
         self._source = source
         self._policy_check = policy_check
+        self._emit = emit
+        self.left_behind: list[str] = []
+        """The tags or digests of listed referrers that cannot be read."""
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
 
@@ -235,15 +248,22 @@ class _Resolver:
                     raise LimitError(
                         f"{self._label}: too many referrers (expected at most {MAX_REFERRERS:,})"
                     )
-                item = self.read(descriptor)
-                if tag is None:
-                    # The registry's list is not trusted; the subject in the manifest decides.
-                    actual = item.parsed.subject
-                    if actual is None or actual.digest != subject:
-                        continue
                 seen.add(descriptor.digest)
+                try:
+                    item = self.read(descriptor)
+                    referred = item.parsed.subject
+                    found = self.read_graph(item)
+                except (NotFoundError, MalformedError, UnsupportedError) as error:
+                    name = tag or descriptor.digest.text
+                    problem = error.message_about(f"{self._label}: referrer {name}")
+                    self._emit(WarningIssued(f"left behind: {problem}"))
+                    self.left_behind.append(name)
+                    continue
+                # The registry's list is not trusted; the subject in the manifest decides.
+                if tag is None and (referred is None or referred.digest != subject):
+                    continue
                 subjects.append(descriptor.digest)
-                yield Referrer(self.read_graph(item), subject, tag)
+                yield Referrer(found, subject, tag)
 
 
 def _list_referrers(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
@@ -269,9 +289,12 @@ class _ReadManifest:
 
     @cached_property
     def parsed(self) -> Manifest:
-        """The parsed manifest."""
+        """The parsed manifest; the descriptor gets the media type that the manifest states."""
         subject = f"{self._label}: manifest {self.descriptor.digest.text}"
-        return manifest.parse(self.raw, self.descriptor.media_type, subject=subject)
+        parsed = manifest.parse(self.raw, self.descriptor.media_type, subject=subject)
+        if parsed.media_type != self.descriptor.media_type:
+            self.descriptor = replace(self.descriptor, media_type=parsed.media_type)
+        return parsed
 
     def read_platform(self, source: Source) -> Platform | None:
         """Read the platform of an image from its config; None for an artifact, or if unset."""
@@ -300,6 +323,7 @@ class _GraphBuilder:
 
     def visit(self, item: _ReadManifest, selection: PlatformSelection, level: int) -> int:
         """Add a manifest after its children, and return its depth in the graph."""
+        parsed = item.parsed
         descriptor = item.descriptor
         known = self.manifests.get(descriptor.digest)
         if known is not None:
@@ -310,8 +334,8 @@ class _GraphBuilder:
                 )
             return known.depth
         depth = 0
-        if isinstance(item.parsed, Index):
-            for child in select_children(item.parsed, selection, self._label):
+        if isinstance(parsed, Index):
+            for child in select_children(parsed, selection, self._label):
                 if child.platform is not None and child.platform.os not in ("", "unknown"):
                     self.platforms[child.platform] = None
                 kind = manifest.get_child_kind(child)
@@ -327,7 +351,7 @@ class _GraphBuilder:
                     depth, self.visit(self._resolver.read(child), EVERYTHING, level + 1) + 1
                 )
         else:
-            for child, kind in manifest.list_children(item.parsed):
+            for child, kind in manifest.list_children(parsed):
                 self._add_blob(Node.of(child, kind))
         self.manifests[descriptor.digest] = GraphManifest(descriptor, item.raw, depth)
         return depth

@@ -112,7 +112,9 @@ def copy_image(
     with ExitStack() as stack:
         source = transports.open_source(request.source, source_options)
         stack.enter_context(closing(source))
-        image = resolve(request.transfer.create_request(request.source), source, policy_check)
+        image = resolve(
+            request.transfer.create_request(request.source), source, policy_check, engine.emit
+        )
         # In an index.json, only entries that are copied from an index have a platform.
         root = replace(image.graph.root, platform=None)
         image = replace(image, graph=replace(image.graph, root=root))

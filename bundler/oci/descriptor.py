@@ -22,7 +22,7 @@ _MEMBERS = {
     "digest": Table.digest,
     "size": Table.integer,
     "urls": Table.texts,
-    "annotations": Table.text_map,
+    "annotations": Table.annotations,
     "platform": Table.optional_table,
     "artifactType": Table.optional_text,
     "data": None,

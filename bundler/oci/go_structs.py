@@ -32,7 +32,7 @@ def parse_image(raw: bytes, *, subject: str) -> tuple[Struct, str]:
         LimitError: the config is larger or deeper than allowed.
         MalformedError: a member has another type than the specification requires.
     """
-    table = Table.parse(raw, subject)
+    table = Table.parse(raw, subject, tolerant=True)
     table.refuse_other_case(("config", "rootfs", "history", "docker_version"))
     history: Value = NIL_SLICE
     if "history" in table:

@@ -46,11 +46,14 @@ a new digest, ``sparse`` copies the index unchanged without the manifests of oth
 _IMAGE_FIELDS = ("config", "layers")
 _INDEX_FIELDS = ("manifests",)
 _SCHEMA1_FIELDS = ("fsLayers", "history")
+_DECISIVE = ("schemaVersion", "mediaType", *_IMAGE_FIELDS, *_INDEX_FIELDS, *_SCHEMA1_FIELDS)
+"""The members that decide between the types of manifests."""
+
 _MEMBERS = {
     "mediaType": Table.optional_text,
     "artifactType": Table.optional_text,
     "subject": Table.optional_table,
-    "annotations": Table.text_map,
+    "annotations": Table.annotations,
     "config": Table.optional_table,
     **dict.fromkeys(("schemaVersion", "layers", *_INDEX_FIELDS, *_SCHEMA1_FIELDS)),
 }
@@ -71,7 +74,11 @@ class ImageManifest:
     @property
     def is_artifact(self) -> bool:
         """Whether the manifest describes an artifact other than a container image."""
-        return self.config.media_type not in media_types.IMAGE_CONFIGS
+        config = self.config.media_type
+        # Docker's registries contain old images whose config has a general type.
+        if self.media_type == media_types.DOCKER_MANIFEST and config == media_types.OCTETS:
+            return False
+        return config not in media_types.IMAGE_CONFIGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ class ImageConfig:
             LimitError: the config is larger or deeper than allowed.
             MalformedError: it is not an image config.
         """
-        table = Table.parse(raw, subject)
+        table = Table.parse(raw, subject, tolerant=True)
         rootfs = table.table("rootfs")
         try:
             diff_ids = tuple(map(Digest, rootfs.texts("diff_ids")))
@@ -167,7 +174,8 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
         MalformedError: it is not a manifest, or its body contradicts ``media_type``.
         UnsupportedError: its media type is not that of a manifest.
     """
-    table = Table.parse(raw, subject, limit=MAX_MANIFEST)
+    table = Table.parse(raw, subject, limit=MAX_MANIFEST, tolerant=True)
+    table.refuse_other_case(_DECISIVE)
     own, artifact_type, referred, annotations, config = table.read(_MEMBERS)
     actual = _find_media_type(table, own, media_type)
     if actual in media_types.SCHEMA1:
@@ -181,13 +189,15 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
         referred = Descriptor.from_json(referred)
     if actual in media_types.INDEXES:
         _refuse_members(table, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), actual)
-        manifests = _read_descriptors(table, "manifests")
+        if "manifests" not in table.value:
+            raise table.problem("manifests is missing")
+        manifests = tuple(map(Descriptor.from_json, table.tables("manifests", MAX_CHILDREN)))
         return Index(raw, actual, manifests, artifact_type, referred, annotations)
     if actual in media_types.IMAGE_MANIFESTS:
         _refuse_members(table, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), actual)
         if config is None:
             raise table.problem("config is missing")
-        layers = _read_descriptors(table, "layers")
+        layers = tuple(map(Descriptor.from_json, table.tables("layers", MAX_CHILDREN)))
         return ImageManifest(
             raw, actual, Descriptor.from_json(config), layers, artifact_type, referred, annotations
         )
@@ -339,11 +349,19 @@ def strip(index: Index, keep: Collection[Digest]) -> bytes:
 def _find_media_type(table: Table, own: str | None, announced: str | None) -> str:
     """Return the media type that the body or the caller states, or else infer it from the members.
 
+    If both are types of the same kind, image or index, the body's own type is returned, since its
+    digest covers it. A body whose own type is not that of a manifest has the announced type.
+
     Raises:
-        MalformedError: the stated types differ, or none is stated and the members are ambiguous.
+        MalformedError: the stated types differ in kind, or none is stated and the members are
+            ambiguous.
     """
-    if announced is not None and own is not None and announced != own:
-        raise table.problem(f"mediaType is {own!r} (expected {announced!r}, as announced)")
+    if own is not None and own not in media_types.MANIFESTS:
+        own = None if announced in media_types.MANIFESTS else own
+    if own is not None and announced is not None and own != announced:
+        kinds = (media_types.INDEXES, media_types.IMAGE_MANIFESTS)
+        if not any(own in kind and announced in kind for kind in kinds):
+            raise table.problem(f"mediaType is {own!r} (expected {announced!r}, as announced)")
     media_type = own or announced
     if media_type is not None:
         return media_type
@@ -362,9 +380,3 @@ def _refuse_members(table: Table, members: tuple[str, ...], media_type: str) -> 
     for member in members:
         if member in table.value:
             raise table.problem(f"{media_type} must not contain {member!r}")
-
-
-def _read_descriptors(table: Table, key: str) -> tuple[Descriptor, ...]:
-    if key not in table.value:
-        raise table.problem(f"{key} is missing")
-    return tuple(map(Descriptor.from_json, table.tables(key, MAX_CHILDREN)))

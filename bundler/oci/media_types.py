@@ -40,6 +40,7 @@ BY_DIGEST = IMAGE_MANIFESTS | INDEXES
 """The manifests whose digest covers all their bytes, unlike those of schema 1."""
 MANIFESTS = BY_DIGEST | SCHEMA1
 
+OCTETS = "application/octet-stream"
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 
 # Media types of plain and of foreign layers by compression; None: uncompressed.

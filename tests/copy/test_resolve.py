@@ -23,6 +23,7 @@ from bundler.errors import (
     RejectedByPolicyError,
     SizeMismatchError,
 )
+from bundler.events import WarningIssued, discard
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -41,10 +42,10 @@ def store():
     return MemoryStore()
 
 
-def resolve_app(store, policy_check=None, *, source=None, **request):
+def resolve_app(store, policy_check=None, *, source=None, emit=discard, **request):
     """Resolve the image ``app`` of ``store``."""
     request = ImageRequest(MemoryReference("app"), **request)
-    return resolve(request, source or store.source(), policy_check)
+    return resolve(request, source or store.source(), policy_check, emit)
 
 
 def put(store, body, *, name="app", media_type=None):
@@ -163,6 +164,43 @@ def test_listed_referrer_without_that_subject_is_ignored(store):
     source = store.source()
     source.referrers = lambda _: [stranger]
     assert resolve_app(store, source=source, referrers="all").referrers == ()
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        Descriptor(media_types.OCI_MANIFEST, Digest.of(b"gone"), 4),
+        Descriptor(media_types.OCI_MANIFEST, Digest.of(b"not JSON"), 8),
+        Descriptor("application/vnd.oci.artifact.manifest.v1+json", Digest.of(b'{"blobs":[]}'), 12),
+    ],
+    ids=["missing", "malformed", "unsupported"],
+)
+def test_referrer_that_cannot_be_read_is_left_behind_with_a_warning(store, unreadable):
+    root = store.add_image("app")
+    sbom = store.add_artifact(subject=root)
+    store.add_blob(b"not JSON")
+    store.add_blob(b'{"blobs":[]}')
+    source = store.source()
+    source.referrers = lambda subject: [unreadable, sbom] if subject == root.digest else []
+    events = []
+    image = resolve_app(store, source=source, referrers="all", emit=events.append)
+    assert [item.graph.root.digest for item in image.referrers] == [sbom.digest]
+    assert image.left_behind == (unreadable.digest.text,)
+    assert [type(event) for event in events] == [WarningIssued]
+    assert unreadable.digest.text in events[0].text
+
+
+def test_image_has_the_media_type_that_its_manifest_states(store):
+    """Registries and indexes state the type of another format for some images."""
+    image = store.add_image()
+    listed = replace(image, media_type=media_types.DOCKER_MANIFEST)
+    root = store.add_index("app", manifests=[listed])
+    graph = resolve_app(store).graph
+    types = {item.descriptor.digest: item.descriptor.media_type for item in graph.manifests}
+    assert types == {image.digest: media_types.OCI_MANIFEST, root.digest: media_types.OCI_INDEX}
+    store.names["single"] = listed
+    request = ImageRequest(MemoryReference("single"))
+    assert resolve(request, store.source()).graph.root.media_type == media_types.OCI_MANIFEST
 
 
 def test_failure_to_list_referrers_has_a_note(store):

@@ -66,14 +66,26 @@ def test_parameters_of_a_media_type_are_kept(media_type):
 
 
 @pytest.mark.parametrize("member", ["MediaType", "DIGEST", "Size", "URLs", "Platform"])
-def test_member_in_another_letter_case_is_refused(member):
+def test_member_in_another_letter_case_and_with_another_value_is_refused(member):
     with pytest.raises(MalformedError, match="must be spelled"):
-        read(**{member: GOOD["digest"]})
+        read(**{member: "another"})
+
+
+def test_member_in_another_letter_case_with_the_same_value_is_accepted():
+    assert read(DIGEST=GOOD["digest"], Platform=None, URLs=[]) == read()
+
+
+@pytest.mark.parametrize("annotations", [None, [], {}, {"b": None}, {"b": 1}, {"b": ["c"]}])
+def test_annotations_that_are_not_strings_are_left_out(annotations):
+    """They are carried in the bytes of their document, and nothing reads them."""
+    assert read(annotations=annotations).annotations == {}
+    if isinstance(annotations, dict):
+        assert read(annotations=annotations | {"a": "1"}).annotations == {"a": "1"}
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"urls": "https://x"}, {"urls": [1]}, {"annotations": {"a": 1}}, {"annotations": ["a"]},
+    [{"urls": "https://x"}, {"urls": [1]},
      {"platform": "linux/amd64"}, {"artifactType": 1}],
 )  # fmt: skip
 def test_types_of_optional_members_are_checked(changes):

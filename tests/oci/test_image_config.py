@@ -34,12 +34,25 @@ def test_members_of_an_empty_config_are_empty():
         b'{"rootfs":{"diff_ids":["x"]}}',
         b'{"rootfs":{"diff_ids":[5]}}',
         b'{"created":5}',
-        b'{"os":"linux","os":"linux"}',
+        b'{"os":"linux","os":"windows"}',
     ],
 )
 def test_malformed_config_is_refused(raw):
     with pytest.raises(MalformedError):
         ImageConfig.parse(raw, subject="the config")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"os":"linux","os":"linux"}',
+        b'{"os":"linux","config":{"Labels":{"maintainer":"J\xf6rg"}}}',
+        b'{"os":"linux","OS":"linux","Variant":""}',
+    ],
+)
+def test_deviation_that_changes_no_meaning_is_accepted(raw):
+    """Other programs read such configs, and images with them exist."""
+    assert ImageConfig.parse(raw).platform.os == "linux"
 
 
 def test_malformed_diff_id_is_reported_with_its_document():

@@ -43,7 +43,7 @@ def resolve_all(
         try:
             source = transports.open_source(request.source, options)
             stack.callback(source.close)
-            image = resolve(request, source)
+            image = resolve(request, source, emit=engine.emit)
         except BundlerError as error:
             error.add_note(f"requested by {request.origin}")
             raise

@@ -231,7 +231,7 @@ class _Sync:
         transfer = self._request.transfer
         source = endpoints.open_source(item.image.source, self._source_options)
         image_request = transfer.create_request(item.image, reads_platform=False)
-        image = resolve(image_request, source, self._policy_check)
+        image = resolve(image_request, source, self._policy_check, self._engine.emit)
         root, event = image.graph.root.digest, create_resolved_event(image.graph)
         expected = SyncedImage(item.image.display_name, str(item), "copied", root)
         if self._dry_run and not item.is_remote:

@@ -36,6 +36,7 @@ def loads(
     subject: str = "JSON document",
     limit: int = MAX_DOCUMENT,
     max_tokens: int = MAX_TOKENS,
+    tolerant: bool = False,
 ) -> JSON:
     """Parse a JSON document.
 
@@ -44,6 +45,9 @@ def loads(
         subject: the document's name in messages.
         limit: the maximum size in bytes.
         max_tokens: the maximum number of strings, brackets, colons, commas and backslashes.
+        tolerant: accept two deviations that do not change the meaning of a document: members that
+            are repeated with an equal value, and bytes that are not UTF-8, which are replaced by
+            U+FFFD, as Go's parser does.
 
     Raises:
         LimitError: the document is larger or deeper than allowed.
@@ -55,13 +59,13 @@ def loads(
         )
     _check_tokens(raw, subject, max_tokens)
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8", "replace" if tolerant else "strict")
     except UnicodeDecodeError as error:
         raise MalformedError(f"{subject}: not UTF-8 at byte {error.start}") from None
     try:
         value: JSON = json.loads(
             text,
-            object_pairs_hook=_build_object,
+            object_pairs_hook=_build_tolerant_object if tolerant else _build_object,
             parse_constant=_refuse_constant,
             parse_int=_parse_integer,
             parse_float=_parse_float,
@@ -76,10 +80,14 @@ def loads(
 
 
 def load_object(
-    raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUMENT
+    raw: bytes,
+    *,
+    subject: str = "JSON document",
+    limit: int = MAX_DOCUMENT,
+    tolerant: bool = False,
 ) -> dict[str, Any]:
     """Parse a document whose top level must be an object, as ``loads`` does."""
-    value = loads(raw, subject=subject, limit=limit)
+    value = loads(raw, subject=subject, limit=limit, tolerant=tolerant)
     if not isinstance(value, dict):
         names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
         got = names.get(type(value), "a number")
@@ -105,6 +113,16 @@ def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             if key in seen:
                 raise _RefusedError(f"duplicate key {key[:80]!r}")
             seen.add(key)
+    return result
+
+
+def _build_tolerant_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        for key, value in pairs:
+            # Compared as JSON, since 1 and true are equal in Python.
+            if value is not result[key] and json.dumps(value) != json.dumps(result[key]):
+                raise _RefusedError(f"duplicate key {key[:80]!r} with different values")
     return result
 
 

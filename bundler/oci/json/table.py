@@ -52,14 +52,24 @@ class Table:
         return cls(value, subject, error, noun)
 
     @classmethod
-    def parse(cls, raw: bytes, subject: str, *, limit: int = strict.MAX_DOCUMENT) -> Self:
+    def parse(
+        cls,
+        raw: bytes,
+        subject: str,
+        *,
+        limit: int = strict.MAX_DOCUMENT,
+        tolerant: bool = False,
+    ) -> Self:
         """Parse a JSON document of at most ``limit`` bytes whose top level is an object.
+
+        ``tolerant`` accepts the deviations that ``strict.loads`` describes.
 
         Raises:
             LimitError: the document is larger or deeper than allowed.
             MalformedError: the document is not strict JSON, or its top level is not an object.
         """
-        return cls(strict.load_object(raw, subject=subject, limit=limit), subject)
+        value = strict.load_object(raw, subject=subject, limit=limit, tolerant=tolerant)
+        return cls(value, subject)
 
     def __contains__(self, key: str) -> bool:
         return self.value.get(key) is not None
@@ -69,9 +79,10 @@ class Table:
 
         Args:
             members: the method that reads each member, by name; None: a known member is not read.
-                A name that differs from one of them only in case is refused.
+                A name that differs from one of them only in case is refused, unless the member
+                repeats the value.
         """
-        self.refuse_other_case(members)
+        self.refuse_other_case(members, may_repeat=True)
         return [read(self, key) for key, read in members.items() if read is not None]
 
     def text(self, key: str) -> str:
@@ -150,6 +161,16 @@ class Table:
             raise self.problem(f"{key} is not {_with_article(self.noun)} of strings")
         return values
 
+    def annotations(self, key: str) -> dict[str, str]:
+        """Return the members of an object whose values are strings; the others are left out.
+
+        Annotations are only copied, as part of their document, unless the program knows their name.
+        """
+        values = self.value.get(key)
+        if not isinstance(values, dict):
+            return {}
+        return {name: value for name, value in values.items() if isinstance(value, str)}
+
     def table(self, key: str) -> Self:
         """Return an object; an empty one if it is absent."""
         return self._create(self._read(key, dict, _with_article(self.noun)) or {}, key)
@@ -173,16 +194,19 @@ class Table:
             )
         return tuple(self._create(value, f"{key}[{index}]") for index, value in enumerate(values))
 
-    def refuse_other_case(self, known: Collection[str]) -> None:
+    def refuse_other_case(self, known: Collection[str], *, may_repeat: bool = False) -> None:
         """Refuse a member whose name differs from a known name only in case.
 
         Go's parsers match names without regard to case and use the last match, so other programs
-        would read a member that this program ignores.
+        would read a member that this program ignores. With ``may_repeat``, a member that repeats
+        the value of the known one is accepted; absent, null and empty values are equal.
         """
         unknown = [key for key in self.value if key not in known]
         folded = {name.casefold(): name for name in known} if unknown else {}
         for key in unknown:
-            if (name := folded.get(key.casefold())) is not None:
+            if (name := folded.get(key.casefold())) is None:
+                continue
+            if not may_repeat or (self.value[key] or None) != (self.value.get(name) or None):
                 raise self.problem(f"the member {key!r} must be spelled {name!r}")
 
     def refuse_unknown(self, known: Collection[str]) -> None:

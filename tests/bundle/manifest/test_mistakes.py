@@ -103,9 +103,9 @@ def test_private_key_loaded_by_mistake_is_not_shown(mistakes):
             "selecting platforms changes the specified digest; write platforms: all",
         ),
         ("images: ['oci://ghcr.io/org/chart:1']", "write its plain name, host/path:tag"),
-        ("images: ['https://quay.io/a/b:1']", "write the plain name, quay.io/a/b:1"),
-        ("images: ['docker-daemon:a:1']", "docker-daemon: is not supported"),
-        ("images: ['containers-storage:a:1']", "containers-storage: is not supported"),
+        ("images: ['https://quay.io/a/b:1']", "expected the plain name quay.io/a/b:1"),
+        ("images: ['docker-daemon:a:1']", "docker-daemon: unsupported"),
+        ("images: ['containers-storage:a:1']", "containers-storage: unsupported"),
         ("images: ['oci:']", "expected a path after oci:"),
         (
             f"images: [a:1]\nexclude: {{images: ['{'x' * 513}']}}",

@@ -45,7 +45,7 @@ oci:./layout:chart:4
 
 
 def export_oci(session: Session) -> None:
-    """Format oci with one stripped index; exported again unchanged, and after a change."""
+    """Export in format oci with a stripped index, repeated without and with a change."""
     _write_ward(session)
     session.airbundle("export", "ward.yaml", "stick", "--sign-key", "first.key")
     session.files("stick")
@@ -56,7 +56,7 @@ def export_oci(session: Session) -> None:
 
 
 def export_dir(session: Session) -> None:
-    """Format dir, whose shared blobs are hard links, or copies on request."""
+    """Export in format dir, with hard links or copies of shared blobs."""
     _write_ward(session)
     session.airbundle("export", "ward.yaml", "stick", "--format", "dir", "--unsigned", "--json")
     session.files("stick")
@@ -66,7 +66,7 @@ def export_dir(session: Session) -> None:
 
 
 def export_all_members(session: Session) -> None:
-    """Sparse indexes, target names, included files, excluded images and an expiry."""
+    """Export with sparse indexes, target names, included files, excluded images and an expiry."""
     samples.write_layout(session.directory)
     session.write("plant.yaml", PLANT.replace('  - {ref: "oci:./layout:tool:2"', "  # - {ref:"))
     session.write("more.yaml", MORE)
@@ -79,7 +79,7 @@ def export_all_members(session: Session) -> None:
 
 
 def export_from_registry(session: Session) -> None:
-    """Referrers, a digest, tags by version, and a name in a registry."""
+    """Export from a registry with referrers, a digest, and tags selected by version."""
     registry = session.registry()
     samples.push_images(registry)
     _write_team_manifest(session, registry)
@@ -91,7 +91,7 @@ def export_from_registry(session: Session) -> None:
 
 
 def export_keep_going(session: Session) -> None:
-    """A missing image is left out, and the bundle is incomplete."""
+    """Export without a missing image, to an incomplete bundle."""
     _write_ward(session)
     session.write("ward.yaml", f"{WARD}  - oci:./layout:gone:9\n")
     session.airbundle("export", "ward.yaml", "stick", "--unsigned", "--keep-going", "--json")
@@ -101,14 +101,14 @@ def export_keep_going(session: Session) -> None:
 
 
 def export_dry_run(session: Session) -> None:
-    """Nothing is written."""
+    """Dry run of an export, which writes nothing."""
     _write_ward(session)
     session.airbundle("export", "ward.yaml", "stick", "--unsigned", "--dry-run")
     session.airbundle("export", "ward.yaml", "stick", "--unsigned", "--dry-run", "--json")
 
 
 def plan(session: Session) -> None:
-    """The plan of an export, without and with a destination."""
+    """Plan of an export, without and with a destination."""
     _write_ward(session)
     session.airbundle("plan", "ward.yaml")
     session.airbundle("plan", "ward.yaml", "--json")
@@ -119,7 +119,7 @@ def plan(session: Session) -> None:
 
 
 def lock(session: Session) -> None:
-    """A lock file is written, renewed and used; a moved tag is refused."""
+    """Write, renew and use a lock file; refuse a moved tag."""
     registry = session.registry()
     samples.push_images(registry)
     _write_team_manifest(session, registry)
@@ -134,7 +134,7 @@ def lock(session: Session) -> None:
 
 
 def verify(session: Session) -> None:
-    """Bundles that are valid, signed by another key, unsigned, expired."""
+    """Verify bundles that are valid, signed by another key, unsigned, or expired."""
     bundles.write(session.directory / "stick")
     session.airbundle("sign", "stick", "--key", "first.key")
     session.airbundle("verify", "stick", "--key", "first.pub")
@@ -153,7 +153,7 @@ def verify(session: Session) -> None:
 
 
 def verify_damaged(session: Session) -> None:
-    """Each finding: missing, damaged, size, special, surplus, malformed."""
+    """Verify damaged bundles, with each kind of finding."""
     stick = bundles.write(session.directory / "stick")
     blobs = sorted((stick / "blobs/sha256").iterdir())
     blobs[0].write_bytes(bytes(len(blobs[0].read_bytes())))
@@ -175,7 +175,7 @@ def verify_damaged(session: Session) -> None:
 
 
 def ls(session: Session) -> None:
-    """A bundle of each format, written without the program."""
+    """List a bundle of each format, written without the program."""
     bundles.write(session.directory / "stick")
     bundles.write(session.directory / "tree", form="dir")
     session.airbundle("ls", "stick")
@@ -185,7 +185,7 @@ def ls(session: Session) -> None:
 
 
 def import_oci(session: Session) -> None:
-    """Into a layout: new, repeated, and into one where a name has another digest."""
+    """Import into a layout: new, repeated, and with a conflicting name."""
     _export_to_stick(session)
     to = ("import", "stick", "oci:inside", "--key", "first.pub")
     session.airbundle(*to, "--dry-run")
@@ -203,7 +203,7 @@ def import_oci(session: Session) -> None:
 
 
 def import_dir(session: Session) -> None:
-    """Into a tree of dir: images, and only some of the images."""
+    """Import all or selected images into a tree of dir: images."""
     _export_to_stick(session)
     to = ("import", "stick", "dir:inside", "--key", "first.pub")
     session.airbundle(*to, "--only", "web", "--receipt", "receipt.json", "--json")
@@ -212,7 +212,7 @@ def import_dir(session: Session) -> None:
 
 
 def import_registry(session: Session) -> None:
-    """Into a registry, with a receipt, and onto a name of another image."""
+    """Import into a registry, with a receipt, and with a conflicting name."""
     registry = session.registry()
     samples.push_docker(registry, "airgap/tool", "2")
     _export_to_stick(session)
@@ -229,7 +229,7 @@ def import_registry(session: Session) -> None:
 
 
 def import_target_file(session: Session) -> None:
-    """A target file with names, and referrers."""
+    """Import with a target file that maps names, and with referrers."""
     source, target = session.registry(), session.registry()
     samples.push_images(source)
     _write_team_manifest(session, source)
@@ -248,7 +248,7 @@ def import_target_file(session: Session) -> None:
 
 
 def import_untrusted(session: Session) -> None:
-    """Bundles that are unsigned, signed by another key, expired, damaged."""
+    """Import bundles that are unsigned, signed by another key, expired, or damaged."""
     samples.write_layout(session.directory)
     bundles.write(session.directory / "stick")
     bundles.write(session.directory / "old", expires="2025-01-01T00:00:00Z")
@@ -265,7 +265,7 @@ def import_untrusted(session: Session) -> None:
 
 
 def sign(session: Session) -> None:
-    """Signatures by keys of both types, one of them encrypted with a passphrase."""
+    """Sign with keys of both types, one of them encrypted with a passphrase."""
     bundles.write(session.directory / "stick")
     session.airbundle("sign", "stick", "--key", "first.key")
     session.airbundle(
@@ -279,7 +279,7 @@ def sign(session: Session) -> None:
 
 
 def keygen(session: Session) -> None:
-    """The names and types of the files; existing ones stay."""
+    """Create key pairs of both types; existing files are kept."""
     session.airbundle("keygen", "plant", "--passphrase-file", "passphrase", "--json")
     session.airbundle("keygen", "plain", "--no-passphrase", "--type", "ed25519")
     for name in ("plant.key", "plant.pub", "plain.key", "plain.pub"):

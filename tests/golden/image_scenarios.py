@@ -15,7 +15,7 @@ PLAIN = "--tls-verify=false"
 
 
 def copy_local(session: Session) -> None:
-    """Between layouts, directories and archives."""
+    """Copy between layouts, directories and archives."""
     samples.write_layout(session.directory)
     session.airbundle("copy", "oci:layout:tool:2", "dir:tree", "--digestfile", "digest")
     session.files("tree")
@@ -34,7 +34,7 @@ def copy_local(session: Session) -> None:
 
 
 def copy_registry(session: Session) -> None:
-    """From and to a registry."""
+    """Copy from and to a registry."""
     registry = session.registry()
     samples.push_images(registry)
     source = f"docker://{registry.host}/team/web:1"
@@ -47,7 +47,7 @@ def copy_registry(session: Session) -> None:
 
 
 def sync(session: Session) -> None:
-    """From a registry into a directory, and from a YAML list into a registry."""
+    """Sync from a registry to a directory, and from a YAML list to a registry."""
     registry = session.registry()
     samples.push_images(registry)
     to_tree = ("sync", "-s", "docker", "-d", "dir", PLAIN_SOURCE, f"{registry.host}/team/web:1")
@@ -68,7 +68,7 @@ def sync(session: Session) -> None:
 
 
 def inspect(session: Session) -> None:
-    """Of a layout and a registry: summary, manifest, config, template."""
+    """Inspect images in a layout and a registry: summary, manifest, config, template."""
     registry = session.registry()
     samples.push_images(registry)
     samples.write_layout(session.directory)
@@ -85,7 +85,7 @@ def inspect(session: Session) -> None:
 
 
 def delete(session: Session) -> None:
-    """From a layout and a registry."""
+    """Delete images from a layout and a registry."""
     registry = session.registry()
     samples.push_images(registry)
     samples.write_layout(session.directory)
@@ -98,7 +98,7 @@ def delete(session: Session) -> None:
 
 
 def manifest_digest(session: Session) -> None:
-    """Of a file and of standard input."""
+    """Compute the digest of a file and of standard input."""
     (session.directory / "manifest.json").write_bytes(samples.WEB.root.data)
     session.airbundle("manifest-digest", "manifest.json")
     session.airbundle("manifest-digest", "manifest.json", "--json")
@@ -106,7 +106,7 @@ def manifest_digest(session: Session) -> None:
 
 
 def login(session: Session) -> None:
-    """Credentials are checked, stored, shown and removed."""
+    """Check, store, print and remove credentials."""
     registry = session.registry(auth="basic")
     name = ("-u", "user", "--password-stdin", PLAIN)
     session.airbundle("login", *name, registry.host, stdin="password\n")

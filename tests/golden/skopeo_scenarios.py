@@ -14,7 +14,7 @@ POLICY = "--insecure-policy"
 
 
 def skopeo_copy(session: Session) -> None:
-    """Between layouts, directories, archives and a registry."""
+    """Copy between layouts, directories, archives and a registry."""
     registry = session.registry()
     samples.push_images(registry)
     samples.write_layout(session.directory)
@@ -34,7 +34,7 @@ def skopeo_copy(session: Session) -> None:
 
 
 def skopeo_sync(session: Session) -> None:
-    """From a registry into a directory."""
+    """Sync from a registry to a directory."""
     registry = session.registry()
     samples.push_images(registry)
     source = f"{registry.host}/team/web:1"
@@ -46,7 +46,7 @@ def skopeo_sync(session: Session) -> None:
 
 
 def skopeo_inspect(session: Session) -> None:
-    """Summaries, manifests, tags, digests."""
+    """Print summaries, manifests, tags and digests."""
     registry = session.registry()
     samples.push_images(registry)
     samples.write_layout(session.directory)
@@ -61,7 +61,7 @@ def skopeo_inspect(session: Session) -> None:
 
 
 def skopeo_delete_and_login(session: Session) -> None:
-    """Changes of a registry, and of the credentials for one."""
+    """Delete images, and change the credentials for a registry."""
     registry, closed = session.registry(), session.registry(auth="basic")
     samples.push_images(registry)
     session.skopeo("delete", PLAIN, f"docker://{registry.host}/team/web:2.0")
@@ -77,7 +77,7 @@ def skopeo_delete_and_login(session: Session) -> None:
 
 
 def skopeo_refusals(session: Session) -> None:
-    """Mistakes on the command line, and unreadable sources."""
+    """Errors in the command line, and unreadable sources."""
     samples.write_layout(session.directory)
     session.skopeo("--version")
     session.skopeo("--help", prints_help=True)

@@ -68,9 +68,7 @@ CREDENTIALS = {
 
 @pytest.mark.parametrize("options", CREDENTIALS.values(), ids=CREDENTIALS)
 @pytest.mark.parametrize("command", ["inspect", "list-tags"])
-def test_credential_options_have_effect_of_skopeo(
-    both, tls_registry, image: str, command, options
-) -> None:
+def test_credential_options_match_skopeo(both, tls_registry, image: str, command, options) -> None:
     access = ["--cert-dir", tls_registry.ca.parent, *options]
     reference = image if command == "inspect" else image.removesuffix(":1")
     theirs, ours = both(command, *access, reference)
@@ -89,9 +87,7 @@ def test_credential_options_have_effect_of_skopeo(
         (["--cert-dir", "{ca}/none"], False),
     ],
 )
-def test_tls_options_have_effect_of_skopeo(
-    both, tls_registry, image: str, options, accepted
-) -> None:
+def test_tls_options_match_skopeo(both, tls_registry, image: str, options, accepted) -> None:
     options = [text.format(ca=tls_registry.ca.parent) for text in options]
     theirs, ours = both("inspect", "--raw", f"--creds={USER}:{PASSWORD}", *options, image)
     assert (theirs is not None, ours is not None) == (accepted, accepted)

@@ -91,7 +91,7 @@ def test_artifact_stays_identical_through_all_transports(
 
 @pytest.mark.parametrize("name", ARTIFACTS)
 @pytest.mark.parametrize("transport", ["dir", "oci"])
-def test_copy_of_artifact_is_that_of_skopeo(
+def test_copy_of_artifact_matches_skopeo(
     airbundle: servers.Client,
     skopeo: servers.Client,
     layout: Path,

@@ -55,7 +55,7 @@ def test_engine_loads_and_returns_image(engine, airbundle, image, tmp_path) -> N
     assert read_files(tmp_path / "by-id") == read_files(tmp_path / "back")
 
 
-def test_image_of_engine_is_that_of_skopeo(engine, airbundle, skopeo, tmp_path) -> None:
+def test_image_of_engine_matches_skopeo(engine, airbundle, skopeo, tmp_path) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": OCI})
     name, host = "docker-daemon:read:1", f"--src-daemon-host={engine}"
     archive = f"docker-archive:{tmp_path}/a.tar:docker.io/library/read:1"

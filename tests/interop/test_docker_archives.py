@@ -44,7 +44,7 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("which", IMAGES)
-def test_archive_is_identical_to_that_of_skopeo(which, airbundle, skopeo, tmp_path) -> None:
+def test_archive_is_identical_to_skopeo(which, airbundle, skopeo, tmp_path) -> None:
     one = write_directory(tmp_path / "dir", IMAGES[which])
     skopeo.ok("copy", one, f"docker-archive:{tmp_path}/theirs.tar:localhost:5000/app:1")
     airbundle.ok("copy", one, f"docker-archive:{tmp_path}/ours.tar:localhost:5000/app:1")

@@ -1,4 +1,4 @@
-"""Docker Hub: docker.io names the registry registry-1.docker.io with tokens of auth.docker.io.
+"""Docker Hub: docker.io refers to registry-1.docker.io, with tokens from auth.docker.io.
 
 Skopeo behaves the same with the same commands, so each test also runs Skopeo.
 """
@@ -151,7 +151,7 @@ def test_connection_failure_names_requested_host(client, hub) -> None:
     assert f"https://{REGISTRY}" in result.stderr
 
 
-def test_messages_under_name_skopeo_are_those_of_skopeo(hub, tmp_path, clients) -> None:
+def test_messages_under_name_skopeo_match_skopeo(hub, tmp_path, clients) -> None:
     """Newer versions print more before the reason, so the comparison starts at the reason."""
     layout = images.write_layout(tmp_path / "layout", {"app": images.image(images.layer({}))})
     unreachable = ("inspect", f"{IMAGE}:1")

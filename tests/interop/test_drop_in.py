@@ -510,7 +510,7 @@ def skopeo_program(tmp_path: Path) -> servers.Client:
 
 
 @pytest.mark.parametrize("text", SAME_AS_SKOPEO)
-def test_output_is_that_of_skopeo(
+def test_output_matches_skopeo(
     text: str, setup: Setup, our_program, skopeo_program, tmp_path: Path
 ) -> None:
     expected = setup.run(skopeo_program, text, tmp_path / "theirs", "theirs")
@@ -518,9 +518,7 @@ def test_output_is_that_of_skopeo(
 
 
 @pytest.mark.parametrize("text", NEWER_SKOPEO)
-def test_output_is_that_of_newer_skopeo(
-    text: str, setup: Setup, our_program, tmp_path: Path
-) -> None:
+def test_output_matches_newer_skopeo(text: str, setup: Setup, our_program, tmp_path: Path) -> None:
     status, message = NEWER_SKOPEO[text]
     out = tmp_path / "ours"
     output = setup.run(our_program, text, out, "ours")
@@ -547,7 +545,7 @@ def test_help_is_printed_to_stdout(arguments: str, our_program) -> None:
     assert "Usage:\n  skopeo " in result.stdout
 
 
-def test_version_is_that_of_skopeo(our_program, airbundle) -> None:
+def test_version_matches_skopeo(our_program, airbundle) -> None:
     for result in (
         our_program("-v"),
         our_program("--version"),
@@ -588,9 +586,7 @@ def test_login_reads_password_from_stdin(setup: Setup, our_program, skopeo_progr
         assert (result.returncode, result.stdout, result.stderr) == (0, "Login Succeeded!\n", "")
 
 
-def test_written_files_are_those_of_skopeo(
-    setup: Setup, our_program, skopeo_program, tmp_path
-) -> None:
+def test_written_files_match_skopeo(setup: Setup, our_program, skopeo_program, tmp_path) -> None:
     """The digest file has no newline, and the directories are identical."""
     trees = []
     for program in (our_program, skopeo_program):
@@ -621,7 +617,7 @@ SYNCS = (
 
 
 @pytest.mark.parametrize("text", SYNCS)
-def test_sync_output_is_that_of_skopeo(
+def test_sync_output_matches_skopeo(
     text: str, setup: Setup, our_program, skopeo_program, tmp_path
 ) -> None:
     text = f"--insecure-policy {text}"

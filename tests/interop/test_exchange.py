@@ -50,7 +50,7 @@ def image_in_layout(request: pytest.FixtureRequest, tmp_path: Path):
     return image, f"oci:{layout}:app:1"
 
 
-def test_directory_is_identical_to_that_of_skopeo(pushed, airbundle, skopeo, tmp_path) -> None:
+def test_directory_is_identical_to_skopeo(pushed, airbundle, skopeo, tmp_path) -> None:
     _, name = pushed
 
     airbundle.ok("copy", "--src-tls-verify=false", name, f"dir:{tmp_path}/ours")
@@ -59,9 +59,7 @@ def test_directory_is_identical_to_that_of_skopeo(pushed, airbundle, skopeo, tmp
     assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_layout_is_identical_to_that_of_skopeo(
-    image_in_layout, airbundle, skopeo, tmp_path
-) -> None:
+def test_layout_is_identical_to_skopeo(image_in_layout, airbundle, skopeo, tmp_path) -> None:
     _, name = image_in_layout
 
     airbundle.ok("copy", name, f"oci:{tmp_path}/ours:app:1")
@@ -120,7 +118,7 @@ def test_airbundle_reads_layout_of_skopeo(image_in_layout, airbundle, skopeo, tm
     assert read_digests(tmp_path / "ours") == set(image.contents())
 
 
-def test_selected_platform_is_that_of_skopeo(
+def test_selected_platform_matches_skopeo(
     registry, airbundle, skopeo, repository, tmp_path
 ) -> None:
     index = IMAGES["oci-index"]

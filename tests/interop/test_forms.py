@@ -63,7 +63,7 @@ def write_directory(tmp_path: Path, airbundle: servers.Client):
         if (kind, form) != ("docker-list", "oci")  # skopeo 1.9.3 converts only the list
     ],
 )
-def test_converted_manifests_and_configs_are_those_of_skopeo(
+def test_converted_manifests_and_configs_match_skopeo(
     kind, form, write_directory, airbundle, skopeo, tmp_path
 ) -> None:
     copy_with_both(airbundle, skopeo, tmp_path, "--all", "--format", form, write_directory(kind))
@@ -72,7 +72,7 @@ def test_converted_manifests_and_configs_are_those_of_skopeo(
 
 @pytest.mark.parametrize("mode", ["system", "all", "index-only"])
 @pytest.mark.parametrize("kind", ["oci-index", "docker-list", "oci"])
-def test_multi_arch_selection_is_that_of_skopeo(
+def test_multi_arch_selection_matches_skopeo(
     kind, mode, write_directory, airbundle, skopeo, tmp_path
 ) -> None:
     start = write_directory(kind)
@@ -80,9 +80,7 @@ def test_multi_arch_selection_is_that_of_skopeo(
     assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_decompressed_layers_are_those_of_skopeo(
-    write_directory, airbundle, skopeo, tmp_path
-) -> None:
+def test_decompressed_layers_match_skopeo(write_directory, airbundle, skopeo, tmp_path) -> None:
     copy_with_both(airbundle, skopeo, tmp_path, "--dest-decompress", write_directory("oci"))
     assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
@@ -99,7 +97,7 @@ def test_conversion_to_schema_1_differs_from_skopeo_only_in_signature(
 
 
 @pytest.mark.parametrize("form", ["oci", "v2s2"])
-def test_conversion_from_schema_1_is_that_of_skopeo(
+def test_conversion_from_schema_1_matches_skopeo(
     form, write_directory, airbundle, skopeo, tmp_path
 ) -> None:
     skopeo.ok("copy", "--format", "v2s1", write_directory("docker"), f"dir:{tmp_path}/old")

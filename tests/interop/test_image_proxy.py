@@ -72,13 +72,13 @@ def references(tmp_path: Path) -> list[str]:
     return [*(f"oci:{layout}:{name}" for name in IMAGES), f"dir:{directory}"]
 
 
-def test_local_images_are_identical_to_those_of_skopeo(
+def test_local_images_are_identical_to_skopeo(
     skopeo: servers.Client, airbundle: servers.Client, references: list[str]
 ) -> None:
     assert _request_everything(airbundle, references) == _request_everything(skopeo, references)
 
 
-def test_registry_images_are_identical_to_those_of_skopeo(
+def test_registry_images_are_identical_to_skopeo(
     skopeo: servers.Client, airbundle: servers.Client, registry: servers.Registry, repository: str
 ) -> None:
     images.push(registry.host, repository, IMAGES["index"], "1")

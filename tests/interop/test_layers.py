@@ -65,7 +65,7 @@ def test_layers_of_index_writes_complete_image(
     assert skopeo.ok("inspect", "--raw", f"dir:{written}").encode() == MULTI.children[1].root.data
 
 
-def test_layers_warning_under_name_skopeo_is_that_of_skopeo(
+def test_layers_warning_under_name_skopeo_matches_skopeo(
     skopeo: servers.Client, airbundle: servers.Client, layout: Path, tmp_path: Path
 ) -> None:
     arguments = ("--insecure-policy", "layers", f"oci:{layout}:app")

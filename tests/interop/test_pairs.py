@@ -45,7 +45,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("kind", IMAGES)
 @pytest.mark.parametrize(("source", "destination"), PAIRS)
-def test_copy_is_that_of_skopeo(
+def test_copy_matches_skopeo(
     source: str,
     destination: str,
     kind: str,

@@ -62,7 +62,7 @@ def verdicts(tmp_path: Path, references, airbundle: servers.Client):
     "scope",
     ["", "{}", "{}/a", "{}/a/layout", "{}/a/layout:app", "{}/a/layout:x", "{}/link", "{}/a/image"],
 )
-def test_policy_scope_is_selected_like_in_skopeo(
+def test_policy_scope_is_selected_as_in_skopeo(
     verdicts, tmp_path: Path, transport, outside, scope
 ) -> None:
     inside = REJECT if outside == ACCEPT else ACCEPT
@@ -103,7 +103,7 @@ def test_policy_scope_is_selected_like_in_skopeo(
         ),
     ],
 )
-def test_policy_file_is_accepted_like_in_skopeo(verdicts, policy: str) -> None:
+def test_policy_file_is_accepted_as_in_skopeo(verdicts, policy: str) -> None:
     theirs, ours = verdicts("dir", policy)
     assert ours == theirs
 

@@ -90,7 +90,7 @@ def write_schema1(tmp_path: Path) -> Callable[[images.Image], Path]:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_conversion_to_schema_1_is_that_of_skopeo(
+def test_conversion_to_schema_1_matches_skopeo(
     write_schema1: Callable[[images.Image], Path], name: str
 ) -> None:
     image = docker_image(CONFIGS[name])
@@ -105,7 +105,7 @@ def test_conversion_to_schema_1_is_that_of_skopeo(
 
 @pytest.mark.parametrize("form", ["v2s2", "oci"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_conversion_from_schema_1_is_that_of_skopeo(
+def test_conversion_from_schema_1_matches_skopeo(
     write_schema1: Callable[[images.Image], Path], tmp_path: Path, name: str, form: str
 ) -> None:
     image = docker_image(CONFIGS[name])
@@ -165,7 +165,7 @@ def test_schema_1_image_is_exported_imported_and_tagged(
 
 
 @pytest.mark.parametrize("form", ["v2s2", "oci"])
-def test_copy_from_schema_1_in_other_format_is_that_of_skopeo(
+def test_copy_from_schema_1_in_other_format_matches_skopeo(
     write_schema1: Callable[[images.Image], Path],
     tmp_path: Path,
     airbundle: servers.Client,

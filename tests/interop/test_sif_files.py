@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFINITION = "%environment\n  export A=1\n%runscript\n  echo $A\n"
 
 
-def test_sif_image_is_that_of_skopeo(airbundle, skopeo, tmp_path) -> None:
+def test_sif_image_matches_skopeo(airbundle, skopeo, tmp_path) -> None:
     for needed in ("mksquashfs", "fakeroot"):
         servers.program(needed)
     root = tmp_path / "root"

@@ -111,7 +111,7 @@ def run_both(ours: servers.Client, theirs: servers.Client, *arguments: object) -
 
 
 @pytest.mark.parametrize("name", [*OCI, *DOCKER])
-def test_inspect_of_directory_is_that_of_skopeo(name, directories, airbundle, skopeo) -> None:
+def test_inspect_of_directory_matches_skopeo(name, directories, airbundle, skopeo) -> None:
     reference = f"dir:{directories}/{name}"
     ours, theirs = run_both(airbundle, skopeo, "inspect", reference)
     assert remove_layers_data(ours) == theirs
@@ -124,7 +124,7 @@ def test_inspect_of_directory_is_that_of_skopeo(name, directories, airbundle, sk
 
 
 @pytest.mark.parametrize("name", OCI)
-def test_inspect_of_layout_is_that_of_skopeo(name, layout, airbundle, skopeo) -> None:
+def test_inspect_of_layout_matches_skopeo(name, layout, airbundle, skopeo) -> None:
     ours, theirs = run_both(airbundle, skopeo, "inspect", f"oci:{layout}:{name}")
     assert remove_layers_data(ours) == theirs
 
@@ -165,7 +165,7 @@ def test_templates_that_skopeo_refuses_are_refused_by_airbundle(
     ("os", "architecture", "variant"),
     [("linux", "arm64", ""), ("linux", "arm", "v8"), ("linux", "arm", ""), ("linux", "arm", "v7")],
 )
-def test_selected_platform_is_that_of_skopeo(
+def test_selected_platform_matches_skopeo(
     os, architecture, variant, directories, airbundle, skopeo
 ) -> None:
     reference = f"dir:{directories}/index"
@@ -183,9 +183,7 @@ def test_missing_platform_is_refused_by_both_programs(directories, airbundle, sk
         assert airbundle("inspect", "--platform=linux/s390x", reference).returncode == 9
 
 
-def test_inspect_and_list_tags_of_registry_are_those_of_skopeo(
-    any_registry, airbundle, skopeo
-) -> None:
+def test_inspect_and_list_tags_of_registry_match_skopeo(any_registry, airbundle, skopeo) -> None:
     registry, repository, access = any_registry
     images.push(registry.host, repository, OCI["full"], "2", "1", "latest")
     images.push(registry.host, repository, OCI["index"], "many")
@@ -242,9 +240,7 @@ def test_skopeo_reads_layout_after_deletion(tmp_path, airbundle, skopeo) -> None
     skopeo.ok("copy", f"oci:{layout}:two", f"dir:{tmp_path}/out")
 
 
-def test_inspect_and_list_tags_of_archive_are_those_of_skopeo(
-    directories, airbundle, skopeo
-) -> None:
+def test_inspect_and_list_tags_of_archive_match_skopeo(directories, airbundle, skopeo) -> None:
     archive = f"docker-archive:{directories}/a.tar"
     names = ["--additional-tag=example.com/other:2", "--additional-tag=foo/bar:latest"]
     skopeo.ok("copy", *names, f"dir:{directories}/full-docker", f"{archive}:foo/bar:1")
@@ -257,7 +253,7 @@ def test_inspect_and_list_tags_of_archive_are_those_of_skopeo(
         assert remove_layers_data(ours) == theirs
 
 
-def test_manifest_digest_is_that_of_skopeo(tmp_path, airbundle, skopeo) -> None:
+def test_manifest_digest_matches_skopeo(tmp_path, airbundle, skopeo) -> None:
     files = {"oci": OCI["full"].root.data, "list": DOCKER["list"].root.data, "no JSON": b"\0x"}
     with FakeRegistry() as registry:
         with_history = images.image(config={"history": [{"created_by": "x"}]})

@@ -81,7 +81,7 @@ def index():
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "docker"])
-def test_layout_is_identical_to_that_of_skopeo(tmp_path, skopeo, image, index, kind):
+def test_layout_is_identical_to_skopeo(tmp_path, skopeo, image, index, kind):
     one = {"image": image, "index": index, "docker": images.image(types=images.DOCKER)}[kind]
     images.write_layout(tmp_path / "made", {"app": one})
     copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/d")
@@ -91,7 +91,7 @@ def test_layout_is_identical_to_that_of_skopeo(tmp_path, skopeo, image, index, k
     assert remove_platforms(tmp_path / "ours") == change_to_later_skopeo(tmp_path / "theirs")
 
 
-def test_additional_names_are_written_like_by_skopeo(tmp_path, skopeo, image, index):
+def test_additional_names_are_written_as_by_skopeo(tmp_path, skopeo, image, index):
     images.write_layout(tmp_path / "made", {"image": image, "index": index})
     for name, called in (("image", "a"), ("index", "b"), ("image", "docker.io/library/c:1")):
         source = f"oci:{tmp_path}/made:{name}"
@@ -111,7 +111,7 @@ def test_image_is_added_to_layout_of_skopeo(tmp_path, skopeo, image, index):
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "docker", "artifact"])
-def test_directory_is_identical_to_that_of_skopeo(tmp_path, skopeo, image, index, kind):
+def test_directory_is_identical_to_skopeo(tmp_path, skopeo, image, index, kind):
     one = {
         "image": image,
         "index": index,
@@ -171,13 +171,13 @@ def archive(tmp_path, skopeo):
     return archive
 
 
-def test_image_of_docker_archive_is_that_of_skopeo(tmp_path, skopeo, archive):
+def test_image_of_docker_archive_matches_skopeo(tmp_path, skopeo, archive):
     skopeo.ok("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/theirs")
     copy(f"docker-archive:{archive}:example.com/x:1", f"dir:{tmp_path}/ours")
     assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_manifest_of_docker_archive_is_that_of_skopeo(skopeo, archive):
+def test_manifest_of_docker_archive_matches_skopeo(skopeo, archive):
     raw = skopeo.ok("inspect", "--raw", f"docker-archive:{archive}")
     reference = transports.parse(f"docker-archive:{archive}")
     with closing(transports.open_source(reference, OPTIONS)) as source:

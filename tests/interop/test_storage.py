@@ -147,7 +147,7 @@ def test_podman_runs_images_from_airbundle(store, airbundle, tmp_path):
     assert "ldconfig" in output
 
 
-def test_files_equal_those_of_skopeo(store, airbundle, skopeo, layout, tmp_path):
+def test_files_match_skopeo(store, airbundle, skopeo, layout, tmp_path):
     airbundle.ok("copy", f"{layout}:oci", store.ref())
     with engines.home() as home:
         other = EngineStorage(store.driver, home, podman_in(home, store.driver))

@@ -197,7 +197,7 @@ def test_sync_writes_and_reads_containers_storage(airbundle, skopeo, source, tmp
     ).count("already present\n") == len(TAGS)
 
 
-def test_output_under_name_skopeo_is_that_of_skopeo(airbundle, skopeo, source, target, tmp_path):
+def test_output_under_name_skopeo_matches_skopeo(airbundle, skopeo, source, target, tmp_path):
     """Runs twice, the second time into existing directories: the same lines, log and status."""
     for kind, destination in (("docker", target.host), ("dir", tmp_path)) * 2:
         arguments = ("sync", *PLAIN, "-s", "docker", "-d", kind, f"{source.host}/team/app")

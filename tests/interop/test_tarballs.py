@@ -1,4 +1,4 @@
-"""Images of plain tar archives are identical to those of Skopeo."""
+"""Images of plain tar archives are identical to Skopeo's images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_tarball_image_is_that_of_skopeo(airbundle, skopeo, tmp_path) -> None:
+def test_tarball_image_matches_skopeo(airbundle, skopeo, tmp_path) -> None:
     """Newer versions write the manifest's type, and omit an empty config."""
     paths = []
     for number, packed in enumerate(("tar", "gzip")):

@@ -116,7 +116,7 @@ def site(tmp_path: Path) -> Site:
 
 @dataclass
 class Site:
-    """A directory with a layout, from which images are exported, and a bundle."""
+    """A directory with a layout of source images, and with a bundle."""
 
     path: Path
     images: dict[str, images.Image]

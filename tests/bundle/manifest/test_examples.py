@@ -88,7 +88,7 @@ def test_workshop_example_names_local_images():
     assert str(loaded.images[1].source) == f"oci:{FOLDER}/layout:app"
 
 
-def test_inside_example_is_a_target_file():
+def test_target_file_example_can_be_loaded():
     target = target_file.load(FOLDER / "inside.target.yaml", environment=ENVIRONMENT)
     assert str(target.target) == "docker://registry.plant.example:5000/airgap"
     assert target.override.credentials is not None

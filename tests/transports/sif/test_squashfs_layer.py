@@ -87,7 +87,7 @@ def test_extended_attributes_are_preserved_or_reported(packed, tree, tmp_path):
 
 
 def test_extended_attributes_in_a_pseudo_file_are_preserved(tmp_path):
-    """The format of unsquashfs 4.6."""
+    """The pseudo file has the format of unsquashfs 4.6."""
     path = tmp_path / "pseudo"
     path.write_bytes(
         b"/ D 1 755 0 0\n"

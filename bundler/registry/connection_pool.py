@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 _POOL_SIZE = 64
 
 _sending = threading.local()
-"""``url`` is the URL of the request that this thread is sending."""
+"""Thread-local state: ``url`` is the URL of the current request."""
 
 
 class _LiteralConnection(HTTPConnection):
-    """Connection that sends the URL of a request without the changes that urllib3 makes to it."""
+    """Connection that sends request URLs without urllib3's normalization."""
 
     def putrequest(self, method: str, url: str, *args: bool, **options: bool) -> None:
-        """Send the request line; the target for a proxy is a complete URL."""
+        """Send the request line; for a proxy, the request target is an absolute URL."""
         target = get_target(_sending.url) if url.startswith("/") else _sending.url
         super().putrequest(method, target, *args, **options)
 
@@ -84,7 +84,7 @@ class ConnectionPool(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
 
     def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:  # noqa: ANN401 - as the base class
-        """Send a request whose URL is not normalized, as signatures may cover each character."""
+        """Send a request without normalizing its URL, which a signature may cover."""
         _sending.url = request.url
         return super().send(request, *args, **options)
 

@@ -1,7 +1,7 @@
 """Errors for responses with an error status, by a registry, its token service or its storage.
 
-The status decides first, whatever the body is. The text of a server decides only about conditions
-that registries state in no other way: immutable tags, quotas, and the read-only mode.
+Errors are classified by status first, regardless of the body. The text of a response is used only
+for conditions that registries report in no other way: immutable tags, quotas, and read-only mode.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from bundler.registry.response import Response
 
 Login = Literal["anonymous", "unproven", "accepted"]
-"""Whether there are credentials, and whether the registry accepted them in this session."""
+"""Whether credentials are configured, and whether the registry accepted them in this session."""
 
 Server = Literal["registry", "token service", "storage"]
 
@@ -52,7 +52,7 @@ _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAX_DETAIL = 300
 _MAX_EXCHANGE_BODY = 50
 
-# Harbor, Quay, GitLab, Artifactory, and the error of a full disk.
+# Texts of Harbor, Quay, GitLab and Artifactory, and the error of a full disk.
 _FULL = re.compile(
     r"quota|storage (?:limit|space)|exceeds? the configured upper limit|disk usage"
     r"|no space left on device|insufficient storage",
@@ -65,7 +65,7 @@ _IMMUTABLE = re.compile(r"immutab|already exists|TAG_IMMUTABLE", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Refusal:
-    """A response with an error status, and the request that it refuses."""
+    """A response with an error status, and the refused request."""
 
     response: Response
     body: bytes
@@ -129,7 +129,7 @@ class Refusal:
         return self._create_general_error()
 
     def _classify_write(self) -> BundlerError | None:
-        """Return the error for a condition of the registry that prevents writing, if it is one."""
+        """Return the error for a registry condition that prevents writing; None otherwise."""
         status, text = self.response.status, self._text
         if status == 507 or _FULL.search(text):
             return QuotaExceededError(
@@ -169,7 +169,7 @@ class Refusal:
         return None
 
     def _create_access_error(self) -> RegistryError:
-        """Create the error for a denied request, by the state of the credentials."""
+        """Create the error for a denied request, depending on the state of the credentials."""
         status, codes, login = self.response.status, self.codes, f"airbundle login {self.registry}"
         if self.login == "accepted" or (status == 403 and self.server == "registry"):
             permission = f"the permission to {self._action or 'access'} {self._repository or 'it'}"
@@ -248,7 +248,7 @@ class Refusal:
 
     @cached_property
     def _text(self) -> str:
-        """The reason that the server states; empty for a web page."""
+        """The reason in the response; empty for an HTML page."""
         text = create_exchange(self.response, self.body, self.method).reason
         if not text and self.response.media_type == "text/plain":
             text = _clean(self.body[:_MAX_DETAIL].decode("utf-8", "replace"))
@@ -285,14 +285,14 @@ class Refusal:
 
     @property
     def _refuses_name(self) -> bool:
-        """Whether 400 can only mean the name: a read has no other parameters."""
+        """Whether status 400 must refer to the name, because a read has no other parameters."""
         if "NAME_INVALID" in self.codes or self.server == "token service":
             return True
         return self.method in ("GET", "HEAD") and not set(self.codes) & {"DIGEST_INVALID"}
 
     @property
     def _action(self) -> str | None:
-        """The action that is denied; a token service denies all requested actions at once."""
+        """The denied action; a token service denies all requested actions at once."""
         if self._repository is None:
             return None
         if self.server == "token service":

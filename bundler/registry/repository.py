@@ -239,7 +239,7 @@ class Repository:
             if isinstance(parsed, Index):
                 found += parsed.manifests
             if len(found) > MAX_REFERRERS:
-                raise LimitError(f"{subject}: more than the {MAX_REFERRERS:,} allowed")
+                raise LimitError(f"{subject}: more than the {MAX_REFERRERS:,} referrers allowed")
         return found
 
     def _request(

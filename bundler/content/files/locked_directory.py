@@ -1,8 +1,7 @@
 """Directories that are created where necessary, and locked while a process writes to them.
 
-Two processes may start with the same directory, which does not exist yet. Only a process that holds
-the lock of a directory removes it, and a process that locked a directory which was removed in the
-meantime creates it again.
+Two processes may start with the same missing directory. Only a process that holds the lock of a
+directory removes it, and a process that locks a removed directory creates it again.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_ATTEMPTS = 100  # to create a directory that other processes remove
+_ATTEMPTS = 100  # attempts to create a directory that other processes may remove
 
 
 class LockedDirectory(Directory):
     """A directory that is locked until ``close``, which also removes it if it is new and empty."""
 
     created: Sequence[Path] = ()
-    """The directory and its parents, as far as this process created them, parents first."""
+    """Those of the directory and its parents that this process created, parents first."""
 
     @classmethod
     def create(cls, path: Path, *, shared: bool = False) -> Self:
@@ -57,7 +56,7 @@ class LockedDirectory(Directory):
                 Directory.close(directory)
 
     def close(self) -> None:
-        """Remove the directory and its parents as far as they are new and empty, and unlock it."""
+        """Remove the directory and its parents if they are new and empty, and unlock it."""
         try:
             if self.fd >= 0 and self.created:
                 self._remove_empty()
@@ -75,7 +74,7 @@ class LockedDirectory(Directory):
                     path.rmdir()
 
     def is_named(self) -> bool:
-        """Whether the open directory still has its path."""
+        """Whether the path still refers to the open directory."""
         with suppress(OSError):
             return os.path.samestat(os.fstat(self.fd), os.stat(self.path))  # noqa: PTH116 - as the fd
         return False

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
 
 MIN_KEPT = BUFFER_SIZE
-"""The minimum size in bytes of a part that is kept; a smaller one is transferred again quickly."""
+"""Minimum size in bytes of a kept part; a smaller one is transferred again quickly."""
 LIFETIME = 7 * 24 * 3600.0
-"""The number of seconds for which a part is kept for the next run."""
+"""Number of seconds for which a part is kept for the next run."""
 
 _PREFIX = ".airbundle-"
 _SUFFIX = ".part"
 _KEPT = re.compile(r"\.airbundle-(?:[0-9a-f]{64}|[0-9a-f]{128})\.part")
-_SYNC_INTERVAL = 10.0  # seconds of a transfer that a power failure may cost
+_SYNC_INTERVAL = 10.0  # seconds of transfer that a power failure may lose
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# The content did not fail, only its transfer.
+# Errors of the transfer, not of the content.
 _INTERRUPTIONS = (CancelledError, RegistryError)
 
 
@@ -45,7 +45,7 @@ class PartFile:
     """An unfinished file that is being written; the caller renames it to its final name.
 
     As a context manager, it closes the file, and removes it unless ``published`` is set. A file
-    that was created by ``open_kept`` stays if the block was interrupted. The caller closes
+    that was created by ``open_kept`` is kept if the block was interrupted. The caller closes
     ``directory`` afterwards.
     """
 
@@ -63,7 +63,7 @@ class PartFile:
         """Create a file with a random name.
 
         Raises:
-            NoSpaceError, MediumError: it cannot be created.
+            NoSpaceError, MediumError: the file cannot be created.
         """
         name = create_part_name()
         try:
@@ -79,8 +79,8 @@ class PartFile:
     def open_kept(cls, directory: Directory, digest: Digest, *, create: bool) -> Self | None:
         """Open the kept part of a blob.
 
-        Returns None if it cannot be used: it does not exist and ``create`` is not set, another
-        process writes it, or it is not a plain file with one name.
+        Returns None if the part cannot be used: it does not exist and ``create`` is False, another
+        process is writing it, or it is not a regular file with a single link.
         """
         name = get_kept_name(digest)
         flags = _FLAGS | (os.O_CREAT if create else 0)
@@ -97,7 +97,7 @@ class PartFile:
             if part.is_named():
                 part._set_mode(0o644)
                 return part
-            part.close()  # another process published or removed it before the lock
+            part.close()  # published or removed by another process before the lock was acquired
 
     @property
     def size(self) -> int:
@@ -110,7 +110,7 @@ class PartFile:
         return RegularFile(self.path, os.dup(self.fd))
 
     def start_at(self, offset: int) -> None:
-        """Continue at ``offset``, and discard the bytes after it."""
+        """Truncate the file to ``offset`` bytes, and continue there."""
         try:
             os.ftruncate(self.fd, offset)
             os.lseek(self.fd, offset, os.SEEK_SET)
@@ -135,7 +135,7 @@ class PartFile:
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 
     def close(self) -> None:
-        """Close and unlock the file; it stays."""
+        """Close and unlock the file without removing it."""
         os.close(self.fd)
 
     def __enter__(self) -> Self:
@@ -149,7 +149,7 @@ class PartFile:
                 os.unlink(self.name, dir_fd=self._directory.fd)
 
     def lock(self) -> bool:
-        """Lock the file; return False if another process has locked it, or it has no locks."""
+        """Lock the file; return False if another process locked it, or locks are unsupported."""
         try:
             file_lock.lock(self)
         except MediumError:
@@ -161,7 +161,7 @@ class PartFile:
             os.fchmod(self.fd, mode)
 
     def is_named(self) -> bool:
-        """Whether the open file still has its name."""
+        """Whether the name still refers to the open file."""
         with contextlib.suppress(OSError):
             named = os.stat(self.name, dir_fd=self._directory.fd, follow_symlinks=False)
             return os.path.samestat(os.fstat(self.fd), named)
@@ -189,7 +189,7 @@ def is_kept(name: str) -> bool:
 
 
 def remove_parts(directory: Directory, *, except_for: Container[str] = ()) -> None:
-    """Remove all unfinished files that no process writes, except those with some names.
+    """Remove all unfinished files that no process is writing, except ``except_for``.
 
     The caller has locked the directory.
     """
@@ -202,7 +202,7 @@ def remove_stale_parts(directory: Directory, *, shared: bool = False) -> None:
     """Remove the unfinished files that no run will continue.
 
     These are files with random names, and kept parts that are older than ``LIFETIME``. In a
-    ``shared`` directory, which the caller has not locked, all files younger than that stay.
+    ``shared`` directory, which the caller has not locked, all newer files are kept.
     """
     oldest = time.time() - LIFETIME
     for name in filter(is_part, directory.list_names()):
@@ -211,7 +211,7 @@ def remove_stale_parts(directory: Directory, *, shared: bool = False) -> None:
 
 
 def _remove_unlocked(directory: Directory, name: str, unless_after: float | None = None) -> None:
-    """Remove a file that no process has locked; one modified after ``unless_after`` stays."""
+    """Remove a file that no process has locked, unless modified after ``unless_after``."""
     try:
         fd = os.open(name, _FLAGS & ~os.O_RDWR, dir_fd=directory.fd)
     except OSError:  # a link, or removed in the meantime

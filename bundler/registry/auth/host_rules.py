@@ -1,7 +1,7 @@
-"""Rules for the hosts that a registry names: its token service, and the targets of redirects.
+"""Rules for hosts in responses of a registry: its token service, and redirect targets.
 
 A host belongs to a registry if it has the same name (on any port), if it is in the same site, or if
-the user named it as the token service of the registry. ``docs/security.md`` states the rules.
+the user specified it as the token service of the registry. ``docs/security.md`` states the rules.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class HostRules:
     token_service: str | None = None
     """The URL of a token service that may receive the credentials; None if unset."""
     trusts_all: bool = False
-    """Whether all hosts that the registry names belong to it, as for Skopeo."""
+    """Whether all hosts in responses of the registry belong to it, as in Skopeo."""
     look_up_hosts: bool = True
     """Whether host names are resolved, which is often impossible behind a proxy."""
 
@@ -45,14 +45,15 @@ class HostRules:
         return is_same_site(registry, target, look_up_hosts=self.look_up_hosts)
 
     def keeps_authorization(self, registry: Origin, target: Origin) -> bool:
-        """Return whether a request to ``target`` has the Authorization header of the registry.
+        """Return whether a request to ``target`` may carry the registry's Authorization header.
 
-        Another port of the same host is another origin, which has it under Skopeo's rule only.
+        Another port of the same host is another origin, which receives the header only under
+        Skopeo's rule.
         """
         return target == registry or (self.trusts_all and target.host == registry.host)
 
     def check_target(self, registry: Origin, target: Origin) -> None:
-        """Check that a request to a host that the registry names is allowed.
+        """Check that a request to ``target``, a host from a response, is allowed.
 
         Raises:
             RegistryError: ``target`` has a forbidden address.
@@ -73,7 +74,8 @@ class HostRules:
         """Check that a request to a token service, or to its redirect target, is allowed.
 
         Raises:
-            RegistryError: ``url`` has no TLS although the registry has, or a forbidden address.
+            RegistryError: ``url`` has a forbidden address, or uses plain HTTP although the registry
+                uses HTTPS.
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https" and not self.trusts_all:
@@ -84,7 +86,7 @@ class HostRules:
         """Check that a token service may receive the credentials.
 
         Raises:
-            UntrustedTokenServiceError: it does not belong to the registry.
+            UntrustedTokenServiceError: the service does not belong to the registry.
         """
         if self.belongs(registry, realm):
             return

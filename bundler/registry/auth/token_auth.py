@@ -1,4 +1,4 @@
-"""Authentication with a registry by Basic authentication or with bearer tokens.
+"""Registry authentication: the Basic scheme, and bearer tokens from a token service.
 
 Tokens are cached by scope, and renewed before they expire or after the registry refuses one.
 
@@ -115,23 +115,23 @@ class Authenticator:
 
     @property
     def login(self) -> Login:
-        """Whether there are credentials, and whether they were accepted."""
+        """Whether credentials are configured, and whether the registry accepted them."""
         if self._credentials.anonymous:
             return "anonymous"
         return "accepted" if self._accepted else "unproven"
 
     def record_answer(self, authorization: str | None, status: int) -> None:
-        """Record the status of a response of the registry: a success proves the credentials."""
+        """Record the status of a registry response; a success proves the credentials valid."""
         if authorization is not None and (status < 400 or status == 404):
             self._accepted = True
 
     def find_challenge(
         self, fields: Sequence[str], rejected: str | None, *, repeated: bool
     ) -> Challenge | None:
-        """Return the challenge of a 401 to answer; None if no answer changes the refusal.
+        """Return the challenge of a 401 to answer; None if no answer would change the result.
 
-        ``fields`` are those of WWW-Authenticate, and ``rejected`` is the Authorization header of
-        the request; None if it had none. ``repeated`` means that a challenge of the same request
+        ``fields`` are the WWW-Authenticate fields, and ``rejected`` is the Authorization header of
+        the request; None if it had none. ``repeated`` is True if a challenge of the same request
         was answered before. A refused token is renewed once; it is never replaced by a password.
         """
         if self._credentials.registry_token is not None:
@@ -142,7 +142,7 @@ class Authenticator:
             lacks_right = bearer.parameters.get("error") == "insufficient_scope"
             return None if rejected is not None and lacks_right else bearer
         if rejected is not None and not self._basic:
-            # Harbor answers with Basic, or without a challenge, to each token that it refuses.
+            # Harbor responds to a refused token with a Basic challenge or without a challenge.
             return None if repeated else self._challenge
         has_password = self._credentials.username is not None
         return challenges.get("basic") if rejected is None and has_password else None
@@ -150,7 +150,7 @@ class Authenticator:
     def answer_challenge(
         self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
     ) -> None:
-        """Answer a challenge of ``find_challenge``, for the next ``get_authorization``.
+        """Answer a challenge from ``find_challenge``, for the next ``get_authorization``.
 
         Raises:
             UnauthorizedError: the token service refuses the credentials.
@@ -255,10 +255,10 @@ class Authenticator:
     def _create_refusal(
         self, response: Response, challenge: Challenge, scopes: Scopes
     ) -> BundlerError:
-        """Create the error for a refusal of the token service.
+        """Create the error for a refusal by the token service.
 
-        Some services deny a scope with the status of a wrong password. A token without a scope
-        shows whether they accept the credentials.
+        Some services deny a scope with the status for a wrong password. A request for a token
+        without a scope shows whether they accept the credentials.
         """
         if response.status in (404, 405) and self._identity_token is not None:
             return UnauthorizedError(

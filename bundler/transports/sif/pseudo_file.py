@@ -54,12 +54,12 @@ class PseudoFile:
         self._file = file
         self._subject = subject
         self.sockets = 0
-        """The number of sockets so far; ``read_members`` leaves them out."""
+        """The number of sockets so far, which ``read_members`` skips."""
         self.has_attributes = False
         """Whether any file so far has extended attributes."""
 
     def read_members(self) -> Iterator[tuple[tarfile.TarInfo, Reader]]:
-        """Read the tar header and the content of each file, in their order.
+        """Yield the tar header and the content of each file, in order.
 
         Raises:
             LimitError: there are too many files.
@@ -128,7 +128,7 @@ class PseudoFile:
     def _create_member(
         self, fields: re.Match[bytes], linked: dict[bytes, tarfile.TarInfo | None]
     ) -> tuple[tarfile.TarInfo | None, int]:
-        """Create the tar header of a file, None for a socket; return it with the content's offset.
+        """Return the tar header of a file (None for a socket) and the offset of its content.
 
         Headers of files with several names are stored in ``linked``.
         """
@@ -177,7 +177,7 @@ def _read_details(member: tarfile.TarInfo, rest: bytes) -> int:
     if member.issym():
         member.linkname = os.fsdecode(rest)
     elif member.type in (tarfile.CHRTYPE, tarfile.BLKTYPE) and len(numbers) >= 2:
-        # unsquashfs splits the number of a device as if a minor number had 8 bits.
+        # unsquashfs splits device numbers as if minor numbers had 8 bits.
         device = numbers[0] << 8 | numbers[1] & 0xFF
         member.devmajor = device >> 8 & 0xFFF
         member.devminor = device & 0xFF | device >> 12 & 0xFFF00

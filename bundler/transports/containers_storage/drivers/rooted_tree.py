@@ -114,7 +114,8 @@ class RootedTree:
         if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
             directory = os.dup(directory)
             try:
-                # Some open directories may now be removed, or be behind this link.
+                # Close open directories, which may be removed now, or be reachable only through
+                # this link.
                 self._close_directories()
                 _remove(parts[-1], directory)
             finally:

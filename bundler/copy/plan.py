@@ -72,7 +72,7 @@ class PlannedImage(Generic[HoldingsT_co]):
                 raise UnsupportedError(
                     f"{image.display_name}: the destination cannot store the signatures of"
                     " the image",
-                    hint="copy it without them: --remove-signatures",
+                    hint="copy the image without its signatures: --remove-signatures",
                 )
             reason = (
                 options.fixed_reason

@@ -120,7 +120,7 @@ def parse_rules(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
                 hint="write --names FROM=TO, as in --names docker.io/library=mirror",
             )
         if rules.setdefault(source, target) != target:
-            raise UsageError(f"--names: two rules for {source[:200]!r}")
+            raise UsageError(f"--names: several rules replace {source[:200]!r}")
     return tuple(rules.items())
 
 

@@ -137,7 +137,7 @@ class NotLoggedInError(NotFoundError):
 
 
 class MediumError(BundlerError):
-    """A disk or stick that cannot be read or written. Raised wherever files are read or written."""
+    """A medium that cannot be read or written. Raised wherever files are read or written."""
 
     exit_status = 5
 

@@ -95,7 +95,7 @@ class LimitError(BundlerError):
 
 
 class TemplateLimitError(LimitError):
-    """A user's template that exceeds a limit, or whose output does.
+    """A user's template that exceeds a limit, or whose output exceeds one.
 
     Raised by the template engine of ``inspect --format``.
     """

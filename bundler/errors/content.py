@@ -57,7 +57,7 @@ class MalformedError(IntegrityError):
 
 
 class NotPlainFileError(MalformedError):
-    """A link, a device, a pipe or a directory where a plain file is expected.
+    """A link, a device, a pipe or a directory where a regular file is expected.
 
     Raised by the readers and writers of files.
     """
@@ -65,7 +65,9 @@ class NotPlainFileError(MalformedError):
     def __init__(
         self, path: str, *, os_error: OSError | None = None, hint: str | None = None
     ) -> None:
-        expected = "a plain file" if os_error is None else "a plain file in a plain directory"
+        expected = (
+            "a regular file" if os_error is None else "a regular file without links in its path"
+        )
         super().__init__(f"{path}: not {expected}", path=path, os_error=os_error, hint=hint)
 
 

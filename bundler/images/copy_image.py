@@ -173,7 +173,7 @@ def _execute(
 def create_resolved_event(graph: Graph) -> ImageResolved:
     """Create the event that reports the images and layers of ``graph`` before they are copied.
 
-    The images are in the order of the index; those of a nested index are at its position.
+    The images are in the order of the index. A nested index is replaced by its images.
     """
     manifests = {
         item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)

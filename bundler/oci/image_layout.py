@@ -126,7 +126,7 @@ class LayoutIndex:
             found = [item for item in self.entries if item.annotations.get(annotation) == name]
             if len({item.digest for item in found}) > 1:
                 raise MalformedError(
-                    f"{self.subject}: {name!r} is the name of {len(found)} images",
+                    f"{self.subject}: several images have the name {name!r} ({len(found)})",
                     hint="specify the image by its position: :@0 is the first",
                 )
             if found:
@@ -148,7 +148,7 @@ class LayoutIndex:
             other = new.setdefault(key, entry)
             if other.digest != entry.digest:
                 raise ConflictError(
-                    f"{self.subject}: {key!r} is used for {other.digest} and for {entry.digest}"
+                    f"{self.subject}: two images named {key!r}: {other.digest} and {entry.digest}"
                 )
         kept: list[tuple[dict[str, Any], Descriptor]] = []
         for raw, entry in zip(self.raw_entries, self.entries, strict=True):

@@ -308,7 +308,7 @@ def compute_manifest_digest(raw: bytes, *, subject: str) -> Digest:
     signatures = table.tables("signatures")
     if not 0 < len(signatures) <= _MAX_SIGNATURES:
         raise table.problem(
-            f"{len(signatures)} signatures (expected 1 to {_MAX_SIGNATURES} in schema 1)"
+            f"wrong number of signatures (expected 1 to {_MAX_SIGNATURES}, got {len(signatures)})"
         )
     formats: set[tuple[int, bytes]] = set()
     for signature in signatures:

@@ -75,7 +75,7 @@ def test_signed_image_is_not_converted(signed, tmp_path):
 def test_destination_without_signatures_refuses_a_signed_image(signed, tmp_path):
     with pytest.raises(UnsupportedError) as caught:
         copy(f"dir:{signed}", f"oci:{tmp_path}/copy:app")
-    assert caught.value.hint == "copy it without them: --remove-signatures"
+    assert caught.value.hint == "copy the image without its signatures: --remove-signatures"
     assert not (tmp_path / "copy/index.json").exists()
 
 

@@ -307,7 +307,7 @@ def _report_unchanged(
     ):
         return None
     if request.keys and not former.signers:
-        engine.emit(Notice(f"{bundle} is not signed by a given key: sealing it anew"))
+        engine.emit(Notice(f"{bundle} is not signed by a given key: it is sealed again"))
         return None
     from bundler.bundle.format import checksums  # noqa: PLC0415 - only for a former bundle
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above

@@ -50,7 +50,7 @@ def resolve_all(
         root, locked = image.graph.root.digest, request.locked_root
         if locked is not None and root != locked.root.digest:
             raise ConflictError(
-                f"{request.display_name}: the selected platforms do not have the digest in the"
+                f"{request.display_name}: the selected platforms have another digest than in the"
                 f" lock file (expected {locked.root.digest}, got {root})",
                 hint="run airbundle lock again",
             )

@@ -35,8 +35,8 @@ class Authentication:
     signers: tuple[PublicKey, ...]
     """The given keys that signed it."""
     trust_error: BundlerError | None
-    """The reason why it is not authenticated: a TrustError, or the error that occurred when a
-    signature was read; None if it is authenticated."""
+    """The reason why the bundle is not authenticated: a TrustError, or the error that occurred when
+    a signature was read; None if it is authenticated."""
 
 
 @dataclass(frozen=True, slots=True)

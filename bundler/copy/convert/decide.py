@@ -149,7 +149,7 @@ class _Decider:
                 return None
         if all(index.media_type == media_type for index in indexes):
             return None
-        self._check_may_change(f"its index would become {media_type}")
+        self._check_may_change(f"the index would become {media_type}")
         return media_type
 
     def _decide_manifest_type(self, parsed: ImageManifest | Schema1) -> str:
@@ -185,7 +185,7 @@ class _Decider:
                 reason="no format of the image is supported there",
             )
         if media_type != parsed.media_type:
-            self._check_may_change(f"its manifest would become {media_type}")
+            self._check_may_change(f"the manifest would become {media_type}")
         return media_type
 
     def _decide_layer(self, layer: Descriptor, position: int, count: int) -> LayerConversion | None:
@@ -213,7 +213,7 @@ class _Decider:
             and conversion.may_stay
         ):
             return None
-        self._check_may_change(f"its layer {layer.digest} would change")
+        self._check_may_change(f"layer {layer.digest} would change")
         return replace(conversion, precompute=options.precompute)
 
     def _decide_compression(self, layer: Descriptor) -> LayerConversion | None:

@@ -223,7 +223,7 @@ def _get_field(value: Value, name: str) -> Value:
     if found is None:
         hint = None
         if isinstance(value, Struct):
-            hint = f"it has {', '.join(member.name for member in value.members)}"
+            hint = f"use one of {', '.join(member.name for member in value.members)}"
         raise TemplateError(
             f"can't evaluate field {name[:80]} in type {get_type_name(value)}", hint=hint
         )

@@ -52,7 +52,7 @@ def sprintf(template: str, arguments: Sequence[Value]) -> str:
 
 
 def sprint(arguments: Sequence[Value]) -> str:
-    """Concatenate ``arguments``, with a space between two of which neither is a string."""
+    """Concatenate ``arguments``; add a space between two arguments if neither is a string."""
     parts: list[str] = []
     for position, value in enumerate(arguments):
         both = position and not isinstance(value, str)

@@ -286,7 +286,7 @@ class KeepsParts(Protocol):
         """Open the stored beginning of ``node``, unverified; None if there is none.
 
         The next ``push`` of ``node`` continues at the position of its content, or replaces the
-        stored bytes if that is 0. The caller closes the file before.
+        stored bytes if that is 0. The caller closes it before that ``push``.
         """
 
 
@@ -343,7 +343,7 @@ class OpenOptions:
     transport_options: tuple[TransportOptions, ...] = ()
     """Options that single transports define, at most one record of each type."""
     scratch: Path | None = None
-    """The directory for large temporary files; None: each transport has a default, on disk."""
+    """The directory for large temporary files; None: the default of each transport, on disk."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     """Receives events; called from several threads."""

@@ -143,7 +143,7 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
 
 
 class _PartDestination(Destination, KeepsParts, Protocol):
-    """A destination that keeps parts."""
+    """A destination that keeps partially pushed blobs."""
 
 
 def _push_rest(

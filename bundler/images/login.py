@@ -216,7 +216,7 @@ def logout(
     """Remove the credentials for ``registry``.
 
     Raises:
-        NotLoggedInError: no credentials are stored; a hint names another authfile that has some.
+        NotLoggedInError: no credentials are stored; the hint may name another authfile.
         ConfigError: the credentials cannot be removed.
     """
     removed = False

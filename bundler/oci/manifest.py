@@ -124,7 +124,7 @@ class Schema1Entry:
 
     blob: Digest
     v1: str = field(repr=False)
-    """The ``v1Compatibility`` document, JSON."""
+    """The ``v1Compatibility`` document, as JSON."""
     id: str
     parent: str
     throwaway: bool

@@ -122,7 +122,7 @@ def _split_key(key: str) -> tuple[str, bool]:
 def _edit(path: Path) -> Iterator[AuthFile]:
     """Yield the file for editing; afterwards, write it if it was changed.
 
-    Its directory is locked exclusively, as by Podman and Skopeo.
+    Its directory is locked exclusively, as in Podman and Skopeo.
     """
     try:
         target = path.resolve()

@@ -100,7 +100,7 @@ def find(members: Mapping[str, ArchiveMember], name: str, subject: str) -> Archi
 
 
 def open_member(file: RegularFile, member: ArchiveMember, offset: int = 0) -> FileSlice:
-    """Open the content of a member from ``offset`` on; ``file`` must stay open."""
+    """Open the content of a member at ``offset``; ``file`` must remain open."""
     return FileSlice(file, member.offset + offset, member.size - offset)
 
 

@@ -5,7 +5,8 @@
     skippable frame: the tar without the contents of its files (tar-split's format, zstd)
     skippable frame: the positions of the other two skippable frames
 
-Any zstd decompressor decompresses the stream to the tar. Each file is one chunk, whatever its size.
+Any zstd decompressor decompresses the stream to the tar. Each file is one chunk, regardless of its
+size.
 
 https://github.com/containers/storage/blob/v1.59.0/pkg/chunked/internal/minimal/compression.go
 """

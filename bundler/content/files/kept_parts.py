@@ -49,7 +49,7 @@ class KeptParts:
         """Write a blob as ``atomic_write.write_content`` does, without making its name durable.
 
         If ``content`` is not at its start, the part that ``open`` returned is continued. If the
-        write is interrupted, the part stays, unless ``digest`` is None or the blob is small.
+        write is interrupted, the part is kept, unless ``digest`` is None or the blob is small.
         """
         part = None if digest is None else self._opened.pop(digest, None)
         if digest is None or content.size is None or content.size <= part_files.MIN_KEPT:
@@ -72,7 +72,7 @@ class KeptParts:
         part_files.remove_parts(directory, except_for=frozenset(self._interrupted.values()))
 
     def close(self) -> None:
-        """Close the parts that were opened and not written; they stay."""
+        """Close the parts that were opened but not written; the files are kept."""
         for part in self._opened.values():
             part.close()
         self._opened.clear()

@@ -1,7 +1,7 @@
 """``docker-archive:FILE[:NAME]``: an archive that ``docker save`` writes and ``docker load`` reads.
 
 The archive lists the config and the layers of each image, but contains no manifest. The manifest is
-created as by containers/image, so that digests are equal: layers are uncompressed and identified by
+created as in containers/image, so that digests are equal: layers are uncompressed and identified by
 diff ID, but have the media type of compressed layers.
 
 A new archive is written sequentially and published when it is complete; an existing archive is not

@@ -236,7 +236,7 @@ def _create_legacy_layers(
 
     For versions of Docker that ignore ``manifest.json``, each directory describes an image whose
     parent is the next lower layer. ``config`` is the image's config, part of which is repeated for
-    the top layer. IDs are computed as by containers/image, so that the archives are identical.
+    the top layer. IDs are computed as in containers/image, so that the archives are identical.
 
     https://github.com/moby/docker-image-spec/blob/v1.2.0/v1.md
     """

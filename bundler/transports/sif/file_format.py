@@ -52,14 +52,14 @@ class SifFile:
     definition: bytes
     """The definition file that the image was built from; empty if absent."""
     offset: int
-    """Offset in bytes of the squashfs with the root directory."""
+    """Offset in bytes of the SquashFS with the root directory."""
     size: int
-    """Size of the squashfs in bytes."""
+    """Size of the SquashFS in bytes."""
 
     def create_script(self) -> bytes | None:
         """Create a script from ``%environment`` and ``%runscript``; None if both are absent.
 
-        The sections are parsed as by containers/image, including comments in ``%runscript``.
+        The sections are parsed as in containers/image, including comments in ``%runscript``.
         """
         sections: dict[str, list[str]] = {"%environment": [], "%runscript": []}
         section: list[str] | None = None

@@ -44,7 +44,7 @@ _SCRIPT_FILES = (SCRIPT.partition("/")[0], SCRIPT)
 
 
 class SquashfsConverter:
-    """Converts the squashfs of a SIF file.
+    """Converts the SquashFS of a SIF file.
 
     Args:
         file: the SIF file.
@@ -66,7 +66,7 @@ class SquashfsConverter:
 
         Raises:
             LimitError: the SquashFS is too large, or contains too many files.
-            MalformedError: the squashfs is damaged.
+            MalformedError: the SquashFS is damaged.
             UnsupportedError: ``unsquashfs`` is not installed, or a file cannot be stored in a
                 layer.
             NoSpaceError, MediumError: the layer cannot be written.
@@ -151,7 +151,7 @@ class SquashfsConverter:
             output.write(bytes(-member.size % tarfile.BLOCKSIZE))
 
     def _write_script(self, script: bytes, types: Mapping[str, bytes], output: BinaryIO) -> None:
-        """Write the script and its directory, unless the squashfs contains them."""
+        """Write the script and its directory, unless the SquashFS contains them."""
         kinds = ((tarfile.DIRTYPE, b""), (tarfile.REGTYPE, script))
         for name, (kind, data) in zip(_SCRIPT_FILES, kinds, strict=True):
             if types.get(name, kind) != kind:

@@ -1,7 +1,7 @@
 """``tarball:FILE[:FILE...]``: an image with one layer for each file, for reading only.
 
 A file is a tar archive, compressed or not, and becomes a layer unchanged; ``-`` is standard input.
-The config is created as by containers/image, from the contents and the modification times of the
+The config is created as in containers/image, from the contents and the modification times of the
 files, so that the images are identical. Times are in UTC.
 """
 

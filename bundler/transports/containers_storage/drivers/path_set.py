@@ -1,4 +1,4 @@
-"""A set of paths in little memory: 64-bit hashes in one table, whatever the length of the paths.
+"""Memory-efficient set of paths: 64-bit hashes in one table, regardless of path length.
 
 The hashes depend on a random key, so no layer can contain paths that collide on purpose. Among
 millions of paths, a collision by chance has a probability below one in a million.

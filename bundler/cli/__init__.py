@@ -1,5 +1,5 @@
 """The command line: arguments, environment, terminal, exit statuses.
 
-Read ``main`` first, then ``frontends.native`` and one command, such as
+Read ``program`` first, then ``frontends.native`` and one command, such as
 ``commands.bundles.export``.
 """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from bundler.cli import main as program
+from bundler.cli import program
 from bundler.cli.frontends.native import COMMANDS
 from bundler.errors import (
     BundlerError,
@@ -49,7 +49,7 @@ def _fail(*, debug: bool) -> None:
 
 def run_in_process(*arguments: str) -> int:
     with pytest.raises(SystemExit) as exited:
-        program.main(arguments)
+        program.run_program(arguments)
     assert isinstance(exited.value.code, int)
     return exited.value.code
 

@@ -17,6 +17,7 @@ from bundler.cli.options.option import (
     refuse_conflicts,
     spec,
 )
+from bundler.cli.runtime.prompts import prompt
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -146,8 +147,7 @@ _BOTH_UNSET: dict[str, Any] = {"both_authfile": None, "both_tls_verify": None}
 
 def ask_for_password(username: str) -> str:
     """Prompt for a password on the terminal."""
-    password: str = click.prompt(f"Password of {username}", hide_input=True, err=True)
-    return password
+    return prompt(f"Password of {username}", hidden=True)
 
 
 def _parse_chunk(text: str) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from bundler.cli.runtime.prompts import prompt
 from bundler.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def read_passphrase(path: Path) -> bytes:
     return line
 
 
-def ask_for_passphrase(prompt: str, *, twice: bool = False) -> bytes:
+def ask_for_passphrase(subject: str, *, twice: bool = False) -> bytes:
     """Prompt on the terminal, without echo; with ``twice``, require the answer to be repeated.
 
     Raises:
@@ -68,7 +67,6 @@ def ask_for_passphrase(prompt: str, *, twice: bool = False) -> bytes:
     """
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{prompt}: cannot prompt without a terminal", hint="use --passphrase-file FILE"
+            f"{subject}: cannot prompt without a terminal", hint="use --passphrase-file FILE"
         )
-    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
-    return answer.encode()
+    return prompt(subject, hidden=True, twice=twice).encode()

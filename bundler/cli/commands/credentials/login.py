@@ -14,6 +14,7 @@ from bundler.cli.options.option import GoBoolOption, option, refuse_conflicts
 from bundler.cli.options.registry_access import ask_for_password
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.prompts import prompt
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def login(
         username,
         password,
         from_stdin=password_stdin,
-        ask_username=lambda: click.prompt("Username", err=True),
+        ask_username=lambda: prompt("Username"),
         ask_password=ask_for_password,
     )
     location = run_login(context, scope, credentials, stored=stored, override=override, store=store)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bundler.cli.frontends.skopeo import requests
 from bundler.cli.frontends.skopeo.messages import logrus
 from bundler.cli.output import text
+from bundler.cli.runtime.prompts import raise_if_interrupted
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -200,8 +201,11 @@ def _ask(subject: str, *, secret: bool = False) -> str:
             raise UsageError(f"{front}: inappropriate ioctl for device")
         from getpass import getpass  # noqa: PLC0415 - rarely needed
 
-        return getpass("")
-    if not (answer := sys.stdin.readline()):
+        with raise_if_interrupted():
+            return getpass("")
+    with raise_if_interrupted():
+        answer = sys.stdin.readline()
+    if not answer:
         raise UsageError(f"{front}: EOF")
     return answer.strip()
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.cli import main
 from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.frontends.skopeo import commands
 from bundler.cli.frontends.skopeo.arguments import flag_tables
 from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
+from bundler.cli.program import select_frontend
 from bundler.cli.runtime.environment import Environment
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
@@ -30,7 +30,7 @@ def test_front_end_is_selected_by_the_first_argument_or_the_name_of_the_program(
         ("skopeo", ["--as", "airbundle", "ls"], ["ls"], NativeFrontend),
         ("python", ["copy", "--as", "skopeo"], ["copy", "--as", "skopeo"], NativeFrontend),
     ):
-        found, remaining = main.select_frontend(program, arguments, ENVIRONMENT)
+        found, remaining = select_frontend(program, arguments, ENVIRONMENT)
         assert (type(found), remaining) == (selected, rest)
 
 

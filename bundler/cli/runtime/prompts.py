@@ -1,0 +1,40 @@
+"""Prompts on the terminal."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def prompt(text: str, *, hidden: bool = False, twice: bool = False) -> str:
+    """Prompt on stderr; ``hidden`` input is not echoed.
+
+    With ``twice``, the answer has to be repeated.
+
+    Raises:
+        click.Abort: the user interrupted the prompt, or standard input ended.
+    """
+    with raise_if_interrupted():
+        answer: str = click.prompt(text, hide_input=hidden, confirmation_prompt=twice, err=True)
+    return answer
+
+
+@contextmanager
+def raise_if_interrupted() -> Iterator[None]:
+    """Raise KeyboardInterrupt in the block, so that a prompt restores the terminal.
+
+    Elsewhere, an interruption ends the process or cancels the run.
+    """
+    former = signal.getsignal(signal.SIGINT)
+    if former is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)

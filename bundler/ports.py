@@ -13,7 +13,7 @@ All methods may be called from several threads at once unless their docstring sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -190,6 +190,18 @@ class TagResolver(Protocol):
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Resolve a name as ``Source.resolve`` does."""
+
+
+@runtime_checkable
+class ChecksNames(Protocol):
+    """A destination whose names may exclude one another, such as paths of directories."""
+
+    def check_names(self, names: Collection[str], /) -> None:
+        """Check that images with ``names`` can be stored together, and beside the present ones.
+
+        Raises:
+            ConflictError: they cannot.
+        """
 
 
 @runtime_checkable

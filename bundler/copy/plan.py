@@ -18,6 +18,7 @@ from bundler.copy.parallel import run_all
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.ports import (
+    ChecksNames,
     Holdings,
     MountsBlobs,
     Node,
@@ -193,7 +194,8 @@ def create_plan(
 
     Raises:
         CannotConvertError: an image needs a conversion that is impossible or not allowed.
-        ConflictError: two different images have the same name at a destination.
+        ConflictError: two different images have the same name at a destination, or names that
+            exclude one another.
         MalformedError: two images state different sizes for the same blob.
         UnsupportedError: a destination cannot store the signatures of an image.
     """
@@ -210,6 +212,12 @@ def create_plan(
                         f"{other} and {label}: both have the target name {name!r}",
                         hint="rename one of them with rename or --names",
                     )
+    names: dict[Holdings, list[str]] = {}
+    for destination, name in holders:
+        names.setdefault(destination, []).append(name)
+    for destination, own in names.items():
+        if isinstance(destination, ChecksNames):
+            destination.check_names(own)
     planned_images = [
         replace(planned, conversion=planned.decide_conversion()) for planned in planned_images
     ]

@@ -550,3 +550,16 @@ def test_signature_at_the_target_is_not_replaced_unless_allowed(site):
     assert names_in(site.path / "inside")["team/app:1"] == site.images["app"].digest
     site.import_(target, existing="overwrite")
     assert names_in(site.path / "inside")[f"team/app:{tag}"] == site.images[tag].digest
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_image_within_the_directory_of_another_is_refused_before_the_first_push(site, dry_run):
+    site.export(
+        site.request("registry.example/x:v"),
+        site.request("registry.example/x/v:manifest.json", "multi"),
+    )
+    target = site.path / "target"
+    with pytest.raises(ConflictError) as raised:
+        site.import_(f"dir:{target}", dry_run=dry_run)
+    assert raised.value.subjects == ("x/v", "x/v/manifest.json")
+    assert not target.exists() or not list(target.rglob("*"))

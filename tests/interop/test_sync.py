@@ -135,6 +135,86 @@ def test_yaml_list_selects_versions(airbundle, source, tmp_path):
     assert {path.name for path in (tmp_path / "ours").iterdir()} == {"app:1.10.2", "app:2.0.0"}
 
 
+@pytest.mark.parametrize("name", ["airbundle", "skopeo-name", "skopeo"])
+def test_images_with_one_directory_never_replace_each_other(clients, source, tmp_path, name):
+    """Skopeo refuses the second image, and airbundle refuses both before anything is copied."""
+    file, output = tmp_path / "sync.yml", tmp_path / "out"
+    images.push(source.host, "third/app", images.image(images.layer({"third": b"3"})), "1.0")
+    file.write_text(
+        f"{source.host}:\n  tls-verify: false\n"
+        "  images: {other/app: ['1.0'], third/app: ['1.0']}\n"
+    )
+    completed = clients(name)("sync", "-s", "yaml", "-d", "dir", file, output)
+    assert completed.returncode == (10 if name == "airbundle" else 1)
+    if name != "airbundle":
+        refused = f'Refusing to overwrite destination directory \\"{output}/app:1.0\\"'
+        assert refused in completed.stderr
+    if name != "skopeo":
+        assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {host}",
+        "{host}: [a]",
+        "{host}: {images: [team/app]}",
+        "{host}: {images: {other/app: ['1.0'], team/app: edge}}",
+        "{host}: {images: {other/app: ['1.0'], team/app: [[edge]]}}",
+        "{host}: {images: {other/app: ['1.0']}, images-by-tag-regex: {team/app: [edge]}}",
+        "{host}: {images: {other/app: ['1.0']}, tls-verify: [false]}",
+        "{host}: {images: {other/app: ['1.0']}, cert-dir: [a]}",
+        "{host}: {images: {other/app: ['1.0']}, credentials: name}",
+        "{host}: {images: {other/app: ['1.0']}, credentials: {username: [a], password: b}}",
+    ],
+)
+@pytest.mark.parametrize("name", ["airbundle", "skopeo-name", "skopeo"])
+def test_malformed_yaml_list_is_refused_before_anything_is_copied(
+    clients, source, tmp_path, name, text
+):
+    file, output = tmp_path / "sync.yml", tmp_path / "out"
+    file.write_text(text.replace("{host}", f"'{source.host}'") + "\n")
+    completed = clients(name)(
+        "sync", "--src-tls-verify=false", "-s", "yaml", "-d", "dir", file, output
+    )
+    assert completed.returncode == (2 if name == "airbundle" else 1)
+    if name != "airbundle":
+        assert "Failed to unmarshal" in completed.stderr
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["airbundle", "skopeo-name"])
+def test_yaml_list_with_a_key_twice_is_refused_before_anything_is_copied(
+    clients, source, tmp_path, name
+):
+    """As in recent versions of Skopeo; older ones use the last one."""
+    file, output = tmp_path / "sync.yml", tmp_path / "out"
+    images_key = "  images: {other/app: ['1.0']}\n"
+    file.write_text(f"'{source.host}':\n{images_key}{images_key}")
+    completed = clients(name)(
+        "sync", "--src-tls-verify=false", "-s", "yaml", "-d", "dir", file, output
+    )
+    assert completed.returncode == (2 if name == "airbundle" else 1)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["skopeo-name", "skopeo"])
+def test_invalid_entries_of_a_yaml_list_are_skipped_under_the_name_of_skopeo(
+    clients, source, tmp_path, name
+):
+    file, output = tmp_path / "sync.yml", tmp_path / "out"
+    file.write_text(
+        f"'{source.host}':\n  unknown: 1\n  tls-verify: false\n"
+        "  images: {Invalid/App: [a], other/app: ['1.0', null, '!']}\n"
+        "  images-by-tag-regex: {team/app: '('}\n'other.example':\n"
+    )
+    completed = clients(name)(
+        "sync", "--src-tls-verify=false", "-s", "yaml", "-d", "dir", file, output
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert [path.name for path in output.iterdir()] == ["app:1.0"]
+
+
 def test_repeated_sync_copies_nothing(airbundle, source, target):
     arguments = (
         "sync", "-s", "docker", "-d", "docker", *PLAIN, f"{source.host}/team/app", target.host,

@@ -24,7 +24,7 @@ from bundler.ports import Capabilities, Destination, Holdings, TagResolver
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -236,6 +236,17 @@ class DirectoryHoldings:
     def capabilities(self) -> Capabilities:
         """The capabilities of the directory as a destination."""
         return Capabilities(omits_foreign_layers=self._sizes is None)
+
+    def check_names(self, names: Collection[str], /) -> None:
+        """Check that no image would be in the directory of another, present images aside.
+
+        Raises:
+            ConflictError: it would.
+        """
+        if self._sizes is not None:
+            from bundler.transports.directory import tree_index  # noqa: PLC0415 - rarely needed
+
+            tree_index.check_image_paths([tree_index.parse_image_path(name) for name in names])
 
     def has(self, node: Node, /) -> bool:
         """Whether a regular file with the name and size of ``node`` exists."""

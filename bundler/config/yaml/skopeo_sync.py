@@ -13,6 +13,7 @@ from bundler.config.yaml.document import (
     MappingNode,
     Position,
     ScalarNode,
+    SequenceNode,
     Value,
     describe,
     get_member,
@@ -61,30 +62,39 @@ class SyncFile:
     registries: dict[str, RegistryOverride] = field(default_factory=dict)
 
 
-def read(value: Value, context: YamlContext) -> SyncFile:
-    """Read a parsed file. Errors are recorded as mistakes."""
+def read(value: Value, context: YamlContext, structure: YamlMistakes | None = None) -> SyncFile:
+    """Read a parsed file. Mistakes are recorded in ``context``.
+
+    Values of a wrong type are recorded in ``structure``, if it is given: Skopeo refuses a file with
+    such a value, but skips repositories and tags with other mistakes.
+    """
+    structure = structure or context.mistakes
     content = SyncFile()
-    for registry, members in value.items() if isinstance(value, MappingNode) else ():
+    if not isinstance(value, MappingNode):
+        structure.add(value.at, f"expected a mapping of registries, got {describe(value)}")
+        return content
+    for registry, members in value.items():
         if not isinstance(members, MappingNode):
-            at = members.at
-            context.mistakes.add(at, f"`{registry}`: expected a mapping, got {describe(members)}")
+            mistakes = context.mistakes if _is_null(members) else structure
+            mistakes.add(members.at, f"`{registry}`: expected a mapping, got {describe(members)}")
             continue
         for key in members:
             if key not in KEYS:
                 close = suggest_word(key, list(KEYS))
                 context.mistakes.add(members.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
-        content.registries[normalize_domain(host)] = _read_override(members, context)
-        content.images += _RepositoryReader(registry, context.mistakes).read(members)
+        content.registries[normalize_domain(host)] = _read_override(members, context, structure)
+        content.images += _RepositoryReader(registry, context.mistakes, structure).read(members)
     return content
 
 
 class _RepositoryReader:
     """Reader of the repositories of one registry."""
 
-    def __init__(self, registry: str, mistakes: YamlMistakes) -> None:
+    def __init__(self, registry: str, mistakes: YamlMistakes, structure: YamlMistakes) -> None:
         self._registry = registry
         self._mistakes = mistakes
+        self._structure = structure
 
     def read(self, members: MappingNode) -> Iterator[SyncEntry]:
         for repository, value, at in self._iterate_repositories(members, "images"):
@@ -107,18 +117,16 @@ class _RepositoryReader:
                 image = self._parse_image(f"{self._registry}/{name}", repositories.key_at[name])
                 if image is not None:
                     yield image, value, repositories.key_at[name]
-        elif repositories is not None and not (
-            isinstance(repositories, ScalarNode) and repositories.is_null
-        ):
+        elif repositories is not None and not _is_null(repositories):
             text = f"`{key}`: expected a mapping of repositories, got {describe(repositories)}"
-            self._mistakes.add(repositories.at, text)
+            self._structure.add(repositories.at, text)
 
     def _read_tags(
         self, repository: ImageReference, value: Value, at: Position
     ) -> Iterator[SyncEntry]:
         if isinstance(value, MappingNode) or (isinstance(value, ScalarNode) and not value.is_null):
             text = f"expected a list of tags (an empty one means all), got {describe(value)}"
-            self._mistakes.add(value.at, text)
+            self._structure.add(value.at, text)
         elif isinstance(value, ScalarNode) or not value:
             yield SyncEntry(repository, at, TagSelection())
         else:
@@ -132,7 +140,8 @@ class _RepositoryReader:
 
     def _parse(self, value: Value, parse: Callable[[str], T]) -> T | None:
         if not isinstance(value, ScalarNode) or value.is_null:
-            self._mistakes.add(value.at, f"expected text, got {describe(value)}")
+            mistakes = self._mistakes if _is_null(value) else self._structure
+            mistakes.add(value.at, f"expected text, got {describe(value)}")
             return None
         try:
             return parse(value)
@@ -148,21 +157,39 @@ class _RepositoryReader:
             return None
 
 
-def _read_override(members: MappingNode, context: YamlContext) -> RegistryOverride:
+def _read_override(
+    members: MappingNode, context: YamlContext, structure: YamlMistakes
+) -> RegistryOverride:
     verify = members.get("tls-verify")
     verify_tls = _BOOLEANS.get(verify.lower()) if isinstance(verify, ScalarNode) else None
     if verify is not None and verify_tls is None:
         text = f"`tls-verify`: expected true or false, got {describe(verify)}"
-        context.mistakes.add(verify.at, text)
-    credentials = members.get("credentials")
-    username, password = get_member(credentials, "username"), get_member(credentials, "password")
-    login = None
-    if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
-        login = Credentials(username=str(username), password=str(password))
-    elif credentials is not None:
-        context.mistakes.add(credentials.at, "`credentials`: expected username and password")
+        (context.mistakes if _is_null(verify) else structure).add(verify.at, text)
+    directory = members.get("cert-dir")
+    if directory is not None and not isinstance(directory, ScalarNode):
+        structure.add(directory.at, f"`cert-dir`: expected text, got {describe(directory)}")
     return RegistryOverride(
-        credentials=login,
+        credentials=_read_credentials(members.get("credentials"), context, structure),
         tls_verify=verify_tls,
-        cert_dir=context.resolve_path(members.get("cert-dir")),
+        cert_dir=context.resolve_path(directory),
     )
+
+
+def _read_credentials(
+    value: Value | None, context: YamlContext, structure: YamlMistakes
+) -> Credentials | None:
+    if value is None:
+        return None
+    username, password = get_member(value, "username"), get_member(value, "password")
+    if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
+        return Credentials(username=str(username), password=str(password))
+    is_valid = isinstance(value, MappingNode) and not any(
+        isinstance(member, SequenceNode | MappingNode) for member in (username, password)
+    )
+    mistakes = context.mistakes if is_valid or _is_null(value) else structure
+    mistakes.add(value.at, "`credentials`: expected username and password")
+    return None
+
+
+def _is_null(value: Value) -> bool:
+    return isinstance(value, ScalarNode) and value.is_null

@@ -45,7 +45,7 @@ class SyncSource:
     access: RegistryOverride | None = None
     """The access options of the command line, for all source registries."""
     lenient: bool = False
-    """Report mistakes in the YAML file and repositories without selected tags, and continue."""
+    """Report repositories and tags of the YAML file that are invalid or not found, and continue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +127,27 @@ def _list_file(
 
 
 def _read_file(source: SyncSource) -> tuple[SyncFile, list[ListingFailure]]:
-    """Parse a YAML file; with ``lenient``, return its mistakes instead of raising an error."""
+    """Parse a YAML file; with ``lenient``, return repositories and tags with mistakes as failures.
+
+    Raises:
+        InvalidBundleManifestError: the file is malformed, or has mistakes.
+    """
     from bundler.config.yaml import document, skopeo_sync  # noqa: PLC0415 - only for a file
     from bundler.config.yaml.context import YamlContext  # noqa: PLC0415 - as above
 
     path = str(Path(source.location))
-    mistakes = document.YamlMistakes()
+    structure = document.YamlMistakes()
+    mistakes = document.YamlMistakes() if source.lenient else structure
     text = document.decode(document.read_bytes(Path(path)), path)
+    if source.lenient and not text.strip():
+        return skopeo_sync.SyncFile(), []
     # As in Skopeo, paths in the file are relative to the working directory.
     context = YamlContext(path, Path(), {}, mistakes)
-    file = skopeo_sync.read(document.parse(text, path, mistakes), context)
+    file = skopeo_sync.read(document.parse(text, path, structure), context, structure)
+    structure.raise_if_any()
     try:
         mistakes.raise_if_any()
     except InvalidBundleManifestError as error:
-        if not source.lenient:
-            raise
         failures = [InvalidBundleManifestError([mistake]) for mistake in error.findings]
         return file, [ListingFailure(path, failure) for failure in failures]
     if not file.images and not source.lenient:

@@ -154,7 +154,7 @@ def sync_images(
         mapped = targets.map_targets(listing.images, request.destination)
         if request.refuse_existing:
             targets.check_not_existing(mapped)
-        mapped = targets.merge_duplicates(mapped, last_wins=request.source.lenient)
+        mapped = targets.merge_duplicates(mapped, engine.emit, last_wins=request.source.lenient)
         sync = _Sync(
             request, source_options, destination_options, engine, policy_check, len(mapped), dry_run
         )

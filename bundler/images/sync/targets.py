@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.target_names import NameMapping
 from bundler.errors import ConflictError, DirectoryExistsError, InvalidReferenceError
+from bundler.events import Emit, WarningIssued, discard
 from bundler.ports import RegistryReference, RepositoryReference
 from bundler.transports.target_reference import TargetReference, create_target
 
@@ -76,28 +78,56 @@ def map_targets(images: Iterable[SourceImage], destination: SyncDestination) -> 
     return targets
 
 
-def merge_duplicates(targets: Sequence[SyncTarget], *, last_wins: bool = False) -> list[SyncTarget]:
+def merge_duplicates(
+    targets: Sequence[SyncTarget], emit: Emit = discard, *, last_wins: bool = False
+) -> list[SyncTarget]:
     """Return the targets without duplicates.
 
-    With ``last_wins``, the last of several images with the same target is kept, as if they were
-    copied one after another.
+    With ``last_wins``, the last of several images with the same name in a registry is kept, as if
+    they were copied one after another, and a warning is emitted.
 
     Raises:
-        ConflictError: different images have the same target, and ``last_wins`` is not set.
+        ConflictError: different images have the same target, and ``last_wins`` is not set, or the
+            directory of an image is within that of another.
+        DirectoryExistsError: with ``last_wins``, different images have the same directory, which
+            the second one would find there.
     """
     merged: dict[tuple[str, str | None], SyncTarget] = {}
     for item in targets:
         key = (item.target.scope, item.name)
         first = merged.setdefault(key, item)
-        if first.image.display_name != item.image.display_name:
-            if not last_wins:
-                raise ConflictError(
-                    f"{first.image.display_name} and {item.image.display_name}:"
-                    f" both have the target {item}",
-                    hint="keep their whole names with --scoped, or rename one with --names FROM=TO",
-                )
-            merged[key] = item
+        if first.image.display_name == item.image.display_name:
+            continue
+        names = f"{first.image.display_name} and {item.image.display_name}"
+        if not last_wins:
+            raise ConflictError(
+                f"{names}: both have the target {item}",
+                subjects=(str(item),),
+                hint="keep their whole names with --scoped, or rename one with --names FROM=TO",
+            )
+        if item.target.directory is not None:
+            raise DirectoryExistsError(item.target.directory)
+        emit(WarningIssued(f"{names}: both have the target {item}; only the last one is copied"))
+        merged[key] = item
+    _check_not_nested(list(merged.values()))
     return list(merged.values())
+
+
+def _check_not_nested(targets: Sequence[SyncTarget]) -> None:
+    directories = {
+        PurePath(os.path.normpath(item.target.directory)): item
+        for item in targets
+        if item.target.directory is not None
+    }
+    for path, item in directories.items():
+        for parent in path.parents:
+            if (above := directories.get(parent)) is not None:
+                raise ConflictError(
+                    f"{item.image.display_name}: its directory {path} is within that of"
+                    f" {above.image.display_name}",
+                    subjects=(str(above), str(item)),
+                    hint="rename one of them with --names FROM=TO",
+                )
 
 
 def check_not_existing(targets: Iterable[SyncTarget]) -> None:

@@ -35,11 +35,15 @@ from bundler.transports.directory.staging import (
     is_same_file,
     replace_by_link,
 )
-from bundler.transports.directory.tree_index import TreeIndex, parse_image_path
+from bundler.transports.directory.tree_index import (
+    TreeIndex,
+    check_image_paths,
+    parse_image_path,
+)
 from bundler.transports.shared.reachability import Reachable, find_reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from bundler.content.files.safe_directory import PathComponents
@@ -126,6 +130,15 @@ class DirectoryTreeDestination(_ReadableTree):
         except NotFoundError:
             return False
         return size is not None and node.size in (None, size)
+
+    def check_names(self, names: Collection[str], /) -> None:
+        """Check that no image would be in the directory of another.
+
+        Raises:
+            ConflictError: it would.
+            MalformedError: a name is not a valid path.
+        """
+        check_image_paths([parse_image_path(name) for name in names], self._index.complete)
 
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob or a manifest in the staging directory.

@@ -11,12 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.files.safe_directory import is_portable
-from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
+from bundler.errors import (
+    BundlerError,
+    ConflictError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+)
 from bundler.oci.digest import Digest
 from bundler.transports.directory.image_files import MANIFEST, VERSION, get_file_name, read_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from bundler.content.files.safe_directory import Directory, PathComponents
     from bundler.ports import Node
@@ -86,6 +92,31 @@ def parse_image_path(name: str) -> PathComponents:
     if len(path) > _MAX_DEPTH or not is_portable(*path):
         raise MalformedError(f"{name[:200]!r} is not a valid image path")
     return path
+
+
+def check_image_paths(
+    paths: Collection[PathComponents], present: Collection[PathComponents] = ()
+) -> None:
+    """Check that no directory of an image is within that of another; ``present`` ones exist.
+
+    Letter case is ignored, since many file systems of media ignore it.
+
+    Raises:
+        ConflictError: a directory is within another.
+    """
+    folded: dict[PathComponents, PathComponents] = {}
+    for path in (*present, *paths):
+        folded[tuple(part.casefold() for part in path)] = path
+    new = {tuple(part.casefold() for part in path) for path in paths}
+    for key, path in folded.items():
+        for depth in range(1, len(key)):
+            above = folded.get(key[:depth])
+            if above is not None and (key in new or key[:depth] in new):
+                raise ConflictError(
+                    f"{'/'.join(path)}: within the directory of another image, {'/'.join(above)}",
+                    subjects=("/".join(above), "/".join(path)),
+                    hint="rename one of them with --names FROM=TO",
+                )
 
 
 def _find_images(tree: Directory, path: PathComponents) -> Iterator[PathComponents]:

@@ -8,6 +8,7 @@ from hypothesis import given, strategies as st
 from bundler import transports
 from bundler.copy.target_names import NameMapping
 from bundler.errors import ConflictError, DirectoryExistsError, InvalidReferenceError
+from bundler.events import WarningIssued
 from bundler.images.sync.targets import (
     SyncDestination,
     check_not_existing,
@@ -62,12 +63,39 @@ def test_invalid_target_name_is_reported_with_its_source():
     assert raised.value.message.startswith("docker://Tree/App:1: ")
 
 
-def test_two_images_with_one_target_are_a_conflict_unless_the_last_wins():
+@pytest.mark.parametrize("transport", ["docker", "dir"])
+def test_two_images_with_one_target_are_a_conflict(transport):
+    destination = SyncDestination(transport, "r:5000")
+    both = [map_target(name, destination) for name in ("quay.io/a/app:1", "quay.io/b/app:1")]
+    with pytest.raises(ConflictError) as raised:
+        merge_duplicates(both)
+    assert raised.value.subjects == (str(both[0]),)
+
+
+def test_last_of_two_images_in_a_registry_wins_with_a_warning():
     destination = SyncDestination("docker", "r:5000")
     both = [map_target(name, destination) for name in ("quay.io/a/app:1", "quay.io/b/app:1")]
-    with pytest.raises(ConflictError):
-        merge_duplicates(both)
-    assert merge_duplicates(both, last_wins=True) == both[1:]
+    reported = []
+    assert merge_duplicates(both, reported.append, last_wins=True) == both[1:]
+    assert [type(event) for event in reported] == [WarningIssued]
+
+
+def test_second_image_with_one_directory_is_refused_even_if_the_last_wins():
+    destination = SyncDestination("dir", "/out")
+    both = [map_target(name, destination) for name in ("quay.io/a/app:1", "quay.io/b/app:1")]
+    with pytest.raises(DirectoryExistsError) as raised:
+        merge_duplicates(both, last_wins=True)
+    assert raised.value.path == "/out/app:1"
+
+
+def test_directory_within_that_of_another_image_is_a_conflict():
+    rules = NameMapping((("quay.io/a/app:1", "x"), ("quay.io/b/app:1", "x/manifest.json")), "full")
+    destination = SyncDestination("dir", "/out/", rules)
+    both = [map_target(name, destination) for name in ("quay.io/a/app:1", "quay.io/b/app:1")]
+    for order in (both, both[::-1]):
+        with pytest.raises(ConflictError) as raised:
+            merge_duplicates(order)
+        assert raised.value.subjects == ("dir:/out/x", "dir:/out/x/manifest.json")
 
 
 def test_image_that_is_listed_twice_is_copied_once():

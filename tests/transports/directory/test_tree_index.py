@@ -8,6 +8,7 @@ import pytest
 
 from bundler.errors import ConflictError, MalformedError
 from bundler.ports import Publication
+from bundler.transports.directory import tree_index
 from bundler.transports.directory.tree import DirectoryTreeDestination, DirectoryTreeSource
 from tests.contracts import contents
 from tests.transports.handwritten import write_tree
@@ -46,3 +47,24 @@ def test_link_to_an_image_is_not_followed(tmp_path, shared_store):
         assert source.tags() == []
         with pytest.raises(MalformedError):
             source.resolve(f"images/{shared_store.names['a'].digest.hex}")
+
+
+@pytest.mark.parametrize(
+    ("paths", "present"),
+    [
+        (["x/v", "x/v/manifest.json"], []),
+        (["x/v/1", "x/v"], []),
+        (["X/v", "x/V/1"], []),
+        (["x/v/1"], ["x/v"]),
+        (["x"], ["x/v/1"]),
+    ],
+)
+def test_directory_within_that_of_another_image_is_a_conflict(paths, present):
+    with pytest.raises(ConflictError):
+        tree_index.check_image_paths(
+            *([tuple(path.split("/")) for path in group] for group in (paths, present))
+        )
+
+
+def test_present_images_do_not_conflict_with_each_other():
+    tree_index.check_image_paths([("a", "1"), ("a", "2")], [("x",), ("x", "v"), ("a", "1")])

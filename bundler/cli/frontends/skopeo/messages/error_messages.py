@@ -20,6 +20,7 @@ from bundler.errors import (
     DirectoryExistsError,
     EngineUnreachableError,
     FormatUnsupportedError,
+    InvalidBundleManifestError,
     NoPlatformError,
     NotFoundError,
     NotLoggedInError,
@@ -244,6 +245,9 @@ def _describe_manifest_digest_error(error: BundlerError, line: CommandLine) -> S
 def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     if isinstance(error, PartialError):
         return SkopeoMessage("Sync failed due to previous reported error(s) for one or more images")
+    if isinstance(error, InvalidBundleManifestError):
+        front = f"Failed to unmarshal {quote(line.arguments[0])}: yaml: "
+        return SkopeoMessage("; ".join(error.findings), prefix=front)
     if isinstance(error, DirectoryExistsError):
         return SkopeoMessage(f"Refusing to overwrite destination directory {quote(error.path)}")
     exchange = error.exchange

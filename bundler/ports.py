@@ -163,14 +163,15 @@ class Destination(Holdings, Protocol):
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store ``content`` completely or not at all; return the descriptor of the stored content.
 
-        The caller closes ``content``.
+        A manifest may be stored as late as with its index or in ``commit``. The caller closes
+        ``content``.
 
         Raises:
             NoSpaceError, MediumError, RegistryError: the content was not stored.
         """
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Publish names durably. Called once, from one thread, after all pushes."""
+        """Store the images and publish their names durably, after all of their pushes."""
 
     def close(self) -> None:
         """Release files, locks and connections. Uncommitted content remains without a name."""

@@ -20,7 +20,7 @@ from bundler.copy.plan import PlannedImage
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError, UsageError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
-from bundler.ports import Destination, TagResolver
+from bundler.ports import Destination, Publication, TagResolver
 from bundler.transports.source_reference import create_registry_reference, split_registry
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ class OpenRegistry:
             if planned.image.request.selection.index != "sparse":
                 continue
             try:
-                push_manifest(planned.image.graph.manifests[-1], planned.destination)
+                root = planned.image.graph.manifests[-1]
+                push_manifest(root, planned.destination)
+                planned.destination.commit([Publication(root.descriptor, ())])
             except RefusedRequestError as error:
                 raise UnsupportedError(
                     f"{planned.image.display_name}: the target rejects an index with missing"

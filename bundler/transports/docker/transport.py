@@ -31,6 +31,7 @@ from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
 from bundler.ports import Capabilities
 from bundler.transports.docker.manifest_cache import ManifestCache
+from bundler.transports.docker.manifest_writer import ManifestWriter
 from bundler.transports.docker.mirrors import Mirrors, open_repository
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from bundler.content.streams import Content, Reader
     from bundler.ports import Node, OpenOptions, Publication
     from bundler.registry.repository import Repository
-
-_PARALLEL_TAGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +200,7 @@ class DockerDestination(_RegistryRepository):
             self._repository = open_repository(endpoint, options, stack, writable=True)
             self._resources = stack.pop_all()
         self._uploads = Uploads(self._repository)
-        self._manifests = ManifestCache()
-        self._listed: set[Digest] = set()
-        """Manifests that the registry itself lists as referrers."""
+        self._manifests = ManifestWriter(self._repository)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root of a tag or a digest, as the registry reports it."""
@@ -219,11 +216,12 @@ class DockerDestination(_RegistryRepository):
         if node.digest is None:
             return False
         if node.kind == "manifest":
-            return self._repository.head_manifest(node.digest) is not None
+            held = self._manifests.holds(node.digest)
+            return held or self._repository.head_manifest(node.digest) is not None
         return self._repository.has_blob(node.digest, node.size)
 
     def push(self, node: Node, content: Content, /) -> Descriptor:
-        """Store a blob, or a manifest without a tag."""
+        """Store a blob, or hold a manifest until its index or its name is stored."""
         if node.kind != "manifest":
             return self._uploads.push(node.digest, content)
         raw = content.read(MAX_MANIFEST + 1)
@@ -233,8 +231,7 @@ class DockerDestination(_RegistryRepository):
             raise LimitError(f"manifest {node.digest}: more than {MAX_MANIFEST:,} bytes")
         digest = content.descriptor().digest
         descriptor = Descriptor(node.media_type, digest, len(raw))
-        self._put_manifest(digest, descriptor, raw)
-        self._manifests.put(descriptor, raw)
+        self._manifests.push(descriptor, raw)
         return descriptor
 
     def mount(self, node: Node, repository: str, /) -> bool:
@@ -252,21 +249,13 @@ class DockerDestination(_RegistryRepository):
             ConflictError: a tag is immutable, or two images have the same tag.
             DigestConflictError: a name contains the digest of another image.
         """
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only to write
-
         from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - imports requests
 
-        roots = self._map_roots_by_tag(images)
-        with ThreadPoolExecutor(_PARALLEL_TAGS) as threads:
-            results = threads.map(
-                lambda tag: self._put_manifest(tag, roots[tag], self._read_manifest(roots[tag])),
-                roots,
-            )
-            list(results)  # raises the first error
+        self._manifests.publish(self._map_roots_by_tag(images))
         for root in (image.root for image in images):
             may_refer = root.media_type in referrers_tag.MAY_HAVE_SUBJECT
-            if may_refer and root.digest not in self._listed:
-                referrers_tag.add_to_referrers(self._repository, root, self._read_manifest(root))
+            if may_refer and root.digest not in self._manifests.listed:
+                referrers_tag.add_to_referrers(self._repository, root, self._manifests.read(root))
 
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Delete a manifest and all its tags; the registry removes the blobs later.
@@ -339,20 +328,6 @@ class DockerDestination(_RegistryRepository):
                         f"{other.digest} and {image.root.digest}"
                     )
         return roots
-
-    def _put_manifest(self, version: str | Digest, root: Descriptor, raw: bytes) -> None:
-        """Push a manifest, and record whether the registry lists it as a referrer."""
-        if self._repository.put_manifest(version, root.media_type, raw) is not None:
-            self._listed.add(root.digest)
-
-    def _read_manifest(self, root: Descriptor) -> bytes:
-        """Return the bytes of a manifest, from the cache or the registry."""
-        raw = self._manifests.get(root.digest)
-        if raw is None:
-            found, raw = self._repository.get_manifest(root.digest)
-            manifest.verify(raw, found, f"{self._repository.name}@{root.digest}")
-            self._manifests.put(root, raw)
-        return raw
 
 
 class DockerTransport:

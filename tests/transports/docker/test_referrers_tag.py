@@ -54,10 +54,10 @@ class TestReferrers:
     def test_rerun_lists_a_referrer_of_an_interrupted_run(self, registry):
         image = images.image()
         note = images.artifact("application/x.note", b"one", subject=image)
-        stopped = destination(registry, "a/app")
-        push(stopped, image)
-        push(stopped, note)
-        stopped.close()
+        for item in (image, note):
+            for blob in item.all_blobs():
+                registry.add_blob("a/app", blob.data)
+            registry.add_manifest("a/app", None, item.root.data, item.root.media_type)
         target = destination(registry, "a/app")
         target.commit([Publication(root_of(note), ())])
         target.close()

@@ -10,6 +10,7 @@ from bundler.errors import (
     DigestMismatchError,
     InvalidReferenceError,
     NotFoundError,
+    RefusedRequestError,
 )
 from bundler.events import WarningIssued
 from bundler.oci.digest import Digest
@@ -161,6 +162,7 @@ class TestCommit:
         image = images.image()
         first = destination(registry, "a/app")
         push(first, image)
+        first.commit([Publication(root_of(image), ())])
         first.close()
         target = destination(registry, "a/app")
         node = Node("manifest", image.root.media_type, Digest(image.digest))
@@ -208,3 +210,52 @@ def test_mount_within_a_registry(registry):
     assert str(digest) in registry.repositories["a/app"].blobs
     origin.close()
     target.close()
+
+
+class TestManifestRequests:
+    """The PUT requests of manifests, and their references."""
+
+    def puts(self, registry):
+        return [item.path.rpartition("/")[2] for item in registry.find_requests("PUT", "manifests")]
+
+    def test_single_image_is_put_once_by_its_tag(self, registry):
+        image = images.image()
+        target = destination(registry, "app")
+        push(target, image)
+        assert target.has(Node.of(root_of(image), "manifest"))
+        target.commit([Publication(root_of(image), ("1",))])
+        target.close()
+        assert self.puts(registry) == ["1"]
+        assert image.digest in registry.repositories["app"].manifests
+
+    def test_children_are_put_by_digest_before_their_index(self, registry):
+        image = images.multi_platform("app", "linux/amd64", "linux/arm64")
+        target = destination(registry, "app")
+        push(target, image)
+        target.commit([Publication(root_of(image), ("1", "2"))])
+        target.close()
+        children = [item.digest for item in image.manifests()[:-1]]
+        assert sorted(self.puts(registry)[:2]) == sorted(children)
+        assert sorted(self.puts(registry)[2:]) == ["1", "2"]
+
+    def test_registry_that_refuses_digests_receives_a_tag(self, registry):
+        registry.fail("PUT", "/manifests/sha256:", status=405, times=None)
+        image = images.image()
+        target = destination(registry, "app")
+        push(target, image)
+        target.commit([Publication(root_of(image), ("1",))])
+        target.close()
+        assert registry.repositories["app"].tags == {"1": image.digest}
+
+    def test_missing_child_is_named_as_missing_content(self, registry):
+        image = images.multi_platform("app", "linux/amd64", "linux/arm64")
+        target = destination(registry, "app")
+        root = root_of(image)
+        target.push(
+            Node("manifest", root.media_type, root.digest, root.size), content(image.root.data)
+        )
+        with pytest.raises(RefusedRequestError) as caught:
+            target.commit([Publication(root_of(image), ("1",))])
+        target.close()
+        assert caught.value.status == 404
+        assert "lacks content" in caught.value.message

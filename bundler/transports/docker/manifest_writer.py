@@ -1,0 +1,115 @@
+"""Writer of manifests to one repository, with one PUT for each manifest where possible.
+
+A pushed manifest is held until the index that lists it is pushed, or until the commit. The root of
+an image is therefore stored under its tag only: a second PUT by digest would be redundant, and some
+registries accept none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, TypeVar
+
+from bundler.oci import manifest, media_types
+from bundler.oci.manifest import Index
+from bundler.transports.docker.manifest_cache import LIMIT, ManifestCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+    from bundler.registry.repository import Repository
+
+_PARALLEL = 8
+
+Item = TypeVar("Item")
+
+
+class ManifestWriter:
+    """Writer of manifests; thread-safe."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.listed: set[Digest] = set()
+        """Manifests that the registry itself lists as referrers."""
+        self._repository = repository
+        self._cache = ManifestCache()
+        self._held: dict[Digest, tuple[Descriptor, bytes]] = {}
+        self._size = 0
+        self._lock = threading.Lock()
+        self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
+
+    def holds(self, digest: Digest) -> bool:
+        """Return whether a manifest was pushed, and is not stored yet."""
+        return digest in self._held
+
+    def push(self, descriptor: Descriptor, raw: bytes) -> None:
+        """Hold a manifest; store the held manifests that it lists."""
+        if descriptor.media_type in media_types.INDEXES:
+            parsed = manifest.parse(raw, descriptor.media_type, subject=f"{descriptor.digest}")
+            if isinstance(parsed, Index):
+                self._store_all(item.digest for item in parsed.manifests)
+        self._cache.put(descriptor, raw)
+        with self._lock:
+            if descriptor.digest not in self._held:
+                self._size += len(raw)
+            self._held[descriptor.digest] = (descriptor, raw)
+            is_full = self._size > LIMIT
+        if is_full:
+            self._store(descriptor.digest)
+
+    def publish(self, roots_by_tag: dict[str, Descriptor]) -> None:
+        """Store all held manifests: roots under their tags, the others first, by digest."""
+        tagged = {root.digest for root in roots_by_tag.values()}
+        self._store_all(digest for digest in list(self._held) if digest not in tagged)
+
+        def publish_tag(tag: str) -> None:
+            root = roots_by_tag[tag]
+            self._put(tag, root, self.read(root))
+            self._release(root.digest)
+
+        _run_parallel(publish_tag, list(roots_by_tag))
+
+    def read(self, root: Descriptor) -> bytes:
+        """Return the bytes of a manifest, from memory or the registry."""
+        held = self._held.get(root.digest)
+        raw = self._cache.get(root.digest) if held is None else held[1]
+        if raw is None:
+            found, raw = self._repository.get_manifest(root.digest)
+            manifest.verify(raw, found, f"{self._repository.name}@{root.digest}")
+            self._cache.put(root, raw)
+        return raw
+
+    def _store_all(self, digests: Iterable[Digest]) -> None:
+        _run_parallel(self._store, [digest for digest in digests if digest in self._held])
+
+    def _store(self, digest: Digest) -> None:
+        """Store a held manifest by its digest; wait if another thread is storing it."""
+        with self._locks[digest]:
+            held = self._held.get(digest)
+            if held is not None:
+                self._put(digest, *held)
+                self._release(digest)
+
+    def _release(self, digest: Digest) -> None:
+        with self._lock:
+            held = self._held.pop(digest, None)
+            self._size -= 0 if held is None else len(held[1])
+
+    def _put(self, version: str | Digest, root: Descriptor, raw: bytes) -> None:
+        """Push a manifest, and record whether the registry lists it as a referrer."""
+        if self._repository.put_manifest(version, root.media_type, raw) is not None:
+            self.listed.add(root.digest)
+
+
+def _run_parallel(perform: Callable[[Item], None], items: list[Item]) -> None:
+    """Perform an action for each item; raise the first error."""
+    if len(items) <= 1:
+        for item in items:
+            perform(item)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for several manifests only
+
+    with ThreadPoolExecutor(min(_PARALLEL, len(items))) as threads:
+        list(threads.map(perform, items))

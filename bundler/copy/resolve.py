@@ -39,7 +39,7 @@ from bundler.oci.manifest import Index, Manifest, Schema1
 from bundler.ports import HasSignatures, ListsReferrers, Node, PolicyCheck, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bundler.copy.image import ImageRequest
     from bundler.oci.platform import Platform
@@ -48,7 +48,19 @@ MAX_MANIFESTS = 20_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_REFERRERS = 1_000
 
-_COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
+MAX_REFERRER_DEPTH = 4  # such as an SBOM, its attestation, and the signature of that
+
+_COSIGN_SUFFIXES: Mapping[str | None, tuple[str, ...]] = {
+    None: (".sig", ".att", ".sbom"),
+    ".att": (".sig",),
+    ".sbom": (".sig",),
+    ".sig": (),
+}
+"""The suffixes of cosign's tags for the referrers of an object, by the suffix of its own tag.
+
+Cosign does not sign signatures. Without this end, a registry that has something under every tag
+would be asked for the signature of each signature.
+"""
 
 
 def resolve(
@@ -236,13 +248,18 @@ class _Resolver:
     def _find_all_referrers(self, graph: Graph) -> Iterator[Referrer]:
         """Find all referrers and their own referrers, each once."""
         seen = {item.descriptor.digest for item in graph.manifests}
-        subjects: list[Digest] = sorted(seen)
+        subjects: list[tuple[Digest, str | None, int]] = [(item, None, 0) for item in sorted(seen)]
         count = 0
         while subjects:
-            subject = subjects.pop()
-            for tag, descriptor in _list_referrers(self._source, subject):
+            subject, suffix, depth = subjects.pop()
+            for tag, descriptor in _list_referrers(self._source, subject, suffix):
                 if descriptor.digest in seen:
                     continue
+                if depth >= MAX_REFERRER_DEPTH:
+                    raise LimitError(
+                        f"{self._label}: referrers nested too deeply"
+                        f" (expected at most {MAX_REFERRER_DEPTH} levels)"
+                    )
                 count += 1
                 if count > MAX_REFERRERS:
                     raise LimitError(
@@ -262,17 +279,23 @@ class _Resolver:
                 # The registry's list is not trusted; the subject in the manifest decides.
                 if tag is None and (referred is None or referred.digest != subject):
                     continue
-                subjects.append(descriptor.digest)
+                own_suffix = tag and tag[tag.rindex(".") :]
+                subjects.append((descriptor.digest, own_suffix, depth + 1))
                 yield Referrer(found, subject, tag)
 
 
-def _list_referrers(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
-    """List referrers with their cosign tag; the tag is None if the registry lists the referrer."""
+def _list_referrers(
+    source: Source, subject: Digest, suffix: str | None = None
+) -> Iterator[tuple[str | None, Descriptor]]:
+    """List referrers with their cosign tag; the tag is None if the registry lists the referrer.
+
+    ``suffix`` is the suffix of the cosign tag of ``subject`` itself; None if it has none.
+    """
     if isinstance(source, ListsReferrers):
         for descriptor in source.referrers(subject):
             yield None, replace(descriptor, annotations={})
-    for suffix in _COSIGN_SUFFIXES:
-        tag = f"{subject.text.replace(':', '-')}{suffix}"
+    for ending in _COSIGN_SUFFIXES[suffix]:
+        tag = f"{subject.text.replace(':', '-')}{ending}"
         try:
             yield tag, source.resolve(tag)
         except NotFoundError:

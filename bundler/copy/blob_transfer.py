@@ -45,16 +45,20 @@ def push_blob(
     destination: Destination,
     cancellation: Cancellation,
     emit: Emit,
-) -> None:
+) -> int:
     """Push a blob from ``source`` to ``destination``, and emit its progress.
+
+    Returns the number of bytes that an earlier run had stored at the destination.
 
     Raises:
         IntegrityError: the blob does not match its digest or size; nothing was stored.
         RegistryError: the transfer failed permanently, or all retries failed.
     """
     with BlobActivity(node, "copy", cancellation, emit) as activity:
-        if isinstance(destination, KeepsParts) and _push_rest(node, source, destination, activity):
-            return
+        if isinstance(destination, KeepsParts) and (
+            stored := _push_rest(node, source, destination, activity)
+        ):
+            return stored
         attempts = activity.create_attempts()
         for attempt in attempts:
             with closing(ResumingReader(source, activity)) as stream:
@@ -73,7 +77,8 @@ def push_blob(
                     activity.undo_progress()
                 else:
                     activity.report_progress()
-                    return
+                    return 0
+    raise AssertionError("the iterator over attempts never ends")
 
 
 def find_stored_size(nodes: Iterable[Node], destination: object) -> int:
@@ -148,13 +153,14 @@ class _PartDestination(Destination, KeepsParts, Protocol):
 
 def _push_rest(
     node: Node, source: Source, destination: _PartDestination, activity: BlobActivity
-) -> bool:
+) -> int:
     """Push a blob whose beginning is stored, and read only the rest from ``source``.
 
-    Returns False if nothing is stored, or the stored bytes are damaged.
+    Returns the number of stored bytes; 0: nothing is stored, or it is damaged, and the blob was not
+    pushed.
     """
     if (part := destination.open_part(node)) is None:
-        return False
+        return 0
     with closing(ResumingReader(source, activity, part)) as stream:
         content = activity.create_reader(stream)
         try:
@@ -162,15 +168,15 @@ def _push_rest(
                 content.skip(part.size)
         except (IntegrityError, MediumError):
             activity.discard_resumed()
-            return False
+            return 0
         activity.report_resumed(part.size)
         try:
             destination.push(node, content)
         except IntegrityError:
             activity.discard_resumed()
-            return False
+            return 0
     activity.report_progress()
-    return True
+    return part.size
 
 
 class BlobActivity:

@@ -69,6 +69,8 @@ class ExecutionResult:
     published: tuple[PlannedImage[Destination], ...]
     failed: dict[str, BundlerError]
     """The errors by label of the image; empty unless ``keep_going``."""
+    resumed: int
+    """The number of bytes that an earlier run had stored, of the blobs that were pushed."""
 
 
 def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
@@ -119,6 +121,7 @@ class _Execution:
         self._serial = [item for item in destinations if item.capabilities.writers == 1]
         self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
         self._failed: dict[str, BundlerError] = {}
+        self._resumed: list[int] = []
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
         # Tasks that only verify the same blob at a source are merged.
         merged: dict[object, BlobTask[Destination]] = {}
@@ -280,12 +283,13 @@ class _Execution:
             for name in planned.names:
                 digest = planned.image.graph.root.digest
                 self._emit(events.ImagePublished(name, digest.text))
-        return ExecutionResult(tuple(published), dict(self._failed))
+        return ExecutionResult(tuple(published), dict(self._failed), sum(self._resumed))
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
-        blob_transfer.push_blob(
+        stored = blob_transfer.push_blob(
             task.node, task.source, task.destination, self._cancellation, self._emit
         )
+        self._resumed.append(stored)
 
     @contextmanager
     def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:

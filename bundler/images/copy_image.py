@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
-from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.image import ImageRequest, SignaturePolicy
 from bundler.copy.plan import Plan, PlannedImage, create_plan
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
@@ -72,6 +72,8 @@ class CopyReport:
     destination: str
     image: ResolvedImage
     plan: Plan[Holdings]
+    resumed: int = 0
+    """The number of bytes that an interrupted run had stored, of the blobs in the plan."""
 
     @property
     def root(self) -> Descriptor:
@@ -88,7 +90,10 @@ class CopyReport:
             "replaces": self.image.replaces and self.image.replaces.text,
             "platforms": [str(platform) for platform in self.image.graph.platforms],
             "referrers": [item.graph.root.digest.text for item in self.image.referrers],
-            "moved": {"blobs": self.plan.count("push"), "bytes": self.plan.size("push")},
+            "moved": {
+                "blobs": self.plan.count("push"),
+                "bytes": self.plan.size("push") - self.resumed,
+            },
             "present": {"blobs": self.plan.count("present"), "bytes": self.plan.size("present")},
         }
 
@@ -137,17 +142,18 @@ def copy_image(
             options=request.transfer.conversion.for_endpoints(source, target_name),
         )
         plan = create_plan([planned], engine.executor, engine.cancellation)
-        if not dry_run:
-            image = _execute(plan, planned, engine)
-    return CopyReport(str(reference), image, plan)
+        if dry_run:
+            return CopyReport(str(reference), image, plan)
+        result = _execute(plan, planned, engine)
+    return CopyReport(str(reference), result.published[0].image, plan, result.resumed)
 
 
 def _execute(
     plan: Plan[Destination], planned: PlannedImage[Destination], engine: EngineOptions
-) -> ResolvedImage:
+) -> ExecutionResult:
     """Execute ``plan``; if the destination rejects the manifest type, convert the manifest."""
     try:
-        return execute(plan, engine).published[0].image
+        return execute(plan, engine)
     except RegistryError as error:
         options = planned.options
         may_convert = options.fixed_reason is None and options.manifest_format is None
@@ -166,7 +172,7 @@ def _execute(
             converted = replace(planned, options=replace(options, manifest_format=manifest_format))
             with suppress(BundlerError):
                 plan = create_plan([converted], engine.executor, engine.cancellation)
-                return execute(plan, engine).published[0].image
+                return execute(plan, engine)
         raise
 
 

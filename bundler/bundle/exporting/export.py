@@ -83,6 +83,8 @@ class ExportReport:
     """The errors of images that are not in the bundle, by reference; empty if none is missing."""
     medium: Medium
     """The medium, with its free space after the export."""
+    resumed: int = 0
+    """The number of bytes that an interrupted export had stored, of the blobs in the plan."""
 
     @property
     def referrers(self) -> int:
@@ -122,7 +124,10 @@ class ExportReport:
             "expires": contents.expires and timestamps.format_utc(contents.expires),
             "complete": contents.complete,
             "signatures": list(self.signatures),
-            "moved": {"blobs": self.plan.count("push"), "bytes": self.plan.size("push")},
+            "moved": {
+                "blobs": self.plan.count("push"),
+                "bytes": self.plan.size("push") - self.resumed,
+            },
             "present": {"blobs": self.plan.count("present"), "bytes": self.plan.size("present")},
             "images": [
                 {"reference": str(image.reference), "digest": image.digest.text}
@@ -197,6 +202,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         plan=plan,
         missing=missing,
         medium=filesystem.inspect(bundle),
+        resumed=result.resumed,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -93,13 +94,15 @@ def test_next_run_requests_only_the_rest(
     interrupt(command, stored - 2 * MIB, number)
     registry.requests.clear()
 
-    second = run_airbundle(*command)
+    second = run_airbundle(*command, "--json")
 
     assert second.status == 0, second.stderr
     [request] = registry.find_requests("GET", digest)
     offset = int(re.fullmatch(r"bytes=(\d+)-", request.headers["range"])[1])
     assert stored - 2 * MIB <= offset <= stored
     assert "already there" in second.stderr
+    moved = json.loads(second.stdout)["moved"]["bytes"]
+    assert size - offset <= moved < size - offset + 10_000  # the config may be present
     assert not find_parts(tmp_path)
     [copied] = list((tmp_path / "target").rglob(f"*{digest.split(':')[1]}"))
     assert copied.read_bytes() == layer

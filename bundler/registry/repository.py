@@ -6,7 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
@@ -165,7 +165,14 @@ class Repository:
             return
         subject = self._to_subject(digest)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        with self._request("GET", "blobs", digest, headers=headers) as response:
+        with ExitStack() as stack:
+            response = stack.enter_context(self._request("GET", "blobs", digest, headers=headers))
+            response.keep_encoding(size, offset)
+            if response.status == 206 and response.is_encoded:
+                # The range is a part of the compressed body.
+                response.close()
+                response = stack.enter_context(self._request("GET", "blobs", digest))
+                response.keep_encoding(size)
             if response.status == 206:
                 found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
                 if found is None or int(found[1]) != offset:

@@ -15,6 +15,7 @@ from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.media_types import parse_content_type
 from bundler.registry import errors
 from bundler.registry.auth.origin import redact
+from bundler.registry.content_encoding import GzipDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,6 +61,10 @@ class Response:
         # Reading directly into the caller's buffer is twice as fast as reading through urllib3.
         inner = getattr(response.raw, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        self._decoder = None
+        if encoding in ("gzip", "x-gzip"):
+            self._decoder = GzipDecoder(self._receive, redact(response.url))
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +85,25 @@ class Response:
     @property
     def length(self) -> int | None:
         """The declared size of the body in bytes; None if it is not declared."""
+        return None if self.is_encoded else self._declared_length
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the server compressed the body, which is decoded when it is read."""
+        return self._decoder is not None
+
+    def keep_encoding(self, size: int | None, offset: int = 0) -> None:
+        """Do not decode the body of a blob that has its size: it is the content itself.
+
+        Some object stores declare the compression of a layer as the encoding of the response.
+        ``size`` is that of the blob, and ``offset`` the beginning of the requested range.
+        """
+        start = offset if self.status == 206 else 0
+        if size is not None and self._declared_length == size - start:
+            self._decoder = None
+
+    @property
+    def _declared_length(self) -> int | None:
         text = self.headers.get("Content-Length", "")
         return int(text) if text.isdecimal() and len(text) < 19 else None
 
@@ -124,7 +148,7 @@ class Response:
         count = 0
         try:
             while count < len(buffer):
-                got = self._receive(buffer[count : count + _CHUNK_SIZE])
+                got = self._read_content(buffer[count : count + _CHUNK_SIZE])
                 count += got
                 if not got or time.monotonic() > begun + _MAX_FILL:
                     break
@@ -164,6 +188,9 @@ class Response:
             callback()
         self._on_close.clear()
 
+    def _read_content(self, buffer: memoryview) -> int:
+        return (self._decoder.readinto if self._decoder else self._receive)(buffer)
+
     def _receive(self, buffer: memoryview) -> int:
         """Read the bytes of one system call, without waiting for a full buffer."""
         inner = self._inner
@@ -200,7 +227,8 @@ class BlobStream:
 
     def __post_init__(self) -> None:
         chunked = "chunked" in self.response.headers.get("Transfer-Encoding", "").lower()
-        self.declared = self.response.length is not None or chunked
+        delimited = self.response.length is not None or self.response.is_encoded
+        self.declared = delimited or chunked
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Read into ``buffer`` and return the number of bytes; 0 at the end."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import json
 import re
@@ -63,6 +64,8 @@ class Fault:
     content_type: str | None = None
     redirect: str | None = None
     early: bool = False
+    gzip: bool = False
+    content_encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +256,9 @@ class FakeRegistry:
           arrive, or of the request's, which are stored.
         - ``stall_after``: the response sends nothing more after that many bytes of its body.
         - ``wrong_bytes``, ``short_body`` (that many bytes, with a matching Content-Length),
-          ``endless``, ``digest_header``, ``content_type``: the normal response with this change.
+          ``endless``, ``digest_header``, ``content_type``, ``content_encoding``: the normal
+          response with this change.
+        - ``gzip``: the body is compressed, with Content-Encoding.
         - ``early``: the request's body is not read, and the connection is closed.
         - ``delay``: seconds to wait before the normal response.
         """
@@ -431,16 +436,27 @@ class _Handler(BaseHTTPRequestHandler):
                 return handle(self, match, query)
         return 404, {"Content-Type": "text/plain"}, b"404 page not found\n"
 
-    def _respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _distort(self, headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+        """Change a normal response as the fault describes."""
         fault = self._fault
-        if fault.digest_header is not None:
-            headers = headers | {"Docker-Content-Digest": fault.digest_header}
-        if fault.content_type is not None:
-            headers = headers | {"Content-Type": fault.content_type}
+        changed = {
+            "Docker-Content-Digest": fault.digest_header,
+            "Content-Type": fault.content_type,
+            "Content-Encoding": "gzip" if fault.gzip and body else fault.content_encoding,
+        }
+        headers = headers | {name: text for name, text in changed.items() if text is not None}
         if fault.wrong_bytes and body:
             body = bytes([body[0] ^ 1]) + body[1:]
         if fault.short_body is not None:
             body = body[: fault.short_body]
+        if fault.gzip and body:
+            body = gzip.compress(body)
+            headers.pop("Content-Length", None)
+        return headers, body
+
+    def _respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        fault = self._fault
+        headers, body = self._distort(headers, body)
         if fault.early:
             self.close_connection = True
         else:

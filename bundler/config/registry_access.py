@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,14 +67,32 @@ class TlsConfig:
     details: TlsDetails = ANY_DETAILS
 
 
+DEFAULT_PATIENCE = 60.0
+DEFAULT_RESPONSE_TIMEOUT = 600.0
+DEFAULT_STALL_TIMEOUT = 60.0
+DEFAULT_MIN_BYTES_PER_SECOND = 256.0
+
+
 @dataclass(frozen=True, slots=True)
-class RateLimits:
-    """Limits on the load on a registry."""
+class RegistryLimits:
+    """Limits of the load on a registry, and of its silence; None if unset. Times in seconds."""
 
     parallel: int | None = None
     """Maximum number of connections; None: as many as the run uses."""
     requests_per_second: float | None = None
     """Maximum number of requests per second; None: no limit."""
+    patience: float | None = None
+    """How long a registry that has answered may be unavailable; None: ``DEFAULT_PATIENCE``."""
+    response_timeout: float | None = None
+    """Maximum silence before a response; None: ``DEFAULT_RESPONSE_TIMEOUT``."""
+    stall_timeout: float | None = None
+    """Maximum silence within a body; None: ``DEFAULT_STALL_TIMEOUT``."""
+    min_bytes_per_second: float | None = None
+    """The rate below which a body counts as silent; None: ``DEFAULT_MIN_BYTES_PER_SECOND``."""
+
+    def with_defaults(self, defaults: RegistryLimits) -> RegistryLimits:
+        """Return these limits, with unset ones taken from ``defaults``."""
+        return replace(defaults, **_get_set_fields(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,7 @@ class RegistryOverride:
     client_certificate: Path | None = None
     client_key: Path | None = None
     cert_dir: Path | None = None
-    limits: RateLimits | None = None
+    limits: RegistryLimits | None = None
     upload_chunk: int | None = None
     """Maximum size in bytes of a request of an upload."""
     token_service: str | None = None
@@ -105,10 +123,16 @@ class RegistryOverride:
             defaults = replace(defaults, credentials=None, authfile=None)
         if self.tls_verify:
             defaults = replace(defaults, plain_http=None)
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return replace(
-            defaults, **{k: value for k, value in values.items() if value not in (None, ())}
-        )
+        values = _get_set_fields(self)
+        if self.limits is not None and defaults.limits is not None:
+            values["limits"] = self.limits.with_defaults(defaults.limits)
+        return replace(defaults, **values)
+
+
+def _get_set_fields(value: RegistryOverride | RegistryLimits) -> dict[str, Any]:
+    """Return the fields that are neither None nor empty."""
+    values = {item.name: getattr(value, item.name) for item in fields(value)}
+    return {name: item for name, item in values.items() if item not in (None, ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +143,7 @@ class RegistryAccess:
     """``host[:port]`` as users write it in references and configuration files."""
     credentials: Credentials = ANONYMOUS
     tls: TlsConfig = field(default_factory=TlsConfig)
-    limits: RateLimits = field(default_factory=RateLimits)
+    limits: RegistryLimits = field(default_factory=RegistryLimits)
     upload_chunk: int | None = None
     """Maximum size in bytes of a request of an upload; None: no limit."""
     token_service: str | None = None

@@ -16,8 +16,8 @@ from bundler.config.paths import NO_OVERRIDES, AuthLocation, ConfigPathOverrides
 from bundler.config.registry_access import (
     ANY_DETAILS,
     Endpoint,
-    RateLimits,
     RegistryAccess,
+    RegistryLimits,
     RegistryOverride,
     TlsConfig,
 )
@@ -131,7 +131,7 @@ class Settings:
             host=host,
             credentials=credentials,
             tls=tls,
-            limits=override.limits or RateLimits(),
+            limits=override.limits or RegistryLimits(),
             upload_chunk=override.upload_chunk,
             token_service=override.token_service or self._find_token_service(host),
             trusts_named_hosts=self.trusts_named_hosts,

@@ -10,7 +10,7 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.proxy_env import Proxies
 from bundler.config.registry_access import (
     ANONYMOUS,
-    RateLimits,
+    RegistryLimits,
     RegistryAccess,
     RegistryOverride,
     TlsConfig,
@@ -30,7 +30,7 @@ PROXY = "http://u:hunter2@proxy.corp:3128"
 def test_empty_settings_read_nothing():
     settings = Settings()
     assert settings.get_access("a.b:5000", "x") == RegistryAccess(
-        "a.b:5000", ANONYMOUS, TlsConfig(), RateLimits(), proxies=Proxies()
+        "a.b:5000", ANONYMOUS, TlsConfig(), RegistryLimits(), proxies=Proxies()
     )
     assert len(settings.list_endpoints(ImageReference.parse("a.b/x:1"))) == 1
 
@@ -49,11 +49,11 @@ def test_invalid_registry_is_refused(world: World, host: str):
 
 def test_override_sets_limits_and_plain_http(world: World):
     override = RegistryOverride(
-        plain_http=True, limits=RateLimits(parallel=2, requests_per_second=1.5)
+        plain_http=True, limits=RegistryLimits(parallel=2, requests_per_second=1.5)
     )
     access = world.settings().get_access("a.b", "x", override)
     assert access.tls.plain_http
-    assert access.limits == RateLimits(2, 1.5)
+    assert access.limits == RegistryLimits(2, 1.5)
 
 
 def test_proxy_depends_on_scheme_and_is_not_in_repr(world: World):

@@ -21,7 +21,7 @@ import trustme
 
 from bundler.cancel import Cancellation
 from bundler.config.proxy_env import Proxies
-from bundler.config.registry_access import Credentials, RateLimits, TlsConfig
+from bundler.config.registry_access import Credentials, RegistryLimits, TlsConfig
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -157,7 +157,7 @@ class TestBearer:
         """Otherwise, it could expire while the request waits for the rate limit."""
         with FakeRegistry(auth="bearer", token_lifetime=0.3) as registry:
             registry.add_image("library/app", "1")
-            pull(connect(registry, USER, limits=RateLimits(requests_per_second=2)))
+            pull(connect(registry, USER, limits=RegistryLimits(requests_per_second=2)))
             assert registry.count("GET", "manifests") == 2
 
     def test_refused_token_is_renewed(self, connect):
@@ -677,7 +677,7 @@ class TestLimits:
     def test_parallel_connections_are_limited(self, registry, connect):
         registry.add_image("library/app", "1")
         registry.fail("GET", delay=0.05, times=None)
-        session = connect(registry, limits=RateLimits(parallel=2))
+        session = connect(registry, limits=RegistryLimits(parallel=2))
         started = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: pull(session), range(8)))
@@ -685,7 +685,7 @@ class TestLimits:
 
     def test_requests_per_second_are_limited(self, registry, connect):
         registry.add_image("library/app", "1")
-        session = connect(registry, limits=RateLimits(requests_per_second=20))
+        session = connect(registry, limits=RegistryLimits(requests_per_second=20))
         started = time.monotonic()
         for _ in range(5):
             pull(session)

@@ -7,27 +7,24 @@ are read when the file is read, and are used by the registry client only.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from bundler.config.registry_access import ANONYMOUS, Credentials, RateLimits, RegistryOverride
+from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryLimits, RegistryOverride
 from bundler.config.sizes import parse_chunk
 from bundler.config.yaml.document import MappingNode, ScalarNode, Value, get_member, is_true
+from bundler.gocompat import durations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bundler.config.yaml.context import YamlContext
+
+T = TypeVar("T")
 
 
 def read_override(value: Value | None, context: YamlContext) -> RegistryOverride:
     """Read the settings of one registry in ``value``; report mistakes to ``context``."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
-    parallel, rate = get_member(limits, "parallel"), get_member(limits, "requestsPerSecond")
-    rates = None
-    if isinstance(limits, MappingNode):
-        with suppress(ValueError):  # the schema validation has reported it
-            rates = RateLimits(
-                parallel=int(parallel) if isinstance(parallel, ScalarNode) else None,
-                requests_per_second=float(rate) if isinstance(rate, ScalarNode) else None,
-            )
     ca_file = context.resolve_path(get_member(tls, "caFile"))
     return RegistryOverride(
         credentials=_read_credentials(secrets, context),
@@ -38,10 +35,27 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
         client_certificate=context.resolve_path(get_member(tls, "clientCert")),
         client_key=context.resolve_path(get_member(tls, "clientKey")),
         cert_dir=context.resolve_path(get_member(tls, "certDir")),
-        limits=rates,
+        limits=_read_limits(limits) if isinstance(limits, MappingNode) else None,
         upload_chunk=_read_chunk(get_member(limits, "chunk"), context),
         token_service=_read_text(get_member(value, "tokenService")),
     )
+
+
+def _read_limits(limits: MappingNode) -> RegistryLimits | None:
+    def read(key: str, parse: Callable[[str], T]) -> T | None:
+        member = limits.get(key)
+        return parse(member) if isinstance(member, ScalarNode) else None
+
+    with suppress(ValueError):  # the schema validation has reported it
+        return RegistryLimits(
+            parallel=read("parallel", int),
+            requests_per_second=read("requestsPerSecond", float),
+            patience=read("patience", durations.parse),
+            response_timeout=read("responseTimeout", durations.parse),
+            stall_timeout=read("stallTimeout", durations.parse),
+            min_bytes_per_second=read("minBytesPerSecond", float),
+        )
+    return None
 
 
 def _read_text(value: Value | None) -> str | None:

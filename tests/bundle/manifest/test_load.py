@@ -8,7 +8,7 @@ import pytest
 
 from bundler.bundle.manifest import load as manifest
 from bundler.bundle.manifest.entries import ImageOptions
-from bundler.config.registry_access import ANONYMOUS, RateLimits, RegistryOverride
+from bundler.config.registry_access import ANONYMOUS, RegistryLimits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError, NotFoundError
 from bundler.oci.platform import Platform
 from bundler.oci.tag_filter import Latest
@@ -122,7 +122,8 @@ def test_settings_for_a_registry_are_read(load, tmp_path):
         "  registry.corp:5000:\n"
         "    tls: {caFile: ca.pem, clientCert: c.pem, clientKey: k.pem, certDir: .}\n"
         "    credentials: {usernameEnv: U, passwordFile: p.txt}\n"
-        "    limits: {parallel: 4, requestsPerSecond: 0.5, chunk: 90MiB}\n"
+        "    limits: {parallel: 4, requestsPerSecond: 0.5, patience: 5m, responseTimeout: 20m,"
+        " stallTimeout: 500ms, minBytesPerSecond: 10, chunk: 90MiB}\n"
         "    tokenService: https://auth.example/token\n"
         "  127.0.0.1:5000: {tls: {plainHttp: true, verify: false}}\n"
         "  quay.io: {credentials: {anonymous: true}}\n"
@@ -135,7 +136,7 @@ def test_settings_for_a_registry_are_read(load, tmp_path):
     assert corp.ca_files == (tmp_path / "ca.pem",)
     assert (corp.client_certificate, corp.client_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
     assert corp.cert_dir == tmp_path
-    assert corp.limits == RateLimits(4, 0.5)
+    assert corp.limits == RegistryLimits(4, 0.5, 300, 1200, 0.5, 10)
     assert corp.upload_chunk == 90 * 1024 * 1024
     assert corp.token_service == "https://auth.example/token"
     assert loaded.registries["127.0.0.1:5000"] == RegistryOverride(

@@ -6,7 +6,7 @@ import pytest
 
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.manifest import target_file
-from bundler.config.registry_access import RateLimits, RegistryOverride
+from bundler.config.registry_access import RegistryLimits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError
 
 
@@ -39,7 +39,7 @@ def test_target_file_reads_every_key(load, tmp_path):
         "target: docker://registry.inside\n"
         "credentials: {usernameEnv: U, passwordFile: p.txt}\n"
         "tls: {plainHttp: true}\n"
-        "limits: {parallel: 2, chunk: 100000}\n"
+        "limits: {parallel: 2, patience: 0s, chunk: 100000}\n"
         "tokenService: https://auth.example/token\n"
         "names: {docker.io/library: base, quay.io: ''}\n"
         "keepHost: true\n"
@@ -49,7 +49,7 @@ def test_target_file_reads_every_key(load, tmp_path):
     assert target.override.credentials is not None
     assert target.override.credentials.password == "swordfish"
     assert target.override.plain_http is True
-    assert target.override.limits == RateLimits(2)
+    assert target.override.limits == RegistryLimits(2, patience=0)
     assert target.override.upload_chunk == 100_000
     assert target.override.token_service == "https://auth.example/token"
     assert target.names == (("docker.io/library", "base"), ("quay.io", ""))

@@ -107,6 +107,8 @@ class Retrying:
     """The number of retries that the user allows for a command; None: a single request failed."""
     error: BundlerError | None = None
     """The error that made the operation fail; None if unset."""
+    patience: float | None = None
+    """The number of seconds for which an outage is survived; None if it is not an outage."""
 
 
 @dataclass(frozen=True, slots=True)

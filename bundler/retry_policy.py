@@ -1,23 +1,29 @@
-"""Retry an operation after a temporary failure, with a limited number of attempts and with waits.
+"""Retry an operation after a temporary failure, within a limit and with waits.
 
-``Attempts`` is the only retry loop. The registry client, the engine and the command line each use
-it with their own policy.
+``Attempts`` is the only retry loop. The registry client and the engine limit the time since the
+first failure; the command line limits the number of attempts.
 """
 
 from __future__ import annotations
 
 import math
 import random
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from bundler.errors import RateLimitedError
 from bundler.events import Emit, Retrying
 
 if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.errors import RegistryError
 
+DEFAULT_PATIENCE = 60.0
+"""Number of seconds for which a host may be unavailable."""
+
 _MAX_DOUBLINGS = 30  # 2^30 seconds are 34 years
+_MARGIN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +56,69 @@ class Backoff:
         return max(wait, requested)
 
 
+class RetryPolicy(Protocol):
+    """Rule that decides whether and when an operation is retried."""
+
+    def wait(self, error: RegistryError, attempt: int, elapsed: float) -> float | None:
+        """Return the number of seconds to wait after the failed ``attempt``, counted from 1.
+
+        ``elapsed`` is the number of seconds since the first failure. None: the operation must not
+        be retried.
+        """
+
+
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Limits on the attempts of an operation; times in seconds."""
+class LimitedTime:
+    """Retries until the patience with the failing host ends.
+
+    The last attempt is made shortly after that, so that an outage of this length is survived.
+    """
+
+    backoff: Backoff
+    rate_limit_backoff: Backoff
+    """The waits after a response that the rate limit is exceeded."""
+    patience: float = DEFAULT_PATIENCE
+    """In seconds, unless the error has another one."""
+    rate_limit_patience: float = 0.0
+    """The minimum patience with a host that is available, but requires a wait."""
+    min_retries: int = 0
+    """The number of retries after which the patience may end, for operations that take long."""
+
+    def wait(self, error: RegistryError, attempt: int, elapsed: float) -> float | None:
+        """As ``RetryPolicy.wait``."""
+        limited = isinstance(error, RateLimitedError)
+        patience = self.patience if error.patience is None else error.patience
+        if limited:
+            patience = max(patience, self.rate_limit_patience)
+        exhausted = elapsed >= patience and attempt > self.min_retries
+        if not error.temporary or not patience or exhausted:
+            return None
+        backoff = self.rate_limit_backoff if limited else self.backoff
+        wait = backoff.wait(attempt, error.retry_after)
+        if elapsed + wait <= patience or elapsed >= patience:
+            return wait
+        if error.retry_after is not None and elapsed + error.retry_after > patience:
+            return None
+        return patience * (1 + _MARGIN) - elapsed
+
+
+@dataclass(frozen=True, slots=True)
+class LimitedAttempts:
+    """Retries up to a number of attempts."""
 
     attempts: int
     backoff: Backoff
     attempts_on_500: int | None = None
     """The limit for HTTP status 500, which is often permanent; None: the same as ``attempts``."""
-    budget: float = math.inf
-    """The maximum sum of all waits."""
 
-    def wait(self, error: RegistryError, attempt: int, waited: float = 0.0) -> float | None:
-        """Return the number of seconds to wait after the failed ``attempt``, counted from 1.
-
-        ``waited`` is the sum of the previous waits. None: the operation must not be retried.
-        """
+    def wait(self, error: RegistryError, attempt: int, elapsed: float) -> float | None:  # noqa: ARG002
+        """As ``RetryPolicy.wait``."""
         attempts = self.attempts
         if error.status == 500 and self.attempts_on_500 is not None:
             attempts = self.attempts_on_500
         if not error.temporary or attempt >= attempts:
             return None
-        wait = self.backoff.wait(attempt, error.retry_after)
-        return wait if waited + wait <= self.budget else None
+        return self.backoff.wait(attempt, error.retry_after)
 
 
 @dataclass(slots=True, eq=False)
@@ -101,7 +147,8 @@ class Attempts:
     request."""
     _attempt: int = field(default=0, init=False)
     _wait: float = field(default=0.0, init=False)
-    _waited: float = field(default=0.0, init=False)
+    _failed_at: float | None = field(default=None, init=False)
+    """The time of the first failure."""
 
     def __iter__(self) -> Attempts:
         """Return the same iterator: a second loop continues to count the attempts."""
@@ -115,19 +162,37 @@ class Attempts:
         """
         if self._attempt:
             self.cancellation.sleep(self._wait)
-            self._waited += self._wait
         self._attempt += 1
         return self._attempt
 
     def fail(self, error: RegistryError) -> float:
         """Schedule a retry; return the number of seconds that ``next`` will wait.
 
+        An outage is announced by one event, however often and by however many operations its host
+        is contacted meanwhile.
+
         Raises:
             RegistryError: ``error`` itself, if it is permanent or the policy allows no retry.
         """
-        wait = self.policy.wait(error, self._attempt, self._waited)
+        now = time.monotonic()
+        if self._failed_at is None:
+            self._failed_at = now
+        wait = self.policy.wait(error, self._attempt, now - self._failed_at)
         if wait is None:
             raise error
         self._wait = wait
-        self.emit(Retrying(self.subject, wait, error.message, self._attempt, self.repeats, error))
+        outage = error.outage
+        if self.repeats is not None or outage is None or not outage.announced:
+            patience = None if outage is None else error.patience
+            attempt, repeats = self._attempt, self.repeats
+            self.emit(
+                Retrying(self.subject, wait, error.message, attempt, repeats, error, patience)
+            )
+        if outage is not None:
+            outage.announced = True
         return wait
+
+    def restart(self) -> None:
+        """Begin to count anew, because the operation has progressed since the last failure."""
+        self._attempt = 1
+        self._failed_at = None

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.errors import CancelledError, RateLimitedError, RegistryError
+from bundler.errors import CancelledError, Outage, RateLimitedError, RegistryError
 from bundler.events import Event, Retrying, discard
-from bundler.retry_policy import Attempts, Backoff, RetryPolicy
+from bundler.retry_policy import Attempts, Backoff, LimitedAttempts, LimitedTime, RetryPolicy
 
 SOON = Backoff(0.001, 0.001)
 
@@ -92,20 +93,75 @@ def test_retry_after_can_be_ignored():
     ],
 )
 def test_number_of_attempts_depends_on_error(error, attempts):
-    policy = RetryPolicy(5, SOON, attempts_on_500=3)
+    policy = LimitedAttempts(5, SOON, attempts_on_500=3)
     assert len(fail_always(policy, error)) == attempts - 1
 
 
-def test_wait_beyond_budget_is_not_started():
-    policy = RetryPolicy(9, Backoff(1.0, 1.0, (1.0, 1.0)), budget=60)
-    assert fail_always(policy, failure(retry_after=3600)) == []
-    assert len(fail_always(policy, failure(retry_after=25))) == 2
+def test_retries_end_with_patience():
+    policy = LimitedTime(Backoff(5, 5, (1.0, 1.0)), SOON, patience=60)
+    assert policy.wait(failure(), 1, 0) == 5
+    assert policy.wait(failure(), 9, 60) is None
+    assert policy.wait(failure(temporary=False), 1, 0) is None
+
+
+def test_last_attempt_is_made_shortly_after_the_patience():
+    policy = LimitedTime(Backoff(5, 5, (1.0, 1.0)), SOON, patience=60)
+    assert policy.wait(failure(), 9, 58) == 5
+    assert policy.wait(failure(), 9, 59.9) == pytest.approx(3.1)
+
+
+def test_patience_of_the_error_has_precedence():
+    policy, error = LimitedTime(SOON, SOON, patience=60), failure()
+    error.patience = 0
+    assert policy.wait(error, 1, 0) is None
+    error.patience = 300
+    assert policy.wait(error, 1, 200) is not None
+
+
+def test_long_operations_are_retried_a_minimum_number_of_times():
+    policy = LimitedTime(SOON, SOON, patience=60, min_retries=3)
+    assert [policy.wait(failure(), attempt, 1e6) is None for attempt in range(1, 6)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_longer_retry_after_than_patience_is_not_awaited():
+    policy = LimitedTime(SOON, SOON, patience=60)
+    assert policy.wait(failure(retry_after=3600), 1, 0) is None
+    assert 25 <= (policy.wait(failure(retry_after=25), 1, 0) or 0) < 27
+
+
+def test_outage_is_announced_once():
+    emitted: list[Event] = []
+    outage = Outage(0.0)
+    for _ in range(2):
+        error = failure()
+        error.outage, error.patience = outage, 60
+        attempts = Attempts(LimitedTime(SOON, SOON), "it", Cancellation(), emitted.append)
+        next(attempts)
+        attempts.fail(error)
+    assert [event.patience for event in emitted if isinstance(event, Retrying)] == [60]
+
+
+def test_restart_forgets_earlier_failures():
+    attempts = Attempts(LimitedTime(SOON, SOON, patience=0.05), "it", Cancellation(), discard)
+    next(attempts)
+    attempts.fail(failure())
+    time.sleep(0.06)
+    with pytest.raises(RegistryError):
+        attempts.fail(failure())
+    attempts.restart()
+    attempts.fail(failure())
 
 
 def test_each_retry_emits_event():
     emitted: list[Event] = []
     error = failure()
-    waits = fail_always(RetryPolicy(3, SOON), error, emitted.append)
+    waits = fail_always(LimitedAttempts(3, SOON), error, emitted.append)
     assert emitted == [
         Retrying("it", wait, "busy", number, error=error) for number, wait in enumerate(waits, 1)
     ]
@@ -113,7 +169,9 @@ def test_each_retry_emits_event():
 
 def test_cancellation_ends_wait():
     cancellation = Cancellation()
-    attempts = Attempts(RetryPolicy(2, Backoff(60, 60, (1.0, 1.0))), "it", cancellation, discard)
+    attempts = Attempts(
+        LimitedAttempts(2, Backoff(60, 60, (1.0, 1.0))), "it", cancellation, discard
+    )
     assert next(attempts) == 1
     attempts.fail(failure())
     cancellation.request()

@@ -67,7 +67,6 @@ class TlsConfig:
     details: TlsDetails = ANY_DETAILS
 
 
-DEFAULT_PATIENCE = 60.0
 DEFAULT_RESPONSE_TIMEOUT = 600.0
 DEFAULT_STALL_TIMEOUT = 60.0
 DEFAULT_MIN_BYTES_PER_SECOND = 256.0
@@ -82,7 +81,7 @@ class RegistryLimits:
     requests_per_second: float | None = None
     """Maximum number of requests per second; None: no limit."""
     patience: float | None = None
-    """How long a registry that has answered may be unavailable; None: ``DEFAULT_PATIENCE``."""
+    """How long a registry that has answered may be unavailable; None: the default."""
     response_timeout: float | None = None
     """Maximum silence before a response; None: ``DEFAULT_RESPONSE_TIMEOUT``."""
     stall_timeout: float | None = None

@@ -7,6 +7,7 @@ already retried by the transport, so its failure is final.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -24,7 +25,7 @@ from bundler.ports import (
     ResumesPush,
     Source,
 )
-from bundler.retry_policy import Attempts, Backoff, RetryPolicy
+from bundler.retry_policy import Attempts, Backoff, LimitedTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
     from bundler.copy.image import GraphManifest
     from bundler.events import Emit
 
-RETRY_POLICY = RetryPolicy(
-    attempts=6,
-    backoff=Backoff(first=1.0, longest=30.0, jitter=(0.5, 1.0), longest_retry_after=300.0),
-)
+_BACKOFF = Backoff(first=0.5, longest=5.0, jitter=(0.5, 1.0), longest_retry_after=300.0)
+RETRY_POLICY = LimitedTime(_BACKOFF, replace(_BACKOFF, longest=30.0), min_retries=5)
 
 
 def push_blob(
@@ -59,7 +58,7 @@ def push_blob(
             stored := _push_rest(node, source, destination, activity)
         ):
             return stored
-        attempts = activity.create_attempts()
+        attempts, kept = activity.create_attempts(), 0
         for attempt in attempts:
             with closing(ResumingReader(source, activity)) as stream:
                 content = activity.create_reader(stream)
@@ -73,6 +72,10 @@ def push_blob(
                     interrupted = content.position > start and not stream.failed
                     if not interrupted:
                         raise
+                    if start > kept:
+                        # The destination kept what the previous attempt sent.
+                        kept = start
+                        attempts.restart()
                     attempts.fail(error)
                     activity.undo_progress()
                 else:

@@ -34,6 +34,7 @@
     ├── RegistryError                    6   run again to resume
     │   ├── CertificateError
     │   ├── RateLimitedError
+    │   ├── StalledError
     │   ├── EngineUnreachableError
     │   ├── UnauthorizedError            7   log in, or request access
     │   ├── UntrustedTokenServiceError   7
@@ -81,12 +82,14 @@ from bundler.errors.access import (
     NoSuchImageError as NoSuchImageError,
     NotFoundError as NotFoundError,
     NotLoggedInError as NotLoggedInError,
+    Outage as Outage,
     QuotaExceededError as QuotaExceededError,
     RateLimitedError as RateLimitedError,
     ReadOnlyRegistryError as ReadOnlyRegistryError,
     RefusedNameError as RefusedNameError,
     RefusedRequestError as RefusedRequestError,
     RegistryError as RegistryError,
+    StalledError as StalledError,
     UnauthorizedError as UnauthorizedError,
     UntrustedTokenServiceError as UntrustedTokenServiceError,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import posixpath
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -174,6 +175,19 @@ class LockedError(MediumError):
     """
 
 
+@dataclass(slots=True, eq=False)
+class Outage:
+    """A period in which a host is unavailable; the errors of all its requests share it.
+
+    Fields:
+        since: the time of the first failure, by ``time.monotonic``.
+        announced: whether the user was informed of it.
+    """
+
+    since: float
+    announced: bool = False
+
+
 class RegistryError(BundlerError):
     """A request to a registry or to a container engine that failed.
 
@@ -182,6 +196,8 @@ class RegistryError(BundlerError):
         codes: the error codes of the distribution specification.
         temporary: whether the same request may succeed later.
         retry_after: the number of seconds after which to retry, from the response; None if unset.
+        patience: the number of seconds for which to retry; 0: not at all; None: the default.
+        outage: the outage of the host that the error belongs to; None: the host answered.
 
     Raised by the registry client and by the client of container engines.
     """
@@ -203,6 +219,24 @@ class RegistryError(BundlerError):
         self.codes = tuple(codes)
         self.temporary = temporary
         self.retry_after = retry_after
+        self.patience: float | None = None
+        self.outage: Outage | None = None
+
+
+class StalledError(RegistryError):
+    """A server that was silent, or too slow, for longer than a limit.
+
+    Fields:
+        host: the address of the server.
+        limit: the limit, in seconds.
+
+    Raised by the registry client.
+    """
+
+    def __init__(self, message: str, *, host: str, limit: float, hint: str | None = None) -> None:
+        super().__init__(message, temporary=True, hint=hint)
+        self.host = host
+        self.limit = limit
 
 
 class CertificateProblem(StrEnum):

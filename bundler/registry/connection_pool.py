@@ -8,9 +8,7 @@ down.
 from __future__ import annotations
 
 import contextlib
-import errno
 import socket
-import ssl
 import threading
 import weakref
 from functools import cache
@@ -22,26 +20,28 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bundler.content.streams import BUFFER_SIZE
 from bundler.registry.auth.origin import get_target
+from bundler.registry.watchdog import TUNNEL_TIMEOUT, Exchange, Phase, shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ssl
+    from collections.abc import Callable, Mapping
 
     from requests import PreparedRequest, Response
-    from urllib3 import ProxyManager
+    from urllib3 import HTTPResponse, ProxyManager
+
+CONNECT_TIMEOUT = 15.0
 
 _POOL_SIZE = 64
+# A server that disappears without closing its connections is detected after 90 seconds.
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+]
 
 _sending = threading.local()
 """Thread-local state: ``url`` is the URL of the current request."""
-
-
-class _LiteralConnection(HTTPConnection):
-    """Connection that sends request URLs without urllib3's normalization."""
-
-    def putrequest(self, method: str, url: str, *args: bool, **options: bool) -> None:
-        """Send the request line; for a proxy, the request target is an absolute URL."""
-        target = get_target(_sending.url) if url.startswith("/") else _sending.url
-        super().putrequest(method, target, *args, **options)
 
 
 class ConnectionPool(HTTPAdapter):
@@ -54,26 +54,20 @@ class ConnectionPool(HTTPAdapter):
     def __init__(self, create_context: Callable[[], ssl.SSLContext]) -> None:
         self._get_context = cache(create_context)
         self._sockets = sockets = weakref.WeakSet[socket.socket]()
+        self._current = current = threading.local()
         super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
 
-        class Http(_LiteralConnection):
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
+        def attach(connected: socket.socket) -> Exchange:
+            exchange: Exchange = current.exchange
+            exchange.attach(connected)
+            sockets.add(connected)
+            return exchange
 
-        class Https(_LiteralConnection, HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
-                # Suppress urllib3's warning: the user has disabled verification.
-                self.is_verified = True
+        class Http(_Connection):
+            _attach = staticmethod(attach)
 
-            def send(self, data: Any) -> None:  # noqa: ANN401 - as in the base class
-                try:
-                    super().send(data)
-                except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-                    # urllib3 then reads the response of a server that closed the connection.
-                    raise BrokenPipeError(errno.EPIPE, str(error)) from error
+        class Https(_Connection, HTTPSConnection):
+            _attach = staticmethod(attach)
 
         class HttpPool(HTTPConnectionPool):
             ConnectionCls = Http
@@ -83,10 +77,17 @@ class ConnectionPool(HTTPAdapter):
 
         self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
 
-    def send(self, request: PreparedRequest, *args: Any, **options: Any) -> Response:  # noqa: ANN401 - as the base class
-        """Send a request without normalizing its URL, which a signature may cover."""
+    def exchange(
+        self, request: PreparedRequest, exchange: Exchange, proxies: Mapping[str, str]
+    ) -> Response:
+        """Send ``request`` and receive the head of the response; ``exchange`` limits the time."""
         _sending.url = request.url
-        return super().send(request, *args, **options)
+        self._current.exchange = exchange
+        try:
+            timeout = (CONNECT_TIMEOUT, None)
+            return self.send(request, stream=True, timeout=timeout, proxies=proxies)
+        finally:
+            del self._current.exchange
 
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
@@ -94,8 +95,7 @@ class ConnectionPool(HTTPAdapter):
             # Copy the set, which another thread may change during the iteration.
             with contextlib.suppress(RuntimeError):
                 for connected in list(self._sockets):
-                    with contextlib.suppress(OSError):
-                        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+                    shut_down(connected)
                 return
 
     def build_connection_pool_key_attributes(  # type: ignore[override]  # its types are private
@@ -114,3 +114,81 @@ class ConnectionPool(HTTPAdapter):
         manager: ProxyManager = super().proxy_manager_for(proxy, **proxy_kwargs)
         manager.pool_classes_by_scheme = self.poolmanager.pool_classes_by_scheme
         return manager
+
+
+class _Connection(HTTPConnection):
+    """Connection that registers its socket, and the phase, with the exchange that uses it.
+
+    It sends the URL of a request without the changes that urllib3 makes to it. Its sockets have no
+    timeouts of their own, except for connecting.
+    """
+
+    default_socket_options = HTTPConnection.default_socket_options + _KEEPALIVE
+    _attach: Callable[[socket.socket], Exchange]
+    _exchange: Exchange
+    _send_error: OSError | None = None
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        connected.settimeout(None)
+        # TLS moves the connection to a new object, but another descriptor of it remains usable.
+        self._handle = connected.dup()
+        limit = None if self.proxy is None else TUNNEL_TIMEOUT
+        self._exchange = self._attach(self._handle)
+        self._exchange.reached = True
+        self._exchange.enter(Phase.HANDSHAKE, limit)
+        return connected
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            handle = self.__dict__.pop("_handle", None)
+            if handle is not None:
+                handle.close()
+        self._attach(self.sock)
+        self._exchange.connected = True
+        self._exchange.enter(Phase.SENDING)
+        # Suppress urllib3's warning: the user has disabled verification.
+        self.is_verified = True
+
+    def putrequest(self, method: str, url: str, *args: bool, **options: bool) -> None:
+        """Send the request line; the target for a proxy is a complete URL."""
+        target = get_target(_sending.url) if url.startswith("/") else _sending.url
+        super().putrequest(method, target, *args, **options)
+
+    def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        """Send a request. The response is received even if the server closed the connection."""
+        self._send_error = None
+        if self.sock is not None:
+            self.timeout = None
+            self._exchange = self._attach(self.sock)
+            self._exchange.reached = self._exchange.connected = True
+            self._exchange.enter(Phase.SENDING)
+        try:
+            super().request(*arguments, **options)
+        except OSError as error:
+            if error is not self._send_error:
+                raise
+
+    def send(self, data: Any) -> None:  # noqa: ANN401
+        """Send a part of the request."""
+        try:
+            super().send(data)
+        except OSError as error:
+            if self.sock is not None:
+                self._send_error = error
+            raise
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        """Receive the head of the response."""
+        self._exchange.enter(Phase.RESPONSE)
+        try:
+            response = super().getresponse()
+        except Exception:
+            if self._send_error is not None:
+                raise self._send_error from None
+            raise
+        self._exchange.enter(Phase.BODY)
+        self._exchange.pause()
+        return response

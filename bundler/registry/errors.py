@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import requests
 import urllib3
 
-from bundler.errors import HttpExchange, MalformedError, RegistryError
+from bundler.errors import HttpExchange, MalformedError, RegistryError, StalledError
+from bundler.gocompat.durations import format_duration
 from bundler.registry.auth.origin import Origin, redact
+from bundler.registry.watchdog import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 
 # OpenSSL error reasons when a plain HTTP server answers a TLS handshake.
 _PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
+# OpenSSL error reasons of connections that were cut off, or whose content was damaged on the way.
+_CUT_OFF = frozenset(
+    {
+        "BAD_LENGTH",
+        "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+        "PROTOCOL_IS_SHUTDOWN",
+        "SSLV3_ALERT_BAD_RECORD_MAC",
+        "UNEXPECTED_EOF_WHILE_READING",
+    }
+)
 _MAX_DETAIL = 300
 
 
@@ -59,6 +71,24 @@ def create_network_error(
     return found
 
 
+def create_stall_error(phase: Phase, limit: float, url: str) -> StalledError:
+    """Create the error for an exchange that was ended after ``limit`` seconds without progress."""
+    origin, duration = Origin.of(url), format_duration(limit)
+    match phase:
+        case Phase.HANDSHAKE if origin.scheme == "https":
+            problem = f"no answer to the TLS handshake within {duration}"
+            hint = "check the port; if the registry has no TLS, use --tls-verify=false"
+        case Phase.RESPONSE:
+            problem = f"no complete response within {duration}"
+            hint = "raise limits.responseTimeout, or check the registry"
+        case _:
+            problem = f"no progress within {duration}"
+            hint = "check the network, or raise limits.stallTimeout"
+    error = StalledError(f"{origin}: {problem}", host=str(origin), limit=limit, hint=hint)
+    error.exchange = HttpExchange("", redact(url))
+    return error
+
+
 def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
     """Create the error for a response (a list or a token) that is not valid JSON."""
     return RegistryError(f"{subject}: invalid response from the registry: {error.message}")
@@ -68,6 +98,12 @@ def is_plain_http(error: Exception) -> bool:
     """Return whether a TLS handshake failed because the server uses plain HTTP."""
     failures = (cause for cause in iterate_causes(error) if isinstance(cause, ssl.SSLError))
     return any(failure.reason in _PLAIN_HTTP for failure in failures)
+
+
+def is_closed_tls(error: ssl.SSLError) -> bool:
+    """Return whether a TLS connection, or its handshake, was cut off or damaged on the way."""
+    closed = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+    return isinstance(error, closed) or error.reason in _CUT_OFF
 
 
 def is_connection_refused(error: Exception) -> bool:
@@ -107,6 +143,8 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
             case ssl.SSLError() if is_plain_http(cause):
                 hint = "specify --tls-verify=false for this registry if you trust its network"
                 return fail("the server uses plain HTTP, not HTTPS", hint, temporary=False)
+            case ssl.SSLError() if is_closed_tls(cause):
+                return fail("the TLS connection was closed")
             case ssl.SSLError():
                 hint = "check the client certificate (certs.d); the registry may require one"
                 return fail(

@@ -48,7 +48,9 @@ Server = Literal["registry", "token service", "storage"]
 MAX_BODY = 64 * 1024
 HTML = ("text/html", "application/xhtml+xml")
 
-_TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+UNAVAILABLE = frozenset({408, 425, 500, 502, 503, 504})
+"""Statuses of a registry that is unavailable, or of a proxy before it."""
+_TEMPORARY = UNAVAILABLE | {429}
 _MAX_DETAIL = 300
 _MAX_EXCHANGE_BODY = 50
 

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-READ_TIMEOUT = 60.0
-"""Default read timeout in seconds."""
-
-COMMIT_TIMEOUT = 600.0
-"""Read timeout in seconds of the final request of an upload, during which a registry may hash the
-content.
-"""
-
-CHUNK_SIZE = 256 * 1024
-"""Maximum size in bytes of a chunk of a body. The connect timeout applies to each chunk."""
+CHUNK_SIZE = 64 * 1024
+"""Maximum size in bytes of a chunk of a body, after which progress is recorded."""
 
 Scopes = tuple[str, ...]
 """The token scopes that a request needs, such as ``repository:library/app:pull,push``."""
@@ -64,7 +56,7 @@ class RequestOptions(TypedDict, total=False):
     headers: Mapping[str, str]
     body: Body
     allowed_statuses: Collection[int]
-    read_timeout: float
+    response_timeout: float
     no_retry: bool
 
 
@@ -80,8 +72,8 @@ class RequestSpec:
     body: Body | None = None
     allowed_statuses: Collection[int] = ()
     """Statuses that are accepted in addition to 2xx."""
-    read_timeout: float = READ_TIMEOUT
-    """Read timeout in seconds."""
+    response_timeout: float | None = None
+    """Maximum silence before the response in seconds; None: the setting for the registry."""
     no_retry: bool = False
     """Whether retries are disabled for this request."""
 

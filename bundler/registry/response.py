@@ -13,9 +13,9 @@ import urllib3
 from bundler.errors import LimitError, RegistryError, SizeMismatchError
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.media_types import parse_content_type
-from bundler.registry import errors
 from bundler.registry.auth.origin import redact
 from bundler.registry.content_encoding import GzipDecoder
+from bundler.registry.watchdog import Exchange, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 _CHUNK_SIZE = 64 * 1024
 _MAX_FILL = 0.5  # seconds
 _MAX_DOCUMENT_TIME = 120.0  # seconds
-_SPEED_PERIOD = 60.0  # seconds
-_MIN_SPEED = 256  # bytes per second, on average over _SPEED_PERIOD
 _MAX_DRAIN = 64 * 1024
+_DRAIN_TIMEOUT = 2.0  # seconds
 
 NETWORK_ERRORS = (
     OSError,
@@ -45,19 +44,26 @@ class Response:
     """
 
     def __init__(
-        self, response: requests.Response, *, own: bool, cancellation: Cancellation
+        self,
+        response: requests.Response,
+        exchange: Exchange,
+        *,
+        own: bool,
+        cancellation: Cancellation,
+        create_error: Callable[[Exception], RegistryError],
     ) -> None:
+        """``create_error`` creates the error for a failure to read the body."""
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self.url = response.url
         self.own = own
         """Whether the registry sent the response, rather than a host that it redirected to."""
         self._raw = response.raw
+        self._exchange = exchange
+        self._create_error = create_error
         self._cancellation = cancellation
         self._on_close: list[Callable[[], None]] = []
         self._failure: RegistryError | None = None
-        self._waited = 0.0
-        self._received = 0
         # Reading directly into the caller's buffer is twice as fast as reading through urllib3.
         inner = getattr(response.raw, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
@@ -146,25 +152,24 @@ class Response:
             raise self._failure
         begun = time.monotonic()
         count = 0
+        self._exchange.resume()
         try:
             while count < len(buffer):
                 got = self._read_content(buffer[count : count + _CHUNK_SIZE])
+                self._exchange.advance(got)
                 count += got
                 if not got or time.monotonic() > begun + _MAX_FILL:
                     break
-            # The time between calls does not count.
-            self._received += count
-            self._waited += time.monotonic() - begun
-            if self._waited > _SPEED_PERIOD:
-                if self._received < _MIN_SPEED * self._waited:
-                    raise TimeoutError
-                self._waited = self._received = 0
+            if self._exchange.expired is not None:
+                raise TimeoutError
         except NETWORK_ERRORS as error:
             self._cancellation.check()
-            self._failure = errors.create_network_error(error, self.url)
+            self._failure = self._create_error(error)
             self._failure.temporary = True
             if not count:
                 raise self._failure from error
+        finally:
+            self._exchange.pause()
         self._cancellation.check()
         return count
 
@@ -178,12 +183,15 @@ class Response:
         )
         try:
             if self._failure is None and is_short:
+                self._exchange.enter(Phase.BODY, _DRAIN_TIMEOUT)
                 self._raw.read()
+                self._exchange.finish()
                 self._raw.release_conn()
             else:
                 self._raw.close()
         except NETWORK_ERRORS:
             self._raw.close()
+        self._exchange.finish()
         for callback in self._on_close:
             callback()
         self._on_close.clear()

@@ -15,42 +15,31 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
-import requests
-
-from bundler import __version__
 from bundler.cancel import Cancellation
-from bundler.errors import BundlerError, RateLimitedError, RegistryError
+from bundler.errors import RateLimitedError, RegistryError
 from bundler.events import Emit, WarningIssued, discard
-from bundler.registry import errors, refusals
+from bundler.registry import refusals
 from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin
 from bundler.registry.auth.token_auth import Authenticator
-from bundler.registry.connection_pool import ConnectionPool
+from bundler.registry.http_client import HttpClient
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.refusals import Refusal
 from bundler.registry.request import BytesBody, RequestSpec
-from bundler.registry.response import NETWORK_ERRORS, Response
-from bundler.registry.tls.contexts import (
-    create_redirect_context,
-    create_registry_context,
-    create_unverified_context,
-)
-from bundler.retry_policy import Attempts, Backoff, RetryPolicy
+from bundler.retry_policy import Attempts, Backoff, LimitedTime, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.config.registry_access import RegistryAccess
-    from bundler.errors import CertificateSummary
     from bundler.registry.auth.token_auth import Challenge
     from bundler.registry.request import RequestOptions
+    from bundler.registry.response import Response
 
-USER_AGENT = f"airbundle/{__version__}"
-
-CONNECT_TIMEOUT = 15.0
-
-RETRY_POLICY = RetryPolicy(
-    attempts=5, attempts_on_500=3, backoff=Backoff(first=0.5, longest=30.0), budget=240.0
+RETRY_POLICY = LimitedTime(
+    backoff=Backoff(first=0.5, longest=5.0),
+    rate_limit_backoff=Backoff(first=1.0, longest=30.0),
+    rate_limit_patience=240.0,
 )
 """Policy for retries before the response headers; the caller retries an interrupted body."""
 
@@ -83,9 +72,7 @@ class Session:
         self._retry_policy = retry_policy
         self._rate = RateLimiter(access.limits.requests_per_second)
         self._connections = ConnectionLimiter(access.limits.parallel)
-        self._own = ConnectionPool(lambda: create_registry_context(access.tls))
-        self._others = ConnectionPool(lambda: create_redirect_context(access.tls))
-        self._unverified = ConnectionPool(lambda: create_unverified_context(access.tls.details))
+        self._client = HttpClient(access, self._cancellation)
         self._scheme: str | None = None
         if access.tls.plain_http:
             self._scheme = "http"
@@ -112,19 +99,7 @@ class Session:
         """
         with self._scheme_lock:
             if self._scheme is None:
-                # Prefer HTTPS if the registry supports it, even with an invalid certificate.
-                scheme, spec = "https", RequestSpec("GET", self.host, no_retry=True)
-                try:
-                    self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
-                except RegistryError as error:
-                    if not errors.is_plain_http(error) and not errors.is_connection_refused(error):
-                        raise
-                    try:
-                        self._send(spec, f"http://{self.address}/v2/", {}, own=True).close()
-                    except RegistryError:
-                        raise error from None
-                    scheme = "http"
-                self._scheme = scheme
+                self._scheme = self._client.detect_scheme()
         return Origin.of(f"{self._scheme}://{self.address}/")
 
     def request(
@@ -148,6 +123,7 @@ class Session:
                 try:
                     response = self._send_authenticated(spec, target)
                 except RegistryError as error:
+                    self._client.set_patience(error)
                     if spec.no_retry or spec.is_spent:
                         raise
                     wait = attempts.fail(error)
@@ -185,13 +161,11 @@ class Session:
 
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
-        for pool in (self._own, self._others, self._unverified):
-            pool.abort()
+        self._client.abort()
 
     def close(self) -> None:
         """Close idle connections. The session remains usable and keeps its tokens and limits."""
-        for pool in (self._own, self._others, self._unverified):
-            pool.close()
+        self._client.close()
 
     def _send_authenticated(self, spec: RequestSpec, target: str) -> Response:
         """Send a request; after a 401, authenticate and send it again."""
@@ -321,61 +295,11 @@ class Session:
             url = self._rules.resolve_location(url, location)
         raise RegistryError(f"{realm}: more than {_MAX_REDIRECTS} redirects")
 
-    def _send(self, spec: RequestSpec, url: str, more: Mapping[str, str], *, own: bool) -> Response:
-        self._cancellation.check()
-        headers = {
-            "User-Agent": self._access.user_agent or USER_AGENT,
-            "Accept-Encoding": "identity",
-            **spec.headers,
-            **more,
-        }
-        proxy, proxies = self._access.proxy, self._access.proxies
-        if not own:
-            scheme, _, address = str(Origin.of(url)).partition("://")
-            proxy = None
-            if proxies is not None:
-                proxy = proxies.find_proxy("http" if scheme == "http" else "https", address)
-        try:
-            origin = f"{Origin.of(url)}/"
-            prepared = requests.Request(spec.method, origin, headers=headers).prepare()
-            prepared.url = url  # unchanged: requests would normalize it
-            if spec.body is not None:
-                prepared.body = spec.body.chunks()  # type: ignore[assignment]  # accepts any iterable
-                if spec.body.size is None:
-                    del prepared.headers["Content-Length"]
-                else:
-                    prepared.headers["Content-Length"] = str(spec.body.size)
-            sent = self._find_pool(Origin.of(url), own=own).send(
-                prepared,
-                stream=True,
-                timeout=(CONNECT_TIMEOUT, spec.read_timeout),
-                proxies={"http": proxy, "https": proxy} if proxy else {},
-            )
-        except BundlerError:
-            raise
-        except NETWORK_ERRORS as error:
-            self._cancellation.check()
-            raise errors.create_network_error(
-                error,
-                url,
-                proxied=proxy is not None,
-                registry=self.host,
-                fetch_certificate=lambda origin: self._fetch_certificate(origin, proxy),
-            ) from error
-        return Response(sent, own=own, cancellation=self._cancellation)
-
-    def _find_pool(self, target: Origin, *, own: bool) -> ConnectionPool:
-        """Return the connections to the registry, or those to other hosts."""
-        if own:
-            return self._own
-        if not self._access.tls.verify and self._rules.belongs(self.origin, target):
-            return self._unverified
-        return self._others
-
-    def _fetch_certificate(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
-        from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
-
-        details = self._access.tls.details
-        return certificates.fetch_certificate(
-            origin.host, origin.port, lambda: create_unverified_context(details), proxy=proxy
-        )
+    def _send(
+        self, spec: RequestSpec, url: str, headers: Mapping[str, str], *, own: bool
+    ) -> Response:
+        """Send a request. The hosts that belong to a registry share its verification of TLS."""
+        verify = self._access.tls.verify
+        if not own and not verify:
+            verify = not self._rules.belongs(self.origin, Origin.of(url))
+        return self._client.send(spec, url, headers, own=own, verify=verify)

@@ -30,7 +30,7 @@ from bundler.errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from bundler.registry.request import CHUNK_SIZE, COMMIT_TIMEOUT, BytesBody
+from bundler.registry.request import CHUNK_SIZE, BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 MAX_SINGLE_PUT = 4 * 1024 * 1024
 """Maximum size in bytes of a blob that is read into memory and sent with one PUT."""
+
+_ABANDON_TIMEOUT = 10.0  # seconds; the registry removes an unfinished upload sooner or later
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _REFUSALS = (ConflictError, DeniedError, NotFoundError, UnauthorizedError, UnsupportedError)
@@ -179,10 +181,7 @@ class Uploads:
         digest, separator = stored.digest.text, "&" if "?" in location else "?"
         url = f"{location}{separator}digest={quote(digest, safe='')}"
         try:
-            response = self._request(
-                "PUT", url, digest, headers=_OCTETS, body=body, read_timeout=COMMIT_TIMEOUT
-            )
-            with response:
+            with self._request("PUT", url, digest, headers=_OCTETS, body=body) as response:
                 reported = response.headers.get("Docker-Content-Digest", digest)
         except NotFoundError:
             # If the response to a successful PUT was lost, the retried PUT finds no upload.
@@ -196,7 +195,9 @@ class Uploads:
 
     def _abandon(self, location: str) -> None:
         with suppress(BundlerError):
-            self._request("DELETE", location, "an upload", no_retry=True).close()
+            self._request(
+                "DELETE", location, "an upload", no_retry=True, response_timeout=_ABANDON_TIMEOUT
+            ).close()
 
     def _request(
         self, method: str, target: str, subject: str, **options: Unpack[RequestOptions]

@@ -10,8 +10,8 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.proxy_env import Proxies
 from bundler.config.registry_access import (
     ANONYMOUS,
-    RegistryLimits,
     RegistryAccess,
+    RegistryLimits,
     RegistryOverride,
     TlsConfig,
 )

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bundler.copy import blob_transfer
-from bundler.retry_policy import Backoff, RetryPolicy
+from bundler.retry_policy import Backoff, LimitedTime
 
 
 @pytest.fixture
@@ -18,4 +18,6 @@ def executor():
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(blob_transfer, "RETRY_POLICY", RetryPolicy(6, Backoff(0.001, 0.05)))
+    backoff = Backoff(0.001, 0.05)
+    policy = LimitedTime(backoff, backoff, patience=0.001, min_retries=5)
+    monkeypatch.setattr(blob_transfer, "RETRY_POLICY", policy)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from bundler.config.registry_access import ANONYMOUS, RegistryAccess, TlsConfig
+from bundler.config.registry_access import ANONYMOUS, RegistryAccess, RegistryLimits, TlsConfig
 from bundler.registry.repository import Repository
-from bundler.registry.session import RETRY_POLICY, Session
-from bundler.retry_policy import Backoff
+from bundler.registry.session import Session
+from bundler.retry_policy import Backoff, LimitedTime
 from tests.fakes.registry import FakeRegistry
 
-QUICK_RETRIES = replace(RETRY_POLICY, backoff=Backoff(0.01, 0.02), budget=5)
+QUICK_RETRIES = LimitedTime(Backoff(0.01, 0.02), Backoff(0.01, 0.02), rate_limit_patience=3)
+QUICK_LIMITS = RegistryLimits(patience=1)
 
 
 @pytest.fixture
@@ -35,11 +34,13 @@ def connect():
         retry_policy=QUICK_RETRIES,
         cancellation=None,
         emit=None,
+        limits=QUICK_LIMITS,
         **access,
     ):
         more = {} if emit is None else {"emit": emit}
         tls = tls or TlsConfig(plain_http=registry.tls is None)
-        described = RegistryAccess(host or registry.host, credentials, tls, **access)
+        limits = limits.with_defaults(QUICK_LIMITS)
+        described = RegistryAccess(host or registry.host, credentials, tls, limits, **access)
         session = Session(described, retry_policy=retry_policy, cancellation=cancellation, **more)
         opened.append(session)
         return session

@@ -1,54 +1,98 @@
-"""Servers that send bytes too slowly."""
+"""Servers that send bytes too slowly, or nothing useful."""
 
 from __future__ import annotations
 
+import itertools
 import socket
+import ssl
 import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
-from bundler.errors import RegistryError
+from bundler.config.registry_access import Credentials, RegistryLimits, TlsConfig
+from bundler.errors import RegistryError, StalledError
 from bundler.oci.digest import Digest
-from bundler.registry import response
+from bundler.registry import http_client, response, watchdog
 from bundler.registry.repository import Repository
-from bundler.retry_policy import Backoff, RetryPolicy
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bundler.content.streams import Reader
 
 BLOB = Digest("sha256:" + "0" * 64)
+OK = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: 100000\r\n\r\n"
-CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n186a0\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+LIMITS = RegistryLimits(
+    patience=0.2, response_timeout=0.6, stall_timeout=0.6, min_bytes_per_second=1000
+)
 
 
-class _Place:
+class _Server:
     """The fields of a registry that ``connect`` uses."""
 
-    tls = None
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.host = f"127.0.0.1:{port}"
+        self.tls = tls
 
-    def __init__(self, host: str) -> None:
-        self.host = host
+
+class Endless:
+    """A response that begins with ``head``, and then repeats ``part`` every ``gap`` seconds."""
+
+    def __init__(self, part: bytes, *head: bytes, gap: float = 0.02) -> None:
+        self._part, self._head, self._gap = part, head, gap
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._head
+        while True:
+            yield self._part
+            time.sleep(self._gap)
+
+
+class Late:
+    """A response after a wait, whose parts are sent every ``gap`` seconds."""
+
+    def __init__(self, wait: float, *parts: bytes, gap: float = 0) -> None:
+        self._wait, self._parts, self._gap = wait, parts, gap
+
+    def __iter__(self) -> Iterator[bytes]:
+        time.sleep(self._wait)
+        for part in self._parts:
+            yield part
+            time.sleep(self._gap)
 
 
 @contextmanager
-def dripping(headers: bytes, gap: float):
-    """Run a server that returns ``headers``, and then one byte every ``gap`` seconds."""
-    ended = threading.Event()
+def serving(*responses: Iterable[bytes], reads: bool = True, tls: ssl.SSLContext | None = None):
+    """Run a server that sends the parts of a response; the last one answers further requests.
+
+    With ``reads`` false, the requests are not read.
+    """
+    ended, accepted = threading.Event(), []
+    plan = itertools.chain(responses, itertools.repeat(responses[-1]))
 
     def answer_one(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\n" + headers)
-            while not ended.wait(gap):
-                connection.sendall(b"x")
+            while not ended.is_set() and (not reads or connection.recv(65536)):
+                for part in next(plan):
+                    connection.sendall(part)
+                    if ended.is_set():
+                        return
+                ended.wait(0 if reads else 10)
 
     def serve(listening: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listening.accept()
+                if tls is not None:
+                    connection = tls.wrap_socket(connection, server_side=True)
+                accepted.append(connection)
                 threads.append(threading.Thread(target=answer_one, args=(connection,)))
                 threads[-1].start()
 
@@ -56,10 +100,12 @@ def dripping(headers: bytes, gap: float):
         threads = [threading.Thread(target=serve, args=(listening,))]
         threads[0].start()
         try:
-            yield _Place(f"127.0.0.1:{listening.getsockname()[1]}")
+            yield _Server(listening.getsockname()[1])
         finally:
             ended.set()
-            listening.shutdown(socket.SHUT_RDWR)
+            for connection in (listening, *accepted):
+                with suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
             for thread in threads:
                 thread.join()
 
@@ -72,47 +118,187 @@ def read(stream: Reader) -> int:
     return count
 
 
-@pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
-def test_slow_document_times_out(connect, monkeypatch, headers: bytes):
-    monkeypatch.setattr(response, "_MAX_DOCUMENT_TIME", 0.3)
-    with dripping(headers, 0.02) as server:
-        session = connect(server, retry_policy=RetryPolicy(1, Backoff(0)))
-        begun = time.monotonic()
-        with pytest.raises(RegistryError) as raised:
-            Repository(session, "library/app").get_manifest("1")
-        assert raised.value.temporary
-        assert time.monotonic() - begun < 5
+@contextmanager
+def ending_within(seconds: float):
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < seconds
 
 
-@pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
-def test_slow_blob_is_a_temporary_error(connect, monkeypatch, headers: bytes):
+@pytest.fixture
+def tls_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+HEADS = {
+    "silent": [],
+    "dripping status line": Endless(b"H"),
+    "dripping headers": Endless(b"X-Header: 1\r\n", OK, gap=0.1),
+    "endless interim responses": Endless(b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("parts", HEADS.values(), ids=HEADS)
+def test_response_without_complete_head_ends_at_limit(connect, parts):
+    with serving(parts) as server, ending_within(5):
+        repository = Repository(connect(server, limits=LIMITS), "library/app")
+        with pytest.raises(StalledError) as raised:
+            repository.get_manifest("1")
+        assert raised.value.patience == 0
+
+
+def test_silence_names_host_and_limit(connect):
+    with serving([]) as server:
+        with pytest.raises(StalledError) as raised:
+            connect(server, limits=LIMITS).ping()
+        assert (raised.value.host, raised.value.limit) == (f"http://{server.host}", 0.6)
+
+
+BODIES = {
+    "silent": [OK, LENGTH],
+    "dripping": Endless(b"x", OK, LENGTH),
+    "dripping chunks": Endless(b"1\r\nx\r\n", OK, CHUNKED),
+    "dripping chunk sizes": Endless(b"0", OK, CHUNKED, b"1"),
+    "endless trailers": Endless(b"X-Trailer: 1\r\n", OK, CHUNKED, b"0\r\n"),
+}
+
+
+@pytest.mark.parametrize("parts", BODIES.values(), ids=BODIES)
+def test_blob_without_progress_is_a_temporary_error(connect, parts):
     """Another attempt may resume the blob."""
-    monkeypatch.setattr(response, "_SPEED_PERIOD", 0.6)
-    with dripping(headers, 0.02) as server:
-        repository = Repository(connect(server), "library/app")
+    with serving(parts) as server, ending_within(5):
+        repository = Repository(connect(server, limits=LIMITS), "library/app")
         with (
             repository.open_blob(BLOB, 100_000) as stream,
-            pytest.raises(RegistryError) as raised,
+            pytest.raises(StalledError) as raised,
         ):
             read(stream)
         assert raised.value.temporary
-        assert raised.value.status is None
+        assert raised.value.limit == 0.6
 
 
-def test_slow_link_above_minimum_speed_is_accepted(connect, monkeypatch):
-    monkeypatch.setattr(response, "_SPEED_PERIOD", 0.1)
-    monkeypatch.setattr(response, "_MIN_SPEED", 10)
-    with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as server:
-        repository = Repository(connect(server), "library/app")
+@pytest.mark.parametrize("status", [b"401 Unauthorized", b"302 Found", b"404 Not Found"])
+def test_dripping_body_that_is_not_needed_is_bounded(connect, monkeypatch, status):
+    monkeypatch.setattr(response, "_DRAIN_TIMEOUT", 0.3)
+    head = (
+        b"HTTP/1.1 " + status + b"\r\nContent-Length: 50\r\nLocation: /v2/\r\n"
+        b"WWW-Authenticate: Basic realm=x\r\n\r\n"
+    )
+    with serving(Endless(b"x", head, gap=0.1)) as server, ending_within(8):
+        client = connect(server, Credentials("user", "password"), limits=LIMITS)
+        with pytest.raises(RegistryError):
+            client.ping()
+
+
+def test_dripping_token_service_is_bounded(connect):
+    with (
+        serving(Endless(b" ", OK, LENGTH)) as service,
+        FakeRegistry(auth="bearer", realm=f"http://{service.host}/token") as registry,
+        ending_within(5),
+        pytest.raises(RegistryError),
+    ):
+        connect(registry, limits=LIMITS).ping()
+
+
+def test_dripping_storage_is_bounded(connect):
+    with (
+        serving(Endless(b"H")) as storage,
+        FakeRegistry() as registry,
+        ending_within(5),
+    ):
+        registry.fail("GET", redirect=f"http://{storage.host}/blob")
+        with pytest.raises(StalledError) as raised:
+            connect(registry, limits=LIMITS).ping()
+    assert raised.value.host == f"http://{storage.host}"
+
+
+def test_dripping_proxy_is_bounded(connect, monkeypatch):
+    monkeypatch.setattr("bundler.registry.connection_pool.TUNNEL_TIMEOUT", 0.6)
+    parts = Endless(b"X-Header: 1\r\n", b"HTTP/1.1 200 OK\r\n")
+    with serving(parts) as proxy, ending_within(5):
+        url = f"http://{proxy.host}"
+        client = connect(proxy, host="registry.example", tls=TlsConfig(), limits=LIMITS, proxy=url)
+        with pytest.raises(RegistryError):
+            client.ping()
+
+
+@pytest.mark.parametrize("parts", [[], Endless(b"\x16")])
+def test_unanswered_handshake_is_reported_within_its_limit(connect, monkeypatch, parts):
+    monkeypatch.setattr(watchdog.ExchangeLimits, "get", lambda *_: 0.6)
+    with serving(parts) as server, ending_within(5), pytest.raises(RegistryError):
+        connect(server, tls=TlsConfig(), limits=LIMITS).ping()
+
+
+def test_server_that_does_not_read_ends_an_upload(connect):
+    """The buffers of the kernel take up a few megabytes."""
+    with serving([], reads=False) as server, ending_within(8):
+        repository = Repository(connect(server, limits=LIMITS), "library/app", writable=True)
+        with pytest.raises(RegistryError):
+            repository.put_manifest("1", "application/json", bytes(30_000_000))
+
+
+def test_plain_http_is_found_behind_an_unanswered_handshake(connect, monkeypatch):
+    """Such a server waits for the end of a line, which a TLS handshake does not contain."""
+    monkeypatch.setattr(http_client, "_PROBE_HANDSHAKE_TIMEOUT", 0.5)
+    plain = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"]
+    with serving([], plain) as server, ending_within(5):
+        connect(server, tls=TlsConfig(verify=False), limits=LIMITS).ping()
+
+
+def test_https_server_that_answers_slowly_is_not_taken_for_plain_http(
+    connect, monkeypatch, tls_context
+):
+    monkeypatch.setattr(http_client, "_PROBE_RESPONSE_TIMEOUT", 0.3)
+
+    late = Late(0.5, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    with serving(late, tls=tls_context) as server:
+        client = connect(server, tls=TlsConfig(verify=False))
+        client.ping()
+        assert client.origin.scheme == "https"
+
+
+def test_slow_document_times_out(connect, monkeypatch):
+    monkeypatch.setattr(response, "_MAX_DOCUMENT_TIME", 0.3)
+    with serving(Endless(b"x", OK, LENGTH)) as server, ending_within(5):
+        limits = RegistryLimits(patience=0)
+        with pytest.raises(RegistryError) as raised:
+            Repository(connect(server, limits=limits), "library/app").get_manifest("1")
+        assert raised.value.temporary
+
+
+def test_slow_link_above_minimum_rate_is_accepted(connect):
+    limits = RegistryLimits(stall_timeout=0.3, min_bytes_per_second=10)
+    slow = Late(0, OK + b"Content-Length: 80\r\n\r\n", *[b"x"] * 80, gap=0.02)
+    with serving(slow) as server:
+        repository = Repository(connect(server, limits=limits), "library/app")
         with repository.open_blob(BLOB, 80) as stream:
             assert read(stream) == 80
 
 
-def test_time_between_reads_does_not_count(connect, registry, monkeypatch):
-    monkeypatch.setattr(response, "_SPEED_PERIOD", 0.1)
+def test_time_between_reads_does_not_count(connect, registry):
     digest = Digest(registry.add_blob("library/app", b"x" * 20))
     buffer = memoryview(bytearray(5))
-    with Repository(connect(registry), "library/app").open_blob(digest, 20) as stream:
+    limits = RegistryLimits(stall_timeout=0.2)
+    repository = Repository(connect(registry, limits=limits), "library/app")
+    with repository.open_blob(digest, 20) as stream:
         for _ in range(4):
-            time.sleep(0.1)
+            time.sleep(0.3)
             assert stream.readinto(buffer) == 5
+
+
+def test_time_to_read_the_source_does_not_count(connect, registry):
+    class SlowBody:
+        size, spent = 2, False
+
+        def chunks(self):
+            for _ in range(2):
+                time.sleep(0.5)
+                yield memoryview(b"x")
+
+    limits = RegistryLimits(stall_timeout=0.2, response_timeout=0.2)
+    with connect(registry, limits=limits).request(
+        "POST", "/v2/library/app/blobs/uploads/", subject="x", body=SlowBody()
+    ) as started:
+        assert started.status == 202

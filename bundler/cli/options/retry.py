@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
     from bundler.events import Emit
-    from bundler.retry_policy import RetryPolicy
+    from bundler.retry_policy import LimitedAttempts
 
 Result = TypeVar("Result")
 
@@ -29,15 +29,15 @@ class RetryOptions:
     delay: float = 0.0
     """Wait in seconds; 0: exponential backoff (1, 2, 4, … s) with up to 10 % jitter."""
 
-    def create_policy(self) -> RetryPolicy:
+    def create_policy(self) -> LimitedAttempts:
         """Return the retry policy; it ignores ``Retry-After``, which each request obeys."""
-        from bundler.retry_policy import Backoff, RetryPolicy  # noqa: PLC0415 - for retries only
+        from bundler.retry_policy import Backoff, LimitedAttempts  # noqa: PLC0415 - for retries only
 
         first, longest, jitter = 1.0, math.inf, (1.0, 1.1)
         if self.delay:
             first, longest, jitter = self.delay, self.delay, (1.0, 1.0)
         backoff = Backoff(first, longest, jitter, longest_retry_after=0)
-        return RetryPolicy(self.times + 1, backoff, attempts_on_500=1)
+        return LimitedAttempts(self.times + 1, backoff, attempts_on_500=1)
 
     def call(self, body: Callable[[], Result], cancellation: Cancellation, emit: Emit) -> Result:
         """Call ``body`` and return its result; call it again after a temporary failure.

@@ -196,6 +196,8 @@ def _describe_event(event: Event) -> str | None:
         case events.Retrying(_, wait, reason, attempt, int(repeats)):
             again = f"{attempt}/{repeats}"
             return f"failed, retrying in {format_duration(wait)} ... ({again}): {reason}"
+        case events.Retrying(reason=reason, patience=float(patience)):
+            return f"{reason}; retrying for up to {format_duration(patience)}"
         case events.Retrying(subject, wait, reason, attempt):
             return f"{subject}: {reason}; attempt {attempt + 1} in {format_duration(wait)}"
         case events.Notice(text):

@@ -1,0 +1,207 @@
+"""HTTP client of one registry: single exchanges, with deadlines, proxies and typed errors.
+
+It also records which hosts are available, which determines how long a request is retried.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import requests
+
+from bundler import __version__
+from bundler.errors import BundlerError, RegistryError
+from bundler.registry import errors, refusals
+from bundler.registry.auth.origin import Origin
+from bundler.registry.availability import HOSTS
+from bundler.registry.connection_pool import ConnectionPool
+from bundler.registry.request import RequestSpec
+from bundler.registry.response import NETWORK_ERRORS, Response
+from bundler.registry.tls.contexts import (
+    create_redirect_context,
+    create_registry_context,
+    create_unverified_context,
+)
+from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
+from bundler.retry_policy import DEFAULT_PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.cancel import Cancellation
+    from bundler.config.registry_access import RegistryAccess
+    from bundler.errors import CertificateSummary
+
+USER_AGENT = f"airbundle/{__version__}"
+
+# Seconds within which a scheme is recognized; a server without TLS may ignore a TLS handshake.
+_PROBE_HANDSHAKE_TIMEOUT = 4.0
+_PROBE_RESPONSE_TIMEOUT = 5.0
+
+
+class HttpClient:
+    """HTTP client of one registry and of the hosts that it names; thread-safe."""
+
+    def __init__(self, access: RegistryAccess, cancellation: Cancellation) -> None:
+        self._access = access
+        self._cancellation = cancellation
+        self._limits = ExchangeLimits.create(access.limits)
+        patience = access.limits.patience
+        self._patience = DEFAULT_PATIENCE if patience is None else patience
+        self._own = ConnectionPool(lambda: create_registry_context(access.tls))
+        self._others = ConnectionPool(lambda: create_redirect_context(access.tls))
+        self._unverified = ConnectionPool(lambda: create_unverified_context(access.tls.details))
+
+    def send(
+        self,
+        spec: RequestSpec,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        own: bool,
+        verify: bool = True,
+        exchange: Exchange | None = None,
+    ) -> Response:
+        """Send a request, with ``headers`` in addition to its own, and return any response.
+
+        ``own`` is whether ``url`` belongs to the registry, rather than to a host that it named. The
+        certificate of another host is not verified without ``verify``.
+
+        Raises:
+            RegistryError: no complete response head was received.
+            CancelledError: the run was cancelled.
+        """
+        self._cancellation.check()
+        if exchange is None:
+            exchange = Exchange(self._limits)
+        if spec.response_timeout is not None:
+            exchange.limits = replace(exchange.limits, response=spec.response_timeout)
+        proxy = self._find_proxy(url, own=own)
+        create_error = partial(self._create_error, url=url, exchange=exchange, proxy=proxy)
+        others = self._others if verify else self._unverified
+        try:
+            sent = (self._own if own else others).exchange(
+                self._prepare(spec, url, headers, exchange),
+                exchange,
+                {"http": proxy, "https": proxy} if proxy else {},
+            )
+        except BundlerError:
+            exchange.finish()
+            raise
+        except NETWORK_ERRORS as error:
+            exchange.finish()
+            self._cancellation.check()
+            raise create_error(error) from error
+        if sent.status_code not in refusals.UNAVAILABLE:
+            HOSTS.record_response(Origin.of(url))
+        return Response(
+            sent, exchange, own=own, cancellation=self._cancellation, create_error=create_error
+        )
+
+    def detect_scheme(self) -> str:
+        """Return ``https`` if the registry supports it, even with an invalid certificate.
+
+        Raises:
+            RegistryError: the registry can be reached by neither HTTPS nor HTTP.
+        """
+        access = self._access
+        spec = RequestSpec("GET", access.host, response_timeout=_PROBE_RESPONSE_TIMEOUT)
+        limits = replace(self._limits, handshake=_PROBE_HANDSHAKE_TIMEOUT)
+        exchange, url = Exchange(limits), f"https://{access.address}/v2/"
+        try:
+            self.send(spec, url, {}, own=True, exchange=exchange).close()
+        except RegistryError as error:
+            if exchange.connected:
+                return "https"
+            with suppress(RegistryError):
+                url = f"http://{access.address}/v2/"
+                with self.send(spec, url, {}, own=True) as response:
+                    # Servers that require TLS answer a request without it by 400.
+                    if response.status != HTTPStatus.BAD_REQUEST:
+                        return "http"
+            raise error from None
+        return "https"
+
+    def set_patience(self, error: RegistryError) -> None:
+        """Set how long a request that failed with ``error`` is retried, if it is unset."""
+        if error.patience is not None:
+            return
+        error.patience = self._patience
+        if error.status in refusals.UNAVAILABLE and error.exchange is not None:
+            origin = Origin.of(error.exchange.url)
+            HOSTS.record_failure(origin, error, self._patience, connected=True)
+
+    def abort(self) -> None:
+        """Shut down all connections, so that threads blocked on them fail immediately."""
+        for pool in (self._own, self._others, self._unverified):
+            pool.abort()
+
+    def close(self) -> None:
+        """Close idle connections; the client remains usable."""
+        for pool in (self._own, self._others, self._unverified):
+            pool.close()
+
+    def _prepare(
+        self, spec: RequestSpec, url: str, more: Mapping[str, str], exchange: Exchange
+    ) -> requests.PreparedRequest:
+        headers = {
+            "User-Agent": self._access.user_agent or USER_AGENT,
+            "Accept-Encoding": "identity",
+            **spec.headers,
+            **more,
+        }
+        origin = f"{Origin.of(url)}/"
+        prepared = requests.Request(spec.method, origin, headers=headers).prepare()
+        prepared.url = url  # unchanged: requests would normalize it
+        if spec.body is not None:
+            chunks = exchange.watch_sending(spec.body.chunks())
+            prepared.body = chunks  # type: ignore[assignment]  # accepts any iterable
+            if spec.body.size is None:
+                del prepared.headers["Content-Length"]
+            else:
+                prepared.headers["Content-Length"] = str(spec.body.size)
+        return prepared
+
+    def _find_proxy(self, url: str, *, own: bool) -> str | None:
+        proxies = self._access.proxies
+        if own:
+            return self._access.proxy
+        scheme, _, address = str(Origin.of(url)).partition("://")
+        if proxies is None:
+            return None
+        return proxies.find_proxy("http" if scheme == "http" else "https", address)
+
+    def _create_error(
+        self, error: Exception, *, url: str, exchange: Exchange, proxy: str | None
+    ) -> RegistryError:
+        """Create the error for a failed exchange, which says how long the request is retried."""
+        if exchange.expired is not None:
+            found: RegistryError = errors.create_stall_error(*exchange.expired, url)
+        else:
+            found = errors.create_network_error(
+                error,
+                url,
+                proxied=proxy is not None,
+                registry=self._access.host,
+                fetch_certificate=lambda origin: self._fetch_certificate(origin, proxy),
+            )
+        # A handshake that was cut off shows a server, but one without an answer does not.
+        cut_off = exchange.reached and exchange.expired is None and proxy is None
+        connected = exchange.connected or cut_off
+        HOSTS.record_failure(Origin.of(url), found, self._patience, connected=connected)
+        if exchange.expired is not None and exchange.expired[0] is Phase.RESPONSE:
+            # The limit for one response is also that for a request.
+            found.patience = 0.0
+        return found
+
+    def _fetch_certificate(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
+        from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
+
+        details = self._access.tls.details
+        return certificates.fetch_certificate(
+            origin.host, origin.port, lambda: create_unverified_context(details), proxy=proxy
+        )

@@ -1,0 +1,212 @@
+"""Deadlines of exchanges: a thread shuts down the sockets of those that make no progress.
+
+A timeout of a socket limits one system call, so a server that sends a byte now and then evades it.
+Only what is useful counts as progress here: an established connection, a complete response head,
+and bytes of a body. Interim responses, trailers and incomplete heads do not count.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from bundler.config.registry_access import (
+    DEFAULT_MIN_BYTES_PER_SECOND,
+    DEFAULT_RESPONSE_TIMEOUT,
+    DEFAULT_STALL_TIMEOUT,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bundler.config.registry_access import RegistryLimits
+
+HANDSHAKE_TIMEOUT = 10.0
+TUNNEL_TIMEOUT = 60.0
+"""Limit in seconds of a handshake through a proxy, which has to connect first."""
+
+_LONGEST_INTERVAL = 0.5  # seconds
+
+
+class Phase(Enum):
+    """A part of an exchange, with a limit of its own."""
+
+    HANDSHAKE = "handshake"
+    SENDING = "sending"
+    RESPONSE = "response"
+    BODY = "body"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeLimits:
+    """Limits of one exchange; times in seconds."""
+
+    response: float = DEFAULT_RESPONSE_TIMEOUT
+    stall: float = DEFAULT_STALL_TIMEOUT
+    handshake: float = HANDSHAKE_TIMEOUT
+    min_bytes_per_second: float = DEFAULT_MIN_BYTES_PER_SECOND
+
+    @classmethod
+    def create(cls, limits: RegistryLimits) -> ExchangeLimits:
+        """Return the limits for a registry."""
+        rate = limits.min_bytes_per_second
+        return cls(
+            response=limits.response_timeout or DEFAULT_RESPONSE_TIMEOUT,
+            stall=limits.stall_timeout or DEFAULT_STALL_TIMEOUT,
+            min_bytes_per_second=DEFAULT_MIN_BYTES_PER_SECOND if rate is None else rate,
+        )
+
+    def get(self, phase: Phase) -> float:
+        """Return the limit of ``phase``."""
+        match phase:
+            case Phase.HANDSHAKE:
+                return self.handshake
+            case Phase.RESPONSE:
+                return self.response
+            case _:
+                return self.stall
+
+
+class Exchange:
+    """The progress of one request and its response.
+
+    One thread uses it, and the watchdog. Only the time in which the thread waits for the server
+    counts.
+    """
+
+    def __init__(self, limits: ExchangeLimits) -> None:
+        self.limits = limits
+        self.phase = Phase.SENDING
+        self.reached = False
+        """Whether the server, or the proxy to it, accepted a connection."""
+        self.connected = False
+        """Whether the connection was established, including TLS."""
+        self.expired: tuple[Phase, float] | None = None
+        """The limit that was exceeded, after which the connection is shut down; None: none."""
+        self._limit = limits.stall
+        self._socket: socket.socket | None = None
+        self._waiting_since: float | None = None
+        self._silence = 0.0
+        self._lock = threading.Lock()
+        _WATCHDOG.add(self)
+
+    def attach(self, connection: socket.socket) -> None:
+        """Set the socket to shut down."""
+        with self._lock:
+            self._socket = connection
+
+    def enter(self, phase: Phase, limit: float | None = None) -> None:
+        """Begin to wait for the server, in a new phase; ``limit`` is another one than its own."""
+        with self._lock:
+            self.phase, self._silence = phase, 0.0
+            self._limit = self.limits.get(phase) if limit is None else limit
+            self._waiting_since = time.monotonic()
+
+    def pause(self) -> None:
+        """Stop to wait for the server."""
+        with self._lock:
+            if self._waiting_since is not None:
+                self._silence += time.monotonic() - self._waiting_since
+            self._waiting_since = None
+
+    def resume(self) -> None:
+        """Wait for the server again, in the same phase."""
+        with self._lock:
+            self._waiting_since = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        """Record ``count`` useful bytes, which make up for silence at the minimum rate."""
+        with self._lock:
+            now, rate = time.monotonic(), self.limits.min_bytes_per_second
+            if self._waiting_since is not None:
+                self._silence += now - self._waiting_since
+                self._waiting_since = now
+            if count:
+                self._silence = max(0.0, self._silence - count / rate) if rate else 0.0
+
+    def watch_sending(self, chunks: Iterable[memoryview]) -> Iterator[memoryview]:
+        """Yield ``chunks``, and record each as sent. The time in which they are read is free."""
+        self.pause()
+        for chunk in chunks:
+            self.resume()
+            yield chunk
+            self.advance(len(chunk))
+            self.pause()
+        self.resume()
+
+    def finish(self) -> None:
+        """End the exchange; the socket may be used by another one."""
+        _WATCHDOG.remove(self)
+        with self._lock:
+            self._socket = self._waiting_since = None
+
+    def get_limit(self) -> float:
+        """Return the limit of the current phase."""
+        return self._limit
+
+    def check(self, now: float) -> None:
+        """Shut down the socket if the limit is exceeded. The watchdog calls it."""
+        with self._lock:
+            since = self._waiting_since
+            if since is None or self._silence + now - since <= self._limit:
+                return
+            self.expired = (self.phase, self._limit)
+            if self._socket is not None:
+                shut_down(self._socket)
+
+
+class Watchdog:
+    """The thread that checks all exchanges of the process."""
+
+    def __init__(self) -> None:
+        self._exchanges = weakref.WeakSet[Exchange]()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def add(self, exchange: Exchange) -> None:
+        """Check ``exchange`` until it is removed."""
+        with self._changed:
+            self._exchanges.add(exchange)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, daemon=True, name="watchdog")
+                self._thread.start()
+            self._changed.notify()
+
+    def remove(self, exchange: Exchange) -> None:
+        """Check ``exchange`` no longer."""
+        with self._changed:
+            self._exchanges.discard(exchange)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._exchanges:
+                    self._changed.wait()
+            time.sleep(self._check_all())
+
+    def _check_all(self) -> float:
+        """Check all exchanges; return the number of seconds until the next check."""
+        with self._changed:
+            exchanges = list(self._exchanges)
+        interval = _LONGEST_INTERVAL
+        for exchange in exchanges:
+            exchange.check(time.monotonic())
+            interval = min(interval, exchange.get_limit() / 10)
+        return interval
+
+
+_WATCHDOG = Watchdog()
+
+
+def shut_down(connection: socket.socket) -> None:
+    """Shut down a connection, so that a thread that is blocked on it fails immediately."""
+    # With a TLS connection in another one, the attribute is the outer one.
+    connection = getattr(connection, "socket", connection)
+    with suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

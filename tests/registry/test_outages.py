@@ -1,0 +1,159 @@
+"""Registries that are unavailable for a while, and hosts that never answer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import ExitStack, closing
+
+import pytest
+
+from bundler.config.registry_access import Credentials, RegistryLimits, TlsConfig
+from bundler.errors import RegistryError
+from bundler.events import Retrying
+from bundler.registry.repository import Repository
+from tests.fakes.registry import FakeRegistry
+
+OUTAGE = 1.0
+PATIENT = RegistryLimits(patience=3)
+
+
+class Restartable:
+    """A registry that stops, and after ``OUTAGE`` seconds listens on the same port again."""
+
+    def __init__(self, stack: ExitStack, **options):
+        self._stack = stack
+        self._running = ExitStack()
+        self.registry = FakeRegistry(**options)
+        self._running.enter_context(self.registry)
+        stack.callback(self._running.close)
+
+    def stop(self):
+        """Stop now; start again later, with the same content."""
+        former = self.registry
+        address = former._server.server_address
+        self._running.close()
+
+        def start():
+            self.registry = FakeRegistry(
+                auth=former.auth, address=address, token_lifetime=former.token_lifetime
+            )
+            self.registry.repositories = former.repositories
+            self._running.enter_context(self.registry)
+
+        timer = threading.Timer(OUTAGE, start)
+        timer.start()
+        self._stack.callback(timer.join)
+
+
+@pytest.fixture
+def restartable():
+    with ExitStack() as stack:
+        yield lambda **options: Restartable(stack, **options)
+
+
+def retries(emitted):
+    return [event for event in emitted if isinstance(event, Retrying)]
+
+
+def test_outage_is_survived_with_one_event(restartable, connect):
+    server, emitted = restartable(), []
+    server.registry.add_image("library/app", "1")
+    session = connect(server.registry, limits=PATIENT, emit=emitted.append)
+    session.ping()
+    server.stop()
+    Repository(session, "library/app").get_manifest("1")
+    assert [(event.patience, event.attempt) for event in retries(emitted)] == [(3, 1)]
+
+
+def test_outage_is_announced_once_for_all_threads(restartable, connect):
+    server, emitted = restartable(), []
+    server.registry.add_image("library/app", "1")
+    session = connect(server.registry, limits=PATIENT, emit=emitted.append)
+    session.ping()
+    server.stop()
+    repository = Repository(session, "library/app")
+    threads = [threading.Thread(target=repository.get_manifest, args=("1",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(retries(emitted)) == 1
+
+
+def test_outage_of_the_token_service_is_survived(restartable, connect):
+    server = restartable(auth="bearer", token_lifetime=0.1)
+    server.registry.add_image("library/app", "1")
+    session = connect(server.registry, Credentials("user", "password"), limits=PATIENT)
+    Repository(session, "library/app").get_manifest("1")
+    server.stop()
+    Repository(session, "library/app").get_manifest("1")
+
+
+def test_manifest_is_pushed_after_outage(restartable, connect):
+    server = restartable()
+    session = connect(server.registry, limits=PATIENT)
+    session.ping()
+    server.stop()
+    repository = Repository(session, "library/app", writable=True)
+    repository.put_manifest("1", "application/vnd.oci.image.index.v1+json", b"{}")
+    assert server.registry.repositories["library/app"].manifests
+
+
+def test_new_session_knows_that_the_host_has_answered(restartable, connect):
+    server = restartable()
+    connect(server.registry, limits=PATIENT).ping()
+    server.stop()
+    connect(server.registry, limits=PATIENT).ping()
+
+
+def test_unavailable_registry_fails_after_patience(registry, connect):
+    emitted = []
+    session = connect(registry, limits=RegistryLimits(patience=0.5), emit=emitted.append)
+    registry.fail("GET", status=503, times=None)
+    begun = time.monotonic()
+    with pytest.raises(RegistryError) as raised:
+        session.ping()
+    assert raised.value.status == 503
+    assert 0.5 <= time.monotonic() - begun < 5
+    assert len(registry.requests) > 3
+    assert len(retries(emitted)) == 1
+
+
+def test_gone_host_is_not_awaited_again(connect):
+    with FakeRegistry() as registry:
+        session = connect(registry, limits=RegistryLimits(patience=0.5))
+        session.ping()
+    with pytest.raises(RegistryError):
+        session.ping()
+    time.sleep(0.2)
+    begun = time.monotonic()
+    with pytest.raises(RegistryError):
+        session.ping()
+    assert time.monotonic() - begun < 0.4
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_host_that_never_answered_is_reported_at_once(connect, registry, verify):
+    emitted = []
+    with closing(socket.create_server(("127.0.0.1", 0))) as unused:
+        host = f"127.0.0.1:{unused.getsockname()[1]}"
+    session = connect(
+        registry, host=host, tls=TlsConfig(verify=verify), limits=PATIENT, emit=emitted.append
+    )
+    begun = time.monotonic()
+    with pytest.raises(RegistryError) as raised:
+        session.ping()
+    assert raised.value.temporary
+    assert emitted == []
+    assert time.monotonic() - begun < 1
+
+
+def test_no_patience_means_no_retry(registry, connect):
+    session = connect(registry, limits=RegistryLimits(patience=0))
+    session.ping()
+    registry.fail("GET", status=503, times=None)
+    with pytest.raises(RegistryError):
+        session.ping()
+    assert len(registry.requests) == 2

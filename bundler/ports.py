@@ -69,6 +69,8 @@ class Capabilities:
     """``uncompressed``: the destination stores uncompressed layers only. ``compressed``: it prefers
     compressed layers, so the engine compresses layers unless the manifest must not change.
     ``any``: layers are stored unchanged."""
+    only_tar_layers: bool = False
+    """Whether the layers of an image must be tar archives, compressed or not."""
     writers: int = 0
     """Maximum number of blobs that may be pushed at the same time; 0: no limit."""
 

@@ -84,8 +84,8 @@ class PlannedImage(Generic[HoldingsT_co]):
         supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS
         if capabilities.manifests is not None:
             supported &= capabilities.manifests
-        fits = types <= supported and capabilities.layers != "uncompressed"
-        if fits and not options.changes_images:
+        any_layers = capabilities.layers != "uncompressed" and not capabilities.only_tar_layers
+        if types <= supported and any_layers and not options.changes_images:
             return None
         from bundler.copy.convert.decide import decide_conversion  # noqa: PLC0415 - rarely needed
 

@@ -7,7 +7,8 @@
     │   └── NotADockerArchiveError
     ├── CannotConvertError
     │   ├── FormatUnsupportedError
-    │   └── SingleImageDestinationError
+    │   ├── SingleImageDestinationError
+    │   └── UnsupportedLayerError
     ├── TimeLimitError
     ├── UsageError                       2   correct the command or the file
     │   ├── InvalidReferenceError
@@ -137,4 +138,5 @@ from bundler.errors.content import (
     UnauthenticatedError as UnauthenticatedError,
     UnavailableTransportError as UnavailableTransportError,
     UnsupportedError as UnsupportedError,
+    UnsupportedLayerError as UnsupportedLayerError,
 )

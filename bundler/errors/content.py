@@ -240,6 +240,24 @@ class FormatUnsupportedError(CannotConvertError):
         self.media_type = media_type
 
 
+class UnsupportedLayerError(CannotConvertError):
+    """A layer that is not a tar archive, for a destination that stores only such layers.
+
+    Fields:
+        media_type: the media type of the layer.
+
+    Raised by the decision about conversions.
+    """
+
+    def __init__(self, subject: str, *, media_type: str) -> None:
+        super().__init__(
+            f"{subject}: {media_type} is not a tar archive",
+            reason="the destination stores tar archives only",
+            hint="copy it to oci:, dir: or a registry, which store any layer",
+        )
+        self.media_type = media_type
+
+
 class SingleImageDestinationError(CannotConvertError):
     """An index for a destination that stores single images only.
 

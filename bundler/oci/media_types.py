@@ -5,6 +5,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bundler.errors import CannotConvertError
@@ -53,6 +54,7 @@ _OCI: tuple[dict[str | None, str], ...] = (
     {None: OCI_FOREIGN_LAYER, "gzip": OCI_FOREIGN_LAYER_GZIP, "zstd": OCI_FOREIGN_LAYER_ZSTD},
 )
 _ENCRYPTED = "+encrypted"
+_TAR = re.compile(r"[./+-]g?tar([.+](gzip|zstd))?\Z")
 
 FOREIGN_LAYERS = frozenset({*_DOCKER[1].values(), *_OCI[1].values()})
 DOCKER_LAYERS = frozenset(name for types in _DOCKER for name in types.values())
@@ -70,6 +72,11 @@ ACCEPT_MANIFESTS = (
     DOCKER_SCHEMA1_SIGNED,
     DOCKER_SCHEMA1,
 )
+
+
+def is_tar_layer(media_type: str) -> bool:
+    """Return whether a layer is a tar archive according to its media type, in any format."""
+    return _TAR.search(media_type) is not None
 
 
 def parse_content_type(content_type: str) -> str:

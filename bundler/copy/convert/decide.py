@@ -19,6 +19,7 @@ from bundler.errors import (
     CannotConvertError,
     FormatUnsupportedError,
     SingleImageDestinationError,
+    UnsupportedLayerError,
 )
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import ImageManifest, Index, Schema1
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from bundler.ports import Capabilities
 
 _PREFERRED = (media_types.DOCKER_MANIFEST, media_types.OCI_MANIFEST)
-_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
 _DETECT_COMPRESSION = LayerConversion()
 
 
@@ -88,6 +88,8 @@ class _Decider:
                     hint="copy it unchanged, to a registry, a layout or a directory",
                 )
             return None
+        if self._capabilities.only_tar_layers:
+            self._check_layer_types(parsed.layers)
         media_type = self._decide_manifest_type(parsed)
         layer_conversions = tuple(
             self._decide_layer(layer, position, len(parsed.layers))
@@ -218,7 +220,7 @@ class _Decider:
 
     def _decide_compression(self, layer: Descriptor) -> LayerConversion | None:
         options = self._options
-        if not layer.media_type.startswith(_LAYERS):
+        if not media_types.is_tar_layer(layer.media_type.removesuffix("+encrypted")):
             return None
         if self._capabilities.layers == "uncompressed" or options.compression == "none":
             return LayerConversion("uncompressed")
@@ -235,6 +237,16 @@ class _Decider:
         if options.accept_uncompressed:
             return _DETECT_COMPRESSION
         return LayerConversion("compressed", "gzip", options.level, only_uncompressed=True)
+
+    def _check_layer_types(self, layers: Sequence[Descriptor]) -> None:
+        for layer in layers:
+            media_type = layer.media_type
+            if self._options.decryption is not None:
+                media_type = media_type.removesuffix("+encrypted")
+            if not media_types.is_tar_layer(media_type):
+                raise UnsupportedLayerError(
+                    f"{self._label}: layer {layer.digest}", media_type=layer.media_type
+                )
 
     def _check_may_change(self, change: str) -> None:
         if self._options.fixed_reason is not None:

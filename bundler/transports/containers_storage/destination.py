@@ -79,7 +79,7 @@ class StorageDestination:
     @property
     def capabilities(self) -> Capabilities:
         """Image manifests but no indexes; layers with any compression."""
-        return Capabilities(manifests=_MANIFESTS, indexes=False)
+        return Capabilities(manifests=_MANIFESTS, indexes=False, only_tar_layers=True)
 
     def has(self, node: Node, /) -> bool:
         """Report whether this run pushed ``node``, or the storage contained it at the start."""

@@ -290,6 +290,7 @@ class DockerArchiveDestination:
             manifests=frozenset({media_types.DOCKER_MANIFEST}),
             indexes=False,
             layers="uncompressed",
+            only_tar_layers=True,
             writers=1,
         )
 

@@ -147,7 +147,9 @@ class DaemonDestination:
     @property
     def capabilities(self) -> Capabilities:
         """Image manifests but no indexes; a single writer."""
-        return Capabilities(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
+        return Capabilities(
+            manifests=media_types.IMAGE_MANIFESTS, indexes=False, only_tar_layers=True, writers=1
+        )
 
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Append content like ``DockerArchiveWriter.push``, but decompress zstd layers."""

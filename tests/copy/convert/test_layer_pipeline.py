@@ -21,6 +21,7 @@ from bundler.errors import (
     LimitError,
     RegistryError,
     SingleImageDestinationError,
+    UnsupportedLayerError,
 )
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
@@ -189,3 +190,33 @@ def test_recompressed_layer_has_the_same_diff_id(executor):
     config = json.loads(back.blobs[parsed(back, root).config.digest])
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(plain).hexdigest()}"]
     assert plain == b"payload" * 1000
+
+
+@pytest.mark.parametrize(
+    ("media_type", "is_tar"),
+    [
+        *((name, True) for name in sorted(media_types.DOCKER_LAYERS)),
+        *((name, not name.endswith("+encrypted")) for name in sorted(media_types.OCI_LAYERS)),
+        ("application/vnd.docker.container.image.rootfs.diff+x-gtar", True),
+        ("application/vnd.docker.image.rootfs.diff.tar.zstd", True),
+        ("application/vnd.oci.image.layer.tar+gzip", True),
+        ("application/vnd.oci.image.layer.v1.squashfs", False),
+        ("application/vnd.example.layer.v1.target", False),
+        ("application/octet-stream", False),
+    ],
+)
+def test_media_type_states_whether_a_layer_is_a_tar_archive(media_type, is_tar):
+    assert media_types.is_tar_layer(media_type) is is_tar
+
+
+def test_encrypted_layer_is_refused_where_only_tar_archives_fit(executor):
+    src, dst = MemoryStore(), MemoryStore()
+    root = src.add_image("app", layers=[b"one"])
+    body = json.loads(src.blobs[root.digest])
+    body["layers"][0]["mediaType"] += "+encrypted"
+    raw = json.dumps(body).encode()
+    src.names["app"] = Descriptor(root.media_type, src.add_blob(raw), len(raw))
+    with pytest.raises(UnsupportedLayerError) as caught:
+        copy(executor, src, dst, ConversionOptions(), Capabilities(only_tar_layers=True))
+    assert caught.value.media_type == media_types.OCI_LAYER_GZIP + "+encrypted"
+    assert not dst.blobs

@@ -92,7 +92,7 @@ def find_stored_size(nodes: Iterable[Node], destination: object) -> int:
     for node in nodes:
         if (part := destination.open_part(node)) is not None:
             with part:
-                stored += part.size
+                stored += part.size if part.size <= (node.size or 0) else 0
     return stored
 
 

@@ -162,7 +162,7 @@ class NoSpaceError(MediumError):
             f"{path}: needs {amount}, but only {free:,} bytes are free",
             path=path,
             os_error=os_error,
-            hint="free some space, or specify a destination on a larger medium; a re-run resumes",
+            hint="free some space, or specify a destination on a larger medium, and run again",
         )
         self.needed = needed
         self.free = free

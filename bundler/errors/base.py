@@ -133,7 +133,9 @@ class CancelledError(BundlerError):
     exit_status = 130
 
     def __init__(self, message: str = "stopped", *, signal_number: int = 2) -> None:
-        super().__init__(message, hint="run the same command again: it resumes")
+        super().__init__(
+            message, hint="run the same command again: it resumes, except in an archive"
+        )
         self.signal_number = signal_number
 
     @property

@@ -12,6 +12,7 @@ from bundler.bundle.format import store
 from bundler.bundle.format.inventory import BundledImage
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
+from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.plan import Plan, create_plan
 from bundler.errors import MediumError
 
@@ -37,6 +38,8 @@ class Estimate:
     missing: Mapping[str, BundlerError]
     """The errors of images that cannot be resolved, by reference."""
     plan: Plan[Holdings]
+    stored: int
+    """The number of bytes of the blobs to write that an interrupted export has stored."""
     medium: Medium | None
     """The medium of the destination; None if no destination is specified."""
     refusal: MediumError | None
@@ -50,7 +53,8 @@ class Estimate:
     @property
     def enough_space(self) -> bool:
         """Whether the medium has enough free space for the blobs to write."""
-        return self.medium is not None and self.plan.size("push") <= self.medium.free
+        needed = self.plan.size("push") - self.stored
+        return self.medium is not None and needed <= self.medium.free
 
     @property
     def blob_too_large(self) -> bool:
@@ -137,6 +141,7 @@ def estimate(
         total=total,
         missing=missing,
         plan=plan,
+        stored=find_stored_size((task.node for task in plan.blobs), destination),
         medium=medium if check_medium else None,
         refusal=refusal if check_medium else None,
     )

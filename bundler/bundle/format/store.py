@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler.bundle.format import bundle_paths
+from bundler.content.files.part_files import get_kept_name
+from bundler.content.files.safe_directory import Directory
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.plan import PlannedImage
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.errors import DamagedBundleError, NotFoundError
+from bundler.errors import BundlerError, DamagedBundleError, NotFoundError
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import Capabilities, Destination, Holdings, TagResolver
+from bundler.transports.directory.staging import STAGING
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format, Inventory
+    from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams import Reader
     from bundler.copy.image import Graph, ResolvedImage
     from bundler.oci.descriptor import Descriptor
@@ -216,7 +221,7 @@ class _UnsealedLayout(transport.LayoutDestination):
 class DirectoryHoldings:
     """The content of a bundle or target directory, found by file names and sizes.
 
-    No file is opened or locked.
+    No file is locked, and no content is read.
     """
 
     def __init__(self, directory: Path, bundle_format: Format) -> None:
@@ -260,3 +265,12 @@ class DirectoryHoldings:
         except OSError:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == node.size
+
+    def open_part(self, node: Node, /) -> RegularFile | None:
+        """Open the stored beginning of a blob, as the destination does; None if there is none."""
+        if (digest := node.digest) is None:
+            return None
+        folder = f"{bundle_paths.BLOBS}/{digest.algorithm}" if self._sizes is None else STAGING
+        with suppress(BundlerError), Directory.open(self._directory) as directory:
+            return directory.open_file(*folder.split("/"), get_kept_name(digest))
+        return None

@@ -93,7 +93,7 @@ def interrupt(
 REPORT = (
     "nothing was transferred yet\n"
     "airbundle: error: stopped\n"
-    "hint: run the same command again: it resumes\n"
+    "hint: run the same command again: it resumes, except in an archive\n"
 )
 
 

@@ -16,10 +16,11 @@ import textwrap
 
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from bundler.errors import ConfigError, LimitError, UnsupportedError
+from bundler.errors import ConfigError, UnsupportedError
 from bundler.oci.json import strict
 from bundler.oci.json.base64_strict import decode, encode
 from bundler.oci.json.table import Table
+from bundler.trust.derivation_cost import check_scrypt
 
 _LABEL = "ENCRYPTED SIGSTORE PRIVATE KEY"
 _PEM = re.compile(
@@ -28,10 +29,8 @@ _PEM = re.compile(
     rb"-----END ENCRYPTED \1 PRIVATE KEY-----"
 )
 
-# The scrypt parameters that cosign writes, and the limits for reading. A file determines its own
-# parameters; at the limits, a key derivation needs 1 GiB and some seconds.
+# The scrypt parameters that cosign writes.
 _N, _R, _P = 65536, 8, 1
-_MAX_N, _MAX_R, _MAX_P = 2**20, 8, 4
 
 _SALT_SIZE = 32
 _NONCE_SIZE = 24
@@ -83,11 +82,7 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
         )
     params = kdf.table("params")
     n, r, p = (params.integer(name) for name in ("N", "r", "p"))
-    if n > _MAX_N or r > _MAX_R or p > _MAX_P:
-        raise LimitError(
-            f"{subject}: scrypt parameters too large (expected at most N={_MAX_N}, r={_MAX_R}, "
-            f"p={_MAX_P}, got N={n}, r={r}, p={p})"
-        )
+    check_scrypt(n, r, p, subject)
     nonce = cipher.base64("nonce")
     if len(nonce) != _NONCE_SIZE:
         raise ConfigError(

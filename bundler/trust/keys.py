@@ -31,6 +31,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.trust import encrypted_key
+from bundler.trust.derivation_cost import check_derivation_cost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,12 @@ Algorithm = Literal["ecdsa-p256", "ed25519", "rsa"]
 
 MAX_KEY_FILE = 64 * 1024
 MIN_RSA_BITS = 2048
+
+# The y coordinates of the points of small order on edwards25519 (RFC 8032, section 5.1): orders 1,
+# 2, 4 and 8. The last two are not reduced modulo the prime.
+_PRIME = 2**255 - 19
+_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER = {1, _PRIME - 1, 0, _ORDER_8, _PRIME - _ORDER_8, _PRIME, _PRIME + 1}
 
 _SigningKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 _VerifyingKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
@@ -203,6 +210,7 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
     Raises:
         UsageError: the passphrase is missing or wrong.
         ConfigError: ``pem`` is not a private key.
+        LimitError: the key derivation would need too much memory or time.
         UnsupportedError: the algorithm is not supported for signing.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
@@ -219,6 +227,7 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
             der = encrypted_key.decrypt(pem, secret or b"", subject)
             loaded = serialization.load_der_private_key(der, None)
         else:
+            check_derivation_cost(pem, subject)
             loaded = serialization.load_pem_private_key(pem, secret)
     except (ValueError, TypeError):
         if secret is not None:
@@ -253,6 +262,11 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
     match loaded:
         case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
             return _create_public_key(loaded, "ecdsa-p256")
+        case ed25519.Ed25519PublicKey() if _is_small_order(loaded):
+            raise ConfigError(
+                f"{subject}: Ed25519 point of small order, for which anyone can forge signatures",
+                path=subject,
+            )
         case ed25519.Ed25519PublicKey():
             return _create_public_key(loaded, "ed25519")
         case rsa.RSAPublicKey() if loaded.key_size >= MIN_RSA_BITS:
@@ -267,6 +281,11 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
             raise UnsupportedError(
                 f"{subject}: {_describe_algorithm(loaded)} keys are not accepted"
             )
+
+
+def _is_small_order(key: ed25519.Ed25519PublicKey) -> bool:
+    """Return whether the order of the point divides 8, in any encoding of the point."""
+    return int.from_bytes(key.public_bytes_raw(), "little") % 2**255 in _SMALL_ORDER
 
 
 def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import nacl.secret
@@ -201,6 +202,88 @@ def test_expensive_key_derivation_is_refused(hostile):
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(LimitError):
         keys.parse_private_key(sealed_as_cosign_documents(key, **hostile), PASSPHRASE, "k")
+
+
+def der(tag: int, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    size = len(content)
+    return bytes([tag, size]) + content if size < 128 else bytes([tag, 0x81, size]) + content
+
+
+def integer(value: int) -> bytes:
+    return der(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def pkcs8_with_costs(scheme: str, *costs: int) -> bytes:
+    """Create an encrypted PKCS #8 key that demands a key derivation."""
+    salt = der(0x04, bytes(8))
+    derivation = (der(0x06, bytes.fromhex(scheme)), der(0x30, salt, *map(integer, costs)))
+    if scheme in (PBKDF2, SCRYPT):
+        aes = der(0x06, bytes.fromhex("60864801650304012a"))
+        cipher = der(0x30, aes, der(0x04, bytes(16)))
+        pbes2 = der(0x06, bytes.fromhex("2a864886f70d01050d"))
+        derivation = (pbes2, der(0x30, der(0x30, *derivation), cipher))
+    key = der(0x30, der(0x30, *derivation), der(0x04, bytes(64)))
+    body = base64.encodebytes(key).decode()
+    name = "ENCRYPTED PRIVATE KEY-----\n"
+    return f"-----BEGIN {name}{body}-----END {name}".encode()
+
+
+PBKDF2, SCRYPT = "2a864886f70d01050c", "2b06010401da47040b"
+PBE_SHA1_3DES, PBES1 = "2a864886f70d010c0103", "2a864886f70d010503"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "costs"),
+    [
+        (PBKDF2, (10_000_001,)),
+        (PBKDF2, (2**63 - 1,)),
+        (PBKDF2, (2**300,)),
+        (SCRYPT, (2**21, 8, 1)),
+        (SCRYPT, (2**14, 2**20, 1)),
+        (SCRYPT, (2**14, 8, 2**20)),
+        (PBE_SHA1_3DES, (2**31 - 1,)),
+        (PBES1, (2**31 - 1,)),
+    ],
+)
+def test_expensive_key_derivation_of_pkcs8_is_refused_before_it_starts(scheme, costs):
+    start = time.monotonic()
+    with pytest.raises(LimitError) as raised:
+        keys.parse_private_key(pkcs8_with_costs(scheme, *costs), PASSPHRASE, "site.key")
+    assert raised.value.path == "site.key"
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("scheme", "costs"),
+    [(PBKDF2, (2048,)), (SCRYPT, (2**14, 8, 1)), (PBE_SHA1_3DES, (2048,))],
+)
+def test_usual_key_derivation_of_pkcs8_is_computed(scheme, costs):
+    with pytest.raises(UsageError, match="wrong passphrase"):
+        keys.parse_private_key(pkcs8_with_costs(scheme, *costs), PASSPHRASE, "site.key")
+
+
+SMALL_ORDER = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+]
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_ed25519_point_of_small_order_is_refused(point):
+    key = der(0x30, der(0x30, der(0x06, b"\x2b\x65\x70")), der(0x03, b"\0", bytes.fromhex(point)))
+    body = base64.encodebytes(key).decode()
+    pem = f"-----BEGIN PUBLIC KEY-----\n{body}-----END PUBLIC KEY-----\n".encode()
+    with pytest.raises(ConfigError, match="small order"):
+        keys.parse_public_key(pem, "site.pub")
 
 
 @pytest.mark.parametrize(

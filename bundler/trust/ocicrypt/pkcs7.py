@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from bundler.errors import LimitError, MalformedError, UnsupportedError
+from bundler.trust import der
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,29 +84,30 @@ class _Envelope(NamedTuple):
 def _parse(packet: bytes, subject: str) -> _Envelope:
     """Parse an envelope in DER, as ocicrypt and this module write it."""
     try:
-        [content_info] = _parse_values(packet)
-        identifier, explicit = _parse_values(content_info.content)[:2]
+        [content_info] = der.parse_values(packet)
+        identifier, explicit = der.parse_values(content_info.content)[:2]
         if identifier.content != _ENVELOPED:
             raise ValueError("not enveloped data")  # noqa: TRY301 - reported below
-        [enveloped] = _parse_values(explicit.content)
-        _, recipients, sealed = _parse_values(enveloped.content)[:3]
+        [enveloped] = der.parse_values(explicit.content)
+        _, recipients, sealed = der.parse_values(enveloped.content)[:3]
         wrapped = [
-            _parse_values(recipient.content) for recipient in _parse_values(recipients.content)
+            der.parse_values(recipient.content)
+            for recipient in der.parse_values(recipients.content)
         ]
-        _, algorithm, content = _parse_values(sealed.content)[:3]
-        cipher, parameters = _parse_values(algorithm.content)[:2]
+        _, algorithm, content = der.parse_values(sealed.content)[:3]
+        cipher, parameters = der.parse_values(algorithm.content)[:2]
         # Recipients with an RSA key that are identified by issuer and serial number.
         keys = tuple(
             parts[3].content
             for parts in wrapped
-            if len(parts) == 4 and _parse_values(parts[2].content)[0].content == _RSA
+            if len(parts) == 4 and der.parse_values(parts[2].content)[0].content == _RSA
         )
         while parameters.tag & ~_CONSTRUCTED == _SEQUENCE:  # ocicrypt nests the sequence twice
-            parameters = _parse_values(parameters.content)[0]
+            parameters = der.parse_values(parameters.content)[0]
         nonce = parameters.content
         data = content.content
         if content.tag & _CONSTRUCTED:
-            data = b"".join(part.content for part in _parse_values(data))
+            data = b"".join(part.content for part in der.parse_values(data))
     except ValueError:
         raise MalformedError(f"{subject}: not a PKCS #7 envelope") from None
     if len(wrapped) > _MAX_RECIPIENTS:
@@ -114,28 +116,3 @@ def _parse(packet: bytes, subject: str) -> _Envelope:
     if algorithm_id not in _CBC_SIZES and algorithm_id not in _GCM_SIZES:
         raise UnsupportedError(f"{subject}: unsupported encryption (expected AES)")
     return _Envelope(keys, algorithm_id, nonce, data)
-
-
-class _Value(NamedTuple):
-    tag: int
-    content: bytes
-
-
-def _parse_values(data: bytes) -> list[_Value]:
-    """Split ``data`` into its DER values."""
-    found = []
-    at = 0
-    while at < len(data):
-        size, start = data[at + 1] if at + 1 < len(data) else 0x80, at + 2
-        if size & 0x80:
-            count = size & 0x7F
-            if not 0 < count <= 4:
-                raise ValueError("the length is not valid DER")
-            size, start = int.from_bytes(data[start : start + count], "big"), start + count
-        if start + size > len(data):
-            raise ValueError("truncated")
-        found.append(_Value(data[at], data[start : start + size]))
-        at = start + size
-    if not found:
-        raise ValueError("empty")
-    return found

@@ -38,6 +38,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.oci.json import base64_strict
+from bundler.trust.derivation_cost import check_derivation_cost
 from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
 from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, open_decrypted
 
@@ -249,6 +250,8 @@ def _load_public_key(data: bytes, path: str) -> jwe.PublicKey:
 def _load_private_key(data: bytes, password: bytes | None, path: str) -> jwe.PrivateKey:
     load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:
+        if password is not None:
+            check_derivation_cost(data, path)
         key = load(data, password)
     except TypeError:
         problem = (

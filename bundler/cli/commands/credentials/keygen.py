@@ -16,6 +16,8 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SHORT_PASSPHRASE = 8  # characters; NIST SP 800-63B, section 5.1.1.1
+
 
 @command("keygen", "airbundle keygen plant")
 @click.argument("prefix", type=common.PATH)
@@ -49,6 +51,11 @@ def keygen(
             raise UsageError(
                 error.message, hint="use --passphrase-file FILE, or --no-passphrase"
             ) from None
+    if passphrase is not None and len(passphrase) < _SHORT_PASSPHRASE:
+        text.print_note(
+            f"warning: the passphrase has fewer than {_SHORT_PASSPHRASE} characters; "
+            "if the key file is stolen, it can be guessed"
+        )
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography
 
     pair = trust.generate_key(cast("trust.SigningAlgorithm", key_type))

@@ -42,6 +42,17 @@ def test_passphrase_is_first_line_of_passphrase_file(tmp_path: Path, run_airbund
     )
 
 
+@pytest.mark.parametrize(("passphrase", "warned"), [("x", True), ("correct horse", False)])
+def test_keygen_warns_about_short_passphrase(
+    tmp_path: Path, run_airbundle: RunAirbundle, passphrase: str, warned: bool
+):
+    (tmp_path / "p").write_text(passphrase)
+    result = run_airbundle("keygen", "site", "--passphrase-file", "p")
+    assert result.status == 0
+    assert ("warning: the passphrase" in result.stderr) == warned
+    assert (tmp_path / "site.key").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

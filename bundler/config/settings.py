@@ -54,6 +54,7 @@ class Settings:
         user_agent: str | None = None,
         *,
         trusts_named_hosts: bool = False,
+        patience: float | None = None,
     ) -> None:
         self.paths = locations or ConfigPaths()
         self.environment = dict(environment or {})
@@ -62,6 +63,8 @@ class Settings:
         """The ``User-Agent`` of requests to registries; None: the program and its version."""
         self.trusts_named_hosts = trusts_named_hosts
         """Whether all hosts that a registry names belong to it, as for Skopeo."""
+        self.patience = patience
+        """How long registries may be unavailable, in seconds; None: the default."""
         self._locate_storage = locate_storage
         self._lock = threading.Lock()
         self._loaded_registries: RegistriesConf | None = None
@@ -77,6 +80,7 @@ class Settings:
         *,
         user_agent: str | None = None,
         trusts_named_hosts: bool = False,
+        patience: float | None = None,
     ) -> Settings:
         """Return the settings of one user; the arguments are those of ``paths.locate``."""
 
@@ -92,6 +96,7 @@ class Settings:
             locate_storage,
             user_agent,
             trusts_named_hosts=trusts_named_hosts,
+            patience=patience,
         )
 
     def get_access(
@@ -131,7 +136,9 @@ class Settings:
             host=host,
             credentials=credentials,
             tls=tls,
-            limits=override.limits or RegistryLimits(),
+            limits=(override.limits or RegistryLimits()).with_defaults(
+                RegistryLimits(patience=self.patience)
+            ),
             upload_chunk=override.upload_chunk,
             token_service=override.token_service or self._find_token_service(host),
             trusts_named_hosts=self.trusts_named_hosts,

@@ -284,7 +284,7 @@ class ResumingReader:
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Read as ``Reader.readinto`` does, with retries, whose count is reset after each MiB."""
+        """Read as ``Reader.readinto`` does, with retries."""
         if self._part is not None and self._position < self._part.size:
             count = self._part.readinto(buffer)
             self._position += count
@@ -300,17 +300,23 @@ class ResumingReader:
                 if self._stream is None:
                     raise
                 self.close()
-                if self._attempts is None or self._progressed >= BUFFER_SIZE:
-                    self._attempts = self._activity.create_attempts()
-                    next(self._attempts)
-                self._progressed = 0
-                self._attempts.fail(error)
+                self._prepare_retry(error)
                 self.failed = False
-                next(self._attempts)
             else:
                 self._position += count
                 self._progressed += count
                 return count
+
+    def _prepare_retry(self, error: RegistryError) -> None:
+        """Wait before the source is reopened; at first, and after each MiB, do not wait."""
+        moved, self._progressed = self._progressed, 0
+        if error.temporary and (self._attempts is None or moved >= BUFFER_SIZE):
+            self._attempts = self._activity.create_attempts()
+            next(self._attempts)
+            return
+        attempts = self._attempts or self._activity.create_attempts()
+        attempts.fail(error)
+        next(attempts)
 
     def close(self) -> None:
         """Close the stream of the source."""

@@ -169,3 +169,16 @@ def test_blob_damaged_at_the_destination_is_copied_again():
         execute(plan, EngineOptions(pool, emit=emitted.append))
     assert dst.blobs == src.blobs
     assert any(isinstance(event, events.Notice) for event in emitted)
+
+
+def test_cut_stream_is_reopened_at_once_after_each_mebibyte():
+    """Retries are not needed for that, so an operation without patience resumes as well."""
+    src, dst = MemoryStore(), MemoryStore()
+    node = blob(src, bytes(5_000_000))
+    error = RegistryError("cut off", temporary=True)
+    error.patience = 0
+    src.faults.append(Fault("read", after=1_500_000, times=99, error=error))
+    emitted = []
+    push(node, src, dst.destination(), emitted.append)
+    assert dst.blobs == src.blobs
+    assert not [event for event in emitted if isinstance(event, events.Retrying)]

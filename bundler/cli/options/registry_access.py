@@ -14,6 +14,7 @@ from bundler.cli.options.option import (
     GoBoolOption,
     option,
     option_group,
+    parse_duration,
     refuse_conflicts,
     spec,
 )
@@ -41,6 +42,8 @@ class AccessOptions:
     authfile: Path | None = None
     cert_dir: Path | None = None
     tls_verify: bool | None = None
+    patience: float | None = None
+    """Number of seconds for which a registry may be unavailable."""
     upload_chunk: int | None = None
     """Maximum size in bytes of a request of an upload."""
     daemon_host: str | None = None
@@ -51,6 +54,8 @@ class AccessOptions:
     """The credentials file for both sides; ``authfile`` overrides it."""
     both_tls_verify: bool | None = None
     """The TLS setting for both sides; ``tls_verify`` overrides it."""
+    both_patience: float | None = None
+    """The patience with the registries of both sides."""
 
     @property
     def given(self) -> bool:
@@ -67,9 +72,11 @@ class AccessOptions:
         from bundler.config.registry_access import (  # noqa: PLC0415 - not for --help
             ANONYMOUS,
             Credentials,
+            RegistryLimits,
             RegistryOverride,
         )
 
+        patience = self.both_patience if self.patience is None else self.patience
         credentials = None
         if self.registry_token is not None:
             credentials = Credentials(registry_token=self.registry_token)
@@ -85,6 +92,7 @@ class AccessOptions:
             authfile=self.both_authfile if self.authfile is None else self.authfile,
             tls_verify=self.both_tls_verify if self.tls_verify is None else self.tls_verify,
             cert_dir=self.cert_dir,
+            limits=None if patience is None else RegistryLimits(patience=patience),
             upload_chunk=self.upload_chunk,
         )
 
@@ -142,7 +150,11 @@ class AccessOptions:
 
 
 _LOCAL_UNSET: dict[str, Any] = {"daemon_host": None, "shared_blob_dir": None}
-_BOTH_UNSET: dict[str, Any] = {"both_authfile": None, "both_tls_verify": None}
+_BOTH_UNSET: dict[str, Any] = {
+    "both_authfile": None,
+    "both_tls_verify": None,
+    "both_patience": None,
+}
 
 
 def ask_for_password(username: str) -> str:
@@ -161,12 +173,13 @@ def _parse_chunk(text: str) -> int:
 
 def registry_access(subject: str, *, uploads: bool = False) -> Callable[[Decorated], Decorated]:
     """Add the access options of one registry; their values are in ``access``."""
-    return _create_group("", "Registry", subject, _REGISTRY | (_UPLOADS if uploads else {}))
+    options = _REGISTRY | _PATIENCE | (_UPLOADS if uploads else {})
+    return _create_group("", "Registry", subject, options)
 
 
 def access(subject: str) -> Callable[[Decorated], Decorated]:
     """Add the access options of one source or destination; their values are in ``access``."""
-    return _create_group("", "Access", subject, _REGISTRY | _LOCAL)
+    return _create_group("", "Access", subject, _REGISTRY | _PATIENCE | _LOCAL)
 
 
 def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
@@ -185,20 +198,26 @@ def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
             dest_access: AccessOptions,
             authfile: Path | None,
             tls_verify: bool | None,
+            patience: float | None,
             upload_chunk: int | None,
             **values: Any,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            both: dict[str, Any] = {"both_authfile": authfile, "both_tls_verify": tls_verify}
+            both: dict[str, Any] = {
+                "both_authfile": authfile,
+                "both_tls_verify": tls_verify,
+                "both_patience": patience,
+            }
             values["src_access"] = replace(src_access, **both)
             values["dest_access"] = replace(dest_access, upload_chunk=upload_chunk, **both)
             return function(*arguments, **values)
 
         for name, subject in (
             ("upload-chunk", "the destination"),
+            ("patience", "a registry"),
             ("tls-verify", "each registry"),
             ("authfile", "both sides"),
         ):
-            effect, attributes = (_REGISTRY | _UPLOADS)[name]
+            effect, attributes = (_REGISTRY | _PATIENCE | _UPLOADS)[name]
             merge = option(
                 f"--{name}",
                 section="Source and destination",
@@ -244,6 +263,12 @@ _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
     "tls-verify": (
         "Verify the TLS certificate of {} (default: from registries.conf).",
         {"cls": GoBoolOption},
+    ),
+}
+_PATIENCE: dict[str, tuple[str, dict[str, Any]]] = {
+    "patience": (
+        "Survive an outage of {} of this length, after its first response (default: 60s).",
+        {"metavar": "DURATION", "type": parse_duration},
     ),
 }
 _UPLOADS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -70,6 +70,8 @@ class CommandContext:
     """The ``User-Agent`` of requests; None: airbundle's own."""
     trusts_named_hosts: bool = False
     """Whether all hosts that a registry names belong to it, as for Skopeo."""
+    patience: float | None = None
+    """How long registries may be unavailable, in seconds; None: the default."""
     policy_required: bool = False
     """Whether a missing policy.json is an error; otherwise, every image is accepted without one."""
 
@@ -107,6 +109,7 @@ class CommandContext:
             ),
             user_agent=user_agent,
             trusts_named_hosts=self.trusts_named_hosts,
+            patience=self.patience,
         )
 
     def detect_platform(self) -> Platform:

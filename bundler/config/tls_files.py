@@ -62,7 +62,7 @@ def read_certificates(directory: Path) -> TlsConfig:
         raise ConfigError(
             f"{directory}: {len(keys)} client certificates (expected at most one)",
             path=str(directory),
-            hint="specify --cert-dir with a directory that contains one certificate and its key",
+            hint="leave one certificate and its key in the directory",
         )
     return TlsConfig(
         ca_files=tuple(directory / name for name in names if name.endswith(".crt")),

@@ -69,11 +69,6 @@ credentials or a query.
 
 from bundler.errors.access import (
     AmbiguousImageError as AmbiguousImageError,
-    CertificateError as CertificateError,
-    CertificateProblem as CertificateProblem,
-    CertificateSummary as CertificateSummary,
-    DeniedError as DeniedError,
-    EngineUnreachableError as EngineUnreachableError,
     IndexOutOfRangeError as IndexOutOfRangeError,
     LockedError as LockedError,
     MediumError as MediumError,
@@ -83,16 +78,6 @@ from bundler.errors.access import (
     NoSuchImageError as NoSuchImageError,
     NotFoundError as NotFoundError,
     NotLoggedInError as NotLoggedInError,
-    Outage as Outage,
-    QuotaExceededError as QuotaExceededError,
-    RateLimitedError as RateLimitedError,
-    ReadOnlyRegistryError as ReadOnlyRegistryError,
-    RefusedNameError as RefusedNameError,
-    RefusedRequestError as RefusedRequestError,
-    RegistryError as RegistryError,
-    StalledError as StalledError,
-    UnauthorizedError as UnauthorizedError,
-    UntrustedTokenServiceError as UntrustedTokenServiceError,
 )
 from bundler.errors.base import (
     BundlerError as BundlerError,
@@ -139,4 +124,26 @@ from bundler.errors.content import (
     UnavailableTransportError as UnavailableTransportError,
     UnsupportedError as UnsupportedError,
     UnsupportedLayerError as UnsupportedLayerError,
+)
+from bundler.errors.registry import (
+    CertificateError as CertificateError,
+    CertificateProblem as CertificateProblem,
+    CertificateSummary as CertificateSummary,
+    DeniedError as DeniedError,
+    EngineUnreachableError as EngineUnreachableError,
+    Outage as Outage,
+    QuotaExceededError as QuotaExceededError,
+    RateLimitedError as RateLimitedError,
+    ReadOnlyRegistryError as ReadOnlyRegistryError,
+    RefusedNameError as RefusedNameError,
+    RefusedRequestError as RefusedRequestError,
+    RegistryError as RegistryError,
+    StalledError as StalledError,
+    UnauthorizedError as UnauthorizedError,
+    UntrustedTokenServiceError as UntrustedTokenServiceError,
+)
+from bundler.errors.remedies import (
+    CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,
+    Remedy as Remedy,
+    join_remedies as join_remedies,
 )

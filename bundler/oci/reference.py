@@ -137,7 +137,7 @@ def _parse_digest(text: str, digest: str) -> Digest:
         if "/" in digest:
             raise InvalidReferenceError(
                 f"{_redact(text)}: a reference must not contain credentials or a path after '@'",
-                hint="specify credentials with --creds, or log in",
+                hint="specify the credentials separately, or log in",
             ) from None
         raise _create_error(text, error.message) from None
 

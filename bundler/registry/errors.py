@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import requests
 import urllib3
 
-from bundler.errors import HttpExchange, MalformedError, RegistryError, StalledError
+from bundler.errors import HttpExchange, MalformedError, RegistryError, Remedy, StalledError
 from bundler.gocompat.durations import format_duration
 from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.watchdog import Phase
@@ -61,7 +61,7 @@ def create_network_error(
         from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
 
         address = str(origin).partition("://")[2]
-        anchors = certificates.describe_anchors(registry or address, referred=address)
+        anchors = certificates.list_anchors(registry or address, referred=address)
         found = certificates.create_error(
             refusal, str(origin), origin.host, fetch_certificate(origin), anchors=anchors
         )
@@ -141,8 +141,11 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
                     temporary=cause.errno == socket.EAI_AGAIN,
                 )
             case ssl.SSLError() if is_plain_http(cause):
-                hint = "specify --tls-verify=false for this registry if you trust its network"
-                return fail("the server uses plain HTTP, not HTTPS", hint, temporary=False)
+                return fail("the server uses plain HTTP, not HTTPS", temporary=False).suggest(
+                    Remedy("specify {option}=false", "tls-verify"),
+                    Remedy("set tls: {{verify: false}} for this registry", in_file=True),
+                    prefix="if you trust the network: ",
+                )
             case ssl.SSLError() if is_closed_tls(cause):
                 return fail("the TLS connection was closed")
             case ssl.SSLError():

@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
 from bundler.errors import (
+    CREDENTIAL_OPTIONS,
     BundlerError,
     ConflictError,
     DeniedError,
@@ -28,6 +29,7 @@ from bundler.errors import (
     RefusedNameError,
     RefusedRequestError,
     RegistryError,
+    Remedy,
     UnauthorizedError,
     UnsupportedError,
 )
@@ -172,14 +174,14 @@ class Refusal:
 
     def _create_access_error(self) -> RegistryError:
         """Create the error for a denied request, depending on the state of the credentials."""
-        status, codes, login = self.response.status, self.codes, f"airbundle login {self.registry}"
+        status, codes = self.response.status, self.codes
         if self.login == "accepted" or (status == 403 and self.server == "registry"):
             permission = f"the permission to {self._action or 'access'} {self._repository or 'it'}"
-            hint = f"check that the project exists, or request {permission}"
-            if self.login == "anonymous":
-                hint = f"{login}, or request {permission}"
-            elif self.login == "unproven":
-                hint = f"request {permission}, or log in as another user"
+            remedies = [Remedy(f"request {permission}")]
+            if self.login == "accepted":
+                remedies.insert(0, Remedy("check that the project exists"))
+            else:
+                remedies = [*list_login_remedies(self.registry), *remedies]
             return DeniedError(
                 f"{self.subject}: no permission to {self._action or 'access'} it, or no such "
                 f"repository or project{self._detail}",
@@ -187,14 +189,13 @@ class Refusal:
                 repository=self._repository,
                 status=status,
                 codes=codes,
-                hint=hint,
-            )
+            ).suggest(*remedies)
         problem = f"{self._sender} does not accept the credentials"
         if self.login == "anonymous":
             problem = f"{self._sender} requires credentials"
         return UnauthorizedError(
-            f"{self.subject}: {problem}{self._detail}", status=status, codes=codes, hint=login
-        )
+            f"{self.subject}: {problem}{self._detail}", status=status, codes=codes
+        ).suggest(*list_login_remedies(self.registry))
 
     def _create_proxy_error(self) -> DeniedError:
         return DeniedError(
@@ -305,6 +306,19 @@ class Refusal:
     def _repository(self) -> str | None:
         kind, _, rest = self.scopes[0].partition(":") if self.scopes else ("", "", "")
         return f"{self.registry}/{rest.rpartition(':')[0]}" if kind == "repository" else None
+
+
+def list_login_remedies(registry: str) -> list[Remedy]:
+    """Return the steps that provide other credentials, by the options that specify them."""
+    check = "check the credentials in {option}"
+    return [
+        Remedy(f"airbundle login {registry}", unless=(*CREDENTIAL_OPTIONS, "authfile")),
+        Remedy("", "creds", given=check),
+        Remedy("", "username", given=check),
+        Remedy("", "registry-token", given=check),
+        Remedy("", "no-creds", given="leave out {option}"),
+        Remedy("", "authfile", given=f"airbundle login --authfile {{value}} {registry}"),
+    ]
 
 
 def create_exchange(response: Response, body: bytes, method: str) -> HttpExchange:

@@ -27,6 +27,7 @@ from bundler.errors import (
     NotFoundError,
     RefusedRequestError,
     RegistryError,
+    Remedy,
     UnauthorizedError,
     UnsupportedError,
 )
@@ -208,16 +209,8 @@ class Uploads:
             return self._repository.session.request(method, target, subject=subject, **options)
         except RefusedRequestError as error:
             if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                error.hint = self._describe_chunks()
+                error.suggest(*list_size_remedies(self._chunk))
             raise
-
-    def _describe_chunks(self) -> str:
-        if self._chunk is None:
-            return (
-                "upload in pieces: --upload-chunk 90MiB, or limits: {chunk: 90MiB} for this "
-                "registry in the bundle manifest or the target file"
-            )
-        return f"lower the limit of a request, which is {self._chunk:,} bytes, or raise the proxy's"
 
     def _next_url(self, response: Response, current: str) -> str:
         """Return the URL for the next request of an upload: the Location, or else ``current``."""
@@ -229,6 +222,18 @@ class Uploads:
                 f"{self._repository.name}: no Location in the response of the registry"
             )
         return self._repository.session.resolve_location(response.url, location)
+
+
+def list_size_remedies(chunk: int | None) -> list[Remedy]:
+    """Return the next steps if requests of at most ``chunk`` bytes are too large for a proxy."""
+    proxy = Remedy("raise the limit of the proxy (client_max_body_size in nginx)")
+    if chunk is not None:
+        return [Remedy(f"specify a limit below the current one of {chunk:,} bytes"), proxy]
+    return [
+        Remedy("upload in pieces with {option} 90MiB", "upload-chunk"),
+        Remedy("upload in pieces with limits: {{chunk: 90MiB}}", in_file=True),
+        proxy,
+    ]
 
 
 class _StreamBody:

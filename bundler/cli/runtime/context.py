@@ -18,7 +18,7 @@ import click
 from bundler import __version__
 from bundler.cli.options.command import GlobalOptions, read_global_options
 from bundler.cli.runtime.signals import handle_signals
-from bundler.errors import BundlerError, CancelledError, TimeLimitError
+from bundler.errors import BundlerError, CancelledError, RegistryError, TimeLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -211,7 +211,13 @@ def pass_context(
         parsed = click.get_current_context()
         frontend: Frontend = parsed.obj
         context = CommandContext(frontend.environment, frontend, read_global_options(parsed))
-        return function(context, *arguments, **given)
+        try:
+            return function(context, *arguments, **given)
+        except RegistryError as error:
+            from bundler.cli.output.hints import complete_hint  # noqa: PLC0415 - only for errors
+
+            complete_hint(error, parsed)
+            raise
 
     return call
 

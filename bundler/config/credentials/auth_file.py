@@ -103,7 +103,7 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
     Raises:
         ConfigError: the content is invalid; the message names the line if it is not JSON.
     """
-    hint = "correct the file, or specify another one with --authfile"
+    hint = "correct the file, or specify another authfile"
     table = config_file.parse_json(raw, path, hint=hint)
     document = cast("dict[str, Any]", table.value)
     entries = document if legacy else cast("dict[str, Any]", table.table("auths").value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bundler.errors import RegistryError, UntrustedTokenServiceError
+from bundler.errors import RegistryError, Remedy, UntrustedTokenServiceError
 from bundler.registry.auth.origin import (
     Origin,
     check_redirect,
@@ -94,6 +94,8 @@ class HostRules:
             f"{registry}: credentials are not sent to the token service {realm}, which belongs to "
             "another domain",
             token_service=str(realm),
-            hint=f"if you trust it: airbundle login --token-service {realm} {self.registry}, or "
-            f"tokenService: {realm} for this registry in the bundle manifest or the target file",
+        ).suggest(
+            Remedy(f"airbundle login --token-service {realm} {self.registry}"),
+            Remedy(f"set tokenService: {realm} for this registry", in_file=True),
+            prefix="if you trust it: ",
         )

@@ -264,8 +264,7 @@ class Authenticator:
             return UnauthorizedError(
                 f"{self._registry}: the token service does not support identity tokens",
                 status=response.status,
-                hint=f"airbundle login {self._registry}",
-            )
+            ).suggest(*refusals.list_login_remedies(self._registry))
         body = self.redact_body(response.read_prefix(refusals.MAX_BODY))
         proves = scopes and self.login == "unproven" and response.status in (400, 403)
         if proves and self._identity_token is None:

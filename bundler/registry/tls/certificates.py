@@ -13,11 +13,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from bundler.errors import CertificateError, CertificateProblem, CertificateSummary, shortlist
+from bundler.errors import (
+    CertificateError,
+    CertificateProblem,
+    CertificateSummary,
+    Remedy,
+    shortlist,
+)
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 _TIMEOUT = 5.0  # seconds, for each step of the second handshake
@@ -42,8 +48,8 @@ _HINTS = {
     CertificateProblem.NOT_YET_VALID: (
         "correct the local clock ({now}), or the clock of the issuer"
     ),
-    CertificateProblem.SELF_SIGNED: "verify its fingerprint, then save it as PEM in {anchors}",
-    CertificateProblem.UNKNOWN_ISSUER: "save the certificate of its issuer as PEM in {anchors}",
+    CertificateProblem.SELF_SIGNED: "verify its fingerprint, then save it as PEM in ",
+    CertificateProblem.UNKNOWN_ISSUER: "save the certificate of its issuer as PEM in ",
     CertificateProblem.NAME_MISMATCH: (
         "use a name from the certificate (location in registries.conf can map the registry to it), "
         "or issue a certificate for {host}"
@@ -60,37 +66,42 @@ def create_error(
     host: str,
     certificate: CertificateSummary | None,
     *,
-    anchors: str,
+    anchors: Sequence[Remedy],
 ) -> CertificateError:
     """Create the error for a certificate that OpenSSL rejected.
 
     ``host`` is the name or address for which the certificate must be valid. ``certificate`` is None
-    if it could not be fetched. ``anchors`` is the result of ``describe_anchors``.
+    if it could not be fetched. ``anchors`` is the result of ``list_anchors``.
     """
     problem = _PROBLEMS.get(failure.verify_code, CertificateProblem.OTHER)
     now = datetime.now(UTC)
     reason = _describe_problem(problem, failure.verify_message, host, certificate, now)
-    return CertificateError(
+    error = CertificateError(
         f"{server}: the certificate is not trusted: {reason}",
         problem=problem,
         host=host,
         verify_code=failure.verify_code,
         verify_message=failure.verify_message,
         certificate=certificate,
-        hint=_HINTS[problem].format(now=_format_date(now), host=host, anchors=anchors),
+        hint=_HINTS[problem].format(now=_format_date(now), host=host),
     )
+    if problem in (CertificateProblem.SELF_SIGNED, CertificateProblem.UNKNOWN_ISSUER):
+        error.suggest(*anchors, prefix=_HINTS[problem])
+    return error
 
 
-def describe_anchors(registry: str, *, referred: str) -> str:
-    """Describe the locations of trusted certificates, for a hint.
+def list_anchors(registry: str, *, referred: str) -> list[Remedy]:
+    """Return the locations of trusted certificates, for a hint.
 
     ``referred`` is the server: ``registry`` itself, or a host that it refers to.
     """
     scope = "" if registry == referred else f", which also applies to {referred}"
-    return (
-        f"/etc/containers/certs.d/{registry}/ca.crt{scope}, or add it to the directory of "
-        "--cert-dir or to the file in SSL_CERT_FILE"
-    )
+    return [
+        Remedy(f"/etc/containers/certs.d/{registry}/ca.crt{scope}", unless=("cert-dir",)),
+        Remedy("the directory of {option}", "cert-dir", given="{value}"),
+        Remedy("the file of tls: {{caFile: FILE}} for this registry", in_file=True),
+        Remedy("the file in SSL_CERT_FILE"),
+    ]
 
 
 def fetch_certificate(

@@ -16,6 +16,7 @@ from bundler.errors import (
     EngineUnreachableError,
     InvalidReferenceError,
     RegistryError,
+    Remedy,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class EngineConnector:
                 self._port or http.client.HTTPS_PORT,
                 lambda: contexts.create_unverified_context(self._details),
             )
-            anchors = "ca.pem in a directory, and specify it with --src-cert-dir or --dest-cert-dir"
+            text = "ca.pem in a directory, and specify it with {option}"
+            anchors = [Remedy(text, "cert-dir", given="{value}/ca.pem")]
             return certificates.create_error(
                 error, self.host, self._name, certificate, anchors=anchors
             )

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from bundler.config.registry_access import TlsConfig
-from bundler.errors import CertificateError, CertificateProblem
+from bundler.errors import CertificateError, CertificateProblem, Remedy
 from bundler.registry.tls import certificates
 from bundler.registry.tls.contexts import create_unverified_context, create_verifying_context
 from tests.fakes.proxy import FakeProxy
@@ -214,7 +214,7 @@ def test_hint_for_object_store_names_directory_of_registry(connect, authority, t
 def test_unfetchable_certificate_is_reported_with_reason_of_openssl(monkeypatch):
     failure = ssl.SSLCertVerificationError(1, "")
     failure.verify_code, failure.verify_message = 10, "certificate has expired"
-    error = certificates.create_error(failure, "https://h", "h", None, anchors="ca.crt")
+    error = certificates.create_error(failure, "https://h", "h", None, anchors=[Remedy("ca.crt")])
     assert error.message == "https://h: the certificate is not trusted: certificate has expired"
     assert error.problem is CertificateProblem.EXPIRED
 

@@ -1,0 +1,81 @@
+"""Hints of registry errors for one command: only options that it has, and not those in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from click.core import ParameterSource
+
+from bundler.errors import join_remedies
+
+if TYPE_CHECKING:
+    import click
+
+    from bundler.errors import RegistryError, Remedy
+
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+_SIDES = {"src-": "source", "dest-": "destination"}
+"""The prefixes of options for one side, and the argument with its reference."""
+
+
+def complete_hint(error: RegistryError, parsed: click.Context) -> None:
+    """Replace the hint of ``error`` by the remedies that the command offers."""
+    if error.remedies:
+        url = "" if error.exchange is None else error.exchange.url
+        hints = _CommandHints(parsed, url.partition("://")[2].partition("/")[0])
+        texts = [text for remedy in error.remedies if (text := hints.describe(remedy))]
+        error.hint = join_remedies(error.hint_prefix, texts)
+
+
+class _CommandHints:
+    """Selection of remedies by the options of a command and its command line."""
+
+    def __init__(self, parsed: click.Context, host: str) -> None:
+        self._parsed = parsed
+        self._host = host
+        self._names = {
+            spelling: parameter.name or ""
+            for parameter in parsed.command.params
+            for spelling in parameter.opts
+        }
+
+    def describe(self, remedy: Remedy) -> str | None:
+        """Return the text of a remedy; None if the command does not offer it."""
+        if any(self._find_given(option) for option in remedy.unless):
+            return None
+        if remedy.in_file:
+            file = self._find_file()
+            return f"{remedy.text.format(option='')} in {file}" if file else None
+        if remedy.option is None:
+            return remedy.text.format(option="")
+        if given := self._find_given(remedy.option):
+            value = self._parsed.params.get(self._names[given])
+            return remedy.given and remedy.given.format(option=given, value=value)
+        option = self._find_spelling(remedy.option)
+        return remedy.text.format(option=option) if option else None
+
+    def _find_given(self, option: str) -> str | None:
+        """Return the spelling of an option on the command line; None if it is not given."""
+        for spelling in self._list_spellings(option):
+            if self._parsed.get_parameter_source(self._names[spelling]) in _GIVEN:
+                return spelling
+        return None
+
+    def _find_spelling(self, option: str) -> str:
+        """Return the spelling for the registry of the error; empty if the command has none."""
+        spellings = self._list_spellings(option)
+        for prefix, argument in _SIDES.items():
+            reference = str(self._parsed.params.get(argument) or "")
+            if f"--{prefix}{option}" in spellings and self._host and self._host in reference:
+                return f"--{prefix}{option}"
+        return f"--{option}" if f"--{option}" in spellings else " or ".join(spellings)
+
+    def _list_spellings(self, option: str) -> list[str]:
+        spellings = (f"--{prefix}{option}" for prefix in ("", *_SIDES))
+        return [spelling for spelling in spellings if spelling in self._names]
+
+    def _find_file(self) -> str | None:
+        """Return the bundle manifest or target file of the command; None if it has none."""
+        manifest = self._parsed.params.get("manifest")
+        target = str(self._parsed.params.get("target") or "")
+        return str(manifest or "") or (target if target.endswith((".yaml", ".yml")) else None)

@@ -1,0 +1,156 @@
+"""Hints of registry errors name only options that the command has, and that are not in use."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from bundler.cli.frontends.native import airbundle
+from bundler.cli.output.hints import complete_hint
+from bundler.errors import HttpExchange, RegistryError, Remedy
+from bundler.registry.auth.host_rules import HostRules
+from bundler.registry.auth.origin import Origin
+from bundler.registry.errors import create_network_error
+from bundler.registry.refusals import list_login_remedies
+from bundler.registry.tls.certificates import list_anchors
+from bundler.registry.uploads import list_size_remedies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOST = "registry.example:5000"
+REFERENCE = f"docker://{HOST}/a/b:1"
+COMMANDS = (
+    "copy", "delete", "experimental-image-proxy", "export", "import", "inspect", "layers",
+    "list-tags", "lock", "login", "logout", "plan", "sync",
+)  # fmt: skip
+"""The commands that send requests to registries."""
+
+ARGUMENTS = {
+    "bundle": "bundle",
+    "manifest": "m.yaml",
+    "image": REFERENCE,
+    "source": REFERENCE,
+    "file": "f",
+    "registry": HOST,
+    "target": f"docker://{HOST}",
+}
+"""An argument for each parameter of a command; the others are local."""
+
+FLAGS = {
+    "creds": "u:p",
+    "username": "u",
+    "password": "p",
+    "registry-token": "t",
+    "no-creds": None,
+    "authfile": "auth.json",
+    "cert-dir": "certs",
+    "tls-verify": "false",
+    "upload-chunk": "90MiB",
+    "token-service": "https://auth.example/token",
+}
+"""A value for each option of registries; None for a flag."""
+
+
+def list_hints(registry: str) -> list[tuple[Remedy, ...]]:
+    """Return the remedies of all errors of registries."""
+    rules = HostRules(registry, look_up_hosts=False)
+    plain_http = ssl.SSLError(1, "")
+    plain_http.reason = "WRONG_VERSION_NUMBER"
+    with pytest.raises(RegistryError) as untrusted:
+        rules.check_realm(Origin.of(f"https://{registry}"), Origin.of("https://auth.other/token"))
+    return [
+        tuple(list_login_remedies(registry)),
+        tuple(list_anchors(registry, referred=registry)),
+        tuple(list_anchors(registry, referred="storage.example")),
+        untrusted.value.remedies,
+        tuple(list_size_remedies(None)),
+        tuple(list_size_remedies(1 << 20)),
+        create_network_error(plain_http, f"https://{registry}/v2/").remedies,
+    ]
+
+
+def parse(name: str, options: Sequence[str]) -> click.Context:
+    command = airbundle.get_command(click.Context(airbundle), name)
+    assert command is not None
+    arguments = [
+        ARGUMENTS.get(parameter.name or "", "oci:layout:1")
+        for parameter in command.params
+        if isinstance(parameter, click.Argument) and parameter.required
+    ]
+    required = ["--src=docker", "--dest=docker"] if name == "sync" else []
+    return command.make_context(name, [*required, *options, *arguments])
+
+
+def list_options(name: str) -> set[str]:
+    command = airbundle.get_command(click.Context(airbundle), name)
+    assert command is not None
+    return {spelling for parameter in command.params for spelling in parameter.opts}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_hint_names_only_options_that_the_command_has_and_does_not_use(name):
+    known = list_options(name)
+    pairs = [
+        [f"--{prefix}{option}" if value is None else f"--{prefix}{option}={value}"]
+        for option, value in FLAGS.items()
+        for prefix in ("", "src-", "dest-")
+        if f"--{prefix}{option}" in known
+    ]
+    for options in ([], *pairs):
+        needs_password = any(re.search(r"-username=", option) for option in options)
+        needs_username = any(re.search(r"-password=", option) for option in options)
+        more = [re.sub("username=u", "password=p", options[0])] if needs_password else []
+        more += [re.sub("password=p", "username=u", options[0])] if needs_username else []
+        parsed = parse(name, [*options, *more])
+        for remedies in list_hints(HOST):
+            error = RegistryError("x").suggest(*remedies)
+            error.exchange = HttpExchange("GET", f"https://{HOST}/v2/")
+            complete_hint(error, parsed)
+            hint = re.sub(r"airbundle login \S+( \S+)*", "", error.hint or "")
+            named = set(re.findall(r"--[a-z-]+", hint))
+            assert named <= known, (name, options, hint)
+            used = {option.partition("=")[0] for option in options}
+            suggested = re.findall(r"(?:specify|pieces with|directory of) (--[a-z-]+)", hint)
+            assert not used & set(suggested), (name, options, hint)
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["copy", REFERENCE, "oci:a:1"], "--src-cert-dir"),
+        (["copy", "oci:a:1", REFERENCE], "--dest-cert-dir"),
+        (["inspect", REFERENCE], "--cert-dir"),
+        (["export", "m.yaml", "bundle"], "tls: {caFile: FILE} for this registry in m.yaml"),
+        (["inspect", "--cert-dir=certs", REFERENCE], "as PEM in certs, or the file in"),
+    ],
+)
+def test_hint_names_the_option_of_the_side(command, hint):
+    name, *arguments = command
+    found = airbundle.get_command(click.Context(airbundle), name)
+    assert found is not None
+    error = RegistryError("x").suggest(
+        *list_anchors(HOST, referred=HOST), prefix="save it as PEM in "
+    )
+    error.exchange = HttpExchange("", f"https://{HOST}/v2/")
+    complete_hint(error, found.make_context(name, arguments))
+    assert hint in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ([], f"airbundle login {HOST}"),
+        (["--creds=u:p"], "check the credentials in --creds"),
+        (["--no-creds"], "leave out --no-creds"),
+        (["--authfile=a.json"], f"airbundle login --authfile a.json {HOST}"),
+    ],
+)
+def test_login_is_suggested_unless_the_command_line_has_credentials(options, hint):
+    error = RegistryError("x").suggest(*list_login_remedies(HOST))
+    complete_hint(error, parse("inspect", options))
+    assert error.hint == hint

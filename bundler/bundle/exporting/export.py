@@ -178,6 +178,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         if former is not None and not missing and plan.count("push") == 0:
             unchanged = _report_unchanged(request, former, tuple(listed.values()), plan, engine)
             if unchanged is not None:
+                destination.commit(())  # removes what an interrupted export has left
                 return unchanged
         manifests = sum(len(task.manifest.raw) for task in plan.manifests)
         stored = find_stored_size((task.node for task in plan.blobs), destination)

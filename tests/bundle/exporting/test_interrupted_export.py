@@ -295,6 +295,24 @@ def test_unlisted_content_of_an_interrupted_export_is_pruned(site, on_disk, kind
     assert site.files() == before
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_unchanged_export_removes_unfinished_blobs(site, kind):
+    site.export("kept", kind=kind)
+    before = site.files()
+    folder = site.bundle / (".airbundle-staging" if kind == "dir" else "blobs/sha256")
+    folder.mkdir(exist_ok=True)
+    for name in (f".airbundle-{'a' * 64}.part", ".airbundle-0123456789abcdef.part"):
+        (folder / name).write_bytes(b"unfinished")
+    checked = verify(site.bundle, [KEY.public])
+    checked.check()
+
+    report = site.export("kept", kind=kind)
+
+    assert not report.changed
+    assert site.files() == before
+    assert not (site.bundle / ".airbundle-staging").exists()
+
+
 def test_renewal_removes_signatures_by_other_keys(site):
     site.export("kept", signed_by=(KEY, OTHER))
     site.export("kept", "new")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
@@ -62,14 +63,39 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
 
     Raises:
         ValueError: the passphrase is wrong, or the ciphertext is damaged.
+        ConfigError, MalformedError, LimitError, UnsupportedError: as for ``parse``.
+    """
+    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only encrypted keys need PyNaCl
+    from nacl.secret import SecretBox  # noqa: PLC0415 - see above
+
+    parsed = parse(pem, subject)
+    n, r, p = parsed.cost
+    key = _derive(passphrase, parsed.salt, n=n, r=r, p=p)
+    try:
+        return SecretBox(key).decrypt(parsed.ciphertext, parsed.nonce)
+    except CryptoError:
+        raise ValueError("wrong passphrase or damaged secretbox") from None
+
+
+class EncryptedKey(NamedTuple):
+    """The content of a file in this format."""
+
+    cost: tuple[int, int, int]
+    """The parameters N, r and p of scrypt."""
+    salt: bytes
+    nonce: bytes
+    ciphertext: bytes
+
+
+def parse(pem: bytes, subject: str) -> EncryptedKey:
+    """Parse and check a key without decrypting it. ``subject`` is the file, for messages.
+
+    Raises:
         ConfigError: ``pem`` is not in this format.
         MalformedError: the document is not JSON in base64, or a member is invalid.
         LimitError: the key derivation would need too much memory or time.
         UnsupportedError: the key derivation or the cipher is not supported.
     """
-    from nacl.exceptions import CryptoError  # noqa: PLC0415 - only encrypted keys need PyNaCl
-    from nacl.secret import SecretBox  # noqa: PLC0415 - see above
-
     match = _PEM.search(pem)
     if match is None:
         raise ConfigError(f"{subject}: not an encrypted SIGSTORE or COSIGN private key")
@@ -88,11 +114,7 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
         raise ConfigError(
             f"{subject}: wrong nonce size (expected {_NONCE_SIZE} bytes, got {len(nonce)})"
         )
-    key = _derive(passphrase, kdf.base64("salt"), n=n, r=r, p=p)
-    try:
-        return SecretBox(key).decrypt(document.base64("ciphertext"), nonce)
-    except CryptoError:
-        raise ValueError("wrong passphrase or damaged secretbox") from None
+    return EncryptedKey((n, r, p), kdf.base64("salt"), nonce, document.base64("ciphertext"))
 
 
 def _derive(passphrase: bytes, salt: bytes, *, n: int, r: int, p: int) -> bytes:

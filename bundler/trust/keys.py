@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from bundler.cancel import Cancellation
 from bundler.content.files.atomic_write import sync_directory
 from bundler.errors import (
     ConfigError,
@@ -31,6 +32,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.trust import encrypted_key
+from bundler.trust.decrypt_key import decrypt_key
 from bundler.trust.derivation_cost import check_derivation_cost
 
 if TYPE_CHECKING:
@@ -204,13 +206,16 @@ def read_key_file(path: Path) -> bytes:
     return raw
 
 
-def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> PrivateKey:
+def parse_private_key(
+    pem: bytes, passphrase: bytes | None, subject: str, cancellation: Cancellation | None = None
+) -> PrivateKey:
     """Parse a private key: cosign's encrypted PEM, PKCS #8 (encrypted or not), or EC PEM.
 
     Raises:
         UsageError: the passphrase is missing or wrong.
         ConfigError: ``pem`` is not a private key.
         LimitError: the key derivation would need too much memory or time.
+        CancelledError: the run is cancelled.
         UnsupportedError: the algorithm is not supported for signing.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
@@ -223,12 +228,15 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
         )
     secret = passphrase if needs_passphrase(pem) else None
     try:
-        if encrypted_key.is_encrypted(pem):
-            der = encrypted_key.decrypt(pem, secret or b"", subject)
-            loaded = serialization.load_der_private_key(der, None)
+        if secret is None:
+            loaded = serialization.load_pem_private_key(pem, None)
         else:
-            check_derivation_cost(pem, subject)
-            loaded = serialization.load_pem_private_key(pem, secret)
+            if encrypted_key.is_encrypted(pem):
+                encrypted_key.parse(pem, subject)
+            else:
+                check_derivation_cost(pem, subject)
+            der = decrypt_key(pem, secret, cancellation or Cancellation())
+            loaded = serialization.load_der_private_key(der, None)
     except (ValueError, TypeError):
         if secret is not None:
             raise UsageError(f"{subject}: wrong passphrase, or damaged key", path=subject) from None

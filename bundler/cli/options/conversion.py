@@ -11,7 +11,7 @@ from bundler.cli.options.option import flag, option_group, refuse_conflicts, spe
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.cli.runtime.environment import Environment
+    from bundler.cli.runtime.context import CommandContext
     from bundler.copy.convert.options import Algorithm, ConversionOptions, ManifestFormat
 
 
@@ -42,8 +42,8 @@ class ImageConversionOptions:
             return "none"
         return "images" if self.remove_list_signatures else "all"
 
-    def create_options(self, environment: Environment) -> ConversionOptions:
-        """Return the options for the engine; ``environment`` locates the key providers.
+    def create_options(self, context: CommandContext) -> ConversionOptions:
+        """Return the options for the engine; ``context`` locates the key providers.
 
         Raises:
             UsageError: if options are mutually exclusive.
@@ -63,12 +63,15 @@ class ImageConversionOptions:
         if self.encryption_keys or self.decryption_keys:
             from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
 
-            key_providers = environment.find_path("OCICRYPT_KEYPROVIDER_CONFIG")
+            key_providers = context.environment.find_path("OCICRYPT_KEYPROVIDER_CONFIG")
             if self.encryption_keys:
                 encrypt = recipients.create_encryptor(self.encryption_keys, key_providers)
                 encryption = Encryption(encrypt, self.encrypted_layers)
             else:
-                decryption = recipients.create_decryptor(self.decryption_keys, key_providers)
+                with context.run() as run:
+                    decryption = recipients.create_decryptor(
+                        self.decryption_keys, key_providers, run.cancellation
+                    )
         compression = "none" if self.decompress else self.compress_format
         return ConversionOptions(
             manifest_format=cast("ManifestFormat | None", self.manifest_format),

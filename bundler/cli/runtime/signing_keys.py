@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bundler.cli.runtime.context import CommandContext
     from bundler.trust.keys import PrivateKey, PublicKey
 
 
 def read_private_keys(
-    paths: Sequence[Path], passphrase_file: Path | None
+    context: CommandContext, paths: Sequence[Path], passphrase_file: Path | None
 ) -> tuple[PrivateKey, ...]:
     """Read private keys; prompt for each passphrase that is not read from a file.
+
+    A signal or ``--command-timeout`` ends the decryption.
 
     Raises:
         UsageError: if a passphrase is wrong, or cannot be prompted for without a terminal.
@@ -28,14 +31,15 @@ def read_private_keys(
         return ()
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
-    private_keys = []
+    files = []
     for path in paths:
         pem = keys.read_key_file(path)
         passphrase = file_passphrase
         if passphrase is None and keys.needs_passphrase(pem):
             passphrase = ask_for_passphrase(f"Passphrase of {path}")
-        private_keys.append(keys.parse_private_key(pem, passphrase, str(path)))
-    return tuple(private_keys)
+        files.append((pem, passphrase, str(path)))
+    with context.run() as run:
+        return tuple(keys.parse_private_key(*file, run.cancellation) for file in files)
 
 
 def read_public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from bundler.cancel import Cancellation
 from bundler.errors import (
     ConfigError,
     LimitError,
@@ -38,6 +39,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.oci.json import base64_strict
+from bundler.trust.decrypt_key import decrypt_key
 from bundler.trust.derivation_cost import check_derivation_cost
 from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
 from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, open_decrypted
@@ -91,7 +93,9 @@ def create_encryptor(
 
 
 def create_decryptor(
-    keys: Sequence[str], configuration: Path | None = None
+    keys: Sequence[str],
+    configuration: Path | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Callable[[Reader, Descriptor], DecryptingReader]:
     """Return a function that decrypts layers.
 
@@ -100,10 +104,12 @@ def create_decryptor(
             ``pass=PASSWORD``, ``file=PATH`` or ``fd=NUMBER``. Certificates are ignored, because
             only other tools need them.
         configuration: the configuration file of key providers; None if there is none.
+        cancellation: ends the decryption of the keys.
 
     Raises:
         ConfigError, UnsupportedError, UsageError: a key is invalid, or its file cannot be read.
     """
+    cancellation = cancellation or Cancellation()
     parsed = _DecryptionKeys(keyprovider.load_commands(configuration))
     for text in keys:
         path, _, secret = text.partition(":")
@@ -115,7 +121,7 @@ def create_decryptor(
         if data.startswith(_PGP_SECRET_KEY):
             parsed.pgp_keys.append(pgp.SecretKey(data, password))
         elif not _is_certificate(data):
-            parsed.private_keys.append(_load_private_key(data, password, path))
+            parsed.private_keys.append(_load_private_key(data, password, path, cancellation))
 
     def decrypt(source: Reader, layer: Descriptor) -> DecryptingReader:
         subject = f"layer {layer.digest}"
@@ -247,12 +253,16 @@ def _load_public_key(data: bytes, path: str) -> jwe.PublicKey:
     return key
 
 
-def _load_private_key(data: bytes, password: bytes | None, path: str) -> jwe.PrivateKey:
+def _load_private_key(
+    data: bytes, password: bytes | None, path: str, cancellation: Cancellation
+) -> jwe.PrivateKey:
     load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:
-        if password is not None:
+        if password is None:
+            key = load(data, None)
+        else:
             check_derivation_cost(data, path)
-        key = load(data, password)
+            key = load_der_private_key(decrypt_key(data, password, cancellation), None)
     except TypeError:
         problem = (
             "the key is encrypted, and no password is specified"

@@ -82,7 +82,7 @@ def export(
     if key_files or passphrase_file:
         from bundler.cli.runtime import signing_keys  # noqa: PLC0415 - only for signed bundles
 
-        keys = signing_keys.read_private_keys(key_files, passphrase_file)
+        keys = signing_keys.read_private_keys(context, key_files, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 

@@ -34,7 +34,7 @@ def sign(
     The signature covers the inventory, which lists the digest of every file. The files themselves
     are not read: before you sign a bundle made by others, verify it.
     """
-    private = signing_keys.read_private_keys(key_files, passphrase_file)
+    private = signing_keys.read_private_keys(context, key_files, passphrase_file)
     from bundler.bundle.format.signatures import sign_bundle  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 

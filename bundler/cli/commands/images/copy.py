@@ -73,7 +73,7 @@ def copy(
         TransferOptions(
             platforms.create_selection(context.detect_platform),
             referrers,
-            conversion.create_options(context.environment),
+            conversion.create_options(context),
             conversion.signatures,
         ),
         tags,

@@ -130,7 +130,7 @@ def sync(
         TransferOptions(
             platforms.create_selection(context.detect_platform),
             referrers,
-            conversion.create_options(context.environment),
+            conversion.create_options(context),
             conversion.signatures,
         ),
     )

@@ -224,6 +224,6 @@ def _create_transfer_options(
     )
     return TransferOptions(
         platforms.create_selection(context.detect_platform),
-        conversion=flags.create_options(context.environment),
+        conversion=flags.create_options(context),
         signatures=flags.signatures,
     )

@@ -1,0 +1,94 @@
+"""Decrypt private keys in a child process, which is killed if the run is cancelled.
+
+A key derivation takes seconds in one call of C code, during which no Python thread may run. The
+child reads the size of the passphrase, the passphrase and the key on standard input, and writes the
+decrypted key (PKCS #8 in DER).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+    load_pem_private_key,
+)
+
+from bundler.trust import encrypted_key
+
+if TYPE_CHECKING:
+    from bundler.cancel import Cancellation
+
+_INTERVAL = 0.1  # seconds between checks of the cancellation
+_SIZE = 4  # bytes of the size of the passphrase
+_STATUSES: dict[int, type[Exception]] = {10: ValueError, 11: TypeError, 12: UnsupportedAlgorithm}
+
+
+def decrypt_key(data: bytes, passphrase: bytes, cancellation: Cancellation) -> bytes:
+    """Decrypt a private key in PEM or DER; return it as PKCS #8 in DER.
+
+    The caller has checked the cost of the key derivation.
+
+    Raises:
+        ValueError: the passphrase is wrong, or the key is damaged.
+        TypeError: the key is not encrypted.
+        UnsupportedAlgorithm: the algorithm is not supported.
+        CancelledError: the run is cancelled.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C reaches only this process
+    ) as process:
+        try:
+            der = _communicate(
+                process, len(passphrase).to_bytes(_SIZE, "big") + passphrase + data, cancellation
+            )
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise _STATUSES.get(process.returncode, ValueError)("the key cannot be decrypted")
+    return der
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], data: bytes, cancellation: Cancellation
+) -> bytes:
+    """Send ``data`` to the child, and return its output."""
+    unsent: bytes | None = data
+    while True:
+        cancellation.check()
+        try:
+            return process.communicate(unsent, timeout=_INTERVAL)[0]
+        except subprocess.TimeoutExpired:
+            unsent = None
+
+
+def main() -> None:
+    """Decrypt the key on standard input."""
+    size = int.from_bytes(sys.stdin.buffer.read(_SIZE), "big")
+    passphrase, data = sys.stdin.buffer.read(size), sys.stdin.buffer.read()
+    try:
+        if encrypted_key.is_encrypted(data):
+            key = load_der_private_key(encrypted_key.decrypt(data, passphrase, ""), None)
+        elif b"-----BEGIN" in data:
+            key = load_pem_private_key(data, passphrase)
+        else:
+            key = load_der_private_key(data, passphrase)
+        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    except tuple(_STATUSES.values()) as error:
+        sys.exit(next(number for number, kind in _STATUSES.items() if isinstance(error, kind)))
+    sys.stdout.buffer.write(der)
+
+
+if __name__ == "__main__":
+    main()

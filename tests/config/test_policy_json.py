@@ -159,7 +159,7 @@ def test_invalid_requirement_is_refused(requirement: Any, problem: str) -> None:
         ('{"default": [{"type": "reject"}], "default": []}', "duplicate key 'default'"),
         ('{"default": [{"type": "reject", "type": "insecureAcceptAnything"}]}', "duplicate key"),
         ('{"default": [{"type": "reject"}]} {}', "not JSON"),
-        ("[" * 100, "nested deeper"),
+        ("[" * 100, "nested too deeply"),
     ],
 )
 def test_invalid_document_is_refused(text: str, problem: str) -> None:

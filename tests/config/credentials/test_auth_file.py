@@ -182,7 +182,7 @@ def test_plain_username_and_password_are_read():
         ('{"auths": {"a.b": {}, "a.b": {}}}', "duplicate key"),
         ('{"credHelpers": {"a.b": 1}}', "credHelpers is not an object of strings"),
         ('{"credsStore": 1}', "credsStore is not a string"),
-        ("[" * 100_000, "nested deeper"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"auths": {"a.b": {"auth": "' + "A" * 5_000_000 + '"}}}', "too large"),
         ("\ufeff{}", "not JSON"),
     ],

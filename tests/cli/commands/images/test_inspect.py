@@ -251,7 +251,7 @@ def test_format_prints_template(run_airbundle: RunAirbundle, layout: Path) -> No
     assert shown_by_format.stdout == "linux {amd64 linux  [] } [A=B]\n"
     wrong = run_airbundle("inspect", "--format", "{{.Nothing}}", image)
     assert (wrong.status, wrong.stdout) == (2, "")
-    assert "hint: it has Name, Tag, Digest" in wrong.stderr
+    assert "hint: use one of Name, Tag, Digest" in wrong.stderr
     both = run_airbundle("inspect", "--raw", "--format", "{{.}}", image)
     assert (both.status, both.stdout) == (2, "")
 

@@ -30,6 +30,18 @@ class Planned:
     present_size: int
     activity: Activity = "copy"
     """``check``: the run only verifies blobs and transfers nothing."""
+    checked_blobs: int = 0
+    """The number of present blobs that the run reads and verifies."""
+    checked_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PushAdded:
+    """A blob that was planned as present is pushed: it is damaged, or was not mounted."""
+
+    size: int
+    was_checked: bool = False
+    """Whether the plan counted it among the blobs to verify."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +182,7 @@ class WarningIssued:
 
 Event = (
     Planned
+    | PushAdded
     | ImageResolved
     | BlobStarted
     | BlobProgressed

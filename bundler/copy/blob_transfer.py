@@ -114,13 +114,15 @@ def is_intact(
     node: Node, destination: ReadableDestination, cancellation: Cancellation, emit: Emit
 ) -> bool:
     """Read ``node`` at ``destination``; return whether it is present and matches its digest."""
-    with BlobActivity(node, "check", cancellation, emit) as activity:
-        try:
-            with destination.open(node) as stream:
-                drain(activity.create_reader(stream))
-        except (IntegrityError, NotFoundError):
-            return False
-        activity.report_progress()
+    try:
+        with (
+            BlobActivity(node, "check", cancellation, emit) as activity,
+            destination.open(node) as stream,
+        ):
+            drain(activity.create_reader(stream))
+            activity.report_progress()
+    except (IntegrityError, NotFoundError):
+        return False
     return True
 
 
@@ -202,6 +204,8 @@ class BlobActivity:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.undo_progress()
         self._emit(events.BlobFinished(self._name, failed=kind is not None))
 
     def create_attempts(self) -> Attempts:
@@ -246,15 +250,15 @@ class BlobActivity:
     def discard_resumed(self) -> None:
         """Emit events that subtract all progress, because the stored bytes are damaged."""
         self.undo_progress()
-        if self._resumed:
-            self._emit(events.BlobResumed(self._name, -self._resumed))
         self._emit(events.Notice(f"{self._name}: the stored part is damaged, copied again"))
 
     def undo_progress(self) -> None:
         """Emit an event that subtracts the progress of a failed attempt."""
         if self._reported:
             self._emit(events.BlobProgressed(self._name, -self._reported))
-        self._reported = self._unreported = 0
+        if self._resumed:
+            self._emit(events.BlobResumed(self._name, -self._resumed))
+        self._reported = self._unreported = self._resumed = 0
 
 
 class ResumingReader:

@@ -25,6 +25,7 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, PlannedImage, create_manifest_tasks
+from bundler.copy.totals import BlobTotal, TransferTotals
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError, shortlist
 from bundler.events import Emit, discard
 from bundler.ports import (
@@ -69,8 +70,8 @@ class ExecutionResult:
     published: tuple[PlannedImage[Destination], ...]
     failed: dict[str, BundlerError]
     """The errors by label of the image; empty unless ``keep_going``."""
-    resumed: int
-    """The number of bytes that an earlier run had stored, of the blobs that were pushed."""
+    totals: TransferTotals
+    """The blobs that were transferred, and those that needed no transfer."""
 
 
 def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
@@ -121,7 +122,10 @@ class _Execution:
         self._serial = [item for item in destinations if item.capabilities.writers == 1]
         self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
         self._failed: dict[str, BundlerError] = {}
-        self._resumed: list[int] = []
+        # Lists, because appending is thread-safe.
+        self._pushed: list[int] = []
+        self._mounted: list[int] = []
+        self._damaged: list[int] = []
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
         # Tasks that only verify the same blob at a source are merged.
         merged: dict[object, BlobTask[Destination]] = {}
@@ -144,14 +148,23 @@ class _Execution:
 
     def report_plan(self) -> None:
         present = [task for task in (*self.transfers, *self.mounts) if task.action != "push"]
+        checked = [task for task in present if self._is_checked(task)]
         self._emit(
             events.Planned(
                 blobs=self._plan.count("push"),
                 size=self._plan.size("push"),
                 present_blobs=len(present),
                 present_size=sum(task.size for task in present),
+                checked_blobs=len(checked),
+                checked_size=sum(task.size for task in checked),
             )
         )
+
+    def _is_checked(self, task: BlobTask[Destination]) -> bool:
+        """Return whether a blob that is present will be read and verified."""
+        if task.action != "present" or task.change is not None:
+            return False
+        return self._options.read_everything or isinstance(task.destination, ReadableDestination)
 
     def run_each(self, tasks: Sequence[TaskT], perform: Callable[[TaskT], None]) -> None:
         """Perform the tasks in parallel, except those that only failed images need."""
@@ -187,12 +200,15 @@ class _Execution:
                     self._cancellation, self._emit, self._options.scratch
                 )
                 converted = layer_pipeline.convert_layer(change, source, destination, context)
+                self._pushed.append(task.size)
             self._converted[destination, change.layer.digest, change.conversion] = converted
         elif task.action == "push":
             self._push_blob(task)
         elif isinstance(destination, ReadableDestination) and not blob_transfer.is_intact(
             node, destination, self._cancellation, self._emit
         ):
+            self._damaged.append(task.size)
+            self._emit(events.PushAdded(task.size, was_checked=True))
             self._emit(events.Notice(f"{node.digest}: damaged at the destination, copied again"))
             self._push_blob(task)
         elif self._options.read_everything:
@@ -205,8 +221,11 @@ class _Execution:
         if task.mount_from is not None and isinstance(destination, MountsBlobs):
             with suppress(RegistryError):
                 mounted = destination.mount(task.node, task.mount_from)
-        if not mounted:
-            self._push_blob(task)
+        if mounted:
+            self._mounted.append(task.size)
+            return
+        self._emit(events.PushAdded(task.size))
+        self._push_blob(task)
 
     def rewrite_manifests(self) -> list[_ContentTask]:
         """Rewrite the manifests of converted images; return tasks for new configs."""
@@ -283,13 +302,21 @@ class _Execution:
             for name in planned.names:
                 digest = planned.image.graph.root.digest
                 self._emit(events.ImagePublished(name, digest.text))
-        return ExecutionResult(tuple(published), dict(self._failed), sum(self._resumed))
+        return ExecutionResult(tuple(published), dict(self._failed), self._count_totals())
+
+    def _count_totals(self) -> TransferTotals:
+        present, damaged = self._plan.total("present"), _create_total(self._damaged)
+        return TransferTotals(
+            _create_total(self._pushed),
+            BlobTotal(present.blobs - damaged.blobs, present.size - damaged.size),
+            _create_total(self._mounted),
+        )
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
         stored = blob_transfer.push_blob(
             task.node, task.source, task.destination, self._cancellation, self._emit
         )
-        self._resumed.append(stored)
+        self._pushed.append(task.size - stored)
 
     @contextmanager
     def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:
@@ -305,3 +332,7 @@ class _Execution:
                 raise
             for label in labels:
                 self._failed.setdefault(label, error)
+
+
+def _create_total(sizes: Sequence[int]) -> BlobTotal:
+    return BlobTotal(len(sizes), sum(sizes))

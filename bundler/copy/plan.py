@@ -15,6 +15,7 @@ from bundler.cancel import Cancellation
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
 from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
+from bundler.copy.totals import BlobTotal, TransferTotals
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.ports import (
@@ -176,6 +177,15 @@ class Plan(Generic[HoldingsT_co]):
     def count(self, action: BlobAction) -> int:
         """Return the number of blobs with ``action``."""
         return sum(task.action == action for task in self.blobs)
+
+    def total(self, action: BlobAction) -> BlobTotal:
+        """Return the number and size of the blobs with ``action``."""
+        return BlobTotal(self.count(action), self.size(action))
+
+    @property
+    def totals(self) -> TransferTotals:
+        """The totals of the run if every step succeeds."""
+        return TransferTotals(self.total("push"), self.total("present"), self.total("mount"))
 
     @property
     def largest(self) -> int:

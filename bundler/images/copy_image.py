@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bundler.copy.image import Graph, ResolvedImage
+    from bundler.copy.totals import TransferTotals
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.manifest import Kind
-    from bundler.ports import Destination, Holdings, OpenOptions, PolicyCheck, Reference
+    from bundler.ports import Destination, OpenOptions, PolicyCheck, Reference
 
 _FALLBACK_FORMATS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
 _MEDIA_TYPES: Mapping[ManifestFormat, frozenset[str]] = {
@@ -71,9 +72,8 @@ class CopyReport:
 
     destination: str
     image: ResolvedImage
-    plan: Plan[Holdings]
-    resumed: int = 0
-    """The number of bytes that an interrupted run had stored, of the blobs in the plan."""
+    totals: TransferTotals
+    """The blobs that were transferred; in a dry run, as planned."""
 
     @property
     def root(self) -> Descriptor:
@@ -90,11 +90,8 @@ class CopyReport:
             "replaces": self.image.replaces and self.image.replaces.text,
             "platforms": [str(platform) for platform in self.image.graph.platforms],
             "referrers": [item.graph.root.digest.text for item in self.image.referrers],
-            "moved": {
-                "blobs": self.plan.count("push"),
-                "bytes": self.plan.size("push") - self.resumed,
-            },
-            "present": {"blobs": self.plan.count("present"), "bytes": self.plan.size("present")},
+            "moved": self.totals.pushed.to_json(),
+            "present": self.totals.present.to_json(),
         }
 
 
@@ -143,9 +140,9 @@ def copy_image(
         )
         plan = create_plan([planned], engine.executor, engine.cancellation)
         if dry_run:
-            return CopyReport(str(reference), image, plan)
+            return CopyReport(str(reference), image, plan.totals)
         result = _execute(plan, planned, engine)
-    return CopyReport(str(reference), result.published[0].image, plan, result.resumed)
+    return CopyReport(str(reference), result.published[0].image, result.totals)
 
 
 def _execute(

@@ -416,7 +416,7 @@ def test_dry_run_writes_nothing(site):
     site.export()
     report = site.import_(f"oci:{site.path / 'inside'}", dry_run=True)
     assert not (site.path / "inside").exists()
-    assert report.plan.size("push") > 0
+    assert report.totals.pushed.size > 0
 
 
 def test_import_with_only_imports_matching_images(site):

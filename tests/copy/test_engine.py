@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from bundler import events
@@ -11,6 +13,7 @@ from bundler.copy.image import ImageRequest
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.platform_selection import PlatformSelection
 from bundler.copy.resolve import resolve
+from bundler.copy.totals import BlobTotal, TransferTotals
 from bundler.errors import (
     CancelledError,
     ConflictError,
@@ -21,6 +24,7 @@ from bundler.errors import (
 )
 from bundler.oci.platform import Platform
 from bundler.transports.memory.transport import MemoryReference
+from bundler.transports.oci_layout.transport import LayoutDestination
 from tests.fakes.memory import Fault, MemoryStore
 
 AMD64 = Platform("linux", "amd64")
@@ -126,6 +130,38 @@ def test_temporary_failure_of_the_destination_is_retried(executor):
     dst.faults.append(Fault("push", times=2, error=RegistryError("busy", temporary=True)))
     copy(executor, src.source(), dst.destination(), "app")
     assert dst.blobs == src.blobs
+
+
+def test_totals_do_not_include_refused_blobs(executor):
+    """Progress of the refused blob is subtracted as well."""
+    src, dst = MemoryStore(), MemoryStore()
+    src.add_image("app", layers=[b"one"])
+    layer = next(digest for digest, data in src.blobs.items() if data[:2] == b"\x1f\x8b")
+    src.faults.append(Fault("open", "wrong", digest=layer, times=100))
+    emitted = []
+    plan, result = copy(
+        executor, src.source(), dst.destination(), "app", keep_going=True, emit=emitted.append
+    )
+    (config,) = (task.size for task in plan.blobs if task.node.digest != layer)
+    assert result.totals == TransferTotals(pushed=BlobTotal(1, config))
+    moved = sum(event.advance for event in emitted if isinstance(event, events.BlobProgressed))
+    assert moved == config
+
+
+def test_blob_that_is_damaged_at_destination_is_counted_as_pushed(executor, tmp_path):
+    src = MemoryStore()
+    src.add_image("app", layers=[b"one"])
+    path = tmp_path / "images"
+    with closing(LayoutDestination(path)) as destination:
+        plan, _ = copy(executor, src.source(), destination, "app")
+    damaged = max(plan.blobs, key=lambda task: task.size)
+    file = path / "blobs" / "sha256" / damaged.node.digest.text.removeprefix("sha256:")
+    file.chmod(0o644)
+    file.write_bytes(bytes(damaged.size))
+    with closing(LayoutDestination(path)) as destination:
+        _, result = copy(executor, src.source(), destination, "app")
+    intact = plan.size("push") - damaged.size
+    assert result.totals == TransferTotals(BlobTotal(1, damaged.size), BlobTotal(1, intact))
 
 
 def test_permanent_failure_publishes_no_names(executor):

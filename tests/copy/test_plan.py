@@ -13,6 +13,7 @@ from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
+from bundler.copy.totals import BlobTotal, TransferTotals
 from bundler.errors import CannotConvertError, MalformedError, MediumError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
@@ -52,7 +53,8 @@ def test_blob_is_pushed_once_and_mounted_into_other_repositories(executor, mount
         [*create_targets(src, one, "a"), *create_targets(src, two, "b")], executor, Cancellation()
     )
     assert (plan.count("push"), plan.count("mount")) == (5, 1)
-    execute(plan, EngineOptions(executor))
+    totals = execute(plan, EngineOptions(executor)).totals
+    assert (totals.pushed.blobs, totals.mounted.blobs) == ((5, 1) if mounts is True else (6, 0))
     (mount,) = read_log(two.store, "mount")
     assert mount.endswith(" from one")
     digest = mount.split()[1]
@@ -113,6 +115,8 @@ def test_refused_mount_falls_back_to_a_push(executor):
     outcome = execute(plan, EngineOptions(executor, keep_going=True))
     assert set(outcome.failed) == {"a.example/first"}
     assert two.store.blobs == src.blobs
+    stored = sum(task.size for task in plan.blobs if task.destination is two)
+    assert outcome.totals == TransferTotals(pushed=BlobTotal(2, stored))
 
 
 def test_single_writer_gets_one_blob_at_a_time(executor):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest
     from bundler.copy.plan import Plan
+    from bundler.copy.totals import TransferTotals
     from bundler.ports import Holdings, OpenOptions
     from bundler.trust.keys import PrivateKey
 
@@ -79,12 +80,12 @@ class ExportReport:
     changed: bool
     """Whether anything was written; False if the bundle was already up to date."""
     plan: Plan[Holdings]
+    totals: TransferTotals
+    """The blobs that were transferred, without those that an interrupted export had stored."""
     missing: Mapping[str, BundlerError]
     """The errors of images that are not in the bundle, by reference; empty if none is missing."""
     medium: Medium
     """The medium, with its free space after the export."""
-    resumed: int = 0
-    """The number of bytes that an interrupted export had stored, of the blobs in the plan."""
 
     @property
     def referrers(self) -> int:
@@ -124,11 +125,8 @@ class ExportReport:
             "expires": contents.expires and timestamps.format_utc(contents.expires),
             "complete": contents.complete,
             "signatures": list(self.signatures),
-            "moved": {
-                "blobs": self.plan.count("push"),
-                "bytes": self.plan.size("push") - self.resumed,
-            },
-            "present": {"blobs": self.plan.count("present"), "bytes": self.plan.size("present")},
+            "moved": self.totals.pushed.to_json(),
+            "present": self.totals.present.to_json(),
             "images": [
                 {"reference": str(image.reference), "digest": image.digest.text}
                 for image in contents.images
@@ -201,9 +199,9 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         signatures=signed,
         changed=True,
         plan=plan,
+        totals=result.totals,
         missing=missing,
         medium=filesystem.inspect(bundle),
-        resumed=result.resumed,
     )
 
 
@@ -333,6 +331,7 @@ def _report_unchanged(
         signatures=tuple(sorted(signatures.read_signatures(bundle))),
         changed=bool(added),
         plan=plan,
+        totals=plan.totals,
         missing={},
         medium=filesystem.inspect(bundle),
     )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.target_names import TargetName
+    from bundler.copy.totals import TransferTotals
     from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.keys import PublicKey
 
@@ -105,7 +106,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         )
     with ExitStack() as stack:
         try:
-            results, plan = _push(request, bundle.inventory, selected, engine, stack)
+            results, totals = _push(request, bundle.inventory, selected, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
@@ -115,7 +116,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         bundle=bundle,
         target=str(request.target),
         images=tuple(results),
-        plan=plan,
+        totals=totals,
         started=started,
         ended=datetime.now(UTC),
     )
@@ -127,11 +128,11 @@ def _push(
     selected: Sequence[BundledImage],
     engine: EngineOptions,
     stack: ExitStack,
-) -> tuple[list[ImageResult], Plan[Holdings]]:
+) -> tuple[list[ImageResult], TransferTotals]:
     """Check the ``selected`` images, compare their names with the target, and push them.
 
     Returns:
-        The result of each image, and the executed plan; a dry run executes nothing.
+        The result of each image, and the totals; those of a dry run are as planned.
     """
     source = store.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
@@ -169,15 +170,15 @@ def _push(
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
     if request.dry_run:
-        return results, plan
+        return results, plan.totals
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
-    failed = execute(executable, engine).failed
+    executed = execute(executable, engine)
     for position, result in enumerate(results):
-        error = failed.get(str(result.image.reference))
+        error = executed.failed.get(str(result.image.reference))
         if error is not None:
             results[position] = replace(result, state="failed", error=str(error))
-    return results, plan
+    return results, executed.totals
 
 
 def _format_verify_hint(bundle: Path) -> str:

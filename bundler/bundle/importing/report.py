@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
-    from bundler.copy.plan import Plan
-    from bundler.ports import Holdings
+    from bundler.copy.totals import TransferTotals
 
 ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
@@ -55,7 +54,8 @@ class ImportReport:
     bundle: AuthenticatedBundle
     target: str
     images: tuple[ImageResult, ...]
-    plan: Plan[Holdings]
+    totals: TransferTotals
+    """The blobs that were transferred; in a dry run, as planned."""
     started: datetime
     ended: datetime
 
@@ -88,9 +88,9 @@ class ImportReport:
             "ended": timestamps.format_utc(self.ended),
             "complete": inventory.complete and not self.failed,
             "bytes": {
-                "pushed": self.plan.size("push"),
-                "present": self.plan.size("present"),
-                "mounted": self.plan.size("mount"),
+                "pushed": self.totals.pushed.size,
+                "present": self.totals.present.size,
+                "mounted": self.totals.mounted.size,
             },
             "images": [result.to_json() for result in self.images],
         }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _FRAME_INTERVAL = 0.1  # seconds between two frames
 _LINE_INTERVAL = 5.0  # seconds between two lines without a terminal
 _WINDOW = 10.0  # seconds over which the rate is measured
+_MIN_WINDOW = 3.0  # seconds before the rate is sufficient to estimate the time left
 _MAX_BARS = 12
 _SHORT_DIGEST = 19  # "sha256:" and twelve digits, the usual short form of a digest
 _BAR_WIDTH = 24
@@ -231,10 +232,13 @@ class ProgressState:
         self.finished = 0
         self.moved = 0
         self.moving: dict[str, ActiveBlob] = {}
+        self.checked = 0
         self._size = 0
         self._present_size = 0
         self._present_blobs = 0
-        self._checks = False
+        self._checked_size = 0
+        self._checked_blobs = 0
+        self._hashed = 0
         self._only_checks = False
         self._resumed = 0
         self._kept = 0
@@ -252,17 +256,26 @@ class ProgressState:
                 self._size += event.size
                 self._present_blobs += event.present_blobs
                 self._present_size += event.present_size
+                self._checked_blobs += event.checked_blobs
+                self._checked_size += event.checked_size
+            case events.PushAdded(size, was_checked):
+                self.blobs += 1
+                self._size += size
+                self._present_blobs -= 1
+                self._present_size -= size
+                self._checked_blobs -= was_checked
+                self._checked_size -= size if was_checked else 0
             case events.BlobStarted(digest, size, activity):
-                if activity == "check" and self._present_blobs and not self._checks:
-                    self._checks = True
-                    self.blobs += self._present_blobs
                 moving = self.moving.setdefault(digest, ActiveBlob(activity))
                 moving.size += size or 0
                 moving.transfers += 1
             case events.BlobProgressed(digest, advance):
                 self.moved += advance
                 if digest in self.moving:
-                    self.moving[digest].done += advance
+                    blob = self.moving[digest]
+                    blob.done += advance
+                    if not self._is_work(blob.activity):
+                        self._hashed += advance
             case events.BlobResumed(_, size):
                 self._resumed += size
             case events.BlobFinished(digest, failed):
@@ -275,6 +288,8 @@ class ProgressState:
 
     def sample(self, now: float) -> None:
         """Record the position for the rate; to be called a few times per second at most."""
+        if not self.moved:  # the rate does not include the time before the first byte
+            self._samples.clear()
         self._samples.append((now, self.moved))
         while len(self._samples) > 2 and self._samples[0][0] < now - _WINDOW:
             self._samples.popleft()
@@ -282,7 +297,7 @@ class ProgressState:
     @property
     def total(self) -> int:
         """Number of bytes to transfer or hash, as far as known."""
-        return max(self._size + (self._present_size if self._checks else 0), self.moved)
+        return max(self._size + self._checked_size, self.moved)
 
     @property
     def rate(self) -> float:
@@ -292,13 +307,15 @@ class ProgressState:
 
     def describe_position(self) -> str:
         """Return ``12 of 43 blobs, 1.2 GiB of 3.4 GiB (35 %), 120.3 MiB/s, 18 s left``."""
+        blobs = self.blobs + max(self._checked_blobs, self.checked)
         parts = [
-            f"{self.finished} of {count(self.blobs, self._noun)}",
+            f"{self.finished + self.checked} of {count(blobs, self._noun)}",
             f"{format_size(self.moved)} of {format_size(self.total)} ({self.percent} %)",
             f"{format_size(self.rate)}/s",
         ]
         left = self.total - self.moved
-        if self.rate and left:
+        measured = self._samples[-1][0] - self._samples[0][0] >= _MIN_WINDOW
+        if self.rate and left and measured:
             parts.append(f"{format_duration(left / self.rate)} left")
         return ", ".join(parts)
 
@@ -311,7 +328,7 @@ class ProgressState:
         """Describe the work that is planned."""
         verb = "check" if self._only_checks else "transfer"
         text = f"{count(self.blobs, self._noun)} to {verb}, {format_size(self._size)}"
-        if self._present_blobs:
+        if self._present_blobs > 0:
             size = format_size(self._present_size)
             text += f"; {count(self._present_blobs, 'blob')}, {size}, already present"
         return text
@@ -319,11 +336,13 @@ class ProgressState:
     def describe_result(self, now: float) -> str:
         """Describe the finished work."""
         took = now - self._began
-        transferred = self.moved - self._resumed
+        transferred = self.moved - self._hashed - self._resumed
         rate = f", {format_size(transferred / took)}/s" if took >= 1 else ""
         done = f"{count(self.finished, self._noun)}, {format_size(transferred)}"
         resumed = f"; resumed: {format_size(self._resumed)} already there" if self._resumed else ""
-        return f"{done} in {format_duration(took)}{rate}{resumed}"
+        checks = f"{count(self.checked, 'blob')}, {format_size(self._hashed)}"
+        checked = f"; already present and checked: {checks}" if self.checked else ""
+        return f"{done} in {format_duration(took)}{rate}{resumed}{checked}"
 
     def describe_interruption(self) -> str:
         """Describe the work completed before an interruption."""
@@ -331,7 +350,7 @@ class ProgressState:
             return "nothing was transferred yet"
         done = (
             f"{self.finished} of {count(self.blobs, self._noun)}"
-            f" ({format_size(self._kept)} of {format_size(self.total)})"
+            f" ({format_size(self._kept)} of {format_size(max(self._size, self._kept))})"
         )
         if self._only_checks:
             return f"{done} {be(self.finished, past=True)} checked"
@@ -345,13 +364,19 @@ class ProgressState:
         """The noun for counts; a verification also reads files that are not blobs."""
         return "file" if self._only_checks else "blob"
 
+    def _is_work(self, activity: Activity) -> bool:
+        """Return whether ``activity`` is what the run is for, or only checks present blobs."""
+        return self._only_checks or activity == "copy"
+
     def _finish(self, digest: str, *, failed: bool) -> None:
         moving = self.moving.get(digest)
         if moving is None:
             return
-        if not failed:
+        if not failed and self._is_work(moving.activity):
             self.finished += 1
             self._kept += moving.size // moving.transfers
+        elif not failed:
+            self.checked += 1
         moving.size -= moving.size // moving.transfers
         moving.transfers -= 1
         if moving.transfers == 0:

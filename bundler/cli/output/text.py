@@ -14,9 +14,8 @@ from bundler.errors import count as count  # noqa: PLC0414 - re-exported for out
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bundler.copy.plan import Plan
+    from bundler.copy.totals import TransferTotals
     from bundler.errors import BundlerError
-    from bundler.ports import Holdings
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -100,9 +99,9 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def format_transfer(plan: Plan[Holdings]) -> str:
+def format_transfer(totals: TransferTotals) -> str:
     """Format the bytes transferred, those already present, and those mounted in the registry."""
-    moves = f"{format_size(plan.size('push'))} in {count(plan.count('push'), 'blob')}"
-    mounted = plan.size("mount")
+    moves = f"{format_size(totals.pushed.size)} in {count(totals.pushed.blobs, 'blob')}"
+    mounted = totals.mounted.size
     within = f"; mounted in the registry: {format_size(mounted)}" if mounted else ""
-    return f"{moves}; already present: {format_size(plan.size('present'))}{within}"
+    return f"{moves}; already present: {format_size(totals.present.size)}{within}"

@@ -19,6 +19,7 @@ from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import compare_with_target
+from bundler.copy.totals import TransferTotals
 from bundler.errors import BundlerError, PartialError, be, count
 from bundler.images.copy_image import TransferOptions, create_resolved_event
 from bundler.images.sync import sources, targets
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.plan import BlobAction, Plan
     from bundler.images.sync.sources import ListingFailure, SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
-    from bundler.ports import Holdings, OpenOptions, PolicyCheck, Reference
+    from bundler.ports import OpenOptions, PolicyCheck, Reference
     from bundler.transports.target_reference import TargetReference
 
 SyncState = Literal["new", "present", "copied", "failed"]
@@ -79,7 +79,8 @@ class SyncReport:
 
     images: tuple[SyncedImage, ...]
     unlisted: tuple[ListingFailure, ...]
-    plans: tuple[Plan[Holdings], ...]
+    totals: TransferTotals
+    """The blobs that were transferred."""
 
     @property
     def failures(self) -> list[str]:
@@ -91,10 +92,6 @@ class SyncReport:
     def count(self, state: SyncState) -> int:
         """Return the number of images with ``state``."""
         return sum(image.state == state for image in self.images)
-
-    def size(self, action: BlobAction) -> int:
-        """Return the total size in bytes of the blobs with ``action``."""
-        return sum(plan.size(action) for plan in self.plans)
 
     def digest_lines(self) -> str:
         """Return a line ``DIGEST DESTINATION`` for each image at the destination."""
@@ -118,8 +115,8 @@ class SyncReport:
         return {
             "images": [image.to_json() for image in self.images],
             "leftOut": [{"name": item.subject, "error": str(item.error)} for item in self.unlisted],
-            "moved": {"bytes": self.size("push")},
-            "present": {"bytes": self.size("present")},
+            "moved": {"bytes": self.totals.pushed.size},
+            "present": {"bytes": self.totals.present.size},
         }
 
 
@@ -162,7 +159,7 @@ def sync_images(
         size = max(1, len(mapped)) if commits_once else _BATCH_SIZE
         for start in range(0, len(mapped), size):
             sync.copy_batch(mapped[start : start + size])
-    report = SyncReport(tuple(sync.images), unlisted, tuple(sync.plans))
+    report = SyncReport(tuple(sync.images), unlisted, sync.totals)
     done = len(report.images) - report.count("failed")
     engine.emit(events.SyncFinished(done, listing.source_count))
     return report
@@ -189,7 +186,7 @@ class _Sync:
     _total: int
     _dry_run: bool
     images: list[SyncedImage] = field(default_factory=list)
-    plans: list[Plan[Destination]] = field(default_factory=list)
+    totals: TransferTotals = field(default_factory=TransferTotals)
 
     def copy_batch(self, batch: Sequence[SyncTarget]) -> None:
         """Copy some of the images with one plan; raise the first failure unless ``keep_going``."""
@@ -206,8 +203,8 @@ class _Sync:
             ]
             if planned_images:
                 plan = create_plan(planned_images, engine.executor, engine.cancellation)
-                self.plans.append(plan)
                 execution = execute(plan, engine)
+                self.totals += execution.totals
                 failed = execution.failed
                 for planned in execution.published:
                     published[planned.image.display_name] = planned.image.graph.root.digest

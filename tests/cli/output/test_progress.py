@@ -48,10 +48,10 @@ def create_halfway_state() -> ProgressState:
 
 def test_position_includes_bytes_rate_and_time_left() -> None:
     state = create_halfway_state()
-    state.sample(2.0)
+    state.sample(4.0)
     assert (
         state.describe_position()
-        == "1 of 2 blobs, 20.0 MiB of 40.0 MiB (50 %), 10.0 MiB/s, 2 s left"
+        == "1 of 2 blobs, 20.0 MiB of 40.0 MiB (50 %), 5.0 MiB/s, 4 s left"
     )
 
 
@@ -74,12 +74,42 @@ def test_stalled_run_has_no_time_left() -> None:
 
 def test_total_includes_present_content_that_is_hashed() -> None:
     state = ProgressState(0.0)
-    state.add(planned(blobs=0, size=0, present_blobs=2, present_size=8 * MIB))
-    assert state.total == 0
+    sizes = {"size": 0, "present_size": 8 * MIB, "checked_size": 8 * MIB}
+    state.add(planned(blobs=0, present_blobs=2, checked_blobs=2, **sizes))
     state.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
     state.add(events.BlobProgressed(FIRST, 4 * MIB))
     state.add(events.BlobFinished(FIRST))
-    assert (state.percent, state.finished, state.blobs) == (50, 1, 2)
+    assert state.describe_plan() == ("0 blobs to transfer, 0 B; 2 blobs, 8.0 MiB, already present")
+    assert state.describe_position().startswith("1 of 2 blobs, 4.0 MiB of 8.0 MiB (50 %)")
+    assert state.describe_result(0.5) == (
+        "0 blobs, 0 B in 0.5 s; already present and checked: 1 blob, 4.0 MiB"
+    )
+
+
+def test_refused_mount_is_counted_as_push() -> None:
+    state = ProgressState(0.0)
+    state.add(planned(blobs=1, size=MIB, present_blobs=1, present_size=MIB))
+    state.add(events.PushAdded(MIB))
+    for digest in (FIRST, SECOND):
+        state.add(events.BlobStarted(digest, MIB, "copy"))
+        state.add(events.BlobProgressed(digest, MIB))
+        state.add(events.BlobFinished(digest))
+    assert state.describe_plan() == "2 blobs to transfer, 2.0 MiB"
+    assert state.describe_position().startswith("2 of 2 blobs, 2.0 MiB of 2.0 MiB (100 %)")
+
+
+def test_time_left_is_estimated_from_seconds_after_the_first_byte() -> None:
+    state = ProgressState(0.0)
+    state.add(planned(blobs=1))
+    for now in (10.0, 20.0):
+        state.sample(now)
+    state.add(events.BlobStarted(FIRST, 40 * MIB, "copy"))
+    state.add(events.BlobProgressed(FIRST, 10 * MIB))
+    state.sample(21.0)
+    assert state.describe_position().endswith("10.0 MiB/s")
+    state.add(events.BlobProgressed(FIRST, 20 * MIB))
+    state.sample(23.0)
+    assert state.describe_position().endswith("10.0 MiB/s, 1 s left")
 
 
 def test_verification_reports_checked_files() -> None:

@@ -120,14 +120,14 @@ def export(
 
 def print_report(report: ExportReport) -> None:
     """Print the report of an export as text."""
-    contents, plan, written = report.inventory, report.plan, report.medium
+    contents, written = report.inventory, report.medium
     state = "written" if report.changed else "unchanged"
     until = f", expires {contents.expires:%Y-%m-%d}" if contents.expires else ""
     text.print_line(
         f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
         f" {text.count(len(contents.images), 'image')}{until}"
     )
-    text.print_line(f"transferred: {text.format_transfer(plan)}")
+    text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
     for reference, referrer in report.left_behind:

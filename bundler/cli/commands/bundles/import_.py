@@ -142,7 +142,7 @@ def import_(
         ]
         text.print_table(("OLD NAME", "NEW NAME", "RESULT", "FORMER DIGEST"), rows)
         text.print_line(
-            f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.plan)}"
+            f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}"
         )
     if receipt_path is not None:
         receipt_path = receipts.write_receipt(report.to_json(), receipt_path)

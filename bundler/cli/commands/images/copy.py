@@ -98,10 +98,7 @@ def copy(
         return
     text.print_line(f"{report.destination} {report.root.digest}")
     if dry_run:
-        plan = report.plan
-        moves, stays = (
-            text.count(plan.count("push"), "blob"),
-            text.count(plan.count("present"), "blob"),
-        )
-        text.print_line(f"to transfer: {moves}, {text.format_size(plan.size('push'))}")
-        text.print_line(f"already present: {stays}, {text.format_size(plan.size('present'))}")
+        totals = (("to transfer", report.totals.pushed), ("already present", report.totals.present))
+        for label, total in totals:
+            size = text.format_size(total.size)
+            text.print_line(f"{label}: {text.count(total.blobs, 'blob')}, {size}")

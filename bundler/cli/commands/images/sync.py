@@ -160,9 +160,9 @@ def sync(
         rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
         text.print_table(("IMAGE", "DESTINATION", "RESULT"), rows)
         if not dry_run:
-            moved, present = report.size("push"), report.size("present")
+            totals = report.totals
             text.print_line(
-                f"transferred: {text.format_size(moved)};"
-                f" already present: {text.format_size(present)}"
+                f"transferred: {text.format_size(totals.pushed.size)};"
+                f" already present: {text.format_size(totals.present.size)}"
             )
     report.check()

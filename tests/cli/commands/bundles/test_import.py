@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from tests.fakes.registry import FakeRegistry
@@ -63,3 +65,46 @@ def test_access_option_overrides_only_its_setting_of_target_file(
         assert run_airbundle(*arguments, env=wrong).status == 7
         result = run_airbundle(*arguments, "--creds=user:password", env=wrong)
     assert result.status == 0, result.stderr
+
+
+def read_receipt(path: Path) -> dict[str, int]:
+    return json.loads(path.read_text())["bytes"]
+
+
+def test_receipt_counts_only_blobs_that_registry_stored(
+    work_dir: Path, run_airbundle: RunAirbundle
+):
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    command = ("import", "stick", "--allow-unsigned", "--keep-going", "--tls-verify=false")
+    receipt = ("--receipt", "receipt.json")
+    with FakeRegistry() as registry:
+        target = f"docker://{registry.host}"
+        registry.fail("PUT", "/blobs/uploads/", status=403, times=None)
+        registry.fail("PATCH", "/blobs/uploads/", status=403, times=None)
+        registry.fail("POST", "/blobs/uploads/", status=403, times=None)
+        result = run_airbundle(*command, target, *receipt)
+        assert result.status != 0
+        assert "pushed: 0 B in 0 blobs" in result.stdout
+        assert read_receipt(work_dir / "receipt.json")["pushed"] == 0
+
+
+def test_receipt_counts_refused_mounts_as_pushed(work_dir: Path, run_airbundle: RunAirbundle):
+    """A second import pushes nothing, and reports what it read as checked."""
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    command = ("import", "stick", "--allow-unsigned", "--tls-verify=false")
+    receipt = ("--receipt", "receipt.json")
+    with FakeRegistry(mounts=False) as registry:
+        target = f"docker://{registry.host}"
+        result = run_airbundle(*command, target, *receipt)
+        uploaded = registry.count("PUT", "/blobs/uploads/")
+        assert f"in {uploaded} blobs; already present: 0 B" in result.stdout
+        assert "mounted" not in result.stdout
+        sizes = read_receipt(work_dir / "receipt.json")
+        assert sizes["mounted"] == sizes["present"] == 0
+        stored = {d: data for r in registry.repositories.values() for d, data in r.blobs.items()}
+        assert sizes["pushed"] >= sum(map(len, stored.values()))
+        second = run_airbundle(*command, target, *receipt)
+    assert read_receipt(work_dir / "receipt.json")["pushed"] == 0
+    assert re.search(
+        r"^0 blobs, 0 B in .*; already present and checked: ", second.stderr, re.MULTILINE
+    )

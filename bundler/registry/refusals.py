@@ -37,7 +37,7 @@ from bundler.oci.json import strict
 from bundler.registry.auth.origin import Origin, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bundler.registry.request import Scopes
     from bundler.registry.response import Response
@@ -73,7 +73,7 @@ class Refusal:
 
     response: Response
     body: bytes
-    """At most ``MAX_BODY`` bytes with secrets redacted; for HEAD, those of the same GET."""
+    """At most ``MAX_BODY`` bytes; for HEAD, those of the same GET."""
     method: str
     subject: str
     """The requested content, for messages."""
@@ -82,12 +82,20 @@ class Refusal:
     scopes: Scopes = ()
     login: Login = "anonymous"
     server: Server = "registry"
+    redact_secrets: Callable[[str], str] = str
+    """Replaces the secrets in the text of the server."""
 
     def create_error(self) -> BundlerError:
         """Create the error, with the response in its field ``exchange``."""
         error = self._classify()
-        body = b"" if self.method == "HEAD" else self.body
-        error.exchange = create_exchange(self.response, body, self.method)
+        has_body = self.method != "HEAD"
+        error.exchange = HttpExchange(
+            self.method,
+            redact(self.response.url),
+            self.response.status,
+            self._entries if has_body else (),
+            self._decode(_MAX_EXCHANGE_BODY) if has_body and not self._entries else "",
+        )
         return error
 
     def _classify(self) -> BundlerError:
@@ -176,15 +184,14 @@ class Refusal:
         """Create the error for a denied request, depending on the state of the credentials."""
         status, codes = self.response.status, self.codes
         if self.login == "accepted" or (status == 403 and self.server == "registry"):
-            permission = f"the permission to {self._action or 'access'} {self._repository or 'it'}"
-            remedies = [Remedy(f"request {permission}")]
+            permission = f"{self._action} permission" if self._action else "permission"
+            remedies = [Remedy(f"request {permission} for {self._repository or self._origin}")]
             if self.login == "accepted":
                 remedies.insert(0, Remedy("check that the project exists"))
             else:
                 remedies = [*list_login_remedies(self.registry), *remedies]
             return DeniedError(
-                f"{self.subject}: no permission to {self._action or 'access'} it, or no such "
-                f"repository or project{self._detail}",
+                f"{self.subject}: no {permission}, or no such repository or project{self._detail}",
                 action=self._action,
                 repository=self._repository,
                 status=status,
@@ -243,7 +250,10 @@ class Refusal:
 
     @cached_property
     def _entries(self) -> tuple[tuple[str, str], ...]:
-        return _parse_entries(self.body)
+        return _parse_entries(self.body, self.redact_secrets)
+
+    def _decode(self, size: int) -> str:
+        return _clean(self.redact_secrets(self.body.decode("utf-8", "replace")))[:size]
 
     @property
     def _is_page(self) -> bool:
@@ -252,9 +262,9 @@ class Refusal:
     @cached_property
     def _text(self) -> str:
         """The reason in the response; empty for an HTML page."""
-        text = create_exchange(self.response, self.body, self.method).reason
+        text = HttpExchange("", "", entries=self._entries).reason
         if not text and self.response.media_type == "text/plain":
-            text = _clean(self.body[:_MAX_DETAIL].decode("utf-8", "replace"))
+            text = self._decode(_MAX_DETAIL)
         return text[:_MAX_DETAIL]
 
     @property
@@ -298,9 +308,11 @@ class Refusal:
         """The denied action; a token service denies all requested actions at once."""
         if self._repository is None:
             return None
-        if self.server == "token service":
-            return "push" if "push" in self.scopes[0].rpartition(":")[2] else "pull"
-        return {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(self.method, "push")
+        if self.method == "DELETE":
+            return "delete"
+        # A destination is also read, for which its user needs the permission to push.
+        is_pushed = self._writes or "push" in self.scopes[0].rpartition(":")[2]
+        return "push" if is_pushed else "pull"
 
     @property
     def _repository(self) -> str | None:
@@ -321,13 +333,6 @@ def list_login_remedies(registry: str) -> list[Remedy]:
     ]
 
 
-def create_exchange(response: Response, body: bytes, method: str) -> HttpExchange:
-    """Describe a request and its response, for the ``exchange`` field of an error."""
-    entries = _parse_entries(body)
-    text = "" if entries else _clean(body[:_MAX_EXCHANGE_BODY].decode("utf-8", "replace"))
-    return HttpExchange(method, redact(response.url), response.status, entries, text)
-
-
 def refuse_html(response: Response) -> None:
     """Raise RegistryError if a response is an HTML page, which no registry sends."""
     if response.media_type in HTML:
@@ -339,7 +344,9 @@ def refuse_html(response: Response) -> None:
         )
 
 
-def _parse_entries(body: bytes) -> tuple[tuple[str, str], ...]:
+def _parse_entries(
+    body: bytes, redact_secrets: Callable[[str], str]
+) -> tuple[tuple[str, str], ...]:
     """Return the code and message of each error in a response of a registry or token service."""
     try:
         value = strict.loads(body, limit=MAX_BODY)
@@ -352,7 +359,7 @@ def _parse_entries(body: bytes) -> tuple[tuple[str, str], ...]:
     if not isinstance(entries, list):
         entries, keys = [value], ("error", "error_description")
     texts = (
-        [_clean(str(entry.get(key) or "")) for key in keys]
+        [_clean(redact_secrets(str(entry.get(key) or ""))) for key in keys]
         for entry in entries[:10]
         if isinstance(entry, dict)
     )

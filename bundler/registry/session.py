@@ -230,13 +230,14 @@ class Session:
                 self._authenticator.record_answer(headers.get("Authorization"), other.status)
         return Refusal(
             response,
-            self._authenticator.redact_body(body),
+            body,
             method=spec.method,
             subject=spec.subject,
             registry=self.host,
             scopes=spec.scopes,
             login=self._authenticator.login,
             server="registry" if response.own else "storage",
+            redact_secrets=self._authenticator.redact,
         )
 
     def _send_ping(self, headers: Mapping[str, str]) -> Response:

@@ -88,7 +88,7 @@ class TestHarbor:
         error = refuse(lambda: request_content(repository))
         assert isinstance(error, DeniedError)
         assert error.repository == f"{harbor.host}/nosuch/app"
-        assert error.action == ("push" if request_content is push else "pull")
+        assert error.action == ("push" if request_content is push or writable else "pull")
         assert "project nosuch not found" in error.message
         assert "login" not in error.hint
         assert not sends_password(harbor)
@@ -165,6 +165,14 @@ def sends_password(registry):
         request.headers.get("authorization", "").startswith("Basic ")
         for request in registry.find_requests(".*", "^/v2/")
     )
+
+
+def test_short_password_does_not_garble_the_reason(connect, harbor):
+    """Each letter of a password is also a letter of the reason."""
+    harbor.add_robot("short", "s", "airgap", ())
+    repository = Repository(connect(harbor, Credentials("short", "s")), "airgap/app")
+    error = refuse(lambda: repository.get_manifest("1"))
+    assert "unauthorized to access repository: airgap/app, action: pull" in error.message
 
 
 class TestTokenServices:

@@ -48,6 +48,7 @@ _MAX_TOKEN_BODY = 1024 * 1024
 _DEFAULT_LIFETIME = 60.0  # seconds; the default of the specification for a token without expires_in
 _LONGEST_LIFETIME = 3600.0
 _MARGIN = 15.0
+_SHORT_SECRET = 8  # characters
 _VISIBLE = re.compile(r"[!-~]+")
 
 _MAX_HEADER = 16 * 1024
@@ -170,17 +171,23 @@ class Authenticator:
             if token is not None and token.header == rejected:
                 del self._tokens[scopes]
 
-    def redact_body(self, body: bytes) -> bytes:
-        """Return ``body`` with all secrets replaced, because a server may echo them."""
+    def redact(self, text: str) -> str:
+        """Return text of a server with all secrets replaced, because it may repeat them.
+
+        A short secret is replaced only as a whole word, since it occurs in other words by chance.
+        """
         known = self._credentials
         secrets = [known.password, known.identity_token, known.registry_token, self._identity_token]
         secrets += [token.header.partition(" ")[2] for token in list(self._tokens.values())]
         if known.username is not None:
             secrets.append(_to_basic(known).partition(" ")[2])
         for secret in filter(None, secrets):
-            for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
-                body = body.replace(spelling.encode(), b"***")
-        return body
+            for spelling in {secret, json.dumps(secret)[1:-1], quote(secret, safe="")}:
+                pattern = re.escape(spelling)
+                if len(secret) < _SHORT_SECRET:
+                    pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
+                text = re.sub(pattern, "***", text)
+        return text
 
     def _process_bearer(
         self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
@@ -265,7 +272,7 @@ class Authenticator:
                 f"{self._registry}: the token service does not support identity tokens",
                 status=response.status,
             ).suggest(*refusals.list_login_remedies(self._registry))
-        body = self.redact_body(response.read_prefix(refusals.MAX_BODY))
+        body = response.read_prefix(refusals.MAX_BODY)
         proves = scopes and self.login == "unproven" and response.status in (400, 403)
         if proves and self._identity_token is None:
             with suppress(BundlerError):
@@ -279,6 +286,7 @@ class Authenticator:
             scopes=scopes,
             login=self.login,
             server="token service",
+            redact_secrets=self.redact,
         )
         return refusal.create_error()
 

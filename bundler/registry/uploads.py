@@ -50,6 +50,8 @@ _ABANDON_TIMEOUT = 10.0  # seconds; the registry removes an unfinished upload so
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _REFUSALS = (ConflictError, DeniedError, NotFoundError, UnauthorizedError, UnsupportedError)
+# A restarted registry may not know the uploads that it began before.
+_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -72,27 +74,14 @@ class Uploads:
             RegistryError: the upload failed. After a temporary error, the upload can be resumed at
                 the offset that ``find_offset`` returns; otherwise it was cancelled.
         """
-        resuming = content.position > 0
-        largest = min(MAX_SINGLE_PUT, self._chunk or MAX_SINGLE_PUT)
-        if content.size is not None and content.size - content.position <= largest:
-            # Read the rest first, which verifies it before it is sent.
-            data = b"".join(iter(partial(content.read, MAX_SINGLE_PUT), b""))
-            location = self._find_or_start(digest, resuming=resuming)
-            return self._finish(location, content.descriptor(), BytesBody(data))
-        location = self._find_or_start(digest, resuming=resuming)
-        complete = False
         try:
-            while not complete:
-                location, complete = self._send_chunk(location, content, digest)
-        except CancelledError:
+            return self._push(digest, content)
+        except NotFoundError as error:
+            codes = {code for code, _ in error.exchange.entries} if error.exchange else set()
+            if codes & _LOST:
+                message = f"{self._repository.name}@{digest}: the registry lost the upload"
+                raise RegistryError(message, temporary=True) from error
             raise
-        except BundlerError as error:
-            if not (isinstance(error, RegistryError) and error.temporary):
-                self._abandon(location)
-            elif digest is not None:
-                self._locations[digest] = location
-            raise
-        return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def find_offset(self, digest: Digest) -> int:
         """Return the offset at which the next push of ``digest`` must resume.
@@ -139,6 +128,29 @@ class Uploads:
         """Cancel all unfinished uploads; errors are ignored."""
         for digest in list(self._locations):
             self._abandon(self._locations.pop(digest))
+
+    def _push(self, digest: Digest | None, content: Content) -> Descriptor:
+        resuming = content.position > 0
+        largest = min(MAX_SINGLE_PUT, self._chunk or MAX_SINGLE_PUT)
+        if content.size is not None and content.size - content.position <= largest:
+            # Read the rest first, which verifies it before it is sent.
+            data = b"".join(iter(partial(content.read, MAX_SINGLE_PUT), b""))
+            location = self._find_or_start(digest, resuming=resuming)
+            return self._finish(location, content.descriptor(), BytesBody(data))
+        location = self._find_or_start(digest, resuming=resuming)
+        complete = False
+        try:
+            while not complete:
+                location, complete = self._send_chunk(location, content, digest)
+        except CancelledError:
+            raise
+        except BundlerError as error:
+            if not (isinstance(error, RegistryError) and error.temporary):
+                self._abandon(location)
+            elif digest is not None:
+                self._locations[digest] = location
+            raise
+        return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def _find_or_start(self, digest: Digest | None, *, resuming: bool) -> str:
         """Return the URL of the interrupted upload, or of a new one."""

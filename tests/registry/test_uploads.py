@@ -6,8 +6,10 @@ from io import BytesIO
 
 import pytest
 
+from bundler.cancel import Cancellation
 from bundler.config.registry_access import Credentials
 from bundler.content.streams import VerifiedReader
+from bundler.copy.blob_transfer import push_blob
 from bundler.errors import (
     DigestMismatchError,
     MediumError,
@@ -15,10 +17,28 @@ from bundler.errors import (
     RegistryError,
     SizeMismatchError,
 )
+from bundler.events import discard
 from bundler.oci.digest import Digest
+from bundler.ports import Capabilities, Node
 from bundler.registry.repository import Repository
 from bundler.registry.uploads import MAX_SINGLE_PUT, Uploads
+from tests.fakes.memory import MemoryDestination, MemoryStore
 from tests.fakes.registry import FakeRegistry
+
+
+class _Destination(MemoryDestination):
+    """A destination that uploads to a repository."""
+
+    def __init__(self, repository):
+        super().__init__(MemoryStore(), Capabilities())
+        self._uploads = Uploads(repository)
+
+    def offset(self, target):
+        return self._uploads.find_offset(target.digest)
+
+    def push(self, target, content, /):
+        return self._uploads.push(target.digest, content)
+
 
 LARGE = bytes(range(256)) * (MAX_SINGLE_PUT // 256 * 2) + b"end"
 
@@ -171,6 +191,20 @@ def test_lost_upload_is_restarted(registry, uploads, stored):
     assert uploads.find_offset(digest) == 0
     uploads.push(digest, content(LARGE))
     assert stored.blobs == {str(digest): LARGE}
+
+
+LOST = b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"blob upload unknown"}]}'
+
+
+@pytest.mark.parametrize(("method", "data"), [("PUT", b"data"), ("PUT", LARGE), ("PATCH", LARGE)])
+def test_upload_that_a_restarted_registry_lost_is_started_anew(
+    registry, repository, stored, method, data
+):
+    registry.fail(method, status=404, body=LOST)
+    src = MemoryStore()
+    node = Node("layer", "a/b", src.add_blob(data), len(data))
+    push_blob(node, src.source(), _Destination(repository), Cancellation(), discard)
+    assert stored.blobs == {str(node.digest): data}
 
 
 def test_offset_without_upload_is_zero(uploads):

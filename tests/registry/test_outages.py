@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
+import ssl
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
+from io import BytesIO
 
 import pytest
+import trustme
 
 from bundler.config.registry_access import Credentials, RegistryLimits, TlsConfig
+from bundler.content.streams import VerifiedReader
 from bundler.errors import RegistryError
 from bundler.events import Retrying
+from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
+from bundler.registry.uploads import Uploads
 from tests.fakes.registry import FakeRegistry
 
 OUTAGE = 1.0
@@ -51,6 +58,65 @@ class Restartable:
 def restartable():
     with ExitStack() as stack:
         yield lambda **options: Restartable(stack, **options)
+
+
+@pytest.fixture
+def tls_context():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@contextmanager
+def listening(answer, tls=None):
+    """Yield the address of a server that calls ``answer`` with each connection, in a thread."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    if tls is not None:
+                        connection = tls.wrap_socket(connection, server_side=True)
+                    answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@contextmanager
+def dropping(host, times):
+    """Yield the address of a load balancer that drops connections first, then forwards them."""
+    counter, threads = itertools.count(1), []
+
+    def forward(source, target):
+        with source:
+            with suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+            with suppress(OSError):
+                target.shutdown(socket.SHUT_RDWR)
+
+    def answer(connection):
+        if next(counter) <= times:
+            connection.recv(65536)
+            connection.close()
+            return
+        name, _, port = host.partition(":")
+        target = socket.create_connection((name, int(port)))
+        for pair in ((connection, target), (target, connection)):
+            threads.append(threading.Thread(target=forward, args=pair))
+            threads[-1].start()
+
+    with listening(answer) as address:
+        yield address
+    for thread in threads:
+        thread.join(10)
 
 
 def retries(emitted):
@@ -157,3 +223,25 @@ def test_no_patience_means_no_retry(registry, connect):
     with pytest.raises(RegistryError):
         session.ping()
     assert len(registry.requests) == 2
+
+
+def test_tls_connection_that_is_cut_off_is_a_temporary_failure(connect, tls_context):
+    data = bytes(20_000_000)
+    digest = Digest.of(data)
+    with FakeRegistry(tls=tls_context) as registry:
+        registry.fail("PATCH", cut_after=500_000)
+        session = connect(registry, tls=TlsConfig(verify=False), limits=PATIENT)
+        uploads = Uploads(Repository(session, "library/app", writable=True))
+        content = VerifiedReader(BytesIO(data), "test", digest=digest, size=len(data))
+        with pytest.raises(RegistryError) as raised:
+            uploads.push(digest, content)
+        assert raised.value.temporary
+        assert raised.value.patience == 3
+
+
+def test_connection_that_is_dropped_in_the_handshake_is_retried(connect, tls_context):
+    """A load balancer accepts connections although no registry is behind it yet."""
+    with FakeRegistry(tls=tls_context) as registry, dropping(registry.host, times=3) as host:
+        session = connect(registry, host=host, tls=TlsConfig(verify=False), limits=PATIENT)
+        session.ping()
+        session.close()

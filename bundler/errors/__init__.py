@@ -7,6 +7,7 @@
     │   └── NotADockerArchiveError
     ├── CannotConvertError
     │   ├── FormatUnsupportedError
+    │   ├── FixedIndexError
     │   ├── SingleImageDestinationError
     │   └── UnsupportedLayerError
     ├── TimeLimitError
@@ -108,6 +109,7 @@ from bundler.errors.content import (
     DigestMismatchError as DigestMismatchError,
     DirectoryExistsError as DirectoryExistsError,
     ExpiredError as ExpiredError,
+    FixedIndexError as FixedIndexError,
     FormatUnsupportedError as FormatUnsupportedError,
     IntegrityError as IntegrityError,
     InvalidSignatureError as InvalidSignatureError,

@@ -240,6 +240,21 @@ class FormatUnsupportedError(CannotConvertError):
         self.media_type = media_type
 
 
+class FixedIndexError(CannotConvertError):
+    """An index whose media type would have to change, although its digest must not.
+
+    Fields:
+        media_type: the media type that the index would get.
+        reason: why it must not change.
+
+    Raised by the decision about conversions.
+    """
+
+    def __init__(self, subject: str, *, media_type: str, reason: str) -> None:
+        super().__init__(f"{subject}: the index would become {media_type}", reason=reason)
+        self.media_type = media_type
+
+
 class UnsupportedLayerError(CannotConvertError):
     """A layer that is not a tar archive, for a destination that stores only such layers.
 

@@ -21,6 +21,8 @@ class ImageConversionOptions:
 
     manifest_format: str | None = None
     preserve_digests: bool = False
+    keep_fixed_images: bool = False
+    """Not an option: as in Skopeo, see ``ConversionOptions``."""
     remove_signatures: bool = False
     remove_list_signatures: bool = False
     compress: bool = False
@@ -84,6 +86,7 @@ class ImageConversionOptions:
             precompute=self.precompute_digests,
             encryption=encryption,
             decryption=decryption,
+            keep_fixed_images=self.keep_fixed_images,
             fixed_reason="instructed to preserve digests" if self.preserve_digests else None,
         )
 

@@ -17,6 +17,7 @@ from bundler.copy.convert.conversion_plan import (
 from bundler.copy.convert.options import MANIFEST_TYPES
 from bundler.errors import (
     CannotConvertError,
+    FixedIndexError,
     FormatUnsupportedError,
     SingleImageDestinationError,
     UnsupportedLayerError,
@@ -27,7 +28,7 @@ from bundler.oci.manifest import ImageManifest, Index, Schema1
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.copy.convert.options import ConversionOptions
+    from bundler.copy.convert.options import ConversionOptions, ManifestFormat
     from bundler.copy.image import Graph
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -76,7 +77,7 @@ class _Decider:
         if isinstance(parsed, Schema1):
             return self._decide_schema1(parsed)
         if parsed.is_artifact:
-            manifest_format, accepted = self._options.manifest_format, self._capabilities.manifests
+            manifest_format, accepted = self._image_format, self._capabilities.manifests
             fits = accepted is None or parsed.media_type in accepted
             if fits and manifest_format is not None:
                 fits = MANIFEST_TYPES[manifest_format] == parsed.media_type
@@ -151,11 +152,21 @@ class _Decider:
                 return None
         if all(index.media_type == media_type for index in indexes):
             return None
-        self._check_may_change(f"the index would become {media_type}")
+        if self._options.fixed_reason is not None:
+            raise FixedIndexError(
+                self._label, media_type=media_type, reason=self._options.fixed_reason
+            )
         return media_type
 
+    @property
+    def _image_format(self) -> ManifestFormat | None:
+        """The requested format of the images; None: unchanged, unless the destination needs it."""
+        options = self._options
+        keeps_format = options.fixed_reason is not None and options.keep_fixed_images
+        return None if keeps_format else options.manifest_format
+
     def _decide_manifest_type(self, parsed: ImageManifest | Schema1) -> str:
-        manifest_format = self._options.manifest_format
+        manifest_format = self._image_format
         accepted = self._capabilities.manifests
         # Only OCI manifests support encrypted layers and zstd.
         oci_feature = None

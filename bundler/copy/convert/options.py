@@ -74,6 +74,9 @@ class ConversionOptions:
     end of a modified layer."""
     fixed_reason: str | None = None
     """The reason why digests must not change; None: they may change."""
+    keep_fixed_images: bool = False
+    """Leave the format of images that must not change; without this, a ``manifest_format`` that
+    would change them is an error. For indexes it always is."""
     target_name: ImageReference | None = None
     """The name of the image at the destination, which a schema 1 manifest contains."""
 
@@ -96,7 +99,8 @@ class ConversionOptions:
     @property
     def changes_images(self) -> bool:
         """Whether any conversion is requested."""
-        return replace(self, fixed_reason=None, target_name=None) != NO_CONVERSION
+        requested = replace(self, fixed_reason=None, keep_fixed_images=False, target_name=None)
+        return requested != NO_CONVERSION
 
 
 NO_CONVERSION = ConversionOptions()

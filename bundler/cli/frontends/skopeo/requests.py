@@ -120,10 +120,7 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
 
     source, destination = map(parse_reference, line.arguments)
     transport = destination.transport
-    preserve_digests = line.is_set("preserve-digests")
-    manifest_format = "oci" if transport in ("oci", "oci-archive") else line.text("format")
-    if preserve_digests:
-        manifest_format = ""
+    default_format = "oci" if transport in ("oci", "oci-archive") else None
     to_directory, always_compresses = transport == "dir", transport in _COMPRESSING
     accepts_uncompressed = transport != "docker" and line.is_set(
         "dest-oci-accept-uncompressed-layers"
@@ -132,8 +129,9 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
     compress = to_directory and line.is_set("dest-compress")
     may_compress = always_compresses or compress
     flags = ImageConversionOptions(
-        manifest_format=manifest_format or None,
-        preserve_digests=preserve_digests,
+        manifest_format=line.text("format") or default_format,
+        preserve_digests=line.is_set("preserve-digests"),
+        keep_fixed_images=True,
         remove_signatures=line.is_set("remove-signatures"),
         remove_list_signatures=line.is_set("remove-list-signatures"),
         compress=compress,
@@ -166,6 +164,7 @@ def create_sync_request(line: CommandLine, context: CommandContext) -> SyncReque
     flags = ImageConversionOptions(
         manifest_format=line.text("format") or None,
         preserve_digests=line.is_set("preserve-digests"),
+        keep_fixed_images=True,
         remove_signatures=line.is_set("remove-signatures"),
         remove_list_signatures=line.is_set("remove-list-signatures"),
     )

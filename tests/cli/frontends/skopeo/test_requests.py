@@ -52,16 +52,18 @@ def test_copy_selects_image_of_this_machine_by_default() -> None:
     ("words", "manifest_format"),
     [
         (["dir:a", "oci:b"], "oci"),
-        (["--format=v2s2", "dir:a", "oci-archive:b"], "oci"),
-        (["--preserve-digests", "dir:a", "oci:b"], None),
+        (["--format=v2s2", "dir:a", "oci-archive:b"], "v2s2"),
+        (["--preserve-digests", "dir:a", "oci:b"], "oci"),
         (["--format=v2s2", "dir:a", "dir:b"], "v2s2"),
         (["--format=", "dir:a", "dir:b"], None),
     ],
 )
-def test_layouts_get_oci_manifests_unless_digests_are_preserved(
+def test_layouts_get_oci_manifests_unless_another_format_is_requested(
     words: list[str], manifest_format: str | None
 ) -> None:
-    assert copy_request(*words).transfer.conversion.manifest_format == manifest_format
+    conversion = copy_request(*words).transfer.conversion
+    assert conversion.manifest_format == manifest_format
+    assert conversion.keep_fixed_images
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from bundler.errors import (
     DigestConflictError,
     DirectoryExistsError,
     EngineUnreachableError,
+    FixedIndexError,
     FormatUnsupportedError,
     InvalidBundleManifestError,
     NoPlatformError,
@@ -129,6 +130,11 @@ def _describe_local_copy_error(
             return SkopeoMessage(
                 f"compression using zstd required together with format {media_type}, which does not"
                 " support it"
+            )
+        case FixedIndexError(media_type=media_type):
+            return SkopeoMessage(
+                f"Manifest list must be converted to type {quote(media_type)} to be written to"
+                f" destination, but we cannot modify it: {quote(error.reason.capitalize())}"
             )
         case SingleImageDestinationError():
             return SkopeoMessage(

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest.expand import expand
-from bundler.errors import ConflictError
+from bundler.config.registry_access import ANONYMOUS, RegistryOverride
+from bundler.errors import ConflictError, UsageError, shortlist
+from bundler.ports import RegistryReference
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.bundle.manifest.lockfile import LockFile
+    from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.environment import Environment
     from bundler.copy.image import ImageRequest
     from bundler.events import Emit
@@ -34,6 +38,28 @@ class ManifestInput:
         if self.lock is not None:
             return self.lock.images
         return expand(self.manifest, partial(list_tags, options=options), emit)
+
+    def create_overrides(self, access: AccessOptions) -> Mapping[str, RegistryOverride]:
+        """Return the settings by registry: those of the command line, then of the manifest.
+
+        Raises:
+            UsageError: if there are credentials on the command line, and several registries.
+        """
+        override, known = access.create_override(), self.manifest.registries
+        if override is None:
+            return known
+        sources = [entry.source for entry in self.manifest.images]
+        registries = [source for source in sources if isinstance(source, RegistryReference)]
+        hosts = sorted({source.registry_host for source in registries})
+        if override.credentials not in (None, ANONYMOUS) and len(hosts) > 1:
+            raise UsageError(
+                "credentials on the command line apply to one registry only "
+                f"(got {shortlist(hosts)})",
+                hint="set them for each registry under registries, or use --authfile",
+            )
+        unset = RegistryOverride()
+        overrides = {host: override.with_defaults(known.get(host, unset)) for host in hosts}
+        return {**known, **overrides}
 
 
 def load(path: Path, environment: Environment, *, locked: bool = False) -> ManifestInput:

@@ -9,6 +9,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
+from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     "--keep-going", is_flag=True, help="Skip images that fail, and mark the bundle as incomplete."
 )
 @common.dry_run("Print what would be exported; write nothing.")
+@registry_access("every registry of the manifest")
 @common.jobs()
 @common.as_json
 @pass_context
@@ -61,6 +63,7 @@ def export(
     on_system_disk: bool,
     keep_going: bool,
     dry_run: bool,
+    access: AccessOptions,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -88,7 +91,7 @@ def export(
 
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
-        options = run.create_open_options(source.manifest.registries)
+        options = run.create_open_options(source.create_overrides(access))
         request = exporting.ExportRequest(
             images=source.create_image_requests(options, run.emit),
             options=options,

@@ -8,6 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
+from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import NotFoundError
@@ -18,10 +19,18 @@ if TYPE_CHECKING:
 
 @command("lock", "airbundle lock plant-7.yaml")
 @click.argument("manifest", type=common.PATH)
+@registry_access("every registry of the manifest")
 @common.jobs()
 @common.as_json
 @pass_context
-def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: bool) -> None:
+def lock(
+    context: CommandContext,
+    manifest: Path,
+    *,
+    access: AccessOptions,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
     """Pin every image of MANIFEST to its digest, in a lock file beside it.
 
     Prints the images that have a new digest, were added or were removed since the last lock file.
@@ -38,7 +47,7 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
     except NotFoundError:
         old = None
     with context.run(jobs) as run:
-        options = run.create_open_options(source.manifest.registries)
+        options = run.create_open_options(source.create_overrides(access))
         images = source.create_image_requests(options, run.emit)
         new = locks.create(source.manifest, images, options, run.create_engine_options())
     if old is not None:

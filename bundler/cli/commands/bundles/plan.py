@@ -10,6 +10,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
+from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @common.bundle_format
 @option("--locked", is_flag=True, help="Plan an export of the digests recorded in the lock file.")
 @option("--keep-going", is_flag=True, help="List images that fail, and plan the rest.")
+@registry_access("every registry of the manifest")
 @common.jobs()
 @common.as_json
 @pass_context
@@ -35,6 +37,7 @@ def plan(
     bundle_format: str,
     locked: bool,
     keep_going: bool,
+    access: AccessOptions,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -50,7 +53,7 @@ def plan(
 
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
-        options = run.create_open_options(source.manifest.registries)
+        options = run.create_open_options(source.create_overrides(access))
         request = ExportRequest(
             images=source.create_image_requests(options, run.emit),
             options=options,

@@ -1,0 +1,68 @@
+"""``export``, ``plan`` and ``lock`` have the registry options of ``import``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.registry import FakeRegistry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import RunAirbundle
+
+COMMANDS = [
+    ("export", "two.yaml", "stick", "--unsigned"),
+    ("plan", "two.yaml"),
+    ("lock", "two.yaml"),
+]
+
+
+def write(folder: Path, *registries: FakeRegistry) -> None:
+    images = "".join(f"  - {registry.host}/a/app:1\n" for registry in registries)
+    (folder / "two.yaml").write_text(f"images:\n{images}")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_tls_option_applies_to_every_registry(
+    work_dir: Path, run_airbundle: RunAirbundle, command: tuple[str, ...]
+) -> None:
+    with FakeRegistry() as one, FakeRegistry() as other:
+        for registry in (one, other):
+            registry.add_image("a/app", "1")
+        write(work_dir, one, other)
+        refused = run_airbundle(*command)
+        assert refused.status == 6
+        assert "--tls-verify=false" in refused.stderr
+        assert "in two.yaml" in refused.stderr
+        result = run_airbundle(*command, "--tls-verify=false")
+    assert result.status == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_credentials_apply_to_the_only_registry(
+    work_dir: Path, run_airbundle: RunAirbundle, command: tuple[str, ...]
+) -> None:
+    options = ("--tls-verify=false", "--creds=user:password")
+    with FakeRegistry(auth="basic") as one, FakeRegistry() as other:
+        one.add_image("a/app", "1")
+        write(work_dir, one)
+        assert run_airbundle(*command, *options).status == 0
+        write(work_dir, one, other)
+        result = run_airbundle(*command, *options)
+        assert result.status == 2
+        assert other.requests == []
+    assert "registries" in result.stderr
+
+
+def test_option_overrides_the_manifest(work_dir: Path, run_airbundle: RunAirbundle) -> None:
+    with FakeRegistry() as registry:
+        registry.add_image("a/app", "1")
+        write(work_dir, registry)
+        file = work_dir / "two.yaml"
+        access = f'registries: {{"{registry.host}": {{tls: {{verify: true}}}}}}\n'
+        file.write_text(file.read_text() + access)
+        assert run_airbundle("lock", "two.yaml").status == 6
+        assert run_airbundle("lock", "two.yaml", "--tls-verify=false").status == 0

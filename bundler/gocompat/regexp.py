@@ -1,6 +1,6 @@
 """Regular expressions in Go's syntax (RE2), which match in time proportional to the text.
 
-Python's own expressions can take exponential time, which a hostile registry could exploit.
+All expressions from files and options are compiled here: Python's own can take exponential time.
 
 https://github.com/google/re2/wiki/Syntax
 """
@@ -41,6 +41,21 @@ class GoExpression:
             detail = error.args[0] if error.args else ""
             reason = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
             raise UsageError(f"{text[:80]!r} is not a valid regular expression: {reason}") from None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the named groups."""
+        return tuple(self._compiled.groupindex)
+
+    def find_groups(self, text: str, /) -> dict[str, str] | None:
+        """Return the named groups of a match in ``text``; None if there is no match.
+
+        A group that did not participate in the match is empty.
+        """
+        found = self._compiled.search(text)
+        if found is None:
+            return None
+        return {name: found[name] or "" for name in self.groups}
 
     def search(self, text: str, /) -> object | None:
         """Return a match in ``text``, or None."""

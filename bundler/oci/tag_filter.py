@@ -53,9 +53,9 @@ class TagSelection:
     """A range in the form that ``parse_range`` returns."""
     constraint: Constraint | None = None
     """A range in the grammar of Masterminds' semver library."""
-    include: tuple[re.Pattern[str] | GoExpression, ...] = ()
+    include: tuple[GoExpression, ...] = ()
     """At least one of these must match part of the tag."""
-    exclude: tuple[re.Pattern[str] | GoExpression, ...] = ()
+    exclude: tuple[GoExpression, ...] = ()
     """None of these may match any part of the tag."""
     latest: Latest | None = None
 

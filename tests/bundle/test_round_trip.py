@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -39,6 +38,7 @@ from bundler.errors import (
     UnauthenticatedError,
     UsageError,
 )
+from bundler.gocompat.regexp import GoExpression
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
@@ -421,7 +421,7 @@ def test_dry_run_writes_nothing(site):
 
 def test_import_with_only_imports_matching_images(site):
     site.export()
-    site.import_(f"oci:{site.path / 'inside'}", only=(re.compile("multi"),))
+    site.import_(f"oci:{site.path / 'inside'}", only=(GoExpression.parse("multi"),))
     assert list(names_in(site.path / "inside")) == ["library/multi:2"]
 
 

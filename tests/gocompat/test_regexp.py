@@ -39,3 +39,10 @@ def test_hostile_tag_does_not_slow_down_matching():
 def test_expressions_with_the_same_text_are_equal():
     assert GoExpression.parse("a+") == GoExpression.parse("a+")
     assert GoExpression.parse("a+") != GoExpression.parse("a*")
+
+
+def test_named_groups_of_a_match_are_returned():
+    expression = GoExpression.parse("^(?P<host>[^/]+)/(?P<path>[^:]+)(?P<tag>:.+)?")
+    assert expression.groups == ("host", "path", "tag")
+    assert expression.find_groups("a.example/b") == {"host": "a.example", "path": "b", "tag": ""}
+    assert expression.find_groups("b") is None

@@ -35,7 +35,6 @@ from bundler.events import WarningIssued
 from bundler.oci import media_types
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.target_names import TargetName
     from bundler.copy.totals import TransferTotals
+    from bundler.gocompat.regexp import GoExpression
     from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.keys import PublicKey
 
@@ -67,7 +67,7 @@ class ImportRequest:
     allow_unsigned: bool = False
     allow_expired: bool = False
     names: NameMapping = field(default_factory=NameMapping)
-    only: tuple[re.Pattern[str], ...] = ()
+    only: tuple[GoExpression, ...] = ()
     """Import images whose full name contains a match of one of these patterns; empty: all."""
     existing: Existing = "error"
     """The action if a target name already points to another digest."""

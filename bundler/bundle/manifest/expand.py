@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bundler.bundle.manifest.entries import ManifestEntry
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.events import Emit
+    from bundler.gocompat.regexp import GoExpression
     from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
 
@@ -30,7 +31,7 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 class RenameRule:
     """A rule that creates the target name of an image from its full name."""
 
-    match: re.Pattern[str]
+    match: GoExpression
     """The expression to search for in the full name, which has no digest if it has a tag."""
     to: str
     """The target name, with the named groups of ``match`` as placeholders. In the group ``host``,
@@ -40,10 +41,9 @@ class RenameRule:
 
     def apply(self, name: str) -> str | None:
         """Return the target name for ``name``; None if the rule does not match."""
-        found = self.match.search(name)
-        if found is None:
+        groups = self.match.find_groups(name)
+        if groups is None:
             return None
-        groups = {group: text or "" for group, text in found.groupdict().items()}
         if "host" in groups:
             groups["host"] = groups["host"].replace(":", "-")
         return _PLACEHOLDER.sub(lambda placeholder: groups[placeholder[1]], self.to)
@@ -123,15 +123,15 @@ def find_target_name(
     return None
 
 
-def check_template(template: str, match: re.Pattern[str]) -> None:
+def check_template(template: str, match: GoExpression) -> None:
     """Check that every placeholder of ``template`` is a named group of ``match``.
 
     Raises:
         UsageError: a group is unknown, or a brace is misplaced.
     """
-    unknown = [name for name in _PLACEHOLDER.findall(template) if name not in match.groupindex]
+    unknown = [name for name in _PLACEHOLDER.findall(template) if name not in match.groups]
     if unknown:
-        groups = ", ".join(f"{{{name}}}" for name in match.groupindex) or "none"
+        groups = ", ".join(f"{{{name}}}" for name in match.groups) or "none"
         raise UsageError(
             f"`match` has no group for {{{unknown[0]}}}; its named groups are {groups}"
         )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.manifest.expand import RenameRule
     from bundler.config.registry_access import RegistryOverride
+    from bundler.gocompat.regexp import GoExpression
 
 MAX_INCLUDE_DEPTH = 8
 MAX_FILES = 256
@@ -75,7 +76,7 @@ class BundleManifest:
     """Settings by ``host[:port]``. They contain secrets, and are never written to a bundle or a
     lock file."""
     images: tuple[ManifestEntry, ...]
-    exclude: tuple[re.Pattern[str], ...]
+    exclude: tuple[GoExpression, ...]
     """An image is excluded if its full name contains a match of one of these patterns."""
     rename: tuple[RenameRule, ...]
     files: tuple[ManifestFile, ...]
@@ -136,7 +137,7 @@ class _Loader:
         self.mistakes = YamlMistakes()
         self.registries: dict[str, RegistryOverride] = {}
         self.entries: list[ManifestEntry] = []
-        self.exclude: list[re.Pattern[str]] = []
+        self.exclude: list[GoExpression] = []
         self.rename: list[RenameRule] = []
         self.files: list[ManifestFile] = []
         self._environment = environment

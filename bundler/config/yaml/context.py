@@ -5,13 +5,12 @@ An invalid value is recorded as a mistake, and the result is None.
 
 from __future__ import annotations
 
-import re
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.config.yaml.document import Position, ScalarNode, SequenceNode, Value, YamlMistakes
 from bundler.errors import UsageError
+from bundler.gocompat.regexp import GoExpression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,20 +76,18 @@ class YamlContext:
         return None
 
 
-def parse_expression(value: Value | None, mistakes: YamlMistakes) -> re.Pattern[str] | None:
+def parse_expression(value: Value | None, mistakes: YamlMistakes) -> GoExpression | None:
     """Compile a regular expression; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
         return None  # reported by the schema validation
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # FutureWarning about regular expression syntax
-            return re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        mistakes.add(value.at, f"invalid regular expression {str(value[:80])!r}: {error}")
+        return GoExpression.parse(str(value))
+    except UsageError as error:
+        mistakes.add(value.at, error.message)
         return None
 
 
-def parse_expressions(value: Value | None, mistakes: YamlMistakes) -> tuple[re.Pattern[str], ...]:
+def parse_expressions(value: Value | None, mistakes: YamlMistakes) -> tuple[GoExpression, ...]:
     """Compile a list of regular expressions."""
     items = value if isinstance(value, SequenceNode) else ()
     return tuple(filter(None, (parse_expression(item, mistakes) for item in items)))

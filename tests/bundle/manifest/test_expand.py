@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +11,13 @@ from hypothesis import given, strategies as st
 from bundler.bundle.manifest import load
 from bundler.bundle.manifest.expand import RenameRule, expand, find_target_name
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
+from bundler.gocompat.regexp import GoExpression
 from bundler.oci.reference import ImageReference
 from bundler.oci.tag_filter import Latest, TagSelection, choose, natural_key, parse_range
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bundler.copy.image import ImageRequest
     from bundler.ports import Reference
 
@@ -25,8 +28,8 @@ TAGS = [
 ]  # fmt: skip
 
 
-def patterns(*texts: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(map(re.compile, texts))
+def patterns(*texts: str) -> tuple[GoExpression, ...]:
+    return tuple(map(GoExpression.parse, texts))
 
 
 @pytest.mark.parametrize(
@@ -162,8 +165,8 @@ def test_natural_order_is_total_and_distinguishes_all_tags(one, other):
 
 
 RULES = (
-    RenameRule(re.compile("^docker.io/library/(?P<path>.+)$"), "mirror/{path}", "m:1"),
-    RenameRule(re.compile("^(?P<host>[^/]+)/(?P<path>[^:@]+)"), "all/{host}/{path}", "m:2"),
+    RenameRule(GoExpression.parse("^docker.io/library/(?P<path>.+)$"), "mirror/{path}", "m:1"),
+    RenameRule(GoExpression.parse("^(?P<host>[^/]+)/(?P<path>[^:@]+)"), "all/{host}/{path}", "m:2"),
 )
 
 
@@ -187,8 +190,17 @@ def test_target_name_is_from_the_entry_or_the_first_matching_rule(
     assert find_target_name(ImageReference.parse(reference), rename, rules) == expected
 
 
+@pytest.mark.parametrize("key", ["exclude: {{images: ['{}']}}", "rename: [{{match: '{}', to: a}}]"])
+def test_expression_of_manifest_takes_linear_time(tmp_path: Path, key: str):
+    text = "name: plant\nimages: [quay.io/a/" + "a" * 120 + "b:1]\n"
+    (tmp_path / "m.yaml").write_text(text + key.format("^quay.io/a/(a+)+$"))
+    started = time.perf_counter()
+    expand(load.load(tmp_path / "m.yaml", environment={}), lambda _: [])
+    assert time.perf_counter() - started < 1
+
+
 def test_rule_that_creates_an_invalid_name_is_reported():
-    rules = (RenameRule(re.compile("(?P<x>:.*)?"), "A{x}", "m.yaml:9"),)
+    rules = (RenameRule(GoExpression.parse("(?P<x>:.*)?"), "A{x}", "m.yaml:9"),)
     with pytest.raises(InvalidReferenceError, match=r"^m\.yaml:9: the rename rule creates 'A'"):
         find_target_name(ImageReference.parse("quay.io/a/b:1"), None, rules)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -55,7 +54,7 @@ _RESULTS = {"same": "already present"}
     "--only",
     multiple=True,
     metavar="PATTERN",
-    help="Import only images whose reference matches this regular expression. May be repeated.",
+    help="Import only images whose reference matches this RE2 expression. May be repeated.",
 )
 @option("--verify-first", is_flag=True, help="Verify the whole bundle before the first push.")
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
@@ -98,14 +97,15 @@ def import_(
     context.options.refuse_policy("import")
     public = signing_keys.read_public_keys(key_files)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
+    from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
     location, overrides, names, handling = _read_target(
         target, access, rename_rules, context.environment, keep_host=keep_host, existing=existing
     )
     try:
-        patterns = tuple(map(re.compile, only))
-    except re.error as error:
-        raise UsageError(f"--only {error.pattern!r}: {error}") from None
+        patterns = tuple(map(GoExpression.parse, only))
+    except UsageError as error:
+        raise UsageError(f"--only: {error.message}") from None
     receipt_path = None if dry_run else receipts.choose_path(receipt, context.environment)
     with context.run(jobs) as run:
         if verify_first:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import posixpath
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Literal
 
-from bundler.errors import InvalidReferenceError, NotFoundError, UsageError
-from bundler.oci.digest import Digest
-from bundler.oci.reference import is_repository_path, is_tag
+from bundler.errors import DigestConflictError, InvalidReferenceError, NotFoundError, UsageError
+from bundler.oci.reference import convert_domain_to_component, is_repository_path, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference
     from bundler.ports import TagResolver
 
@@ -69,10 +68,7 @@ class NameMapping:
                 case "path":
                     mapped = path
                 case "host-path":
-                    if domain.startswith("["):
-                        address, _, port = domain[1:].partition("]")
-                        domain = f"{IPv6Address(address).exploded}{port}"
-                    mapped = f"{domain.replace(':', '-')}/{path}"
+                    mapped = f"{convert_domain_to_component(domain)}/{path}"
                 case "full":
                     mapped = name
                 case "basename":
@@ -88,6 +84,7 @@ class NameMapping:
 
         Raises:
             InvalidReferenceError: the resulting name is invalid.
+            DigestConflictError: the resulting name has the digest of another image.
         """
         version = f":{image.tag}" if image.tag else f"@{root}"
         text = self.map_name(f"{image.repository}{version}", rename)
@@ -98,10 +95,18 @@ class NameMapping:
                 f"{image}: {text[:200]!r} is not a valid target name",
                 hint="check --names and the bundle manifest's rename",
             )
+        # The reference may have the digest of the index from which platforms were removed.
+        if at and digest not in (root.text, image.digest and image.digest.text):
+            raise DigestConflictError(
+                f"{image}: target name {text[:200]!r}",
+                expected=root.text,
+                got=digest[:200],
+                hint="check --names and the bundle manifest's rename",
+            )
         if colon:
             return TargetName(path, tag)
         if at or image.tag is None:
-            return TargetName(path, None, Digest(digest) if at else root)
+            return TargetName(path, None, root)
         return TargetName(path, image.tag)
 
 

@@ -118,6 +118,14 @@ def normalize_domain(host: str) -> str:
     return DEFAULT_DOMAIN if host == _OBSOLETE_DOMAIN else host
 
 
+def convert_domain_to_component(domain: str) -> str:
+    """Return ``domain`` as a component of a repository path, for example ``quay.io-5000``."""
+    if domain.startswith("["):
+        address, _, port = domain[1:].partition("]")
+        domain = f"{IPv6Address(address).exploded}{port}"
+    return domain.replace(":", "-").lower()
+
+
 def is_repository_path(text: str) -> bool:
     """Return whether ``text`` is a valid path of a repository below its domain."""
     return len(text) <= MAX_NAME and _PATH.fullmatch(text) is not None

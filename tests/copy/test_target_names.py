@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.copy.target_names import NameMapping, compare_with_target, parse_rules
-from bundler.errors import InvalidReferenceError, UsageError
+from bundler.errors import DigestConflictError, InvalidReferenceError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
 from tests.fakes.memory import MemoryStore
@@ -32,6 +32,7 @@ def test_ipv6_address_is_kept_in_full_with_hyphens():
     """A path has neither colons nor brackets, and hyphens only between other characters."""
     full = "0000-0000-0000-0000-0000-0000-0000-0001"
     assert map_reference("[::1]:5000/a:1", default="host-path") == f"{full}-5000/a:1"
+    assert map_reference("REG.corp/a:1", default="host-path") == "reg.corp/a:1"
     assert map_reference("[0:0::1]/a:1", default="host-path") == f"{full}/a:1"
 
 
@@ -77,6 +78,18 @@ def test_rule_can_change_the_tag():
 
 def test_image_without_a_tag_keeps_its_digest():
     assert map_reference(f"quay.io/a/b@{ROOT}") == f"a/b@{ROOT}"
+
+
+def test_digest_of_former_index_is_replaced_by_digest_of_image():
+    """A rename without a tag keeps the specified digest, even if platforms are removed."""
+    reference = f"quay.io/app@{OTHER}"
+    assert map_reference(reference, rename=f"mirror@{OTHER}") == f"mirror@{ROOT}"
+
+
+@pytest.mark.parametrize("name", [f"mirror@{OTHER}", f"mirror:1@{OTHER}"])
+def test_digest_of_another_image_is_refused(name):
+    with pytest.raises(DigestConflictError, match="target name"):
+        map_reference("quay.io/app:1", rename=name)
 
 
 def test_tag_is_preferred_to_the_digest():

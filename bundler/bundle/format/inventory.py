@@ -20,7 +20,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict, timestamps
 from bundler.oci.json.table import Table
 from bundler.oci.manifest import IndexMode
-from bundler.oci.reference import ImageReference
+from bundler.oci.reference import ImageReference, is_tag
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +35,7 @@ MAX_TEXT = 4096
 
 Format = Literal["oci", "dir"]
 
+_ANY_HOST = "host.example"  # completes a name without a host, which is then parsed
 _FAMILY = "airbundle/bundle/"
 _CHECKSUM_FILE = "SHA256SUMS"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
@@ -103,7 +104,7 @@ class BundledReferrer:
             size=table.integer("size"),
             subject=table.digest("subject"),
             artifact_type=_read_optional_text(table, "artifactType"),
-            tag=_read_optional_text(table, "tag"),
+            tag=_read_tag(table),
         )
 
     def to_json(self) -> strict.JSON:
@@ -182,7 +183,7 @@ class BundledImage:
         if str(reference) != text:
             raise table.problem(f"reference is {text[:200]!r} (expected {str(reference)!r})")
         platforms = table.texts("platforms")
-        return cls(
+        image = cls(
             reference=reference,
             digest=table.digest("digest"),
             media_type=_read_media_type(table),
@@ -195,6 +196,22 @@ class BundledImage:
             source=_read_optional_text(table, "source"),
             referrers=tuple(map(BundledReferrer.from_json, table.tables("referrers", MAX_ITEMS))),
         )
+        image._check_names(table)
+        return image
+
+    def _check_names(self, table: Table) -> None:
+        """Check that the digests in the names are those of the image."""
+        digests = {None, self.digest, self.replaces}
+        if self.reference.digest not in digests:
+            raise table.problem(f"reference has another digest (expected {self.digest})")
+        if self.rename is None:
+            return
+        try:
+            target = ImageReference.parse(f"{_ANY_HOST}/{self.rename}")
+        except InvalidReferenceError:
+            raise table.problem(f"rename: {self.rename[:200]!r} is not a valid name") from None
+        if target.digest not in digests:
+            raise table.problem(f"rename has another digest (expected {self.digest})")
 
     def to_json(self) -> strict.JSON:
         """Return the entry as JSON, without unset members."""
@@ -358,6 +375,13 @@ def _read_text(table: Table, key: str) -> str:
 
 def _read_optional_text(table: Table, key: str) -> str | None:
     return _read_text(table, key) if table.optional_text(key) else None
+
+
+def _read_tag(table: Table) -> str | None:
+    tag = _read_optional_text(table, "tag")
+    if tag is not None and not is_tag(tag):
+        raise table.problem(f"{tag[:140]!r} is not a valid tag")
+    return tag
 
 
 def _check_printable(text: str, table: Table, key: str) -> str:

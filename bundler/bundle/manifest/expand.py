@@ -11,7 +11,11 @@ from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import PlatformSelection
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError, count
 from bundler.events import Notice, discard
-from bundler.oci.reference import is_repository_path
+from bundler.oci.reference import (
+    convert_domain_to_component,
+    is_domain,
+    is_repository_path,
+)
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
@@ -45,8 +49,13 @@ class RenameRule:
         if groups is None:
             return None
         if "host" in groups:
-            groups["host"] = groups["host"].replace(":", "-")
+            groups["host"] = _convert_host(groups["host"])
         return _PLACEHOLDER.sub(lambda placeholder: groups[placeholder[1]], self.to)
+
+
+def _convert_host(host: str) -> str:
+    """Return ``host``, or the part of one that a group matched, as part of a path."""
+    return convert_domain_to_component(host) if is_domain(host) else host.replace(":", "-")
 
 
 def expand(

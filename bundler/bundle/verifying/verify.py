@@ -310,9 +310,14 @@ class _Verifier:
     def compare_index(self, known: Inventory) -> None:
         """Compare ``index.json``, which other tools use, with the images of the inventory."""
         path = bundle_paths.INDEX
-        roots = {store.format_name(image, "oci"): image.digest for image in known.images}
-        allowed = set(roots.values())
-        allowed.update(item.digest for image in known.images for item in image.referrers)
+        roots = {store.format_name(image, "oci"): image.root for image in known.images}
+        referrers = {
+            store.format_name(image, "oci", item): item.root
+            for image in known.images
+            for item in image.referrers
+        }
+        listed = referrers | roots
+        allowed = {root.digest for root in listed.values()}
         try:
             raw = bundle_paths.read_file(self.bundle, path, image_layout.MAX_INDEX)
             entries = image_layout.LayoutIndex.parse(raw, path).entries
@@ -324,10 +329,17 @@ class _Verifier:
             return
         for entry in entries:
             name, digest = image_layout.get_name(entry), entry.digest
-            if digest != roots[name] if name in roots else digest not in allowed:
-                label = name or "an entry without a name"
+            label = name or "an entry without a name"
+            root = listed.get(name) if name else entry
+            if root is None:
+                self.add("index", path, f"{label} is not in {bundle_paths.INVENTORY}")
+            elif digest != root.digest or digest not in allowed:
                 text = f"{label} points to {digest}, which is not in {bundle_paths.INVENTORY}"
                 self.add("index", path, text)
+            elif entry.size != root.size:
+                expected, got = f"{root.size:,} bytes", f"{entry.size:,} bytes"
+                text = f"{label} has a wrong size (expected {expected}, got {got})"
+                self.add("index", path, text, expected=expected, got=got)
         names = {image_layout.get_name(entry) for entry in entries}
         for name in (name for name in roots if name not in names):
             self.add("index", path, f"{name} is missing")

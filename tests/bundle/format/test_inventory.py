@@ -71,6 +71,18 @@ def image_changed(**members):
     return json.dumps(value).encode()
 
 
+def referrer_changed(**members):
+    value = json.loads(FULL.to_bytes())
+    value["images"][0]["referrers"][0] |= members
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize("name", [f"mirror/nginx@{A}", f"mirror/nginx@{B}", "mirror/nginx"])
+def test_names_may_have_digest_of_image_or_of_index_it_replaces(name):
+    image, _ = inventory.parse(image_changed(rename=name)).images
+    assert image.rename == name
+
+
 @pytest.mark.parametrize("whole", [FULL, PLAIN], ids=["full", "plain"])
 def test_written_bytes_parse_to_an_equal_value(whole):
     assert inventory.parse(whole.to_bytes()) == whole
@@ -159,6 +171,11 @@ def test_newer_format_is_unsupported(version):
         (image_changed(reference="quay.io/Org/app:1"), "lower case"),
         (image_changed(reference="nginx:1.27"), "expected 'docker.io/library/nginx:1.27'"),
         (image_changed(rename="x" * 5000), "printable"),
+        (image_changed(rename=f"mirror/nginx@{C}"), "rename has another digest"),
+        (image_changed(rename=f"mirror/nginx:1.27@{C}"), "rename has another digest"),
+        (image_changed(rename="../../etc/nginx:1"), "rename"),
+        (image_changed(reference=f"docker.io/library/nginx@{C}"), "reference has another digest"),
+        (referrer_changed(tag="../../esc"), "not a valid tag"),
         (image_changed(Digest=A.text), "digest"),
         (image_changed(reference="ghcr.io/org/app:v2"), "twice"),
         (FULL.to_bytes().replace(b'"serial"', b'"serial":1,"serial"', 1), "duplicate"),

@@ -181,6 +181,7 @@ RULES = (
         (f"docker.io/library/nginx:1@{DIGEST}", None, RULES, "mirror/nginx:1"),
         (f"docker.io/library/nginx@{DIGEST}", None, RULES, f"mirror/nginx@{DIGEST}"),
         ("registry.corp:5000/a/b:1", None, RULES, "all/registry.corp-5000/a/b:1"),
+        ("[::1]:5000/a/b:1", None, RULES, "all/0000-0000-0000-0000-0000-0000-0000-0001-5000/a/b:1"),
         ("quay.io/a/b:1", None, RULES[:1], None),
     ],
 )

@@ -264,7 +264,7 @@ def test_swapped_manifest_is_found_even_if_checksums_agree(tmp_path: Path):
     assert found[str(path.relative_to(bundle))][0] in {"size", "damaged"}
 
 
-@pytest.mark.parametrize("change", ["digest", "name", "gone", "more", "broken"])
+@pytest.mark.parametrize("change", ["digest", "name", "gone", "more", "alias", "size", "broken"])
 def test_index_that_differs_from_the_inventory_is_a_finding(tmp_path: Path, change: str):
     """Other tools read index.json, so it must list the same images as the inventory."""
     named = bundles.sample()
@@ -284,6 +284,10 @@ def test_index_that_differs_from_the_inventory_is_a_finding(tmp_path: Path, chan
             index["manifests"] = [second]
         case "more":
             index["manifests"].append({**first, "digest": images.sha256(b"?"), "annotations": {}})
+        case "alias":
+            index["manifests"].append({**first, "annotations": {name: "quay.io/other:1"}})
+        case "size":
+            first["size"] += 1
         case "broken":
             index = {"schemaVersion": 2, "manifests": {}}
     (bundle / "index.json").write_text(json.dumps(index))

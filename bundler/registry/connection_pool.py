@@ -89,6 +89,15 @@ class ConnectionPool(HTTPAdapter):
         finally:
             del self._current.exchange
 
+    def close(self) -> None:
+        """Close idle connections, which urllib3 otherwise leaves to the garbage collector."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - the container is not iterable
+                pool = manager.pools.get(key)
+                if pool is not None:
+                    pool.close()
+        super().close()
+
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
         for _ in range(3):

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from bundler.config.registry_access import Credentials, RegistryLimits, TlsConfig
+from bundler.config.registry_access import ANY_DETAILS, Credentials, RegistryLimits, TlsConfig
 from bundler.errors import RegistryError, StalledError
 from bundler.oci.digest import Digest
 from bundler.registry import http_client, response, watchdog
 from bundler.registry.repository import Repository
+from bundler.registry.tls import certificates, contexts
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
@@ -229,6 +230,15 @@ def test_unanswered_handshake_is_reported_within_its_limit(connect, monkeypatch,
     monkeypatch.setattr(watchdog.ExchangeLimits, "get", lambda *_: 0.6)
     with serving(parts) as server, ending_within(5), pytest.raises(RegistryError):
         connect(server, tls=TlsConfig(), limits=LIMITS).ping()
+
+
+def test_dripping_second_handshake_is_bounded(monkeypatch):
+    """The certificate of an untrusted server is fetched by a second handshake."""
+    monkeypatch.setattr(certificates, "_TIMEOUT", 0.5)
+    with serving(Endless(b"\x16", gap=0.1)) as server, ending_within(5):
+        host, _, port = server.host.partition(":")
+        context = contexts.create_unverified_context(ANY_DETAILS)
+        assert certificates.fetch_certificate(host, int(port), lambda: context) is None
 
 
 def test_server_that_does_not_read_ends_an_upload(connect):

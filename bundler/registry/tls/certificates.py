@@ -7,10 +7,11 @@ handshake fetches the certificate; no request is sent over that connection.
 from __future__ import annotations
 
 import http.client
+import socket
 from base64 import b64encode
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from bundler.errors import (
@@ -20,13 +21,14 @@ from bundler.errors import (
     Remedy,
     shortlist,
 )
+from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
-_TIMEOUT = 5.0  # seconds, for each step of the second handshake
+_TIMEOUT = 5.0  # seconds, for the connection, and for the second handshake
 _MAX_NAMES = 5
 _LONGEST_NAME = 200
 
@@ -120,7 +122,7 @@ def fetch_certificate(
         connection = http.client.HTTPSConnection(
             *address, timeout=_TIMEOUT, context=create_context()
         )
-        with closing(connection):
+        with closing(connection), _watching(connection):
             if proxy is not None:
                 secret = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
                 basic = f"Basic {b64encode(secret.encode()).decode()}"
@@ -131,6 +133,23 @@ def fetch_certificate(
             return None if data is None else summarize(data)
     except (OSError, http.client.HTTPException, ValueError):
         return None  # the error message then contains only OpenSSL's reason
+
+
+@contextmanager
+def _watching(connection: http.client.HTTPSConnection) -> Iterator[None]:
+    """Shut ``connection`` down if its tunnel and its handshake take too long altogether."""
+    exchange = Exchange(ExchangeLimits(handshake=_TIMEOUT))
+    with ExitStack() as stack:
+        stack.callback(exchange.finish)
+
+        def connect(*arguments: Any, **options: Any) -> socket.socket:  # noqa: ANN401
+            connected = socket.create_connection(*arguments, **options)
+            exchange.attach(stack.enter_context(connected.dup()))
+            exchange.enter(Phase.HANDSHAKE)
+            return connected
+
+        connection._create_connection = connect  # type: ignore[attr-defined]  # noqa: SLF001
+        yield
 
 
 def summarize(data: bytes) -> CertificateSummary:

@@ -249,7 +249,9 @@ class RefusedNameError(RegistryError):
 
 
 class RefusedRequestError(RegistryError):
-    """A request that the registry, or a proxy before it, refuses in the same way each time.
+    """A request that fails in the same way each time.
+
+    The registry or a proxy before it refuses the request, or its response cannot be accepted.
 
     Raised by the registry client.
     """

@@ -9,7 +9,7 @@ import http.client
 import zlib
 from typing import TYPE_CHECKING
 
-from bundler.errors import LimitError, RegistryError
+from bundler.errors import LimitError, RefusedRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ class GzipDecoder:
             try:
                 data = self._member.decompress(self._pending, len(buffer))
             except zlib.error:
-                raise RegistryError(
+                raise RefusedRequestError(
                     f"{self._subject}: the response is not in the declared encoding (gzip)"
                 ) from None
             self._pending = self._member.unconsumed_tail

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import requests
 import urllib3
 
-from bundler.errors import HttpExchange, MalformedError, RegistryError, Remedy, StalledError
+from bundler.errors import (
+    HttpExchange,
+    MalformedError,
+    RefusedRequestError,
+    RegistryError,
+    Remedy,
+    StalledError,
+)
 from bundler.gocompat.durations import format_duration
 from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.watchdog import Phase
@@ -91,7 +98,7 @@ def create_stall_error(phase: Phase, limit: float, url: str) -> StalledError:
 
 def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
     """Create the error for a response (a list or a token) that is not valid JSON."""
-    return RegistryError(f"{subject}: invalid response from the registry: {error.message}")
+    return RefusedRequestError(f"{subject}: invalid response from the registry: {error.message}")
 
 
 def is_plain_http(error: Exception) -> bool:

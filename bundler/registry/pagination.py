@@ -9,7 +9,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from bundler.errors import LimitError, MalformedError, RegistryError, count
+from bundler.errors import LimitError, MalformedError, RefusedRequestError, RegistryError, count
 from bundler.oci.json import strict
 from bundler.registry import errors, refusals
 from bundler.registry.auth.origin import get_target, join_location
@@ -56,7 +56,7 @@ def list_strings(
         if entries is None:
             continue
         if not isinstance(entries, list):
-            raise RegistryError(f"{subject}: {key} is not a list of names")
+            raise RefusedRequestError(f"{subject}: {key} is not a list of names")
         total += len(entries)
         if total > MAX_ENTRIES:
             raise LimitError(f"{subject}: more than the {MAX_ENTRIES:,} entries allowed")
@@ -107,7 +107,7 @@ def iterate_pages(
         yield response, body
         next_url = _find_next(response)
         if next_url in seen:
-            raise RegistryError(f"{subject}: duplicate page in the list")
+            raise RefusedRequestError(f"{subject}: duplicate page in the list")
         if next_url is not None and len(next_url) > _MAX_URL:
             raise LimitError(f"{subject}: the URL of the next page is too long")
 

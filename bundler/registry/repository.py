@@ -18,7 +18,7 @@ from bundler.errors import (
     LimitError,
     MalformedError,
     NotFoundError,
-    RegistryError,
+    RefusedRequestError,
     UnsupportedError,
 )
 from bundler.oci import media_types
@@ -176,7 +176,7 @@ class Repository:
             if response.status == 206:
                 found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
                 if found is None or int(found[1]) != offset:
-                    raise RegistryError(
+                    raise RefusedRequestError(
                         f"{subject}: wrong range in the response (expected from byte {offset:,})"
                     )
             else:
@@ -240,7 +240,9 @@ class Repository:
             media_type = response.media_type
             if response.status != 200 or media_type != media_types.OCI_INDEX:
                 if found:
-                    raise RegistryError(f"{subject}: the registry returned an incomplete list")
+                    raise RefusedRequestError(
+                        f"{subject}: the registry returned an incomplete list"
+                    )
                 return None
             parsed = parse(body, media_type, subject=subject)
             if isinstance(parsed, Index):

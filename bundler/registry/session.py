@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from bundler.cancel import Cancellation
-from bundler.errors import RateLimitedError, RegistryError
+from bundler.errors import RateLimitedError, RefusedRequestError, RegistryError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.registry import refusals
 from bundler.registry.auth.host_rules import HostRules
@@ -262,12 +262,14 @@ class Session:
             url = self._rules.resolve_location(url, location)
             is_read = spec.method in ("GET", "HEAD")
             if not is_read and (response.status not in _KEEPS_METHOD or spec.is_spent):
-                raise RegistryError(
+                raise RefusedRequestError(
                     f"{spec.subject}: unexpected redirect of {spec.method} by {origin}",
                     status=response.status,
                     hint="use the host and scheme of the redirect; the registry may require HTTPS",
                 )
-        raise RegistryError(f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {origin}")
+        raise RefusedRequestError(
+            f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {origin}"
+        )
 
     def _wait_for_rate_limit(self, url: str) -> None:
         """Wait for the rate limit, which does not apply to hosts that the registry redirects to."""
@@ -294,7 +296,7 @@ class Session:
                 return response
             response.close()
             url = self._rules.resolve_location(url, location)
-        raise RegistryError(f"{realm}: more than {_MAX_REDIRECTS} redirects")
+        raise RefusedRequestError(f"{realm}: more than {_MAX_REDIRECTS} redirects")
 
     def _send(
         self, spec: RequestSpec, url: str, headers: Mapping[str, str], *, own: bool

@@ -230,7 +230,7 @@ class Uploads:
         if location is None:
             if current != response.url:
                 return current
-            raise RegistryError(
+            raise RefusedRequestError(
                 f"{self._repository.name}: no Location in the response of the registry"
             )
         return self._repository.session.resolve_location(response.url, location)

@@ -146,6 +146,8 @@ class OpenRegistry:
                 push_manifest(root, planned.destination)
                 planned.destination.commit([Publication(root.descriptor, ())])
             except RefusedRequestError as error:
+                if error.status is None:
+                    raise
                 raise UnsupportedError(
                     f"{planned.image.display_name}: the target rejects an index with missing"
                     f" platforms ({', '.join(error.codes) or error.status}); nothing was pushed",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bundler.errors import RegistryError, Remedy, UntrustedTokenServiceError
+from bundler.errors import RefusedRequestError, Remedy, UntrustedTokenServiceError
 from bundler.registry.auth.origin import (
     Origin,
     check_redirect,
@@ -79,7 +79,7 @@ class HostRules:
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https" and not self.trusts_all:
-            raise RegistryError(f"{registry}: refused the token service {target} without TLS")
+            raise RefusedRequestError(f"{registry}: refused the token service {target} without TLS")
         self.check_target(registry, target)
 
     def check_realm(self, registry: Origin, realm: Origin) -> None:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin, urlsplit
 
-from bundler.errors import RegistryError
+from bundler.errors import RefusedRequestError
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
@@ -44,14 +44,14 @@ class Origin:
             RegistryError: ``url`` is not an http or https URL, or is ambiguous.
         """
         if len(url) > _MAX_URL or _VISIBLE.fullmatch(url) is None:
-            raise RegistryError("the URL from the registry is too long or malformed")
+            raise RefusedRequestError("the URL from the registry is too long or malformed")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise RegistryError("the URL from the registry is malformed") from None
+            raise RefusedRequestError("the URL from the registry is malformed") from None
         if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
-            raise RegistryError(f"{redact(url)}: not a valid http or https URL")
+            raise RefusedRequestError(f"{redact(url)}: not a valid http or https URL")
         return cls(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ def resolve_location(base: str, location: str) -> str:
     """
     origin, url = Origin.of(base), join_location(base, location)
     if Origin.of(url).scheme == "http" and origin.scheme == "https":
-        raise RegistryError(
+        raise RefusedRequestError(
             f"{origin}: refused a redirect from HTTPS to HTTP: {redact(url)}",
             hint="set X-Forwarded-Proto in the reverse proxy of the registry",
         )
@@ -102,7 +102,7 @@ def join_location(base: str, location: str) -> str:
         except ValueError:
             url = ""
     if not url:
-        raise RegistryError(f"{origin}: malformed Location")
+        raise RefusedRequestError(f"{origin}: malformed Location")
     Origin.of(url)
     return url
 
@@ -146,7 +146,7 @@ def check_redirect(registry: Origin, target: Origin, *, look_up_hosts: bool) -> 
     if scope == "forbidden" or (
         scope == "private" and find_scope(registry.host, look_up_hosts=look_up_hosts) == "public"
     ):
-        raise RegistryError(f"{registry}: refused a redirect to the {scope} address {target}")
+        raise RefusedRequestError(f"{registry}: refused a redirect to the {scope} address {target}")
 
 
 def is_same_site(registry: Origin, target: Origin, *, look_up_hosts: bool) -> bool:

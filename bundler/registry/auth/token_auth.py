@@ -23,7 +23,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from bundler.errors import (
     BundlerError,
     MalformedError,
-    RegistryError,
+    RefusedRequestError,
     UnauthorizedError,
 )
 from bundler.oci.json import strict
@@ -225,7 +225,7 @@ class Authenticator:
             raise errors.create_parse_error(subject, error) from None
         token = value.get("token") or value.get("access_token")
         if not isinstance(token, str) or _VISIBLE.fullmatch(token) is None:
-            raise RegistryError(f"{subject}: the response contains no token")
+            raise RefusedRequestError(f"{subject}: the response contains no token")
         if self._identity_token is not None and isinstance(value.get("refresh_token"), str):
             self._identity_token = value["refresh_token"] or self._identity_token
         lifetime = value.get("expires_in")

@@ -34,6 +34,11 @@ SignaturePolicy = Literal["all", "images", "none"]
 """The simple signatures that are copied with an image; ``images``: all but those of indexes."""
 
 
+TagMovedAction = Literal["fail", "warn"]
+"""The action if a reference has a tag and a digest, and the tag points to another digest or no
+longer exists; ``warn``: emit a warning, and copy the image with the digest."""
+
+
 @dataclass(frozen=True, slots=True)
 class LockedRoot:
     """The record of an image in a lock file."""
@@ -59,6 +64,7 @@ class ImageRequest:
     signatures: SignaturePolicy = "none"
     expected_root: Digest | None = None
     """The digest to which ``source`` must resolve, before platforms are selected."""
+    on_tag_moved: TagMovedAction = "fail"
     locked_root: LockedRoot | None = None
     """The record in the lock file, whose root the image must have; None: no lock file."""
     rename: str | None = None

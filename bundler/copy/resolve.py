@@ -84,13 +84,7 @@ def resolve(
         TrustError: the policy rejects a manifest.
     """
     resolver = _Resolver(request, source, policy_check, emit)
-    found = source.resolve(request.source.name)
-    if request.expected_root not in (None, found.digest):
-        raise ConflictError(
-            f"{request.display_name}: the name points to another digest"
-            f" (expected {request.expected_root}, got {found.digest})",
-            hint="review the new image, then pin its digest",
-        )
+    found = _resolve_root(request, source, emit)
     graph = resolver.read_graph(*resolver.select_root(found))
     replaces = None if graph.root.digest == found.digest else found.digest
     signatures = resolver.read_signatures(graph, replaces)
@@ -110,6 +104,28 @@ def resolve(
         )
         raise
     return replace(image, referrers=referrers, left_behind=left_behind)
+
+
+def _resolve_root(request: ImageRequest, source: Source, emit: Emit) -> Descriptor:
+    """Resolve the name of the image, and compare it with the pinned digest."""
+    pinned = request.expected_root
+    found: Descriptor | None = None
+    try:
+        found = source.resolve(request.source.name)
+    except NotFoundError:
+        if pinned is None or request.on_tag_moved == "fail":
+            raise
+    if found is not None and pinned in (None, found.digest):
+        return found
+    got = f"got {found.digest}" if found is not None else "the name does not exist"
+    problem = f"the name points to another digest (expected {pinned}, {got})"
+    if pinned is not None and request.on_tag_moved == "warn":
+        emit(WarningIssued(f"{request.display_name}: {problem}; the pinned digest is copied"))
+        return source.resolve(pinned.text)
+    hint = "review the new image, then pin its digest"
+    if request.reference is not None and request.reference.tag and request.reference.digest:
+        hint += "; `onTagMoved: warn` in the bundle manifest exports the pinned one"
+    raise ConflictError(f"{request.display_name}: {problem}", hint=hint)
 
 
 class _Resolver:

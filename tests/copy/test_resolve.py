@@ -77,6 +77,23 @@ def test_pin_must_match_the_digest(store):
         resolve_app(store, expected_root=other)
 
 
+@pytest.mark.parametrize("tag", ["moved", "deleted"])
+def test_pinned_digest_is_copied_if_moved_tag_is_allowed(store, tag):
+    pinned = store.add_image("app", layers=[b"pinned"])
+    store.names[str(pinned.digest)] = store.names.pop("app")  # as in a registry
+    if tag == "moved":
+        store.add_image("app", layers=[b"newer"])
+    emitted = []
+    request = {"expected_root": pinned.digest, "emit": emitted.append}
+    found = resolve_app(store, on_tag_moved="warn", **request)
+    assert found.graph.root.digest == pinned.digest
+    (warning,) = emitted
+    assert isinstance(warning, WarningIssued)
+    assert str(pinned.digest) in warning.text
+    with pytest.raises(ConflictError if tag == "moved" else NotFoundError):
+        resolve_app(store, **request)
+
+
 def test_pin_refers_to_the_index_before_platforms_are_selected(store):
     image = store.add_image(platform=AMD64)
     index = store.add_index("app", manifests=[image])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bundler.config.yaml.context import YamlContext
     from bundler.config.yaml.document import YamlMistakes
+    from bundler.copy.image import TagMovedAction
     from bundler.oci.manifest import IndexMode
     from bundler.oci.reference import ImageReference
     from bundler.oci.tag_filter import TagSelection
@@ -34,6 +35,7 @@ class ImageOptions:
     """How to export an index of which several platforms are selected."""
     referrers: bool = True
     """Whether signatures, attestations and SBOMs are exported with the image."""
+    on_tag_moved: TagMovedAction = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class ManifestEntry:
 def read_options(
     value: Value | None, default: ImageOptions, mistakes: YamlMistakes
 ) -> ImageOptions:
-    """Read ``platforms``, ``index`` and ``referrers``; absent members keep their default."""
+    """Read the options of images; absent members keep their default."""
     members = value if isinstance(value, MappingNode) else {}
     platforms, index, referrers = map(members.get, ("platforms", "index", "referrers"))
     options = default
@@ -75,6 +77,9 @@ def read_options(
         options = replace(options, index=cast("IndexMode", str(index)))
     if referrers is not None:
         options = replace(options, referrers=referrers == "all")
+    on_tag_moved = members.get("onTagMoved")
+    if on_tag_moved in ("fail", "warn"):
+        options = replace(options, on_tag_moved=cast("TagMovedAction", str(on_tag_moved)))
     return options
 
 

@@ -88,6 +88,7 @@ def expand(
             ),
             referrers="all" if options.referrers else "none",
             expected_root=reference.digest,
+            on_tag_moved=options.on_tag_moved,
             rename=find_target_name(reference, entry.rename, manifest.rename),
             origin=entry.origin,
         )
@@ -201,6 +202,7 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
             "platforms": (set(selected.platforms), set(requested.platforms)),
             "index": (selected.index, requested.index),
             "referrers": (first.referrers, request.referrers),
+            "onTagMoved": (first.on_tag_moved, request.on_tag_moved),
             "target names": (first.rename, request.rename),
         }
         differing = [word for word, (value, another) in pairs.items() if value != another]

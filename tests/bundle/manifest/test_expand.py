@@ -322,3 +322,10 @@ def test_two_images_with_one_target_name_are_a_conflict(expand_text):
         "quay.io/x/app:1 (m.yaml:1) and ghcr.io/x/app:1 (m.yaml:1)"
         " have the same target name mirror/x/app:1"
     )
+
+
+def test_action_for_moved_tags_is_set_by_default_and_by_image(expand_text):
+    first, second = expand_text(
+        "defaults: {onTagMoved: warn}\nimages:\n  - a:1\n  - {ref: b:1, onTagMoved: fail}\n"
+    )
+    assert (first.on_tag_moved, second.on_tag_moved) == ("warn", "fail")

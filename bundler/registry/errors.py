@@ -81,18 +81,25 @@ def create_network_error(
 def create_stall_error(phase: Phase, limit: float, url: str) -> StalledError:
     """Create the error for an exchange that was ended after ``limit`` seconds without progress."""
     origin, duration = Origin.of(url), format_duration(limit)
+    raise_limit = "raise limits: {{{{{0}: …}}}} for this registry"
     match phase:
         case Phase.HANDSHAKE if origin.scheme == "https":
             problem = f"no answer to the TLS handshake within {duration}"
-            hint = "check the port; if the registry has no TLS, use --tls-verify=false"
+            remedies = [
+                Remedy("check the port"),
+                Remedy("specify {option}=false if it has no TLS", "tls-verify"),
+            ]
         case Phase.RESPONSE:
             problem = f"no complete response within {duration}"
-            hint = "raise limits.responseTimeout, or check the registry"
+            setting = Remedy(raise_limit.format("responseTimeout"), in_file=True)
+            remedies = [Remedy("check the registry"), setting]
         case _:
             problem = f"no progress within {duration}"
-            hint = "check the network, or raise limits.stallTimeout"
-    error = StalledError(f"{origin}: {problem}", host=str(origin), limit=limit, hint=hint)
+            setting = Remedy(raise_limit.format("stallTimeout"), in_file=True)
+            remedies = [Remedy("check the network"), setting]
+    error = StalledError(f"{origin}: {problem}", host=str(origin), limit=limit)
     error.exchange = HttpExchange("", redact(url))
+    error.suggest(*remedies)
     return error
 
 

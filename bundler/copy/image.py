@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
+from bundler.oci import media_types
 from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ ReferrerPolicy = Literal["all", "none"] | tuple[PinnedReferrer, ...]
 
 SignaturePolicy = Literal["all", "images", "none"]
 """The simple signatures that are copied with an image; ``images``: all but those of indexes."""
+
+ForeignLayerPolicy = Literal["fetch", "leave", "fail"]
+"""The treatment of a foreign layer that its source does not have: download it from its URLs, copy
+the image without it, or fail."""
 
 
 TagMovedAction = Literal["fail", "warn"]
@@ -62,6 +67,8 @@ class ImageRequest:
     selection: PlatformSelection = EVERYTHING
     referrers: ReferrerPolicy = "none"
     signatures: SignaturePolicy = "none"
+    foreign_layers: ForeignLayerPolicy | None = None
+    """The treatment of absent foreign layers; None: leave them, and report them as missing."""
     expected_root: Digest | None = None
     """The digest to which ``source`` must resolve, before platforms are selected."""
     on_tag_moved: TagMovedAction = "fail"
@@ -130,6 +137,9 @@ class ResolvedImage:
         default_factory=dict, hash=False, repr=False
     )
     """The simple signatures of the manifests in ``graph``, unverified."""
+    foreign_sources: Mapping[Digest, Source] | None = field(default=None, hash=False)
+    """The sources of the foreign layers; a layer without a source is not copied. None: unknown, and
+    destinations that may omit foreign layers do so."""
 
     @property
     def display_name(self) -> str:
@@ -147,6 +157,22 @@ class ResolvedImage:
         yield self.graph
         for referrer in self.referrers:
             yield referrer.graph
+
+    @property
+    def foreign_layers(self) -> Iterator[Node]:
+        """The foreign layers of the image and its referrers."""
+        for graph in self.graphs:
+            for node in graph.blobs:
+                if media_types.is_foreign(node.media_type, node.urls):
+                    yield node
+
+    @property
+    def absent_layers(self) -> tuple[Node, ...]:
+        """The foreign layers that are not copied because they have no source."""
+        sources = self.foreign_sources
+        if sources is None:
+            return ()
+        return tuple(node for node in self.foreign_layers if node.digest not in sources)
 
 
 def find_unique_blobs(images: Sequence[ResolvedImage]) -> dict[Digest, Node]:

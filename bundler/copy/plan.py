@@ -110,6 +110,16 @@ class PlannedImage(Generic[HoldingsT_co]):
         for referrer in self.image.referrers:
             yield Publication(referrer.graph.root, self.list_names(referrer))
 
+    def find_source(self, node: Node) -> Source | None:
+        """Return the source of a blob; None: it is a foreign layer that is not copied."""
+        image = self.image
+        if not media_types.is_foreign(node.media_type, node.urls):
+            return image.source
+        if image.foreign_sources is not None and node.digest is not None:
+            return image.foreign_sources.get(node.digest)
+        destination: Holdings = self.destination
+        return None if destination.capabilities.omits_foreign_layers else image.source
+
     def list_blobs(self) -> Iterator[tuple[Node, LayerChange | None]]:
         """Yield each blob to copy, with its conversion; configs that are rewritten are omitted."""
         replaced: set[Digest | None] = set()
@@ -168,7 +178,7 @@ class Plan(Generic[HoldingsT_co]):
     """Sorted by stage. Manifests of converted images are created during the run."""
     images: tuple[PlannedImage[HoldingsT_co], ...]
     foreign: tuple[Node, ...]
-    """Foreign layers that are not copied, because the destination accepts their URLs."""
+    """Foreign layers that are not copied; ``PlannedImage.find_source`` selects them."""
 
     def size(self, action: BlobAction) -> int:
         """Return the total size in bytes of the blobs with ``action``."""
@@ -324,16 +334,17 @@ def _find_needed_blobs(
     foreign: dict[Digest, Node] = {}
     for planned in planned_images:
         image, destination = planned.image, planned.destination
-        label, omits_foreign = image.display_name, destination.capabilities.omits_foreign_layers
+        label = image.display_name
         for node, change in planned.list_blobs():
             if node.digest is None:
                 continue
-            if omits_foreign and media_types.is_foreign(node.media_type, node.urls):
+            source = planned.find_source(node)
+            if source is None:
                 foreign.setdefault(node.digest, node)
                 continue
             key = (destination, node.digest, change and change.conversion)
             known = tasks.setdefault(
-                key, BlobTask(node, image.source, destination, "push", (), change=change)
+                key, BlobTask(node, source, destination, "push", (), change=change)
             )
             if None not in (known.node.size, node.size) and known.node.size != node.size:
                 raise MalformedError(

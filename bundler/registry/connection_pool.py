@@ -48,10 +48,15 @@ class ConnectionPool(HTTPAdapter):
     """Connection pool; thread-safe.
 
     ``create_context`` is called for the first HTTPS request, because loading the certificate
-    authorities of the system is slow.
+    authorities of the system is slow. ``check_address`` is called with the IP address of each new
+    connection without a proxy, before anything is sent, and raises to refuse it.
     """
 
-    def __init__(self, create_context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        create_context: Callable[[], ssl.SSLContext],
+        check_address: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._get_context = cache(create_context)
         self._sockets = sockets = weakref.WeakSet[socket.socket]()
         self._current = current = threading.local()
@@ -65,9 +70,11 @@ class ConnectionPool(HTTPAdapter):
 
         class Http(_Connection):
             _attach = staticmethod(attach)
+            _check_address = staticmethod(check_address)
 
         class Https(_Connection, HTTPSConnection):
             _attach = staticmethod(attach)
+            _check_address = staticmethod(check_address)
 
         class HttpPool(HTTPConnectionPool):
             ConnectionCls = Http
@@ -134,11 +141,18 @@ class _Connection(HTTPConnection):
 
     default_socket_options = HTTPConnection.default_socket_options + _KEEPALIVE
     _attach: Callable[[socket.socket], Exchange]
+    _check_address: Callable[[str], None]
     _exchange: Exchange
     _send_error: OSError | None = None
 
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()
+        if self.proxy is None:
+            try:
+                self._check_address(str(connected.getpeername()[0]).partition("%")[0])
+            except BaseException:
+                connected.close()
+                raise
         connected.settimeout(None)
         # TLS moves the connection to a new object, but another descriptor of it remains usable.
         self._handle = connected.dup()

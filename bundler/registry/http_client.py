@@ -30,7 +30,7 @@ from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
 from bundler.retry_policy import DEFAULT_PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bundler.cancel import Cancellation
     from bundler.config.registry_access import RegistryAccess
@@ -44,16 +44,25 @@ _PROBE_RESPONSE_TIMEOUT = 5.0
 
 
 class HttpClient:
-    """HTTP client of one registry and of the hosts that it names; thread-safe."""
+    """HTTP client of one registry and of the hosts that it names; thread-safe.
 
-    def __init__(self, access: RegistryAccess, cancellation: Cancellation) -> None:
+    ``check_address`` is called with the IP address of each new connection to another host, as by
+    ``ConnectionPool``.
+    """
+
+    def __init__(
+        self,
+        access: RegistryAccess,
+        cancellation: Cancellation,
+        check_address: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._access = access
         self._cancellation = cancellation
         self._limits = ExchangeLimits.create(access.limits)
         patience = access.limits.patience
         self._patience = DEFAULT_PATIENCE if patience is None else patience
         self._own = ConnectionPool(lambda: create_registry_context(access.tls))
-        self._others = ConnectionPool(lambda: create_redirect_context(access.tls))
+        self._others = ConnectionPool(lambda: create_redirect_context(access.tls), check_address)
         self._unverified = ConnectionPool(lambda: create_unverified_context(access.tls.details))
 
     def send(
@@ -80,7 +89,7 @@ class HttpClient:
             exchange = Exchange(self._limits)
         if spec.response_timeout is not None:
             exchange.limits = replace(exchange.limits, response=spec.response_timeout)
-        proxy = self._find_proxy(url, own=own)
+        proxy = self._access.proxy if own else self.find_proxy(url)
         create_error = partial(self._create_error, url=url, exchange=exchange, proxy=proxy)
         others = self._others if verify else self._unverified
         try:
@@ -135,6 +144,14 @@ class HttpClient:
             origin = Origin.of(error.exchange.url)
             HOSTS.record_failure(origin, error, self._patience, connected=True)
 
+    def find_proxy(self, url: str) -> str | None:
+        """Return the URL of the proxy for a host that the registry named; None: no proxy."""
+        proxies = self._access.proxies
+        scheme, _, address = str(Origin.of(url)).partition("://")
+        if proxies is None:
+            return None
+        return proxies.find_proxy("http" if scheme == "http" else "https", address)
+
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
         for pool in (self._own, self._others, self._unverified):
@@ -165,15 +182,6 @@ class HttpClient:
             else:
                 prepared.headers["Content-Length"] = str(spec.body.size)
         return prepared
-
-    def _find_proxy(self, url: str, *, own: bool) -> str | None:
-        proxies = self._access.proxies
-        if own:
-            return self._access.proxy
-        scheme, _, address = str(Origin.of(url)).partition("://")
-        if proxies is None:
-            return None
-        return proxies.find_proxy("http" if scheme == "http" else "https", address)
 
     def _create_error(
         self, error: Exception, *, url: str, exchange: Exchange, proxy: str | None

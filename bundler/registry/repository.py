@@ -5,7 +5,6 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 
 from __future__ import annotations
 
-import re
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Unpack
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 MAX_REFERRERS = 10_000
 
 _ACCEPT = ", ".join(media_types.ACCEPT_MANIFESTS)
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 # Statuses that indicate a registry without the referrers API. The specification requires 404.
 _NO_REFERRERS_API = frozenset({400, 404, 405, 406, 501})
 
@@ -173,18 +171,9 @@ class Repository:
                 response.close()
                 response = stack.enter_context(self._request("GET", "blobs", digest))
                 response.keep_encoding(size)
-            if response.status == 206:
-                found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-                if found is None or int(found[1]) != offset:
-                    raise RefusedRequestError(
-                        f"{subject}: wrong range in the response (expected from byte {offset:,})"
-                    )
-            else:
-                refusals.refuse_html(response)
-            stream = BlobStream(response, subject, None if size is None else size - offset)
             if response.status != 206:
-                stream.skip(offset)
-            yield stream
+                refusals.refuse_html(response)
+            yield BlobStream.from_offset(response, subject, size, offset)
 
     def list_tags(self) -> list[str]:
         """Return all tags, in the order of the registry and without duplicates.

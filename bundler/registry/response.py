@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import requests
 import urllib3
 
-from bundler.errors import LimitError, RegistryError, SizeMismatchError
+from bundler.errors import LimitError, RefusedRequestError, RegistryError, SizeMismatchError
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.media_types import parse_content_type
 from bundler.registry.auth.origin import redact
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
 
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _CHUNK_SIZE = 64 * 1024
 _MAX_FILL = 0.5  # seconds
 _MAX_DOCUMENT_TIME = 120.0  # seconds
@@ -237,6 +239,28 @@ class BlobStream:
         chunked = "chunked" in self.response.headers.get("Transfer-Encoding", "").lower()
         delimited = self.response.length is not None or self.response.is_encoded
         self.declared = delimited or chunked
+
+    @classmethod
+    def from_offset(
+        cls, response: Response, subject: str, size: int | None, offset: int
+    ) -> BlobStream:
+        """Return a stream of the bytes from ``offset`` on, of a blob of ``size`` bytes.
+
+        If the server ignored the range, the bytes before ``offset`` are read and discarded.
+
+        Raises:
+            RefusedRequestError: the server sent another range.
+        """
+        if response.status == 206:
+            found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+            if found is None or int(found[1]) != offset:
+                raise RefusedRequestError(
+                    f"{subject}: wrong range in the response (expected from byte {offset:,})"
+                )
+        stream = cls(response, subject, None if size is None else size - offset)
+        if response.status != 206:
+            stream.skip(offset)
+        return stream
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Read into ``buffer`` and return the number of bytes; 0 at the end."""

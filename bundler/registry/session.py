@@ -91,6 +91,11 @@ class Session:
         self._cancellation.on_request(self.abort)
 
     @property
+    def access(self) -> RegistryAccess:
+        """The access to the registry, with its proxies and certificate authorities."""
+        return self._access
+
+    @property
     def origin(self) -> Origin:
         """The origin of the registry. The first access may send requests to detect the scheme.
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.omissions import Omissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Listing:
     signatures: tuple[str, ...]
     """The first 16 digits of each signer's key ID, from the file name of the signature."""
     expired: bool
+    omissions: Omissions
+    """The content of the images that is not in the bundle."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the listing as JSON; unknown values are null or empty, sizes in bytes."""
@@ -50,6 +53,7 @@ class Listing:
             "signatures": list(self.signatures),
             "blobs": self.total.blobs,
             "size": self.total.size,
+            **self.omissions.to_json(),
             "images": [
                 {
                     "reference": str(image.reference),
@@ -116,4 +120,5 @@ def list_bundle(bundle: Path) -> Listing:
             if (key := bundle_paths.parse_signature_name(name))
         ),
         expired=inventory.is_expired(datetime.now(UTC)),
+        omissions=graphs.find_omissions(present),
     )

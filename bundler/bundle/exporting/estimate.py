@@ -10,6 +10,7 @@ from bundler.bundle.exporting.export import check_destination
 from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.format import store
 from bundler.bundle.format.inventory import BundledImage
+from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import find_stored_size
@@ -51,6 +52,11 @@ class Estimate:
         return sum(sizes.size for _, sizes in self.images) - self.total.size
 
     @property
+    def omissions(self) -> Omissions:
+        """The content of the images that the bundle would not have."""
+        return Omissions.of(image for image, _ in self.images)
+
+    @property
     def enough_space(self) -> bool:
         """Whether the medium has enough free space for the blobs to write."""
         needed = self.plan.size("push") - self.stored
@@ -88,6 +94,7 @@ class Estimate:
             "present": self.plan.size("present"),
             "requests": to_move,
             "foreign": len(self.plan.foreign),
+            **self.omissions.to_json(),
             "room": self.medium
             and {
                 "mountPoint": str(self.medium.mount_point),
@@ -120,9 +127,9 @@ def estimate(
     except MediumError as error:
         refusal = error
     with ExitStack() as stack:
-        images, missing = resolve_all(request.images, request.options, engine, stack)
-        listed = [BundledImage.from_resolved(image) for image in images]
         destination = store.DirectoryHoldings(request.bundle, request.format)
+        images, missing = resolve_all(request.images, request.options, engine, stack, destination)
+        listed = [BundledImage.from_resolved(image) for image in images]
         planned_images = [
             store.create_planned_image(bundled, image, destination, request.format)
             for bundled, image in zip(listed, images, strict=True)

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting import foreign_layers, seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.format import bundle_paths, inventory, signatures, store
 from bundler.bundle.format.inventory import BundledImage
+from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.engine import execute
@@ -93,25 +94,24 @@ class ExportReport:
         return sum(len(image.referrers) for image in self.inventory.images)
 
     @property
-    def left_behind(self) -> list[tuple[str, str]]:
-        """Referrers that were not exported because platforms were removed from their index.
-
-        Each is a pair: the reference of the image, and the referrer.
-        """
-        return [
-            (planned.image.display_name, referrer)
-            for planned in self.plan.images
-            for referrer in planned.image.left_behind
-        ]
+    def omissions(self) -> Omissions:
+        """The content of the exported images that is not in the bundle."""
+        return Omissions.of(self.inventory.images)
 
     def check(self) -> None:
         """Check that the bundle is complete.
 
         Raises:
-            PartialError: images are missing.
+            PartialError: images are missing, or foreign layers that the requests do not leave out.
         """
-        if self.missing:
-            raise _create_error(self.bundle, "incomplete bundle; missing images", self.missing)
+        images = [planned.image for planned in self.plan.images]
+        layers = foreign_layers.describe_missing(
+            image for image in images if image.display_name not in self.missing
+        )
+        if self.missing or layers:
+            kinds = ["images"] * bool(self.missing) + ["foreign layers"] * bool(layers)
+            problem = f"incomplete bundle; missing {' and '.join(kinds)}"
+            raise _create_error(self.bundle, problem, self.missing, layers)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes are in bytes."""
@@ -132,9 +132,7 @@ class ExportReport:
                 for image in contents.images
             ],
             "referrers": self.referrers,
-            "leftBehind": [
-                {"reference": name, "referrer": referrer} for name, referrer in self.left_behind
-            ],
+            **self.omissions.to_json(),
             "missing": [
                 {"reference": name, "error": str(error)} for name, error in self.missing.items()
             ],
@@ -156,7 +154,8 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     check_destination(request, filesystem.inspect(bundle))
     former = _read_former(request)
     with ExitStack() as stack:
-        images, missing = resolve_all(request.images, request.options, engine, stack)
+        holdings = store.DirectoryHoldings(bundle, request.format)
+        images, missing = resolve_all(request.images, request.options, engine, stack, holdings)
         if not images:
             raise _create_error(bundle, "not written, because no image could be resolved", missing)
         listed = {image.display_name: BundledImage.from_resolved(image) for image in images}
@@ -191,7 +190,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             [(listed[item.image.display_name], item.image) for item in result.published],
             store.get_index_files(destination),
             _find_previous_serial(former, engine),
-            complete=not missing,
+            complete=not missing and not foreign_layers.describe_missing(images),
         )
     return ExportReport(
         bundle=bundle,
@@ -232,9 +231,12 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         )
 
 
-def _create_error(bundle: Path, problem: str, failures: Mapping[str, BundlerError]) -> PartialError:
+def _create_error(
+    bundle: Path, problem: str, failures: Mapping[str, BundlerError], layers: Sequence[str] = ()
+) -> PartialError:
     lines = [error.message_about(name) for name, error in failures.items()]
-    return PartialError(f"{bundle}: {problem}", lines)
+    hint = foreign_layers.HINT if layers else None
+    return PartialError(f"{bundle}: {problem}", [*lines, *layers], hint=hint)
 
 
 def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
@@ -303,10 +305,11 @@ def _report_unchanged(
     inventory without such a signature may have been changed on the medium, and is never signed.
     """
     bundle, listed = request.bundle, former.inventory
+    resolved = [planned.image for planned in plan.images]
     lifetime = None if listed.expires is None else listed.expires - listed.created
     if (
         listed.images != images
-        or not listed.complete
+        or listed.complete == bool(foreign_layers.describe_missing(resolved))
         or lifetime != request.expires
         or listed.is_expired(datetime.now(UTC))
     ):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler import transports
+from bundler.bundle.exporting.foreign_layers import find_foreign_sources
 from bundler.copy.parallel import run_all, run_collecting_errors
 from bundler.copy.resolve import resolve
 from bundler.errors import BundlerError, ConflictError, UsageError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
-    from bundler.ports import OpenOptions, Reference
+    from bundler.ports import Holdings, OpenOptions, Reference
 
 
 def resolve_all(
@@ -26,10 +27,13 @@ def resolve_all(
     options: OpenOptions,
     engine: EngineOptions,
     stack: ExitStack,
+    holdings: Holdings | None = None,
 ) -> tuple[list[ResolvedImage], dict[str, BundlerError]]:
     """Resolve all requests in parallel.
 
     With ``engine.keep_going``, failures are returned, not raised. ``stack`` closes the sources.
+    ``holdings`` is the content that the destination has; None: the sources of foreign layers are
+    not determined.
 
     Returns:
         The resolved images in the order of the requests, and the errors by the display name of
@@ -44,6 +48,8 @@ def resolve_all(
             source = transports.open_source(request.source, options)
             stack.callback(source.close)
             image = resolve(request, source, emit=engine.emit)
+            if holdings is not None:
+                image = find_foreign_sources(image, holdings, options, stack)
         except BundlerError as error:
             error.add_note(f"requested by {request.origin}")
             raise

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
+from bundler.bundle.format import absent_layers
 from bundler.errors import InvalidReferenceError, LimitError, UnsupportedError
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
@@ -47,7 +48,7 @@ _FIELDS = (
 )
 _IMAGE_FIELDS = (
     *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
-    *("origin", "source", "referrers", "verified"),
+    *("origin", "source", "referrers", "verified", "absentLayers", "leftBehind"),
 )
 
 
@@ -148,6 +149,11 @@ class BundledImage:
     source: str | None = None
     """The mirror that served the image; None: the registry in ``reference``."""
     referrers: tuple[BundledReferrer, ...] = ()
+    absent_layers: tuple[Descriptor, ...] | None = None
+    """The foreign layers that are not in the bundle; None: there are no foreign layers, or, in a
+    bundle of an older version, any of them may be absent."""
+    left_behind: tuple[str, ...] = ()
+    """The tags or digests of referrers at the source that are not in the bundle."""
 
     @classmethod
     def from_resolved(cls, image: ResolvedImage) -> Self:
@@ -169,6 +175,10 @@ class BundledImage:
             origin=request.origin or None,
             source=image.served_by,
             referrers=tuple(map(BundledReferrer.from_resolved, image.referrers)),
+            absent_layers=(
+                absent_layers.from_nodes(image.absent_layers) if any(image.foreign_layers) else None
+            ),
+            left_behind=image.left_behind,
         )
 
     @classmethod
@@ -195,6 +205,10 @@ class BundledImage:
             origin=_read_optional_text(table, "origin"),
             source=_read_optional_text(table, "source"),
             referrers=tuple(map(BundledReferrer.from_json, table.tables("referrers", MAX_ITEMS))),
+            absent_layers=absent_layers.from_json(table) if "absentLayers" in table else None,
+            left_behind=tuple(
+                _check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
+            ),
         )
         image._check_names(table)
         return image
@@ -227,6 +241,12 @@ class BundledImage:
             origin=self.origin,
             source=self.source,
             referrers=[referrer.to_json() for referrer in self.referrers] or None,
+            absentLayers=(
+                None
+                if self.absent_layers is None
+                else [absent_layers.to_json(layer) for layer in self.absent_layers]
+            ),
+            leftBehind=list(self.left_behind) or None,
         )
 
     @property

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
-from bundler.bundle.format import store
+from bundler.bundle.format import absent_layers, store
 from bundler.bundle.format.authenticate import open_bundle
+from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.target import open_target
 from bundler.copy.engine import EngineOptions, execute
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from bundler.copy.target_names import TargetName
     from bundler.copy.totals import TransferTotals
     from bundler.gocompat.regexp import GoExpression
-    from bundler.ports import Destination, Holdings, OpenOptions
+    from bundler.oci.digest import Digest
+    from bundler.ports import Destination, Holdings, Node, OpenOptions, Source
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -106,7 +108,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         )
     with ExitStack() as stack:
         try:
-            results, totals = _push(request, bundle.inventory, selected, engine, stack)
+            results, totals, omissions = _push(request, bundle.inventory, selected, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
@@ -119,6 +121,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         totals=totals,
         started=started,
         ended=datetime.now(UTC),
+        omissions=omissions,
     )
 
 
@@ -128,26 +131,34 @@ def _push(
     selected: Sequence[BundledImage],
     engine: EngineOptions,
     stack: ExitStack,
-) -> tuple[list[ImageResult], TransferTotals]:
+) -> tuple[list[ImageResult], TransferTotals, Omissions]:
     """Check the ``selected`` images, compare their names with the target, and push them.
 
     Returns:
-        The result of each image, and the totals; those of a dry run are as planned.
+        The result of each image, the totals (those of a dry run are as planned), and the content
+        that the bundle does not have.
     """
     source = store.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
     images = _resolve(selected, source, engine)
-    absent = [
-        f"{node.digest}: missing or wrong size (expected {node.size:,} bytes)"
-        for node in find_unique_blobs(images).values()
-        if not source.has(node) and not media_types.is_foreign(node.media_type, node.urls)
-    ]
-    if absent:
+    missing = _find_missing(selected, images, source)
+    if missing:
         raise DamagedBundleError(
             f"{request.bundle}: damaged; nothing was imported",
-            absent,
+            [
+                f"{node.digest}: missing or wrong size (expected {node.size:,} bytes)"
+                for node in missing
+            ],
             hint=_format_verify_hint(request.bundle),
         )
+    omissions = Omissions(
+        tuple(
+            (str(listed.reference), layer)
+            for listed, image in zip(selected, images, strict=True)
+            for layer in absent_layers.from_nodes(image.absent_layers)
+        ),
+        Omissions.of(selected).referrers,
+    )
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
     tasks = []
@@ -170,7 +181,7 @@ def _push(
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
     if request.dry_run:
-        return results, plan.totals
+        return results, plan.totals, omissions
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
     executed = execute(executable, engine)
@@ -178,7 +189,7 @@ def _push(
         error = executed.failed.get(str(result.image.reference))
         if error is not None:
             results[position] = replace(result, state="failed", error=str(error))
-    return results, executed.totals
+    return results, executed.totals, omissions
 
 
 def _format_verify_hint(bundle: Path) -> str:
@@ -202,11 +213,41 @@ def _resolve(
     keys = [(request.expected_root, request.selection, request.referrers) for request in requests]
     distinct = dict(zip(keys, requests, strict=True))
     tasks = [partial(resolve, request, source) for request in distinct.values()]
-    images = run_all(engine.executor, tasks, engine.cancellation)
+    images = [
+        replace(image, foreign_sources=_find_foreign_sources(image, source))
+        for image in run_all(engine.executor, tasks, engine.cancellation)
+    ]
     resolved = dict(zip(distinct, images, strict=True))
     return [
         replace(resolved[key], request=request) for key, request in zip(keys, requests, strict=True)
     ]
+
+
+def _find_missing(
+    selected: Sequence[BundledImage], images: Sequence[ResolvedImage], source: store.BundleSource
+) -> tuple[Node, ...]:
+    """Return the blobs that the bundle must have, and does not have with the right size."""
+    missing = {
+        node.digest: node
+        for node in find_unique_blobs(images).values()
+        if not media_types.is_foreign(node.media_type, node.urls) and not source.has(node)
+    }
+    for listed, image in zip(selected, images, strict=True):
+        if listed.absent_layers is not None:
+            left_out = {layer.digest for layer in listed.absent_layers}
+            missing |= {
+                node.digest: node for node in image.absent_layers if node.digest not in left_out
+            }
+    return tuple(missing.values())
+
+
+def _find_foreign_sources(image: ResolvedImage, source: store.BundleSource) -> dict[Digest, Source]:
+    """Return the foreign layers that the bundle has; an import never contacts their URLs."""
+    return {
+        node.digest: source
+        for node in image.foreign_layers
+        if node.digest is not None and source.has(node)
+    }
 
 
 def _compare(

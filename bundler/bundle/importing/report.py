@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.omissions import Omissions
     from bundler.copy.totals import TransferTotals
 
 ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
@@ -58,6 +59,8 @@ class ImportReport:
     """The blobs that were transferred; in a dry run, as planned."""
     started: datetime
     ended: datetime
+    omissions: Omissions
+    """The content of the images that the bundle does not have."""
 
     @property
     def failed(self) -> tuple[ImageResult, ...]:
@@ -86,11 +89,12 @@ class ImportReport:
             "target": self.target,
             "started": timestamps.format_utc(self.started),
             "ended": timestamps.format_utc(self.ended),
-            "complete": inventory.complete and not self.failed,
+            "complete": inventory.complete and not self.failed and not self.omissions.layers,
             "bytes": {
                 "pushed": self.totals.pushed.size,
                 "present": self.totals.present.size,
                 "mounted": self.totals.mounted.size,
             },
             "images": [result.to_json() for result in self.images],
+            **self.omissions.to_json(),
         }

@@ -7,14 +7,16 @@ is recorded, and the other manifests are still read.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import absent_layers, bundle_paths
+from bundler.bundle.format.omissions import Omissions
 from bundler.errors import BundlerError, LimitError, NotFoundError
 from bundler.oci import manifest, media_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Format
@@ -50,6 +52,20 @@ class StoredGraphs:
     images: tuple[tuple[BundledImage, tuple[StoredGraph, ...]], ...]
     problems: dict[str, BundlerError]
     """The errors of manifests that cannot be read, by path."""
+
+    def find_omissions(self, present: Container[str]) -> Omissions:
+        """Return the omissions of the images; ``present`` contains the paths of existing files."""
+        layers: list[tuple[str, Descriptor]] = []
+        for image, graphs in self.images:
+            absent = [
+                node.descriptor
+                for node in chain.from_iterable(graphs)
+                if node.kind == "layer" and not node.required and node.path not in present
+            ]
+            name = str(image.reference)
+            layers += [(name, layer) for layer in absent_layers.from_descriptors(absent)]
+        referrers = Omissions.of(image for image, _ in self.images).referrers
+        return Omissions(tuple(layers), referrers)
 
 
 def read_graphs(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import bundle_paths, checksums, inventory, store
 from bundler.bundle.format.authenticate import authenticate
+from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.cancel import Cancellation
 from bundler.errors import (
@@ -100,6 +101,8 @@ class Verification:
     """The number of files that do not belong to the bundle, such as those of operating systems."""
     unlisted: int
     """The number of content files that are not listed; an interrupted export leaves them."""
+    omissions: Omissions
+    """The content of the images that the export left out; its absence is not damage."""
 
     @property
     def whole(self) -> bool:
@@ -144,6 +147,7 @@ class Verification:
             "size": self.size,
             "ignored": self.ignored,
             "unlisted": self.unlisted,
+            **self.omissions.to_json(),
             "findings": [
                 {
                     "code": finding.code,
@@ -181,8 +185,9 @@ def verify(
     verifier = _Verifier(bundle, bundle_paths.scan(bundle))
     known, trust_error, signers = verifier.read_inventory(keys)
     listed = verifier.read_checksum_file(known)
+    omissions = Omissions()
     if known is not None:
-        verifier.check_images(known)
+        omissions = verifier.check_images(known, listed)
         if known.format == "oci":
             verifier.compare_index(known)
     verifier.compare_listed(listed, known)
@@ -211,6 +216,7 @@ def verify(
         size=size,
         ignored=verifier.found.ignored,
         unlisted=verifier.unlisted,
+        omissions=omissions,
     )
 
 
@@ -289,8 +295,11 @@ class _Verifier:
             self.add("malformed", path, text)
         return dict(listed)
 
-    def check_images(self, known: Inventory) -> None:
-        """Check that each file that an image needs exists, with the size in its manifest."""
+    def check_images(self, known: Inventory, listed: _Listed) -> Omissions:
+        """Check that each file that an image needs exists, with the size in its manifest.
+
+        Returns the content that is not in the bundle, and not ``listed`` as a file of it either.
+        """
         graphs = stored_graphs.read_graphs(self.bundle, known.format, known.images)
         for image, of_image in graphs.images:
             for node in chain.from_iterable(of_image):
@@ -306,6 +315,7 @@ class _Verifier:
         for path, error in graphs.problems.items():
             if path in self.found.entries and self.found.entries[path].kind == "file":
                 self.add_error(path, error)
+        return graphs.find_omissions(self.found.entries.keys() | listed.keys())
 
     def compare_index(self, known: Inventory) -> None:
         """Compare ``index.json``, which other tools use, with the images of the inventory."""

@@ -9,13 +9,16 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import count as count  # noqa: PLC0414 - re-exported for output
+from bundler.errors import be as be, count as count  # noqa: PLC0414 - re-exported for output
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from bundler.copy.totals import TransferTotals
     from bundler.errors import BundlerError
+
+INCOMPLETE = "incomplete: the export left out images or layers that it could not read"
+"""The note on a bundle whose inventory states that it is incomplete."""
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bundler.content.streams import Content, Reader
     from bundler.ports import Node, OpenOptions, Publication
     from bundler.registry.repository import Repository
+    from bundler.registry.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,11 @@ class DockerSource(_RegistryRepository):
             self._resources = stack.pop_all()
         self._repository = self._mirrors.primary
         self._manifests = ManifestCache()
+
+    @property
+    def session(self) -> Session:
+        """The session with the registry itself."""
+        return self._repository.session
 
     @property
     def served_by(self) -> str | None:

@@ -133,8 +133,8 @@ def print_report(report: ExportReport) -> None:
     text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
-    for reference, referrer in report.left_behind:
-        text.print_line(f"not exported: {referrer}, which refers to all platforms of {reference}")
+    for line in report.omissions.describe():
+        text.print_line(line)
     for image in contents.images:
         if image.source:
             text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")

@@ -144,6 +144,8 @@ def import_(
         text.print_line(
             f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}"
         )
+        for line in report.omissions.describe():
+            text.print_line(line)
     if receipt_path is not None:
         receipt_path = receipts.write_receipt(report.to_json(), receipt_path)
         if not context.options.quiet:

@@ -61,6 +61,8 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
         f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
     )
     if not known.complete:
-        text.print_note("incomplete: the export skipped images that failed")
+        text.print_note(text.INCOMPLETE)
+    for line in listing.omissions.describe():
+        text.print_note(line)
     if not listing.signatures:
         text.print_note("not signed")

@@ -99,8 +99,8 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
         f" {text.count(plan.count('push'), 'request')};"
         f" already present: {text.format_size(plan.size('present'))}"
     )
-    if plan.foreign:
-        text.print_line(f"foreign, not fetched: {text.count(len(plan.foreign), 'layer')}")
+    for line in numbers.omissions.describe():
+        text.print_line(line)
     medium = numbers.medium
     if medium is not None:
         verdict = "enough" if numbers.enough_space else "not enough"

@@ -60,12 +60,18 @@ def print_report(verification: Verification) -> None:
             f"{known.stream} {known.serial}, created {known.created:%Y-%m-%d %H:%M}Z{until}"
         )
         if not known.complete:
-            text.print_line("incomplete: the export skipped images that failed")
+            text.print_line(text.INCOMPLETE)
     findings = text.count(len(verification.findings), "finding")
     state = "whole" if verification.whole else f"damaged ({findings})"
+    absent = len({layer.digest for _, layer in verification.omissions.layers})
+    if verification.whole and absent:
+        layers = f"{text.count(absent, 'foreign layer')} {text.be(absent)}"
+        state = f"whole, but {layers} not in this bundle"
     number, size = text.count(verification.files, "file"), text.format_size(verification.size)
     images = "" if known is None else f", {text.count(len(known.images), 'image')}"
     text.print_line(f"{state}: {number}, {size}{images}")
+    for line in verification.omissions.describe():
+        text.print_line(line)
     if verification.ignored:
         text.print_line(
             f"ignored: {text.count(verification.ignored, 'other file')} beside the bundle"

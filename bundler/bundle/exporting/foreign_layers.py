@@ -1,0 +1,100 @@
+"""Find the sources of the foreign layers of an image.
+
+A registry often has the foreign layers of its images. A layer that it does not have can be
+downloaded from the URLs in its descriptor, which are contacted only on request.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bundler.bundle.format import absent_layers
+from bundler.errors import BundlerError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import ExitStack
+
+    from bundler.copy.image import ResolvedImage
+    from bundler.oci.digest import Digest
+    from bundler.ports import Holdings, Node, OpenOptions, Source
+
+HINT = (
+    "--foreign-layers fetch downloads these layers from their URLs;"
+    " --foreign-layers leave exports images without them"
+)
+
+
+def find_foreign_sources(
+    image: ResolvedImage, holdings: Holdings, options: OpenOptions, stack: ExitStack
+) -> ResolvedImage:
+    """Return ``image`` with the sources of its foreign layers.
+
+    A layer that the source does not have stays without one, or is in ``holdings``, or has its URLs
+    as the source if the request says so. ``stack`` closes the sources.
+
+    Raises:
+        NotFoundError: the request requires all layers, and one is absent.
+        RegistryError: the request requires a download, and no URL has the layer.
+    """
+    policy = image.request.foreign_layers
+    sources: dict[Digest, Source] = {}
+    urls: Source | None = None
+    for node in image.foreign_layers:
+        if node.digest is None or node.digest in sources:
+            continue
+        if _has(image.source, node):
+            sources[node.digest] = image.source
+        elif policy == "fetch":
+            urls = urls or _open_urls(image, options, stack)
+            if not holdings.has(node):
+                _check_download(image, node, urls)
+            sources[node.digest] = urls
+        elif holdings.has(node):
+            sources[node.digest] = image.source
+    found = replace(image, foreign_sources=sources)
+    if found.absent_layers and policy == "fail":
+        lines = map(absent_layers.describe, absent_layers.from_nodes(found.absent_layers))
+        raise NotFoundError(
+            "\n".join([f"{image.display_name}: layers are not at the source", *lines]), hint=HINT
+        )
+    return found
+
+
+def describe_missing(images: Iterable[ResolvedImage]) -> list[str]:
+    """Describe the absent layers that the requests of ``images`` do not leave out, one per line."""
+    return [
+        f"{image.display_name}: {absent_layers.describe(layer)}"
+        for image in images
+        if image.request.foreign_layers is None
+        for layer in absent_layers.from_nodes(image.absent_layers)
+    ]
+
+
+def _has(source: Source, node: Node) -> bool:
+    """Return whether ``source`` can open ``node``."""
+    with suppress(NotFoundError), source.open(node):
+        return True
+    return False
+
+
+def _open_urls(image: ResolvedImage, options: OpenOptions, stack: ExitStack) -> Source:
+    from bundler.transports.docker.foreign_urls import (  # noqa: PLC0415 - imports requests
+        ForeignUrlSource,
+    )
+
+    source = ForeignUrlSource(image.source, options)
+    stack.callback(source.close)
+    return source
+
+
+def _check_download(image: ResolvedImage, node: Node, urls: Source) -> None:
+    """Check that a URL has ``node``, so that an export fails before its first transfer."""
+    try:
+        with urls.open(node):
+            pass
+    except BundlerError as error:
+        error.message = f"{image.display_name}: {error.message}"
+        raise

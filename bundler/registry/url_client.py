@@ -1,0 +1,133 @@
+"""Client of the URLs in the descriptors of foreign layers.
+
+The author of an image chooses these URLs, so they are untrusted. Requests contain no credentials
+and no client certificate. Only HTTPS and public addresses are allowed, unless the registry of the
+image is itself private and without TLS. Each redirect is checked in the same way, and so is the
+address of each connection, because a name may resolve to another address the next time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import BundlerError, NotFoundError, RefusedRequestError, RegistryError
+from bundler.registry.auth.origin import (
+    AddressScope,
+    Origin,
+    find_scope,
+    redact,
+    resolve_location,
+)
+from bundler.registry.http_client import HttpClient
+from bundler.registry.request import RequestSpec
+from bundler.registry.session import RETRY_POLICY
+from bundler.retry_policy import Attempts
+
+if TYPE_CHECKING:
+    from bundler.cancel import Cancellation
+    from bundler.config.registry_access import RegistryAccess
+    from bundler.events import Emit
+    from bundler.registry.response import Response
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_HINT = "--foreign-layers leave exports the image without this layer"
+
+
+class UrlClient:
+    """Client of untrusted URLs; thread-safe.
+
+    ``access`` contains the proxies, the limits and the certificate authorities. ``registry`` is the
+    origin of the registry that sent the URLs; None: they are from a file.
+    """
+
+    def __init__(
+        self,
+        access: RegistryAccess,
+        registry: Origin | None,
+        *,
+        cancellation: Cancellation,
+        emit: Emit,
+    ) -> None:
+        self._cancellation = cancellation
+        self._emit = emit
+        self._is_private_site = (
+            registry is not None
+            and registry.scheme == "http"
+            and find_scope(registry.host, look_up_hosts=access.proxy is None) == "private"
+        )
+        self._client = HttpClient(access, cancellation, self._check_address)
+        cancellation.on_request(self._client.abort)
+
+    def get(self, url: str, *, subject: str, offset: int = 0) -> Response:
+        """Request the bytes at ``url`` from ``offset`` on; the caller closes the response.
+
+        Raises:
+            NotFoundError: the server has no such content.
+            RefusedRequestError: the URL is not allowed.
+            RegistryError: the request failed.
+        """
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        spec = RequestSpec("GET", subject, headers=headers)
+        attempts = Attempts(RETRY_POLICY, subject, self._cancellation, self._emit)
+        for _ in attempts:
+            try:
+                return self._follow(spec, url)
+            except RegistryError as error:
+                self._client.set_patience(error)
+                attempts.fail(error)
+        raise AssertionError("unreachable: attempts are unlimited")
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._client.close()
+
+    def _follow(self, spec: RequestSpec, url: str) -> Response:
+        for _ in range(_MAX_REDIRECTS + 1):
+            self._check_url(Origin.of(url))
+            response = self._client.send(spec, url, {}, own=False)
+            location = response.headers.get("Location")
+            if response.status in _REDIRECTS and location is not None:
+                response.close()
+                url = resolve_location(url, location)
+                continue
+            if response.status in (200, 206):
+                return response
+            with response:
+                raise _create_error(response, spec.subject)
+        raise RegistryError(
+            f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {redact(url)}"
+        )
+
+    def _check_url(self, origin: Origin) -> None:
+        if origin.scheme != "https" and not self._is_private_site:
+            raise RefusedRequestError(
+                f"{origin}: refused to download a foreign layer without TLS", hint=_HINT
+            )
+        # A proxy resolves names itself, and often nobody else can.
+        look_up_hosts = self._client.find_proxy(str(origin)) is None
+        self._check_scope(find_scope(origin.host, look_up_hosts=look_up_hosts), str(origin))
+
+    def _check_address(self, address: str) -> None:
+        self._check_scope(find_scope(address, look_up_hosts=False), address)
+
+    def _check_scope(self, scope: AddressScope, subject: str) -> None:
+        if scope == "forbidden" or (scope == "private" and not self._is_private_site):
+            raise RefusedRequestError(
+                f"{subject}: refused to download a foreign layer from a {scope} address",
+                hint=_HINT,
+            )
+
+
+def _create_error(response: Response, subject: str) -> BundlerError:
+    status, url = response.status, redact(response.url)
+    if status in (404, 410):
+        return NotFoundError(f"{subject}: not found at {url}", hint=_HINT)
+    temporary = status == 429 or status >= 500
+    kind = RegistryError if temporary else RefusedRequestError
+    return kind(
+        f"{subject}: HTTP status {status} from {url}",
+        status=status,
+        temporary=temporary,
+        hint=None if temporary else _HINT,
+    )

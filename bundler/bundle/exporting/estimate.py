@@ -141,6 +141,8 @@ def estimate(
         for graph in image.graphs:
             content |= {item.descriptor.digest: len(item.raw) for item in graph.manifests}
             content |= {node.digest: node.size or 0 for node in graph.blobs if node.digest}
+        absent = {node.digest for node in image.absent_layers}
+        content = {digest: size for digest, size in content.items() if digest not in absent}
         contents.append(content)
     sizes, total = compute_sizes(contents)
     return Estimate(

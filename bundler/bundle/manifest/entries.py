@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bundler.config.yaml.context import YamlContext
     from bundler.config.yaml.document import YamlMistakes
-    from bundler.copy.image import TagMovedAction
+    from bundler.copy.image import ForeignLayerPolicy, TagMovedAction
     from bundler.oci.manifest import IndexMode
     from bundler.oci.reference import ImageReference
     from bundler.oci.tag_filter import TagSelection
@@ -36,6 +36,8 @@ class ImageOptions:
     referrers: bool = True
     """Whether signatures, attestations and SBOMs are exported with the image."""
     on_tag_moved: TagMovedAction = "fail"
+    foreign_layers: ForeignLayerPolicy | None = None
+    """The treatment of foreign layers that the source does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,10 @@ def read_options(
     on_tag_moved = members.get("onTagMoved")
     if on_tag_moved in ("fail", "warn"):
         options = replace(options, on_tag_moved=cast("TagMovedAction", str(on_tag_moved)))
+    foreign_layers = members.get("foreignLayers")
+    if foreign_layers in ("fetch", "leave", "fail"):
+        policy = cast("ForeignLayerPolicy", str(foreign_layers))
+        options = replace(options, foreign_layers=policy)
     return options
 
 

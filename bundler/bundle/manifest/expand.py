@@ -87,6 +87,7 @@ def expand(
                 options.platforms, options.index if options.platforms else "all"
             ),
             referrers="all" if options.referrers else "none",
+            foreign_layers=options.foreign_layers,
             expected_root=reference.digest,
             on_tag_moved=options.on_tag_moved,
             rename=find_target_name(reference, entry.rename, manifest.rename),
@@ -203,6 +204,7 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
             "index": (selected.index, requested.index),
             "referrers": (first.referrers, request.referrers),
             "onTagMoved": (first.on_tag_moved, request.on_tag_moved),
+            "foreign layers": (first.foreign_layers, request.foreign_layers),
             "target names": (first.rename, request.rename),
         }
         differing = [word for word, (value, another) in pairs.items() if value != another]

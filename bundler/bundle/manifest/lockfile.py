@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.copy.engine import EngineOptions
+    from bundler.copy.image import ForeignLayerPolicy
     from bundler.oci.manifest import IndexMode
     from bundler.ports import OpenOptions, Reference
 
@@ -206,6 +207,8 @@ def dump(lock: LockFile, folder: Path) -> bytes:
                 for referrer in image.referrers
                 if isinstance(referrer, PinnedReferrer)
             ]
+        if image.foreign_layers:
+            value["foreignLayers"] = image.foreign_layers
         if image.rename:
             value["rename"] = image.rename
         value |= {"origin": image.origin, "time": timestamps.format_utc(locked.time)}
@@ -286,6 +289,7 @@ def _read_image(value: Value, folder: Path) -> ImageRequest:
             PinnedReferrer(Digest(_read_text(item, "digest") or ""), _read_text(item, "tag"))
             for item in (referrers if isinstance(referrers, SequenceNode) else ())
         ),
+        foreign_layers=cast("ForeignLayerPolicy | None", _read_text(value, "foreignLayers")),
         expected_root=locked.replaces or root.digest,
         locked_root=locked,
         rename=_read_text(value, "rename"),

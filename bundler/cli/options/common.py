@@ -30,6 +30,14 @@ bundle_format = option(
 )
 """``--format`` of ``export`` and ``plan``, in the parameter ``bundle_format``."""
 
+foreign_layers = option(
+    "--foreign-layers",
+    type=click.Choice(["fetch", "leave", "fail"]),
+    help="Foreign layers that the registry does not have: download them from their URLs, leave them"
+    " out, or fail (default: foreignLayers in MANIFEST, else leave them out and exit with 11).",
+)
+"""``--foreign-layers`` of ``export``, ``plan`` and ``lock``, in ``foreign_layers``."""
+
 public_keys = option(
     "--key",
     "key_files",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bundler.bundle.manifest.lockfile import LockFile
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.environment import Environment
-    from bundler.copy.image import ImageRequest
+    from bundler.copy.image import ForeignLayerPolicy, ImageRequest
     from bundler.events import Emit
     from bundler.ports import OpenOptions
 
@@ -32,12 +32,18 @@ class ManifestInput:
 
     manifest: BundleManifest
     lock: LockFile | None
+    foreign_layers: ForeignLayerPolicy | None = None
+    """``--foreign-layers``, which takes precedence over the files; None if unset."""
 
     def create_image_requests(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
         """Return a request for each image; lists tags where a selection needs them."""
         if self.lock is not None:
-            return self.lock.images
-        return expand(self.manifest, partial(list_tags, options=options), emit)
+            images = self.lock.images
+        else:
+            images = expand(self.manifest, partial(list_tags, options=options), emit)
+        if self.foreign_layers is None:
+            return images
+        return tuple(replace(image, foreign_layers=self.foreign_layers) for image in images)
 
     def create_overrides(self, access: AccessOptions) -> Mapping[str, RegistryOverride]:
         """Return the settings by registry: those of the command line, then of the manifest.
@@ -62,7 +68,13 @@ class ManifestInput:
         return {**known, **overrides}
 
 
-def load(path: Path, environment: Environment, *, locked: bool = False) -> ManifestInput:
+def load(
+    path: Path,
+    environment: Environment,
+    *,
+    locked: bool = False,
+    foreign_layers: str | None = None,
+) -> ManifestInput:
     """Read the bundle manifest at ``path`` and, with ``locked``, the lock file beside it.
 
     Raises:
@@ -71,8 +83,9 @@ def load(path: Path, environment: Environment, *, locked: bool = False) -> Manif
         ConflictError: if the bundle manifest has changed since it was locked.
     """
     manifest = manifests.load(path, environment=environment.variables)
+    policy = cast("ForeignLayerPolicy | None", foreign_layers)
     if not locked:
-        return ManifestInput(manifest, None)
+        return ManifestInput(manifest, None, policy)
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - only with --locked
 
     lock = locks.read(locks.find_lock_path(path))
@@ -82,4 +95,4 @@ def load(path: Path, environment: Environment, *, locked: bool = False) -> Manif
             f"{path}: changed since it was locked: {', '.join(changed)}",
             hint=f"airbundle lock {path}",
         )
-    return ManifestInput(manifest, lock)
+    return ManifestInput(manifest, lock, policy)

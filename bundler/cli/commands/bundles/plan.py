@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("destination", type=common.PATH, required=False)
 @common.bundle_format
 @option("--locked", is_flag=True, help="Plan an export of the digests recorded in the lock file.")
+@common.foreign_layers
 @option("--keep-going", is_flag=True, help="List images that fail, and plan the rest.")
 @registry_access("every registry of the manifest")
 @common.jobs()
@@ -36,6 +37,7 @@ def plan(
     *,
     bundle_format: str,
     locked: bool,
+    foreign_layers: str | None,
     keep_going: bool,
     access: AccessOptions,
     jobs: int | None,
@@ -51,7 +53,9 @@ def plan(
     from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    source = manifest_input.load(manifest, context.environment, locked=locked)
+    source = manifest_input.load(
+        manifest, context.environment, locked=locked, foreign_layers=foreign_layers
+    )
     with context.run(jobs) as run:
         options = run.create_open_options(source.create_overrides(access))
         request = ExportRequest(

@@ -1,0 +1,235 @@
+"""Foreign layers through a bundle: where they are found, and where their absence is reported."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.fakes.registry import (
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    FakeRegistry,
+    descriptor,
+    sha256,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import CommandResult, RunAirbundle
+
+BASE = b"the base layer of Windows"
+FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+TOP = b"the layer on top"
+
+
+@dataclass
+class Site:
+    """A registry with an image ``win:1``, another server, and the commands of an export."""
+
+    registry: FakeRegistry
+    other: FakeRegistry
+    folder: Path
+    run: RunAirbundle
+
+    @property
+    def url(self) -> str:
+        """A URL on the other server, which may have the base layer or not."""
+        return f"{self.other.url}/v2/far/blobs/{sha256(BASE)}"
+
+    def add_image(self, *urls: str) -> None:
+        """Add the image, whose base layer is foreign."""
+        foreign = descriptor(FOREIGN, BASE) | {"urls": list(urls or (self.url,))}
+        layers = [foreign, descriptor(OCI_LAYER, TOP)]
+        config = b'{"os": "windows", "architecture": "amd64", "rootfs": {"type": "layers"}}'
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": descriptor(OCI_CONFIG, config),
+            "layers": layers,
+        }
+        for blob in (config, TOP):
+            self.registry.add_blob("win", blob)
+        self.registry.add_manifest("win", "1", json.dumps(manifest).encode())
+
+    def write_manifest(self, **options: str) -> None:
+        """Write the bundle manifest, with ``options`` for its image."""
+        entry = json.dumps({"ref": f"{self.registry.host}/win:1", **options})
+        access = json.dumps({self.registry.host: {"tls": {"plainHttp": True}}})
+        text = f"name: plant\nregistries: {access}\nimages: [{entry}]\n"
+        (self.folder / "plant.yaml").write_text(text)
+
+    def export(self, *arguments: str, **options: str) -> CommandResult:
+        """Export the image into ``bundle``."""
+        self.write_manifest(**options)
+        return self.run("export", "plant.yaml", "bundle", "--unsigned", *arguments)
+
+    def read_inventory(self) -> dict[str, Any]:
+        """Read the inventory of the bundle."""
+        inventory: dict[str, Any] = json.loads((self.folder / "bundle/bundle.json").read_text())
+        return inventory
+
+    def has_layer(self) -> bool:
+        """Whether the bundle has the base layer, with its content."""
+        path = self.folder / "bundle/blobs/sha256" / sha256(BASE).removeprefix("sha256:")
+        return path.exists() and path.read_bytes() == BASE
+
+
+@pytest.fixture
+def site(tmp_path: Path, run_airbundle: RunAirbundle) -> Iterator[Site]:
+    with FakeRegistry() as registry, FakeRegistry() as other:
+        yield Site(registry, other, tmp_path, run_airbundle)
+
+
+def describe_layer(site: Site) -> str:
+    """Return the description of the absent layer: image, digest, size, URL."""
+    layer = f"foreign layer {sha256(BASE)}, {len(BASE)} bytes ({site.url})"
+    return f"{site.registry.host}/win:1: {layer}"
+
+
+@pytest.mark.parametrize("policy", [None, "fetch", "leave", "fail"])
+@pytest.mark.parametrize("bundle_format", ["oci", "dir"])
+def test_export_carries_foreign_layer_that_the_registry_has(
+    site: Site, policy: str | None, bundle_format: str
+):
+    site.add_image()
+    site.registry.add_blob("win", BASE)
+    options = {} if policy is None else {"foreignLayers": policy}
+    result = site.export("--format", bundle_format, **options)
+    assert result.status == 0, result.stderr
+    assert site.read_inventory()["images"][0]["absentLayers"] == []
+    assert site.read_inventory()["complete"]
+    assert not site.other.requests
+    with FakeRegistry() as inside:
+        target = f"docker://{inside.host}"
+        imported = site.run("import", "bundle", target, "--allow-unsigned", "--tls-verify=false")
+        assert imported.status == 0, imported.stderr
+        assert inside.repository("win").blobs[sha256(BASE)] == BASE
+
+
+@pytest.mark.parametrize("bundle_format", ["oci", "dir"])
+def test_export_without_foreign_layer_is_partial(site: Site, bundle_format: str):
+    site.add_image()
+    site.other.add_blob("far", BASE)
+    result = site.export("--format", bundle_format)
+    assert result.status == 11
+    assert describe_layer(site) in result.stderr
+    assert "--foreign-layers fetch" in result.stderr
+    inventory = site.read_inventory()
+    assert not inventory["complete"]
+    entry = {"digest": sha256(BASE), "mediaType": FOREIGN, "size": len(BASE), "urls": [site.url]}
+    assert inventory["images"][0]["absentLayers"] == [entry]
+    assert not site.other.requests  # URLs are contacted on request only
+
+
+def test_second_partial_export_changes_nothing(site: Site):
+    site.add_image()
+    assert site.export().status == 11
+    first = site.read_inventory()
+    second = site.export()
+    assert second.status == 11
+    assert "unchanged" in second.stdout
+    assert site.read_inventory() == first
+
+
+def test_each_report_on_bundle_lists_absent_layer(site: Site):
+    site.add_image()
+    site.write_manifest()
+    line = f"not in the bundle: {describe_layer(site)}"
+    assert line in site.run("plan", "plant.yaml").stdout
+    assert line in site.export().stdout
+    verified = site.run("verify", "bundle")
+    assert "whole, but 1 foreign layer is not in this bundle" in verified.stdout
+    assert line in verified.stdout
+    assert line in site.run("ls", "bundle").stderr
+    with FakeRegistry() as inside:
+        target = (f"docker://{inside.host}", "--allow-unsigned", "--tls-verify=false")
+        imported = site.run("import", "bundle", *target, "--receipt", "receipt.json")
+        assert imported.status == 0, imported.stderr
+        assert line in imported.stdout
+        assert sha256(TOP) in inside.repository("win").blobs
+    receipt = json.loads((site.folder / "receipt.json").read_text())
+    assert not receipt["complete"]
+    assert [layer["digest"] for layer in receipt["absentLayers"]] == [sha256(BASE)]
+    for command in (("plan", "plant.yaml"), ("verify", "bundle"), ("ls", "bundle")):
+        report = json.loads(site.run(*command, "--json").stdout)
+        assert [layer["digest"] for layer in report["absentLayers"]] == [sha256(BASE)]
+
+
+def test_export_with_fetch_downloads_layer_from_url(site: Site):
+    site.add_image(f"{site.other.url}/v2/far/blobs/{sha256(b'gone')}", site.url)
+    site.other.add_blob("far", BASE)
+    result = site.export("--foreign-layers", "fetch", foreignLayers="fail")
+    assert result.status == 0, result.stderr
+    assert site.has_layer()
+    assert not any("authorization" in request.headers for request in site.other.requests)
+    assert site.read_inventory()["images"][0]["absentLayers"] == []
+
+
+def test_export_with_fetch_refuses_other_content(site: Site):
+    site.add_image()
+    site.other.repository("far").blobs[sha256(BASE)] = b"another layer, same size."
+    result = site.export("--foreign-layers", "fetch")
+    assert result.status == 3
+    assert not (site.folder / "bundle/bundle.json").exists()
+
+
+def test_export_with_fetch_names_image_and_url_without_layer(site: Site):
+    site.add_image()
+    result = site.export(foreignLayers="fetch")
+    assert result.status == 9
+    assert f"{site.registry.host}/win:1: foreign layer {sha256(BASE)}" in result.stderr
+    assert f"not found at {site.url}" in result.stderr
+
+
+def test_export_with_leave_succeeds_and_lists_layer(site: Site):
+    site.add_image()
+    result = site.export(foreignLayers="leave")
+    assert result.status == 0, result.stderr
+    assert describe_layer(site) in result.stdout
+    assert len(site.read_inventory()["images"][0]["absentLayers"]) == 1
+    assert "whole, but 1 foreign layer is not" in site.run("verify", "bundle").stdout
+
+
+def test_export_with_fail_writes_nothing(site: Site):
+    site.add_image()
+    result = site.export("--foreign-layers", "fail")
+    assert result.status == 9
+    assert describe_layer(site).partition(": ")[2] in result.stderr
+    assert not (site.folder / "bundle").exists()
+
+
+def test_renewal_keeps_layer_that_was_fetched(site: Site):
+    site.add_image()
+    site.other.add_blob("far", BASE)
+    assert site.export("--foreign-layers", "fetch").status == 0
+    assert site.export().status == 0
+    assert site.has_layer()
+
+
+def test_lock_file_keeps_policy(site: Site):
+    site.add_image()
+    site.other.add_blob("far", BASE)
+    site.write_manifest()
+    assert site.run("lock", "plant.yaml", "--foreign-layers", "fetch").status == 0
+    assert site.export("--locked").status == 0
+    assert site.has_layer()
+
+
+@pytest.mark.parametrize("command", ["import", "verify"])
+def test_loss_of_carried_foreign_layer_is_damage(site: Site, command: str):
+    """A bundle that states which layers are absent has all others."""
+    site.add_image()
+    site.registry.add_blob("win", BASE)
+    assert site.export().status == 0
+    (site.folder / "bundle/blobs/sha256" / sha256(BASE).removeprefix("sha256:")).unlink()
+    target = ("oci:inside", "--allow-unsigned") if command == "import" else ()
+    result = site.run(command, "bundle", *target)
+    assert result.status == 3
+    assert sha256(BASE).removeprefix("sha256:") in result.stderr
+    assert "whole" not in result.stdout

@@ -132,7 +132,7 @@ class ExportReport:
                 for image in contents.images
             ],
             "referrers": self.referrers,
-            **self.omissions.to_json(),
+            **({"leftBehind": []} | self.omissions.to_json()),
             "missing": [
                 {"reference": name, "error": str(error)} for name, error in self.missing.items()
             ],

@@ -43,8 +43,8 @@ class Omissions:
         return [f"not in the bundle: {line}" for line in lines]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the members ``absentLayers`` and ``leftBehind`` of a report."""
-        return {
+        """Return the members ``absentLayers`` and ``leftBehind`` of a report, unless empty."""
+        members = {
             "absentLayers": [
                 {"reference": name, **absent_layers.to_json(layer)} for name, layer in self.layers
             ],
@@ -52,3 +52,4 @@ class Omissions:
                 {"reference": name, "referrer": referrer} for name, referrer in self.referrers
             ],
         }
+        return {name: entries for name, entries in members.items() if entries}

@@ -60,6 +60,7 @@ class ForeignUrlSource:
                 try:
                     response = self._client.get(url, subject=subject, offset=offset)
                     stack.enter_context(response)
+                    response.keep_encoding(node.size, offset)
                     stream = BlobStream.from_offset(response, subject, node.size, offset)
                 except CancelledError:
                     raise

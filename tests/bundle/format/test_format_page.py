@@ -22,7 +22,7 @@ SCHEMA = json.loads((resources.files("bundler") / "schemas/inventory.schema.json
     "members",
     [
         SCHEMA["properties"],
-        *(SCHEMA["$defs"][name]["properties"] for name in ("image", "referrer")),
+        *(SCHEMA["$defs"][name]["properties"] for name in ("image", "referrer", "absentLayer")),
     ],
 )
 def test_format_page_describes_every_member(members):

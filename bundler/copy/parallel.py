@@ -61,9 +61,15 @@ def run_all(
 
 
 def run_collecting_errors(
-    executor: Executor, tasks: Sequence[Callable[[], T]], cancellation: Cancellation
+    executor: Executor,
+    tasks: Sequence[Callable[[], T]],
+    cancellation: Cancellation,
+    collected: type[BundlerError] = BundlerError,
 ) -> list[T | BundlerError]:
-    """Run ``tasks`` as ``run_all`` does, but return a BundlerError as the result of its task."""
+    """Run ``tasks`` as ``run_all`` does, but return an error as the result of its task.
+
+    Errors of other classes than ``collected`` are raised.
+    """
 
     def catch_error(task: Callable[[], T]) -> Callable[[], T | BundlerError]:
         def call() -> T | BundlerError:
@@ -71,7 +77,7 @@ def run_collecting_errors(
                 return task()
             except CancelledError:
                 raise
-            except BundlerError as error:
+            except collected as error:
                 return error
 
         return call

@@ -52,6 +52,7 @@
     │   ├── NoSuchImageError
     │   ├── AmbiguousImageError
     │   ├── IndexOutOfRangeError
+    │   ├── MissingImagesError
     │   ├── NoPlatformError
     │   └── NotLoggedInError
     ├── ConflictError                   10   name points to another digest, or is requested twice
@@ -74,6 +75,7 @@ from bundler.errors.access import (
     LockedError as LockedError,
     MediumError as MediumError,
     MissingFileError as MissingFileError,
+    MissingImagesError as MissingImagesError,
     NoPlatformError as NoPlatformError,
     NoSpaceError as NoSpaceError,
     NoSuchImageError as NoSuchImageError,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bundler.errors.base import BundlerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class NotFoundError(BundlerError):
@@ -89,6 +89,22 @@ class IndexOutOfRangeError(NotFoundError):
         super().__init__(f"{subject}: no image @{index} (expected @0 to @{count - 1})")
         self.index = index
         self.count = count
+
+
+class MissingImagesError(NotFoundError):
+    """Several images of a list that do not exist.
+
+    Fields:
+        errors: the error of each image, by its name.
+
+    Raised by the resolution of a bundle manifest.
+    """
+
+    def __init__(self, errors: Mapping[str, NotFoundError], *, hint: str | None = None) -> None:
+        lines = [f"{len(errors)} images do not exist"]
+        lines += [error.message_about(name) for name, error in errors.items()]
+        super().__init__("\n".join(lines), hint=hint)
+        self.errors = errors
 
 
 class NoPlatformError(NotFoundError):

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.bundle.exporting.foreign_layers import find_foreign_sources
-from bundler.copy.parallel import run_all, run_collecting_errors
+from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
-from bundler.errors import BundlerError, ConflictError, UsageError
+from bundler.errors import (
+    BundlerError,
+    ConflictError,
+    MissingImagesError,
+    NotFoundError,
+    UsageError,
+)
 from bundler.ports import ListsTags
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import ExitStack
 
     from bundler.copy.engine import EngineOptions
@@ -40,7 +46,8 @@ def resolve_all(
         the request.
 
     Raises:
-        BundlerError: the first failure, with the origin of its request as a note.
+        NotFoundError, MissingImagesError: images do not exist.
+        BundlerError: another failure, with the origin of its request as a note.
     """
 
     def resolve_one(request: ImageRequest) -> ResolvedImage:
@@ -63,17 +70,26 @@ def resolve_all(
         return image
 
     tasks = [partial(resolve_one, request) for request in requests]
-    if not engine.keep_going:
-        return run_all(engine.executor, tasks, engine.cancellation), {}
     images: list[ResolvedImage] = []
     failed: dict[str, BundlerError] = {}
-    results = run_collecting_errors(engine.executor, tasks, engine.cancellation)
+    collected = BundlerError if engine.keep_going else NotFoundError
+    results = run_collecting_errors(engine.executor, tasks, engine.cancellation, collected)
     for request, result in zip(requests, results, strict=True):
         if isinstance(result, BundlerError):
             failed[request.display_name] = result
         else:
             images.append(result)
+    if not engine.keep_going:
+        _raise_missing(failed)
     return images, failed
+
+
+def _raise_missing(failed: Mapping[str, BundlerError]) -> None:
+    missing = {name: error for name, error in failed.items() if isinstance(error, NotFoundError)}
+    for error in missing.values():
+        if len(missing) > 1:
+            raise MissingImagesError(missing, hint=error.hint)
+        raise error
 
 
 def list_tags(repository: Reference, options: OpenOptions) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 from bundler.cli.options.option import Decorated, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PATH = click.Path(path_type=Path)
 
@@ -67,6 +68,20 @@ def private_keys(spelling: str, *, required: bool = False) -> Callable[[Decorate
 def passphrase_file(effect: str) -> Callable[[Decorated], Decorated]:
     """``--passphrase-file``, in the parameter ``passphrase_file``; None if unset."""
     return option("--passphrase-file", type=PATH, help=effect)
+
+
+@contextmanager
+def suggest_keep_going(*, given: bool) -> Iterator[None]:
+    """Add ``--keep-going`` to the hint if an image of a list does not exist."""
+    from bundler.errors import MissingFileError, NotFoundError  # noqa: PLC0415 - not for --help
+
+    try:
+        yield
+    except NotFoundError as error:
+        if not given and not isinstance(error, MissingFileError):
+            hints = filter(None, (error.hint, "add --keep-going to skip images that fail"))
+            error.hint = "; ".join(hints)
+        raise
 
 
 def jobs(

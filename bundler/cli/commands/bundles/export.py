@@ -74,6 +74,8 @@ def export(
     MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. Content
     that DESTINATION already has is hashed again and kept; running the command again resumes an
     interrupted export.
+
+    Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
     context.options.refuse_policy("export")
     if bool(key_files) == unsigned and not dry_run:
@@ -94,7 +96,7 @@ def export(
     source = manifest_input.load(
         manifest, context.environment, locked=locked, foreign_layers=foreign_layers
     )
-    with context.run(jobs) as run:
+    with context.run(jobs) as run, common.suggest_keep_going(given=keep_going):
         options = run.create_open_options(source.create_overrides(access))
         request = exporting.ExportRequest(
             images=source.create_image_requests(options, run.emit),

@@ -92,7 +92,8 @@ def import_(
     """Push the images of BUNDLE to TARGET; the bundle must be signed by a given key.
 
     TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
-    one of these targets and further settings.
+    one of these targets and further settings. Options override these settings, which override the
+    configuration files.
     """
     context.options.refuse_policy("import")
     public = signing_keys.read_public_keys(key_files)

@@ -37,6 +37,8 @@ def lock(
 
     Prints the images that have a new digest, were added or were removed since the last lock file.
     ``airbundle export --locked`` exports exactly the locked content.
+
+    Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
     context.options.refuse_policy("lock")
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help

@@ -47,6 +47,8 @@ def plan(
 
     If DESTINATION is given, content that is already present there is not counted, and the free
     space is checked. Nothing is written.
+
+    Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
     context.options.refuse_policy("plan")
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
@@ -56,7 +58,7 @@ def plan(
     source = manifest_input.load(
         manifest, context.environment, locked=locked, foreign_layers=foreign_layers
     )
-    with context.run(jobs) as run:
+    with context.run(jobs) as run, common.suggest_keep_going(given=keep_going):
         options = run.create_open_options(source.create_overrides(access))
         request = ExportRequest(
             images=source.create_image_requests(options, run.emit),

@@ -134,7 +134,7 @@ def sync(
             conversion.signatures,
         ),
     )
-    with context.run(jobs or DEFAULT_JOBS) as run:
+    with context.run(jobs or DEFAULT_JOBS) as run, common.suggest_keep_going(given=keep_going):
         if remote:  # the source contains the settings of its registries
             reading = run.create_open_options()
         else:

@@ -1,0 +1,45 @@
+"""Images of a bundle manifest that do not exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.registry import FakeRegistry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import RunAirbundle
+
+COMMANDS = {"plan": (), "export": ("stick", "--unsigned"), "lock": ()}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_missing_image_is_named(tmp_path: Path, run_airbundle: RunAirbundle, command: str):
+    with FakeRegistry() as registry:
+        registry.add_image("a", "1")
+        images = [f"{registry.host}/{name}" for name in ("a:1", "a:2", "b:3")]
+        (tmp_path / "ward.yaml").write_text(f"name: ward\nimages: [{', '.join(images)}]\n")
+        arguments = (command, "ward.yaml", *COMMANDS[command], "--tls-verify=false")
+        result = run_airbundle(*arguments)
+    assert result.status == 9
+    assert "2 images do not exist" in result.stderr
+    assert images[1] in result.stderr
+    assert images[2] in result.stderr
+    assert ("--keep-going" in result.stderr) == (command != "lock")
+
+
+def test_sync_of_list_with_missing_image_suggests_to_keep_going(
+    tmp_path: Path, run_airbundle: RunAirbundle
+):
+    with FakeRegistry() as registry:
+        registry.add_image("a", "1")
+        text = f"{registry.host}: {{tls-verify: false, images: {{a: ['1', '2']}}}}\n"
+        (tmp_path / "list.yaml").write_text(text)
+        command = ("sync", "--src", "yaml", "--dest", "dir", "list.yaml", "out")
+        result = run_airbundle(*command)
+        assert result.status == 9
+        assert "--keep-going" in result.stderr
+        assert "--keep-going" not in run_airbundle(*command, "--keep-going").stderr

@@ -99,6 +99,7 @@ class Refusal:
         return error
 
     def _classify(self) -> BundlerError:
+        error = (self._classify_capacity() or self._classify_write()) if self._writes else None
         status = self.response.status
         if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in self.codes):
             return RateLimitedError(
@@ -107,7 +108,6 @@ class Refusal:
                 codes=self.codes,
                 retry_after=_parse_retry_after(self.response.headers),
             )
-        error = self._classify_write() if self._writes else None
         if error is not None:
             return error
         refuses_token = self.server == "token service" and self.login == "unproven"
@@ -115,15 +115,6 @@ class Refusal:
             return self._create_proxy_error()
         if self.server != "storage" and (status in (401, 403) or (status == 400 and refuses_token)):
             return self._create_access_error()
-        if status == 404 and self._puts_manifest and "NAME_UNKNOWN" not in self.codes:
-            return RefusedRequestError(
-                f"{self.subject}: {self._origin} lacks content that this manifest "
-                f"lists{self._detail}",
-                status=status,
-                codes=self.codes,
-                hint="run again to push the content that the registry has lost; many registries "
-                "require every manifest of an index",
-            )
         if status == 404:
             return self._create_missing_error()
         if status == 400 and self._refuses_name:
@@ -140,8 +131,8 @@ class Refusal:
             )
         return self._create_general_error()
 
-    def _classify_write(self) -> BundlerError | None:
-        """Return the error for a registry condition that prevents writing; None otherwise."""
+    def _classify_capacity(self) -> BundlerError | None:
+        """Return the error if the content is too large for the registry or a proxy."""
         status, text = self.response.status, self._text
         if status == 507 or _FULL.search(text):
             return QuotaExceededError(
@@ -160,6 +151,11 @@ class Refusal:
                 codes=self.codes,
                 hint="raise the limit of the proxy (client_max_body_size in nginx)",
             )
+        return None
+
+    def _classify_write(self) -> BundlerError | None:
+        """Return the error for a registry condition that prevents writing; None otherwise."""
+        status, text = self.response.status, self._text
         if self.method in ("PUT", "DELETE") and (
             status in (409, 412) or (400 <= status < 500 and _IMMUTABLE.search(text))
         ):
@@ -177,6 +173,15 @@ class Refusal:
                 codes=self.codes,
                 hint="end the read-only mode of the registry, or use a registry that accepts "
                 "pushes, then run again",
+            )
+        if status == 404 and self._puts_manifest and "NAME_UNKNOWN" not in self.codes:
+            return RefusedRequestError(
+                f"{self.subject}: {self._origin} lacks content that this manifest "
+                f"lists{self._detail}",
+                status=status,
+                codes=self.codes,
+                hint="run again to push the content that the registry has lost; many registries "
+                "require every manifest of an index",
             )
         return None
 
@@ -226,6 +231,8 @@ class Refusal:
             hint = "create the repository first: this registry creates none on a push"
         elif "NAME_UNKNOWN" in self.codes or "MANIFEST_UNKNOWN" in self.codes:
             hint = "check the name; some registries show private repositories only after login"
+            if self.login == "accepted":
+                hint = "check the name; some registries hide what the user has no permission for"
         return NotFoundError(f"{self.subject}: not found{self._detail}", hint=hint)
 
     def _create_general_error(self) -> RegistryError:

@@ -52,6 +52,7 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _REFUSALS = (ConflictError, DeniedError, NotFoundError, UnauthorizedError, UnsupportedError)
 # A restarted registry may not know the uploads that it began before.
 _LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
+_ECR = re.compile(r"\.dkr\.ecr\.[a-z0-9.-]+$")
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -166,7 +167,14 @@ class Uploads:
 
     def _start(self, subject: str, query: str, scopes: tuple[str, ...]) -> Response:
         path = f"/v2/{quote(self._repository.path)}/blobs/uploads/{query}"
-        return self._request("POST", path, subject, scopes=scopes, body=BytesBody(b""))
+        try:
+            return self._request("POST", path, subject, scopes=scopes, body=BytesBody(b""))
+        except RegistryError as error:
+            if error.status is None and _ECR.search(self._repository.session.host):
+                error.suggest(
+                    Remedy("create the repository: ECR may close the connection if it is missing")
+                )
+            raise
 
     def _send_chunk(
         self, location: str, content: Content, digest: Digest | None

@@ -298,6 +298,22 @@ class TestStatuses:
         assert error.hint
 
 
+def test_connection_closed_by_ecr_suggests_to_create_the_repository(connect, registry):
+    """ECR closes the connection of a POST to a repository that does not exist."""
+    host = "1234.dkr.ecr.eu-central-1.amazonaws.com"
+    session = connect(registry, host=host, proxy=registry.url)
+    registry.fail("POST", drop=True, times=None)
+    error = refuse(lambda: push(Repository(session, "a/b", writable=True)))
+    assert "create the repository" in error.hint
+
+
+def test_missing_repository_does_not_suggest_login_after_accepted_credentials(connect):
+    with FakeRegistry(auth="bearer") as registry:
+        error = refuse(lambda: Repository(connect(registry, USER), "a/b").get_manifest("1"))
+    assert isinstance(error, NotFoundError)
+    assert "login" not in error.hint
+
+
 class TestEarlyResponses:
     """A proxy refuses an upload as soon as it knows its size, and closes the connection."""
 

@@ -255,8 +255,8 @@ class TestBlobs:
             with repository.open_blob(digest, len(BLOB)) as stream:
                 read(stream)
             repository.has_blob(digest)
-        pool = repository.session._own.poolmanager.connection_from_url(registry.url)
-        assert len(repository.session._own._sockets) == 1
+        pool = repository.session._client._own.poolmanager.connection_from_url(registry.url)
+        assert len(repository.session._client._own._sockets) == 1
         assert pool is not None
 
 

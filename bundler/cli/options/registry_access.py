@@ -211,24 +211,25 @@ def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
             values["dest_access"] = replace(dest_access, upload_chunk=upload_chunk, **both)
             return function(*arguments, **values)
 
-        for name, subject in (
-            ("upload-chunk", "the destination"),
-            ("patience", "a registry"),
-            ("tls-verify", "each registry"),
-            ("authfile", "both sides"),
-        ):
-            effect, attributes = (_REGISTRY | _PATIENCE | _UPLOADS)[name]
-            merge = option(
-                f"--{name}",
-                section="Source and destination",
-                help=effect.format(subject),
-                **attributes,
-            )(merge)
         destination = _create_group("dest_", "Destination", "the destination", options)
         source = _create_group("src_", "Source", "the source", options)
-        return source(destination(merge))  # type: ignore[return-value]
+        return source(destination(_add_common_options(merge)))  # type: ignore[return-value]
 
     return decorate
+
+
+def _add_common_options(merge: Decorated) -> Decorated:
+    """Add the options without a prefix to a command with two sides."""
+    for name, subject in (
+        ("upload-chunk", "the destination"),
+        ("patience", "a registry"),
+        ("tls-verify", "each registry"),
+        ("authfile", "both sides"),
+    ):
+        effect, attributes = (_REGISTRY | _PATIENCE | _UPLOADS)[name]
+        section, text = "Source and destination", effect.format(subject)
+        merge = option(f"--{name}", section=section, help=text, **attributes)(merge)
+    return merge
 
 
 def _create_group(

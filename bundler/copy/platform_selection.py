@@ -23,8 +23,8 @@ class PlatformSelection:
     """The platforms to copy."""
 
     platforms: tuple[Platform, ...] = ()
-    """Empty: copy the whole index. One platform: copy its manifest, without the index. Several:
-    copy an index, as ``index`` specifies."""
+    """Empty: copy the whole index. One platform: copy its manifest, without the index, unless
+    ``index`` is ``sparse``. Several: copy an index, as ``index`` specifies."""
     index: IndexMode = "strip"
     """``strip``: create an index of the selected platforms, with a new digest. ``sparse``: keep
     the index, but leave out the images that are not selected. ``all``: copy the whole index,
@@ -45,7 +45,7 @@ class PlatformSelection:
     @property
     def single(self) -> bool:
         """Whether a single image is copied from an index, without the index."""
-        one = len(self.platforms) == 1 and not self.variants
+        one = len(self.platforms) == 1 and not self.variants and self.index != "sparse"
         return not self.everything and (self.best is not None or one)
 
 

@@ -148,6 +148,15 @@ def test_strip_keeps_attestations_of_selected_images(store):
     assert [item.descriptor.digest for item in single.manifests] == [amd.digest]
 
 
+def test_sparse_keeps_the_index_of_a_single_platform(store):
+    amd = store.add_image(layers=[b"amd"], platform=AMD64)
+    arm = store.add_image(layers=[b"arm"], platform=ARM64)
+    index = store.add_index("app", manifests=[amd, arm])
+    found = resolve_app(store, selection=PlatformSelection((AMD64,), "sparse"))
+    assert (found.graph.root.digest, found.replaces) == (index.digest, None)
+    assert [item.descriptor.digest for item in found.graph.manifests] == [amd.digest, index.digest]
+
+
 def test_sparse_keeps_the_index_and_omits_children(store):
     platforms = (AMD64, ARM64, Platform("linux", "s390x"))
     entries = [store.add_image(layers=[str(p).encode()], platform=p) for p in platforms]

@@ -181,16 +181,22 @@ class Attempts:
         if wait is None:
             raise error
         self._wait = wait
-        outage = error.outage
-        if self.repeats is not None or outage is None or not outage.announced:
-            patience = None if outage is None else error.patience
-            attempt, repeats = self._attempt, self.repeats
-            self.emit(
-                Retrying(self.subject, wait, error.message, attempt, repeats, error, patience)
-            )
-        if outage is not None:
-            outage.announced = True
+        self.announce(error, wait)
         return wait
+
+    def announce(self, error: RegistryError, wait: float = 0.0) -> None:
+        """Emit the event for a retry after ``wait`` seconds, but only one for each outage."""
+        outage, patience = error.outage, error.patience
+        if outage is None:
+            patience = None
+        elif outage.announced and self.repeats is None:
+            return
+        else:
+            outage.announced = True
+        attempt, repeats = self._attempt, self.repeats
+        self.emit(
+            Retrying(self.subject, wait, error.message, attempt, repeats, error, patience or None)
+        )
 
     def restart(self) -> None:
         """Begin to count anew, because the operation has progressed since the last failure."""

@@ -317,6 +317,7 @@ class ResumingReader:
         if error.temporary and (self._attempts is None or moved >= BUFFER_SIZE):
             self._attempts = self._activity.create_attempts()
             next(self._attempts)
+            self._attempts.announce(error)
             return
         attempts = self._attempts or self._activity.create_attempts()
         attempts.fail(error)

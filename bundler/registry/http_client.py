@@ -142,7 +142,9 @@ class HttpClient:
         error.patience = self._patience
         if error.status in refusals.UNAVAILABLE and error.exchange is not None:
             origin = Origin.of(error.exchange.url)
-            HOSTS.record_failure(origin, error, self._patience, connected=True)
+            # A proxy answers for a host that does not exist.
+            connected = self._access.proxy is None
+            HOSTS.record_failure(origin, error, self._patience, connected=connected)
 
     def find_proxy(self, url: str) -> str | None:
         """Return the URL of the proxy for a host that the registry named; None: no proxy."""

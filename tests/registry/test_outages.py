@@ -245,3 +245,14 @@ def test_connection_that_is_dropped_in_the_handshake_is_retried(connect, tls_con
         session = connect(registry, host=host, tls=TlsConfig(verify=False), limits=PATIENT)
         session.ping()
         session.close()
+
+
+def test_host_that_only_the_proxy_answers_for_is_reported_at_once(registry, connect):
+    """A proxy returns 503 for names that it cannot resolve."""
+    registry.fail("GET", status=503, times=None)
+    tls, emitted = TlsConfig(plain_http=True), []
+    session = connect(registry, host="no.example", tls=tls, proxy=registry.url, emit=emitted.append)
+    with pytest.raises(RegistryError) as raised:
+        session.ping()
+    assert raised.value.status == 503
+    assert emitted == []

@@ -1,8 +1,9 @@
 """Index tar archives strictly, without extracting them.
 
 Headers are read, and contents are skipped. An archive is refused if it contains absolute names,
-names with ``..``, devices, sparse files or duplicate names, or if it is ambiguous, so that other
-programs might read it differently.
+names with ``..``, devices or sparse files, or if it is ambiguous, so that other programs might read
+it differently. Links, repeated members and a missing end are allowed only for archives that other
+programs write in this way.
 """
 
 from __future__ import annotations
@@ -50,12 +51,15 @@ class ArchiveMember:
     """For a link: the name of another member."""
 
 
-def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]:
+def index(
+    file: RegularFile, *, repeated: Literal["first", "last"] | None = None
+) -> dict[str, ArchiveMember]:
     """Return all files and links of an archive by name.
 
     Args:
         file: an uncompressed archive.
-        links: whether links are allowed; ``find`` follows them.
+        repeated: which of the members with one name counts. If it is set, links and a missing end
+            are allowed too; ``find`` follows links.
 
     Raises:
         MalformedError: the file is not a tar archive, is truncated, or has a forbidden member.
@@ -64,12 +68,16 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]
     members: dict[str, ArchiveMember] = {}
     length = 0
     subject = str(file.path)
-    for header in _read_headers(file, subject):
-        member = _create_member(header, subject, links=links)
+    lenient = repeated is not None
+    for header in _read_headers(file, subject, lenient=lenient):
+        member = _create_member(header, subject, links=lenient)
         if member is None:
             continue
         if member.name in members:
-            raise MalformedError(f"{subject}: duplicate member {member.name!r}")
+            if repeated is None:
+                raise MalformedError(f"{subject}: duplicate member {member.name!r}")
+            if repeated == "first":
+                continue
         if len(members) >= MAX_MEMBERS:
             raise LimitError(f"{subject}: more than the {MAX_MEMBERS:,} members allowed")
         length += len(member.name) + len(member.target)
@@ -131,11 +139,13 @@ class _Header:
     size: int
 
 
-def _read_headers(file: RegularFile, subject: str) -> Iterator[_Header]:
+def _read_headers(file: RegularFile, subject: str, *, lenient: bool) -> Iterator[_Header]:
     position = 0
     extended: dict[str, str] = {}
     while True:
         block = FileSlice(file, position, BLOCK).read()
+        if lenient and not block and position and not extended:
+            return  # the end is missing
         if len(block) < BLOCK:
             raise MalformedError(f"{subject}: truncated archive at byte {position:,}")
         if not any(block):

@@ -129,7 +129,7 @@ class DockerArchiveSource(SynthesizesManifests):
         with ExitStack() as stack:
             self._file = stack.enter_context(open_archive(archive, options))
             self._subject = str(self._file.path)
-            self._members = tar_index.index(self._file, links=True)
+            self._members = tar_index.index(self._file, repeated="first")
             try:
                 raw = self._read(MANIFEST, MAX_MANIFEST)
             except NotFoundError:

@@ -106,7 +106,7 @@ def test_damaged_archive_is_read_or_raises_bundler_error(tmp_path_factory, data)
     path.write_bytes(whole)
     with RegularFile.open(path) as file:
         try:
-            members = tar_index.index(file, links=True)
+            members = tar_index.index(file, repeated="first")
         except BundlerError:
             return
         for one in members.values():
@@ -145,7 +145,7 @@ def test_links_are_kept_where_they_are_allowed(index):
         ("d/hard", tarfile.LNKTYPE, "file"),
         ("file", b"x"),
     ]
-    read = index(pack(members), links=True)
+    read = index(pack(members), repeated="first")
     assert read == {"d/symbolic": "file", "d/hard": "file", "file": b"x"}
 
 
@@ -153,7 +153,7 @@ def test_number_of_followed_links_is_limited(tmp_path):
     chain = [(f"l{number}", tarfile.SYMTYPE, f"l{number + 1}") for number in range(40)]
     (tmp_path / "a.tar").write_bytes(pack([*chain, ("l40", b"x")]))
     with RegularFile.open(tmp_path / "a.tar") as file:
-        members = tar_index.index(file, links=True)
+        members = tar_index.index(file, repeated="first")
     assert tar_index.find(members, "./l30", "test").name == "l40"
     with pytest.raises(MalformedError):
         tar_index.find(members, "l0", "test")
@@ -254,3 +254,16 @@ def test_total_length_of_names_is_limited(index, monkeypatch):
     assert len(index(pack([(f"{number:090}", b"") for number in range(11)]))) == 11
     with pytest.raises(LimitError):
         index(pack([(f"{number:090}", b"") for number in range(12)]))
+
+
+@pytest.mark.parametrize(("counts", "content"), [("first", b"1"), ("last", b"2")])
+def test_repeated_members_are_read_where_they_are_allowed(index, counts, content):
+    assert index(pack([("a", b"1"), ("./a", b"2")]), repeated=counts) == {"a": content}
+
+
+def test_missing_end_is_accepted_where_members_may_repeat(index):
+    data = pack([("a", b"1" * 600), ("b", b"2")])
+    assert list(index(data[:2560], repeated="first")) == ["a", "b"]
+    for end in (0, 511, 512, 1000, 2048, 2100, 2561):
+        with pytest.raises(MalformedError):
+            index(data[:end], repeated="first")

@@ -74,6 +74,8 @@ class CopyReport:
     image: ResolvedImage
     totals: TransferTotals
     """The blobs that were transferred; in a dry run, as planned."""
+    omitted: int = 0
+    """The number of foreign layers that are not copied, because the destination accepts URLs."""
 
     @property
     def root(self) -> Descriptor:
@@ -92,6 +94,7 @@ class CopyReport:
             "referrers": [item.graph.root.digest.text for item in self.image.referrers],
             "moved": self.totals.pushed.to_json(),
             "present": self.totals.present.to_json(),
+            **({"omittedLayers": self.omitted} if self.omitted else {}),
         }
 
 
@@ -140,9 +143,10 @@ def copy_image(
         )
         plan = create_plan([planned], engine.executor, engine.cancellation)
         if dry_run:
-            return CopyReport(str(reference), image, plan.totals)
+            return CopyReport(str(reference), image, plan.totals, len(plan.foreign))
         result = _execute(plan, planned, engine)
-    return CopyReport(str(reference), result.published[0].image, result.totals)
+    copied = result.published[0].image
+    return CopyReport(str(reference), copied, result.totals, len(plan.foreign))
 
 
 def _execute(

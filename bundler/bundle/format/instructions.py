@@ -10,6 +10,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format.omissions import Omissions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 _MAX_IMAGES = 50
+_MAX_OMISSIONS = 50
 
 _INTRODUCTION = """\
 BUNDLE {stream}
@@ -77,8 +79,23 @@ def render(
     more = len(images) - _MAX_IMAGES
     if more > 0:
         lines.append(f"\nand {more:,} more images, whose names are in {bundle_paths.INVENTORY}.")
+    lines += _list_omissions(images)
     parts = [_INTRODUCTION.format(stream=stream), _render_signatures(keys), _FILES, *lines, ""]
     return "\n".join(parts).encode("utf-8", "backslashreplace")
+
+
+def _list_omissions(images: Sequence[BundledImage]) -> list[str]:
+    """Return the lines on foreign layers, and on content that is not in the bundle."""
+    lines = []
+    if any(image.absent_layers is not None for image in images):
+        lines += ["", "skopeo does not copy foreign layers to a registry; airbundle import does."]
+    omissions = Omissions.of(images).describe()
+    if omissions:
+        lines += ["", *omissions[:_MAX_OMISSIONS]]
+    more = len(omissions) - _MAX_OMISSIONS
+    if more > 0:
+        lines.append(f"and {more:,} more, which {bundle_paths.INVENTORY} lists.")
+    return lines
 
 
 def _render_signatures(keys: Sequence[PublicKey]) -> str:

@@ -89,6 +89,13 @@ def format_size(count: float) -> str:
     return f"{count:.1f} {unit}"
 
 
+def print_omitted_layers(number: int) -> None:
+    """Write a note on foreign layers that were not copied, if there are any."""
+    if number:
+        layers = f"{count(number, 'foreign layer')}, of which the destination has the URLs only"
+        print_note(f"not copied: {layers}")
+
+
 def format_duration(seconds: float) -> str:
     """Format a duration: ``2 min 05 s``."""
     if seconds < 0.95:

@@ -81,6 +81,8 @@ class SyncReport:
     unlisted: tuple[ListingFailure, ...]
     totals: TransferTotals
     """The blobs that were transferred."""
+    omitted: int = 0
+    """The number of foreign layers that are not copied, because the destination accepts URLs."""
 
     @property
     def failures(self) -> list[str]:
@@ -117,6 +119,7 @@ class SyncReport:
             "leftOut": [{"name": item.subject, "error": str(item.error)} for item in self.unlisted],
             "moved": {"bytes": self.totals.pushed.size},
             "present": {"bytes": self.totals.present.size},
+            **({"omittedLayers": self.omitted} if self.omitted else {}),
         }
 
 
@@ -159,7 +162,7 @@ def sync_images(
         size = max(1, len(mapped)) if commits_once else _BATCH_SIZE
         for start in range(0, len(mapped), size):
             sync.copy_batch(mapped[start : start + size])
-    report = SyncReport(tuple(sync.images), unlisted, sync.totals)
+    report = SyncReport(tuple(sync.images), unlisted, sync.totals, sync.omitted)
     done = len(report.images) - report.count("failed")
     engine.emit(events.SyncFinished(done, listing.source_count))
     return report
@@ -187,6 +190,7 @@ class _Sync:
     _dry_run: bool
     images: list[SyncedImage] = field(default_factory=list)
     totals: TransferTotals = field(default_factory=TransferTotals)
+    omitted: int = 0
 
     def copy_batch(self, batch: Sequence[SyncTarget]) -> None:
         """Copy some of the images with one plan; raise the first failure unless ``keep_going``."""
@@ -205,6 +209,7 @@ class _Sync:
                 plan = create_plan(planned_images, engine.executor, engine.cancellation)
                 execution = execute(plan, engine)
                 self.totals += execution.totals
+                self.omitted += len(plan.foreign)
                 failed = execution.failed
                 for planned in execution.published:
                     published[planned.image.display_name] = planned.image.graph.root.digest

@@ -97,6 +97,8 @@ def copy(
         text.print_json(report.to_json() | {"dryRun": dry_run})
         return
     text.print_line(f"{report.destination} {report.root.digest}")
+    if not context.options.quiet:
+        text.print_omitted_layers(report.omitted)
     if dry_run:
         totals = (("to transfer", report.totals.pushed), ("already present", report.totals.present))
         for label, total in totals:

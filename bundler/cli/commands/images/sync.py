@@ -159,6 +159,8 @@ def sync(
     else:
         rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
         text.print_table(("IMAGE", "DESTINATION", "RESULT"), rows)
+        if not context.options.quiet:
+            text.print_omitted_layers(report.omitted)
         if not dry_run:
             totals = report.totals
             text.print_line(

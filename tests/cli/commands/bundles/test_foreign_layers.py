@@ -233,3 +233,26 @@ def test_loss_of_carried_foreign_layer_is_damage(site: Site, command: str):
     assert result.status == 3
     assert sha256(BASE).removeprefix("sha256:") in result.stderr
     assert "whole" not in result.stdout
+
+
+def test_instructions_on_medium_list_absent_layer(site: Site):
+    site.add_image()
+    site.export()
+    text = (site.folder / "bundle/VERIFY.txt").read_text()
+    assert f"not in the bundle: {describe_layer(site)}" in text
+    assert "skopeo does not copy foreign layers to a registry" in text
+
+
+@pytest.mark.parametrize("command", ["copy", "sync"])
+def test_copy_reports_foreign_layer_that_it_leaves_out(site: Site, command: str):
+    site.add_image()
+    name = f"{site.registry.host}/win:1"
+    if command == "copy":
+        arguments = ("copy", f"docker://{name}", "oci:copy:win", "--src-tls-verify=false")
+    else:
+        arguments = ("sync", "--src", "docker", "--dest", "oci", "--src-tls-verify=false")
+        arguments = (*arguments, name, "copy")
+    result = site.run(*arguments)
+    assert result.status == 0, result.stderr
+    assert "not copied: 1 foreign layer" in result.stderr
+    assert json.loads(site.run(*arguments, "--json").stdout).get("omittedLayers", 1) == 1

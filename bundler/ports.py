@@ -359,6 +359,8 @@ class OpenOptions:
     """Options that single transports define, at most one record of each type."""
     scratch: Path | None = None
     """The directory for large temporary files; None: the default of each transport, on disk."""
+    follow_links: bool = False
+    """Whether symbolic links inside a directory that the user named are followed, as by Skopeo."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     """Receives events; called from several threads."""

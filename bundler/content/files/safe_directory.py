@@ -41,15 +41,17 @@ PathComponents = tuple[str, ...]
 class Directory:
     """An open directory; ``close`` also releases its lock.
 
-    Safe for several threads. ``path`` is used in messages only.
+    Safe for several threads. ``path`` is used in messages only. With ``follow_links``, links below
+    the directory are followed when it is read.
     """
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: Path, fd: int, *, follow_links: bool = False) -> None:
         self.path = path
         self.fd = fd
+        self._no_follow = 0 if follow_links else os.O_NOFOLLOW
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, follow_links: bool = False) -> Self:
         """Open a directory that the user specified; links in its path are followed.
 
         Raises:
@@ -57,7 +59,7 @@ class Directory:
             MediumError: it cannot be read.
         """
         try:
-            return cls(path, os.open(path, _DIRECTORY))
+            return cls(path, os.open(path, _DIRECTORY), follow_links=follow_links)
         except OSError as error:
             if error.errno == errno.ENOTDIR:
                 raise MissingFileError(str(path), os_error=error) from error
@@ -79,7 +81,7 @@ class Directory:
                 if create:
                     with suppress(FileExistsError):
                         os.mkdir(name, 0o755, dir_fd=current.fd)
-                fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current.fd)
+                fd = os.open(name, _DIRECTORY | self._no_follow, dir_fd=current.fd)
             except OSError as error:
                 raise to_bundler_error(error, path, "cannot open") from error
             finally:
@@ -100,7 +102,8 @@ class Directory:
         path = self.path.joinpath(*names)
         with self.enter(*folders) as folder:
             try:
-                fd = os.open(name, _FILE, dir_fd=folder.fd)
+                flags = _FILE & ~os.O_NOFOLLOW | self._no_follow
+                fd = os.open(name, flags, dir_fd=folder.fd)
             except OSError as error:
                 raise to_bundler_error(error, path, "cannot open") from error
         return RegularFile(path, fd, offset)

@@ -70,8 +70,8 @@ def parse_reference(text: str) -> UnnamedReference:
 class DirectorySource:
     """Source of the image in a directory."""
 
-    def __init__(self, path: Path) -> None:
-        self._directory = Directory.open(path)
+    def __init__(self, path: Path, *, follow_links: bool = False) -> None:
+        self._directory = Directory.open(path, follow_links=follow_links)
         self._root: bytes | None = None
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
@@ -230,6 +230,6 @@ class DirectoryDestination:
 
 TRANSPORT = PathTransport(
     parse_reference,
-    lambda path, _: DirectorySource(path),
+    lambda path, options: DirectorySource(path, follow_links=options.follow_links),
     lambda path, _: DirectoryDestination(path),
 )

@@ -88,17 +88,28 @@ class LayoutOptions:
 class LayoutSource(ReadableBlobs):
     """Source of the images in a layout: a directory, or open files, which this source closes.
 
-    ``shared`` is the directory of the blobs if layouts share one.
+    ``shared`` is the directory of the blobs if layouts share one. ``follow_links`` allows symbolic
+    links inside the directories.
 
     Raises:
         MissingFileError, MalformedError, UnsupportedError: the files are not a layout.
     """
 
-    def __init__(self, layout: Path | Files, shared: Path | None = None) -> None:
+    def __init__(
+        self, layout: Path | Files, shared: Path | None = None, *, follow_links: bool = False
+    ) -> None:
         with ExitStack() as stack:
-            files = Directory.open(layout) if isinstance(layout, Path) else layout
+            files = (
+                Directory.open(layout, follow_links=follow_links)
+                if isinstance(layout, Path)
+                else layout
+            )
             stack.callback(files.close)
-            blobs = stack.enter_context(Directory.open(shared)) if shared else files
+            blobs = (
+                stack.enter_context(Directory.open(shared, follow_links=follow_links))
+                if shared
+                else files
+            )
             super().__init__(blobs, shared=shared is not None)
             self._index = read_index(files)
             self._resources = stack.pop_all()
@@ -280,6 +291,8 @@ def add_images(
 
 TRANSPORT = PathTransport(
     partial(LayoutReference.parse, "oci"),
-    lambda path, options: LayoutSource(path, options.get(LayoutOptions).shared_blob_dir),
+    lambda path, options: LayoutSource(
+        path, options.get(LayoutOptions).shared_blob_dir, follow_links=options.follow_links
+    ),
     lambda path, options: LayoutDestination(path, options.get(LayoutOptions).shared_blob_dir),
 )

@@ -167,7 +167,8 @@ def test_truncated_archive_is_refused(archive):
 def test_archive_without_end_blocks_is_read(archive):
     data = archive.read_bytes()
     archive.write_bytes(data[: data.index(LAYOUT_MARK) + 512])
-    opened_source(archive)
+    with closing(opened_source(archive)) as source:
+        assert source.tags()
 
 
 def test_archive_contains_the_members_of_a_layout(tmp_path, store):

@@ -70,3 +70,25 @@ def test_link_at_the_path_of_a_blob_is_replaced(tmp_path, store):
     publish(path, store, "app")
     assert victim.read_text() == "untouched"
     assert not name.is_symlink()
+
+
+def test_links_inside_a_layout_are_followed_on_request(layout, store, tmp_path):
+    path, target = blob(layout, store)
+    path.rename(tmp_path / "blob")
+    path.symlink_to(tmp_path / "blob")
+    (layout / "blobs").rename(tmp_path / "elsewhere")
+    (layout / "blobs").symlink_to("../elsewhere")
+    with closing(LayoutSource(layout, follow_links=True)) as source, source.open(target) as opened:
+        assert opened.read() == (tmp_path / "blob").read_bytes()
+
+
+def test_pipe_behind_a_link_is_refused(layout, store, tmp_path):
+    path, target = blob(layout, store)
+    path.unlink()
+    os.mkfifo(tmp_path / "pipe")
+    path.symlink_to(tmp_path / "pipe")
+    with (
+        closing(LayoutSource(layout, follow_links=True)) as source,
+        pytest.raises(NotPlainFileError),
+    ):
+        source.open(target)

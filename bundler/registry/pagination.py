@@ -95,10 +95,13 @@ def iterate_pages(
         if len(seen) > MAX_PAGES:
             raise LimitError(f"{subject}: more than the {MAX_PAGES:,} pages allowed")
         try:
-            with session.request(
-                "GET", next_url, subject=subject, scopes=scopes, allowed_statuses=allowed_statuses
-            ) as response:
-                body = response.read(MAX_PAGE, subject)
+            response, body = session.fetch(
+                next_url,
+                MAX_PAGE,
+                subject=subject,
+                scopes=scopes,
+                allowed_statuses=allowed_statuses,
+            )
         except RegistryError as error:
             if error.status != HTTPStatus.BAD_REQUEST or fallback is None or len(seen) > 1:
                 raise

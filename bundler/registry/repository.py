@@ -76,9 +76,11 @@ class Repository:
             DigestMismatchError: ``reference`` is a tag, and the registry reports another digest.
         """
         subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
-        with self._request("GET", "manifests", reference, headers=headers) as response:
-            refusals.refuse_html(response)
-            raw = response.read(MAX_MANIFEST, subject)
+        url = f"/v2/{quote(self.path)}/manifests/{reference}"
+        response, raw = self.session.fetch(
+            url, MAX_MANIFEST, subject=subject, scopes=self.scopes, headers=headers
+        )
+        refusals.refuse_html(response)
         media_type = _find_media_type(response, raw, subject)
         if isinstance(reference, Digest):
             return Descriptor(media_type, reference, len(raw)), raw

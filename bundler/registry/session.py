@@ -142,6 +142,25 @@ class Session:
             raise
         raise AssertionError("unreachable: attempts are unlimited")
 
+    def fetch(
+        self, target: str, limit: int, *, subject: str, **options: Unpack[RequestOptions]
+    ) -> tuple[Response, bytes]:
+        """Send a GET and read the whole body, of at most ``limit`` bytes; retry both.
+
+        Raises:
+            LimitError: the body is larger than ``limit`` bytes.
+            BundlerError: as ``request``.
+        """
+        attempts = Attempts(self._retry_policy, subject, self._cancellation, self._emit)
+        for _ in attempts:
+            with self.request("GET", target, subject=subject, **options) as response:
+                try:
+                    return response, response.read(limit, subject)
+                except RegistryError as error:
+                    failure = error
+            attempts.fail(failure)
+        raise AssertionError("unreachable: attempts are unlimited")
+
     def ping(self) -> None:
         """Check that the host is a registry that accepts the credentials.
 

@@ -256,3 +256,14 @@ def test_host_that_only_the_proxy_answers_for_is_reported_at_once(registry, conn
         session.ping()
     assert raised.value.status == 503
     assert emitted == []
+
+
+@pytest.mark.parametrize("path", ["manifests", "tags/list", "referrers"])
+def test_document_that_is_cut_off_is_requested_again(registry, connect, path):
+    registry.add_image("library/app", "1")
+    repository = Repository(connect(registry), "library/app")
+    registry.fail("GET", path=path, cut_after=5)
+    descriptor, _ = repository.get_manifest("1")
+    assert repository.list_tags() == ["1"]
+    assert repository.list_referrers(descriptor.digest) == []
+    assert registry.count("GET", path) == 2

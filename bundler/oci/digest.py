@@ -6,7 +6,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.errors import DigestMismatchError, MalformedError
@@ -28,16 +28,20 @@ class Digest:
     """
 
     text: str
-    algorithm: str = field(init=False, repr=False, compare=False)
-    """``sha256`` or ``sha512``."""
-    hex: str = field(init=False, repr=False, compare=False)
-    """The hexadecimal part, in lower case."""
 
     def __post_init__(self) -> None:
         if _DIGEST.fullmatch(self.text) is None:
             raise MalformedError(f"{self.text[:160]!r} is not a valid sha256 or sha512 digest")
-        object.__setattr__(self, "algorithm", self.text[:6])
-        object.__setattr__(self, "hex", self.text[7:])
+
+    @property
+    def algorithm(self) -> str:
+        """``sha256`` or ``sha512``."""
+        return self.text[:6]
+
+    @property
+    def hex(self) -> str:
+        """The hexadecimal part, in lower case."""
+        return self.text[7:]
 
     @classmethod
     def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:

@@ -107,11 +107,12 @@ def check_listed(paths: Iterable[str], subject: str = CHECKSUM_FILE) -> None:
     for path in paths:
         if not is_path(path) or not is_listed(path):
             raise MalformedError(f"{subject}: {path[:200]!r} must not be listed")
-        if path.casefold() in folded:
+        key = path.casefold()
+        if key in folded:
             raise MalformedError(
                 f"{subject}: {path[:200]!r} differs from another path only by case"
             )
-        folded.add(path.casefold())
+        folded.add(path if key == path else key)  # most paths are in lower case, and kept anyway
 
 
 def find_image_path(root: Digest) -> str:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 _MAX_NAMED = 3
+_MAX_MISSING = 10_000  # files that are named one by one
 _MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json is the largest file without a listed size
 
 _Listed = dict[str, Digest | None]
@@ -360,11 +361,8 @@ class _Verifier:
         Unlisted content is counted, but is not damage: it comes from an export that was interrupted
         before its seal, and no image of this bundle needs it.
         """
-        other = (
-            bundle_paths.BLOBS
-            if known is not None and known.format == "dir"
-            else bundle_paths.IMAGES
-        )
+        is_tree = known is not None and known.format == "dir"
+        other = bundle_paths.BLOBS if is_tree else bundle_paths.IMAGES
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
                 text = "not a regular file, but a link, a directory, a pipe or a device"
@@ -375,11 +373,13 @@ class _Verifier:
                 self.unlisted += 1
             else:
                 self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
-        for path in listed:
-            known_file = self.found.entries.get(path)
-            if known_file is None:
-                self.add("missing", path, "missing")
-                continue
+        missing = [path for path in listed if path not in self.found.entries]
+        for path in missing[:_MAX_MISSING]:
+            self.add("missing", path, "missing")
+        if (more := len(missing) - _MAX_MISSING) > 0:
+            self.add("missing", bundle_paths.CHECKSUM_FILE, f"lists {more:,} more missing files")
+        for path in listed.keys() & self.found.entries.keys():
+            known_file = self.found.entries[path]
             has_size = path in self.images or bundle_paths.parse_digest(path) is not None
             if known_file.size > _MAX_UNMEASURED and not has_size:
                 limit = f"at most {_MAX_UNMEASURED:,} bytes"

@@ -22,6 +22,7 @@ from bundler.copy.engine import EngineOptions
 from bundler.errors import LimitError
 from bundler.ports import OpenOptions
 from bundler.trust import keys
+from tests import peak_memory
 from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
@@ -130,3 +131,34 @@ def test_image_with_many_names_is_kept_once_in_memory(tmp_path: Path):
 
     assert len(report.images) == 200
     assert most < 60 << 20
+
+
+def test_missing_files_are_named_up_to_a_limit(tmp_path: Path, monkeypatch):
+    bundle = bundles.write(tmp_path / "b")
+    (bundle / "SHA256SUMS").write_text("".join(f"{'0' * 64}  a{n}\n" for n in range(30)))
+    (bundle / "bundle.json").unlink()
+    monkeypatch.setattr("bundler.bundle.verifying.verify._MAX_MISSING", 10)
+
+    findings = {item.path: item.text for item in verify(bundle, []).findings}
+
+    assert sum(path.startswith("a") for path in findings) == 10
+    assert findings["SHA256SUMS"] == "lists 20 more missing files"
+
+
+VERIFY = """
+import sys
+from pathlib import Path
+
+from bundler.bundle.verifying.verify import verify
+
+verify(Path(sys.argv[1]), [])
+"""
+
+
+def test_long_list_of_missing_files_takes_little_memory(tmp_path: Path):
+    """The list has a quarter of the largest size that is allowed."""
+    bundle = bundles.write(tmp_path / "b")
+    with (bundle / "SHA256SUMS").open("w") as file:
+        file.writelines(f"{'0' * 64}  a{number:07}\n" for number in range(220_000))
+    (bundle / "bundle.json").unlink()
+    assert peak_memory.measure(VERIFY, bundle) < 160 * peak_memory.MIB

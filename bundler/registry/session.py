@@ -158,6 +158,7 @@ class Session:
                     return response, response.read(limit, subject)
                 except RegistryError as error:
                     failure = error
+            self._client.set_patience(failure)
             attempts.fail(failure)
         raise AssertionError("unreachable: attempts are unlimited")
 

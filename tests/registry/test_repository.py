@@ -77,7 +77,7 @@ class TestManifests:
 
     def test_truncated_manifest_is_a_temporary_error(self, registry, repository):
         registry.add_image("library/app", "1")
-        registry.fail("GET", cut_after=10)
+        registry.fail("GET", cut_after=10, times=None)
         with pytest.raises(RegistryError) as caught:
             repository.get_manifest("1")
         assert caught.value.temporary

@@ -10,6 +10,8 @@ from bundler.oci import media_types
 from bundler.oci.platform import Platform, choose
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Index, IndexMode
@@ -23,7 +25,8 @@ class PlatformSelection:
     """The platforms to copy."""
 
     platforms: tuple[Platform, ...] = ()
-    """Empty: copy the whole index. One platform: copy its manifest, without the index, unless
+    """The image must be available for one of them at least. Empty: copy the whole index. One
+    platform: copy its manifest, without the index, unless
     ``index`` is ``sparse``. Several: copy an index, as ``index`` specifies."""
     index: IndexMode = "strip"
     """``strip``: create an index of the selected platforms, with a new digest. ``sparse``: keep
@@ -60,7 +63,8 @@ def select_children(
     Unless a single image is selected, BuildKit's attestations of the images are included.
 
     Raises:
-        NoPlatformError: the index has no image for a selected platform.
+        NoPlatformError: the index has no image for any selected platform, or with
+            ``selection.variants``, for one of them.
     """
     if selection.everything:
         return index.manifests
@@ -84,9 +88,11 @@ def select_children(
             ]
             position = choose(platform, [entry.platform for entry in images])
             found = [] if position is None else [images[position]]
-        if not found:
-            raise _no_platform(platform, index, label)
+        if not found and selection.variants:
+            raise _no_platform([platform], index, label)
         digests.update(entry.digest for entry in found)
+    if not digests:
+        raise _no_platform(selection.platforms, index, label)
     if not selection.single:
         subjects = {digest.text for digest in digests}
         digests.update(
@@ -115,14 +121,26 @@ def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
     without_platform = [entry for entry in images if entry.platform is None]
     if without_platform and index.media_type == media_types.OCI_INDEX:
         return without_platform[0]
-    raise _no_platform(platform, index, label)
+    raise _no_platform([platform], index, label)
+
+
+def find_missing_platforms(
+    selection: PlatformSelection, offered: Sequence[Platform | None]
+) -> list[Platform]:
+    """Return the selected platforms for which an image with the ``offered`` ones is not available.
+
+    With ``selection.variants``, none is reported, as by Skopeo.
+    """
+    if selection.everything or selection.variants:
+        return []
+    return [item for item in selection.platforms if choose(item, offered) is None]
 
 
 def check_platform_selected(offered: Platform, selection: PlatformSelection, label: str) -> None:
-    """Check that the platform of an image without an index is selected.
+    """Check that an image without an index is available for one of the selected platforms.
 
     Raises:
-        NoPlatformError: the platform is not selected.
+        NoPlatformError: it is not.
     """
     if selection.everything or not selection.platforms:
         return
@@ -131,7 +149,7 @@ def check_platform_selected(offered: Platform, selection: PlatformSelection, lab
         raise NoPlatformError(label, requested=requested, offered=[str(offered)])
 
 
-def _no_platform(platform: Platform, index: Index, label: str) -> NoPlatformError:
+def _no_platform(missing: Sequence[Platform], index: Index, label: str) -> NoPlatformError:
     offered = {
         str(entry.platform)
         for entry in index.manifests
@@ -139,7 +157,7 @@ def _no_platform(platform: Platform, index: Index, label: str) -> NoPlatformErro
     }
     return NoPlatformError(
         label,
-        requested=[str(platform)],
+        requested=list(map(str, missing)),
         offered=sorted(offered),
         docker_list=index.media_type == media_types.DOCKER_LIST,
     )

@@ -18,6 +18,7 @@ from bundler.copy.platform_selection import (
     EVERYTHING,
     PlatformSelection,
     check_platform_selected,
+    find_missing_platforms,
     select_children,
 )
 from bundler.errors import (
@@ -39,7 +40,7 @@ from bundler.oci.manifest import Index, Manifest, Schema1
 from bundler.ports import HasSignatures, ListsReferrers, Node, PolicyCheck, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.copy.image import ImageRequest
     from bundler.oci.platform import Platform
@@ -171,15 +172,23 @@ class _Resolver:
                 platform = root.read_platform(self._source)
             if platform is not None:
                 check_platform_selected(platform, selection, label)
+                self._warn_of_missing_platforms([platform])
                 root.descriptor = replace(root.descriptor, platform=platform)
             return root, EVERYTHING
         selected = select_children(parsed, selection, label)
+        self._warn_of_missing_platforms([entry.platform for entry in parsed.manifests])
         keeps_index = selection.index == "sparse" or selection.index_only
         if keeps_index or len(selected) == len(parsed.manifests):
             return root, selection
         raw = manifest.strip(parsed, {child.digest for child in selected})
         stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
         return _ReadManifest(stripped, raw, label), EVERYTHING
+
+    def _warn_of_missing_platforms(self, offered: Sequence[Platform | None]) -> None:
+        """Report the selected platforms that the image does not have; it is copied without them."""
+        if missing := find_missing_platforms(self._request.selection, offered):
+            names = ", ".join(map(str, missing))
+            self._emit(WarningIssued(f"{self._label}: no image for {names}; copied without it"))
 
     def read(self, descriptor: Descriptor) -> _ReadManifest:
         """Return a manifest that is verified, and accepted by the policy."""

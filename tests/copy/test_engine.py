@@ -249,6 +249,22 @@ def test_single_image_of_another_platform_is_refused():
     assert raised.value.offered == ("linux/amd64",)
 
 
+@pytest.mark.parametrize("is_index", [True, False])
+def test_image_with_some_selected_platforms_is_copied_with_warning(is_index):
+    src = MemoryStore()
+    image = src.add_image(None if is_index else "app", platform=AMD64)
+    if is_index:
+        src.add_index("app", manifests=[image])
+    emitted = []
+    request = ImageRequest(MemoryReference("app"), selection=PlatformSelection((AMD64, ARM64)))
+    found = resolve(request, src.source(), emit=emitted.append)
+    assert found.graph.root.digest == src.names["app"].digest
+    assert found.graph.platforms == (AMD64,)
+    assert [event.text for event in emitted] == [
+        "memory:app: no image for linux/arm64; copied without it"
+    ]
+
+
 def test_referrers_and_cosign_tags_are_copied(executor):
     src, dst = MemoryStore(), MemoryStore()
     root = src.add_image("app")

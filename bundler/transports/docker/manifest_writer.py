@@ -11,6 +11,7 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
+from bundler.errors import RefusedRequestError, RegistryError
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import Index
 from bundler.transports.docker.manifest_cache import LIMIT, ManifestCache
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from bundler.registry.repository import Repository
 
 _PARALLEL = 8
+_REFUSALS = frozenset({"MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
+_HINT = (
+    "the manifest lists foreign layers: allow their URLs in the registry"
+    " (validation.manifests.urls.allow of the distribution registry)"
+)
 
 Item = TypeVar("Item")
 
@@ -99,8 +105,26 @@ class ManifestWriter:
 
     def _put(self, version: str | Digest, root: Descriptor, raw: bytes) -> None:
         """Push a manifest, and record whether the registry lists it as a referrer."""
-        if self._repository.put_manifest(version, root.media_type, raw) is not None:
+        try:
+            subject = self._repository.put_manifest(version, root.media_type, raw)
+        except RegistryError as error:
+            if _REFUSALS.isdisjoint(error.codes) or not _has_foreign_layers(root, raw):
+                raise
+            refusal = RefusedRequestError(
+                error.message, status=error.status, codes=error.codes, hint=_HINT
+            )
+            refusal.exchange = error.exchange
+            raise refusal from error
+        if subject is not None:
             self.listed.add(root.digest)
+
+
+def _has_foreign_layers(root: Descriptor, raw: bytes) -> bool:
+    parsed = manifest.parse(raw, root.media_type, subject=f"{root.digest}")
+    return any(
+        media_types.is_foreign(item.media_type, item.urls)
+        for item, _ in manifest.list_children(parsed)
+    )
 
 
 def _run_parallel(perform: Callable[[Item], None], items: list[Item]) -> None:

@@ -256,3 +256,57 @@ def test_copy_reports_foreign_layer_that_it_leaves_out(site: Site, command: str)
     assert result.status == 0, result.stderr
     assert "not copied: 1 foreign layer" in result.stderr
     assert json.loads(site.run(*arguments, "--json").stdout).get("omittedLayers", 1) == 1
+
+
+def test_refusal_of_manifest_with_foreign_layers_names_the_setting(site: Site):
+    site.add_image()
+    site.export(foreignLayers="leave")
+    body = json.dumps({"errors": [{"code": "UNKNOWN"}, {"code": "MANIFEST_BLOB_UNKNOWN"}]})
+    with FakeRegistry() as inside:
+        inside.fail("PUT", "/manifests/", times=None, status=400, body=body.encode())
+        target = (f"docker://{inside.host}", "--allow-unsigned", "--tls-verify=false")
+        result = site.run("import", "bundle", *target)
+    assert result.status == 1
+    assert "validation.manifests.urls.allow" in result.stderr
+
+
+@pytest.mark.parametrize("target", ["oci:inside", "dir:inside"])
+def test_import_into_directory_reports_absent_layer(site: Site, target: str):
+    site.add_image()
+    site.export(foreignLayers="leave")
+    result = site.run("import", "bundle", target, "--allow-unsigned")
+    assert result.status == 0, result.stderr
+    assert f"not in the bundle: {describe_layer(site)}" in result.stdout
+
+
+def test_bundle_of_older_version_may_lack_foreign_layers(site: Site):
+    """An inventory without ``absentLayers`` does not state which layers are absent."""
+    site.add_image()
+    site.export(foreignLayers="leave")
+    inventory = site.read_inventory()
+    del inventory["images"][0]["absentLayers"]
+    (site.folder / "bundle/bundle.json").write_text(json.dumps(inventory))
+    line = f"not in the bundle: {describe_layer(site)}"
+    assert line in site.run("verify", "bundle").stdout
+    assert line in site.run("ls", "bundle").stderr
+    result = site.run("import", "bundle", "oci:inside", "--allow-unsigned")
+    assert result.status == 0, result.stderr
+    assert line in result.stdout
+
+
+def test_renewal_with_leave_changes_nothing(site: Site):
+    site.add_image()
+    assert site.export(foreignLayers="leave").status == 0
+    first = site.read_inventory()
+    assert "unchanged" in site.export(foreignLayers="leave").stdout
+    assert site.read_inventory() == first
+
+
+def test_urls_that_cannot_be_printed_are_not_stored(site: Site):
+    site.add_image(
+        "https://example.com/\x1b[2Jlayer", "https://example.com/" + "x" * 5000, site.url
+    )
+    result = site.export(foreignLayers="leave")
+    assert result.status == 0, result.stderr
+    assert site.read_inventory()["images"][0]["absentLayers"][0]["urls"] == [site.url]
+    assert "whole, but" in site.run("verify", "bundle").stdout

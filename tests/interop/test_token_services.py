@@ -51,7 +51,7 @@ def test_credentials_are_not_sent_to_token_service_of_other_domain(
     hosts = NamedHosts(tmp_path / "hosts", names, f"https://{tokens}/token")
     image = f"docker://docker.io/{REPOSITORY}:1"
     (result,) = hosts.run(clients("airbundle"), ("inspect", *CREDS, image))
-    assert result.status == 6
+    assert result.status == 7
     assert "belongs to another domain" in result.stderr
     assert result.hosts == {"registry-1.docker.io"}
     assert result.password_receivers() == set()

@@ -21,6 +21,7 @@ from bundler.copy.platform_selection import (
     find_missing_platforms,
     select_children,
 )
+from bundler.copy.referrers import list_referrers
 from bundler.errors import (
     CannotConvertError,
     ConflictError,
@@ -37,31 +38,20 @@ from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index, Manifest, Schema1
-from bundler.ports import HasSignatures, ListsReferrers, Node, PolicyCheck, Source
+from bundler.ports import HasSignatures, Node, PolicyCheck, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bundler.copy.image import ImageRequest
     from bundler.oci.platform import Platform
 
 MAX_MANIFESTS = 20_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+MAX_SIGNATURE_BYTES = 16 * 1024 * 1024
 MAX_REFERRERS = 1_000
 
 MAX_REFERRER_DEPTH = 4  # such as an SBOM, its attestation, and the signature of that
-
-_COSIGN_SUFFIXES: Mapping[str | None, tuple[str, ...]] = {
-    None: (".sig", ".att", ".sbom"),
-    ".att": (".sig",),
-    ".sbom": (".sig",),
-    ".sig": (),
-}
-"""The suffixes of cosign's tags for the referrers of an object, by the suffix of its own tag.
-
-Cosign does not sign signatures. Without this end, a registry that has something under every tag
-would be asked for the signature of each signature.
-"""
 
 
 def resolve(
@@ -96,7 +86,7 @@ def resolve(
         referrers = tuple(resolver.find_referrers(graph))
         left_behind = tuple(resolver.left_behind)
         if replaces is not None:
-            listed = islice(_list_referrers(source, replaces), MAX_REFERRERS)
+            listed = islice(list_referrers(source, replaces), MAX_REFERRERS)
             left_behind += tuple(tag or descriptor.digest.text for tag, descriptor in listed)
     except RegistryError as error:
         # The image may have been served by a mirror that does not list referrers.
@@ -236,11 +226,18 @@ class _Resolver:
                 reason="the index is signed",
                 hint="remove its signatures with --remove-list-signatures",
             )
-        found = {
-            item.descriptor.digest: tuple(source.signatures(item.descriptor.digest))
-            for item in graph.manifests
-            if policy == "all" or item.descriptor.media_type not in media_types.INDEXES
-        }
+        found: dict[Digest, tuple[bytes, ...]] = {}
+        size = 0
+        for item in graph.manifests:
+            digest = item.descriptor.digest
+            if policy == "all" or item.descriptor.media_type not in media_types.INDEXES:
+                found[digest] = tuple(source.signatures(digest))
+                size += sum(map(len, found[digest]))
+                if size > MAX_SIGNATURE_BYTES:
+                    raise LimitError(
+                        f"{self._label}: signatures too large"
+                        f" (expected at most {MAX_SIGNATURE_BYTES:,} bytes)"
+                    )
         return {digest: signatures for digest, signatures in found.items() if signatures}
 
     def find_referrers(self, graph: Graph) -> Iterator[Referrer]:
@@ -277,7 +274,7 @@ class _Resolver:
         count = 0
         while subjects:
             subject, suffix, depth = subjects.pop()
-            for tag, descriptor in _list_referrers(self._source, subject, suffix):
+            for tag, descriptor in list_referrers(self._source, subject, suffix):
                 if descriptor.digest in seen:
                     continue
                 if depth >= MAX_REFERRER_DEPTH:
@@ -307,24 +304,6 @@ class _Resolver:
                 own_suffix = tag and tag[tag.rindex(".") :]
                 subjects.append((descriptor.digest, own_suffix, depth + 1))
                 yield Referrer(found, subject, tag)
-
-
-def _list_referrers(
-    source: Source, subject: Digest, suffix: str | None = None
-) -> Iterator[tuple[str | None, Descriptor]]:
-    """List referrers with their cosign tag; the tag is None if the registry lists the referrer.
-
-    ``suffix`` is the suffix of the cosign tag of ``subject`` itself; None if it has none.
-    """
-    if isinstance(source, ListsReferrers):
-        for descriptor in source.referrers(subject):
-            yield None, replace(descriptor, annotations={})
-    for ending in _COSIGN_SUFFIXES[suffix]:
-        tag = f"{subject.text.replace(':', '-')}{ending}"
-        try:
-            yield tag, source.resolve(tag)
-        except NotFoundError:
-            continue
 
 
 class _ReadManifest:

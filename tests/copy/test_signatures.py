@@ -12,7 +12,7 @@ from bundler.config.settings import Settings
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import PlatformSelection
-from bundler.errors import CannotConvertError, UnsupportedError
+from bundler.errors import CannotConvertError, LimitError, UnsupportedError
 from bundler.images.copy_image import CopyRequest, TransferOptions, copy_image
 from bundler.oci.platform import Platform
 from bundler.ports import OpenOptions
@@ -92,3 +92,9 @@ def test_signatures_of_the_former_image_are_removed(signed, tmp_path):
     images.write_layout(tmp_path / "other", {"app": images.image()})
     copy(f"oci:{tmp_path}/other:app", f"dir:{signed}")
     assert not signatures(signed)
+
+
+def test_total_size_of_signatures_is_limited(signed, tmp_path, monkeypatch):
+    monkeypatch.setattr("bundler.copy.resolve.MAX_SIGNATURE_BYTES", 15)
+    with pytest.raises(LimitError):
+        copy(f"dir:{signed}", f"dir:{tmp_path}/copied")

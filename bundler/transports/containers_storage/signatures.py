@@ -9,6 +9,7 @@ https://github.com/containers/image/blob/v5.36.2/storage/storage_image.go
 from __future__ import annotations
 
 import json
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from bundler.errors import MalformedError
@@ -57,8 +58,5 @@ def read(storage: Storage, image: ImageRecord, manifest: Digest) -> list[bytes]:
         raise MalformedError(
             f"{subject}: wrong size (expected {sum(sizes)} bytes, got {len(joined)})"
         )
-    signatures = []
-    for size in sizes:
-        signatures.append(joined[:size])
-        joined = joined[size:]
-    return signatures
+    ends = list(accumulate(sizes))
+    return [joined[end - size : end] for size, end in zip(sizes, ends, strict=True)]

@@ -18,6 +18,7 @@ from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
     IntegrityError,
     InvalidReferenceError,
+    LimitError,
     MissingFileError,
     NotFoundError,
     UnsupportedError,
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.ports import Publication
 
-_MAX_SIGNATURE = 4 * 1024 * 1024
 _MAX_SIGNATURES = 1_000
+_MAX_SIGNATURE_BYTES = 4 * 1024 * 1024  # of all signatures of one manifest
 
 
 def parse_reference(text: str) -> UnnamedReference:
@@ -97,13 +98,24 @@ class DirectorySource:
         return self._directory.open_file(get_file_name(node), offset=offset)
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
-        """Return the content of ``signature-1`` and so on, up to the first absent file."""
+        """Return the content of ``signature-1`` and so on, up to the first absent file.
+
+        Raises:
+            LimitError: there are too many signatures, or they are too large.
+        """
         prefix = "" if has_digest(self._read_root(), manifest) else f"{get_file_stem(manifest)}."
         found: list[bytes] = []
+        room = _MAX_SIGNATURE_BYTES
         with suppress(NotFoundError):
-            while len(found) < _MAX_SIGNATURES:
+            while True:
                 name = f"{prefix}signature-{len(found) + 1}"
-                found.append(self._directory.read(name, limit=_MAX_SIGNATURE))
+                found.append(self._directory.read(name, limit=room))
+                room -= len(found[-1])
+                if len(found) > _MAX_SIGNATURES:
+                    path = self._directory.path
+                    raise LimitError(
+                        f"{path}: too many signatures (expected at most {_MAX_SIGNATURES:,})"
+                    )
         return found
 
     def close(self) -> None:

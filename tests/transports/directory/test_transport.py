@@ -19,6 +19,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.ports import Node, Publication
+from bundler.transports.directory import transport as transport_module
 from bundler.transports.directory.transport import DirectoryDestination, DirectorySource
 from bundler.transports.shared.path_transport import UnnamedReference
 from tests.contracts import contents
@@ -215,3 +216,19 @@ def _other():
     store = MemoryStore()
     store.add_image("app", layers=[b"one", b"three"])
     return store
+
+
+def test_number_and_size_of_signatures_are_limited(tmp_path, store, monkeypatch):
+    publish(tmp_path / "d", store)
+    for number in (1, 2, 3):
+        (tmp_path / f"d/signature-{number}").write_bytes(b"x" * 100)
+    with closing(DirectorySource(tmp_path / "d")) as source:
+        digest = source.resolve().digest
+        assert len(source.signatures(digest)) == 3
+        monkeypatch.setattr(transport_module, "_MAX_SIGNATURES", 2)
+        with pytest.raises(LimitError):
+            source.signatures(digest)
+        monkeypatch.setattr(transport_module, "_MAX_SIGNATURES", 3)
+        monkeypatch.setattr(transport_module, "_MAX_SIGNATURE_BYTES", 250)
+        with pytest.raises(LimitError):
+            source.signatures(digest)

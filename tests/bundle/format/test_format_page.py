@@ -12,7 +12,7 @@ import pytest
 from bundler.bundle.format import bundle_paths, checksums, inventory, signatures
 from bundler.bundle.verifying import verify
 from bundler.oci import manifest
-from bundler.trust import encrypted_key
+from bundler.trust import derivation_cost
 
 PAGE = (Path(__file__).parents[3] / "docs" / "format.md").read_text()
 SCHEMA = json.loads((resources.files("bundler") / "schemas/inventory.schema.json").read_text())
@@ -48,7 +48,7 @@ def test_format_page_describes_every_finding():
         f"{bundle_paths.MAX_PATH} characters",
         f"{manifest.MAX_MANIFEST >> 20} MiB",
         f"{manifest.MAX_CHILDREN:,}",
-        f"r ≤ {encrypted_key._MAX_R}, p ≤ {encrypted_key._MAX_P}",
+        "r ≤ {1}, p ≤ {2}".format(*derivation_cost.MAX_SCRYPT),
     ],
 )
 def test_format_page_states_the_enforced_limits(text: str):

@@ -2,5 +2,6 @@
 
 No other folder imports requests. The client reads no configuration: it receives credentials, TLS
 files and limits as values of ``config.registry_access``. Read ``repository`` first, then
-``session``.
+``session``, which repeats and authenticates requests, and ``http_client``, which sends each of
+them as an exchange that ``watchdog`` limits.
 """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler import transports
+from bundler.bundle.audit.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting
 from bundler.bundle.format import signatures
 from bundler.bundle.importing import import_bundle
@@ -470,14 +471,19 @@ def test_import_authenticates_inventory_before_parsing(site):
         site.import_(f"oci:{site.path / 'inside'}")
 
 
-def test_export_reports_referrers_of_the_replaced_index(site):
+def test_each_report_lists_referrers_of_the_replaced_index(site):
     multi = site.images["multi"]
     tag, signature = images.cosign_signature(multi)
     site.layout = images.write_layout(site.path / "second", {"multi": multi, tag: signature})
     request = site.request(
         MULTI, "multi", selection=PlatformSelection((Platform("linux", "arm64"),))
     )
-    assert site.export(request).omissions.referrers == ((MULTI, tag),)
+    left_behind = ((MULTI, tag),)
+    assert site.export(request).omissions.referrers == left_behind
+    assert verify(site.bundle, [KEY.public]).omissions.referrers == left_behind
+    assert list_bundle(site.bundle).omissions.referrers == left_behind
+    report = site.import_(f"oci:{site.path / 'inside'}")
+    assert report.to_json()["leftBehind"] == [{"reference": MULTI, "referrer": tag}]
 
 
 def test_export_refuses_bundle_of_another_stream_or_format(site):

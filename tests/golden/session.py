@@ -44,6 +44,7 @@ JSON_COMMANDS = (["inspect"], ["list-tags"], ["manifest-digest"])
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:?\d\d(:?\d\d)?(?:Z|[+-]\d\d:\d\d)")
 _MESSAGE = re.compile(r'"(error|text|distrust|refusal)": "(.*)"')
 """The members of JSON reports whose values are wording for people."""
+_WARNINGS = re.compile(r"(?:^warning: .*\n)+", re.MULTILINE)
 _PROGRESS = re.compile(r"^\d+ (?:blob|file)s?\b.*\n", re.MULTILINE)
 """Lines whose presence depends on the speed of the machine."""
 _DISK = re.compile(
@@ -121,7 +122,7 @@ class Session:
             ]
         else:
             messages.append(("stdout", result.stdout))
-        messages.append(("stderr", _PROGRESS.sub("", result.stderr)))
+        messages.append(("stderr", _sort_warnings(_PROGRESS.sub("", result.stderr))))
         self._record(f"airbundle {' '.join(words)}", formats, messages)
 
     def skopeo(self, *arguments: object, stdin: str = "", prints_help: bool = False) -> None:
@@ -304,6 +305,11 @@ def _walk(top: Path) -> Iterator[Path]:
     for path in sorted(top.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.parent.name != "bin":
             yield path
+
+
+def _sort_warnings(text: str) -> str:
+    """Sort successive warnings, since images are resolved in parallel."""
+    return _WARNINGS.sub(lambda match: "".join(sorted(match[0].splitlines(keepends=True))), text)
 
 
 def _sort_blob_lines(text: str) -> str:

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from bundler.errors import RefusedRequestError, RegistryError
+from bundler.errors import (
+    ReadOnlyRegistryError,
+    RefusedRequestError,
+    RegistryError,
+    UnsupportedError,
+)
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import Index
 from bundler.transports.docker.manifest_cache import LIMIT, ManifestCache
@@ -94,9 +100,19 @@ class ManifestWriter:
         """Store a held manifest by its digest; wait if another thread is storing it."""
         with self._locks[digest]:
             held = self._held.get(digest)
-            if held is not None:
+            if held is None:
+                return
+            try:
                 self._put(digest, *held)
-                self._release(digest)
+            except ReadOnlyRegistryError as error:
+                if error.status != HTTPStatus.METHOD_NOT_ALLOWED:
+                    raise
+                raise UnsupportedError(
+                    f"{self._repository.name}@{digest}: the registry is read-only, or accepts no "
+                    "manifest without a tag, such as those of an index",
+                    hint="if it accepts tags only, push the image of a single platform",
+                ) from error
+            self._release(digest)
 
     def _release(self, digest: Digest) -> None:
         with self._lock:

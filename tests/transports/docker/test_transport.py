@@ -11,6 +11,7 @@ from bundler.errors import (
     InvalidReferenceError,
     NotFoundError,
     RefusedRequestError,
+    UnsupportedError,
 )
 from bundler.events import WarningIssued
 from bundler.oci.digest import Digest
@@ -246,6 +247,14 @@ class TestManifestRequests:
         target.commit([Publication(root_of(image), ("1",))])
         target.close()
         assert registry.repositories["app"].tags == {"1": image.digest}
+
+    def test_registry_that_refuses_digests_cannot_store_an_index(self, registry):
+        registry.fail("PUT", "/manifests/sha256:", status=405, times=None)
+        image = images.multi_platform("app", "linux/amd64", "linux/arm64")
+        target = destination(registry, "app")
+        with pytest.raises(UnsupportedError, match="without a tag"):
+            push(target, image)
+        target.close()
 
     def test_missing_child_is_named_as_missing_content(self, registry):
         image = images.multi_platform("app", "linux/amd64", "linux/arm64")

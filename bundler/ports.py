@@ -66,9 +66,8 @@ class Capabilities:
     indexes: bool = True
     """Whether an index can be published; if not, only single images can be stored."""
     layers: Literal["any", "compressed", "uncompressed"] = "any"
-    """``uncompressed``: the destination stores uncompressed layers only. ``compressed``: it prefers
-    compressed layers, so the engine compresses layers unless the manifest must not change.
-    ``any``: layers are stored unchanged."""
+    """``uncompressed``: no other layers are stored. ``compressed``: layers are compressed, unless
+    the manifest must not change. ``any``: layers are stored unchanged."""
     only_tar_layers: bool = False
     """Whether the layers of an image must be tar archives, compressed or not."""
     writers: int = 0
@@ -165,8 +164,7 @@ class Destination(Holdings, Protocol):
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store ``content`` completely or not at all; return the descriptor of the stored content.
 
-        A manifest may be stored as late as with its index or in ``commit``. The caller closes
-        ``content``.
+        A manifest may be stored as late as in ``commit``. The caller closes ``content``.
 
         Raises:
             NoSpaceError, MediumError, RegistryError: the content was not stored.
@@ -200,11 +198,7 @@ class ChecksNames(Protocol):
     """A destination whose names may exclude one another, such as paths of directories."""
 
     def check_names(self, names: Collection[str], /) -> None:
-        """Check that images with ``names`` can be stored together, and beside the present ones.
-
-        Raises:
-            ConflictError: they cannot.
-        """
+        """Raise ConflictError if images with ``names`` cannot be stored beside one another."""
 
 
 @runtime_checkable
@@ -214,8 +208,7 @@ class Deletes(Protocol):
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Durably delete the image that ``name`` points to; return its descriptor.
 
-        A registry deletes all other tags of the image as well. A layout keeps the content that
-        other images need.
+        A registry deletes all of its tags. A layout keeps the content that other images need.
 
         Raises:
             NotFoundError: the image does not exist.
@@ -246,10 +239,7 @@ class SynthesizesManifests:
 
 @runtime_checkable
 class KeepsOriginalManifests(Protocol):
-    """A source that stores the original manifest of an image, but its layers in another form.
-
-    ``resolve`` returns a different manifest, which describes the layers as they are stored.
-    """
+    """A source that stores the original manifest, but the layers in another form."""
 
     def resolve_original(self, name: str | None = None, /) -> Descriptor:
         """Return the descriptor of the original manifest or index; ``open`` reads it."""
@@ -300,8 +290,7 @@ class KeepsParts(Protocol):
     def open_part(self, node: Node, /) -> RegularFile | None:
         """Open the stored beginning of ``node``, unverified; None if there is none.
 
-        The next ``push`` of ``node`` continues at the position of its content, or replaces the
-        stored bytes if that is 0. The caller closes it before that ``push``.
+        The caller closes it. The next ``push`` of ``node`` begins where its content is.
         """
 
 

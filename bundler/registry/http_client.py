@@ -126,6 +126,8 @@ class HttpClient:
         except RegistryError as error:
             if exchange.connected:
                 return "https"
+            if errors.is_plain_http(error):
+                spec = replace(spec, response_timeout=None)  # certain, so there is no hurry
             with suppress(RegistryError):
                 url = f"http://{access.address}/v2/"
                 with self.send(spec, url, {}, own=True) as response:

@@ -257,6 +257,15 @@ def test_plain_http_is_found_behind_an_unanswered_handshake(connect, monkeypatch
         connect(server, tls=TlsConfig(verify=False), limits=LIMITS).ping()
 
 
+def test_plain_http_server_may_answer_slowly(connect, monkeypatch):
+    """Its answer to the TLS handshake shows the scheme."""
+    monkeypatch.setattr(http_client, "_PROBE_RESPONSE_TIMEOUT", 0.2)
+    refusal = [b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]
+    plain = Late(0.5, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    with serving(refusal, plain) as server, ending_within(5):
+        connect(server, tls=TlsConfig(verify=False)).ping()
+
+
 def test_https_server_that_answers_slowly_is_not_taken_for_plain_http(
     connect, monkeypatch, tls_context
 ):

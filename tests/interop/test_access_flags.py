@@ -161,9 +161,10 @@ def test_retry_times_limits_retries_of_temporary_failures(
         "--tls-verify=false",
         "--retry-times=1",
         "--retry-delay=10ms",
+        "--patience=0s",
         name,
     )
-    fake.fail("GET", "/manifests/", status=429, times=6)
+    fake.fail("GET", "/manifests/", status=503, times=1)
     ours = airbundle(*again)
     assert (ours.returncode, ours.stdout) == (0, raw)
     assert "(1/1)" in ours.stderr

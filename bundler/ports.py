@@ -348,8 +348,9 @@ class OpenOptions:
     """Options that single transports define, at most one record of each type."""
     scratch: Path | None = None
     """The directory for large temporary files; None: the default of each transport, on disk."""
-    follow_links: bool = False
-    """Whether symbolic links inside a directory that the user named are followed, as by Skopeo."""
+    lenient: bool = False
+    """Whether sources are read as by Skopeo: symbolic links below a directory are followed, and
+    archives may repeat members or lack their end."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     """Receives events; called from several threads."""

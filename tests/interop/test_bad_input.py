@@ -165,7 +165,7 @@ class TestRegistries:
             ("/blobs/", {"wrong_bytes": True}, (3,)),
             ("/blobs/", {"short_body": 1000}, (3, 6)),
             ("/blobs/", {"endless": True}, (3, 6, 8)),
-            ("/manifests/", {"status": 429, "headers": {"Retry-After": "0"}}, (6,)),
+            ("/manifests/", {"status": 429, "headers": {"Retry-After": "9000"}}, (6,)),
             ("/blobs/", {"status": 500}, (6,)),
         ],
         ids=lambda value: "-".join(value) if isinstance(value, dict) else None,

@@ -70,8 +70,8 @@ class CommandContext:
     """The ``User-Agent`` of requests; None: airbundle's own."""
     trusts_named_hosts: bool = False
     """Whether all hosts that a registry names belong to it, as for Skopeo."""
-    follow_links: bool = False
-    """Whether symbolic links inside an image's directory are followed, as by Skopeo."""
+    lenient: bool = False
+    """Whether links in directories and deviating archives are read, as by Skopeo."""
     patience: float | None = None
     """How long registries may be unavailable, in seconds; None: the default."""
     policy_required: bool = False
@@ -271,7 +271,7 @@ class CommandRun:
             overrides=overrides or {},
             transport_options=tuple(transport_options),
             scratch=self.context.scratch,
-            follow_links=self.context.follow_links,
+            lenient=self.context.lenient,
             cancellation=self.cancellation,
             emit=self.emit,
         )

@@ -52,14 +52,18 @@ class ArchiveMember:
 
 
 def index(
-    file: RegularFile, *, repeated: Literal["first", "last"] | None = None
+    file: RegularFile,
+    *,
+    links: bool = False,
+    repeated: Literal["first", "last"] | None = None,
 ) -> dict[str, ArchiveMember]:
     """Return all files and links of an archive by name.
 
     Args:
         file: an uncompressed archive.
-        repeated: which of the members with one name counts. If it is set, links and a missing end
-            are allowed too; ``find`` follows links.
+        links: whether links are allowed; ``find`` follows them.
+        repeated: which of the members with one name counts. If it is set, a missing end is allowed
+            as well; if not, both are errors.
 
     Raises:
         MalformedError: the file is not a tar archive, is truncated, or has a forbidden member.
@@ -68,9 +72,8 @@ def index(
     members: dict[str, ArchiveMember] = {}
     length = 0
     subject = str(file.path)
-    lenient = repeated is not None
-    for header in _read_headers(file, subject, lenient=lenient):
-        member = _create_member(header, subject, links=lenient)
+    for header in _read_headers(file, subject, lenient=repeated is not None):
+        member = _create_member(header, subject, links=links)
         if member is None:
             continue
         if member.name in members:

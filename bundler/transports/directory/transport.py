@@ -242,6 +242,6 @@ class DirectoryDestination:
 
 TRANSPORT = PathTransport(
     parse_reference,
-    lambda path, options: DirectorySource(path, follow_links=options.follow_links),
+    lambda path, options: DirectorySource(path, follow_links=options.lenient),
     lambda path, _: DirectoryDestination(path),
 )

@@ -129,7 +129,9 @@ class DockerArchiveSource(SynthesizesManifests):
         with ExitStack() as stack:
             self._file = stack.enter_context(open_archive(archive, options))
             self._subject = str(self._file.path)
-            self._members = tar_index.index(self._file, repeated="first")
+            self._members = tar_index.index(
+                self._file, links=True, repeated="first" if options.lenient else None
+            )
             try:
                 raw = self._read(MANIFEST, MAX_MANIFEST)
             except NotFoundError:

@@ -54,7 +54,9 @@ class ArchivedFiles:
         self.path = path
         with ExitStack() as stack:
             self._file = stack.enter_context(archive_file.open_archive(path, options))
-            self._members = tar_index.index(self._file, repeated="last")
+            self._members = tar_index.index(
+                self._file, links=True, repeated="last" if options.lenient else None
+            )
             if _DOCKER_MANIFEST in self._members and image_layout.INDEX_FILE not in self._members:
                 raise UnsupportedError(
                     f"{path}: a Docker archive (expected an OCI image layout)",

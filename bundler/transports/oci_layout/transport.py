@@ -292,7 +292,7 @@ def add_images(
 TRANSPORT = PathTransport(
     partial(LayoutReference.parse, "oci"),
     lambda path, options: LayoutSource(
-        path, options.get(LayoutOptions).shared_blob_dir, follow_links=options.follow_links
+        path, options.get(LayoutOptions).shared_blob_dir, follow_links=options.lenient
     ),
     lambda path, options: LayoutDestination(path, options.get(LayoutOptions).shared_blob_dir),
 )

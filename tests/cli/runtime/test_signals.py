@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import pytest
 
 _PREPARE = """
-import sys, threading, time
+import signal, sys, threading, time
 from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.options.command import GlobalOptions
 from bundler.cli.runtime.context import CommandContext
 from bundler.cli.runtime.environment import read_environment
 from bundler.errors import CancelledError
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored by nohup
 environment = read_environment()
 frontend = NativeFrontend(environment)
 context = CommandContext(environment, frontend, GlobalOptions())

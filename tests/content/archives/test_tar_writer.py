@@ -84,7 +84,7 @@ def test_links_and_modes_are_written_as_requested(tmp_path):
         file, link = found
         assert (file.mode, link.issym(), link.linkname) == (0o444, True, "../file")
     with RegularFile.open(tmp_path / "a.tar") as file:
-        members = tar_index.index(file, repeated="first")
+        members = tar_index.index(file, links=True)
         assert tar_index.find(members, "d/link", "test").name == "file"
 
 

@@ -67,7 +67,7 @@ class SkopeoFrontend:
             requests.create_global_options(line),
             user_agent=f"skopeo/{VERSION}",
             trusts_named_hosts=True,
-            follow_links=True,
+            lenient=True,
             patience=0,  # Skopeo retries only with --retry-times
             policy_required=True,
         )

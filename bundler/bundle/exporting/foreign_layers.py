@@ -39,10 +39,13 @@ def find_foreign_sources(
         NotFoundError: the request requires all layers, and one is absent.
         RegistryError: the request requires a download, and no URL has the layer.
     """
+    layers = tuple(image.foreign_layers)
+    if not layers:
+        return image
     policy = image.request.foreign_layers
     sources: dict[Digest, Source] = {}
     urls: Source | None = None
-    for node in image.foreign_layers:
+    for node in layers:
         if node.digest is None or node.digest in sources:
             continue
         if _has(image.source, node):

@@ -24,7 +24,6 @@ from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import Capabilities, Destination, Holdings, TagResolver
-from bundler.transports.directory.staging import STAGING
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
@@ -270,7 +269,12 @@ class DirectoryHoldings:
         """Open the stored beginning of a blob, as the destination does; None if there is none."""
         if (digest := node.digest) is None:
             return None
-        folder = f"{bundle_paths.BLOBS}/{digest.algorithm}" if self._sizes is None else STAGING
+        if self._sizes is None:
+            folder = f"{bundle_paths.BLOBS}/{digest.algorithm}"
+        else:
+            from bundler.transports.directory.staging import STAGING  # noqa: PLC0415 - format dir only
+
+            folder = STAGING
         with suppress(BundlerError), Directory.open(self._directory) as directory:
             return directory.open_file(*folder.split("/"), get_kept_name(digest))
         return None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest.expand import expand
-from bundler.config.registry_access import ANONYMOUS, RegistryOverride
 from bundler.errors import ConflictError, UsageError, shortlist
 from bundler.ports import RegistryReference
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from bundler.bundle.manifest.lockfile import LockFile
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.environment import Environment
+    from bundler.config.registry_access import RegistryOverride
     from bundler.copy.image import ForeignLayerPolicy, ImageRequest
     from bundler.events import Emit
     from bundler.ports import OpenOptions
@@ -54,6 +54,11 @@ class ManifestInput:
         override, known = access.create_override(), self.manifest.registries
         if override is None:
             return known
+        from bundler.config.registry_access import (  # noqa: PLC0415 - for registries only
+            ANONYMOUS,
+            RegistryOverride,
+        )
+
         sources = [entry.source for entry in self.manifest.images]
         registries = [source for source in sources if isinstance(source, RegistryReference)]
         hosts = sorted({source.registry_host for source in registries})

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from bundler.config.yaml.document import Position, ScalarNode, SequenceNode, Value, YamlMistakes
 from bundler.errors import UsageError
-from bundler.gocompat.regexp import GoExpression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from bundler.gocompat.regexp import GoExpression
 
 MAX_EXPRESSION = 512
 _MAX_SECRET = 64 << 10
@@ -80,6 +81,8 @@ def parse_expression(value: Value | None, mistakes: YamlMistakes) -> GoExpressio
     """Compile a regular expression; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
         return None  # reported by the schema validation
+    from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - most files have none
+
     try:
         return GoExpression.parse(str(value))
     except UsageError as error:

@@ -312,7 +312,7 @@ class ListsReferrers(Protocol):
 
 @runtime_checkable
 class HasSignatures(Protocol):
-    """A source that stores simple signatures with its manifests."""
+    """A source that stores signatures with its manifests, as ``oci.signature`` encodes them."""
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
         """Return the stored signatures of ``manifest``, unverified."""
@@ -320,7 +320,7 @@ class HasSignatures(Protocol):
 
 @runtime_checkable
 class StoresSignatures(Protocol):
-    """A destination that stores simple signatures with its manifests."""
+    """A destination that stores signatures with its manifests, encoded as by ``HasSignatures``."""
 
     def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
         """Replace the signatures of ``manifest``; the change takes effect in ``commit``."""
@@ -393,6 +393,11 @@ class FindsRegistryHost(Protocol):
             InvalidReferenceError: ``text`` is not a reference of this transport.
         """
 
+
+SignManifest = Callable[[str, Descriptor, bytes], Sequence[bytes]]
+"""Called with (reference to sign, descriptor, bytes) of each manifest to sign, once it is final.
+
+It returns the new signatures, as ``oci.signature`` encodes them."""
 
 PolicyCheck = Callable[[Source, str, Descriptor, bytes], None]
 """Called with (source, reference, descriptor, bytes) of every manifest before it is parsed.

@@ -6,7 +6,7 @@ Each step covers all images of the plan:
 2. mount blobs from repositories of the same registry
 3. rewrite manifests and configs of converted images, and push the configs
 4. push manifests, children before parents
-5. store signatures, and publish the names
+5. sign manifests, store signatures, and publish the names
 
 If a run is interrupted before step 5, no name has changed. All blobs and manifests that were pushed
 are complete and remain at the destination, so a second run transfers only the missing ones.
@@ -287,7 +287,7 @@ class _Execution:
             with self._record_failure([planned.image.display_name for planned in planned_images]):
                 if isinstance(destination, StoresSignatures):
                     for planned in planned_images:
-                        for digest, signatures in planned.image.signatures.items():
+                        for digest, signatures in planned.list_signatures():
                             destination.push_signatures(digest, signatures)
                 destination.commit(
                     [image for planned in planned_images for image in planned.list_publications()]

@@ -32,7 +32,7 @@ ReferrerPolicy = Literal["all", "none"] | tuple[PinnedReferrer, ...]
 """The referrers that are copied with an image: all, none, or only the listed ones."""
 
 SignaturePolicy = Literal["all", "images", "none"]
-"""The simple signatures that are copied with an image; ``images``: all but those of indexes."""
+"""The signatures that are copied with an image; ``images``: all but those of indexes."""
 
 ForeignLayerPolicy = Literal["fetch", "leave", "fail"]
 """The treatment of a foreign layer that its source does not have: download it from its URLs, copy
@@ -136,7 +136,7 @@ class ResolvedImage:
     signatures: Mapping[Digest, tuple[bytes, ...]] = field(
         default_factory=dict, hash=False, repr=False
     )
-    """The simple signatures of the manifests in ``graph``, unverified."""
+    """The signatures of the manifests in ``graph``, unverified."""
     foreign_sources: Mapping[Digest, Source] | None = field(default=None, hash=False)
     """The sources of the foreign layers; a layer without a source is not copied. None: unknown, and
     destinations that may omit foreign layers do so."""

@@ -31,11 +31,12 @@ from bundler.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from bundler.copy.convert.conversion_plan import ConversionPlan, LayerChange
     from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
+    from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
 BlobAction = Literal["push", "mount", "present"]
@@ -58,6 +59,8 @@ class PlannedImage(Generic[HoldingsT_co]):
     """The requested conversion."""
     conversion: ConversionPlan | None = None
     """The conversion, set by ``create_plan``; None: the image is copied unchanged."""
+    sign: Callable[[Descriptor, bytes], Sequence[bytes]] | None = None
+    """Returns new signatures of a manifest of the image; None: no manifest is signed."""
 
     def decide_conversion(self) -> ConversionPlan | None:
         """Decide how to convert the image; the configs that this requires are not read yet.
@@ -69,8 +72,14 @@ class PlannedImage(Generic[HoldingsT_co]):
         image, options = self.image, self.options
         destination: Holdings = self.destination
         capabilities = destination.capabilities
+        stores_signatures = isinstance(destination, StoresSignatures)
+        if self.sign is not None and not stores_signatures:
+            raise UnsupportedError(
+                f"{image.display_name}: the destination cannot store signatures",
+                hint="copy the image without signing it",
+            )
         if image.signatures:
-            if not isinstance(destination, StoresSignatures):
+            if not stores_signatures:
                 raise UnsupportedError(
                     f"{image.display_name}: the destination cannot store the signatures of"
                     " the image",
@@ -103,6 +112,16 @@ class PlannedImage(Generic[HoldingsT_co]):
         """Return the names to publish for a referrer."""
         tags = (referrer.tag,) if referrer.tag else ()
         return self.referrer_names.get(referrer.graph.root.digest, tags)
+
+    def list_signatures(self) -> Iterator[tuple[Digest, tuple[bytes, ...]]]:
+        """Yield the signatures to store for each manifest: those of the source, then new ones."""
+        for item in self.image.graph.manifests:
+            descriptor = item.descriptor
+            signatures = self.image.signatures.get(descriptor.digest, ())
+            if self.sign is not None:
+                signatures += tuple(self.sign(descriptor, item.raw))
+            if signatures:
+                yield descriptor.digest, signatures
 
     def list_publications(self) -> Iterator[Publication]:
         """Yield the roots and names to commit: the image, then its referrers."""

@@ -1,6 +1,6 @@
 """Resolve a request: read the manifests of an image, without the platforms that are not selected.
 
-The referrers and simple signatures of the image are included if they are requested. Referrers are
+The referrers and signatures of the image are included if they are requested. Referrers are
 found by their ``subject`` field, which the source may index, and by cosign's tags. Manifests are
 kept in memory, within limits of number, depth and size. Blobs are not read.
 """
@@ -215,7 +215,7 @@ class _Resolver:
     def read_signatures(
         self, graph: Graph, replaces: Digest | None
     ) -> dict[Digest, tuple[bytes, ...]]:
-        """Read the requested simple signatures of the manifests in ``graph``, by manifest."""
+        """Read the requested signatures of the manifests in ``graph``, by manifest."""
         source, policy = self._source, self._request.signatures
         if policy == "none" or not isinstance(source, HasSignatures):
             return {}

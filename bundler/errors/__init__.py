@@ -4,6 +4,7 @@
     ├── UnsupportedError
     │   ├── ReadOnlyTransportError
     │   ├── UnavailableTransportError
+    │   ├── UnnamedDestinationError
     │   └── NotADockerArchiveError
     ├── CannotConvertError
     │   ├── FormatUnsupportedError
@@ -126,6 +127,7 @@ from bundler.errors.content import (
     TrustError as TrustError,
     UnauthenticatedError as UnauthenticatedError,
     UnavailableTransportError as UnavailableTransportError,
+    UnnamedDestinationError as UnnamedDestinationError,
     UnsupportedError as UnsupportedError,
     UnsupportedLayerError as UnsupportedLayerError,
 )

@@ -174,6 +174,20 @@ class ReadOnlyTransportError(UnsupportedError):
         self.transport = transport
 
 
+class UnnamedDestinationError(UnsupportedError):
+    """A destination without an image name, which a signature needs.
+
+    Fields:
+        reference: the destination.
+
+    Raised by ``copy`` and ``sync``.
+    """
+
+    def __init__(self, reference: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{reference}: no image name to sign", hint=hint)
+        self.reference = reference
+
+
 class UnavailableTransportError(UnsupportedError):
     """A transport that is recognized but not supported.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
@@ -13,20 +14,26 @@ from bundler.copy.image import ImageRequest, SignaturePolicy
 from bundler.copy.plan import Plan, PlannedImage, create_plan
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.copy.resolve import resolve
-from bundler.errors import BundlerError, DigestConflictError, RegistryError
+from bundler.errors import (
+    BundlerError,
+    DigestConflictError,
+    RegistryError,
+    UnnamedDestinationError,
+)
 from bundler.events import ImageDigests, ImageResolved, Notice
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import ImageManifest, Index, Visit, walk
 from bundler.ports import RepositoryReference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bundler.copy.image import Graph, ResolvedImage
     from bundler.copy.totals import TransferTotals
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.manifest import Kind
-    from bundler.ports import Destination, OpenOptions, PolicyCheck, Reference
+    from bundler.oci.reference import ImageReference
+    from bundler.ports import Destination, OpenOptions, PolicyCheck, Reference, SignManifest
 
 _FALLBACK_FORMATS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
 _MEDIA_TYPES: Mapping[ManifestFormat, frozenset[str]] = {
@@ -43,6 +50,10 @@ class TransferOptions:
     referrers: bool = False
     conversion: ConversionOptions = NO_CONVERSION
     signatures: SignaturePolicy = "all"
+    sign_manifest: SignManifest | None = None
+    """Signs the manifests of each copy; None: they are not signed."""
+    sign_identity: str | None = None
+    """The reference to sign; None: the name of the image at the destination."""
 
     def create_request(self, source: Reference, *, reads_platform: bool = True) -> ImageRequest:
         """Create the request for the image at ``source``."""
@@ -53,6 +64,24 @@ class TransferOptions:
             signatures=self.signatures,
             reads_platform=reads_platform,
         )
+
+    def create_signer(
+        self, destination: Reference, target_name: ImageReference | None
+    ) -> Callable[[Descriptor, bytes], Sequence[bytes]] | None:
+        """Create the function that signs a copy with the name ``target_name`` at ``destination``.
+
+        Raises:
+            UnnamedDestinationError: there is no reference to sign.
+        """
+        if self.sign_manifest is None:
+            return None
+        if self.sign_identity is not None:
+            return partial(self.sign_manifest, self.sign_identity)
+        if target_name is None:
+            raise UnnamedDestinationError(
+                str(destination), hint="specify the reference to sign with --sign-identity"
+            )
+        return partial(self.sign_manifest, str(target_name.with_default_tag()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +143,9 @@ def copy_image(
     Raises:
         BundlerError: the image was not copied, or a name could not be published.
     """
+    reference = request.destination
+    target_name = reference.image if isinstance(reference, RepositoryReference) else None
+    sign = request.transfer.create_signer(reference, target_name)
     with ExitStack() as stack:
         source = transports.open_source(request.source, source_options)
         stack.enter_context(closing(source))
@@ -123,11 +155,9 @@ def copy_image(
         # In an index.json, only entries that are copied from an index have a platform.
         root = replace(image.graph.root, platform=None)
         image = replace(image, graph=replace(image.graph, root=root))
-        reference = request.destination
         destination = transports.open_destination(reference, destination_options)
         stack.enter_context(closing(destination))
         engine.emit(create_resolved_event(image.graph))
-        target_name = reference.image if isinstance(reference, RepositoryReference) else None
         if target_name is not None and target_name.digest not in (None, root.digest):
             raise DigestConflictError(
                 str(reference),
@@ -140,6 +170,7 @@ def copy_image(
             destination,
             (*((reference.name,) if reference.name else ()), *request.additional_names),
             options=request.transfer.conversion.for_endpoints(source, target_name),
+            sign=sign,
         )
         plan = create_plan([planned], engine.executor, engine.cancellation)
         if dry_run:

@@ -12,8 +12,15 @@ from bundler.config.settings import Settings
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import PlatformSelection
-from bundler.errors import CannotConvertError, LimitError, UnsupportedError
+from bundler.errors import (
+    CannotConvertError,
+    LimitError,
+    TrustError,
+    UnnamedDestinationError,
+    UnsupportedError,
+)
 from bundler.images.copy_image import CopyRequest, TransferOptions, copy_image
+from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import OpenOptions
 from tests.fakes import images
@@ -98,3 +105,80 @@ def test_total_size_of_signatures_is_limited(signed, tmp_path, monkeypatch):
     monkeypatch.setattr("bundler.copy.resolve.MAX_SIGNATURE_BYTES", 15)
     with pytest.raises(LimitError):
         copy(f"dir:{signed}", f"dir:{tmp_path}/copied")
+
+
+def sign_with(name):
+    """Return a function whose signatures state what is signed."""
+
+    def sign(reference, descriptor, raw):
+        assert len(raw) == descriptor.size
+        return [f"{name} {reference} {descriptor.digest}".encode()]
+
+    return sign
+
+
+def test_signatures_of_each_manifest_are_added_to_those_of_the_source(signed, tmp_path):
+    report = copy(
+        f"dir:{signed}",
+        f"dir:{tmp_path}/copy",
+        sign_manifest=sign_with("new"),
+        sign_identity="example.com/app:1",
+    )
+    found = signatures(tmp_path / "copy")
+    new = {
+        item.descriptor.digest: f"new example.com/app:1 {item.descriptor.digest}".encode()
+        for item in report.image.graph.manifests
+    }
+    assert len(new) == 3
+    assert found["signature-3"] == new[report.root.digest]
+    assert set(found.values()) == {*signatures(signed).values(), *new.values()}
+
+
+def test_converted_manifest_is_signed(tmp_path):
+    images.write_layout(tmp_path / "layout", {"app": images.image()})
+    report = copy(
+        f"oci:{tmp_path}/layout:app",
+        f"dir:{tmp_path}/copy",
+        conversion=ConversionOptions(manifest_format="v2s2"),
+        sign_manifest=sign_with("new"),
+        sign_identity="example.com/app:1",
+    )
+    expected = f"new example.com/app:1 {report.root.digest}".encode()
+    assert signatures(tmp_path / "copy") == {"signature-1": expected}
+    assert Digest.of((tmp_path / "copy/manifest.json").read_bytes()) == report.root.digest
+
+
+def test_destination_without_name_needs_an_identity(signed, tmp_path):
+    with pytest.raises(UnnamedDestinationError) as caught:
+        copy(f"dir:{signed}", f"dir:{tmp_path}/copy", sign_manifest=sign_with("new"))
+    assert caught.value.reference == f"dir:{tmp_path}/copy"
+    assert not (tmp_path / "copy").exists()
+
+
+def test_destination_without_signatures_refuses_to_sign(tmp_path):
+    images.write_layout(tmp_path / "layout", {"app": images.image()})
+    with pytest.raises(UnsupportedError) as caught:
+        copy(
+            f"oci:{tmp_path}/layout:app",
+            f"oci:{tmp_path}/copy:app",
+            sign_manifest=sign_with("new"),
+            sign_identity="example.com/app:1",
+        )
+    assert caught.value.hint == "copy the image without signing it"
+    assert not (tmp_path / "copy/index.json").exists()
+
+
+def test_image_that_cannot_be_signed_is_not_published(tmp_path):
+    images.write_layout(tmp_path / "layout", {"app": images.image()})
+
+    def refuse(*_):
+        raise TrustError("no key")
+
+    with pytest.raises(TrustError):
+        copy(
+            f"oci:{tmp_path}/layout:app",
+            f"dir:{tmp_path}/copy",
+            sign_manifest=refuse,
+            sign_identity="example.com/app:1",
+        )
+    assert not (tmp_path / "copy/manifest.json").exists()

@@ -232,6 +232,7 @@ class _Sync:
         """Resolve an image, and check whether it is present at the target."""
         transfer = self._request.transfer
         source = endpoints.open_source(item.image.source, self._source_options)
+        sign = transfer.create_signer(item.target.reference, item.target_name)
         image_request = transfer.create_request(item.image, reads_platform=False)
         image = resolve(image_request, source, self._policy_check, self._engine.emit)
         root, event = image.graph.root.digest, create_resolved_event(image.graph)
@@ -246,7 +247,7 @@ class _Sync:
             item.name is not None
             and isinstance(destination, TagResolver)
             and not isinstance(destination, ReadableDestination)
-            and not (image.referrers or image.signatures or options.changes_images)
+            and not (image.referrers or image.signatures or sign or options.changes_images)
         ):
             (state,) = compare_with_target([(item.name, root)], destination)
             if state.is_same:
@@ -254,7 +255,8 @@ class _Sync:
         if self._dry_run:
             return _Resolved(replace(expected, state="new"), event)
         names = () if item.name is None else (item.name,)
-        return _Resolved(expected, event, PlannedImage(image, destination, names, options=options))
+        planned = PlannedImage(image, destination, names, options=options, sign=sign)
+        return _Resolved(expected, event, planned)
 
     def _report_resolved(
         self, batch: Sequence[SyncTarget], resolved: Sequence[_Resolved | BundlerError]

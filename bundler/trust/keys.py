@@ -212,11 +212,23 @@ def parse_private_key(
     """Parse a private key: cosign's encrypted PEM, PKCS #8 (encrypted or not), or EC PEM.
 
     Raises:
+        UsageError, ConfigError, LimitError, CancelledError: as for ``load_private_key``.
+        UnsupportedError: the algorithm is not supported for signing.
+    """
+    return _accept_private_key(load_private_key(pem, passphrase, subject, cancellation), subject)
+
+
+def load_private_key(
+    pem: bytes, passphrase: bytes | None, subject: str, cancellation: Cancellation | None = None
+) -> PrivateKeyTypes:
+    """Load a private key of any algorithm, in the forms that ``parse_private_key`` accepts.
+
+    Raises:
         UsageError: the passphrase is missing or wrong.
         ConfigError: ``pem`` is not a private key.
         LimitError: the key derivation would need too much memory or time.
         CancelledError: the run is cancelled.
-        UnsupportedError: the algorithm is not supported for signing.
+        UnsupportedError: the algorithm is not known.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
         raise ConfigError(f"{subject}: a public key (expected a private key)", path=subject)
@@ -229,14 +241,13 @@ def parse_private_key(
     secret = passphrase if needs_passphrase(pem) else None
     try:
         if secret is None:
-            loaded = serialization.load_pem_private_key(pem, None)
+            return serialization.load_pem_private_key(pem, None)
+        if encrypted_key.is_encrypted(pem):
+            encrypted_key.parse(pem, subject)
         else:
-            if encrypted_key.is_encrypted(pem):
-                encrypted_key.parse(pem, subject)
-            else:
-                check_derivation_cost(pem, subject)
-            der = decrypt_key(pem, secret, cancellation or Cancellation())
-            loaded = serialization.load_der_private_key(der, None)
+            check_derivation_cost(pem, subject)
+        der = decrypt_key(pem, secret, cancellation or Cancellation())
+        return serialization.load_der_private_key(der, None)
     except (ValueError, TypeError):
         if secret is not None:
             raise UsageError(f"{subject}: wrong passphrase, or damaged key", path=subject) from None
@@ -245,7 +256,6 @@ def parse_private_key(
         raise ConfigError(error.message, path=subject) from None
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"{subject}: {error}", path=subject) from None
-    return _accept_private_key(loaded, subject)
 
 
 def parse_public_key(pem: bytes, subject: str) -> PublicKey:
@@ -254,6 +264,25 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
     Raises:
         ConfigError: ``pem`` is not a public key.
         UnsupportedError: the algorithm, curve or size is not supported.
+    """
+    loaded = load_public_key(pem, subject)
+    match loaded:
+        case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
+            return _create_public_key(loaded, "ecdsa-p256")
+        case ed25519.Ed25519PublicKey():
+            return _create_public_key(loaded, "ed25519")
+        case rsa.RSAPublicKey():
+            return _create_public_key(loaded, "rsa")
+        case _:
+            raise UnsupportedError(f"{subject}: {describe_algorithm(loaded)} keys are not accepted")
+
+
+def load_public_key(pem: bytes, subject: str) -> PublicKeyTypes:
+    """Load a public key of any algorithm in PEM; refuse keys that make forging easy.
+
+    Raises:
+        ConfigError: ``pem`` is not a public key, or one for which anyone can forge signatures.
+        UnsupportedError: the algorithm is not known, or an RSA key is too short.
     """
     if b"PRIVATE KEY-----" in pem:
         raise ConfigError(
@@ -267,28 +296,28 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
         raise ConfigError(f"{subject}: not a public key in PEM", path=subject) from None
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"{subject}: {error}", path=subject) from None
-    match loaded:
-        case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
-            return _create_public_key(loaded, "ecdsa-p256")
-        case ed25519.Ed25519PublicKey() if _is_small_order(loaded):
-            raise ConfigError(
-                f"{subject}: Ed25519 point of small order, for which anyone can forge signatures",
-                path=subject,
-            )
-        case ed25519.Ed25519PublicKey():
-            return _create_public_key(loaded, "ed25519")
-        case rsa.RSAPublicKey() if loaded.key_size >= MIN_RSA_BITS:
-            return _create_public_key(loaded, "rsa")
-        case rsa.RSAPublicKey():
-            raise UnsupportedError(
-                f"{subject}: RSA key too short (expected at least {MIN_RSA_BITS} bits, "
-                f"got {loaded.key_size})",
-                path=subject,
-            )
-        case _:
-            raise UnsupportedError(
-                f"{subject}: {_describe_algorithm(loaded)} keys are not accepted"
-            )
+    check_strength(loaded, subject)
+    return loaded
+
+
+def check_strength(key: PublicKeyTypes, subject: str) -> None:
+    """Check that a public key is not known to be weak.
+
+    Raises:
+        ConfigError: an Ed25519 key is a point of small order.
+        UnsupportedError: an RSA key is too short.
+    """
+    if isinstance(key, ed25519.Ed25519PublicKey) and _is_small_order(key):
+        raise ConfigError(
+            f"{subject}: Ed25519 point of small order, for which anyone can forge signatures",
+            path=subject,
+        )
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
+        raise UnsupportedError(
+            f"{subject}: RSA key too short (expected at least {MIN_RSA_BITS} bits, "
+            f"got {key.key_size})",
+            path=subject,
+        )
 
 
 def _is_small_order(key: ed25519.Ed25519PublicKey) -> bool:
@@ -307,11 +336,12 @@ def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:
                 f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)", path=subject
             )
         case _:
-            problem = f"{subject}: {_describe_algorithm(key)} keys are not accepted"
+            problem = f"{subject}: {describe_algorithm(key)} keys are not accepted"
             raise UnsupportedError(problem, path=subject)
 
 
-def _describe_algorithm(key: PrivateKeyTypes | PublicKeyTypes) -> str:
+def describe_algorithm(key: PrivateKeyTypes | PublicKeyTypes) -> str:
+    """Return the name of the algorithm of a key, for messages."""
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
         return f"ECDSA {key.curve.name}"
     return type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey")

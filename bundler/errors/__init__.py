@@ -132,6 +132,7 @@ from bundler.errors.content import (
     UnsupportedLayerError as UnsupportedLayerError,
 )
 from bundler.errors.registry import (
+    CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,
     CertificateError as CertificateError,
     CertificateProblem as CertificateProblem,
     CertificateSummary as CertificateSummary,
@@ -144,12 +145,9 @@ from bundler.errors.registry import (
     RefusedNameError as RefusedNameError,
     RefusedRequestError as RefusedRequestError,
     RegistryError as RegistryError,
+    Remedy as Remedy,
     StalledError as StalledError,
     UnauthorizedError as UnauthorizedError,
     UntrustedTokenServiceError as UntrustedTokenServiceError,
-)
-from bundler.errors.remedies import (
-    CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,
-    Remedy as Remedy,
     join_remedies as join_remedies,
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bundler.bundle.format import bundle_paths
-from bundler.content.files.os_errors import get_free_space, to_bundler_error
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import IntegrityError, MediumError, NoSpaceError, shortlist
 from bundler.oci import image_layout
@@ -99,10 +99,11 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
             mount_point, device, file_system = point, _unescape(right[1]), right[0]
             read_only = "ro" in {*left[5].split(","), *right[2].split(",")}
     try:
-        read_only = read_only or bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
+        status = os.statvfs(existing)
     except OSError as error:
         raise to_bundler_error(error, existing, "cannot inspect its file system") from error
-    return Medium(mount_point, device, file_system, read_only, get_free_space(existing))
+    read_only = read_only or bool(status.f_flag & os.ST_RDONLY)
+    return Medium(mount_point, device, file_system, read_only, status.f_bavail * status.f_frsize)
 
 
 def check_directory(

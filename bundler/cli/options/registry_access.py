@@ -12,11 +12,11 @@ from bundler.cli.options.common import PATH
 from bundler.cli.options.option import (
     Decorated,
     GoBoolOption,
+    OptionSpec,
     option,
     option_group,
     parse_duration,
     refuse_conflicts,
-    spec,
 )
 from bundler.cli.runtime.prompts import prompt
 from bundler.errors import UsageError
@@ -236,8 +236,8 @@ def _create_group(
     prefix: str, section: str, subject: str, options: dict[str, tuple[str, dict[str, Any]]]
 ) -> Callable[[Decorated], Decorated]:
     specs = {
-        name.replace("-", "_"): spec(
-            f"--{prefix.replace('_', '-')}{name}", help=effect.format(subject), **attributes
+        name.replace("-", "_"): OptionSpec(
+            (f"--{prefix.replace('_', '-')}{name}",), attributes | {"help": effect.format(subject)}
         )
         for name, (effect, attributes) in options.items()
     }

@@ -325,7 +325,7 @@ def _report_unchanged(
         engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None
     if verified.unlisted:
-        sealing.prune(bundle, checksums.read(bundle))
+        sealing.prune(bundle, bundle_paths.scan(bundle).entries, checksums.read(bundle))
     missing_keys = [key for key in request.keys if key.public not in former.signers]
     added = signatures.write_signatures(bundle, former.raw, missing_keys)
     return ExportReport(

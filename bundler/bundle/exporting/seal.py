@@ -16,14 +16,14 @@ from bundler.bundle.format import (
     checksums,
     instructions,
     inventory,
-    signatures as signing,
     store,
 )
 from bundler.bundle.format.inventory import Inventory, Producer
-from bundler.content.files import part_files
+from bundler.content.files import atomic_write, part_files
+from bundler.content.files.safe_directory import Directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportRequest
@@ -62,9 +62,10 @@ def replace_seal(
     }
     graphs = [graph for _, image in images for graph in image.graphs]
     needed = {path for graph in graphs for path in store.list_paths(graph, request.format)}
+    present = bundle_paths.scan(bundle).entries
     paths = {
         path
-        for path in bundle_paths.scan(bundle).entries
+        for path in present
         if path not in files
         and bundle_paths.is_listed(path)
         and (path in needed or not bundle_paths.is_content(path))
@@ -85,28 +86,39 @@ def replace_seal(
         complete=complete,
     )
     raw = contents.to_bytes()
-    signatures = signing.sign(raw, request.keys)
-    for name, data in files.items():
-        bundle_paths.write_file(bundle, name, data)
-    bundle_paths.remove_signatures(bundle)
-    for name, data in {bundle_paths.INVENTORY: raw, **signatures}.items():
-        bundle_paths.write_file(bundle, name, data)
-    prune(bundle, paths | files.keys(), keep_parts=not complete)
+    signatures: dict[str, bytes] = {}
+    if keys:
+        from bundler.bundle.format.signatures import sign  # noqa: PLC0415 - only for signed bundles
+
+        signatures = sign(raw, request.keys)
+    _write_files(bundle, files, {bundle_paths.INVENTORY: raw, **signatures})
+    prune(bundle, present, paths | files.keys(), keep_parts=not complete)
     return contents, tuple(signatures)
 
 
-def prune(bundle: Path, listed: Collection[str], *, keep_parts: bool = False) -> None:
-    """Durably remove the content that is not ``listed``; other files stay.
+def _write_files(bundle: Path, listed: Mapping[str, bytes], signed: Mapping[str, bytes]) -> None:
+    """Write the ``listed`` files, then ``signed``: the inventory and its signatures."""
+    with Directory.open(bundle) as directory:
+        for name, data in listed.items():
+            atomic_write.write_bytes_in(directory, name, data)
+        bundle_paths.remove_signatures(directory)
+        for name, data in signed.items():
+            atomic_write.write_bytes_in(directory, name, data)
 
-    With ``keep_parts``, the parts of blobs that the next export continues stay too.
+
+def prune(
+    bundle: Path, present: Iterable[str], listed: Collection[str], *, keep_parts: bool = False
+) -> None:
+    """Durably remove the content among the ``present`` paths that is not ``listed``.
+
+    With ``keep_parts``, the parts of blobs that the next export continues stay.
 
     Raises:
         MediumError: a file cannot be removed.
     """
-    paths = bundle_paths.scan(bundle).entries
     unlisted = [
         path
-        for path in paths
+        for path in present
         if path not in listed
         and bundle_paths.is_content(path)
         and not (keep_parts and part_files.is_kept(path.rpartition("/")[2]))

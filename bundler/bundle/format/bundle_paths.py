@@ -248,25 +248,15 @@ def read_file(bundle: Path, path: str, limit: int) -> bytes:
         return directory.read(*_split_path(path), limit=limit)
 
 
-def write_file(bundle: Path, name: str, data: bytes) -> None:
-    """Atomically and durably write a small file at the top of the bundle.
-
-    Raises:
-        NoSpaceError, MediumError: it cannot be written; the former file is unchanged.
-    """
-    atomic_write.write_bytes(bundle / name, data)
-
-
-def remove_signatures(bundle: Path) -> None:
+def remove_signatures(bundle: Directory) -> None:
     """Durably remove every signature of the bundle.
 
     Raises:
         MediumError: one of them cannot be removed.
     """
-    with Directory.open(bundle) as directory:
-        for name in filter(parse_signature_name, directory.list_names()):
-            directory.remove(name)
-        atomic_write.sync_directory(directory)
+    for name in filter(parse_signature_name, bundle.list_names()):
+        bundle.remove(name)
+    atomic_write.sync_directory(bundle)
 
 
 def remove_files(bundle: Path, paths: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths, checksums, inventory
+from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
@@ -85,7 +86,7 @@ def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> li
     """
     signatures = sign(raw, keys)
     for name, signature in signatures.items():
-        bundle_paths.write_file(bundle, name, signature)
+        atomic_write.write_bytes(bundle / name, signature)
     return list(signatures)
 
 

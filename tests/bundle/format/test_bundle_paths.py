@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bundler.bundle.format import bundle_paths
+from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 
@@ -106,8 +107,9 @@ def test_remove_signatures_keeps_other_files(tmp_path: Path):
     kept = ["SHA256SUMS", "index.json", "bundle.json", "bundle.json.backup"]
     for name in (*kept, bundle_paths.format_signature_name(A.hex)):
         (tmp_path / name).write_bytes(b"x")
-    bundle_paths.remove_signatures(tmp_path)
-    bundle_paths.remove_signatures(tmp_path)
+    with Directory.open(tmp_path) as bundle:
+        bundle_paths.remove_signatures(bundle)
+        bundle_paths.remove_signatures(bundle)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 

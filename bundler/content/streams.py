@@ -117,7 +117,8 @@ class VerifiedReader(Reader):
         self._media_type = media_type
         self._limit = limit
         self._observe = observe
-        self._hasher = new_hasher(digest.algorithm if digest else "sha256")
+        self._algorithm = digest.text.partition(":")[0] if digest else "sha256"
+        self._hasher = new_hasher(self._algorithm)
         self._position = 0
         self._ended = False
         self._failed = False
@@ -163,14 +164,21 @@ class VerifiedReader(Reader):
             if not (ended or count):
                 got = f"only {self._position}"
                 raise SizeMismatchError(self._subject, expected=self._size, got=got)
-        if ended and self._digest is not None and self._hasher.hexdigest() != self._digest.hex:
-            got = f"{self._digest.algorithm}:{self._hasher.hexdigest()}"
-            raise DigestMismatchError(self._subject, expected=self._digest.text, got=got)
+        if ended:
+            self._check_digest()
         self._ended = ended
         if self._observe is not None:
             self._observe(count)
         self._failed = False
         return count
+
+    def _check_digest(self) -> None:
+        """Compare the digest of all bytes with the expected one, or set it if none is expected."""
+        got = f"{self._algorithm}:{self._hasher.hexdigest()}"
+        if self._digest is None:
+            self._digest = Digest(got)
+        elif got != self._digest.text:
+            raise DigestMismatchError(self._subject, expected=self._digest.text, got=got)
 
     def skip(self, count: int) -> None:
         """Read and hash ``count`` bytes without returning them."""
@@ -185,10 +193,9 @@ class VerifiedReader(Reader):
 
     def descriptor(self) -> Descriptor:
         """Return the descriptor of the content; valid only after the end."""
-        if self._failed or not self._ended:
+        if self._failed or not self._ended or self._digest is None:
             raise RuntimeError("the stream has not been read to its end")
-        digest = self._digest or Digest(f"sha256:{self._hasher.hexdigest()}")
-        return Descriptor(self._media_type, digest, self._position)
+        return Descriptor(self._media_type, self._digest, self._position)
 
 
 def new_buffer() -> memoryview:

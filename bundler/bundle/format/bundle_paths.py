@@ -123,7 +123,7 @@ def find_image_path(root: Digest) -> str:
 def find_path(bundle_format: Format, root: Digest, digest: Digest, *, manifest: bool) -> str:
     """Return the path of a manifest or blob of the image whose root is ``root``."""
     if bundle_format == "oci":
-        return f"{BLOBS}/{digest.algorithm}/{digest.hex}"
+        return f"{BLOBS}/{digest.text.replace(':', '/')}"
     if digest == root:
         return f"{find_image_path(root)}/manifest.json"
     prefix = "" if digest.algorithm == "sha256" else f"{digest.algorithm}-"

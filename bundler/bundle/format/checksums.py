@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_CHECKSUM_FILE = 64 * 1024 * 1024
 
+_SHA256 = "sha256:"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
@@ -43,12 +44,12 @@ def create(
     listed = {path: Digest.of(data) for path, data in unwritten.items()}
     for path in paths:
         digest = bundle_paths.parse_digest(path)
-        if digest is None or digest.algorithm != "sha256":
+        if digest is None or not digest.text.startswith(_SHA256):
             hasher = new_hasher("sha256")
             with bundle_paths.open_file(bundle, path) as file:
                 for chunk in read_chunks(file):
                     hasher.update(chunk)
-            digest = Digest(f"sha256:{hasher.hexdigest()}")
+            digest = Digest(f"{_SHA256}{hasher.hexdigest()}")
         listed[path] = digest
     raw = render(listed)
     return raw, describe(raw, len(listed))
@@ -66,7 +67,9 @@ def render(listed: Mapping[str, Digest]) -> bytes:
         MalformedError: a path must not be listed.
     """
     bundle_paths.check_listed(listed)
-    lines = [f"{digest.hex}  {path}\n" for path, digest in sorted(listed.items())]
+    lines = [
+        f"{digest.text.removeprefix(_SHA256)}  {path}\n" for path, digest in sorted(listed.items())
+    ]
     return "".join(lines).encode("ascii")
 
 
@@ -103,6 +106,6 @@ def parse(raw: bytes, *, subject: str = bundle_paths.CHECKSUM_FILE) -> dict[str,
             )
         if match[2] in listed:
             raise MalformedError(f"{subject}: line {number} is a duplicate of {match[2][:200]!r}")
-        listed[match[2]] = Digest(f"sha256:{match[1]}")
+        listed[match[2]] = Digest(f"{_SHA256}{match[1]}")
     bundle_paths.check_listed(listed, subject)
     return listed

@@ -54,7 +54,8 @@ def write_content(
         NoSpaceError, MediumError: the file cannot be written; a previous one is unchanged.
     """
     with _open_directory(directory) as folder, part or PartFile.create(folder, 0o644) as file:
-        file.start_at(content.position)
+        if part is not None:
+            part.start_at(content.position)
         for chunk in read_chunks(content, content.size):
             file.write(chunk)
         stored = content.descriptor()

@@ -52,7 +52,7 @@ class KeptParts:
         write is interrupted, the part is kept, unless ``digest`` is None or the blob is small.
         """
         part = None if digest is None else self._opened.pop(digest, None)
-        if digest is None or content.size is None or content.size <= part_files.MIN_KEPT:
+        if digest is None or (content.size or 0) <= part_files.MIN_KEPT:
             digest = None
         elif part is None:
             part = PartFile.open_kept(directory, digest, create=True)

@@ -151,7 +151,7 @@ class OciArchiveDestination:
 
 
 def _get_blob_path(digest: Digest) -> str:
-    return f"{_BLOBS}/{digest.algorithm}/{digest.hex}"
+    return f"{_BLOBS}/{digest.text.replace(':', '/')}"
 
 
 TRANSPORT = PathTransport(

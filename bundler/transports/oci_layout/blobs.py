@@ -7,7 +7,6 @@ it is unknown which layouts need them.
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.files import atomic_write, part_files
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from bundler.ports import Node
 
 _BLOBS = "blobs"
-_ALGORITHMS = ("sha256", "sha512")
+_ALGORITHMS = frozenset({"sha256", "sha512"})
 
 
 class Files(Protocol):
@@ -65,7 +64,7 @@ class ReadableBlobs:
         """
         if (digest := node.digest) is None:
             raise NotFoundError(f"{self._files.path}: no blob without a digest")
-        return self._files.open_file(*self._parents, digest.algorithm, digest.hex, offset=offset)
+        return self._files.open_file(*self._parents, *digest.text.split(":"), offset=offset)
 
     def read_manifest(self, digest: Digest) -> bytes:
         """Read a manifest.
@@ -75,7 +74,7 @@ class ReadableBlobs:
             MalformedError: the file is not a regular file.
             LimitError: the manifest is too large.
         """
-        return self._files.read(*self._parents, digest.algorithm, digest.hex, limit=MAX_MANIFEST)
+        return self._files.read(*self._parents, *digest.text.split(":"), limit=MAX_MANIFEST)
 
 
 class WritableBlobs(ReadableBlobs):
@@ -98,10 +97,11 @@ class WritableBlobs(ReadableBlobs):
 
     def open_directories(self) -> None:
         """Open the directories of blobs; remove unfinished files that no run will continue."""
-        with suppress(NotFoundError), self._root.enter(*self._parents) as blobs:
-            for algorithm in _ALGORITHMS:
-                with suppress(NotFoundError):
-                    self._directories[algorithm] = blobs.enter(algorithm)
+        if not set(self._parents) <= set(self._root.list_names()):
+            return
+        with self._root.enter(*self._parents) as blobs:
+            for algorithm in _ALGORITHMS.intersection(blobs.list_names()):
+                self._directories[algorithm] = blobs.enter(algorithm)
         for directory in self._directories.values():
             part_files.remove_stale_parts(directory, shared=self._is_shared)
 
@@ -109,29 +109,31 @@ class WritableBlobs(ReadableBlobs):
         """Report whether a regular file with the name and size of ``node`` exists."""
         if (digest := node.digest) is None:
             return False
-        directory = self._directories.get(digest.algorithm)
-        size = None if directory is None else directory.get_size(digest.hex)
+        algorithm, name = digest.text.split(":")
+        directory = self._directories.get(algorithm)
+        size = None if directory is None else directory.get_size(name)
         return size is not None and node.size in (None, size)
 
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob; its name becomes durable with ``sync_blobs``."""
-        algorithm = node.digest.algorithm if node.digest else "sha256"
+        algorithm = node.digest.text.partition(":")[0] if node.digest else "sha256"
         with self._lock:
             directory = self._directories.get(algorithm)
             if directory is None:
                 directory = self._root.enter(*self._parents, algorithm, create=True)
                 self._directories[algorithm] = directory
         kept_as = None if node.kind == "manifest" else node.digest
-        stored = self._parts.write(directory, lambda blob: blob.digest.hex, content, kept_as)
+        stored = self._parts.write(
+            directory, lambda blob: blob.digest.text.partition(":")[2], content, kept_as
+        )
         return Descriptor(node.media_type, stored.digest, stored.size)
 
     def open_part(self, node: Node, /) -> RegularFile | None:
         """Open the stored beginning of a blob; None if there is none."""
-        digest = node.digest
-        directory = None if digest is None else self._directories.get(digest.algorithm)
-        if digest is None or directory is None:
+        if (digest := node.digest) is None:
             return None
-        return self._parts.open(directory, digest, node.size)
+        directory = self._directories.get(digest.text.partition(":")[0])
+        return None if directory is None else self._parts.open(directory, digest, node.size)
 
     def sync_blobs(self) -> None:
         """Make the names of all blobs and all new directories durable."""
@@ -149,8 +151,9 @@ class WritableBlobs(ReadableBlobs):
         if self._is_shared:
             return
         for digest in digests:
-            if (directory := self._directories.get(digest.algorithm)) is not None:
-                directory.remove(digest.hex)
+            algorithm, name = digest.text.split(":")
+            if (directory := self._directories.get(algorithm)) is not None:
+                directory.remove(name)
 
     def remove_parts(self) -> None:
         """Remove the unfinished blobs of earlier runs, unless the directory is shared."""

@@ -1,0 +1,168 @@
+"""Run a program with limits of its output and time; it is killed if the run is cancelled."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from io import FileIO
+
+    from bundler.cancel import Cancellation
+
+_INTERVAL = 0.1  # seconds between checks of the cancellation
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipe:
+    """An argument that is replaced by the number of the program's end of a pipe.
+
+    The program reads ``data`` from the pipe, such as a passphrase; None: the program writes to it.
+    """
+
+    data: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """The result of a program that ended by itself."""
+
+    status: int
+    """The exit status; negative: the number of the signal that killed it."""
+    output: bytes = field(repr=False)
+    written: Mapping[Pipe, bytes] = field(hash=False, repr=False)
+    """The bytes that the program wrote to each of its pipes."""
+
+
+def run_program(
+    arguments: Sequence[str | Pipe],
+    data: bytes,
+    cancellation: Cancellation,
+    *,
+    max_output: int,
+    timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> ProgramResult:
+    """Run a program until it ends. Its standard error is discarded.
+
+    Args:
+        arguments: the program and its arguments, which all users of the machine can see.
+        data: the standard input.
+        cancellation: its request kills the program.
+        max_output: the maximum size in bytes of the standard output, and of each pipe.
+        timeout: the maximum duration in seconds; None: no limit.
+        environment: the environment of the program; None: that of this process.
+
+    Raises:
+        OSError: the program cannot be started.
+        LimitError: the program writes more, or runs longer, than allowed.
+        CancelledError: the run is cancelled.
+    """
+    name = str(arguments[0]).rpartition("/")[2]
+    deadline = None if timeout is None else time.monotonic() + timeout
+
+    def check() -> None:
+        cancellation.check()
+        if deadline is not None and time.monotonic() > deadline:
+            raise LimitError(f"{name}: not finished (expected at most {timeout:g} seconds)")
+        if any(len(end.received) > max_output for end in ends.values()):
+            raise LimitError(f"{name}: output too large (expected at most {max_output:,} bytes)")
+
+    stdin, stdout = Pipe(data), Pipe()
+    pipes = [stdin, stdout, *(item for item in arguments if isinstance(item, Pipe))]
+    with ExitStack() as own, ExitStack() as inherited:
+        ends: dict[Pipe, _End] = {}
+        numbers: dict[Pipe, int] = {}
+        for pipe in pipes:
+            reader, writer = _open_pipe()
+            own_file, child_file = (reader, writer) if pipe.data is None else (writer, reader)
+            ends[pipe] = _End(own.enter_context(own_file), pipe.data)
+            numbers[pipe] = inherited.enter_context(child_file).fileno()
+        process = subprocess.Popen(
+            [str(numbers[item]) if isinstance(item, Pipe) else item for item in arguments],
+            stdin=numbers[stdin],
+            stdout=numbers[stdout],
+            stderr=subprocess.DEVNULL,
+            pass_fds=[numbers[pipe] for pipe in pipes[2:]],
+            env=environment,
+            start_new_session=True,  # Ctrl-C reaches only this process
+        )
+        inherited.close()
+        with process:
+            try:
+                _exchange(ends.values(), check)
+                status = _wait(process, check)
+            except BaseException:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise
+    written = {pipe: bytes(ends[pipe].received) for pipe in pipes if pipe.data is None}
+    return ProgramResult(status, written.pop(stdout), written)
+
+
+@dataclass(slots=True)
+class _End:
+    """This process's end of a pipe, the data to send, and the received data."""
+
+    file: FileIO
+    unsent: bytes | None
+    """None: the program writes to the pipe."""
+    received: bytearray = field(default_factory=bytearray)
+
+
+def _open_pipe() -> tuple[FileIO, FileIO]:
+    """Return the two ends of a new pipe: for reading and for writing."""
+    reader, writer = os.pipe()
+    return os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb", 0)
+
+
+def _exchange(ends: Iterable[_End], check: Callable[[], None]) -> None:
+    """Send and receive until the program has closed all pipes to which it writes.
+
+    It may end before it has read everything that is sent to it.
+    """
+    with selectors.DefaultSelector() as selector:
+        open_outputs = 0
+        for end in ends:
+            os.set_blocking(end.file.fileno(), False)
+            open_outputs += end.unsent is None
+            event = selectors.EVENT_READ if end.unsent is None else selectors.EVENT_WRITE
+            selector.register(end.file, event, end)
+        while open_outputs:
+            check()
+            for key, _ in selector.select(_INTERVAL):
+                end = key.data
+                if end.unsent is None:
+                    chunk = os.read(end.file.fileno(), _CHUNK)
+                    end.received += chunk
+                    if chunk:
+                        continue
+                    open_outputs -= 1
+                else:
+                    try:
+                        end.unsent = end.unsent[os.write(end.file.fileno(), end.unsent) :]
+                    except BrokenPipeError:
+                        end.unsent = b""
+                    if end.unsent:
+                        continue
+                selector.unregister(end.file)
+                end.file.close()
+    check()
+
+
+def _wait(process: subprocess.Popen[bytes], check: Callable[[], None]) -> int:
+    """Return the exit status of the program."""
+    while True:
+        check()
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(_INTERVAL)

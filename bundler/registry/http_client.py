@@ -86,7 +86,7 @@ class HttpClient:
         """
         self._cancellation.check()
         if exchange is None:
-            exchange = Exchange(self._limits)
+            exchange = Exchange(self._limits, spec.silence)
         if spec.response_timeout is not None:
             exchange.limits = replace(exchange.limits, response=spec.response_timeout)
         proxy = self._access.proxy if own else self.find_proxy(url)

@@ -13,6 +13,7 @@ from bundler.errors import LimitError, MalformedError, RefusedRequestError, Regi
 from bundler.oci.json import strict
 from bundler.registry import errors, refusals
 from bundler.registry.auth.origin import get_target, join_location
+from bundler.registry.watchdog import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -88,6 +89,7 @@ def iterate_pages(
     refuses ``url`` as a bad request, such as a page size above its own limit, the list begins at
     ``fallback``. Raises the same errors as ``list_strings``.
     """
+    silence = Silence()
     seen: set[str] = set()
     next_url: str | None = url
     while next_url is not None:
@@ -101,6 +103,7 @@ def iterate_pages(
                 subject=subject,
                 scopes=scopes,
                 allowed_statuses=allowed_statuses,
+                silence=silence,
             )
         except RegistryError as error:
             if error.status != HTTPStatus.BAD_REQUEST or fallback is None or len(seen) > 1:

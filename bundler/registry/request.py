@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
+from bundler.registry.watchdog import Silence
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -58,6 +60,7 @@ class RequestOptions(TypedDict, total=False):
     allowed_statuses: Collection[int]
     response_timeout: float
     no_retry: bool
+    silence: Silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class RequestSpec:
     """Maximum silence before the response in seconds; None: the setting for the registry."""
     no_retry: bool = False
     """Whether retries are disabled for this request."""
+    silence: Silence = field(default_factory=Silence, compare=False)
+    """The silence of the operation, which ``responseTimeout`` limits. It is shared by copies."""
 
     @property
     def is_spent(self) -> bool:

@@ -26,6 +26,7 @@ from bundler.registry.http_client import HttpClient
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.refusals import Refusal
 from bundler.registry.request import BytesBody, RequestSpec
+from bundler.registry.watchdog import Silence
 from bundler.retry_policy import Attempts, Backoff, LimitedTime, RetryPolicy
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class Session:
         elif access.tls.verify:
             self._scheme = "https"
         self._scheme_lock = threading.Lock()
+        self._current = threading.local()
+        """Thread-local state: ``silence`` is that of the current operation."""
         self._rules = HostRules(
             access.host,
             access.token_service,
@@ -152,6 +155,7 @@ class Session:
             BundlerError: as ``request``.
         """
         attempts = Attempts(self._retry_policy, subject, self._cancellation, self._emit)
+        options.setdefault("silence", Silence())
         for _ in attempts:
             with self.request("GET", target, subject=subject, **options) as response:
                 try:
@@ -195,6 +199,7 @@ class Session:
     def _send_authenticated(self, spec: RequestSpec, target: str) -> Response:
         """Send a request; after a 401, authenticate and send it again."""
         origin = self.origin
+        self._current.silence = spec.silence
         url = f"{origin}{target}" if target.startswith("/") else target
         self._wait_for_rate_limit(url)  # before authorization: a token could expire during the wait
         answered = 0
@@ -206,7 +211,7 @@ class Session:
                 self._authenticator.record_answer(authorization, response.status)
             if response.status != 401 or not response.own or answered == _MAX_CHALLENGES:
                 break
-            challenge = self._find_challenge(response, authorization, repeated=answered > 0)
+            challenge = self._find_challenge(spec, response, authorization, repeated=answered > 0)
             if challenge is None:
                 break
             answered += 1
@@ -223,14 +228,14 @@ class Session:
             raise self._create_refusal(spec, response, headers).create_error()
 
     def _find_challenge(
-        self, response: Response, authorization: str | None, *, repeated: bool
+        self, spec: RequestSpec, response: Response, authorization: str | None, *, repeated: bool
     ) -> Challenge | None:
         """Return the challenge to answer after a 401; None if no answer changes the refusal."""
         find, fields = self._authenticator.find_challenge, response.challenges
         challenge = find(fields, authorization, repeated=repeated)
         if challenge is None and authorization is None and not self._access.credentials.anonymous:
             # Harbor refuses requests for a missing project before it asks for credentials.
-            with self._send_ping({}) as other:
+            with self._send_ping(spec, {}) as other:
                 challenge = find(other.challenges, None, repeated=False)
         return challenge
 
@@ -251,7 +256,7 @@ class Session:
                     body = explained.read_prefix(refusals.MAX_BODY)
         unproven = response.own and self._authenticator.login == "unproven"
         if unproven and response.status == 401 and not response.url.endswith("/v2/"):
-            with suppress(RegistryError), self._send_ping(headers) as other:
+            with suppress(RegistryError), self._send_ping(spec, headers) as other:
                 self._authenticator.record_answer(headers.get("Authorization"), other.status)
         return Refusal(
             response,
@@ -265,8 +270,8 @@ class Session:
             redact_secrets=self._authenticator.redact,
         )
 
-    def _send_ping(self, headers: Mapping[str, str]) -> Response:
-        ping = RequestSpec("GET", self.host, no_retry=True)
+    def _send_ping(self, cause: RequestSpec, headers: Mapping[str, str]) -> Response:
+        ping = RequestSpec("GET", self.host, no_retry=True, silence=cause.silence)
         return self._follow(ping, f"{self.origin}/v2/", headers)
 
     def _follow(self, spec: RequestSpec, url: str, authorization: Mapping[str, str]) -> Response:
@@ -306,11 +311,14 @@ class Session:
     ) -> Response:
         """Send a request to a token service and follow redirects.
 
-        ``headers``, which contain the credentials, are sent to the origin of ``url`` only.
+        ``headers``, which contain the credentials, are sent to the origin of ``url`` only. The
+        request is a part of the operation of this thread that needs the token.
         """
         origin, realm = self.origin, Origin.of(url)
-        content = None if body is None else BytesBody(body)
-        spec = RequestSpec(method, f"{origin} token", body=content, no_retry=True)
+        content, silence = None if body is None else BytesBody(body), self._current.silence
+        spec = RequestSpec(
+            method, f"{origin} token", body=content, no_retry=True, silence=silence
+        )
         for _ in range(_MAX_REDIRECTS + 1):
             self._rules.check_token_service(origin, url)
             target = Origin.of(url)

@@ -7,6 +7,7 @@ and bytes of a body. Interim responses, trailers and incomplete heads do not cou
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -73,15 +74,27 @@ class ExchangeLimits:
                 return self.stall
 
 
+@dataclass(slots=True)
+class Silence:
+    """The time in which the servers of one operation have made no progress.
+
+    An operation is a request with its redirects, authentication and retries, or a list with all its
+    pages. Otherwise a server could delay each of these exchanges until shortly before its limit.
+    """
+
+    seconds: float = 0.0
+
+
 class Exchange:
     """The progress of one request and its response.
 
     One thread uses it, and the watchdog. Only the time in which the thread waits for the server
-    counts.
+    counts. ``silence`` is that of the operation; None: the exchange is the whole operation.
     """
 
-    def __init__(self, limits: ExchangeLimits) -> None:
+    def __init__(self, limits: ExchangeLimits, silence: Silence | None = None) -> None:
         self.limits = limits
+        self._total = silence or Silence()
         self.phase = Phase.SENDING
         self.reached = False
         """Whether the server, or the proxy to it, accepted a connection."""
@@ -104,15 +117,16 @@ class Exchange:
     def enter(self, phase: Phase, limit: float | None = None) -> None:
         """Begin to wait for the server, in a new phase; ``limit`` is another one than its own."""
         with self._lock:
-            self.phase, self._silence = phase, 0.0
+            self._count_silence()
+            self.phase = phase
+            self._silence = self._total.seconds if phase is Phase.RESPONSE else 0.0
             self._limit = self.limits.get(phase) if limit is None else limit
             self._waiting_since = time.monotonic()
 
     def pause(self) -> None:
         """Stop to wait for the server."""
         with self._lock:
-            if self._waiting_since is not None:
-                self._silence += time.monotonic() - self._waiting_since
+            self._count_silence()
             self._waiting_since = None
 
     def resume(self) -> None:
@@ -122,13 +136,13 @@ class Exchange:
 
     def advance(self, count: int) -> None:
         """Record ``count`` useful bytes, which make up for silence at the minimum rate."""
+        rate = self.limits.min_bytes_per_second
         with self._lock:
-            now, rate = time.monotonic(), self.limits.min_bytes_per_second
-            if self._waiting_since is not None:
-                self._silence += now - self._waiting_since
-                self._waiting_since = now
+            self._count_silence()
             if count:
-                self._silence = max(0.0, self._silence - count / rate) if rate else 0.0
+                gained = count / rate if rate else math.inf
+                self._silence = max(0.0, self._silence - gained)
+                self._total.seconds = max(0.0, self._total.seconds - gained)
 
     def watch_sending(self, chunks: Iterable[memoryview]) -> Iterator[memoryview]:
         """Yield ``chunks``, and record each as sent. The time in which they are read is free."""
@@ -144,6 +158,7 @@ class Exchange:
         """End the exchange; the socket may be used by another one."""
         _WATCHDOG.remove(self)
         with self._lock:
+            self._count_silence()
             self._socket = self._waiting_since = None
 
     def get_limit(self) -> float:
@@ -159,6 +174,14 @@ class Exchange:
             self.expired = (self.phase, self._limit)
             if self._socket is not None:
                 shut_down(self._socket)
+
+    def _count_silence(self) -> None:
+        """Add the time since the last call, if the thread waits for the server."""
+        if self._waiting_since is not None:
+            now = time.monotonic()
+            passed, self._waiting_since = now - self._waiting_since, now
+            self._silence += passed
+            self._total.seconds += passed
 
 
 class Watchdog:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,6 +149,63 @@ def test_response_without_complete_head_ends_at_limit(connect, parts):
         with pytest.raises(StalledError) as raised:
             repository.get_manifest("1")
         assert raised.value.patience == 0
+
+
+def test_redirects_share_the_limit_of_a_response(connect):
+    redirect = Late(0.5, b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /v2/\r\n\r\n")
+    with serving(redirect) as server, ending_within(2), pytest.raises(StalledError) as raised:
+        connect(server, limits=LIMITS).ping()
+    assert raised.value.limit == 0.6
+
+
+def test_token_service_shares_the_limit_of_a_response(connect):
+    """Its redirects too, and the answer of the registry after that."""
+    redirect = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /token\r\n\r\n"
+    token = OK + b'Content-Length: 13\r\n\r\n{"token":"x"}'
+    slow = [Late(0.25, redirect), Late(0.25, token)]
+    with serving(*slow) as service:
+        realm = f'Bearer realm="http://{service.host}/token"'.encode()
+        head = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: "
+        with (
+            serving(Late(0.25, head + realm + b"\r\n\r\n")) as server,
+            ending_within(2),
+            pytest.raises(StalledError),
+        ):
+            connect(server, limits=LIMITS).ping()
+
+
+def test_retries_share_the_limit_of_a_response(connect):
+    unavailable = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+    with serving(Late(0.4, unavailable)) as server, ending_within(2), pytest.raises(StalledError):
+        connect(server, limits=replace(LIMITS, patience=5.0)).ping()
+
+
+def test_pages_share_the_limit_of_a_response(connect):
+    """A page of one tag makes up for little of the time that it takes."""
+    pages = (
+        Late(
+            0.2,
+            OK + b'Content-Length: 14\r\nLink: </v2/%d>; rel="next"\r\n\r\n' % number,
+            b'{"tags":["1"]}',
+        )
+        for number in itertools.count()
+    )
+    with serving(*itertools.islice(pages, 50)) as server, ending_within(4):
+        repository = Repository(connect(server, limits=LIMITS), "library/app")
+        with pytest.raises(StalledError):
+            repository.list_tags()
+
+
+def test_large_pages_make_up_for_the_time_that_they_take(connect):
+    tags = b'{"tags":["%s"]}' % b"1".zfill(200)
+    head = OK + b"Content-Length: %d\r\n" % len(tags)
+    pages = [
+        Late(0.2, head + b'Link: </v2/%d>; rel="next"\r\n\r\n' % number, tags)
+        for number in range(6)
+    ]
+    with serving(*pages, [head + b"\r\n", tags]) as server:
+        repository = Repository(connect(server, limits=LIMITS), "library/app")
+        assert len(repository.list_tags()) == 1
 
 
 def test_silence_names_host_and_limit(connect):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DEFAULT_PATIENCE = 60.0
 """Number of seconds for which a host may be unavailable."""
 
+_LONGEST_OUTAGE = 600.0
+"""Number of seconds after which an operation is not retried, however few attempts were made."""
+
 _MAX_DOUBLINGS = 30  # 2^30 seconds are 34 years
 _MARGIN = 0.05
 
@@ -90,7 +93,8 @@ class LimitedTime:
         patience = self.patience if error.patience is None else error.patience
         if limited:
             patience = max(patience, self.rate_limit_patience)
-        exhausted = elapsed >= patience and attempt > self.min_retries
+        retries_due = attempt <= self.min_retries and elapsed < _LONGEST_OUTAGE
+        exhausted = elapsed >= patience and not retries_due
         if not error.temporary or not patience or exhausted:
             return None
         backoff = self.rate_limit_backoff if limited else self.backoff

@@ -120,13 +120,19 @@ def test_patience_of_the_error_has_precedence():
 
 def test_long_operations_are_retried_a_minimum_number_of_times():
     policy = LimitedTime(SOON, SOON, patience=60, min_retries=3)
-    assert [policy.wait(failure(), attempt, 1e6) is None for attempt in range(1, 6)] == [
+    assert [policy.wait(failure(), attempt, 500) is None for attempt in range(1, 6)] == [
         False,
         False,
         False,
         True,
         True,
     ]
+
+
+def test_slow_failures_end_a_long_operation():
+    """Each attempt may take as long as the limit of a response."""
+    policy = LimitedTime(SOON, SOON, patience=60, min_retries=3)
+    assert policy.wait(failure(), 1, 600) is None
 
 
 def test_longer_retry_after_than_patience_is_not_awaited():

@@ -72,8 +72,8 @@ def push_blob(
                     interrupted = content.position > start and not stream.failed
                     if not interrupted:
                         raise
-                    if start > kept:
-                        # The destination kept what the previous attempt sent.
+                    if start >= kept + BUFFER_SIZE:
+                        # The destination kept what the previous attempts sent.
                         kept = start
                         attempts.restart()
                     attempts.fail(error)

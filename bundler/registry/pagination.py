@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PAGE_SIZE = 1000
 MAX_PAGE = 16 * 1024 * 1024
 MAX_PAGES = 10_000
+MAX_TOTAL = 64 * 1024 * 1024
+"""Maximum total size of the pages of a list, in bytes."""
 MAX_ENTRIES = 1_000_000
 MAX_NAMES = 32 * 1024 * 1024
 """Maximum total length of the names in a list."""
@@ -89,7 +91,7 @@ def iterate_pages(
     refuses ``url`` as a bad request, such as a page size above its own limit, the list begins at
     ``fallback``. Raises the same errors as ``list_strings``.
     """
-    silence = Silence()
+    silence, size = Silence(), 0
     seen: set[str] = set()
     next_url: str | None = url
     while next_url is not None:
@@ -110,6 +112,9 @@ def iterate_pages(
                 raise
             next_url = fallback
             continue
+        size += len(body)
+        if size > MAX_TOTAL:
+            raise LimitError(f"{subject}: pages larger than {MAX_TOTAL:,} bytes in total")
         yield response, body
         next_url = _find_next(response)
         if next_url in seen:

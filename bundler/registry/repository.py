@@ -6,6 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import quote
@@ -193,7 +194,10 @@ class Repository:
         return list(dict.fromkeys(pages))
 
     def list_referrers(self, subject: Digest) -> list[Descriptor]:
-        """Return the referrers of ``subject``, from the API or else from the fallback tag."""
+        """Return the referrers of ``subject``, from the API or else from the fallback tag.
+
+        Their annotations, which the manifests contain, are left out: their number is unlimited.
+        """
         if self.has_referrers_api is not False:
             found = self._list_referrers_by_api(subject)
             if found is not None:
@@ -237,7 +241,7 @@ class Repository:
                 return None
             parsed = parse(body, media_type, subject=subject)
             if isinstance(parsed, Index):
-                found += parsed.manifests
+                found += [replace(item, annotations={}, urls=()) for item in parsed.manifests]
             if len(found) > MAX_REFERRERS:
                 raise LimitError(f"{subject}: more than the {MAX_REFERRERS:,} referrers allowed")
         return found

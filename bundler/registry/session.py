@@ -316,9 +316,7 @@ class Session:
         """
         origin, realm = self.origin, Origin.of(url)
         content, silence = None if body is None else BytesBody(body), self._current.silence
-        spec = RequestSpec(
-            method, f"{origin} token", body=content, no_retry=True, silence=silence
-        )
+        spec = RequestSpec(method, f"{origin} token", body=content, no_retry=True, silence=silence)
         for _ in range(_MAX_REDIRECTS + 1):
             self._rules.check_token_service(origin, url)
             target = Origin.of(url)

@@ -100,6 +100,26 @@ def test_interrupted_push_resumes_at_its_offset():
     assert sum(e.advance for e in emitted if isinstance(e, events.BlobProgressed)) == node.size
 
 
+class Dripping(Keeping):
+    """A destination that keeps one more byte in each attempt."""
+
+    def push(self, target, content, /):
+        start = content.position
+        self._front += content.read(1)
+        assert len(self._front) == start + 1
+        raise TEMPORARY
+
+
+def test_destination_that_keeps_a_byte_of_each_attempt_makes_no_progress():
+    src = MemoryStore()
+    node = blob(src, bytes(100))
+    destination = Dripping(MemoryStore(), breaks_after=0)
+    with pytest.raises(RegistryError) as caught:
+        push(node, src, destination)
+    assert caught.value is TEMPORARY
+    assert destination.offset(node) < 10
+
+
 def test_temporary_failures_are_retried_a_limited_number_of_times():
     src, dst = MemoryStore(), MemoryStore()
     node = blob(src, b"data")

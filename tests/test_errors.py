@@ -33,7 +33,7 @@ STATUSES = {
     "IntegrityError": 3, "DigestMismatchError": 3, "SizeMismatchError": 3, "MalformedError": 3,
     "NotPlainFileError": 3, "DamagedBundleError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,
-    "UnauthenticatedError": 4, "ExpiredError": 4,
+    "SigstoreSignatureError": 4, "UnauthenticatedError": 4, "ExpiredError": 4,
     "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,
     "RegistryError": 6, "CertificateError": 6, "RateLimitedError": 6,
     "EngineUnreachableError": 6,

@@ -29,6 +29,7 @@
     ├── TrustError                       4   intact, but not trusted
     │   ├── RejectedByPolicyError
     │   ├── InvalidSignatureError
+    │   ├── SigstoreSignatureError
     │   ├── UnauthenticatedError
     │   └── ExpiredError
     ├── MediumError                      5   free, replace or unlock the medium; run again
@@ -122,6 +123,8 @@ from bundler.errors.content import (
     NotPlainFileError as NotPlainFileError,
     ReadOnlyTransportError as ReadOnlyTransportError,
     RejectedByPolicyError as RejectedByPolicyError,
+    SignatureProblem as SignatureProblem,
+    SigstoreSignatureError as SigstoreSignatureError,
     SingleImageDestinationError as SingleImageDestinationError,
     SizeMismatchError as SizeMismatchError,
     TrustError as TrustError,

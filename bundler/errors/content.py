@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bundler.errors.base import BundlerError
 
@@ -122,6 +122,54 @@ class InvalidSignatureError(TrustError):
     def __init__(self, message: str, *, key_id: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.key_id = key_id
+
+
+SignatureProblem = Literal[
+    "format",
+    "annotation",
+    "signature",
+    "payload",
+    "digest",
+    "identity",
+    "certificate",
+    "issuer",
+    "subject",
+    "log",
+    "timestamp",
+    "unsupported",
+]
+"""The part of a sigstore signature that is not accepted.
+
+``format``: the document itself; ``annotation``: a required annotation is missing; ``signature``: no
+key verifies it; ``payload``: the signed content; ``digest``: the signed digest; ``identity``: the
+signed image name; ``certificate``: the chain or its validity; ``issuer`` and ``subject``: the
+identity in the certificate; ``log``: the proof of a transparency log; ``timestamp``: the signed
+time; ``unsupported``: a feature that this program does not verify.
+"""
+
+
+class SigstoreSignatureError(TrustError):
+    """A sigstore signature of an image or artifact that is not accepted.
+
+    Fields:
+        problem: the part that is not accepted.
+        value: the value that is missing or differs, such as an annotation or an issuer; empty if
+            the problem has none.
+
+    Raised by the verification of sigstore signatures.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problem: SignatureProblem,
+        value: str = "",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problem = problem
+        self.value = value
 
 
 class UnauthenticatedError(TrustError):

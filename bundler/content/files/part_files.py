@@ -168,6 +168,55 @@ class PartFile:
         return False
 
 
+class KeptParts:
+    """The kept parts in the directories of one destination.
+
+    Thread-safe if each thread writes a different blob. A part is locked from ``open`` until its
+    blob is written, or until ``close``.
+    """
+
+    def __init__(self) -> None:
+        self._opened: dict[Digest, PartFile] = {}
+        self._names: set[str] = set()
+        """The names of the parts that this run has written; a complete blob has another name."""
+
+    def open(self, directory: Directory, digest: Digest, size: int | None) -> RegularFile | None:
+        """Open the stored beginning of a blob of ``size`` bytes; None if there is none.
+
+        The caller closes it before it calls ``take``.
+        """
+        part = self._opened.get(digest) or PartFile.open_kept(directory, digest, create=False)
+        if part is None:
+            return None
+        self._opened[digest] = part
+        return part.open_reader() if 0 < part.size <= (size or 0) else None
+
+    def take(self, directory: Directory, digest: Digest, size: int | None) -> PartFile | None:
+        """Return the part to which a blob is written, for ``atomic_write.write_content``.
+
+        It is the part that ``open`` has opened, or a new one, or None if the blob is small.
+        """
+        part = self._opened.pop(digest, None)
+        if size is not None and size > MIN_KEPT:
+            self._names.add(get_kept_name(digest))
+            part = part or PartFile.open_kept(directory, digest, create=True)
+        return part
+
+    def remove_unneeded(self, directory: Directory) -> None:
+        """Remove all parts, except those of blobs that this run failed to write.
+
+        The caller has locked the directory.
+        """
+        self.close()
+        remove_parts(directory, except_for=self._names)
+
+    def close(self) -> None:
+        """Close the parts that were opened but not written; the files are kept."""
+        for part in self._opened.values():
+            part.close()
+        self._opened.clear()
+
+
 def create_part_name() -> str:
     """Create a random name for an unfinished file."""
     return f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bundler.content.files.kept_parts import KeptParts
+    from bundler.content.files.part_files import KeptParts
     from bundler.content.files.safe_directory import Directory
     from bundler.content.streams import Content
     from bundler.oci.digest import Digest
@@ -78,11 +78,15 @@ def describe_root(root: bytes, path: Path) -> Descriptor:
 
 def write_file(directory: Directory, node: Node, content: Content, parts: KeptParts) -> Descriptor:
     """Write a blob or a manifest; the caller makes its name durable."""
-    stored = parts.write(
+    part = None
+    if node.digest is not None and node.kind != "manifest":
+        part = parts.take(directory, node.digest, content.size)
+    stored = atomic_write.write_content(
         directory,
         lambda blob: get_file_name(Node.of(blob, node.kind)),
         content,
-        None if node.kind == "manifest" else node.digest,
+        part=part,
+        durable_name=False,
     )
     return Descriptor(node.media_type, stored.digest, stored.size)
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, part_files
-from bundler.content.files.kept_parts import KeptParts
 from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.part_files import KeptParts
 from bundler.errors import NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:

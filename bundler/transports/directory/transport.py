@@ -12,8 +12,8 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, part_files
-from bundler.content.files.kept_parts import KeptParts
 from bundler.content.files.locked_directory import LockedDirectory
+from bundler.content.files.part_files import KeptParts
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
     IntegrityError,

@@ -10,8 +10,8 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.files import atomic_write, part_files
-from bundler.content.files.kept_parts import KeptParts
 from bundler.content.files.locked_directory import LockedDirectory
+from bundler.content.files.part_files import KeptParts
 from bundler.errors import NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_MANIFEST
@@ -122,9 +122,15 @@ class WritableBlobs(ReadableBlobs):
             if directory is None:
                 directory = self._root.enter(*self._parents, algorithm, create=True)
                 self._directories[algorithm] = directory
-        kept_as = None if node.kind == "manifest" else node.digest
-        stored = self._parts.write(
-            directory, lambda blob: blob.digest.text.partition(":")[2], content, kept_as
+        part = None
+        if node.digest is not None and node.kind != "manifest":
+            part = self._parts.take(directory, node.digest, content.size)
+        stored = atomic_write.write_content(
+            directory,
+            lambda blob: blob.digest.text.partition(":")[2],
+            content,
+            part=part,
+            durable_name=False,
         )
         return Descriptor(node.media_type, stored.digest, stored.size)
 

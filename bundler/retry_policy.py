@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.errors import RateLimitedError
@@ -104,6 +104,13 @@ class LimitedTime:
         if error.retry_after is not None and elapsed + error.retry_after > patience:
             return None
         return patience * (1 + _MARGIN) - elapsed
+
+
+_AFTER_INTERRUPTION = Backoff(0.5, longest=5.0, jitter=(0.5, 1.0), longest_retry_after=300.0)
+TRANSFER_POLICY = LimitedTime(
+    _AFTER_INTERRUPTION, replace(_AFTER_INTERRUPTION, longest=30.0), min_retries=5
+)
+"""Policy of the engine for transfers that were interrupted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ already retried by the transport, so its failure is final.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -25,7 +25,6 @@ from bundler.ports import (
     ResumesPush,
     Source,
 )
-from bundler.retry_policy import Attempts, Backoff, LimitedTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,9 +32,7 @@ if TYPE_CHECKING:
     from bundler.content.files.safe_directory import RegularFile
     from bundler.copy.image import GraphManifest
     from bundler.events import Emit
-
-_BACKOFF = Backoff(first=0.5, longest=5.0, jitter=(0.5, 1.0), longest_retry_after=300.0)
-RETRY_POLICY = LimitedTime(_BACKOFF, replace(_BACKOFF, longest=30.0), min_retries=5)
+    from bundler.retry_policy import Attempts
 
 
 def push_blob(
@@ -58,12 +55,12 @@ def push_blob(
             stored := _push_rest(node, source, destination, activity)
         ):
             return stored
-        attempts, kept = activity.create_attempts(), 0
-        for attempt in attempts:
+        kept, is_retry = 0, False
+        while True:
             with closing(ResumingReader(source, activity)) as stream:
                 content = activity.create_reader(stream)
                 start = 0
-                if attempt > 1 and isinstance(destination, ResumesPush):
+                if is_retry and isinstance(destination, ResumesPush):
                     start = destination.offset(node)
                     content.skip(start)
                 try:
@@ -75,13 +72,14 @@ def push_blob(
                     if start >= kept + BUFFER_SIZE:
                         # The destination kept what the previous attempts sent.
                         kept = start
-                        attempts.restart()
-                    attempts.fail(error)
+                        activity.attempts.restart()
+                    activity.attempts.fail(error)
                     activity.undo_progress()
                 else:
                     activity.report_progress()
                     return 0
-    raise AssertionError("the iterator over attempts never ends")
+            is_retry = True
+            next(activity.attempts)
 
 
 def find_stored_size(nodes: Iterable[Node], destination: object) -> int:
@@ -208,9 +206,19 @@ class BlobActivity:
             self.undo_progress()
         self._emit(events.BlobFinished(self._name, failed=kind is not None))
 
+    @cached_property
+    def attempts(self) -> Attempts:
+        """The attempts to push the blob; the first one has been made."""
+        attempts = self.create_attempts()
+        next(attempts)
+        return attempts
+
     def create_attempts(self) -> Attempts:
         """Create the iterator over the attempts to transfer the blob."""
-        return Attempts(RETRY_POLICY, self._name, self._cancellation, self._emit)
+        from bundler import retry_policy  # noqa: PLC0415 - only after an interruption
+
+        policy = retry_policy.TRANSFER_POLICY
+        return retry_policy.Attempts(policy, self._name, self._cancellation, self._emit)
 
     def create_reader(self, stream: Reader) -> VerifiedReader:
         """Return a reader that verifies the blob in ``stream``, and calls ``observe``."""

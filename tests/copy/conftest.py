@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bundler.copy import blob_transfer
+from bundler import retry_policy
 from bundler.retry_policy import Backoff, LimitedTime
 
 
@@ -20,4 +20,4 @@ def executor():
 def quick_retries(monkeypatch):
     backoff = Backoff(0.001, 0.05)
     policy = LimitedTime(backoff, backoff, patience=0.001, min_retries=5)
-    monkeypatch.setattr(blob_transfer, "RETRY_POLICY", policy)
+    monkeypatch.setattr(retry_policy, "TRANSFER_POLICY", policy)

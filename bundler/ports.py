@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_
 from bundler.cancel import Cancellation
 from bundler.events import Emit, discard
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
+from bundler.oci.media_types import FOREIGN_LAYERS
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -45,14 +46,15 @@ class Node:
     """The digest; None if the content is created during the transfer."""
     size: int | None = None
     """The size in bytes; None if unknown, as for content that is created during the transfer."""
-    diff_id: Digest | None = None
     urls: tuple[str, ...] = ()
+    """The URLs of a foreign layer, which may be absent from a destination; otherwise empty."""
 
     @classmethod
     def of(cls, descriptor: Descriptor, kind: Kind) -> Node:
         """Create the node of ``descriptor``."""
         size = None if descriptor.size == SIZE_UNKNOWN else descriptor.size
-        return cls(kind, descriptor.media_type, descriptor.digest, size, urls=descriptor.urls)
+        urls = descriptor.urls if descriptor.media_type in FOREIGN_LAYERS else ()
+        return cls(kind, descriptor.media_type, descriptor.digest, size, urls=urls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,7 @@ class Source(Protocol):
 class Holdings(Protocol):
     """The content that a location has, and the formats that it supports.
 
-    This is all that a plan needs to know about a destination. A source that can look up its
-    content cheaply may implement it as well. Compared and hashed by identity.
+    It is all that a plan needs to know about a destination. Compared and hashed by identity.
     """
 
     @property
@@ -387,19 +388,13 @@ class FindsRegistryHost(Protocol):
     """A transport whose references name a registry."""
 
     def find_registry_host(self, text: str, /) -> str:
-        """Return the registry's ``host[:port]`` in ``text``, which ``parse`` accepts.
-
-        Raises:
-            InvalidReferenceError: ``text`` is not a reference of this transport.
-        """
+        """Return the registry's ``host[:port]`` in ``text``; raises as ``Transport.parse``."""
 
 
 SignManifest = Callable[[str, Descriptor, bytes], Sequence[bytes]]
-"""Called with (reference to sign, descriptor, bytes) of each manifest to sign, once it is final.
-
-It returns the new signatures, as ``oci.signature`` encodes them."""
+"""Called with (reference to sign, descriptor, bytes) of each final manifest; returns its new
+signatures, as ``oci.signature`` encodes them."""
 
 PolicyCheck = Callable[[Source, str, Descriptor, bytes], None]
-"""Called with (source, reference, descriptor, bytes) of every manifest before it is parsed.
-
-It returns if the policy accepts the manifest, and raises a ``TrustError`` if not."""
+"""Called with (source, reference, descriptor, bytes) of every manifest before it is parsed; raises
+a ``TrustError`` if the policy rejects the manifest."""

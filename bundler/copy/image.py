@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.oci import media_types
 from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ class ResolvedImage:
         """The foreign layers of the image and its referrers."""
         for graph in self.graphs:
             for node in graph.blobs:
-                if media_types.is_foreign(node.media_type, node.urls):
+                if node.urls:
                     yield node
 
     @property
@@ -173,6 +172,11 @@ class ResolvedImage:
         if sources is None:
             return ()
         return tuple(node for node in self.foreign_layers if node.digest not in sources)
+
+    @property
+    def missing_layers(self) -> tuple[Node, ...]:
+        """The absent layers that the request does not leave out."""
+        return self.absent_layers if self.request.foreign_layers is None else ()
 
 
 def find_unique_blobs(images: Sequence[ResolvedImage]) -> dict[Digest, Node]:

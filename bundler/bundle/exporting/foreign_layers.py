@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import absent_layers
-from bundler.errors import BundlerError, NotFoundError
+from bundler.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,13 +39,10 @@ def find_foreign_sources(
         NotFoundError: the request requires all layers, and one is absent.
         RegistryError: the request requires a download, and no URL has the layer.
     """
-    layers = tuple(image.foreign_layers)
-    if not layers:
-        return image
     policy = image.request.foreign_layers
     sources: dict[Digest, Source] = {}
     urls: Source | None = None
-    for node in layers:
+    for node in image.foreign_layers:
         if node.digest is None or node.digest in sources:
             continue
         if _has(image.source, node):
@@ -53,7 +50,8 @@ def find_foreign_sources(
         elif policy == "fetch":
             urls = urls or _open_urls(image, options, stack)
             if not holdings.has(node):
-                _check_download(image, node, urls)
+                with urls.open(node):  # an export fails before its first transfer
+                    pass
             sources[node.digest] = urls
         elif holdings.has(node):
             sources[node.digest] = image.source
@@ -67,12 +65,11 @@ def find_foreign_sources(
 
 
 def describe_missing(images: Iterable[ResolvedImage]) -> list[str]:
-    """Describe the absent layers that the requests of ``images`` do not leave out, one per line."""
+    """Describe the missing layers of ``images``, one per line."""
     return [
         f"{image.display_name}: {absent_layers.describe(layer)}"
         for image in images
-        if image.request.foreign_layers is None
-        for layer in absent_layers.from_nodes(image.absent_layers)
+        for layer in absent_layers.from_nodes(image.missing_layers)
     ]
 
 
@@ -88,16 +85,6 @@ def _open_urls(image: ResolvedImage, options: OpenOptions, stack: ExitStack) -> 
         ForeignUrlSource,
     )
 
-    source = ForeignUrlSource(image.source, options)
+    source = ForeignUrlSource(image.source, image.display_name, options)
     stack.callback(source.close)
     return source
-
-
-def _check_download(image: ResolvedImage, node: Node, urls: Source) -> None:
-    """Check that a URL has ``node``, so that an export fails before its first transfer."""
-    try:
-        with urls.open(node):
-            pass
-    except BundlerError as error:
-        error.message = f"{image.display_name}: {error.message}"
-        raise

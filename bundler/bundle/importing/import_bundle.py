@@ -19,7 +19,7 @@ from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.target import open_target
-from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.engine import EngineOptions, TransferTotals, execute
 from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, PlannedImage, create_plan
@@ -33,7 +33,6 @@ from bundler.errors import (
     count,
 )
 from bundler.events import WarningIssued
-from bundler.oci import media_types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.target_names import TargetName
-    from bundler.copy.totals import TransferTotals
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.digest import Digest
     from bundler.ports import Destination, Holdings, Node, OpenOptions, Source
@@ -181,7 +179,7 @@ def _push(
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
     if request.dry_run:
-        return results, plan.totals, omissions
+        return results, TransferTotals.of(plan), omissions
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
     executed = execute(executable, engine)
@@ -230,7 +228,7 @@ def _find_missing(
     missing = {
         node.digest: node
         for node in find_unique_blobs(images).values()
-        if not media_types.is_foreign(node.media_type, node.urls) and not source.has(node)
+        if not node.urls and not source.has(node)
     }
     for listed, image in zip(selected, images, strict=True):
         if listed.absent_layers is not None:

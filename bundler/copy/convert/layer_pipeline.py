@@ -147,8 +147,7 @@ class _LayerPipeline:
         elif conversion.precompute:
             stored = self._push_from_file(node, destination, scratch)
         else:
-            expected = self._expected
-            new = replace(node, digest=expected, size=None, diff_id=expected)
+            new = replace(node, digest=self._expected, size=None)
             stored = destination.push(new, self.content)
         annotations = dict(self._layer.annotations)
         if conversion.decrypt is not None:

@@ -24,12 +24,14 @@ _MAX_URLS = 8
 
 
 class ForeignUrlSource:
-    """Source that downloads the foreign layers of images in ``source`` from their URLs.
+    """Source that downloads the foreign layers of the image ``label`` from their URLs.
 
-    The requests are sent through the proxies of the registry, and without its credentials.
+    ``source`` is the source of its other content. The requests are sent through the proxies of the
+    registry, and without its credentials.
     """
 
-    def __init__(self, source: Source, options: OpenOptions) -> None:
+    def __init__(self, source: Source, label: str, options: OpenOptions) -> None:
+        self._label = label
         if isinstance(source, DockerSource):
             access, registry = source.session.access, source.session.origin
         else:
@@ -54,7 +56,8 @@ class ForeignUrlSource:
         if node.size is not None and offset >= node.size:
             yield BytesIO()
             return
-        subject, failures = f"foreign layer {node.digest}", list[BundlerError]()
+        subject = f"{self._label}: foreign layer {node.digest}"
+        failures: list[BundlerError] = []
         with ExitStack() as stack:
             for url in node.urls[:_MAX_URLS]:
                 try:

@@ -25,7 +25,6 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, PlannedImage, create_manifest_tasks
-from bundler.copy.totals import BlobTotal, TransferTotals
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError, shortlist
 from bundler.events import Emit, discard
 from bundler.ports import (
@@ -42,7 +41,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
+    from bundler.copy.plan import BlobAction
     from bundler.oci.digest import Digest
+    from bundler.ports import Holdings
 
 _MAX_LABELS = 3  # maximum number of images listed in a message
 
@@ -61,6 +62,44 @@ class EngineOptions:
     """Read and verify the blobs at the source even if they are present at the destination."""
     scratch: Path | None = None
     """Directory for large temporary files; None: ``/var/tmp``."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobTotal:
+    """A number of blobs, and their size in bytes."""
+
+    blobs: int = 0
+    size: int = 0
+
+    def __add__(self, other: BlobTotal) -> BlobTotal:
+        return BlobTotal(self.blobs + other.blobs, self.size + other.size)
+
+    def to_json(self) -> dict[str, int]:
+        """Return the total as JSON."""
+        return {"blobs": self.blobs, "bytes": self.size}
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTotals:
+    """The totals of a run, as done or as planned, without blobs that could not be transferred."""
+
+    pushed: BlobTotal = field(default_factory=BlobTotal)
+    """Without the bytes that an earlier run had stored."""
+    present: BlobTotal = field(default_factory=BlobTotal)
+    """At the destination before the run, and intact as far as it can be read."""
+    mounted: BlobTotal = field(default_factory=BlobTotal)
+    """Mounted from another repository of the same registry."""
+
+    @classmethod
+    def of(cls, plan: Plan[Holdings]) -> TransferTotals:
+        """Return the totals of the run if every step of ``plan`` succeeds."""
+        actions: tuple[BlobAction, ...] = ("push", "present", "mount")
+        return cls(*(BlobTotal(plan.count(action), plan.size(action)) for action in actions))
+
+    def __add__(self, other: TransferTotals) -> TransferTotals:
+        return TransferTotals(
+            self.pushed + other.pushed, self.present + other.present, self.mounted + other.mounted
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +288,7 @@ class _Execution:
                     planned.conversion,
                     find_converted,
                     image.display_name,
-                    planned.options.target_name,
+                    None if planned.options is None else planned.options.target_name,
                 )
                 planned_images.append(replace(planned, image=replace(image, graph=graph)))
                 tasks += [
@@ -305,12 +344,11 @@ class _Execution:
         return ExecutionResult(tuple(published), dict(self._failed), self._count_totals())
 
     def _count_totals(self) -> TransferTotals:
-        present, damaged = self._plan.total("present"), _create_total(self._damaged)
-        return TransferTotals(
-            _create_total(self._pushed),
-            BlobTotal(present.blobs - damaged.blobs, present.size - damaged.size),
-            _create_total(self._mounted),
+        present = BlobTotal(
+            self._plan.count("present") - len(self._damaged),
+            self._plan.size("present") - sum(self._damaged),
         )
+        return TransferTotals(_create_total(self._pushed), present, _create_total(self._mounted))
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
         stored = blob_transfer.push_blob(

@@ -12,10 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from bundler.cancel import Cancellation
-from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
 from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
-from bundler.copy.totals import BlobTotal, TransferTotals
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.ports import (
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from bundler.copy.convert.conversion_plan import ConversionPlan, LayerChange
+    from bundler.copy.convert.options import ConversionOptions
     from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -55,8 +54,10 @@ class PlannedImage(Generic[HoldingsT_co]):
     """Annotations that are published with the names."""
     referrer_names: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Names of referrers by the digest of their root; by default, a referrer keeps its tag."""
-    options: ConversionOptions = NO_CONVERSION
-    """The requested conversion."""
+    options: ConversionOptions | None = None
+    """The requested conversion; None: only what the destination requires."""
+    fixed_reason: str | None = None
+    """The reason why no digest may change, regardless of ``options``; None: digests may change."""
     conversion: ConversionPlan | None = None
     """The conversion, set by ``create_plan``; None: the image is copied unchanged."""
     sign: Callable[[Descriptor, bytes], Sequence[bytes]] | None = None
@@ -69,7 +70,7 @@ class PlannedImage(Generic[HoldingsT_co]):
             CannotConvertError: the image needs a conversion that is impossible or not allowed.
             UnsupportedError: the destination cannot store the signatures of the image.
         """
-        image, options = self.image, self.options
+        image, options, reason = self.image, self.options, self.fixed_reason
         destination: Holdings = self.destination
         capabilities = destination.capabilities
         stores_signatures = isinstance(destination, StoresSignatures)
@@ -85,20 +86,20 @@ class PlannedImage(Generic[HoldingsT_co]):
                     " the image",
                     hint="copy the image without its signatures: --remove-signatures",
                 )
-            reason = (
-                options.fixed_reason
-                or "it is signed; remove the signatures with --remove-signatures"
-            )
-            options = replace(options, fixed_reason=reason)
+            reason = reason or "it is signed; remove the signatures with --remove-signatures"
         types = {item.descriptor.media_type for item in image.graph.manifests}
         supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS
         if capabilities.manifests is not None:
             supported &= capabilities.manifests
         any_layers = capabilities.layers != "uncompressed" and not capabilities.only_tar_layers
-        if types <= supported and any_layers and not options.changes_images:
+        is_accepted = types <= supported and any_layers
+        if is_accepted and (options is None or not options.changes_images):
             return None
         from bundler.copy.convert.decide import decide_conversion  # noqa: PLC0415 - rarely needed
+        from bundler.copy.convert.options import NO_CONVERSION  # noqa: PLC0415 - as above
 
+        options = options or NO_CONVERSION
+        options = replace(options, fixed_reason=options.fixed_reason or reason)
         conversion = decide_conversion(image.graph, capabilities, options, image.display_name)
         if conversion is not None and image.referrers:
             raise CannotConvertError(
@@ -132,7 +133,7 @@ class PlannedImage(Generic[HoldingsT_co]):
     def find_source(self, node: Node) -> Source | None:
         """Return the source of a blob; None: it is a foreign layer that is not copied."""
         image = self.image
-        if not media_types.is_foreign(node.media_type, node.urls):
+        if not node.urls:
             return image.source
         if image.foreign_sources is not None and node.digest is not None:
             return image.foreign_sources.get(node.digest)
@@ -206,15 +207,6 @@ class Plan(Generic[HoldingsT_co]):
     def count(self, action: BlobAction) -> int:
         """Return the number of blobs with ``action``."""
         return sum(task.action == action for task in self.blobs)
-
-    def total(self, action: BlobAction) -> BlobTotal:
-        """Return the number and size of the blobs with ``action``."""
-        return BlobTotal(self.count(action), self.size(action))
-
-    @property
-    def totals(self) -> TransferTotals:
-        """The totals of the run if every step succeeds."""
-        return TransferTotals(self.total("push"), self.total("present"), self.total("mount"))
 
     @property
     def largest(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
-from bundler.copy.engine import EngineOptions, ExecutionResult, execute
+from bundler.copy.engine import EngineOptions, ExecutionResult, TransferTotals, execute
 from bundler.copy.image import ImageRequest, SignaturePolicy
 from bundler.copy.plan import Plan, PlannedImage, create_plan
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bundler.copy.image import Graph, ResolvedImage
-    from bundler.copy.totals import TransferTotals
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.manifest import Kind
     from bundler.oci.reference import ImageReference
@@ -174,7 +173,7 @@ def copy_image(
         )
         plan = create_plan([planned], engine.executor, engine.cancellation)
         if dry_run:
-            return CopyReport(str(reference), image, plan.totals, len(plan.foreign))
+            return CopyReport(str(reference), image, TransferTotals.of(plan), len(plan.foreign))
         result = _execute(plan, planned, engine)
     copied = result.published[0].image
     return CopyReport(str(reference), copied, result.totals, len(plan.foreign))
@@ -187,7 +186,7 @@ def _execute(
     try:
         return execute(plan, engine)
     except RegistryError as error:
-        options = planned.options
+        options = planned.options or NO_CONVERSION
         may_convert = options.fixed_reason is None and options.manifest_format is None
         # Registries report an unsupported media type in one of these ways.
         rejected = error.status == 415 or {"MANIFEST_INVALID", "TAG_INVALID"} & set(error.codes)

@@ -8,12 +8,11 @@ import pytest
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.engine import BlobTotal, EngineOptions, TransferTotals, execute
 from bundler.copy.image import ImageRequest
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.platform_selection import PlatformSelection
 from bundler.copy.resolve import resolve
-from bundler.copy.totals import BlobTotal, TransferTotals
 from bundler.errors import (
     CancelledError,
     ConflictError,

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting.export import check_destination
-from bundler.bundle.exporting.resolve import resolve_all
+from bundler.bundle.exporting.resolve import list_image, resolve_all
 from bundler.bundle.format import store
-from bundler.bundle.format.inventory import BundledImage
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.bundle.exporting.export import ExportRequest
+    from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
     from bundler.errors import BundlerError
@@ -129,7 +129,7 @@ def estimate(
     with ExitStack() as stack:
         destination = store.DirectoryHoldings(request.bundle, request.format)
         images, missing = resolve_all(request.images, request.options, engine, stack, destination)
-        listed = [BundledImage.from_resolved(image) for image in images]
+        listed = [list_image(image) for image in images]
         planned_images = [
             store.create_planned_image(bundled, image, destination, request.format)
             for bundled, image in zip(listed, images, strict=True)

@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.exporting import foreign_layers, seal as sealing
-from bundler.bundle.exporting.resolve import resolve_all
+from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting.resolve import list_image, resolve_all
 from bundler.bundle.format import bundle_paths, inventory, signatures, store
-from bundler.bundle.format.inventory import BundledImage
-from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import find_stored_size
-from bundler.copy.engine import execute
+from bundler.copy.engine import TransferTotals, execute
 from bundler.copy.plan import create_plan
 from bundler.errors import BundlerError, ConflictError, MediumError, PartialError, UsageError
 from bundler.events import Notice
@@ -36,12 +34,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import Format, Inventory
+    from bundler.bundle.format.inventory import BundledImage, Format, Inventory
+    from bundler.bundle.format.omissions import Omissions
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.image import ImageRequest
+    from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.copy.plan import Plan
-    from bundler.copy.totals import TransferTotals
     from bundler.ports import Holdings, OpenOptions
     from bundler.trust.keys import PrivateKey
 
@@ -96,6 +94,8 @@ class ExportReport:
     @property
     def omissions(self) -> Omissions:
         """The content of the exported images that is not in the bundle."""
+        from bundler.bundle.format.omissions import Omissions  # noqa: PLC0415 - rare
+
         return Omissions.of(self.inventory.images)
 
     def check(self) -> None:
@@ -105,13 +105,15 @@ class ExportReport:
             PartialError: images are missing, or foreign layers that the requests do not leave out.
         """
         images = [planned.image for planned in self.plan.images]
-        layers = foreign_layers.describe_missing(
-            image for image in images if image.display_name not in self.missing
-        )
-        if self.missing or layers:
-            kinds = ["images"] * bool(self.missing) + ["foreign layers"] * bool(layers)
+        incomplete = [
+            image
+            for image in images
+            if image.missing_layers and image.display_name not in self.missing
+        ]
+        if self.missing or incomplete:
+            kinds = ["images"] * bool(self.missing) + ["foreign layers"] * bool(incomplete)
             problem = f"incomplete bundle; missing {' and '.join(kinds)}"
-            raise _create_error(self.bundle, problem, self.missing, layers)
+            raise _create_error(self.bundle, problem, self.missing, incomplete)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes are in bytes."""
@@ -158,7 +160,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         images, missing = resolve_all(request.images, request.options, engine, stack, holdings)
         if not images:
             raise _create_error(bundle, "not written, because no image could be resolved", missing)
-        listed = {image.display_name: BundledImage.from_resolved(image) for image in images}
+        listed = {image.display_name: list_image(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
         destination = store.open_for_writing(
@@ -190,7 +192,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             [(listed[item.image.display_name], item.image) for item in result.published],
             store.get_index_files(destination),
             _find_previous_serial(former, engine),
-            complete=not missing and not foreign_layers.describe_missing(images),
+            complete=not missing and not any(image.missing_layers for image in images),
         )
     return ExportReport(
         bundle=bundle,
@@ -232,11 +234,19 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
 
 
 def _create_error(
-    bundle: Path, problem: str, failures: Mapping[str, BundlerError], layers: Sequence[str] = ()
+    bundle: Path,
+    problem: str,
+    failures: Mapping[str, BundlerError],
+    incomplete: Sequence[ResolvedImage] = (),
 ) -> PartialError:
-    lines = [error.message_about(name) for name, error in failures.items()]
-    hint = foreign_layers.HINT if layers else None
-    return PartialError(f"{bundle}: {problem}", [*lines, *layers], hint=hint)
+    """Create the error for images that failed, and for images with missing layers."""
+    lines, hint = [error.message_about(name) for name, error in failures.items()], None
+    if incomplete:
+        from bundler.bundle.exporting import foreign_layers  # noqa: PLC0415 - rare
+
+        lines += foreign_layers.describe_missing(incomplete)
+        hint = foreign_layers.HINT
+    return PartialError(f"{bundle}: {problem}", lines, hint=hint)
 
 
 def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
@@ -309,7 +319,7 @@ def _report_unchanged(
     lifetime = None if listed.expires is None else listed.expires - listed.created
     if (
         listed.images != images
-        or listed.complete == bool(foreign_layers.describe_missing(resolved))
+        or listed.complete == any(image.missing_layers for image in resolved)
         or lifetime != request.expires
         or listed.is_expired(datetime.now(UTC))
     ):
@@ -334,7 +344,7 @@ def _report_unchanged(
         signatures=tuple(sorted(signatures.read_signatures(bundle))),
         changed=bool(added),
         plan=plan,
-        totals=plan.totals,
+        totals=TransferTotals.of(plan),
         missing={},
         medium=filesystem.inspect(bundle),
     )

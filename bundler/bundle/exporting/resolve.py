@@ -1,4 +1,7 @@
-"""Resolve image requests: open their sources, and read the graphs of all images in parallel."""
+"""Resolve image requests: open their sources, and read the graphs of all images in parallel.
+
+Each resolved image becomes an entry of the inventory.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.bundle.exporting.foreign_layers import find_foreign_sources
+from bundler.bundle.format import absent_layers
+from bundler.bundle.format.inventory import BundledImage, BundledReferrer
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
 from bundler.errors import (
@@ -17,6 +21,7 @@ from bundler.errors import (
     NotFoundError,
     UsageError,
 )
+from bundler.oci import manifest, media_types
 from bundler.ports import ListsTags
 
 if TYPE_CHECKING:
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.image import ImageRequest, ResolvedImage
+    from bundler.copy.image import ImageRequest, Referrer, ResolvedImage
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.manifest import IndexMode
     from bundler.ports import Holdings, OpenOptions, Reference
 
 
@@ -55,7 +62,9 @@ def resolve_all(
             source = transports.open_source(request.source, options)
             stack.callback(source.close)
             image = resolve(request, source, emit=engine.emit)
-            if holdings is not None:
+            if holdings is not None and any(image.foreign_layers):
+                from bundler.bundle.exporting.foreign_layers import find_foreign_sources  # noqa: PLC0415 - rare
+
                 image = find_foreign_sources(image, holdings, options, stack)
         except BundlerError as error:
             error.add_note(f"requested by {request.origin}")
@@ -82,6 +91,46 @@ def resolve_all(
     if not engine.keep_going:
         _raise_missing(failed)
     return images, failed
+
+
+def list_image(image: ResolvedImage) -> BundledImage:
+    """Create the entry of an image in the inventory of the bundle to which it is exported."""
+    root, request = image.graph.root, image.request
+    assert request.reference is not None  # noqa: S101 - every entry of a bundle manifest has one
+    index: IndexMode | None = None
+    if root.media_type in media_types.INDEXES:
+        index = "strip" if image.replaces else request.selection.index
+    absent: tuple[Descriptor, ...] | None = None
+    if any(image.foreign_layers):
+        absent = absent_layers.from_nodes(image.absent_layers)
+    return BundledImage(
+        reference=request.reference,
+        digest=root.digest,
+        media_type=root.media_type,
+        size=root.size,
+        platforms=tuple(map(str, image.graph.platforms)),
+        index=index,
+        replaces=image.replaces,
+        rename=request.rename,
+        origin=request.origin or None,
+        source=image.served_by,
+        referrers=tuple(map(_list_referrer, image.referrers)),
+        absent_layers=absent,
+        left_behind=image.left_behind,
+    )
+
+
+def _list_referrer(referrer: Referrer) -> BundledReferrer:
+    root = referrer.graph.root
+    parsed = manifest.parse(referrer.graph.manifests[-1].raw, root.media_type)
+    return BundledReferrer(
+        digest=root.digest,
+        media_type=root.media_type,
+        size=root.size,
+        subject=referrer.subject,
+        artifact_type=manifest.get_artifact_type(parsed),
+        tag=referrer.tag,
+    )
 
 
 def _raise_missing(failed: Mapping[str, BundlerError]) -> None:

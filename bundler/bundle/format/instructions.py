@@ -10,7 +10,6 @@ import shlex
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths, store
-from bundler.bundle.format.omissions import Omissions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,12 +88,14 @@ def _list_omissions(images: Sequence[BundledImage]) -> list[str]:
     lines = []
     if any(image.absent_layers is not None for image in images):
         lines += ["", "skopeo does not copy foreign layers to a registry; airbundle import does."]
-    omissions = Omissions.of(images).describe()
-    if omissions:
+    partial = [image for image in images if image.is_partial]
+    if partial:
+        from bundler.bundle.format.omissions import Omissions  # noqa: PLC0415 - rare
+
+        omissions = Omissions.of(partial).describe()
         lines += ["", *omissions[:_MAX_OMISSIONS]]
-    more = len(omissions) - _MAX_OMISSIONS
-    if more > 0:
-        lines.append(f"and {more:,} more, which {bundle_paths.INVENTORY} lists.")
+        if (more := len(omissions) - _MAX_OMISSIONS) > 0:
+            lines.append(f"and {more:,} more, which {bundle_paths.INVENTORY} lists.")
     return lines
 
 

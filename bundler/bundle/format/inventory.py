@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from bundler.bundle.format import absent_layers
 from bundler.errors import InvalidReferenceError, LimitError, UnsupportedError
-from bundler.oci import manifest, media_types
+from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict, timestamps
 from bundler.oci.json.table import Table
@@ -26,7 +26,6 @@ from bundler.oci.reference import ImageReference, is_tag
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bundler.copy.image import Referrer, ResolvedImage
     from bundler.oci.digest import Digest
 
 TYPE = "airbundle/bundle/v1"
@@ -81,20 +80,6 @@ class BundledReferrer:
     artifact_type: str | None = None
     tag: str | None = None
     """The tag by which it was found; None if it was found by its subject."""
-
-    @classmethod
-    def from_resolved(cls, referrer: Referrer) -> Self:
-        """Create the entry of an exported referrer."""
-        root = referrer.graph.root
-        parsed = manifest.parse(referrer.graph.manifests[-1].raw, root.media_type)
-        return cls(
-            digest=root.digest,
-            media_type=root.media_type,
-            size=root.size,
-            subject=referrer.subject,
-            artifact_type=manifest.get_artifact_type(parsed),
-            tag=referrer.tag,
-        )
 
     @classmethod
     def from_json(cls, table: Table) -> Self:
@@ -155,31 +140,10 @@ class BundledImage:
     left_behind: tuple[str, ...] = ()
     """The tags or digests of referrers at the source that are not in the bundle."""
 
-    @classmethod
-    def from_resolved(cls, image: ResolvedImage) -> Self:
-        """Create the entry of an exported image."""
-        root, request = image.graph.root, image.request
-        assert request.reference is not None  # noqa: S101 - every entry of a bundle manifest has one
-        index: IndexMode | None = None
-        if root.media_type in media_types.INDEXES:
-            index = "strip" if image.replaces else request.selection.index
-        return cls(
-            reference=request.reference,
-            digest=root.digest,
-            media_type=root.media_type,
-            size=root.size,
-            platforms=tuple(map(str, image.graph.platforms)),
-            index=index,
-            replaces=image.replaces,
-            rename=request.rename,
-            origin=request.origin or None,
-            source=image.served_by,
-            referrers=tuple(map(BundledReferrer.from_resolved, image.referrers)),
-            absent_layers=(
-                absent_layers.from_nodes(image.absent_layers) if any(image.foreign_layers) else None
-            ),
-            left_behind=image.left_behind,
-        )
+    @property
+    def is_partial(self) -> bool:
+        """Whether foreign layers or referrers of the image are not in the bundle."""
+        return bool(self.absent_layers or self.left_behind)
 
     @classmethod
     def from_json(cls, table: Table) -> Self:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.part_files import get_kept_name
 from bundler.content.files.safe_directory import Directory
-from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.plan import PlannedImage
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import BundlerError, DamagedBundleError, NotFoundError
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 
 HoldingsT = TypeVar("HoldingsT", bound=Holdings)
-
-_UNCHANGED = ConversionOptions(fixed_reason="an export does not convert images")
 
 
 class WritableDirectory(Destination, TagResolver, Protocol):
@@ -203,7 +200,7 @@ def create_planned_image(
         (name,),
         {ANNOTATION_CONTAINERD_NAME: name} if bundle_format == "oci" else {},
         {item.digest: (format_name(listed, bundle_format, item),) for item in listed.referrers},
-        _UNCHANGED,
+        fixed_reason="an export does not convert images",
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.format.omissions import Omissions
-    from bundler.copy.totals import TransferTotals
+    from bundler.copy.engine import TransferTotals
 
 ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 

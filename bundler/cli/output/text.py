@@ -14,7 +14,7 @@ from bundler.errors import be as be, count as count  # noqa: PLC0414 - re-export
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bundler.copy.totals import TransferTotals
+    from bundler.copy.engine import TransferTotals
     from bundler.errors import BundlerError
 
 INCOMPLETE = "incomplete: the export left out images or layers that it could not read"

@@ -14,12 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler import events, transports
-from bundler.copy.engine import execute
+from bundler.copy.engine import TransferTotals, execute
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import compare_with_target
-from bundler.copy.totals import TransferTotals
 from bundler.errors import BundlerError, PartialError, be, count
 from bundler.images.copy_image import TransferOptions, create_resolved_event
 from bundler.images.sync import sources, targets

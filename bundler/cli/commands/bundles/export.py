@@ -139,8 +139,9 @@ def print_report(report: ExportReport) -> None:
     text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
-    for line in report.omissions.describe():
-        text.print_line(line)
+    if any(image.is_partial for image in contents.images):
+        for line in report.omissions.describe():
+            text.print_line(line)
     for image in contents.images:
         if image.source:
             text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")

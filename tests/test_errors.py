@@ -29,7 +29,7 @@ STATUSES = {
     "FixedIndexError": 1, "TimeLimitError": 1,
     "UsageError": 2, "InvalidReferenceError": 2, "InvalidBundleManifestError": 2, "ConfigError": 2,
     "TemplateError": 2, "CredentialHelperError": 2, "NoDecryptionKeyError": 2,
-    "PolicyFileError": 2,
+    "PolicyFileError": 2, "SigningKeyError": 2,
     "IntegrityError": 3, "DigestMismatchError": 3, "SizeMismatchError": 3, "MalformedError": 3,
     "NotPlainFileError": 3, "DamagedBundleError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,

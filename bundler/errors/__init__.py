@@ -17,6 +17,7 @@
     │   ├── InvalidBundleManifestError
     │   ├── TemplateError
     │   ├── NoDecryptionKeyError
+    │   ├── SigningKeyError
     │   └── ConfigError
     │       ├── CredentialHelperError
     │       └── PolicyFileError
@@ -96,6 +97,7 @@ from bundler.errors.base import (
     NoDecryptionKeyError as NoDecryptionKeyError,
     PartialError as PartialError,
     PolicyFileError as PolicyFileError,
+    SigningKeyError as SigningKeyError,
     TemplateError as TemplateError,
     TemplateLimitError as TemplateLimitError,
     TimeLimitError as TimeLimitError,

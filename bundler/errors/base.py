@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+SigningKeyProblem = Literal["unknown", "ambiguous", "passphrase", "unusable"]
 
 
 class HttpExchange(NamedTuple):
@@ -234,6 +237,24 @@ class NoDecryptionKeyError(UsageError):
             hint="specify the private key with --decryption-key",
         )
         self.protocols = tuple(protocols)
+
+
+class SigningKeyError(UsageError):
+    """An OpenPGP key with which nothing can be signed.
+
+    Fields:
+        key: the key, as the user specified it.
+        cause: the cause; ``unusable``: for example expired, revoked, or refused by the user.
+
+    Raised by signing with gpg and sq.
+    """
+
+    def __init__(
+        self, key: str, problem: str, *, cause: SigningKeyProblem, hint: str | None = None
+    ) -> None:
+        super().__init__(f"{key}: {problem}", hint=hint)
+        self.key = key
+        self.cause = cause
 
 
 class PolicyFileError(ConfigError):

@@ -114,12 +114,12 @@ class InvalidSignatureError(TrustError):
     """A signature that does not verify.
 
     Fields:
-        key_id: the key ID that the signature states.
+        key_id: the key ID that the signature states; None if it states none.
 
-    Raised by the check of a bundle's signatures.
+    Raised by the checks of the signatures of bundles and images.
     """
 
-    def __init__(self, message: str, *, key_id: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, key_id: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.key_id = key_id
 

@@ -112,6 +112,29 @@ def test_time_left_is_estimated_from_seconds_after_the_first_byte() -> None:
     assert state.describe_position().endswith("10.0 MiB/s, 1 s left")
 
 
+@pytest.mark.parametrize("total", [300 * MIB, 300 * 1024])
+def test_first_bytes_are_insufficient_for_an_estimate(total: int) -> None:
+    state = ProgressState(0.0)
+    state.add(planned(size=total))
+    state.sample(1.0)
+    state.add(events.BlobStarted(FIRST, 207, "copy"))
+    state.add(events.BlobProgressed(FIRST, 207))
+    state.sample(2.0)
+    state.sample(5.0)
+    assert "left" not in state.describe_position()
+
+
+def test_slow_transfer_has_an_estimate_later() -> None:
+    state = ProgressState(0.0)
+    state.add(planned(size=300 * MIB))
+    state.add(events.BlobStarted(FIRST, 300 * MIB, "copy"))
+    state.sample(0.0)
+    for now in range(1, 121):
+        state.add(events.BlobProgressed(FIRST, 10_000))
+        state.sample(float(now))
+    assert state.describe_position().endswith(" h 42 min left")
+
+
 def test_verification_reports_checked_files() -> None:
     state = ProgressState(0.0)
     state.add(events.Planned(2, 8 * MIB, 0, 0, "check"))

@@ -15,67 +15,86 @@ _NO_XATTRS = frozenset({errno.ENOTSUP, errno.EPERM})
 _NO_COPY_FILE_RANGE = frozenset({errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 
-def copy_tree(source: int, target: int) -> None:
+def copy_tree(source: int, target: int, links: int) -> None:
     """Copy the content and the metadata of the open directory ``source`` to ``target``.
 
-    Owners, modes, times, extended attributes, devices and hard links are preserved.
+    Owners, modes, times, extended attributes, devices and hard links are preserved. ``links`` is an
+    empty directory outside of ``target``, in the same file system: the copies of files with hard
+    links get a second name there until the last link is made. No names are kept in memory, because
+    a hostile tree may have millions.
 
     Raises:
         OSError: a file cannot be read or written.
     """
-    root = target
-    first_paths: dict[tuple[int, int], str] = {}
     # An explicit stack, because the tree may be deeper than Python's recursion limit.
-    pending: list[str] = []
-    path = ""
-    stack = [(os.dup(source), os.dup(target), pending, path)]
+    stack = [_Level(os.dup(source), os.dup(target))]
     try:
-        pending += _copy_files(source, target, root, path, first_paths)
+        _copy_files(source, target, links)
         while stack:
-            source, target, pending, path = stack[-1]
-            if pending:
-                name = pending.pop()
-                os.mkdir(name, 0o700, dir_fd=target)
-                source = os.open(name, _DIRECTORY, dir_fd=source)
-                target = os.open(name, _DIRECTORY, dir_fd=target)
-                pending, path = [], f"{path}{name}/"
-                stack.append((source, target, pending, path))
-                pending += _copy_files(source, target, root, path, first_paths)
-            else:
-                _copy_metadata(source, target, os.fstat(source))
-                stack.pop()
-                os.close(source)
-                os.close(target)
+            level = stack[-1]
+            name = level.find_next_directory()
+            if name is None:
+                _copy_metadata(level.source, level.target, os.fstat(level.source))
+                stack.pop().close()
+                continue
+            os.mkdir(name, 0o700, dir_fd=level.target)
+            source = os.open(name, _DIRECTORY, dir_fd=level.source)
+            target = os.open(name, _DIRECTORY, dir_fd=level.target)
+            stack.append(_Level(source, target))
+            _copy_files(source, target, links)
     finally:
-        for source, target, _, _ in stack:
-            os.close(source)
-            os.close(target)
+        for level in stack:
+            level.close()
 
 
-def _copy_files(
-    source: int, target: int, root: int, path: str, first_paths: dict[tuple[int, int], str]
-) -> list[str]:
-    """Copy everything in ``source`` except directories; return the names of the directories.
+class _Level:
+    """A directory and its copy, whose files are copied, and directories in it are being copied."""
 
-    ``first_paths`` maps device and inode of each file with hard links to its first path below
-    ``root``; ``path`` is the path of ``source``.
-    """
-    directories = []
+    def __init__(self, source: int, target: int) -> None:
+        self.source = source
+        self.target = target
+        self._entries = os.scandir(source)
+
+    def find_next_directory(self) -> str | None:
+        """Return the name of the next directory in this one; None if there are no more."""
+        for entry in self._entries:
+            if entry.is_dir(follow_symlinks=False):
+                return entry.name
+        return None
+
+    def close(self) -> None:
+        """Close the directories."""
+        self._entries.close()
+        os.close(self.source)
+        os.close(self.target)
+
+
+def _copy_files(source: int, target: int, links: int) -> None:
+    """Copy everything in ``source`` except directories."""
     with os.scandir(source) as entries:
         for name in (entry.name for entry in entries):
             status = os.stat(name, dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                directories.append(name)
                 continue
-            if status.st_nlink > 1:
-                first = first_paths.setdefault((status.st_dev, status.st_ino), path + name)
-                if first != path + name:
-                    # This is safe: no other process writes to the copy, and no directory in
-                    # ``first`` is a link.
-                    os.link(first, name, src_dir_fd=root, dst_dir_fd=target, follow_symlinks=False)
-                    continue
-            _copy_file(name, status, source, target)
-    return directories
+            if status.st_nlink == 1:
+                _copy_file(name, status, source, target)
+                continue
+            # This is safe: no other process writes to the copy or to ``links``.
+            first = f"{status.st_dev}-{status.st_ino}"
+            try:
+                count = os.stat(first, dir_fd=links, follow_symlinks=False).st_nlink
+            except FileNotFoundError:
+                _copy_file(name, status, source, target)
+                _link(name, target, first, links)
+            else:
+                if count < status.st_nlink:
+                    _link(first, links, name, target)
+                else:
+                    os.rename(first, name, src_dir_fd=links, dst_dir_fd=target)
+
+
+def _link(name: str, directory: int, new_name: str, new_directory: int) -> None:
+    os.link(name, new_name, src_dir_fd=directory, dst_dir_fd=new_directory, follow_symlinks=False)
 
 
 def _copy_file(name: str, status: os.stat_result, source: int, target: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from bundler.transports.containers_storage.drivers.copy_tree import copy_tree
@@ -36,8 +35,14 @@ class VfsDriver:
             if parent is None:
                 tree.chmod(ROOT_MODE)
             else:
-                with self.open_tree(parent) as below, RootedTree.open(tree) as copy:
-                    copy_tree(below.fd, copy.fd)
+                (staging / "links").mkdir(0o700)
+                with (
+                    self.open_tree(parent) as below,
+                    RootedTree.open(tree) as copy,
+                    RootedTree.open(staging / "links") as links,
+                ):
+                    copy_tree(below.fd, copy.fd, links.fd)
+                remove_tree(staging / "links")
         return tree
 
     def publish(self, staging: Path, layer: str) -> None:
@@ -59,17 +64,21 @@ class VfsDriver:
         tree.remove(parts)
 
     def make_opaque(self, tree: RootedTree, parts: PathComponents, own: PathSet) -> None:
-        """Remove the copies of the files in the directory."""
-        pending = [parts]
-        while pending:
-            directory = pending.pop()
-            try:
-                names = os.listdir(tree.open_directory(directory))  # noqa: PTH208 - by descriptor
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            for name in names:
-                path = (*directory, name)
-                if path not in own:
+        """Remove the copies of the files in the directory, whose names are not kept in memory."""
+        try:
+            stack = [(parts, os.scandir(tree.open_directory(parts)))]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        try:
+            while stack:
+                directory, entries = stack[-1]
+                entry = next(entries, None)
+                if entry is None:
+                    stack.pop()[1].close()
+                elif (path := (*directory, entry.name)) not in own:
                     tree.remove(path)
-                elif (status := tree.status(path)) and stat.S_ISDIR(status.st_mode):
-                    pending.append(path)
+                elif entry.is_dir(follow_symlinks=False):
+                    stack.append((path, os.scandir(tree.open_directory(path))))
+        finally:
+            for _, entries in stack:
+                entries.close()

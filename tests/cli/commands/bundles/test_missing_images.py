@@ -31,6 +31,22 @@ def test_every_missing_image_is_named(tmp_path: Path, run_airbundle: RunAirbundl
     assert ("--keep-going" in result.stderr) == (command != "lock")
 
 
+@pytest.mark.parametrize("kind", ["docker", "dir"])
+def test_sync_names_every_missing_image(tmp_path: Path, run_airbundle: RunAirbundle, kind: str):
+    with FakeRegistry() as registry:
+        registry.add_image("a", "1")
+        text = f"{registry.host}: {{tls-verify: false, images: {{a: ['1', '2'], b: ['3']}}}}\n"
+        (tmp_path / "list.yaml").write_text(text)
+        target = f"{registry.host}/copies" if kind == "docker" else "out"
+        command = ("sync", "--src", "yaml", "--dest", kind, "--tls-verify=false")
+        result = run_airbundle(*command, "list.yaml", target)
+        assert result.status == 9
+        assert "2 images do not exist" in result.stderr
+        assert f"{registry.host}/a:2" in result.stderr
+        assert f"{registry.host}/b:3" in result.stderr
+        assert set(registry.repositories) == {"a"}
+
+
 def test_sync_of_list_with_missing_image_suggests_to_keep_going(
     tmp_path: Path, run_airbundle: RunAirbundle
 ):

@@ -12,13 +12,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from bundler.bundle.format import absent_layers, store
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.target import open_target
+from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, TransferTotals, execute
 from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.target_names import TargetName
     from bundler.gocompat.regexp import GoExpression
+    from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Destination, Holdings, Node, OpenOptions, Source
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
+_Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]"
 _STATES: dict[Existing, ImageState] = {
     "error": "conflict",
     "skip": "skipped",
@@ -134,7 +137,7 @@ def _push(
 
     Returns:
         The result of each image, the totals (those of a dry run are as planned), and the content
-        that the bundle does not have.
+        that neither the bundle nor the target has.
     """
     source = store.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
@@ -149,14 +152,6 @@ def _push(
             ],
             hint=_format_verify_hint(request.bundle),
         )
-    omissions = Omissions(
-        tuple(
-            (str(listed.reference), layer)
-            for listed, image in zip(selected, images, strict=True)
-            for layer in absent_layers.from_nodes(image.absent_layers)
-        ),
-        Omissions.of(selected).referrers,
-    )
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
     tasks = []
@@ -178,6 +173,9 @@ def _push(
     results = [result for result, *_ in comparisons]
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
+    omissions = Omissions(
+        _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
+    )
     if request.dry_run:
         return results, TransferTotals.of(plan), omissions
     executable = cast("Plan[Destination]", plan)
@@ -248,13 +246,31 @@ def _find_foreign_sources(image: ResolvedImage, source: store.BundleSource) -> d
     }
 
 
+def _find_absent_layers(
+    comparisons: Sequence[_Comparison], engine: EngineOptions
+) -> tuple[tuple[str, Descriptor], ...]:
+    """Return the foreign layers that neither the bundle nor the target has, with their images."""
+    absent = [
+        (str(result.image.reference), node, planned.destination)
+        for result, planned, _ in comparisons
+        for node in planned.image.absent_layers
+    ]
+    checks = [partial(destination.has, node) for _, node, destination in absent]
+    present = run_all(engine.executor, checks, Cancellation(engine.cancellation))
+    return tuple(
+        (name, layer)
+        for (name, node, _), is_present in zip(absent, present, strict=True)
+        for layer in absent_layers.from_nodes([] if is_present else [node])
+    )
+
+
 def _compare(
     image: BundledImage,
     name: TargetName,
     planned: PlannedImage[Holdings],
     target: OpenTarget,
     existing: Existing,
-) -> tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]:
+) -> _Comparison:
     """Compare the names of an image and its referrers with the target.
 
     Returns:

@@ -60,7 +60,7 @@ class ImportReport:
     started: datetime
     ended: datetime
     omissions: Omissions
-    """The content of the images that the bundle does not have."""
+    """The content of the images that neither the bundle nor the target has."""
 
     @property
     def failed(self) -> tuple[ImageResult, ...]:

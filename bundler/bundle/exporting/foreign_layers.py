@@ -6,18 +6,19 @@ downloaded from the URLs in its descriptor, which are contacted only on request.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import absent_layers
-from bundler.errors import NotFoundError
+from bundler.errors import BundlerError, NotFoundError, RateLimitedError
+from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import ExitStack
 
     from bundler.copy.image import ResolvedImage
+    from bundler.events import Emit
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings, Node, OpenOptions, Source
 
@@ -25,6 +26,8 @@ HINT = (
     "--foreign-layers fetch downloads these layers from their URLs;"
     " --foreign-layers leave exports images without them"
 )
+_REFUSALS = range(400, 500)
+"""HTTP statuses of a registry that refuses to send one layer, but not the other ones."""
 
 
 def find_foreign_sources(
@@ -45,7 +48,7 @@ def find_foreign_sources(
     for node in image.foreign_layers:
         if node.digest is None or node.digest in sources:
             continue
-        if _has(image.source, node):
+        if _has(image, node, options.emit):
             sources[node.digest] = image.source
         elif policy == "fetch":
             urls = urls or _open_urls(image, options, stack)
@@ -73,11 +76,19 @@ def describe_missing(images: Iterable[ResolvedImage]) -> list[str]:
     ]
 
 
-def _has(source: Source, node: Node) -> bool:
-    """Return whether ``source`` can open ``node``."""
-    with suppress(NotFoundError), source.open(node):
-        return True
-    return False
+def _has(image: ResolvedImage, node: Node, emit: Emit) -> bool:
+    """Return whether the source can open ``node``; warn if a registry refuses to send it."""
+    try:
+        with image.source.open(node):
+            return True
+    except NotFoundError:
+        return False
+    except BundlerError as error:
+        status = error.exchange.status if error.exchange is not None else None
+        if status is None or status not in _REFUSALS or isinstance(error, RateLimitedError):
+            raise
+        emit(WarningIssued(f"{image.display_name}: {error.message}"))
+        return False
 
 
 def _open_urls(image: ResolvedImage, options: OpenOptions, stack: ExitStack) -> Source:

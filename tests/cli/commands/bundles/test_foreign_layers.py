@@ -279,6 +279,46 @@ def test_import_into_directory_reports_absent_layer(site: Site, target: str):
     assert f"not in the bundle: {describe_layer(site)}" in result.stdout
 
 
+def test_import_lists_only_layers_that_the_target_lacks(site: Site, tmp_path: Path):
+    site.add_image()
+    site.export(foreignLayers="leave")
+    target = ("--allow-unsigned", "--tls-verify=false", "--receipt", "receipt.json")
+    with FakeRegistry() as inside:
+        command = ("import", "bundle", f"docker://{inside.host}", *target)
+        missing = site.run(*command)
+        assert f"not in the bundle: {describe_layer(site)}" in missing.stdout
+        assert not json.loads((tmp_path / "receipt.json").read_text())["complete"]
+        inside.add_blob("win", BASE)
+        for arguments in (("--dry-run",), ()):
+            result = site.run(*command, *arguments)
+            assert result.status == 0, result.stderr
+            assert "not in the bundle" not in result.stdout
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert receipt["complete"]
+    assert "absentLayers" not in receipt
+
+
+@pytest.mark.parametrize("status", [400, 403, 405, 410])
+def test_export_continues_if_the_registry_refuses_to_send_foreign_layer(site: Site, status: int):
+    site.add_image()
+    site.other.add_blob("far", BASE)
+    site.registry.fail("GET", f"/blobs/{sha256(BASE)}", status=status)
+    partial = site.export()
+    assert partial.status == 11, partial.stderr
+    assert describe_layer(site) in partial.stderr
+    assert f"warning: {site.registry.host}/win:1: " in partial.stderr
+    fetched = site.export("--foreign-layers", "fetch")
+    assert fetched.status == 0, fetched.stderr
+    assert site.has_layer()
+
+
+def test_export_ends_if_the_registry_fails_to_send_foreign_layer(site: Site):
+    site.add_image()
+    site.registry.fail("GET", f"/blobs/{sha256(BASE)}", status=503)
+    result = site.export("--patience", "0s")
+    assert result.status == 6, result.stderr
+
+
 def test_bundle_of_older_version_may_lack_foreign_layers(site: Site):
     """An inventory without ``absentLayers`` does not state which layers are absent."""
     site.add_image()

@@ -115,7 +115,7 @@ def _resolve_root(request: ImageRequest, source: Source, emit: Emit) -> Descript
         return source.resolve(pinned.text)
     hint = "review the new image, then pin its digest"
     if request.reference is not None and request.reference.tag and request.reference.digest:
-        hint += "; `onTagMoved: warn` in the bundle manifest exports the pinned one"
+        hint += "; --on-tag-moved warn exports the pinned one"
     raise ConflictError(f"{request.display_name}: {problem}", hint=hint)
 
 

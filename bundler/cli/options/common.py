@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options.option import Decorated, option
+from bundler.cli.options.option import OWN_SECTION, Decorated, option, option_group, spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bundler.copy.image import ForeignLayerPolicy, ImageRequest, TagMovedAction
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePolicies:
+    """Options for all images, which take precedence over a bundle manifest; None if unset."""
+
+    foreign_layers: ForeignLayerPolicy | None = None
+    on_tag_moved: TagMovedAction | None = None
+
+    def apply(self, images: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
+        """Return ``images`` with these options."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        return tuple(replace(image, **given) for image in images)
+
 
 PATH = click.Path(path_type=Path)
 
@@ -31,13 +48,28 @@ bundle_format = option(
 )
 """``--format`` of ``export`` and ``plan``, in the parameter ``bundle_format``."""
 
-foreign_layers = option(
-    "--foreign-layers",
-    type=click.Choice(["fetch", "leave", "fail"]),
-    help="Foreign layers that the registry does not have: download them from their URLs, leave them"
-    " out, or fail (default: foreignLayers in MANIFEST, else leave them out and exit with 11).",
+image_policies = option_group(
+    ImagePolicies,
+    "policies",
+    OWN_SECTION,
+    {
+        "foreign_layers": spec(
+            "--foreign-layers",
+            type=click.Choice(["fetch", "leave", "fail"]),
+            help="Foreign layers that the registry does not have: download them from their URLs,"
+            " leave them out, or fail (default: foreignLayers in MANIFEST, else leave them out and"
+            " exit with 11).",
+        ),
+        "on_tag_moved": spec(
+            "--on-tag-moved",
+            type=click.Choice(["fail", "warn"]),
+            help="If the tag of NAME:TAG@DIGEST points to another digest: fail, or take DIGEST and"
+            " warn (default: onTagMoved in MANIFEST, else fail).",
+        ),
+    },
 )
-"""``--foreign-layers`` of ``export``, ``plan`` and ``lock``, in ``foreign_layers``."""
+"""The options of ``export``, ``plan`` and ``lock`` for all images; their values are in
+``policies``."""
 
 public_keys = option(
     "--key",

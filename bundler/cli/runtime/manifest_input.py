@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.bundle.manifest.lockfile import LockFile
+    from bundler.cli.options.common import ImagePolicies
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
-    from bundler.copy.image import ForeignLayerPolicy, ImageRequest
+    from bundler.copy.image import ImageRequest
     from bundler.events import Emit
     from bundler.ports import OpenOptions
 
@@ -32,18 +33,15 @@ class ManifestInput:
 
     manifest: BundleManifest
     lock: LockFile | None
-    foreign_layers: ForeignLayerPolicy | None = None
-    """``--foreign-layers``, which takes precedence over the files; None if unset."""
+    policies: ImagePolicies
+    """Options for all images, which take precedence over the files."""
 
     def create_image_requests(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
         """Return a request for each image; lists tags where a selection needs them."""
         if self.lock is not None:
-            images = self.lock.images
-        else:
-            images = expand(self.manifest, partial(list_tags, options=options), emit)
-        if self.foreign_layers is None:
-            return images
-        return tuple(replace(image, foreign_layers=self.foreign_layers) for image in images)
+            return self.policies.apply(self.lock.images)
+        images = expand(self.manifest, partial(list_tags, options=options), emit)
+        return self.policies.apply(images)
 
     def create_overrides(self, access: AccessOptions) -> Mapping[str, RegistryOverride]:
         """Return the settings by registry: those of the command line, then of the manifest.
@@ -74,11 +72,7 @@ class ManifestInput:
 
 
 def load(
-    path: Path,
-    environment: Environment,
-    *,
-    locked: bool = False,
-    foreign_layers: str | None = None,
+    path: Path, environment: Environment, policies: ImagePolicies, *, locked: bool = False
 ) -> ManifestInput:
     """Read the bundle manifest at ``path`` and, with ``locked``, the lock file beside it.
 
@@ -88,9 +82,8 @@ def load(
         ConflictError: if the bundle manifest has changed since it was locked.
     """
     manifest = manifests.load(path, environment=environment.variables)
-    policy = cast("ForeignLayerPolicy | None", foreign_layers)
     if not locked:
-        return ManifestInput(manifest, None, policy)
+        return ManifestInput(manifest, None, policies)
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - only with --locked
 
     lock = locks.read(locks.find_lock_path(path))
@@ -100,4 +93,4 @@ def load(
             f"{path}: changed since it was locked: {', '.join(changed)}",
             hint=f"airbundle lock {path}",
         )
-    return ManifestInput(manifest, lock, policy)
+    return ManifestInput(manifest, lock, policies)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @common.private_keys("--sign-key")
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
-@common.foreign_layers
+@common.image_policies
 @option(
     "--duplicate-blobs",
     is_flag=True,
@@ -59,7 +59,7 @@ def export(
     passphrase_file: Path | None,
     unsigned: bool,
     locked: bool,
-    foreign_layers: str | None,
+    policies: common.ImagePolicies,
     duplicate_blobs: bool,
     parents: bool,
     on_system_disk: bool,
@@ -93,9 +93,7 @@ def export(
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    source = manifest_input.load(
-        manifest, context.environment, locked=locked, foreign_layers=foreign_layers
-    )
+    source = manifest_input.load(manifest, context.environment, policies, locked=locked)
     with context.run(jobs) as run, common.suggest_keep_going(given=keep_going):
         options = run.create_open_options(source.create_overrides(access))
         request = exporting.ExportRequest(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @command("lock", "airbundle lock plant-7.yaml")
 @click.argument("manifest", type=common.PATH)
-@common.foreign_layers
+@common.image_policies
 @registry_access("every registry of the manifest")
 @common.jobs()
 @common.as_json
@@ -28,7 +28,7 @@ def lock(
     context: CommandContext,
     manifest: Path,
     *,
-    foreign_layers: str | None,
+    policies: common.ImagePolicies,
     access: AccessOptions,
     jobs: int | None,
     as_json: bool,
@@ -44,7 +44,7 @@ def lock(
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    source = manifest_input.load(manifest, context.environment, foreign_layers=foreign_layers)
+    source = manifest_input.load(manifest, context.environment, policies)
     path = locks.find_lock_path(manifest)
     try:
         old = locks.read(path)

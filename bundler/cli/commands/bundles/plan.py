@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("destination", type=common.PATH, required=False)
 @common.bundle_format
 @option("--locked", is_flag=True, help="Plan an export of the digests recorded in the lock file.")
-@common.foreign_layers
+@common.image_policies
 @option("--keep-going", is_flag=True, help="List images that fail, and plan the rest.")
 @registry_access("every registry of the manifest")
 @common.jobs()
@@ -37,7 +37,7 @@ def plan(
     *,
     bundle_format: str,
     locked: bool,
-    foreign_layers: str | None,
+    policies: common.ImagePolicies,
     keep_going: bool,
     access: AccessOptions,
     jobs: int | None,
@@ -55,9 +55,7 @@ def plan(
     from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    source = manifest_input.load(
-        manifest, context.environment, locked=locked, foreign_layers=foreign_layers
-    )
+    source = manifest_input.load(manifest, context.environment, policies, locked=locked)
     with context.run(jobs) as run, common.suggest_keep_going(given=keep_going):
         options = run.create_open_options(source.create_overrides(access))
         request = ExportRequest(

@@ -20,7 +20,7 @@ _ADDRESSES = {"docker.io": "registry-1.docker.io"}
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Credentials for a registry; anonymous if all fields are None. Secrets are not in the repr."""
+    """Credentials for a registry; anonymous if no field but their origin is set."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -28,6 +28,10 @@ class Credentials:
     """An OAuth2 refresh token."""
     registry_token: str | None = field(default=None, repr=False)
     """A bearer token, sent unchanged."""
+    file: str | None = field(default=None, compare=False)
+    """The bundle manifest, target file or list of images that specifies them, for hints."""
+    authfile: Path | None = field(default=None, compare=False)
+    """The specified authfile that they are from, for hints; None: not from a specified one."""
 
     @property
     def anonymous(self) -> bool:

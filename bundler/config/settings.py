@@ -129,7 +129,8 @@ class Settings:
             credentials = override.credentials
         elif override.authfile is not None:
             authfile = AuthLocation(override.authfile, required=True)
-            credentials = self.find_credentials(host, path, [authfile])
+            found = self.find_credentials(host, path, [authfile])
+            credentials = replace(found, authfile=override.authfile)
         else:
             credentials = self.find_credentials(host, path)
         access = RegistryAccess(

@@ -38,6 +38,14 @@ class Remedy(NamedTuple):
     unless: tuple[str, ...] = ()
     in_file: bool = False
 
+    def format(self, option: str = "") -> str:
+        """Return the text for ``option`` in the spelling of the command."""
+        return self.text.replace("{option}", option)
+
+    def format_given(self, option: str, value: str) -> str | None:
+        """Return the text if the command line contains ``option`` with ``value``."""
+        return self.given and self.given.replace("{option}", option).replace("{value}", value)
+
 
 @dataclass(slots=True, eq=False)
 class Outage:
@@ -57,6 +65,7 @@ class RegistryError(BundlerError):
 
     Fields:
         status: the HTTP status; None if there was no response.
+        registry: the ``host[:port]`` of the registry, as the user wrote it; None if unknown.
         codes: the error codes of the distribution specification.
         temporary: whether the same request may succeed later.
         remedies: the alternatives in the hint, from which a front end selects.
@@ -81,6 +90,7 @@ class RegistryError(BundlerError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.registry: str | None = None
         self.codes = tuple(codes)
         self.temporary = temporary
         self.retry_after = retry_after
@@ -92,7 +102,7 @@ class RegistryError(BundlerError):
     def suggest(self, *remedies: Remedy, prefix: str = "") -> Self:
         """Set the alternatives of the hint, which begins with ``prefix``; return this error."""
         self.remedies, self.hint_prefix = remedies, prefix
-        texts = (item.text.format(option=f"--{item.option}") for item in remedies if item.text)
+        texts = (item.format(f"--{item.option}") for item in remedies if item.text)
         self.hint = join_remedies(prefix, texts)
         return self
 

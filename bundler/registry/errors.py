@@ -81,7 +81,7 @@ def create_network_error(
 def create_stall_error(phase: Phase, limit: float, url: str) -> StalledError:
     """Create the error for an exchange that was ended after ``limit`` seconds without progress."""
     origin, duration = Origin.of(url), format_duration(limit)
-    raise_limit = "raise limits: {{{{{0}: …}}}} for this registry"
+    raise_limit = "raise limits: {{{0}: …}} for this registry"
     match phase:
         case Phase.HANDSHAKE if origin.scheme == "https":
             problem = f"no answer to the TLS handshake within {duration}"
@@ -157,7 +157,7 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
             case ssl.SSLError() if is_plain_http(cause):
                 return fail("the server uses plain HTTP, not HTTPS", temporary=False).suggest(
                     Remedy("specify {option}=false", "tls-verify"),
-                    Remedy("set tls: {{verify: false}} for this registry", in_file=True),
+                    Remedy("set tls: {verify: false} for this registry", in_file=True),
                     prefix="if you trust the network: ",
                 )
             case ssl.SSLError() if is_closed_tls(cause):

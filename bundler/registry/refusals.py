@@ -9,6 +9,7 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-co
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -39,6 +40,7 @@ from bundler.registry.auth.origin import Origin, redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bundler.config.registry_access import Credentials
     from bundler.registry.request import Scopes
     from bundler.registry.response import Response
 
@@ -79,6 +81,8 @@ class Refusal:
     """The requested content, for messages."""
     registry: str
     """The ``host[:port]`` of the registry, as the user wrote it."""
+    credentials: Credentials
+    """The credentials for the registry."""
     scopes: Scopes = ()
     login: Login = "anonymous"
     server: Server = "registry"
@@ -194,7 +198,7 @@ class Refusal:
             if self.login == "accepted":
                 remedies.insert(0, Remedy("check that the project exists"))
             else:
-                remedies = [*list_login_remedies(self.registry), *remedies]
+                remedies = [*list_login_remedies(self.registry, self.credentials), *remedies]
             return DeniedError(
                 f"{self.subject}: no {permission}, or no such repository or project{self._detail}",
                 action=self._action,
@@ -207,7 +211,7 @@ class Refusal:
             problem = f"{self._sender} requires credentials"
         return UnauthorizedError(
             f"{self.subject}: {problem}{self._detail}", status=status, codes=codes
-        ).suggest(*list_login_remedies(self.registry))
+        ).suggest(*list_login_remedies(self.registry, self.credentials))
 
     def _create_proxy_error(self) -> DeniedError:
         return DeniedError(
@@ -327,16 +331,22 @@ class Refusal:
         return f"{self.registry}/{rest.rpartition(':')[0]}" if kind == "repository" else None
 
 
-def list_login_remedies(registry: str) -> list[Remedy]:
-    """Return the steps that provide other credentials, by the options that specify them."""
+def list_login_remedies(registry: str, credentials: Credentials) -> list[Remedy]:
+    """Return the steps that provide credentials other than ``credentials``."""
+    if credentials.file is not None:
+        verb = "specify" if credentials.anonymous else "check the"
+        text = f"{verb} credentials for {registry} in {credentials.file}"
+        return [Remedy(text)]
+    login = f"airbundle login {registry}"
+    if credentials.authfile is not None:
+        login = f"airbundle login --authfile {shlex.quote(str(credentials.authfile))} {registry}"
     check = "check the credentials in {option}"
     return [
-        Remedy(f"airbundle login {registry}", unless=(*CREDENTIAL_OPTIONS, "authfile")),
+        Remedy(login, unless=CREDENTIAL_OPTIONS),
         Remedy("", "creds", given=check),
         Remedy("", "username", given=check),
         Remedy("", "registry-token", given=check),
         Remedy("", "no-creds", given="leave out {option}"),
-        Remedy("", "authfile", given=f"airbundle login --authfile {{value}} {registry}"),
     ]
 
 

@@ -131,6 +131,7 @@ class Session:
                 try:
                     response = self._send_authenticated(spec, target)
                 except RegistryError as error:
+                    error.registry = self.host
                     self._client.set_patience(error)
                     if spec.no_retry or spec.is_spent:
                         raise
@@ -264,6 +265,7 @@ class Session:
             method=spec.method,
             subject=spec.subject,
             registry=self.host,
+            credentials=self._access.credentials,
             scopes=spec.scopes,
             login=self._authenticator.login,
             server="registry" if response.own else "storage",

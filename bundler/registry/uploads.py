@@ -251,7 +251,7 @@ def list_size_remedies(chunk: int | None) -> list[Remedy]:
         return [Remedy(f"specify a limit below the current one of {chunk:,} bytes"), proxy]
     return [
         Remedy("upload in pieces with {option} 90MiB", "upload-chunk"),
-        Remedy("upload in pieces with limits: {{chunk: 90MiB}}", in_file=True),
+        Remedy("upload in pieces with limits: {chunk: 90MiB}", in_file=True),
         proxy,
     ]
 

@@ -7,6 +7,7 @@ are read when the file is read, and are used by the registry client only.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryLimits, RegistryOverride
@@ -87,7 +88,7 @@ def _read_credentials(value: Value | None, context: YamlContext) -> Credentials 
         )
         return None
     if anonymous:
-        return ANONYMOUS
+        return replace(ANONYMOUS, file=context.file)
     if not users:
         return None
     username = context.read_variable(value.get("usernameEnv")) or context.read_secret(
@@ -96,7 +97,7 @@ def _read_credentials(value: Value | None, context: YamlContext) -> Credentials 
     password = context.read_variable(value.get("passwordEnv")) or context.read_secret(
         value.get("passwordFile")
     )
-    return Credentials(username=username, password=password)
+    return Credentials(username=username, password=password, file=context.file)
 
 
 def _read_flag(value: Value | None, key: str) -> bool | None:

@@ -22,7 +22,7 @@ def complete_hint(error: RegistryError, parsed: click.Context) -> None:
     """Replace the hint of ``error`` by the remedies that the command offers."""
     if error.remedies:
         url = "" if error.exchange is None else error.exchange.url
-        hints = _CommandHints(parsed, url.partition("://")[2].partition("/")[0])
+        hints = _CommandHints(parsed, error.registry or url.partition("://")[2].partition("/")[0])
         texts = [text for remedy in error.remedies if (text := hints.describe(remedy))]
         error.hint = join_remedies(error.hint_prefix, texts)
 
@@ -32,12 +32,13 @@ class _CommandHints:
 
     def __init__(self, parsed: click.Context, host: str) -> None:
         self._parsed = parsed
-        self._host = host
         self._names = {
             spelling: parameter.name or ""
             for parameter in parsed.command.params
             for spelling in parameter.opts
         }
+        self._sides = [side for side in _SIDES if host and host in self._get_reference(side)]
+        """The sides on which the host is; empty if unknown."""
 
     def describe(self, remedy: Remedy) -> str | None:
         """Return the text of a remedy; None if the command does not offer it."""
@@ -45,14 +46,14 @@ class _CommandHints:
             return None
         if remedy.in_file:
             file = self._find_file()
-            return f"{remedy.text.format(option='')} in {file}" if file else None
+            return f"{remedy.format()} in {file}" if file else None
         if remedy.option is None:
-            return remedy.text.format(option="")
+            return remedy.format()
         if given := self._find_given(remedy.option):
             value = self._parsed.params.get(self._names[given])
-            return remedy.given and remedy.given.format(option=given, value=value)
+            return remedy.format_given(given, str(value))
         option = self._find_spelling(remedy.option)
-        return remedy.text.format(option=option) if option else None
+        return remedy.format(option) if option else None
 
     def _find_given(self, option: str) -> str | None:
         """Return the spelling of an option on the command line; None if it is not given."""
@@ -64,15 +65,17 @@ class _CommandHints:
     def _find_spelling(self, option: str) -> str:
         """Return the spelling for the registry of the error; empty if the command has none."""
         spellings = self._list_spellings(option)
-        for prefix, argument in _SIDES.items():
-            reference = str(self._parsed.params.get(argument) or "")
-            if f"--{prefix}{option}" in spellings and self._host and self._host in reference:
-                return f"--{prefix}{option}"
+        if len(self._sides) == 1:
+            return spellings[-1] if spellings else ""
         return f"--{option}" if f"--{option}" in spellings else " or ".join(spellings)
 
     def _list_spellings(self, option: str) -> list[str]:
-        spellings = (f"--{prefix}{option}" for prefix in ("", *_SIDES))
+        """Return the spellings for both sides, and those for the sides of the host."""
+        spellings = (f"--{prefix}{option}" for prefix in ("", *(self._sides or _SIDES)))
         return [spelling for spelling in spellings if spelling in self._names]
+
+    def _get_reference(self, side: str) -> str:
+        return str(self._parsed.params.get(_SIDES[side]) or "")
 
     def _find_file(self) -> str | None:
         """Return the bundle manifest or target file of the command; None if it has none."""

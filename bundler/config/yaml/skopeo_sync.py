@@ -182,7 +182,7 @@ def _read_credentials(
         return None
     username, password = get_member(value, "username"), get_member(value, "password")
     if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
-        return Credentials(username=str(username), password=str(password))
+        return Credentials(str(username), str(password), file=context.file)
     is_valid = isinstance(value, MappingNode) and not any(
         isinstance(member, SequenceNode | MappingNode) for member in (username, password)
     )

@@ -271,7 +271,7 @@ class Authenticator:
             return UnauthorizedError(
                 f"{self._registry}: the token service does not support identity tokens",
                 status=response.status,
-            ).suggest(*refusals.list_login_remedies(self._registry))
+            ).suggest(*refusals.list_login_remedies(self._registry, self._credentials))
         body = response.read_prefix(refusals.MAX_BODY)
         proves = scopes and self.login == "unproven" and response.status in (400, 403)
         if proves and self._identity_token is None:
@@ -283,6 +283,7 @@ class Authenticator:
             method="GET",
             subject=self._registry,
             registry=self._registry,
+            credentials=self._credentials,
             scopes=scopes,
             login=self.login,
             server="token service",

@@ -101,7 +101,7 @@ def list_anchors(registry: str, *, referred: str) -> list[Remedy]:
     return [
         Remedy(f"/etc/containers/certs.d/{registry}/ca.crt{scope}", unless=("cert-dir",)),
         Remedy("the directory of {option}", "cert-dir", given="{value}"),
-        Remedy("the file of tls: {{caFile: FILE}} for this registry", in_file=True),
+        Remedy("the file of tls: {caFile: FILE} for this registry", in_file=True),
         Remedy("the file in SSL_CERT_FILE"),
     ]
 

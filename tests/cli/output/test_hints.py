@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import pytest
 
 from bundler.cli.frontends.native import airbundle
 from bundler.cli.output.hints import complete_hint
+from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import HttpExchange, RegistryError, Remedy
 from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin
@@ -64,7 +66,7 @@ def list_hints(registry: str) -> list[tuple[Remedy, ...]]:
     with pytest.raises(RegistryError) as untrusted:
         rules.check_realm(Origin.of(f"https://{registry}"), Origin.of("https://auth.other/token"))
     return [
-        tuple(list_login_remedies(registry)),
+        tuple(list_login_remedies(registry, ANONYMOUS)),
         tuple(list_anchors(registry, referred=registry)),
         tuple(list_anchors(registry, referred="storage.example")),
         untrusted.value.remedies,
@@ -147,10 +149,55 @@ def test_hint_names_the_option_of_the_side(command, hint):
         ([], f"airbundle login {HOST}"),
         (["--creds=u:p"], "check the credentials in --creds"),
         (["--no-creds"], "leave out --no-creds"),
-        (["--authfile=a.json"], f"airbundle login --authfile a.json {HOST}"),
     ],
 )
 def test_login_is_suggested_unless_the_command_line_has_credentials(options, hint):
-    error = RegistryError("x").suggest(*list_login_remedies(HOST))
+    error = RegistryError("x").suggest(*list_login_remedies(HOST, ANONYMOUS))
     complete_hint(error, parse("inspect", options))
     assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("credentials", "hint"),
+    [
+        (
+            Credentials("u", "p", file="m.yaml"),
+            f"check the credentials for {HOST} in m.yaml",
+        ),
+        (
+            Credentials(file="lists/{x}.yaml"),
+            f"specify credentials for {HOST} in lists/{{x}}.yaml",
+        ),
+        (
+            Credentials("u", "p", authfile=Path("my auth.json")),
+            f"airbundle login --authfile 'my auth.json' {HOST}",
+        ),
+    ],
+)
+def test_hint_names_the_file_that_specifies_the_credentials(credentials, hint):
+    error = RegistryError("x").suggest(*list_login_remedies(HOST, credentials))
+    complete_hint(error, parse("export", []))
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize("side", ["src", "dest"])
+def test_hint_ignores_options_of_the_other_side(side):
+    """The token service may be another host than the registry."""
+    other = "docker://other.example/a/b:1"
+    arguments = [REFERENCE, other] if side == "src" else [other, REFERENCE]
+    command = airbundle.get_command(click.Context(airbundle), "copy")
+    assert command is not None
+    error = RegistryError("x").suggest(*list_login_remedies(HOST, ANONYMOUS))
+    error.registry = HOST
+    error.exchange = HttpExchange("GET", "https://auth.example/token")
+    wrong = "dest" if side == "src" else "src"
+    complete_hint(error, command.make_context("copy", [f"--{wrong}-creds=u:p", *arguments]))
+    assert error.hint == f"airbundle login {HOST}"
+
+
+def test_braces_of_a_server_are_literal():
+    rules = HostRules(HOST, look_up_hosts=False)
+    with pytest.raises(RegistryError) as caught:
+        rules.check_realm(Origin.of(f"https://{HOST}"), Origin.of("https://{0.x}.evil/token"))
+    complete_hint(caught.value, parse("inspect", []))
+    assert "https://{0.x}.evil" in (caught.value.hint or "")

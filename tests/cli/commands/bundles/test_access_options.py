@@ -66,3 +66,31 @@ def test_option_overrides_the_manifest(work_dir: Path, run_airbundle: RunAirbund
         file.write_text(file.read_text() + access)
         assert run_airbundle("lock", "two.yaml").status == 6
         assert run_airbundle("lock", "two.yaml", "--tls-verify=false").status == 0
+
+
+@pytest.mark.parametrize(
+    ("credentials", "hint"),
+    [
+        (
+            "{usernameFile: name, passwordFile: wrong}",
+            "check the credentials for {host} in two.yaml",
+        ),
+        ("{anonymous: true}", "specify credentials for {host} in two.yaml"),
+        ("{authfile: auth.json}", "airbundle login --authfile auth.json {host}"),
+    ],
+)
+def test_hint_names_the_credentials_of_the_manifest(
+    work_dir: Path, run_airbundle: RunAirbundle, credentials: str, hint: str
+) -> None:
+    (work_dir / "name").write_text("user")
+    (work_dir / "wrong").write_text("wrong")
+    (work_dir / "auth.json").write_text("{}")
+    with FakeRegistry(auth="basic") as registry:
+        registry.add_image("a/app", "1")
+        write(work_dir, registry)
+        with (work_dir / "two.yaml").open("a") as file:
+            settings = f"tls: {{verify: false}}, credentials: {credentials}"
+            file.write(f'registries: {{"{registry.host}": {{{settings}}}}}\n')
+        result = run_airbundle("plan", "two.yaml")
+    assert result.status == 7
+    assert f"hint: {hint.format(host=registry.host)}\n" in result.stderr

@@ -98,6 +98,7 @@ from bundler.errors.base import (
     PartialError as PartialError,
     PolicyFileError as PolicyFileError,
     SigningKeyError as SigningKeyError,
+    StatedError as StatedError,
     TemplateError as TemplateError,
     TemplateLimitError as TemplateLimitError,
     TimeLimitError as TimeLimitError,

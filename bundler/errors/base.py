@@ -11,23 +11,38 @@ if TYPE_CHECKING:
 SigningKeyProblem = Literal["unknown", "ambiguous", "passphrase", "unusable"]
 
 
+class StatedError(NamedTuple):
+    """An error of the distribution specification in a response.
+
+    ``has_detail`` is whether it has a ``detail``, and ``in_body`` whether it is in the body, rather
+    than in the challenge.
+    """
+
+    code: str
+    message: str = ""
+    has_detail: bool = False
+    in_body: bool = True
+
+
 class HttpExchange(NamedTuple):
     """A failed request to a registry and its response, without secrets.
 
-    ``status`` is None if there was no response. ``entries`` contains the code and the message of
-    each error in the response; ``body`` is the beginning of a response without such errors.
+    ``status`` is None if there was no response. ``entries`` contains the errors in the response to
+    a GET if that to a HEAD is the same; ``body`` is the beginning of a response without errors.
+    ``is_token`` is whether the request was for a token.
     """
 
     method: str
     url: str
     status: int | None = None
-    entries: tuple[tuple[str, str], ...] = ()
+    entries: tuple[StatedError, ...] = ()
     body: str = ""
+    is_token: bool = False
 
     @property
     def reason(self) -> str:
         """The reason that the server states; empty if it states none."""
-        return "; ".join(": ".join(filter(None, entry)) for entry in self.entries[:3])
+        return "; ".join(": ".join(filter(None, entry[:2])) for entry in self.entries[:3])
 
 
 class BundlerError(Exception):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import requests
 import urllib3
 
 from bundler.errors import (
+    DeniedError,
     HttpExchange,
     MalformedError,
     RefusedRequestError,
@@ -20,6 +23,7 @@ from bundler.errors import (
 )
 from bundler.gocompat.durations import format_duration
 from bundler.registry.auth.origin import Origin, redact
+from bundler.registry.refusals import create_proxy_login_error
 from bundler.registry.watchdog import Phase
 
 if TYPE_CHECKING:
@@ -40,6 +44,7 @@ _CUT_OFF = frozenset(
     }
 )
 _MAX_DETAIL = 300
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
 
 
 def create_network_error(
@@ -59,11 +64,7 @@ def create_network_error(
     causes = list(iterate_causes(error))
     refusals = (cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
     if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
-        found = RegistryError(
-            f"{origin}: the proxy failed or refused the connection: {_describe(causes[-1])}",
-            temporary=True,
-            hint="check HTTPS_PROXY and NO_PROXY",
-        )
+        found = _create_proxy_error(origin, causes)
     elif refusal := next(refusals, None):
         from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
 
@@ -136,6 +137,26 @@ def iterate_causes(error: BaseException) -> Iterator[BaseException]:
         seen.append(item)
         yield item
         queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+
+
+def _create_proxy_error(origin: Origin, causes: list[BaseException]) -> RegistryError:
+    """Create the error for a proxy that cannot be reached, or opens no tunnel to the registry."""
+    # http.client states the response to CONNECT as text only.
+    refusals = filter(None, (_TUNNEL.match(str(cause)) for cause in causes))
+    status = next((int(refusal[1]) for refusal in refusals), None)
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return create_proxy_login_error(str(origin), status=status)
+    if status is not None and 400 <= status < 500:
+        return DeniedError(
+            f"{origin}: the proxy refuses connections to this host: {_describe(causes[-1])}",
+            status=status,
+            hint=f"allow {origin} in the proxy, or list the host in NO_PROXY",
+        )
+    return RegistryError(
+        f"{origin}: the proxy failed or refused the connection: {_describe(causes[-1])}",
+        temporary=True,
+        hint="check HTTPS_PROXY and NO_PROXY",
+    )
 
 
 def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import LimitError, MalformedError, RefusedRequestError, RegistryError, count
 from bundler.oci.json import strict
-from bundler.registry import errors, refusals
+from bundler.registry import errors
 from bundler.registry.auth.origin import get_target, join_location
 from bundler.registry.watchdog import Silence
 
@@ -48,10 +48,9 @@ def list_strings(
         RegistryError: a page is invalid, or the list contains a page twice.
     """
     total = length = left_out = 0
-    for response, body in iterate_pages(
+    for _, body in iterate_pages(
         session, f"{url}?n={PAGE_SIZE}", subject=subject, scopes=scopes, fallback=url
     ):
-        refusals.refuse_html(response)
         try:
             entries = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
         except MalformedError as error:

@@ -2,8 +2,6 @@
 
 Errors are classified by status first, regardless of the body. The text of a response is used only
 for conditions that registries report in no other way: immutable tags, quotas, and read-only mode.
-
-https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 """
 
 from __future__ import annotations
@@ -34,8 +32,9 @@ from bundler.errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from bundler.oci.json import strict
+from bundler.registry.auth.challenges import parse_challenges
 from bundler.registry.auth.origin import Origin, redact
+from bundler.registry.error_responses import ErrorResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,14 +48,12 @@ Login = Literal["anonymous", "unproven", "accepted"]
 
 Server = Literal["registry", "token service", "storage"]
 
-MAX_BODY = 64 * 1024
 HTML = ("text/html", "application/xhtml+xml")
 
-UNAVAILABLE = frozenset({408, 425, 500, 502, 503, 504})
-"""Statuses of a registry that is unavailable, or of a proxy before it."""
+UNAVAILABLE = frozenset({408, 425, 500, *range(502, 505), *range(520, 525)})
+"""Statuses of a registry that is unavailable, or of a proxy or CDN (520 to 524) before it."""
 _TEMPORARY = UNAVAILABLE | {429}
-_MAX_DETAIL = 300
-_MAX_EXCHANGE_BODY = 50
+_MAX_EXCHANGE_BODY = 200
 
 # Texts of Harbor, Quay, GitLab and Artifactory, and the error of a full disk.
 _FULL = re.compile(
@@ -65,8 +62,8 @@ _FULL = re.compile(
     re.IGNORECASE,
 )
 _READ_ONLY = re.compile(r"read[- ]?only", re.IGNORECASE)
-# Harbor returns 412, Quay and Artifactory 409, ECR 400; all of them state the reason as text.
-_IMMUTABLE = re.compile(r"immutab|already exists|TAG_IMMUTABLE", re.IGNORECASE)
+# Harbor returns 412, Quay and Artifactory 409, ECR and Nexus 400; all of them state a text.
+_IMMUTABLE = re.compile(r"immutab|already exists|does not allow updating", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -92,13 +89,14 @@ class Refusal:
     def create_error(self) -> BundlerError:
         """Create the error, with the response in its field ``exchange``."""
         error = self._classify()
-        has_body = self.method != "HEAD"
+        start = self.body[:_MAX_EXCHANGE_BODY].decode("utf-8", "replace")
         error.exchange = HttpExchange(
             self.method,
             redact(self.response.url),
             self.response.status,
-            self._entries if has_body else (),
-            self._decode(_MAX_EXCHANGE_BODY) if has_body and not self._entries else "",
+            self._stated.entries,
+            "" if self._stated.entries else self.redact_secrets(start),
+            is_token=self.server == "token service",
         )
         return error
 
@@ -115,7 +113,7 @@ class Refusal:
         if error is not None:
             return error
         refuses_token = self.server == "token service" and self.login == "unproven"
-        if status == 403 and self._is_page:
+        if status == 407 or (status == 403 and self._is_page):
             return self._create_proxy_error()
         if self.server != "storage" and (status in (401, 403) or (status == 400 and refuses_token)):
             return self._create_access_error()
@@ -147,7 +145,7 @@ class Refusal:
                 hint="free space in the registry, or raise the quota, then run again",
             )
         if status == 413:
-            sender = "the registry" if self._entries else "a proxy before the registry"
+            sender = "the registry" if self._stated.entries else "a proxy before the registry"
             return RefusedRequestError(
                 f"{self.subject}: {sender} limits the size of uploads "
                 f"({self._phrase} by {self._origin}){self._detail}",
@@ -213,7 +211,9 @@ class Refusal:
             f"{self.subject}: {problem}{self._detail}", status=status, codes=codes
         ).suggest(*list_login_remedies(self.registry, self.credentials))
 
-    def _create_proxy_error(self) -> DeniedError:
+    def _create_proxy_error(self) -> RegistryError:
+        if self.response.status == 407:
+            return create_proxy_login_error(f"{self.subject}: {self._origin}", status=407)
         return DeniedError(
             f"{self.subject}: access denied by a proxy or firewall before {self._origin} "
             f"({self._phrase}, a web page)",
@@ -247,36 +247,38 @@ class Refusal:
         )
         # An expired signed URL returns 403; after a retry, the registry signs a new one.
         temporary = status in _TEMPORARY or (self.server == "storage" and status in (401, 403))
-        if 400 <= status < 500 and not temporary:
-            return RefusedRequestError(message, status=status, codes=self.codes)
+        if not temporary:
+            hint = "log in to the network (open any page in a browser)" if status == 511 else None
+            return RefusedRequestError(message, status=status, codes=self.codes, hint=hint)
         retry_after = _parse_retry_after(self.response.headers) if status == 503 else None
         return RegistryError(
             message, status=status, codes=self.codes, temporary=temporary, retry_after=retry_after
         )
 
-    @cached_property
+    @property
     def codes(self) -> tuple[str, ...]:
         """The error codes of the response."""
-        return tuple(code for code, _ in self._entries)
+        return self._stated.codes
 
     @cached_property
-    def _entries(self) -> tuple[tuple[str, str], ...]:
-        return _parse_entries(self.body, self.redact_secrets)
-
-    def _decode(self, size: int) -> str:
-        return _clean(self.redact_secrets(self.body.decode("utf-8", "replace")))[:size]
+    def _stated(self) -> ErrorResponse:
+        challenges = parse_challenges(self.response.challenges)
+        return ErrorResponse.parse(
+            self.body,
+            status=self.response.status,
+            media_type=self.response.media_type,
+            challenge=next((item for item in challenges if item.scheme == "bearer"), None),
+            redact_secrets=self.redact_secrets,
+        )
 
     @property
     def _is_page(self) -> bool:
         return self.response.media_type in HTML
 
-    @cached_property
+    @property
     def _text(self) -> str:
         """The reason in the response; empty for an HTML page."""
-        text = HttpExchange("", "", entries=self._entries).reason
-        if not text and self.response.media_type == "text/plain":
-            text = self._decode(_MAX_DETAIL)
-        return text[:_MAX_DETAIL]
+        return self._stated.text
 
     @property
     def _detail(self) -> str:
@@ -350,37 +352,25 @@ def list_login_remedies(registry: str, credentials: Credentials) -> list[Remedy]
     ]
 
 
+def create_proxy_login_error(subject: str, *, status: int) -> UnauthorizedError:
+    """Create the error for a proxy that requires credentials, or refuses the specified ones."""
+    return UnauthorizedError(
+        f"{subject}: the proxy requires credentials, or does not accept the specified ones",
+        status=status,
+        hint="set HTTPS_PROXY and HTTP_PROXY to http://USER:PASSWORD@PROXY:PORT, or list the host "
+        "in NO_PROXY",
+    )
+
+
 def refuse_html(response: Response) -> None:
-    """Raise RegistryError if a response is an HTML page, which no registry sends."""
+    """Raise RefusedRequestError if a response is an HTML page, which no registry sends."""
     if response.media_type in HTML:
-        raise RegistryError(
+        raise RefusedRequestError(
             f"{Origin.of(response.url)}: the response is a web page (HTML): not a registry, or "
             "behind a login page or a proxy",
             status=response.status,
             hint="check the host and the port, or open the page in a browser",
         )
-
-
-def _parse_entries(
-    body: bytes, redact_secrets: Callable[[str], str]
-) -> tuple[tuple[str, str], ...]:
-    """Return the code and message of each error in a response of a registry or token service."""
-    try:
-        value = strict.loads(body, limit=MAX_BODY)
-    except (BundlerError, RecursionError):
-        return ()
-    if not isinstance(value, dict):
-        return ()
-    entries = value.get("errors")
-    keys = ("code", "message")
-    if not isinstance(entries, list):
-        entries, keys = [value], ("error", "error_description")
-    texts = (
-        [_clean(redact_secrets(str(entry.get(key) or ""))) for key in keys]
-        for entry in entries[:10]
-        if isinstance(entry, dict)
-    )
-    return tuple((code[:80], message) for code, message in texts if code or message)
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
@@ -392,8 +382,3 @@ def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _clean(text: str) -> str:
-    """Return text from a server as one line without control characters."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()[:_MAX_DETAIL]

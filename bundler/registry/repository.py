@@ -27,7 +27,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.manifest import MAX_MANIFEST, Index, compute_manifest_digest, parse
 from bundler.oci.reference import is_repository_path, is_tag
-from bundler.registry import pagination, refusals
+from bundler.registry import pagination
 from bundler.registry.request import BytesBody
 from bundler.registry.response import BlobStream
 
@@ -81,7 +81,6 @@ class Repository:
         response, raw = self.session.fetch(
             url, MAX_MANIFEST, subject=subject, scopes=self.scopes, headers=headers
         )
-        refusals.refuse_html(response)
         media_type = _find_media_type(response, raw, subject)
         if isinstance(reference, Digest):
             return Descriptor(media_type, reference, len(raw)), raw
@@ -174,8 +173,6 @@ class Repository:
                 response.close()
                 response = stack.enter_context(self._request("GET", "blobs", digest))
                 response.keep_encoding(size)
-            if response.status != 206:
-                refusals.refuse_html(response)
             yield BlobStream.from_offset(response, subject, size, offset)
 
     def list_tags(self) -> list[str]:

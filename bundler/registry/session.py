@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Unpack
 
 from bundler.cancel import Cancellation
@@ -22,6 +23,7 @@ from bundler.registry import refusals
 from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin
 from bundler.registry.auth.token_auth import Authenticator
+from bundler.registry.error_responses import MAX_BODY
 from bundler.registry.http_client import HttpClient
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.refusals import Refusal
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.config.registry_access import RegistryAccess
-    from bundler.registry.auth.token_auth import Challenge
+    from bundler.registry.auth.challenges import Challenge
     from bundler.registry.request import RequestOptions
     from bundler.registry.response import Response
 
@@ -174,8 +176,7 @@ class Session:
             UnauthorizedError: the registry refuses the credentials.
             RegistryError: the host is not a registry, or cannot be reached.
         """
-        with self.request("GET", "/v2/", subject=self.host) as response:
-            refusals.refuse_html(response)
+        self.request("GET", "/v2/", subject=self.host).close()
 
     def resolve_location(self, base: str, location: str) -> str:
         """Return the absolute URL of a Location header in the response to a request for ``base``.
@@ -224,9 +225,19 @@ class Session:
             self._wait_for_rate_limit(url)
             self._authenticator.answer_challenge(origin, challenge, spec.scopes, authorization)
         if 200 <= response.status < 300 or response.status in spec.allowed_statuses:
+            if response.status == HTTPStatus.OK and spec.method not in ("HEAD", "DELETE"):
+                self._refuse_page(response)
             return response
         with response:
             raise self._create_refusal(spec, response, headers).create_error()
+
+    def _refuse_page(self, response: Response) -> None:
+        """Close a response that is a web page, which no registry sends, and raise an error."""
+        try:
+            refusals.refuse_html(response)
+        except RefusedRequestError:
+            response.close()
+            raise
 
     def _find_challenge(
         self, spec: RequestSpec, response: Response, authorization: str | None, *, repeated: bool
@@ -246,7 +257,7 @@ class Session:
         """Describe the refusal of a request, and whether the registry accepts the credentials."""
         body = b""
         if spec.method != "HEAD":
-            body = response.read_prefix(refusals.MAX_BODY)
+            body = response.read_prefix(MAX_BODY)
         elif response.own and response.status in _UNEXPLAINED:
             # The reason is in the body of the same response to a GET.
             with (
@@ -254,7 +265,7 @@ class Session:
                 self._follow(replace(spec, method="GET"), response.url, headers) as explained,
             ):
                 if explained.status == response.status:
-                    body = explained.read_prefix(refusals.MAX_BODY)
+                    body = explained.read_prefix(MAX_BODY)
         unproven = response.own and self._authenticator.login == "unproven"
         if unproven and response.status == 401 and not response.url.endswith("/v2/"):
             with suppress(RegistryError), self._send_ping(spec, headers) as other:

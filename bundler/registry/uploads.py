@@ -78,7 +78,7 @@ class Uploads:
         try:
             return self._push(digest, content)
         except NotFoundError as error:
-            codes = {code for code, _ in error.exchange.entries} if error.exchange else set()
+            codes = {entry.code for entry in error.exchange.entries} if error.exchange else set()
             if codes & _LOST:
                 message = f"{self._repository.name}@{digest}: the registry lost the upload"
                 raise RegistryError(message, temporary=True) from error

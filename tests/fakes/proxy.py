@@ -11,11 +11,15 @@ from typing import Self
 
 
 class FakeProxy:
-    """A proxy on loopback; ``authorized`` counts the tunnels that it opened."""
+    """A proxy on loopback; ``authorized`` counts the tunnels that it opened.
 
-    def __init__(self, username: str, password: str) -> None:
+    With ``denies``, its rules allow no tunnel.
+    """
+
+    def __init__(self, username: str, password: str, *, denies: bool = False) -> None:
         token = base64.b64encode(f"{username}:{password}".encode()).decode()
         self.authorized = 0
+        self.denies = denies
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(f"Basic {token}"))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -41,7 +45,15 @@ class FakeProxy:
                     self.send_error(407)
                     return
                 host, port = self.path.rsplit(":", 1)
-                with socket.create_connection((host, int(port)), timeout=10) as server:
+                if proxy.denies:
+                    self.send_error(403)
+                    return
+                try:
+                    server = socket.create_connection((host, int(port)), timeout=10)
+                except OSError:
+                    self.send_error(503)
+                    return
+                with server:
                     proxy.authorized += 1
                     self.send_response(200)
                     self.end_headers()

@@ -28,11 +28,13 @@ from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
 from bundler.registry.uploads import Uploads
 from tests.fakes.harbor import FakeHarbor
+from tests.fakes.proxy import FakeProxy
 from tests.fakes.registry import OCI_MANIFEST, FakeRegistry
 
 BLOB = b"layer"
 DIGEST = Digest.of(BLOB)
 USER = Credentials("user", "password")
+HTTPS = {"tls": TlsConfig()}
 
 
 @pytest.fixture
@@ -283,6 +285,7 @@ class TestStatuses:
             (404, "NAME_UNKNOWN", "The repository with name 'a/b' does not exist", NotFoundError),
             (400, "ImageTagAlreadyExistsException", "already exists", ConflictError),
             (400, "", "tag is immutable and cannot be overwritten", ConflictError),
+            (400, "", "repository does not allow updating assets: hosted", ConflictError),
             (404, "MANIFEST_BLOB_UNKNOWN", "blob unknown", RefusedRequestError),
             (403, "DENIED", "Your authorization token has expired", DeniedError),
         ],
@@ -296,6 +299,116 @@ class TestStatuses:
         assert type(error) is expected
         assert text in error.message
         assert error.hint
+
+
+class TestReasons:
+    """The text of a refusal is shown, whatever its format."""
+
+    @pytest.mark.parametrize("status", [401, 403])
+    @pytest.mark.parametrize(
+        ("content_type", "body", "reason"),
+        [
+            ("application/json", b'{"details":"incorrect user name"}', "incorrect user name"),
+            ("application/json", b'{"detail":"token expired"}', "token expired"),
+            ("application/json", b'{"message":"Forbidden by rule 7"}', "Forbidden by rule 7"),
+            ("application/problem+json", b'{"title":"No","detail":"IP denied"}', "IP denied"),
+            (
+                "application/json",
+                b'{"error":"invalid_scope","error_description":"too deep"}',
+                "invalid_scope: too deep",
+            ),
+            (
+                "application/xml",
+                b"<Error><Code>AccessDenied</Code><Message>No access</Message></Error>",
+                "AccessDenied: No access",
+            ),
+            ("text/plain; charset=utf-8", b"IP 192.0.2.1 is not allowed\n", "IP 192.0.2.1 is not"),
+            (
+                "application/json",
+                b'{"errors":[{"code":"DENIED","message":"denied","detail":"no such plan"}]}',
+                "DENIED: denied (no such plan)",
+            ),
+            (
+                "application/json",
+                b'{"errors":[{"code":"DENIED","detail":{"message":"type not allowed"}}]}',
+                "DENIED (type not allowed)",
+            ),
+        ],
+    )
+    def test_reason_of_registry_is_shown(
+        self, registry, repository, status, content_type, body, reason
+    ):
+        headers = {"Content-Type": content_type}
+        registry.fail("GET", status=status, headers=headers, body=body, times=None)
+        assert reason in refuse(lambda: repository.get_manifest("1")).message
+
+    def test_reason_of_token_service_is_shown(self, connect):
+        body = b'{"details":"incorrect user name"}'
+        headers = {"Content-Type": "application/json"}
+        with FakeRegistry(auth="bearer") as registry:
+            registry.fail("GET", "^/token", status=401, headers=headers, body=body, times=None)
+            error = refuse(lambda: Repository(connect(registry, USER), "a/b").get_manifest("1"))
+        assert "incorrect user name" in error.message
+
+    def test_reason_of_challenge_is_shown(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            text = 'error="insufficient_scope",error_description="push needs a license"'
+            challenge = f'Bearer realm="{registry.url}/token",service="x",{text}'
+            headers = {"WWW-Authenticate": challenge}
+            registry.fail("GET", "/manifests/", status=401, headers=headers, times=None)
+            error = refuse(lambda: Repository(connect(registry, USER), "a/b").get_manifest("1"))
+        assert isinstance(error, DeniedError)
+        assert "DENIED: push needs a license" in error.message
+
+
+class TestProxies:
+    def test_proxy_that_requires_credentials_is_status_7(self, connect, registry):
+        registry.fail(status=407, html=True, times=None)
+        error = refuse(lambda: connect(registry).request("GET", "/v2/", subject="a/b"))
+        assert isinstance(error, UnauthorizedError)
+        assert "HTTP_PROXY" in error.hint
+
+    @pytest.mark.parametrize(
+        ("password", "expected"), [("wrong", UnauthorizedError), ("right", RegistryError)]
+    )
+    def test_refused_tunnel_is_not_retried(self, connect, password, expected):
+        """The proxy also answers for a registry that does not exist."""
+        with FakeProxy("me", "right") as proxy:
+            session = connect(
+                proxy, host="registry.invalid", proxy=f"http://me:{password}@{proxy.host}", **HTTPS
+            )
+            error = refuse(lambda: session.request("GET", "/v2/", subject="a/b"))
+        assert type(error) is expected
+        assert error.temporary is (password == "right")
+
+    def test_tunnel_that_a_proxy_denies_is_status_7(self, connect):
+        with FakeProxy("me", "right", denies=True) as proxy:
+            session = connect(
+                proxy, host="registry.invalid", proxy=f"http://me:right@{proxy.host}", **HTTPS
+            )
+            error = refuse(lambda: session.request("GET", "/v2/", subject="a/b"))
+        assert isinstance(error, DeniedError)
+        assert not error.temporary
+
+    @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH"])
+    def test_web_page_is_not_a_response(self, session, registry, method):
+        """A login page answers 200 to every request; running again does not help."""
+        registry.fail(status=200, html=True, times=None)
+        error = refuse(lambda: session.request(method, "/v2/a/b/blobs/x", subject="a/b"))
+        assert isinstance(error, RefusedRequestError)
+        assert error.exit_status == 1
+
+    def test_network_that_requires_a_login_is_permanent(self, session, registry):
+        registry.fail(status=511, html=True, times=None)
+        error = refuse(lambda: session.request("GET", "/v2/", subject="a/b"))
+        assert isinstance(error, RefusedRequestError)
+        assert "log in" in error.hint
+
+    @pytest.mark.parametrize("status", [520, 521, 522, 523, 524])
+    def test_unavailable_origin_of_a_cdn_is_temporary(self, session, registry, status):
+        registry.fail(status=status, html=True)
+        session.request("GET", "/v2/", subject="a/b").close()
+        assert registry.count("GET") == 2
 
 
 def test_connection_closed_by_ecr_suggests_to_create_the_repository(connect, registry):

@@ -4,7 +4,6 @@ Tokens are cached by scope, and renewed before they expire or after the registry
 
 https://distribution.github.io/distribution/spec/auth/token/
 https://distribution.github.io/distribution/spec/auth/oauth/
-https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -28,11 +27,13 @@ from bundler.errors import (
 )
 from bundler.oci.json import strict
 from bundler.registry import errors, refusals
+from bundler.registry.auth.challenges import Challenge, parse_challenges
 from bundler.registry.auth.origin import Origin, redact
+from bundler.registry.error_responses import MAX_BODY
 from bundler.registry.refusals import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from bundler.config.registry_access import Credentials
     from bundler.registry.auth.host_rules import HostRules
@@ -51,29 +52,11 @@ _MARGIN = 15.0
 _SHORT_SECRET = 8  # characters
 _VISIBLE = re.compile(r"[!-~]+")
 
-_MAX_HEADER = 16 * 1024
-_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile(
-    rf"[ \t]*(?P<name>{_NAME})[ \t]*=[ \t]*"
-    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_NAME}))[ \t]*(?=,|$)'
-)
-_SCHEME = re.compile(rf"[ \t]*(?P<scheme>{_NAME})(?P<rest>[ \t]+|(?=,)|$)")
-_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)")
-_COMMAS = re.compile(r"[ \t,]*")
-
 
 @dataclass(frozen=True, slots=True)
 class _Token:
     header: str
     renew_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """One challenge. The scheme and the names of the parameters are in lower case."""
-
-    scheme: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class Authenticator:
@@ -272,7 +255,7 @@ class Authenticator:
                 f"{self._registry}: the token service does not support identity tokens",
                 status=response.status,
             ).suggest(*refusals.list_login_remedies(self._registry, self._credentials))
-        body = response.read_prefix(refusals.MAX_BODY)
+        body = response.read_prefix(MAX_BODY)
         proves = scopes and self.login == "unproven" and response.status in (400, 403)
         if proves and self._identity_token is None:
             with suppress(BundlerError):
@@ -295,32 +278,3 @@ class Authenticator:
 def _to_basic(credentials: Credentials) -> str:
     pair = f"{credentials.username}:{credentials.password or ''}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
-
-
-def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """Parse WWW-Authenticate headers, each of which may contain several challenges.
-
-    After a syntax error, the rest of a header is ignored.
-    """
-    found: list[Challenge] = []
-    for header in headers:
-        text = header[:_MAX_HEADER]
-        position = _skip(_COMMAS, text, 0)
-        while scheme := _SCHEME.match(text, position):
-            position = scheme.end()
-            parameters: dict[str, str] = {}
-            while parameter := _PARAMETER.match(text, position):
-                value = parameter["plain"]
-                if value is None:
-                    value = re.sub(r"\\(.)", r"\1", parameter["quoted"])
-                parameters.setdefault(parameter["name"].lower(), value)
-                position = _skip(_COMMAS, text, parameter.end())
-            if not parameters:
-                position = _skip(_COMMAS, text, _skip(_TOKEN68, text, position))
-            found.append(Challenge(scheme["scheme"].lower(), parameters))
-    return found
-
-
-def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
-    match = pattern.match(text, position)
-    return position if match is None else match.end()

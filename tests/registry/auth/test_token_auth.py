@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.registry.auth.token_auth import Challenge, parse_challenges
+from bundler.registry.auth.challenges import Challenge, parse_challenges
 
 tokens = st.text("abcXYZ019-._~", min_size=1, max_size=12)
 values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)

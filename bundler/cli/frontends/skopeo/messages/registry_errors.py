@@ -19,11 +19,33 @@ from bundler.oci.json import timestamps
 if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
-    from bundler.errors import BundlerError, HttpExchange
+    from bundler.errors import BundlerError, HttpExchange, StatedError
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _MAX_BODY = 50
 _TOKEN = "unable to retrieve auth token: invalid username/password: "  # noqa: S105 - no password
+_MESSAGES = {
+    "UNKNOWN": "unknown error",
+    "UNSUPPORTED": "The operation is unsupported.",
+    "UNAUTHORIZED": "authentication required",
+    "DENIED": "requested access to the resource is denied",
+    "UNAVAILABLE": "service unavailable",
+    "TOOMANYREQUESTS": "too many requests",
+    "DIGEST_INVALID": "provided digest did not match uploaded content",
+    "SIZE_INVALID": "provided length did not match content length",
+    "NAME_INVALID": "invalid repository name",
+    "TAG_INVALID": "manifest tag did not match URI",
+    "NAME_UNKNOWN": "repository name not known to registry",
+    "MANIFEST_UNKNOWN": "manifest unknown",
+    "MANIFEST_INVALID": "manifest invalid",
+    "MANIFEST_UNVERIFIED": "manifest failed signature verification",
+    "MANIFEST_BLOB_UNKNOWN": "blob unknown to registry",
+    "BLOB_UNKNOWN": "blob unknown to registry",
+    "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
+    "BLOB_UPLOAD_INVALID": "blob upload invalid",
+    "PAGINATION_NUMBER_INVALID": "invalid number of results requested",
+}
+"""The codes of distribution, with their default messages."""
 _DIAL_ERRORS = {
     errno.ECONNREFUSED: "connection refused",
     errno.EHOSTUNREACH: "no route to host",
@@ -43,7 +65,7 @@ def describe_read_error(
     if exchange.status is None:
         return f"{fetching}: {describe_unreachable(error, image, line, side)}", FAILED
     answer = describe_answer(exchange)
-    if _is_refused_token(exchange):
+    if exchange.is_token:
         return f"{fetching}: {answer}", FAILED
     if "/blobs/" in exchange.url:
         digest = exchange.url.rpartition("/")[2]
@@ -66,7 +88,7 @@ def describe_write_error(
     if exchange.status is None:
         return f"{reusing}: {describe_unreachable(error, image, line, 'dest-')}"
     answer = describe_answer(exchange)
-    if _is_refused_token(exchange):
+    if exchange.is_token:
         return f"{reusing}: {answer}"
     if "/manifests/" in exchange.url:
         upload = f"uploading manifest {image.version} to {image.repository}"
@@ -82,19 +104,37 @@ def describe_write_error(
 
 def describe_answer(exchange: HttpExchange) -> str:
     """Describe the response with which a registry or token service refused a request."""
-    status, body = exchange.status or 0, "" if exchange.method == "HEAD" else exchange.body
-    code, message = exchange.entries[0] if exchange.entries else ("", "")
-    code = code.lower().replace("_", " ")
-    front = _TOKEN if _is_refused_token(exchange) else ""
-    if front and exchange.entries:
-        return f"{front}{code}: {message}"
+    status, front = exchange.status or 0, _TOKEN if exchange.is_token else ""
+    if exchange.is_token and status == 429:
+        return "too many requests to registry"
+    if exchange.is_token and status != 401:
+        phrase = f"{status} ({responses.get(status, '')})"
+        return f"Requesting bearer token: invalid status code from registry {phrase}"
     if not 400 <= status < 500:
         return f"received unexpected HTTP status: {status} {responses.get(status, '')}"
-    if exchange.entries:
-        return message or code
-    if status in (401, 403) and not body:
-        return front + ("authentication required" if status == 401 else "denied")
-    return f"{front}StatusCode: {status}, {quote(body[:_MAX_BODY])}"
+    # Skopeo reads a manifest by GET, where the registry client may send a HEAD.
+    has_body = exchange.method != "HEAD" or "/blobs/" not in exchange.url
+    entries = [entry for entry in exchange.entries if has_body or not entry.in_body]
+    if entries:
+        return front + _describe_stated_error(entries[0])
+    if status == 401:
+        return f"{front}authentication required"
+    body = exchange.body if has_body else ""
+    more = "..." if len(body) > _MAX_BODY else ""
+    return f"{front}StatusCode: {status}, {quote(body[:_MAX_BODY] + more)}"
+
+
+def _describe_stated_error(entry: StatedError) -> str:
+    """Describe an error as the library of distribution does, which knows its own codes only.
+
+    A default message is not added to its code.
+    """
+    code = entry.code if entry.code in _MESSAGES else "UNKNOWN"
+    text = code.lower().replace("_", " ")
+    default = _MESSAGES[code]
+    if not entry.has_detail and entry.message in ("", default):
+        return text
+    return default if entry.message == default else f"{text}: {entry.message}"
 
 
 def describe_unreachable(
@@ -106,10 +146,6 @@ def describe_unreachable(
     url = quote(f"{scheme}://{image.host}/v2/")
     cause = _describe_cause(error, image.host)
     return f"pinging container registry {image.host}: Get {url}: {cause}"
-
-
-def _is_refused_token(exchange: HttpExchange) -> bool:
-    return exchange.status in (401, 403) and "/v2/" not in exchange.url
 
 
 def _describe_cause(error: BundlerError, host: str) -> str:

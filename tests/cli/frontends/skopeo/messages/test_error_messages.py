@@ -10,7 +10,7 @@ import pytest
 
 from bundler import errors
 from bundler.cli.frontends.skopeo.arguments import argv
-from bundler.cli.frontends.skopeo.messages import error_messages
+from bundler.cli.frontends.skopeo.messages import error_messages, registry_errors
 
 if TYPE_CHECKING:
     from bundler.errors import BundlerError
@@ -209,3 +209,57 @@ def test_policy_is_reported_by_type():
 )
 def test_message_text_is_not_interpreted(text):
     assert describe_copy(errors.BundlerError(text)) == text
+
+
+REPOSITORY_URL = "https://reg.example/v2/a/b"
+
+
+@pytest.mark.parametrize(
+    ("entry", "answer"),
+    [
+        (("UNAUTHORIZED", "project x not found"), "unauthorized: project x not found"),
+        (("UNAUTHORIZED", "authentication required"), "unauthorized"),
+        (("UNAUTHORIZED", "authentication required", True), "authentication required"),
+        (("NOT_FOUND", "no such repository"), "unknown: no such repository"),
+        (("MANIFEST_UNKNOWN", ""), "manifest unknown"),
+    ],
+)
+def test_error_of_registry_is_stated_with_its_code(entry, answer):
+    stated = errors.StatedError(*entry)
+    error = errors.DeniedError("?", status=403)
+    error.exchange = errors.HttpExchange("GET", f"{REPOSITORY_URL}/manifests/1", 403, (stated,))
+    assert describe(error, "inspect", "docker://reg.example/a/b:1")[1] == (
+        'Error parsing image name "docker://reg.example/a/b:1": '
+        f"reading manifest 1 in reg.example/a/b: {answer}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("exchange", "answer"),
+    [
+        (errors.HttpExchange("GET", "", 401, body="<html>"), "authentication required"),
+        (errors.HttpExchange("GET", "", 403, body="x" * 60), f'StatusCode: 403, "{"x" * 50}..."'),
+        (errors.HttpExchange("GET", "", 403, body="no\n"), 'StatusCode: 403, "no\\n"'),
+        (
+            errors.HttpExchange("GET", "", 403, is_token=True),
+            "Requesting bearer token: invalid status code from registry 403 (Forbidden)",
+        ),
+        (
+            errors.HttpExchange("GET", "", 401, is_token=True),
+            "unable to retrieve auth token: invalid username/password: authentication required",
+        ),
+        (errors.HttpExchange("GET", "", 429, is_token=True), "too many requests to registry"),
+    ],
+)
+def test_other_refusals_are_described_by_status(exchange, answer):
+    assert registry_errors.describe_answer(exchange) == answer
+
+
+def test_only_the_challenge_of_a_refused_blob_request_is_stated():
+    """Skopeo requests no explanation of a HEAD."""
+    stated = errors.StatedError("UNAUTHORIZED", "no project")
+    exchange = errors.HttpExchange("HEAD", f"{REPOSITORY_URL}/blobs/x", 401, (stated,))
+    assert registry_errors.describe_answer(exchange) == "authentication required"
+    challenge = errors.StatedError("DENIED", "no licence", in_body=False)
+    exchange = exchange._replace(entries=(challenge, stated))
+    assert registry_errors.describe_answer(exchange) == "denied: no licence"

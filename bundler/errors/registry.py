@@ -114,7 +114,7 @@ class StalledError(RegistryError):
         host: the address of the server.
         limit: the limit, in seconds.
 
-    Raised by the registry client.
+    Raised by the registry client and by the client of container engines.
     """
 
     def __init__(self, message: str, *, host: str, limit: float, hint: str | None = None) -> None:

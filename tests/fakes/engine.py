@@ -1,8 +1,9 @@
 """A container engine in this process: the part of Docker's API that transfers images.
 
 Faults are attributes: ``status`` and ``message`` for an error response, ``cut`` for a response that
-ends after that many bytes, ``silent`` for a missing response, ``refuses`` for the reason why
-nothing is loaded, ``forgets`` for an image that is lost.
+ends after that many bytes, ``silent`` for a missing response, ``drips`` for a response whose bytes
+are sent one by one, ``refuses`` for the reason why nothing is loaded, ``forgets`` for an image that
+is lost.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socketserver
 import tarfile
 import tempfile
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -37,6 +39,7 @@ class FakeEngine:
         self.cut: int | None = None
         self.released = threading.Event()
         self.silent = False
+        self.drips = False
         # The path of a socket is limited to about 100 bytes.
         self._home = tempfile.TemporaryDirectory()
         self.socket = Path(self._home.name) / "engine.sock"
@@ -128,6 +131,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         engine = self._begun()
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if engine.silent:
+            engine.released.wait()
+            return
         if engine.refuses:
             self._json(200, {"errorDetail": {"message": engine.refuses}, "error": engine.refuses})
             return
@@ -155,7 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.write(b"%x\r\n" % len(data) + data[:cut])
+        self.wfile.write(b"%x\r\n" % len(data))
+        if self.server.engine.drips:
+            with suppress(OSError):
+                for byte in data:
+                    self.wfile.write(bytes([byte]))
+                    if self.server.engine.released.wait(0.05):
+                        return
+        self.wfile.write(data[:cut])
         if cut is None:
             self.wfile.write(b"\r\n0\r\n\r\n")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,17 +18,17 @@ from bundler.errors import (
     RegistryError,
     Remedy,
 )
+from bundler.registry.watchdog import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.config.registry_access import TlsDetails
     from bundler.config.settings import Settings
+    from bundler.registry.watchdog import Exchange
     from bundler.transports.docker_daemon.transport import DaemonOptions
 
-_TIMEOUT = (
-    1800.0  # seconds; an engine may archive the complete image before it sends the first byte
-)
+_CONNECT_TIMEOUT = 15.0
 
 
 class EngineConnector:
@@ -52,7 +52,7 @@ class EngineConnector:
         self._socket: str | None = None
         """The path of a Unix socket; None: TCP."""
         self._context: ssl.SSLContext | None = None
-        """The TLS context; The TLS context; None: no TLS."""
+        """The TLS context; None: no TLS."""
         if scheme == "unix" and path.startswith("/"):
             self._socket = path
             return
@@ -71,8 +71,8 @@ class EngineConnector:
             self._details = load_settings().tls_details
             self._context = _create_context(daemon, self._details)
 
-    def connect(self) -> http.client.HTTPConnection:
-        """Open a connection, which the caller closes.
+    def connect(self, exchange: Exchange) -> http.client.HTTPConnection:
+        """Open a connection for ``exchange``; the caller closes it.
 
         Raises:
             CertificateError: the certificate of the engine is not trusted.
@@ -80,24 +80,36 @@ class EngineConnector:
             EngineUnreachableError: no engine responds.
             RegistryError: TLS failed.
         """
-        name, port = self._name, self._port
-        if self._context is None:
-            connection = http.client.HTTPConnection(name, port, _TIMEOUT, blocksize=BUFFER_SIZE)
-        else:
-            connection = http.client.HTTPSConnection(
-                name, port, timeout=_TIMEOUT, blocksize=BUFFER_SIZE, context=self._context
-            )
+        connection = http.client.HTTPConnection(self._name, self._port, blocksize=BUFFER_SIZE)
         try:
-            if self._socket is None:
-                connection.connect()
-            else:
-                connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                connection.sock.settimeout(_TIMEOUT)
-                connection.sock.connect(self._socket)
+            connection.sock = self._open_socket(exchange)
         except OSError as error:
-            connection.close()
+            if exchange.expired is not None:
+                raise
             raise self._convert_error(error) from error
         return connection
+
+    def _open_socket(self, exchange: Exchange) -> socket.socket:
+        """Open a socket, with TLS if the address requires it."""
+        with ExitStack() as stack:
+            if self._socket is not None:
+                opened = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                opened.settimeout(_CONNECT_TIMEOUT)
+                opened.connect(self._socket)
+            else:
+                default = http.client.HTTP_PORT if self._context is None else http.client.HTTPS_PORT
+                address = (self._name, self._port or default)
+                opened = stack.enter_context(socket.create_connection(address, _CONNECT_TIMEOUT))
+            opened.settimeout(None)
+            if self._context is not None:
+                # TLS moves the connection to a new object, but another descriptor remains usable.
+                with opened.dup() as handle:
+                    exchange.attach(handle)
+                    exchange.enter(Phase.HANDSHAKE)
+                    opened = self._context.wrap_socket(opened, server_hostname=self._name)
+            exchange.attach(opened)
+            stack.pop_all()
+            return opened
 
     def _convert_error(self, error: OSError) -> RegistryError:
         """Return the error to raise if no connection can be opened."""

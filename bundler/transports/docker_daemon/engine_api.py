@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import http.client
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bundler.content.streams import new_buffer
-from bundler.errors import BundlerError, NotFoundError, RegistryError
+from bundler.errors import BundlerError, NotFoundError, RegistryError, StalledError
 from bundler.oci.json import strict
+from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
 from bundler.transports.docker_daemon.connection import EngineConnector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bundler.cancel import Cancellation
     from bundler.content.streams import Reader
     from bundler.ports import OpenOptions
     from bundler.transports.docker_daemon.transport import DaemonOptions
+
+LIMITS = ExchangeLimits(response=1800.0, stall=600.0)
+"""Limits of a request. Before its response begins, an engine may archive or unpack a complete
+image."""
 
 _MAX_RESPONSE = 1024 * 1024
 _MAX_DETAIL = 300
@@ -61,16 +65,19 @@ class Engine:
         """
         subject = f"{self.host}: image {image}"
         path = f"/images/{quote(image, safe='/:@')}/get"
-        with self._request(subject, "GET", path) as response:
+        with self._request(subject, "GET", path) as (response, exchange):
 
             def read_chunks() -> Iterator[memoryview]:
                 buffer = new_buffer()
                 while True:
-                    with _translate_errors(subject, self._cancellation):
+                    with self._translate_errors(subject, exchange):
                         count = response.readinto(buffer)
                     if not count:
                         return
+                    exchange.advance(count)
+                    exchange.pause()
                     yield buffer[:count]
+                    exchange.resume()
 
             yield read_chunks()
 
@@ -83,8 +90,11 @@ class Engine:
         subject = f"{self.host}: loading"
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
         with (
-            self._request(subject, "POST", "/images/load?quiet=1", archive, headers) as response,
-            _translate_errors(subject, self._cancellation),
+            self._request(subject, "POST", "/images/load?quiet=1", archive, headers) as (
+                response,
+                exchange,
+            ),
+            self._translate_errors(subject, exchange),
         ):
             progress = response.read(_MAX_RESPONSE)
         for line in progress.splitlines():
@@ -110,52 +120,70 @@ class Engine:
         path: str,
         body: Reader | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Iterator[http.client.HTTPResponse]:
+    ) -> Iterator[tuple[http.client.HTTPResponse, Exchange]]:
         """Send a request; yield its response if it is successful, else raise an error."""
         self._cancellation.check()
-        with _translate_errors(subject, self._cancellation):
-            connection = self._connector.connect()
-            opened = connection.sock
+        with ExitStack() as stack:
+            exchange = Exchange(LIMITS)
+            stack.callback(exchange.finish)
+            with self._translate_errors(subject, exchange):
+                connection = stack.enter_context(closing(self._connector.connect(exchange)))
+                opened = connection.sock
 
-            def abort() -> None:  # safe in a signal handler, and after the connection is closed
-                with suppress(OSError):
-                    opened.shutdown(socket.SHUT_RDWR)
+                def abort() -> None:  # safe in a signal handler, and after the connection is closed
+                    with suppress(OSError):
+                        opened.shutdown(socket.SHUT_RDWR)
 
-            self._cancellation.on_request(abort)
-        try:
-            with _translate_errors(subject, self._cancellation):
-                connection.request(method, path, body, headers or {})
+                self._cancellation.on_request(abort)
+                exchange.enter(Phase.SENDING)
+                chunks = None if body is None else exchange.watch_sending(_read_chunks(body))
+                connection.request(method, path, chunks, headers or {})
+                exchange.enter(Phase.RESPONSE)
                 response = connection.getresponse()
+                exchange.enter(Phase.BODY)
                 if response.status != http.client.OK:
                     text = _read_member(response.read(_MAX_RESPONSE), "message")
-                    detail = f" ({text})" if text else ""
-                    if response.status == http.client.NOT_FOUND:
-                        raise NotFoundError(
-                            f"{subject}: not found{detail}",
-                            hint="list the images with: docker images",
-                        )
-                    raise RegistryError(
-                        f"{subject}: the engine responded {response.status}{detail}",
-                        status=response.status,
-                    )
-            yield response
-        finally:
-            connection.close()
+                    raise _create_error(subject, response.status, text)
+            yield response, exchange
+
+    @contextmanager
+    def _translate_errors(self, subject: str, exchange: Exchange) -> Iterator[None]:
+        """Convert a connection failure to a ``CancelledError`` or a ``RegistryError``."""
+        failure: Exception | None = None
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            failure = error
+        self._cancellation.check()
+        if exchange.expired is not None:
+            _, limit = exchange.expired
+            raise StalledError(
+                f"{subject}: no progress of the engine within {limit:g} s",
+                host=self.host,
+                limit=limit,
+                hint="check the engine, for example with: docker info",
+            ) from failure
+        if failure is not None:
+            raise RegistryError(
+                f"{subject}: the connection failed: {type(failure).__name__}", temporary=True
+            ) from failure
 
 
-@contextmanager
-def _translate_errors(subject: str, cancellation: Cancellation) -> Iterator[None]:
-    """Convert a connection failure to a ``CancelledError`` or a ``RegistryError``."""
-    try:
-        yield
-    except TimeoutError:
-        raise RegistryError(f"{subject}: the engine does not respond", temporary=True) from None
-    except (OSError, http.client.HTTPException) as error:
-        cancellation.check()
-        raise RegistryError(
-            f"{subject}: the connection failed: {type(error).__name__}", temporary=True
-        ) from error
-    cancellation.check()
+def _create_error(subject: str, status: int, text: str) -> BundlerError:
+    """Create the error for a response with another status than 200, and the message ``text``."""
+    detail = f" ({text})" if text else ""
+    if status == http.client.NOT_FOUND:
+        return NotFoundError(
+            f"{subject}: not found{detail}", hint="list the images with: docker images"
+        )
+    return RegistryError(f"{subject}: the engine responded {status}{detail}", status=status)
+
+
+def _read_chunks(content: Reader) -> Iterator[memoryview]:
+    """Yield ``content`` in chunks; a chunk is valid until the next one."""
+    buffer = new_buffer()
+    while count := content.readinto(buffer):
+        yield buffer[:count]
 
 
 def _read_member(raw: bytes, name: str) -> str:

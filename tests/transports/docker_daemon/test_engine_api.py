@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import closing
 
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.errors import CancelledError, RegistryError
+from bundler.errors import CancelledError, RegistryError, StalledError
+from bundler.registry.watchdog import ExchangeLimits
+from bundler.transports.docker_daemon import engine_api
 from tests.fakes.memory import MemoryStore
 from tests.transports.docker_daemon.opening import create_options, open_source, publish
+
+LIMITS = ExchangeLimits(response=0.5, stall=0.5, handshake=0.5, min_bytes_per_second=1000)
 
 
 def test_message_of_the_engine_is_printed_on_one_line(engine, options, store):
@@ -39,6 +44,34 @@ def test_waiting_for_an_engine_can_be_cancelled(engine, options, store):
     with closing(open_source("app", options)) as opened, pytest.raises(CancelledError):
         opened.resolve()
     timer.join()
+
+
+@pytest.mark.parametrize("fault", ["silent", "drips"])
+def test_image_is_saved_within_the_limits(engine, options, store, monkeypatch, fault):
+    monkeypatch.setattr(engine_api, "LIMITS", LIMITS)
+    setattr(engine, fault, True)
+    with closing(open_source("app", options)) as opened, pytest.raises(StalledError) as raised:
+        opened.resolve()
+    assert engine.host in raised.value.message
+    assert raised.value.limit == 0.5
+    assert list(options.scratch.iterdir()) == []
+
+
+def test_silence_after_an_archive_is_limited(engine, options, monkeypatch):
+    monkeypatch.setattr(engine_api, "LIMITS", LIMITS)
+    engine.silent = True
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one"])
+    with pytest.raises(StalledError):
+        publish(options, store, "app:1")
+
+
+def test_silence_in_the_handshake_is_limited(options, monkeypatch):
+    monkeypatch.setattr(engine_api, "LIMITS", LIMITS)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = create_options(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        with closing(open_source("app", options)) as opened, pytest.raises(StalledError):
+            opened.resolve()
 
 
 def test_image_that_the_engine_rejects_is_reported(engine, options):

@@ -31,6 +31,8 @@ class Pipe:
     """
 
     data: bytes | None = field(default=None, repr=False)
+    prefix: str = ""
+    """The argument before the number, such as ``/dev/fd/``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,10 @@ def run_program(
             ends[pipe] = _End(own.enter_context(own_file), pipe.data)
             numbers[pipe] = inherited.enter_context(child_file).fileno()
         process = subprocess.Popen(
-            [str(numbers[item]) if isinstance(item, Pipe) else item for item in arguments],
+            [
+                f"{item.prefix}{numbers[item]}" if isinstance(item, Pipe) else item
+                for item in arguments
+            ],
             stdin=numbers[stdin],
             stdout=numbers[stdout],
             stderr=subprocess.DEVNULL,

@@ -73,6 +73,18 @@ class GnuPG:
         lines = self.gpg("--with-colons", "--list-keys", "--", name).decode().splitlines()
         return [line.split(":")[9] for line in lines if line.startswith("fpr:")]
 
+    def find_secret_keys(self, name: str) -> list[str]:
+        """Return the fingerprints of the primary keys that have this name."""
+        try:
+            found = self.gpg("--with-colons", "--list-secret-keys", "--", name).decode()
+        except subprocess.CalledProcessError:
+            return []
+        return [part.split("\nfpr:::::::::")[1][:40] for part in f"\n{found}".split("\nsec:")[1:]]
+
+    def forget_passphrases(self) -> None:
+        """Let the agent forget the passphrases that it has cached."""
+        self.run("gpgconf", "--reload", "gpg-agent")
+
     def export(self, *names: str) -> bytes:
         """Export public keys."""
         return self.gpg("--export", *names)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import MalformedError, SigstoreSignatureError
 from bundler.oci.json.base64_strict import decode
-from bundler.oci.manifest import compute_manifest_digest
 from bundler.oci.signature import (
     BUNDLE_ANNOTATION,
     CERTIFICATE_ANNOTATION,
@@ -138,14 +137,10 @@ def check_digest(payload: Payload, manifest: bytes) -> None:
     Raises:
         SigstoreSignatureError: the signed digest is another one.
     """
-    digest = payload.digest
-    if digest.algorithm == "sha256":
-        matches = digest == compute_manifest_digest(manifest, subject="manifest")
-    else:
-        matches = digest.matches(manifest)
-    if not matches:
+    if not payload.is_about(manifest):
+        digest = payload.digest.text
         raise SigstoreSignatureError(
-            f"the signature is for another digest: {digest}", problem="digest", value=digest.text
+            f"the signature is for another digest: {digest}", problem="digest", value=digest
         )
 
 

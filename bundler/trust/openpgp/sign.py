@@ -1,0 +1,193 @@
+"""Sign with a key of the user: of gpg, or of the key store of sq.
+
+The passphrase is passed through a pipe: arguments and environment are visible to other processes.
+Without one, the agent of gpg asks the user for it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from bundler.content.run_program import Pipe, run_program
+from bundler.errors import SigningKeyError, UnsupportedError, UsageError
+from bundler.oci.signature import MAX_SIGNATURE
+from bundler.trust.openpgp.gpg import run_gpg
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bundler.cancel import Cancellation
+    from bundler.trust.openpgp.gpg_status import StatusLine
+
+# Codes of libgpg-error, in the low bits of the number that a status line contains.
+_CODE_MASK = 0xFFFF
+_BAD_PASSPHRASE = 11
+_NO_SECRET_KEY = 17
+
+_SIGNED_CONTENT = "S"  # in SIG_CREATED: neither detached nor cleartext
+
+
+@dataclass(frozen=True, slots=True)
+class GpgSigner:
+    """Signs with a key in the user's home directory of gpg."""
+
+    key: str
+    """A fingerprint, or any other name of exactly one key."""
+    environment: Mapping[str, str] = field(repr=False)
+    """The environment of gpg, which locates the home directory."""
+    cancellation: Cancellation
+    passphrase: bytes | None = field(default=None, repr=False)
+    """None or empty: the agent asks for the passphrase, if the key has one."""
+
+    def sign(self, content: bytes) -> bytes:
+        """Return an OpenPGP message with ``content`` and its signature.
+
+        Raises:
+            SigningKeyError: the key does not exist, or cannot be used.
+            UnsupportedError: gpg is not installed.
+            CancelledError: the run is cancelled.
+        """
+        fingerprint = self._find_key()
+        options: list[str | Pipe] = ["--no-armor", "--no-textmode"]
+        if self.passphrase:
+            secret = Pipe(_check_passphrase(self.passphrase) + b"\n")
+            options += ["--pinentry-mode", "loopback", "--passphrase-fd", secret]
+        result, lines = run_gpg(
+            (*options, "--local-user", fingerprint, "--output", "-", "--sign"),
+            content,
+            self.cancellation,
+            environment=self.environment,
+        )
+        created = [line.arguments for line in lines if line.keyword == "SIG_CREATED"]
+        if result.status != 0 or len(created) != 1 or created[0][0] != _SIGNED_CONTENT:
+            raise self._describe_failure(lines)
+        return result.output
+
+    def _find_key(self) -> str:
+        """Return the fingerprint of the primary key with the given name."""
+        result, _ = run_gpg(
+            ("--with-colons", "--list-secret-keys", "--", self.key),
+            b"",
+            self.cancellation,
+            environment=self.environment,
+        )
+        records = [line.split(":") for line in result.output.decode("utf-8", "replace").split("\n")]
+        found = [
+            following[9]
+            for record, following in pairwise(records)
+            if record[0] == "sec" and following[0] == "fpr"
+        ]
+        if not found or not self.key:
+            raise SigningKeyError(
+                self.key or "''",
+                "no secret key with this name",
+                cause="unknown",
+                hint="list the keys with gpg --list-secret-keys",
+            )
+        if len(found) > 1:
+            raise SigningKeyError(
+                self.key,
+                f"the name of {len(found)} secret keys (expected 1)",
+                cause="ambiguous",
+                hint="specify the fingerprint of the key",
+            )
+        return found[0]
+
+    def _describe_failure(self, lines: Sequence[StatusLine]) -> SigningKeyError:
+        codes = {
+            int(word) & _CODE_MASK
+            for line in lines
+            if line.keyword in ("FAILURE", "ERROR")
+            for word in line.arguments[1:2]
+            if word.isdecimal()
+        }
+        if _BAD_PASSPHRASE in codes:
+            return SigningKeyError(self.key, "wrong passphrase", cause="passphrase")
+        if _NO_SECRET_KEY in codes:
+            return SigningKeyError(
+                self.key,
+                "the key cannot sign",
+                cause="unusable",
+                hint="check its expiry and its abilities with gpg --list-secret-keys",
+            )
+        return SigningKeyError(
+            self.key,
+            "gpg does not sign with this key",
+            cause="unusable",
+            hint=f"try: gpg --local-user {self.key} --sign FILE",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SqSigner:
+    """Signs with a key in the key store of sq."""
+
+    fingerprint: str
+    environment: Mapping[str, str] = field(repr=False)
+    """The environment of sq; SEQUOIA_HOME locates the key store."""
+    cancellation: Cancellation
+    passphrase: bytes | None = field(default=None, repr=False)
+    """None: the key has none."""
+
+    def sign(self, content: bytes) -> bytes:
+        """Return an OpenPGP message with ``content`` and its signature.
+
+        Raises:
+            SigningKeyError: the key does not exist, or cannot be used.
+            UnsupportedError: sq is not installed.
+            CancelledError: the run is cancelled.
+        """
+        options: list[str | Pipe] = ["--batch"]
+        if self.passphrase is not None:
+            secret = Pipe(_check_passphrase(self.passphrase), "/dev/fd/")
+            options += ["--password-file", secret]
+        try:
+            result = run_program(
+                (
+                    find_sq(),
+                    *options,
+                    "sign",
+                    "--binary",
+                    "--message",
+                    "--signer",
+                    self.fingerprint,
+                ),
+                content,
+                self.cancellation,
+                max_output=MAX_SIGNATURE,
+                environment=self.environment,
+            )
+        except OSError as error:
+            raise UnsupportedError(f"sq: cannot be started: {error.strerror}") from None
+        if result.status != 0 or not result.output:
+            raise SigningKeyError(
+                self.fingerprint,
+                "sq does not sign with this key",
+                cause="unusable",
+                hint=f"try: sq sign --message --signer {self.fingerprint} FILE (sq 1.0 or later)",
+            )
+        return result.output
+
+
+def find_sq() -> str:
+    """Return the path of the program sq.
+
+    Raises:
+        UnsupportedError: sq is not installed.
+    """
+    path = shutil.which("sq")
+    if path is None:
+        raise UnsupportedError(
+            "the program sq is not installed",
+            hint="install sequoia-sq 1.0 or later, or sign with a key of gpg: --sign-by",
+        )
+    return path
+
+
+def _check_passphrase(passphrase: bytes) -> bytes:
+    if b"\n" in passphrase:
+        raise UsageError("the passphrase must not contain a line break")
+    return passphrase

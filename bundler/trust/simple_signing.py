@@ -1,0 +1,83 @@
+"""Simple signatures of images: an OpenPGP message that contains a payload in JSON.
+
+https://github.com/containers/image/blob/v5.36.2/docs/containers-signature.5.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bundler.errors import InvalidSignatureError
+from bundler.oci.manifest import compute_manifest_digest
+from bundler.trust.signed_payload import SignedPayload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from bundler.oci.descriptor import Descriptor
+    from bundler.trust.openpgp.keyring import Keyring
+
+
+class SimplePayload(SignedPayload):
+    """The content of a simple signature, as the signer stated it."""
+
+    __slots__ = ()
+    kind = "atomic container signature"
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleSigner:
+    """Signs manifests; its ``sign`` is a ``ports.SignManifest``."""
+
+    sign_content: Callable[[bytes], bytes]
+    """Returns an OpenPGP message with the signed content."""
+
+    def sign(self, reference: str, descriptor: Descriptor, manifest: bytes) -> list[bytes]:
+        """Sign one manifest with the image name ``reference``."""
+        subject = f"manifest {descriptor.digest}"
+        return [self.create_signature(reference, manifest, subject)]
+
+    def create_signature(self, reference: str, manifest: bytes, subject: str) -> bytes:
+        """Create a signature of ``manifest``; ``subject`` is its name in messages.
+
+        Raises:
+            MalformedError: the manifest has no digest.
+        """
+        digest = compute_manifest_digest(manifest, subject=subject)
+        payload = SimplePayload.create(reference, digest, datetime.now(UTC))
+        return self.sign_content(payload.to_bytes())
+
+
+def verify_signature(
+    message: bytes, keyring: Keyring, manifest: bytes, fingerprints: Collection[str]
+) -> tuple[SimplePayload, str]:
+    """Verify a signature of ``manifest`` by one of the keys ``fingerprints``.
+
+    The caller checks the name in the payload.
+
+    Returns:
+        The payload, and the fingerprint of the signer.
+
+    Raises:
+        InvalidSignatureError: the signature is not valid, or is not about ``manifest``.
+        LimitError: the signature is larger than allowed, or takes too long to verify.
+    """
+    verified = keyring.verify(message)
+    signer = verified.check_signer(fingerprints)
+    payload = parse_payload(verified.content)
+    if not payload.is_about(manifest):
+        raise InvalidSignatureError(
+            f"the signature is for another digest: {payload.digest}", key_id=signer
+        )
+    return payload, signer
+
+
+def parse_payload(raw: bytes) -> SimplePayload:
+    """Parse the content of a signature.
+
+    Raises:
+        InvalidSignatureError: ``raw`` is not the content of a simple signature.
+    """
+    return SimplePayload.parse(raw, InvalidSignatureError)

@@ -140,10 +140,12 @@ class ResolvedImage:
     """The sources of the foreign layers; a layer without a source is not copied. None: unknown, and
     destinations that may omit foreign layers do so."""
 
-    @property
-    def display_name(self) -> str:
-        """The name of the image in messages and reports."""
-        return self.request.display_name
+    display_name: str = field(init=False, compare=False, repr=False)
+    """The name of the image in messages and reports."""
+
+    def __post_init__(self) -> None:
+        """Copy the name from the request."""
+        object.__setattr__(self, "display_name", self.request.display_name)
 
     @property
     def served_by(self) -> str | None:

@@ -86,8 +86,9 @@ def run_program(
         ends: dict[Pipe, _End] = {}
         numbers: dict[Pipe, int] = {}
         for pipe in pipes:
-            reader, writer = _open_pipe()
-            own_file, child_file = (reader, writer) if pipe.data is None else (writer, reader)
+            reader, writer = os.pipe()
+            files = os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb", 0)
+            own_file, child_file = files if pipe.data is None else files[::-1]
             ends[pipe] = _End(own.enter_context(own_file), pipe.data)
             numbers[pipe] = inherited.enter_context(child_file).fileno()
         process = subprocess.Popen(
@@ -123,12 +124,6 @@ class _End:
     unsent: bytes | None
     """None: the program writes to the pipe."""
     received: bytearray = field(default_factory=bytearray)
-
-
-def _open_pipe() -> tuple[FileIO, FileIO]:
-    """Return the two ends of a new pipe: for reading and for writing."""
-    reader, writer = os.pipe()
-    return os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb", 0)
 
 
 def _exchange(ends: Iterable[_End], check: Callable[[], None]) -> None:

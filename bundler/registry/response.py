@@ -154,10 +154,11 @@ class Response:
             raise self._failure
         begun = time.monotonic()
         count = 0
+        read = self._decoder.readinto if self._decoder else self._receive
         self._exchange.resume()
         try:
             while count < len(buffer):
-                got = self._read_content(buffer[count : count + _CHUNK_SIZE])
+                got = read(buffer[count : count + _CHUNK_SIZE])
                 self._exchange.advance(got)
                 count += got
                 if not got or time.monotonic() > begun + _MAX_FILL:
@@ -197,9 +198,6 @@ class Response:
         for callback in self._on_close:
             callback()
         self._on_close.clear()
-
-    def _read_content(self, buffer: memoryview) -> int:
-        return (self._decoder.readinto if self._decoder else self._receive)(buffer)
 
     def _receive(self, buffer: memoryview) -> int:
         """Read the bytes of one system call, without waiting for a full buffer."""

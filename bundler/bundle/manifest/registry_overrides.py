@@ -26,6 +26,7 @@ T = TypeVar("T")
 def read_override(value: Value | None, context: YamlContext) -> RegistryOverride:
     """Read the settings of one registry in ``value``; report mistakes to ``context``."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
+    token_service = get_member(value, "tokenService")
     ca_file = context.resolve_path(get_member(tls, "caFile"))
     return RegistryOverride(
         credentials=_read_credentials(secrets, context),
@@ -38,7 +39,7 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
         cert_dir=context.resolve_path(get_member(tls, "certDir")),
         limits=_read_limits(limits) if isinstance(limits, MappingNode) else None,
         upload_chunk=_read_chunk(get_member(limits, "chunk"), context),
-        token_service=_read_text(get_member(value, "tokenService")),
+        token_service=str(token_service) if isinstance(token_service, ScalarNode) else None,
     )
 
 
@@ -57,10 +58,6 @@ def _read_limits(limits: MappingNode) -> RegistryLimits | None:
             min_bytes_per_second=read("minBytesPerSecond", float),
         )
     return None
-
-
-def _read_text(value: Value | None) -> str | None:
-    return str(value) if isinstance(value, ScalarNode) else None
 
 
 def _read_chunk(value: Value | None, context: YamlContext) -> int | None:

@@ -131,7 +131,8 @@ class DiffApplier:
                     self._own.add_with_parents(parts)
                     fd = self._tree.open_directory(parts)
                     self._set_open_metadata(fd, entry)
-                    self._record_directory_time(parts, entry.mtime)
+                    path = os.fsencode("/".join(parts))
+                    self._scratch.write(_DIRECTORY_TIME.pack(entry.mtime, len(path)) + path)
                 case stat.S_IFLNK:
                     directory = self._prepare_parent(parts)
                     os.symlink(entry.target, parts[-1], dir_fd=directory)
@@ -210,10 +211,6 @@ class DiffApplier:
             ids.add(value)
             if len(ids) > _MAX_OWNERS:
                 raise LimitError(f"{self._subject}: more than {_MAX_OWNERS:,} {name} IDs")
-
-    def _record_directory_time(self, parts: PathComponents, mtime: int) -> None:
-        path = os.fsencode("/".join(parts))
-        self._scratch.write(_DIRECTORY_TIME.pack(mtime, len(path)) + path)
 
     def _set_directory_times(self) -> None:
         """Set the times of directories, which the creation of files in them has changed."""

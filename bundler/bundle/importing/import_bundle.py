@@ -36,7 +36,7 @@ from bundler.errors import (
 from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Destination, Holdings, Node, OpenOptions, Source
+    from bundler.ports import Destination, Holdings, OpenOptions, Source
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -142,16 +142,7 @@ def _push(
     source = store.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
     images = _resolve(selected, source, engine)
-    missing = _find_missing(selected, images, source)
-    if missing:
-        raise DamagedBundleError(
-            f"{request.bundle}: damaged; nothing was imported",
-            [
-                f"{node.digest}: missing or wrong size (expected {node.size:,} bytes)"
-                for node in missing
-            ],
-            hint=_format_verify_hint(request.bundle),
-        )
+    _check_present(request.bundle, selected, images, source)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
     tasks = []
@@ -162,14 +153,7 @@ def _push(
     comparisons = run_all(engine.executor, tasks, engine.cancellation)
     conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
     if conflicts and request.existing == "error":
-        problem = "target names point to other digests"
-        if not request.dry_run:
-            raise ConflictError(
-                "\n".join([f"{problem}; nothing was pushed", *conflicts.values()]),
-                subjects=tuple(conflicts),
-                hint="replace them with --existing overwrite, or keep them with --existing skip",
-            )
-        engine.emit(WarningIssued(f"{problem}; an import will fail"))
+        _report_conflicts(conflicts, engine, dry_run=request.dry_run)
     results = [result for result, *_ in comparisons]
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
@@ -219,10 +203,13 @@ def _resolve(
     ]
 
 
-def _find_missing(
-    selected: Sequence[BundledImage], images: Sequence[ResolvedImage], source: store.BundleSource
-) -> tuple[Node, ...]:
-    """Return the blobs that the bundle must have, and does not have with the right size."""
+def _check_present(
+    bundle: Path,
+    selected: Sequence[BundledImage],
+    images: Sequence[ResolvedImage],
+    source: store.BundleSource,
+) -> None:
+    """Check that the bundle has the blobs of the images that it must have, with their sizes."""
     missing = {
         node.digest: node
         for node in find_unique_blobs(images).values()
@@ -234,7 +221,30 @@ def _find_missing(
             missing |= {
                 node.digest: node for node in image.absent_layers if node.digest not in left_out
             }
-    return tuple(missing.values())
+    if missing:
+        raise DamagedBundleError(
+            f"{bundle}: damaged; nothing was imported",
+            [
+                f"{node.digest}: missing or wrong size (expected {node.size:,} bytes)"
+                for node in missing.values()
+            ],
+            hint=_format_verify_hint(bundle),
+        )
+
+
+def _report_conflicts(
+    conflicts: Mapping[str, str], engine: EngineOptions, *, dry_run: bool
+) -> None:
+    """Refuse to change names that point to other digests; in a dry run, emit a warning."""
+    problem = "target names point to other digests"
+    if dry_run:
+        engine.emit(WarningIssued(f"{problem}; an import will fail"))
+        return
+    raise ConflictError(
+        "\n".join([f"{problem}; nothing was pushed", *conflicts.values()]),
+        subjects=tuple(conflicts),
+        hint="replace them with --existing overwrite, or keep them with --existing skip",
+    )
 
 
 def _find_foreign_sources(image: ResolvedImage, source: store.BundleSource) -> dict[Digest, Source]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.bundle.importing.import_bundle import Existing
+    from bundler.bundle.importing.report import ImportReport
     from bundler.bundle.importing.target import ImportTarget
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
@@ -132,26 +133,29 @@ def import_(
     if as_json:
         text.print_json(report.to_json() | {"dryRun": dry_run})
     else:
-        rows = [
-            (
-                str(line.image.reference),
-                line.name,
-                _RESULTS.get(line.state, line.state),
-                line.former or "",
-            )
-            for line in report.images
-        ]
-        text.print_table(("OLD NAME", "NEW NAME", "RESULT", "FORMER DIGEST"), rows)
-        text.print_line(
-            f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}"
-        )
-        for line in report.omissions.describe():
-            text.print_line(line)
+        print_report(report, dry_run=dry_run)
     if receipt_path is not None:
         receipt_path = receipts.write_receipt(report.to_json(), receipt_path)
         if not context.options.quiet:
             text.print_note(f"receipt: {receipt_path}")
     report.check()
+
+
+def print_report(report: ImportReport, *, dry_run: bool) -> None:
+    """Print the report of an import as text."""
+    rows = [
+        (
+            str(image.image.reference),
+            image.name,
+            _RESULTS.get(image.state, image.state),
+            image.former or "",
+        )
+        for image in report.images
+    ]
+    text.print_table(("OLD NAME", "NEW NAME", "RESULT", "FORMER DIGEST"), rows)
+    text.print_line(f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}")
+    for line in report.omissions.describe():
+        text.print_line(line)
 
 
 def _read_target(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.images.sync.sources import SourceTransport
+    from bundler.images.sync.sync import SyncReport
     from bundler.images.sync.targets import DestinationTransport
 
 _SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
@@ -157,14 +158,19 @@ def sync(
     if as_json:
         text.print_json(report.to_json() | {"dryRun": dry_run})
     else:
-        rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
-        text.print_table(("IMAGE", "DESTINATION", "RESULT"), rows)
-        if not context.options.quiet:
-            text.print_omitted_layers(report.omitted)
-        if not dry_run:
-            totals = report.totals
-            text.print_line(
-                f"transferred: {text.format_size(totals.pushed.size)};"
-                f" already present: {text.format_size(totals.present.size)}"
-            )
+        print_report(report, quiet=context.options.quiet, dry_run=dry_run)
     report.check()
+
+
+def print_report(report: SyncReport, *, quiet: bool, dry_run: bool) -> None:
+    """Print the report of a sync as text."""
+    rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
+    text.print_table(("IMAGE", "DESTINATION", "RESULT"), rows)
+    if not quiet:
+        text.print_omitted_layers(report.omitted)
+    if not dry_run:
+        totals = report.totals
+        text.print_line(
+            f"transferred: {text.format_size(totals.pushed.size)};"
+            f" already present: {text.format_size(totals.present.size)}"
+        )

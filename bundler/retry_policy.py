@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PATIENCE = 60.0
 """Number of seconds for which a host may be unavailable."""
+DEFAULT_RATE_LIMIT_PATIENCE = 240.0
+"""Number of seconds for which a host may require waits by ``Retry-After``."""
 
 _LONGEST_OUTAGE = 600.0
 """Number of seconds after which an operation is not retried, however few attempts were made."""
@@ -82,8 +84,6 @@ class LimitedTime:
     """The waits after a response that the rate limit is exceeded."""
     patience: float = DEFAULT_PATIENCE
     """In seconds, unless the error has another one."""
-    rate_limit_patience: float = 0.0
-    """The minimum patience with a host that is available, but requires a wait."""
     min_retries: int = 0
     """The number of retries after which the patience may end, for operations that take long."""
 
@@ -91,8 +91,6 @@ class LimitedTime:
         """As ``RetryPolicy.wait``."""
         limited = isinstance(error, RateLimitedError)
         patience = self.patience if error.patience is None else error.patience
-        if limited:
-            patience = max(patience, self.rate_limit_patience)
         retries_due = attempt <= self.min_retries and elapsed < _LONGEST_OUTAGE
         exhausted = elapsed >= patience and not retries_due
         if not error.temporary or not patience or exhausted:

@@ -86,6 +86,9 @@ class RegistryLimits:
     """Maximum number of requests per second; None: no limit."""
     patience: float | None = None
     """How long a registry that has answered may be unavailable; None: the default."""
+    rate_limit_patience: float | None = None
+    """How long requests that exceed the rate limit are repeated; None: ``patience`` or, if that is
+    unset and the registry states when to repeat them, ``DEFAULT_RATE_LIMIT_PATIENCE``."""
     response_timeout: float | None = None
     """Maximum silence before a response; None: ``DEFAULT_RESPONSE_TIMEOUT``."""
     stall_timeout: float | None = None

@@ -55,6 +55,7 @@ class Settings:
         *,
         trusts_named_hosts: bool = False,
         patience: float | None = None,
+        rate_limit_patience: float | None = None,
     ) -> None:
         self.paths = locations or ConfigPaths()
         self.environment = dict(environment or {})
@@ -65,6 +66,8 @@ class Settings:
         """Whether all hosts that a registry names belong to it, as for Skopeo."""
         self.patience = patience
         """How long registries may be unavailable, in seconds; None: the default."""
+        self.rate_limit_patience = rate_limit_patience
+        """How long requests that exceed the rate limit are repeated; None: the default."""
         self._locate_storage = locate_storage
         self._lock = threading.Lock()
         self._loaded_registries: RegistriesConf | None = None
@@ -81,6 +84,7 @@ class Settings:
         user_agent: str | None = None,
         trusts_named_hosts: bool = False,
         patience: float | None = None,
+        rate_limit_patience: float | None = None,
     ) -> Settings:
         """Return the settings of one user; the arguments are those of ``paths.locate``."""
 
@@ -97,6 +101,7 @@ class Settings:
             user_agent,
             trusts_named_hosts=trusts_named_hosts,
             patience=patience,
+            rate_limit_patience=rate_limit_patience,
         )
 
     def get_access(
@@ -138,7 +143,7 @@ class Settings:
             credentials=credentials,
             tls=tls,
             limits=(override.limits or RegistryLimits()).with_defaults(
-                RegistryLimits(patience=self.patience)
+                RegistryLimits(patience=self.patience, rate_limit_patience=self.rate_limit_patience)
             ),
             upload_chunk=override.upload_chunk,
             token_service=override.token_service or self._find_token_service(host),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from bundler import __version__
-from bundler.errors import BundlerError, RegistryError
+from bundler.errors import BundlerError, RateLimitedError, RegistryError
 from bundler.registry import errors, refusals
 from bundler.registry.auth.origin import Origin
 from bundler.registry.availability import HOSTS
@@ -27,7 +27,7 @@ from bundler.registry.tls.contexts import (
     create_unverified_context,
 )
 from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
-from bundler.retry_policy import DEFAULT_PATIENCE
+from bundler.retry_policy import DEFAULT_PATIENCE, DEFAULT_RATE_LIMIT_PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -142,11 +142,20 @@ class HttpClient:
         if error.patience is not None:
             return
         error.patience = self._patience
+        if isinstance(error, RateLimitedError):
+            error.patience = self._find_rate_limit_patience(error)
         if error.status in refusals.UNAVAILABLE and error.exchange is not None:
             origin = Origin.of(error.exchange.url)
             # A proxy answers for a host that does not exist.
             connected = self._access.proxy is None
             HOSTS.record_failure(origin, error, self._patience, connected=connected)
+
+    def _find_rate_limit_patience(self, error: RateLimitedError) -> float:
+        limits = self._access.limits
+        if limits.rate_limit_patience is not None:
+            return limits.rate_limit_patience
+        stated = limits.patience is None and error.retry_after
+        return DEFAULT_RATE_LIMIT_PATIENCE if stated else self._patience
 
     def find_proxy(self, url: str) -> str | None:
         """Return the URL of the proxy for a host that the registry named; None: no proxy."""

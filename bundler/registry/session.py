@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 RETRY_POLICY = LimitedTime(
     backoff=Backoff(first=0.5, longest=5.0),
     rate_limit_backoff=Backoff(first=1.0, longest=30.0),
-    rate_limit_patience=240.0,
 )
 """Policy for retries before the response headers; the caller retries an interrupted body."""
 
@@ -137,9 +136,7 @@ class Session:
                     self._client.set_patience(error)
                     if spec.no_retry or spec.is_spent:
                         raise
-                    wait = attempts.fail(error)
-                    if isinstance(error, RateLimitedError):
-                        self._rate.delay(wait)
+                    self._rate.delay(self._schedule(attempts, error))
                 else:
                     response.on_close(release)
                     return response
@@ -147,6 +144,18 @@ class Session:
             release()
             raise
         raise AssertionError("unreachable: attempts are unlimited")
+
+    @staticmethod
+    def _schedule(attempts: Attempts, error: RegistryError) -> float:
+        """Schedule a retry; return the delay of all requests, which the rate limit requires."""
+        limited = isinstance(error, RateLimitedError)
+        try:
+            wait = attempts.fail(error)
+        except RegistryError:
+            if limited:
+                error.patience = 0.0  # it is exhausted, also for the caller
+            raise
+        return wait if limited else 0.0
 
     def fetch(
         self, target: str, limit: int, *, subject: str, **options: Unpack[RequestOptions]

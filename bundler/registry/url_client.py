@@ -95,7 +95,7 @@ class UrlClient:
                 return response
             with response:
                 raise _create_error(response, spec.subject)
-        raise RegistryError(
+        raise RefusedRequestError(
             f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {redact(url)}"
         )
 

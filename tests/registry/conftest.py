@@ -10,8 +10,8 @@ from bundler.registry.session import Session
 from bundler.retry_policy import Backoff, LimitedTime
 from tests.fakes.registry import FakeRegistry
 
-QUICK_RETRIES = LimitedTime(Backoff(0.01, 0.02), Backoff(0.01, 0.02), rate_limit_patience=3)
-QUICK_LIMITS = RegistryLimits(patience=1)
+QUICK_RETRIES = LimitedTime(Backoff(0.01, 0.02), Backoff(0.01, 0.02))
+QUICK_LIMITS = RegistryLimits(patience=1, rate_limit_patience=3)
 
 
 @pytest.fixture

@@ -21,7 +21,12 @@ import trustme
 
 from bundler.cancel import Cancellation
 from bundler.config.proxy_env import Proxies
-from bundler.config.registry_access import Credentials, RegistryLimits, TlsConfig
+from bundler.config.registry_access import (
+    Credentials,
+    RegistryAccess,
+    RegistryLimits,
+    TlsConfig,
+)
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -38,6 +43,7 @@ from bundler.errors import (
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
 from bundler.registry.errors import is_connection_refused, is_plain_http, iterate_causes
+from bundler.registry.http_client import HttpClient
 from bundler.registry.repository import Repository
 from tests.fakes.registry import FakeRegistry
 
@@ -454,6 +460,34 @@ class TestRetries:
             pull(session)
         assert caught.value.retry_after == 86400
         assert time.monotonic() - started < 5
+
+    @pytest.mark.parametrize("retry_after", ["0", "1", None])
+    def test_endless_rate_limit_ends_after_the_patience(self, registry, connect, retry_after):
+        headers = {} if retry_after is None else {"Retry-After": retry_after}
+        registry.fail("GET", status=429, headers=headers, times=None)
+        limits = RegistryLimits(rate_limit_patience=0.5)
+        started = time.monotonic()
+        with pytest.raises(RateLimitedError) as caught:
+            pull(connect(registry, limits=limits))
+        assert time.monotonic() - started < 2
+        assert caught.value.patience == 0, "the engine would begin anew"
+
+    @pytest.mark.parametrize(
+        ("limits", "retry_after", "patience"),
+        [
+            (RegistryLimits(), None, 60),
+            (RegistryLimits(), 0, 60),
+            (RegistryLimits(), 5, 240),
+            (RegistryLimits(patience=5), 5, 5),
+            (RegistryLimits(patience=500), 5, 500),
+            (RegistryLimits(patience=0, rate_limit_patience=62), None, 62),
+        ],
+    )
+    def test_patience_with_rate_limit_is_set(self, limits, retry_after, patience):
+        client = HttpClient(RegistryAccess("a.b", limits=limits), Cancellation())
+        error = RateLimitedError("x", retry_after=retry_after)
+        client.set_patience(error)
+        assert error.patience == patience
 
     def test_error_code_indicates_rate_limit(self, registry, session):
         body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}'

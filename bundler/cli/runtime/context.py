@@ -74,6 +74,8 @@ class CommandContext:
     """Whether links in directories and deviating archives are read, as by Skopeo."""
     patience: float | None = None
     """How long registries may be unavailable, in seconds; None: the default."""
+    rate_limit_patience: float | None = None
+    """How long requests that exceed the rate limit are repeated; None: the default."""
     policy_required: bool = False
     """Whether a missing policy.json is an error; otherwise, every image is accepted without one."""
 
@@ -112,6 +114,7 @@ class CommandContext:
             user_agent=user_agent,
             trusts_named_hosts=self.trusts_named_hosts,
             patience=self.patience,
+            rate_limit_patience=self.rate_limit_patience,
         )
 
     def detect_platform(self) -> Platform:

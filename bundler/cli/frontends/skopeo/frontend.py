@@ -69,6 +69,7 @@ class SkopeoFrontend:
             trusts_named_hosts=True,
             lenient=True,
             patience=0,  # Skopeo retries only with --retry-times
+            rate_limit_patience=62,  # it repeats a request after 2, 4, 8, 16 and 32 seconds
             policy_required=True,
         )
         command(context, line)

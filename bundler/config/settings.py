@@ -154,6 +154,23 @@ class Settings:
         scheme: Scheme = "http" if tls.plain_http else "https"
         return replace(access, proxy=self.proxies.find_proxy(scheme, access.address))
 
+    def get_service_access(self, host: str, scheme: Scheme) -> RegistryAccess:
+        """Return the TLS settings and the proxy for a service that is not a registry.
+
+        No credentials of registries are used, and no files of certs.d.
+
+        Raises:
+            ConfigError: a file is invalid.
+        """
+        return RegistryAccess(
+            host=host,
+            tls=TlsConfig(plain_http=scheme == "http", details=self.tls_details),
+            limits=RegistryLimits(patience=self.patience),
+            user_agent=self.user_agent,
+            proxy=self.proxies.find_proxy(scheme, host),
+            proxies=self.proxies,
+        )
+
     def list_endpoints(self, image: ImageReference) -> list[Endpoint]:
         """Return the endpoints to pull ``image`` from, in order: mirrors, then the registry.
 

@@ -277,6 +277,11 @@ def get_der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
+def get_pem(certificate: x509.Certificate) -> bytes:
+    """Return a certificate in PEM."""
+    return certificate.public_bytes(Encoding.PEM)
+
+
 def _check_email(certificate: x509.Certificate, expected: str) -> None:
     emails, _ = find_subjects(certificate)
     if expected not in emails:

@@ -83,6 +83,18 @@ def parse_log_entry(body: bytes) -> LogEntry:
     return parse(kind, table.table("spec"))
 
 
+def decode_pem(pem: bytes) -> bytes:
+    """Return the content of a single PEM block.
+
+    Raises:
+        ValueError: ``pem`` is something else.
+    """
+    match = _PEM.fullmatch(pem)
+    if match is None:
+        raise ValueError("not a single PEM block")
+    return base64.b64decode(b"".join(match[2].split()), validate=True)
+
+
 def _parse_hashedrekord(kind: str, spec: Table) -> LogEntry:
     signature = spec.table("signature")
     algorithm, digest = _parse_hash(spec.table("data").table("hash"))
@@ -164,10 +176,7 @@ def _require(table: Table, key: str) -> bytes:
 
 def _decode_pem(table: Table, key: str) -> bytes:
     """Return the content of the single PEM block that a member encodes in base64."""
-    match = _PEM.fullmatch(_require(table, key))
     try:
-        if match is not None:
-            return base64.b64decode(b"".join(match[2].split()), validate=True)
+        return decode_pem(_require(table, key))
     except ValueError:
-        pass
-    raise table.problem(f"{key} is not a single PEM block")
+        raise table.problem(f"{key} is not a single PEM block") from None

@@ -1,0 +1,128 @@
+"""Client of web services whose URLs the user configured, such as a transparency log.
+
+Redirects are not followed, because the requests may contain a token.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.errors import RegistryError
+from bundler.registry.auth.origin import Origin
+from bundler.registry.http_client import HttpClient
+from bundler.registry.request import BytesBody, RequestSpec
+from bundler.registry.session import RETRY_POLICY
+from bundler.retry_policy import Attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bundler.cancel import Cancellation
+    from bundler.config.proxy_env import Scheme
+    from bundler.config.registry_access import RegistryAccess
+    from bundler.events import Emit
+    from bundler.registry.response import Response
+
+_MAX_RESPONSE = 4 * 1024 * 1024
+_UNAVAILABLE = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceResponse:
+    """A response of a service."""
+
+    status: int
+    location: str
+    """The ``Location`` header; empty if it is absent."""
+    body: bytes = field(repr=False)
+
+
+class ServiceClient:
+    """Client of any number of services; thread-safe.
+
+    ``find_access`` returns the settings for ``host[:port]`` and a scheme.
+    """
+
+    def __init__(
+        self,
+        find_access: Callable[[str, Scheme], RegistryAccess],
+        cancellation: Cancellation,
+        emit: Emit,
+    ) -> None:
+        self._find_access = find_access
+        self._cancellation = cancellation
+        self._emit = emit
+        self._clients: dict[Origin, HttpClient] = {}
+        self._lock = threading.Lock()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        subject: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> ServiceResponse:
+        """Send a request with a JSON body or without one; retry temporary failures.
+
+        Args:
+            method: the HTTP method.
+            url: the absolute URL.
+            subject: the requested content, for messages.
+            headers: headers in addition to the type of the body.
+            body: the JSON document to send.
+
+        Returns:
+            Any response, also one that refuses the request.
+
+        Raises:
+            RegistryError: there is no response, or the service is not available.
+            LimitError: the response is too large.
+        """
+        client = self._get_client(Origin.of(url))
+        spec = _create_spec(method, subject, headers or {}, body)
+        attempts = Attempts(RETRY_POLICY, subject, self._cancellation, self._emit)
+        for _ in attempts:
+            try:
+                with client.send(spec, url, {}, own=True) as response:
+                    _check_available(response, subject)
+                    content = response.read(_MAX_RESPONSE, subject)
+                    return ServiceResponse(
+                        response.status, response.headers.get("Location", ""), content
+                    )
+            except RegistryError as error:
+                client.set_patience(error)
+                attempts.fail(error)
+        raise AssertionError("unreachable: attempts are unlimited")
+
+    def _get_client(self, origin: Origin) -> HttpClient:
+        with self._lock:
+            if origin not in self._clients:
+                scheme: Scheme = "http" if origin.scheme == "http" else "https"
+                access = self._find_access(str(origin).partition("://")[2], scheme)
+                client = HttpClient(access, self._cancellation)
+                self._cancellation.on_request(client.abort)
+                self._clients[origin] = client
+            return self._clients[origin]
+
+
+def _check_available(response: Response, subject: str) -> None:
+    if response.status in _UNAVAILABLE:
+        raise RegistryError(
+            f"{subject}: HTTP status {response.status}", status=response.status, temporary=True
+        )
+
+
+def _create_spec(
+    method: str, subject: str, headers: Mapping[str, str], body: bytes | None
+) -> RequestSpec:
+    content = {} if body is None else {"Content-Type": "application/json"}
+    return RequestSpec(
+        method,
+        subject,
+        headers={"Accept": "application/json", **content, **headers},
+        body=None if body is None else BytesBody(body),
+    )

@@ -1,0 +1,196 @@
+"""Requests to Fulcio, which issues certificates, and to Rekor, which records signatures.
+
+The user configures the URLs. Responses are untrusted, but no key verifies them here: a signature is
+verified by whoever uses the image.
+
+https://github.com/sigstore/fulcio/blob/main/fulcio.proto
+https://github.com/sigstore/rekor/blob/main/openapi.yaml
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from bundler.errors import BundlerError, ConfigError, MalformedError, RefusedRequestError
+from bundler.oci.json.base64_strict import decode_url, encode
+from bundler.oci.json.table import Table
+from bundler.trust.sigstore import certificates, log_entry, rekor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.trust.sigstore.keys import SigningKey
+
+_MAX_TOKEN = 64 * 1024
+_UUID = re.compile(r"[0-9a-f]{64,80}")
+
+
+class Reply(Protocol):
+    """A response of a service."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def location(self) -> str:
+        """The ``Location`` header; empty if it is absent."""
+
+    @property
+    def body(self) -> bytes:
+        """The content."""
+
+
+class Send(Protocol):
+    """A function that sends a request to a service; it retries temporary failures."""
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        subject: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """Return any response.
+
+        Raises:
+            RegistryError: there is no response.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate of Fulcio for a key that is used once."""
+
+    pem: bytes = field(repr=False)
+    chain_pem: bytes = field(repr=False)
+    """The intermediate certificates and the root."""
+
+
+def request_certificate(send: Send, url: str, token: str, key: SigningKey) -> IssuedCertificate:
+    """Request a certificate for ``key`` and the user that an OIDC identity token names.
+
+    Raises:
+        ConfigError: the token is malformed.
+        RefusedRequestError: Fulcio refuses the request, or its response is malformed.
+        RegistryError: there is no response.
+    """
+    subject = f"certificate from {url}"
+    request = {
+        "publicKey": {"content": encode(key.public.spki), "algorithm": "ecdsa"},
+        "signedEmailAddress": encode(key.sign(find_token_subject(token).encode())),
+    }
+    reply = send(
+        "POST",
+        f"{url.rstrip('/')}/api/v1/signingCert",
+        subject=subject,
+        headers={"Authorization": f"Bearer {token}", "Accept": "application/pem-certificate-chain"},
+        body=json.dumps(request).encode(),
+    )
+    if reply.status not in (200, 201):
+        raise _create_refusal(reply, subject)
+    with suppress(BundlerError):
+        found = certificates.parse_certificates(reply.body, subject)
+        if found and certificates.get_key(found[0]) == key.public:
+            issued, *chain = map(certificates.get_pem, found)
+            return IssuedCertificate(issued, b"".join(chain))
+    raise RefusedRequestError(f"{subject}: the response is not a certificate for the key")
+
+
+def find_token_subject(token: str) -> str:
+    """Return the email address, or else the subject, in an OIDC identity token.
+
+    Raises:
+        ConfigError: the token is malformed. The message does not contain it.
+    """
+    parts = token.split(".")
+    name = "OIDC identity token"
+    if len(token) > _MAX_TOKEN or len(parts) != 3:
+        raise ConfigError(f"{name}: not a JSON Web Token")
+    try:
+        claims = Table.parse(decode_url(parts[1], name), name)
+        email, subject = claims.optional_text("email"), claims.optional_text("sub")
+    except BundlerError:
+        raise ConfigError(f"{name}: malformed claims") from None
+    if email is not None and claims.value.get("email_verified") not in (True, "true"):
+        raise ConfigError(f"{name}: the identity provider has not verified the email address")
+    if email is None and subject is None:
+        raise ConfigError(f"{name}: contains neither an email address nor a subject")
+    return email or subject or ""
+
+
+def record_signature(
+    send: Send, url: str, verifier_pem: bytes, signature: bytes, payload: bytes
+) -> rekor.Promise:
+    """Record a signature in the log at ``url``; return the promise of its inclusion.
+
+    Raises:
+        RefusedRequestError: the log refuses the entry, or its response is about another one.
+        RegistryError: there is no response.
+    """
+    subject = f"log entry in {url}"
+    entries = f"{url.rstrip('/')}/api/v1/log/entries"
+    reply = send(
+        "POST", entries, subject=subject, body=_create_entry(verifier_pem, signature, payload)
+    )
+    if reply.status == 409:  # it has been recorded before
+        uuid = reply.location.rpartition("/")[2]
+        if not _UUID.fullmatch(uuid):
+            raise _create_refusal(reply, subject)
+        reply = send("GET", f"{entries}/{uuid}", subject=subject)
+    if reply.status not in (200, 201):
+        raise _create_refusal(reply, subject)
+    try:
+        promise = _parse_reply(reply.body, subject)
+        entry = log_entry.parse_log_entry(promise.entry.body)
+        entry.check(log_entry.decode_pem(verifier_pem), signature, payload)
+    except BundlerError:
+        raise RefusedRequestError(
+            f"{subject}: the response is not an entry for the signature"
+        ) from None
+    return promise
+
+
+def _create_entry(verifier_pem: bytes, signature: bytes, payload: bytes) -> bytes:
+    digest = hashlib.sha256(payload).hexdigest()
+    spec = {
+        "data": {"hash": {"algorithm": "sha256", "value": digest}},
+        "signature": {
+            "content": encode(signature),
+            "publicKey": {"content": encode(verifier_pem)},
+        },
+    }
+    return json.dumps({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec}).encode()
+
+
+def _parse_reply(raw: bytes, subject: str) -> rekor.Promise:
+    """Parse the single entry of a response, which is a member named by its UUID."""
+    document = Table.parse(raw, subject)
+    if len(document.value) != 1:
+        raise MalformedError(f"{subject}: wrong number of entries")
+    table = document.table(next(iter(document.value)))
+    entry = rekor.RecordedEntry(
+        table.base64("body"),
+        table.integer("integratedTime"),
+        table.integer("logIndex"),
+        table.text("logID"),
+    )
+    return rekor.Promise(entry, table.table("verification").base64("signedEntryTimestamp"))
+
+
+def _create_refusal(reply: Reply, subject: str) -> RefusedRequestError:
+    """Create the error for a response; services explain it in ``message``."""
+    reason = ""
+    with suppress(BundlerError):
+        reason = Table.parse(reply.body, subject).optional_text("message") or ""
+    safe = "".join(char if char.isprintable() else " " for char in reason[:200])
+    return RefusedRequestError(
+        f"{subject}: HTTP status {reply.status}{f': {safe}' if safe else ''}"
+    )

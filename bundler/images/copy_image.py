@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
@@ -92,6 +92,10 @@ class CopyRequest:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     additional_names: tuple[str, ...] = ()
     """Names for the image at the destination, in addition to the one in ``destination``."""
+
+    def with_signer(self, sign_manifest: SignManifest | None) -> Self:
+        """Return the request with another signer."""
+        return replace(self, transfer=replace(self.transfer, sign_manifest=sign_manifest))
 
 
 @dataclass(frozen=True, slots=True)

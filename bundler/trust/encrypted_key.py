@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
@@ -23,7 +23,9 @@ from bundler.oci.json.base64_strict import decode, encode
 from bundler.oci.json.table import Table
 from bundler.trust.derivation_cost import check_scrypt
 
-_LABEL = "ENCRYPTED SIGSTORE PRIVATE KEY"
+Label = Literal["SIGSTORE", "COSIGN"]
+"""The word in the label of the PEM; programs before 2023 accept only ``COSIGN``."""
+
 _PEM = re.compile(
     rb"-----BEGIN ENCRYPTED (SIGSTORE|COSIGN) PRIVATE KEY-----\s"
     rb"([A-Za-z0-9+/=\s]+)"
@@ -43,7 +45,7 @@ def is_encrypted(pem: bytes) -> bool:
     return _PEM.search(pem) is not None
 
 
-def encrypt(der: bytes, passphrase: bytes) -> bytes:
+def encrypt(der: bytes, passphrase: bytes, label: Label = "SIGSTORE") -> bytes:
     """Encrypt a PKCS #8 key in DER; return the PEM."""
     from nacl.secret import SecretBox  # noqa: PLC0415 - only encrypted keys need PyNaCl
 
@@ -55,7 +57,8 @@ def encrypt(der: bytes, passphrase: bytes) -> bytes:
         "ciphertext": encode(box.encrypt(der, nonce).ciphertext),
     }
     body = textwrap.fill(encode(strict.dumps(document)), 64)
-    return f"-----BEGIN {_LABEL}-----\n{body}\n-----END {_LABEL}-----\n".encode()
+    name = f"ENCRYPTED {label} PRIVATE KEY"
+    return f"-----BEGIN {name}-----\n{body}\n-----END {name}-----\n".encode()
 
 
 def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:

@@ -112,7 +112,7 @@ class PrivateKey:
             case ed25519.Ed25519PrivateKey() as key:
                 return key.sign(data)
 
-    def to_pem(self, passphrase: bytes | None) -> bytes:
+    def to_pem(self, passphrase: bytes | None, label: encrypted_key.Label = "SIGSTORE") -> bytes:
         """Return the key in PEM: in the format of cosign, or as PKCS #8 without a passphrase."""
         if passphrase is None:
             return self._key.private_bytes(
@@ -125,7 +125,7 @@ class PrivateKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return encrypted_key.encrypt(der, passphrase)
+        return encrypted_key.encrypt(der, passphrase, label)
 
 
 def generate_key(algorithm: SigningAlgorithm = "ecdsa-p256") -> PrivateKey:
@@ -137,16 +137,30 @@ def generate_key(algorithm: SigningAlgorithm = "ecdsa-p256") -> PrivateKey:
             return _create_private_key(ed25519.Ed25519PrivateKey.generate(), algorithm)
 
 
-def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> tuple[Path, Path]:
+def write_key_pair(
+    prefix: Path,
+    key: PrivateKey,
+    passphrase: bytes | None,
+    *,
+    suffix: str = ".key",
+    label: encrypted_key.Label = "SIGSTORE",
+) -> tuple[Path, Path]:
     """Write ``prefix``.key (mode 0600) and ``prefix``.pub, durably; return both paths.
+
+    Args:
+        prefix: the beginning of both paths.
+        key: the key.
+        passphrase: the passphrase of the private key; None: it is not encrypted.
+        suffix: the end of the path of the private key.
+        label: the word in the PEM of an encrypted key.
 
     Raises:
         ConflictError: one of the files exists; nothing was changed.
         MediumError: the files cannot be written; none of them is left behind.
     """
-    private = prefix.with_name(f"{prefix.name}.key")
+    private = prefix.with_name(f"{prefix.name}{suffix}")
     public = prefix.with_name(f"{prefix.name}.pub")
-    texts = {private: (key.to_pem(passphrase), 0o600), public: (key.public.to_pem(), 0o644)}
+    texts = {private: (key.to_pem(passphrase, label), 0o600), public: (key.public.to_pem(), 0o644)}
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     written: list[Path] = []
     try:

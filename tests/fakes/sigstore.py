@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -186,3 +188,113 @@ def attach(
         promise = log.record(hashedrekord(verifier, signature, payload), moment)
         annotations[BUNDLE_ANNOTATION] = promise.to_annotation()
     return SigstoreSignature(SIGSTORE_PAYLOAD, payload, annotations)
+
+
+class FakeServices(ThreadingHTTPServer):
+    """Fulcio and Rekor as web services on loopback; a context manager."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _ServicesHandler)
+        self.fulcio = FakeFulcio(start=datetime.now(UTC) - DAY)
+        self.log = FakeLog()
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.failures: list[tuple[int, bytes]] = []
+        """Responses that are sent instead of the next ones."""
+        self.alter = lambda entry: entry
+        """Changes the entry in a response of the log."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class _ServicesHandler(BaseHTTPRequestHandler):
+    server: FakeServices
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self._respond()
+
+    def do_POST(self):
+        self._respond()
+
+    def _respond(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        server = self.server
+        server.requests.append((self.command, self.path, dict(self.headers)))
+        if server.failures:
+            self._send(*server.failures.pop(0))
+        elif self.path == "/api/v1/signingCert":
+            self._issue(json.loads(body))
+        elif self.command == "POST":
+            self._record(json.loads(body))
+        else:
+            self._send_entry(200, int(self.path.rpartition("/")[2], 16))
+
+    def _issue(self, request):
+        key = serialization.load_der_public_key(base64.b64decode(request["publicKey"]["content"]))
+        token = self.headers["Authorization"].removeprefix("Bearer ")
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        proof = base64.b64decode(request["signedEmailAddress"])
+        key.verify(proof, claims["email"].encode(), ec.ECDSA(hashes.SHA256()))
+        certificate = self.server.fulcio.issue(
+            _Public(key), email=claims["email"], moment=datetime.now(UTC)
+        )
+        self._send(201, pem(certificate) + self.server.fulcio.chain_pem)
+
+    def _record(self, entry):
+        body = json.dumps(entry, sort_keys=True, separators=(",", ":")).encode()
+        log = self.server.log
+        if body in log.bodies:
+            location = f"/api/v1/log/entries/{log.bodies.index(body):064x}"
+            self._send(409, b'{"message":"already exists"}', location)
+            return
+        log.record(body)
+        self._send_entry(201, len(log.bodies) - 1)
+
+    def _send_entry(self, status, index):
+        log = self.server.log
+        entry = RecordedEntry(log.bodies[index], int(datetime.now(UTC).timestamp()), index, log.id)
+        members = json.loads(entry.to_signed_bytes())
+        signed = base64.b64encode(sign(log.key, entry.to_signed_bytes())).decode()
+        members["verification"] = {"signedEntryTimestamp": signed}
+        document = {f"{index:064x}": self.server.alter(members)}
+        self._send(status, json.dumps(document).encode())
+
+    def _send(self, status, body, location=None):
+        self.send_response(status)
+        if location:
+            self.send_header("Location", location)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@dataclass
+class _Public:
+    """A key of which only the public half is known."""
+
+    key: ec.EllipticCurvePublicKey
+
+    def public_key(self):
+        return self.key
+
+
+def create_token(email=EMAIL, **claims) -> str:
+    """Create an identity token; nothing in the fakes verifies its signature."""
+    document = {"iss": ISSUER, "sub": "1", "email": email, "email_verified": True} | claims
+    encoded = base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJub25lIn0.{encoded}.c2lnbmF0dXJl"

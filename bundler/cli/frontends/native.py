@@ -46,6 +46,10 @@ SECTIONS = {
         "login": ("credentials.login:login", "Store the credentials for a registry."),
         "logout": ("credentials.logout:logout", "Remove the credentials for a registry."),
         "keygen": ("credentials.keygen:keygen", "Create a key pair for signing bundles."),
+        "generate-sigstore-key": (
+            "credentials.generate_sigstore_key:generate_sigstore_key",
+            "Create a key pair for signing images.",
+        ),
     },
 }
 """The sections of ``--help``: the ``module:attribute`` in ``cli.commands`` and the summary of each

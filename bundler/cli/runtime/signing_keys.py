@@ -51,26 +51,28 @@ def read_public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
     return tuple(keys.read_public_key(path) for path in paths)
 
 
-def read_passphrase(path: Path) -> bytes:
+def read_passphrase(path: Path, *, may_be_empty: bool = False) -> bytes:
     """Read a passphrase from the first line of a file, without the line end."""
     try:
         with path.open("rb") as file:
             line = file.readline(4096).rstrip(b"\r\n")
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    if not line:
+        raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
+    if not line and not may_be_empty:
         raise ConfigError(f"{path}: first line is empty (expected the passphrase)")
     return line
 
 
-def ask_for_passphrase(subject: str, *, twice: bool = False) -> bytes:
+def ask_for_passphrase(
+    subject: str, *, twice: bool = False, option: str = "--passphrase-file FILE"
+) -> bytes:
     """Prompt on the terminal, without echo; with ``twice``, require the answer to be repeated.
+
+    ``option`` is the alternative to a prompt, for the hint.
 
     Raises:
         UsageError: if standard input is not a terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError(
-            f"{subject}: cannot prompt without a terminal", hint="use --passphrase-file FILE"
-        )
+        raise UsageError(f"{subject}: cannot prompt without a terminal", hint=f"use {option}")
     return prompt(subject, hidden=True, twice=twice).encode()

@@ -11,7 +11,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from bundler import events, transports
 from bundler.copy.engine import TransferTotals, execute
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bundler.images.sync.sources import ListingFailure, SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
-    from bundler.ports import OpenOptions, PolicyCheck, Reference
+    from bundler.ports import OpenOptions, PolicyCheck, Reference, SignManifest
     from bundler.transports.target_reference import TargetReference
 
 SyncState = Literal["new", "present", "copied", "failed"]
@@ -48,6 +48,10 @@ class SyncRequest:
     transfer: TransferOptions = field(default_factory=TransferOptions)
     refuse_existing: bool = False
     """Raise an error, before anything is copied, if the directory of an image exists."""
+
+    def with_signer(self, sign_manifest: SignManifest | None) -> Self:
+        """Return the request with another signer."""
+        return replace(self, transfer=replace(self.transfer, sign_manifest=sign_manifest))
 
 
 @dataclass(frozen=True, slots=True)

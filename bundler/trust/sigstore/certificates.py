@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
@@ -25,6 +26,7 @@ from cryptography.x509.verification import (
 )
 
 from bundler.errors import BundlerError, ConfigError, SigstoreSignatureError
+from bundler.oci.json.timestamps import format_utc
 from bundler.trust import der
 from bundler.trust.sigstore.keys import VerificationKey, accept_public_key
 
@@ -137,11 +139,8 @@ def verify_chain(
             .build_client_verifier()
         )
         return tuple(verifier.verify(certificate, [*authority.intermediates, *untrusted]).chain)
-    except (VerificationError, ValueError) as error:
-        reason = str(error).partition(" (encountered processing")[0].splitlines()[0][:200]
-        raise SigstoreSignatureError(
-            f"the certificate is not valid: {reason}", problem="certificate"
-        ) from None
+    except (VerificationError, ValueError):
+        raise _create_chain_error(certificate, moment) from None
 
 
 def get_key(certificate: x509.Certificate) -> VerificationKey:
@@ -152,8 +151,12 @@ def get_key(certificate: x509.Certificate) -> VerificationKey:
     """
     try:
         return accept_public_key(certificate.public_key(), "certificate")
-    except (BundlerError, ValueError) as error:
-        raise SigstoreSignatureError(str(error)[:200], problem="certificate") from None
+    except BundlerError as error:
+        raise SigstoreSignatureError(error.message, problem="certificate") from None
+    except (UnsupportedAlgorithm, ValueError):
+        raise SigstoreSignatureError(
+            "the key of the certificate is malformed or unknown", problem="certificate"
+        ) from None
 
 
 def check_issuer(certificate: x509.Certificate, expected: str) -> None:
@@ -280,6 +283,16 @@ def get_der(certificate: x509.Certificate) -> bytes:
 def get_pem(certificate: x509.Certificate) -> bytes:
     """Return a certificate in PEM."""
     return certificate.public_bytes(Encoding.PEM)
+
+
+def _create_chain_error(certificate: x509.Certificate, moment: datetime) -> SigstoreSignatureError:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    when = format_utc(moment)
+    problem = f"no certificates that were valid at {when} lead to a trusted root"
+    if not start <= moment <= end:
+        valid = f"{format_utc(start)} to {format_utc(end)}"
+        problem = f"the certificate was not valid at {when} (expected {valid})"
+    return SigstoreSignatureError(problem, problem="certificate")
 
 
 def _check_email(certificate: x509.Certificate, expected: str) -> None:

@@ -13,6 +13,7 @@ from bundler.cli.options.option import option
 from bundler.cli.options.platforms import PlatformOptions, platforms
 from bundler.cli.options.registry_access import AccessOptions, both_sides
 from bundler.cli.options.retry import RetryOptions, retry_options
+from bundler.cli.options.signing import SigningOptions, sign_images
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     help="Also publish the image under this name. May be repeated.",
 )
 @convert_images
+@sign_images(identity=True)
 @common.digestfile("Write the digest of the copy to this file.")
 @common.dry_run("Print what would be copied; write nothing.")
 @both_sides()
@@ -49,6 +51,7 @@ def copy(
     referrers: bool,
     tags: tuple[str, ...],
     conversion: ImageConversionOptions,
+    signing: SigningOptions,
     digestfile: Path | None,
     dry_run: bool,
     src_access: AccessOptions,
@@ -75,10 +78,13 @@ def copy(
             referrers,
             conversion.create_options(context),
             conversion.signatures,
+            sign_identity=signing.parse_identity(),
         ),
         tags,
     )
+    signers = signing.load_signers(context)
     with context.run(jobs) as run:
+        request = request.with_signer(signers.create_sign_manifest(run))
         reading = src_access.create_open_options(run, source)
         writing = dest_access.create_open_options(run, destination)
         engine, check = run.create_engine_options(), context.create_policy_check()

@@ -13,6 +13,7 @@ from bundler.cli.options.option import option
 from bundler.cli.options.platforms import PlatformOptions, platforms
 from bundler.cli.options.registry_access import AccessOptions, both_sides
 from bundler.cli.options.retry import RetryOptions, retry_options
+from bundler.cli.options.signing import SigningOptions, sign_images
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
@@ -73,6 +74,7 @@ _STATES = {"new": "to copy", "present": "already present", "copied": "copied", "
 @platforms
 @option("--referrers", is_flag=True, help="Also copy signatures, attestations and SBOMs.")
 @convert_manifests
+@sign_images(identity=False)
 @common.digestfile("Write the digests and names of the copies to this file.")
 @option("--keep-going", is_flag=True, help="Skip images that fail, and copy the rest.")
 @common.dry_run("Print which images would be copied; write nothing.")
@@ -94,6 +96,7 @@ def sync(
     platforms: PlatformOptions,
     referrers: bool,
     conversion: ImageConversionOptions,
+    signing: SigningOptions,
     digestfile: Path | None,
     keep_going: bool,
     dry_run: bool,
@@ -135,7 +138,9 @@ def sync(
             conversion.signatures,
         ),
     )
+    signers = signing.load_signers(context)
     with context.run(jobs or DEFAULT_JOBS) as run, common.suggest_keep_going(given=keep_going):
+        request = request.with_signer(signers.create_sign_manifest(run))
         if remote:  # the source contains the settings of its registries
             reading = run.create_open_options()
         else:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from bundler.cli.frontends.skopeo import requests
+from bundler.cli.frontends.skopeo import requests, signing
 from bundler.cli.frontends.skopeo.messages import logrus
 from bundler.cli.output import text
 from bundler.cli.runtime.prompts import raise_if_interrupted
@@ -36,7 +36,9 @@ def copy(context: CommandContext, line: CommandLine) -> None:
     from_source = requests.create_access_settings(line, "src-")
     to_destination = requests.create_access_settings(line, "dest-")
     request = requests.create_copy_request(line, context)
+    signers = signing.load_signers(line, context)
     with context.run(requests.find_jobs(line)) as run:
+        request = request.with_signer(signers.create_sign_manifest(run))
         reading = run.create_open_options_for(source, from_source)
         writing = run.create_open_options_for(destination, to_destination)
         engine, check = run.create_engine_options(), context.create_policy_check()
@@ -62,9 +64,11 @@ def sync(context: CommandContext, line: CommandLine) -> None:
     if line.text("dest") == "docker":
         target = f"docker://{destination.rstrip('/')}/image"
     request = requests.create_sync_request(line, context)
+    signers = signing.load_signers(line, context)
     to_destination = requests.create_access_settings(line, "dest-")
     dry_run = line.is_set("dry-run")
     with context.run(DEFAULT_JOBS) as run:
+        request = request.with_signer(signers.create_sign_manifest(run))
         reading, writing = (
             run.create_open_options(),
             run.create_open_options_for(target, to_destination),
@@ -272,6 +276,7 @@ COMMANDS: dict[str, Callable[[CommandContext, CommandLine], None]] = {
     "copy": copy,
     "delete": delete,
     "experimental-image-proxy": image_proxy,
+    "generate-sigstore-key": signing.generate_sigstore_key,
     "inspect": inspect,
     "layers": layers,
     "list-tags": list_tags,

@@ -225,4 +225,5 @@ def _create_transfer_options(
         platforms.create_selection(context.detect_platform),
         conversion=flags.create_options(context),
         signatures=flags.signatures,
+        sign_identity=line.text("sign-identity") or None,
     )

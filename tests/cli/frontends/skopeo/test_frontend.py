@@ -69,14 +69,13 @@ def test_commands_that_both_front_ends_have_are_complete() -> None:
     assert commands.COMMANDS.keys() <= flag_tables.COMMANDS.keys()
     missing = flag_tables.COMMANDS.keys() - commands.COMMANDS.keys()
     assert missing == {
-        "generate-sigstore-key",
         "standalone-sign",
         "standalone-verify",
         "untrusted-signature-dump-without-verification",
     }
 
 
-@pytest.mark.parametrize("name", ["standalone-sign", "generate-sigstore-key"])
+@pytest.mark.parametrize("name", ["standalone-sign"])
 def test_commands_about_signatures_are_refused(run_airbundle: RunAirbundle, name: str) -> None:
     result = run_airbundle("--as", "skopeo", name)
     assert (result.status, result.stdout) == (1, "")

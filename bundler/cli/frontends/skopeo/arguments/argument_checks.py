@@ -79,13 +79,13 @@ def log_warnings(line: CommandLine) -> None:
 
 
 def check_supported(line: CommandLine) -> None:
-    """Check that no flag requests a signature: this program creates none for images.
+    """Check that no flag requests a simple signature: this program creates none.
 
     Raises:
         UsageError: if a flag requests one.
     """
     for name in line.flags:
-        if name.startswith("sign-"):
+        if name in ("sign-by", "sign-by-sq-fingerprint"):
             raise UsageError(f"--{name} is not supported by this program")
 
 
@@ -110,6 +110,8 @@ def _check_copy(line: CommandLine) -> None:
             " 'system', 'all', or 'index-only'"
         )
     _check_format(line)
+    if identity := line.text("sign-identity"):
+        _check_identity(identity)
     if line.items("encryption-key") and line.items("decryption-key"):
         raise UsageError("--encryption-key and --decryption-key cannot be specified together")
     if line.items("encrypt-layer") and not line.items("encryption-key"):
@@ -121,6 +123,17 @@ def _check_copy(line: CommandLine) -> None:
             f"initializing destination {destination}:"
             " Cannot compress and decompress at the same time"
         )
+
+
+def _check_identity(text: str) -> None:
+    """Check a reference to sign, which must not rely on defaults."""
+    from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
+
+    reason = reference_checks.find_image_name_problem(text)
+    if reason is None and str(ImageReference.parse(text)) != text:
+        reason = "repository name must be canonical"
+    if reason is not None:
+        raise UsageError(f"Could not parse --sign-identity: {reason}")
 
 
 def _check_sync(line: CommandLine) -> None:

@@ -1,0 +1,57 @@
+"""``airbundle generate-sigstore-key``: create a key pair for signing images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.output import text
+from bundler.cli.runtime import signing_keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@command("generate-sigstore-key", "airbundle generate-sigstore-key --output-prefix images")
+@option(
+    "--output-prefix",
+    "prefix",
+    metavar="PREFIX",
+    required=True,
+    type=common.PATH,
+    help="Write PREFIX.private and PREFIX.pub.",
+)
+@common.passphrase_file("Read the passphrase from the first line of this file.")
+@common.as_json
+def generate_sigstore_key(prefix: Path, *, passphrase_file: Path | None, as_json: bool) -> None:
+    """Create PREFIX.private for signing images and PREFIX.pub for policies.
+
+    The files are those of skopeo generate-sigstore-key; cosign reads them too. The private key is
+    always encrypted, but the passphrase in a file may be empty.
+    """
+    if passphrase_file is not None:
+        passphrase = signing_keys.read_passphrase(passphrase_file, may_be_empty=True)
+    else:
+        passphrase = signing_keys.ask_for_passphrase("New passphrase", twice=True)
+    from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
+
+    pair = keys.generate_key()
+    private, public = keys.write_key_pair(
+        prefix, pair, passphrase, suffix=".private", label="COSIGN"
+    )
+    if as_json:
+        text.print_json(
+            {
+                "privateKey": str(private),
+                "publicKey": str(public),
+                "algorithm": pair.public.algorithm,
+                "id": pair.public.id,
+                "fingerprint": pair.public.fingerprint,
+            }
+        )
+        return
+    text.print_line(f"private key: {private}")
+    text.print_line(f"public key:  {public}")
+    text.print_line(f"fingerprint: {pair.public.fingerprint}")

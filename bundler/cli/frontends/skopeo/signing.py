@@ -1,0 +1,135 @@
+"""Keys and signers of images, as Skopeo's flags name them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from bundler.cli.frontends.skopeo.messages import local_errors
+from bundler.cli.runtime.image_signers import (
+    ImageSigners,
+    PassphraseInput,
+    load_sigstore_key,
+    load_sigstore_parameters,
+)
+from bundler.cli.runtime.prompts import raise_if_interrupted
+from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    ConfigError,
+    MediumError,
+    NotFoundError,
+    UsageError,
+)
+from bundler.gocompat.quoting import quote
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
+    from bundler.cli.runtime.context import CommandContext
+
+_PASSPHRASE_USERS = ("sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore-private-key")
+
+
+def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
+    """Return the signers that the flags of ``copy`` or ``sync`` name.
+
+    Raises:
+        UsageError: a signer cannot be created; with Skopeo's message.
+    """
+    passphrase_file = line.path("sign-passphrase-file")
+    if passphrase_file is not None and sum(bool(line.text(name)) for name in _PASSPHRASE_USERS) > 1:
+        raise UsageError(
+            "Only one of --sign-by, --sign-by-sq-fingerprint and --sign-by-sigstore-private-key"
+            " can be used with --sign-passphrase-file"
+        )
+    signers = []
+    if (parameters := line.path("sign-by-sigstore")) is not None:
+        try:
+            signers.append(load_sigstore_parameters(context, parameters, PASSPHRASES))
+        except CancelledError:
+            raise
+        except BundlerError as error:
+            reason = local_errors.describe_open_error(error, str(parameters))
+            if reason is not None:
+                path = quote(str(parameters))
+                reason = f"setting up signing using parameter file {path}: reading {path}: {reason}"
+            message = f"Error using --sign-by-sigstore: {reason or error.message}"
+            raise UsageError(message) from None
+    if (key := line.path("sign-by-sigstore-private-key")) is not None:
+        try:
+            signers.append(load_sigstore_key(context, key, passphrase_file, PASSPHRASES))
+        except NotFoundError as error:
+            reason = f"open {key}: no such file or directory"
+            raise UsageError(f"reading private key from {key}: {reason}", path=error.path) from None
+        except UsageError as error:
+            if error.path != str(key) or isinstance(error, ConfigError):
+                raise
+            raise UsageError(
+                "initializing private key: decrypt: encrypted: decryption failed"
+            ) from None
+    return ImageSigners(tuple(signers))
+
+
+def generate_sigstore_key(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
+    """Write a key pair, and print the paths.
+
+    Raises:
+        UsageError: with Skopeo's message.
+    """
+    prefix = line.path("output-prefix")
+    if line.arguments or prefix is None:
+        raise UsageError("Usage: generate-sigstore-key --output-prefix PREFIX")
+    public, private = (prefix.with_name(f"{prefix.name}{end}") for end in (".pub", ".private"))
+    for path in (public, private):
+        _check_absent(path)
+    passphrase = PASSPHRASES.obtain(private, line.path("passphrase-file"))
+    from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
+
+    try:
+        keys.write_key_pair(
+            prefix, keys.generate_key(), passphrase, suffix=".private", label="COSIGN"
+        )
+    except MediumError as error:
+        reason = local_errors.describe_open_error(error, error.path or "") or error.message
+        failed = quote(error.path or str(private))
+        raise UsageError(f"Error writing private key to {failed}: {reason}") from None
+    sys.stdout.write(f"Key written to {quote(str(private))} and {quote(str(public))}\n")
+
+
+def _check_absent(path: Path) -> None:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        reason = f"stat {path}: {(error.strerror or '').lower()}"
+        raise UsageError(f"Error checking existence of {quote(str(path))}: {reason}") from None
+    raise UsageError(f"Refusing to overwrite existing {quote(str(path))}")
+
+
+def _read_passphrase(path: Path) -> bytes:
+    """Read the first line without its line feed; a carriage return belongs to the passphrase."""
+    try:
+        with path.open("rb") as file:
+            return file.readline(1 << 20).removesuffix(b"\n")
+    except OSError as error:
+        raise UsageError(f"open {path}: {(error.strerror or '').lower()}") from None
+
+
+def _prompt(key: Path) -> bytes:
+    """Prompt on stdout, as Skopeo does."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"Cannot prompt for a passphrase for key {key}, standard input is not a TTY"
+        )
+    from getpass import getpass  # noqa: PLC0415 - rarely needed
+
+    sys.stdout.write(f"Passphrase for key {key}: ")
+    sys.stdout.flush()
+    with raise_if_interrupted():
+        return getpass("").encode()
+
+
+PASSPHRASES = PassphraseInput(_read_passphrase, _prompt)

@@ -1,0 +1,160 @@
+"""Signers of images, from the options of ``copy`` and ``sync``.
+
+Keys are loaded, and passphrases are prompted for, before the run starts. Services are contacted
+during the run, when the first manifest is signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.cli.runtime import signing_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bundler.cli.runtime.context import CommandContext, CommandRun
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import SignManifest
+    from bundler.trust.sigstore.keys import SigningKey
+    from bundler.trust.sigstore.parameters import SigningParameters
+    from bundler.trust.sigstore.signer import SigstoreSigner
+
+    CreateSigner = Callable[[CommandRun], SignManifest]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSigners:
+    """The signers of a command; each of them signs every manifest."""
+
+    signers: tuple[CreateSigner, ...] = ()
+    """Functions that create a signer for a run, in the order of their signatures."""
+
+    def create_sign_manifest(self, run: CommandRun) -> SignManifest | None:
+        """Return the function that signs manifests; None if there is no signer."""
+        if not self.signers:
+            return None
+        created = [create(run) for create in self.signers]
+
+        def sign(reference: str, descriptor: Descriptor, manifest: bytes) -> Sequence[bytes]:
+            return [item for sign in created for item in sign(reference, descriptor, manifest)]
+
+        return sign
+
+
+@dataclass(frozen=True, slots=True)
+class PassphraseInput:
+    """The ways to obtain the passphrase of a key; both are called with a path."""
+
+    read: Callable[[Path], bytes]
+    """Reads the first line of a file."""
+    prompt: Callable[[Path], bytes]
+    """Prompts for the passphrase of a key file."""
+
+    def obtain(self, key: Path, passphrase_file: Path | None) -> bytes:
+        """Return the passphrase of ``key``, from the file if one is given."""
+        return self.prompt(key) if passphrase_file is None else self.read(passphrase_file)
+
+
+PASSPHRASES = PassphraseInput(
+    lambda path: signing_keys.read_passphrase(path, may_be_empty=True),
+    lambda key: signing_keys.ask_for_passphrase(
+        f"Passphrase of {key}", option="--sign-passphrase-file FILE"
+    ),
+)
+
+
+def load_sigstore_key(
+    context: CommandContext,
+    path: Path,
+    passphrase_file: Path | None,
+    passphrases: PassphraseInput = PASSPHRASES,
+) -> CreateSigner:
+    """Load a private key; return the function that creates its signer.
+
+    Raises:
+        UsageError: the passphrase is wrong, or cannot be prompted for.
+        NotFoundError, ConfigError, UnsupportedError: the file is not a key that signs images.
+    """
+    from bundler.trust.sigstore.signer import SigstoreSigner  # noqa: PLC0415 - loads cryptography
+
+    key = _load_key(context, path, passphrase_file, passphrases)
+    return lambda _: SigstoreSigner(key).sign
+
+
+def load_sigstore_parameters(
+    context: CommandContext, path: Path, passphrases: PassphraseInput = PASSPHRASES
+) -> CreateSigner:
+    """Read a parameter file, and load its key; return the function that creates the signer.
+
+    Raises:
+        UsageError: the passphrase is wrong, or cannot be prompted for.
+        NotFoundError, ConfigError, UnsupportedError: the file is not valid, or its key is not.
+    """
+    from bundler.trust.sigstore import parameters  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore.services import find_token_subject  # noqa: PLC0415 - as above
+
+    found = parameters.read_parameters(path)
+    key = None
+    if found.key_file is not None:
+        key = _load_key(context, found.key_file, found.passphrase_file, passphrases)
+    if found.fulcio is not None:
+        find_token_subject(found.fulcio.token)  # fails before the image is copied
+    return lambda run: _DeferredSigner(run, found, key).sign
+
+
+class _DeferredSigner:
+    """Signer whose certificate is requested for the first manifest: it is valid for minutes."""
+
+    def __init__(
+        self, run: CommandRun, parameters: SigningParameters, key: SigningKey | None
+    ) -> None:
+        self._run = run
+        self._parameters = parameters
+        self._key = key
+        self._signer: SigstoreSigner | None = None
+
+    def sign(self, reference: str, descriptor: Descriptor, manifest: bytes) -> list[bytes]:
+        """Sign a manifest, and record the signature if the parameters name a log."""
+        if self._signer is None:
+            self._signer = self._create_signer()
+        return self._signer.sign(reference, descriptor, manifest)
+
+    def _create_signer(self) -> SigstoreSigner:
+        from functools import partial  # noqa: PLC0415 - as below
+
+        from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - loads requests
+        from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
+        from bundler.trust.sigstore.keys import generate_signing_key  # noqa: PLC0415 - as above
+        from bundler.trust.sigstore.signer import SigstoreSigner  # noqa: PLC0415 - as above
+
+        run, parameters = self._run, self._parameters
+        send = ServiceClient(
+            run.context.settings.get_service_access, run.cancellation, run.emit
+        ).send
+        key, certificate, record = self._key, None, None
+        if key is None:
+            key = generate_signing_key()
+        if (fulcio := parameters.fulcio) is not None:
+            certificate = services.request_certificate(send, fulcio.url, fulcio.token, key)
+        if parameters.rekor_url is not None:
+            record = partial(services.record_signature, send, parameters.rekor_url)
+        return SigstoreSigner(key, certificate, record)
+
+
+def _load_key(
+    context: CommandContext,
+    path: Path,
+    passphrase_file: Path | None,
+    passphrases: PassphraseInput,
+) -> SigningKey:
+    from bundler.trust.keys import needs_passphrase, read_key_file  # noqa: PLC0415 - as above
+    from bundler.trust.sigstore.keys import parse_private_key  # noqa: PLC0415 - as above
+
+    pem, passphrase = read_key_file(path), None
+    if needs_passphrase(pem):
+        passphrase = passphrases.obtain(path, passphrase_file)
+    with context.run() as run:
+        return parse_private_key(pem, passphrase, str(path), run.cancellation)

@@ -39,6 +39,18 @@ with (
 """
 
 
+COPY = """
+import sys
+from pathlib import Path
+
+from bundler.transports.containers_storage.drivers.vfs import VfsDriver
+
+home = Path(sys.argv[1])
+(home / "staging").mkdir()
+VfsDriver(home).stage(home / "staging", "parent")
+"""
+
+
 def measure(tmp_path, *members):
     layer = tmp_path / "layer.tar.gz"
     layer.write_bytes(gzip.compress(pack(*members, format=tarfile.GNU_FORMAT)))
@@ -50,6 +62,15 @@ def test_many_whiteouts_take_little_memory(tmp_path):
     """Whiteouts create no file, so that only memory limits their number."""
     names = (f"{'a/' * 900}.wh.{number}" for number in range(10_000))
     assert measure(tmp_path, *map(member, names)) < 64 * MIB
+
+
+def test_copying_many_hard_links_takes_little_memory(tmp_path):
+    directory = tmp_path.joinpath("vfs/dir/parent", *["x" * 250] * 14)
+    directory.mkdir(parents=True)
+    for number in range(6000):
+        (directory / f"{number}").touch()
+        (directory / f"{number} link").hardlink_to(directory / f"{number}")
+    assert peak_memory.measure(COPY, tmp_path) < 30 * MIB
 
 
 def test_number_of_paths_is_limited(storage, monkeypatch):

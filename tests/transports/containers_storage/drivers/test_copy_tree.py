@@ -21,9 +21,10 @@ def source(tmp_path):
 
 def copy(source):
     """Copy ``source`` beside it; return the copy."""
-    target = source.parent / "target"
+    target, links = source.parent / "target", source.parent / "links"
     target.mkdir()
-    fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (source, target)]
+    links.mkdir()
+    fds = [os.open(path, os.O_RDONLY | os.O_DIRECTORY) for path in (source, target, links)]
     try:
         copy_tree(*fds)
     finally:
@@ -58,6 +59,17 @@ def test_hard_links_are_links_to_each_other_in_the_copy(source):
     assert (target / "a/first").samefile(target / "second")
     assert (target / "second").stat().st_nlink == 2
     assert (source / "second").stat().st_nlink == 2
+
+
+def test_all_links_of_a_file_are_copied(source):
+    """No second name of the copy remains, which would count as a link."""
+    (source / "0").write_text("shared")
+    for number in range(1, 9):
+        (source / f"{number}").hardlink_to(source / "0")
+    target = copy(source)
+    assert {path.stat().st_ino for path in target.iterdir()} == {(target / "0").stat().st_ino}
+    assert (target / "0").stat().st_nlink == 9
+    assert not list((source.parent / "links").iterdir())
 
 
 def test_links_are_not_followed(source, tmp_path):

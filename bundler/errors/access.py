@@ -97,7 +97,7 @@ class MissingImagesError(NotFoundError):
     Fields:
         errors: the error of each image, by its name.
 
-    Raised by the resolution of a bundle manifest.
+    Raised by the resolution of a bundle manifest, and by ``sync``.
     """
 
     def __init__(self, errors: Mapping[str, NotFoundError], *, hint: str | None = None) -> None:
@@ -105,6 +105,12 @@ class MissingImagesError(NotFoundError):
         lines += [error.message_about(name) for name, error in errors.items()]
         super().__init__("\n".join(lines), hint=hint)
         self.errors = errors
+
+    @classmethod
+    def join(cls, errors: Mapping[str, NotFoundError]) -> NotFoundError:
+        """Return one error for all ``errors``, of which there is at least one."""
+        first = next(iter(errors.values()))
+        return first if len(errors) == 1 else cls(errors, hint=first.hint)
 
 
 class NoPlatformError(NotFoundError):

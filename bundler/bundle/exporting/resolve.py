@@ -25,7 +25,7 @@ from bundler.oci import manifest, media_types
 from bundler.ports import ListsTags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from contextlib import ExitStack
 
     from bundler.copy.engine import EngineOptions
@@ -88,8 +88,9 @@ def resolve_all(
             failed[request.display_name] = result
         else:
             images.append(result)
-    if not engine.keep_going:
-        _raise_missing(failed)
+    missing = {name: error for name, error in failed.items() if isinstance(error, NotFoundError)}
+    if missing and not engine.keep_going:
+        raise MissingImagesError.join(missing)
     return images, failed
 
 
@@ -131,14 +132,6 @@ def _list_referrer(referrer: Referrer) -> BundledReferrer:
         artifact_type=manifest.get_artifact_type(parsed),
         tag=referrer.tag,
     )
-
-
-def _raise_missing(failed: Mapping[str, BundlerError]) -> None:
-    missing = {name: error for name, error in failed.items() if isinstance(error, NotFoundError)}
-    for error in missing.values():
-        if len(missing) > 1:
-            raise MissingImagesError(missing, hint=error.hint)
-        raise error
 
 
 def list_tags(repository: Reference, options: OpenOptions) -> Sequence[str]:

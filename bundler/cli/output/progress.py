@@ -28,6 +28,7 @@ _FRAME_INTERVAL = 0.1  # seconds between two frames
 _LINE_INTERVAL = 5.0  # seconds between two lines without a terminal
 _WINDOW = 10.0  # seconds over which the rate is measured
 _MIN_WINDOW = 3.0  # seconds before the rate is sufficient to estimate the time left
+_MAX_EXTRAPOLATION = 500  # longest estimate of the time left, as a multiple of the time so far
 _MAX_BARS = 12
 _SHORT_DIGEST = 19  # "sha256:" and twelve digits, the usual short form of a digest
 _BAR_WIDTH = 24
@@ -244,6 +245,7 @@ class ProgressState:
         self._kept = 0
         self._published = 0
         self._began = now
+        self._moving_since = now
         self._samples: deque[tuple[float, int]] = deque([(now, 0)])
 
     def add(self, event: Event) -> str | None:
@@ -290,6 +292,7 @@ class ProgressState:
         """Record the position for the rate; to be called a few times per second at most."""
         if not self.moved:  # the rate does not include the time before the first byte
             self._samples.clear()
+            self._moving_since = now
         self._samples.append((now, self.moved))
         while len(self._samples) > 2 and self._samples[0][0] < now - _WINDOW:
             self._samples.popleft()
@@ -314,8 +317,10 @@ class ProgressState:
             f"{format_size(self.rate)}/s",
         ]
         left = self.total - self.moved
-        measured = self._samples[-1][0] - self._samples[0][0] >= _MIN_WINDOW
-        if self.rate and left and measured:
+        now = self._samples[-1][0]
+        longest = (now - self._moving_since) * _MAX_EXTRAPOLATION
+        measured = now - self._samples[0][0] >= _MIN_WINDOW
+        if left and measured and left <= self.rate * longest:
             parts.append(f"{format_duration(left / self.rate)} left")
         return ", ".join(parts)
 

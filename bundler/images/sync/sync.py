@@ -19,7 +19,14 @@ from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import compare_with_target
-from bundler.errors import BundlerError, PartialError, be, count
+from bundler.errors import (
+    BundlerError,
+    MissingImagesError,
+    NotFoundError,
+    PartialError,
+    be,
+    count,
+)
 from bundler.images.copy_image import TransferOptions, create_resolved_event
 from bundler.images.sync import sources, targets
 from bundler.ports import Destination, ReadableDestination, Source, TagResolver
@@ -271,7 +278,12 @@ class _Sync:
         ):
             emit(events.ImageStarted(item.image.display_name, str(item), number, self._total))
             if isinstance(result, BundlerError) and not self._engine.keep_going:
-                raise result
+                missing = {
+                    item.image.display_name: error
+                    for item, error in zip(batch, resolved, strict=True)
+                    if isinstance(error, NotFoundError)
+                }
+                raise MissingImagesError.join(missing) if result in missing.values() else result
         for result in resolved:
             if isinstance(result, BundlerError):
                 continue

@@ -22,6 +22,7 @@ from bundler.errors import (
     FixedIndexError,
     FormatUnsupportedError,
     InvalidBundleManifestError,
+    MissingImagesError,
     NoPlatformError,
     NotFoundError,
     NotLoggedInError,
@@ -249,6 +250,8 @@ def _describe_manifest_digest_error(error: BundlerError, line: CommandLine) -> S
 
 
 def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
+    if isinstance(error, MissingImagesError):  # Skopeo ends at the first one
+        error = next(iter(error.errors.values()))
     if isinstance(error, PartialError):
         return SkopeoMessage("Sync failed due to previous reported error(s) for one or more images")
     if isinstance(error, InvalidBundleManifestError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import re
 import socket
 import ssl
@@ -198,7 +199,7 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
                 )
             case TimeoutError() | urllib3.exceptions.TimeoutError():
                 return fail("timed out")
-            case ConnectionError():
+            case ConnectionError() | http.client.IncompleteRead():
                 return fail("the connection was closed")
             case _:
                 continue

@@ -210,6 +210,7 @@ class TestBlobs:
             with pytest.raises(RegistryError) as caught:
                 stream.readinto(buffer)
         assert caught.value.temporary
+        assert caught.value.message.endswith(": the connection was closed")
         assert buffer[:150_001] == BLOB[:150_001]
 
     def test_truncated_body_is_a_temporary_error(self, registry, repository):

@@ -31,7 +31,7 @@ STATUSES = {
     "TemplateError": 2, "CredentialHelperError": 2, "NoDecryptionKeyError": 2,
     "PolicyFileError": 2, "SigningKeyError": 2,
     "IntegrityError": 3, "DigestMismatchError": 3, "SizeMismatchError": 3, "MalformedError": 3,
-    "NotPlainFileError": 3, "DamagedBundleError": 3,
+    "NotRegularFileError": 3, "DamagedBundleError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,
     "SigstoreSignatureError": 4, "UnauthenticatedError": 4, "ExpiredError": 4,
     "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,

@@ -25,7 +25,7 @@
     │   ├── DigestMismatchError
     │   ├── SizeMismatchError
     │   ├── MalformedError
-    │   │   └── NotPlainFileError
+    │   │   └── NotRegularFileError
     │   └── DamagedBundleError
     ├── TrustError                       4   intact, but not trusted
     │   ├── RejectedByPolicyError
@@ -123,7 +123,7 @@ from bundler.errors.content import (
     MalformedError as MalformedError,
     NotADockerArchiveError as NotADockerArchiveError,
     NotAnImageDirectoryError as NotAnImageDirectoryError,
-    NotPlainFileError as NotPlainFileError,
+    NotRegularFileError as NotRegularFileError,
     ReadOnlyTransportError as ReadOnlyTransportError,
     RejectedByPolicyError as RejectedByPolicyError,
     SignatureProblem as SignatureProblem,

@@ -56,7 +56,7 @@ class MalformedError(IntegrityError):
     """
 
 
-class NotPlainFileError(MalformedError):
+class NotRegularFileError(MalformedError):
     """A link, a device, a pipe or a directory where a regular file is expected.
 
     Raised by the readers and writers of files.

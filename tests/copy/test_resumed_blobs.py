@@ -119,7 +119,7 @@ def test_part_that_is_too_long_is_discarded(location, store, node, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["symlink", "link", "pipe"])
-def test_part_that_is_no_plain_file_is_not_written(location, store, node, tmp_path, kind):
+def test_part_that_is_not_a_regular_file_is_not_written(location, store, node, tmp_path, kind):
     interrupt(location, store, node)
     [part] = find_parts(tmp_path)
     part.unlink()

@@ -11,7 +11,7 @@ from bundler.errors import (
     MediumError,
     MissingFileError,
     NoSpaceError,
-    NotPlainFileError,
+    NotRegularFileError,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
     if error.errno == errno.ENOENT:
         return MissingFileError(str(path), os_error=error)
     if error.errno in _NOT_PLAIN:
-        return NotPlainFileError(
+        return NotRegularFileError(
             str(path),
             os_error=error,
             hint="remove it and run again; links, devices and pipes are not opened",

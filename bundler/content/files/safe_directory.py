@@ -21,7 +21,7 @@ from bundler.errors import (
     MalformedError,
     MissingFileError,
     NotFoundError,
-    NotPlainFileError,
+    NotRegularFileError,
 )
 
 if TYPE_CHECKING:
@@ -190,7 +190,9 @@ class RegularFile:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
-            raise NotPlainFileError(str(path), hint="replace it with a regular file, or remove it")
+            raise NotRegularFileError(
+                str(path), hint="replace it with a regular file, or remove it"
+            )
         self.size = status.st_size
         self._file = io.FileIO(fd, closefd=True)
         if offset:

@@ -18,7 +18,7 @@ from bundler.errors import (
     LimitError,
     MalformedError,
     MissingFileError,
-    NotPlainFileError,
+    NotRegularFileError,
 )
 
 
@@ -54,7 +54,7 @@ def test_name_with_several_components_is_refused(root, name):
 def test_symbolic_link_to_directory_is_not_followed(root, tmp_path):
     (tmp_path / "root/link").symlink_to(tmp_path / "root/a")
     for use in (lambda: root.enter("link"), lambda: root.open_file("link", "b", "file")):
-        with pytest.raises(NotPlainFileError) as raised:
+        with pytest.raises(NotRegularFileError) as raised:
             use()
         assert raised.value.path == str(root.path / "link")
         assert raised.value.os_error is not None
@@ -73,7 +73,7 @@ def test_symbolic_link_to_directory_is_not_followed(root, tmp_path):
 )
 def test_special_files_are_not_read(root, tmp_path, make):
     make(tmp_path / "root/a/b/special")
-    with pytest.raises(NotPlainFileError) as raised:
+    with pytest.raises(NotRegularFileError) as raised:
         root.open_file("a", "b", "special")
     assert raised.value.path == str(root.path / "a/b/special")
     assert root.get_size("a", "b", "special") is None

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.errors import MalformedError, NotPlainFileError
+from bundler.errors import MalformedError, NotRegularFileError
 from bundler.transports.oci_layout.transport import LayoutDestination, LayoutSource
 from tests.contracts import contents
 from tests.fakes.memory import MemoryStore
@@ -38,7 +38,7 @@ def test_special_file_in_place_of_a_blob_is_refused(layout, store, make):
     make(path)
     with (
         closing(LayoutSource(layout)) as source,
-        pytest.raises(NotPlainFileError) as raised,
+        pytest.raises(NotRegularFileError) as raised,
     ):
         source.open(target)
     assert raised.value.path == str(path)
@@ -89,6 +89,6 @@ def test_pipe_behind_a_link_is_refused(layout, store, tmp_path):
     path.symlink_to(tmp_path / "pipe")
     with (
         closing(LayoutSource(layout, follow_links=True)) as source,
-        pytest.raises(NotPlainFileError),
+        pytest.raises(NotRegularFileError),
     ):
         source.open(target)

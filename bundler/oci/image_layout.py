@@ -182,7 +182,7 @@ class LayoutIndex:
 
     def _describe_entries(self) -> str:
         names = [get_name(entry) or f"@{index}" for index, entry in enumerate(self.entries)]
-        return f"it contains {shortlist(names, _MAX_NAMES) or 'no images'}"
+        return f"{self.subject} contains {shortlist(names, _MAX_NAMES) or 'no images'}"
 
 
 def create_entry(root: Descriptor, name: str | None, annotations: dict[str, str]) -> Descriptor:

@@ -50,7 +50,7 @@ def find(storage: Storage, name: str | None) -> ImageRecord:
     """
     images = storage.images.read()
     names = [text for image in images for text in image.names]
-    hint = f"it contains {shortlist(names, 10) or 'no named images'}"
+    hint = f"{storage.subject} contains {shortlist(names, 10) or 'no named images'}"
     if name is None:
         if len(images) == 1:
             return images[0]
@@ -158,7 +158,7 @@ def delete(storage: Storage, image_id: str) -> None:
 
 
 def _is_in_repository(image: ImageRecord, name: ImageName) -> bool:
-    """Report whether ``image`` has a name in the repository of ``name``, or ``name`` is an ID."""
+    """Return whether ``image`` has a name in the repository of ``name``, or ``name`` is an ID."""
     if name.reference is None:
         return True
     repository = name.reference.repository

@@ -148,7 +148,7 @@ class DockerArchiveSource(SynthesizesManifests):
         if name is None and len(self._images) == 1:
             return self._get_root(0)
         names = self.tags() or [f"@{index}" for index in range(len(self._images))]
-        hint = f"it contains {shortlist(names, _MAX_LISTED_NAMES)}"
+        hint = f"{self._subject} contains {shortlist(names, _MAX_LISTED_NAMES)}"
         if name is None:
             raise AmbiguousImageError(self._subject, len(self._images), hint=hint)
         if name.startswith("@"):
@@ -163,7 +163,7 @@ class DockerArchiveSource(SynthesizesManifests):
         raise NoSuchImageError(self._subject, str(reference), hint=hint)
 
     def has(self, node: Node, /) -> bool:
-        """Report whether any image contains ``node``."""
+        """Return whether any image contains ``node``."""
         try:
             self._get_content(node)
         except NotFoundError:

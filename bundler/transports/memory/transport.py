@@ -81,7 +81,7 @@ class MemorySource:
         if name is None and len(names) == 1:
             return next(iter(names.values()))
         if name not in names:
-            raise NoSuchImageError("memory", str(name), hint=f"it contains {self.tags()}")
+            raise NoSuchImageError("memory", str(name), hint=f"memory contains {self.tags()}")
         return names[name]
 
     def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
@@ -121,7 +121,7 @@ class MemoryDestination:
         self.capabilities = capabilities
 
     def has(self, node: Node, /) -> bool:
-        """Report whether the store contains ``node``, with its size if that is known."""
+        """Return whether the store contains ``node``, with its size if that is known."""
         data = None if node.digest is None else self._store.blobs.get(node.digest)
         return data is not None and node.size in (None, len(data))
 

@@ -111,7 +111,7 @@ def test_ambiguous_reference_is_refused_with_the_names(layout, store):
         with pytest.raises(AmbiguousImageError) as raised:
             source.resolve()
         assert raised.value.count == 2
-        assert raised.value.hint == "it contains app, second"
+        assert raised.value.hint == f"{layout}/index.json contains app, second"
         assert source.resolve("@1").digest == other.names["app"].digest
         with pytest.raises(IndexOutOfRangeError) as beyond:
             source.resolve("@2")

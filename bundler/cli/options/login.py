@@ -32,11 +32,11 @@ def credential_store(function: Decorated) -> Decorated:
         return CredentialStore(authfile or compat_auth_file, compat_auth_file is not None)
 
     options = {
-        "authfile": spec("--authfile", type=PATH, help="Store the credentials in this file."),
+        "authfile": spec("--authfile", type=PATH, help="Use this authfile for the credentials."),
         "compat_auth_file": spec(
             "--compat-auth-file",
             type=PATH,
-            help="Store the credentials in this file, in the format of Docker's config.json.",
+            help="Use this file for the credentials, in the format of Docker's config.json.",
         ),
     }
     return option_group(select, "store", "Credentials", options)(function)

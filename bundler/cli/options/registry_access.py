@@ -268,13 +268,13 @@ _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
 }
 _PATIENCE: dict[str, tuple[str, dict[str, Any]]] = {
     "patience": (
-        "Survive an outage of {} of this length, after its first response (default: 60s).",
+        "Retry for this long if {} becomes unavailable after its first response (default: 60s).",
         {"metavar": "DURATION", "type": parse_duration},
     ),
 }
 _UPLOADS: dict[str, tuple[str, dict[str, Any]]] = {
     "upload-chunk": (
-        "Limit of each request that uploads to {}, for proxies (for example 90MiB).",
+        "Maximum size of each upload request to {}, for example 90MiB (default: no limit).",
         {"metavar": "SIZE", "callback": lambda _, __, text: text and _parse_chunk(text)},
     ),
 }

@@ -194,7 +194,7 @@ def _describe_event(event: Event) -> str | None:
     """Return a note for the user about one event, or None."""
     match event:
         case events.BlobResumed(digest, size) if size > 0:
-            return f"{digest}: resumed: {format_size(size)} already there"
+            return f"{digest}: resumed: {format_size(size)} already stored"
         case events.Retrying(_, wait, reason, attempt, int(repeats)):
             again = f"{attempt}/{repeats}"
             return f"failed, retrying in {format_duration(wait)} ... ({again}): {reason}"
@@ -344,7 +344,7 @@ class ProgressState:
         transferred = self.moved - self._hashed - self._resumed
         rate = f", {format_size(transferred / took)}/s" if took >= 1 else ""
         done = f"{count(self.finished, self._noun)}, {format_size(transferred)}"
-        resumed = f"; resumed: {format_size(self._resumed)} already there" if self._resumed else ""
+        resumed = f"; resumed: {format_size(self._resumed)} already stored" if self._resumed else ""
         checks = f"{count(self.checked, 'blob')}, {format_size(self._hashed)}"
         checked = f"; already present and checked: {checks}" if self.checked else ""
         return f"{done} in {format_duration(took)}{rate}{resumed}{checked}"

@@ -69,7 +69,7 @@ class CommandContext:
     user_agent: str | None = None
     """The ``User-Agent`` of requests; None: airbundle's own."""
     trusts_named_hosts: bool = False
-    """Whether all hosts that a registry names belong to it, as for Skopeo."""
+    """Whether all hosts that a registry names belong to it, as in Skopeo."""
     lenient: bool = False
     """Whether links in directories and deviating archives are read, as by Skopeo."""
     patience: float | None = None

@@ -100,7 +100,7 @@ def test_next_run_requests_only_the_rest(
     [request] = registry.find_requests("GET", digest)
     offset = int(re.fullmatch(r"bytes=(\d+)-", request.headers["range"])[1])
     assert stored - 2 * MIB <= offset <= stored
-    assert "already there" in second.stderr
+    assert "already stored" in second.stderr
     moved = json.loads(second.stdout)["moved"]["bytes"]
     assert size - offset <= moved < size - offset + 10_000  # the config may be present
     assert not find_parts(tmp_path)

@@ -157,13 +157,13 @@ def test_resumed_bytes_are_not_counted_as_transferred() -> None:
     state.add(events.BlobStarted(FIRST, 40 * MIB, "copy"))
     state.add(events.BlobProgressed(FIRST, 30 * MIB))
     assert state.add(events.BlobResumed(FIRST, 30 * MIB)) == (
-        f"{FIRST}: resumed: 30.0 MiB already there"
+        f"{FIRST}: resumed: 30.0 MiB already stored"
     )
     state.add(events.BlobProgressed(FIRST, 10 * MIB))
     state.add(events.BlobFinished(FIRST))
     assert state.percent == 100
     assert state.describe_result(10.0) == (
-        "1 blob, 10.0 MiB in 10 s, 1.0 MiB/s; resumed: 30.0 MiB already there"
+        "1 blob, 10.0 MiB in 10 s, 1.0 MiB/s; resumed: 30.0 MiB already stored"
     )
 
 

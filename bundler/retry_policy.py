@@ -85,7 +85,7 @@ class LimitedTime:
     patience: float = DEFAULT_PATIENCE
     """In seconds, unless the error has another one."""
     min_retries: int = 0
-    """The number of retries after which the patience may end, for operations that take long."""
+    """The minimum number of retries, even after the patience, for operations that take long."""
 
     def wait(self, error: RegistryError, attempt: int, elapsed: float) -> float | None:
         """As ``RetryPolicy.wait``."""
@@ -208,6 +208,6 @@ class Attempts:
         )
 
     def restart(self) -> None:
-        """Begin to count anew, because the operation has progressed since the last failure."""
+        """Restart the count and the time, because the operation has made progress."""
         self._attempt = 1
         self._failed_at = None

@@ -155,7 +155,7 @@ class RegistryAccess:
     token_service: str | None = None
     """The URL of a token service in another domain that may receive the credentials."""
     trusts_named_hosts: bool = False
-    """Whether all hosts that the registry names belong to it, as for Skopeo."""
+    """Whether all hosts that the registry names belong to it, as in Skopeo."""
     proxy: str | None = field(default=None, repr=False)
     """The URL of the proxy to ``host``, which may contain a password; None: no proxy."""
     user_agent: str | None = None

@@ -63,7 +63,7 @@ class Settings:
         self.user_agent = user_agent
         """The ``User-Agent`` of requests to registries; None: the program and its version."""
         self.trusts_named_hosts = trusts_named_hosts
-        """Whether all hosts that a registry names belong to it, as for Skopeo."""
+        """Whether all hosts that a registry names belong to it, as in Skopeo."""
         self.patience = patience
         """How long registries may be unavailable, in seconds; None: the default."""
         self.rate_limit_patience = rate_limit_patience

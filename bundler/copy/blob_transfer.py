@@ -320,7 +320,7 @@ class ResumingReader:
                 return count
 
     def _prepare_retry(self, error: RegistryError) -> None:
-        """Wait before the source is reopened; at first, and after each MiB, do not wait."""
+        """Wait before the source is reopened, except the first time and after each MiB."""
         moved, self._progressed = self._progressed, 0
         if error.temporary and (self._attempts is None or moved >= BUFFER_SIZE):
             self._attempts = self._activity.create_attempts()

@@ -215,7 +215,7 @@ class _Execution:
 
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
         queues = [[task] for task in needed if task.destination not in self._serial]
-        # A single writer gets one blob after another, and an archive stores layers first.
+        # A single writer receives one blob at a time, and an archive stores layers first.
         for destination in self._serial:
             queue = [task for task in needed if task.destination is destination]
             queue.sort(key=lambda task: isinstance(task, BlobTask) and task.node.kind != "layer")

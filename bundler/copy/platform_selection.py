@@ -127,9 +127,9 @@ def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
 def find_missing_platforms(
     selection: PlatformSelection, offered: Sequence[Platform | None]
 ) -> list[Platform]:
-    """Return the selected platforms for which an image with the ``offered`` ones is not available.
+    """Return the selected platforms that an image with the platforms ``offered`` does not provide.
 
-    With ``selection.variants``, none is reported, as by Skopeo.
+    With ``selection.variants``, the result is empty, as in Skopeo.
     """
     if selection.everything or selection.variants:
         return []

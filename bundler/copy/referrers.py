@@ -22,8 +22,8 @@ _COSIGN_SUFFIXES: Mapping[str | None, tuple[str, ...]] = {
 }
 """The suffixes of cosign's tags for the referrers of an object, by the suffix of its own tag.
 
-Cosign does not sign signatures. Without this end, a registry that has something under every tag
-would be asked for the signature of each signature.
+Cosign does not sign signatures, so no suffix follows ``.sig``. Otherwise, a registry that returns
+a manifest for every tag would cause an endless sequence of requests.
 """
 
 

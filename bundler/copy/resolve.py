@@ -51,7 +51,7 @@ MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_SIGNATURE_BYTES = 16 * 1024 * 1024
 MAX_REFERRERS = 1_000
 
-MAX_REFERRER_DEPTH = 4  # such as an SBOM, its attestation, and the signature of that
+MAX_REFERRER_DEPTH = 4  # for example an SBOM, its attestation, and the signature of the attestation
 
 
 def resolve(

@@ -27,7 +27,7 @@ class GoExpression:
         """Compile ``text``.
 
         Raises:
-            UsageError: the text is not an expression, or it is too long.
+            UsageError: the expression is invalid or too long.
         """
         import re2  # noqa: PLC0415 - only for files with expressions
 

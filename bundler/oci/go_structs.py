@@ -71,7 +71,7 @@ class _Field(NamedTuple):
 def _fields(
     read: Callable[[Table, str], Value], *names: str, omit_empty: bool = False, **keys: str
 ) -> list[_Field]:
-    """Define fields of one type; ``keys`` has the keys of those whose name is not their key."""
+    """Define fields of one type; ``keys`` contains the JSON keys that differ from the names."""
     pairs = {**dict(zip(names, names, strict=True)), **keys}
     return [_Field(name, key, read, omit_empty) for name, key in pairs.items()]
 

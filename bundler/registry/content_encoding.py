@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _GZIP = 31  # the window size of zlib for gzip with a header
 _INPUT_SIZE = 64 * 1024
 _MAX_OVERHEAD = 1024 * 1024
-"""Maximum number of compressed bytes in excess of the content; no compressor adds that many."""
+"""Maximum excess of the compressed size over the content's size; no compressor adds that much."""
 
 
 class GzipDecoder:
@@ -38,7 +38,7 @@ class GzipDecoder:
 
         Raises:
             IncompleteRead: the body is truncated.
-            LimitError: the body does not end, but contains no content.
+            LimitError: the body is endless and contains no content.
             RegistryError: the body is not in the format of gzip.
         """
         while len(buffer):

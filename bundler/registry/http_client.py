@@ -127,7 +127,8 @@ class HttpClient:
             if exchange.connected:
                 return "https"
             if errors.is_plain_http(error):
-                spec = replace(spec, response_timeout=None)  # certain, so there is no hurry
+                # The scheme is certain, so the usual limit applies.
+                spec = replace(spec, response_timeout=None)
             with suppress(RegistryError):
                 url = f"http://{access.address}/v2/"
                 with self.send(spec, url, {}, own=True) as response:
@@ -210,12 +211,12 @@ class HttpClient:
                 registry=self._access.host,
                 fetch_certificate=lambda origin: self._fetch_certificate(origin, proxy),
             )
-        # A handshake that was cut off shows a server, but one without an answer does not.
+        # A handshake that was cut off proves that a server exists; an unanswered one does not.
         cut_off = exchange.reached and exchange.expired is None and proxy is None
         connected = exchange.connected or cut_off
         HOSTS.record_failure(Origin.of(url), found, self._patience, connected=connected)
         if exchange.expired is not None and exchange.expired[0] is Phase.RESPONSE:
-            # The limit for one response is also that for a request.
+            # A request that exceeded this limit is not retried.
             found.patience = 0.0
         return found
 

@@ -236,7 +236,7 @@ class Refusal:
         elif "NAME_UNKNOWN" in self.codes or "MANIFEST_UNKNOWN" in self.codes:
             hint = "check the name; some registries show private repositories only after login"
             if self.login == "accepted":
-                hint = "check the name; some registries hide what the user has no permission for"
+                hint = "check the name; some registries hide repositories without permission"
         return NotFoundError(f"{self.subject}: not found{self._detail}", hint=hint)
 
     def _create_general_error(self) -> RegistryError:

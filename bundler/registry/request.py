@@ -29,7 +29,7 @@ class Body(Protocol):
         """Whether the body was sent and cannot be resent."""
 
     def chunks(self) -> Iterable[memoryview]:
-        """Yield the content in chunks; a chunk is valid until the next one."""
+        """Yield the content in chunks; each is valid until the next is requested."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Response:
         return self._decoder is not None
 
     def keep_encoding(self, size: int | None, offset: int = 0) -> None:
-        """Do not decode the body of a blob that has its size: it is the content itself.
+        """Disable decoding if the body has the size of the blob, and thus is the blob itself.
 
         Some object stores declare the compression of a layer as the encoding of the response.
         ``size`` is that of the blob, and ``offset`` the beginning of the requested range.

@@ -354,7 +354,7 @@ class Session:
     def _send(
         self, spec: RequestSpec, url: str, headers: Mapping[str, str], *, own: bool
     ) -> Response:
-        """Send a request. The hosts that belong to a registry share its verification of TLS."""
+        """Send a request. Hosts that belong to the registry share its TLS verification setting."""
         verify = self._access.tls.verify
         if not own and not verify:
             verify = not self._rules.belongs(self.origin, Origin.of(url))

@@ -264,7 +264,7 @@ class _StreamBody:
         self.size = None if content.size is None else content.size - content.position
         self._limit = limit
         if limit is not None and self.size is not None:
-            # The end is read, and so verified, within the last body.
+            # The end of the content is read, and thus verified, as part of the last body.
             self._limit = limit if self.size > limit else None
             self.size = min(self.size, limit)
         self.spent = False
@@ -275,7 +275,7 @@ class _StreamBody:
         self.failure: BundlerError | None = None
 
     def chunks(self) -> Iterable[memoryview]:
-        """Yield the content in chunks; a chunk is valid until the next one."""
+        """Yield the content in chunks; each is valid until the next is requested."""
         self.spent = True
         buffer = memoryview(bytearray(BUFFER_SIZE))
         rest = sys.maxsize if self._limit is None else self._limit

@@ -3,7 +3,7 @@
 The author of an image chooses these URLs, so they are untrusted. Requests contain no credentials
 and no client certificate. Only HTTPS and public addresses are allowed, unless the registry of the
 image is itself private and without TLS. Each redirect is checked in the same way, and so is the
-address of each connection, because a name may resolve to another address the next time.
+address of each connection, because a name may resolve to a different address each time.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class UrlClient:
             raise RefusedRequestError(
                 f"{origin}: refused to download a foreign layer without TLS", hint=_HINT
             )
-        # A proxy resolves names itself, and often nobody else can.
+        # Behind a proxy, which resolves names itself, this machine often cannot resolve them.
         look_up_hosts = self._client.find_proxy(str(origin)) is None
         self._check_scope(find_scope(origin.host, look_up_hosts=look_up_hosts), str(origin))
 

@@ -1,8 +1,8 @@
 """Deadlines of exchanges: a thread shuts down the sockets of those that make no progress.
 
-A timeout of a socket limits one system call, so a server that sends a byte now and then evades it.
-Only what is useful counts as progress here: an established connection, a complete response head,
-and bytes of a body. Interim responses, trailers and incomplete heads do not count.
+A socket timeout limits a single system call, so a server that occasionally sends a byte evades it.
+Here, only an established connection, a complete response head, and bytes of a body count as
+progress. Interim responses, trailers and incomplete heads do not count.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Silence:
 class Exchange:
     """The progress of one request and its response.
 
-    One thread uses it, and the watchdog. Only the time in which the thread waits for the server
+    Used by one thread and by the watchdog. Only the time that the thread waits for the server
     counts. ``silence`` is that of the operation; None: the exchange is the whole operation.
     """
 
@@ -101,7 +101,7 @@ class Exchange:
         self.connected = False
         """Whether the connection was established, including TLS."""
         self.expired: tuple[Phase, float] | None = None
-        """The limit that was exceeded, after which the connection is shut down; None: none."""
+        """The limit that was exceeded, and its phase; the connection is then shut down."""
         self._limit = limits.stall
         self._socket: socket.socket | None = None
         self._waiting_since: float | None = None
@@ -115,7 +115,7 @@ class Exchange:
             self._socket = connection
 
     def enter(self, phase: Phase, limit: float | None = None) -> None:
-        """Begin to wait for the server, in a new phase; ``limit`` is another one than its own."""
+        """Start to wait for the server, in a new phase; ``limit`` replaces that of the phase."""
         with self._lock:
             self._count_silence()
             self.phase = phase
@@ -124,7 +124,7 @@ class Exchange:
             self._waiting_since = time.monotonic()
 
     def pause(self) -> None:
-        """Stop to wait for the server."""
+        """Stop counting the time, because the thread no longer waits for the server."""
         with self._lock:
             self._count_silence()
             self._waiting_since = None
@@ -135,7 +135,7 @@ class Exchange:
             self._waiting_since = time.monotonic()
 
     def advance(self, count: int) -> None:
-        """Record ``count`` useful bytes, which make up for silence at the minimum rate."""
+        """Record ``count`` bytes of a body, which make up for silence at the minimum rate."""
         rate = self.limits.min_bytes_per_second
         with self._lock:
             self._count_silence()
@@ -145,7 +145,7 @@ class Exchange:
                 self._total.seconds = max(0.0, self._total.seconds - gained)
 
     def watch_sending(self, chunks: Iterable[memoryview]) -> Iterator[memoryview]:
-        """Yield ``chunks``, and record each as sent. The time in which they are read is free."""
+        """Yield ``chunks``, and record each as sent. The time to read them does not count."""
         self.pause()
         for chunk in chunks:
             self.resume()
@@ -202,7 +202,7 @@ class Watchdog:
             self._changed.notify()
 
     def remove(self, exchange: Exchange) -> None:
-        """Check ``exchange`` no longer."""
+        """Stop checking ``exchange``."""
         with self._changed:
             self._exchanges.discard(exchange)
 
@@ -229,7 +229,7 @@ _WATCHDOG = Watchdog()
 
 def shut_down(connection: socket.socket) -> None:
     """Shut down a connection, so that a thread that is blocked on it fails immediately."""
-    # With a TLS connection in another one, the attribute is the outer one.
+    # For TLS inside TLS, the attribute is the outer connection.
     connection = getattr(connection, "socket", connection)
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -46,7 +46,7 @@ def decrypt_key(data: bytes, passphrase: bytes, cancellation: Cancellation) -> b
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches only this process
+        start_new_session=True,  # Ctrl-C interrupts only the parent
     ) as process:
         try:
             der = _communicate(

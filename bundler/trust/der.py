@@ -1,4 +1,4 @@
-"""Values in DER: only their tags and lengths, for structures that cryptography does not show.
+"""Minimal DER parser (tags and lengths), for structures that cryptography does not expose.
 
 https://www.itu.int/rec/T-REC-X.690
 """

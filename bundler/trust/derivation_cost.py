@@ -1,8 +1,8 @@
-"""Limits on the work that an encrypted private key (PKCS #8) demands before it can be decrypted.
+"""Limits on the cost of decrypting a private key (PKCS #8).
 
 The file itself determines the parameters of the key derivation. They are therefore read, and
 refused if they exceed the limits, before the passphrase is used. At the limits, a derivation takes
-some seconds, and scrypt needs 1 GiB.
+several seconds, and scrypt needs 1 GiB.
 
 https://www.rfc-editor.org/rfc/rfc5958#section-3, https://www.rfc-editor.org/rfc/rfc8018#appendix-A
 https://www.rfc-editor.org/rfc/rfc7914#section-7

@@ -35,8 +35,9 @@ def find_foreign_sources(
 ) -> ResolvedImage:
     """Return ``image`` with the sources of its foreign layers.
 
-    A layer that the source does not have stays without one, or is in ``holdings``, or has its URLs
-    as the source if the request says so. ``stack`` closes the sources.
+    For a layer that ``image.source`` does not have, the source is its URLs if the request permits
+    that, or else ``image.source`` if ``holdings`` contain the layer; otherwise the layer has no
+    source. ``stack`` closes the sources.
 
     Raises:
         NotFoundError: the request requires all layers, and one is absent.
@@ -62,7 +63,7 @@ def find_foreign_sources(
     if found.absent_layers and policy == "fail":
         lines = map(absent_layers.describe, absent_layers.from_nodes(found.absent_layers))
         raise NotFoundError(
-            "\n".join([f"{image.display_name}: layers are not at the source", *lines]), hint=HINT
+            "\n".join([f"{image.display_name}: foreign layers are missing", *lines]), hint=HINT
         )
     return found
 

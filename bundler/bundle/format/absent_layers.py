@@ -1,4 +1,4 @@
-"""Absent layers: foreign layers that an image has, and that are not in its bundle."""
+"""Absent layers: foreign layers of an image that are not in its bundle."""
 
 from __future__ import annotations
 

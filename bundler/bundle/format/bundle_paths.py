@@ -87,7 +87,7 @@ def format_signature_name(key_id: str) -> str:
 
 
 def parse_signature_name(name: str) -> str | None:
-    """Return the first 16 digits of the key ID in a signature's file name; None: another file."""
+    """Return the first 16 digits of the key ID in the name of a signature file; None for others."""
     match = _SIGNATURE.fullmatch(name)
     return match[1] if match else None
 
@@ -112,7 +112,7 @@ def check_listed(paths: Iterable[str], subject: str = CHECKSUM_FILE) -> None:
             raise MalformedError(
                 f"{subject}: {path[:200]!r} differs from another path only by case"
             )
-        folded.add(path if key == path else key)  # most paths are in lower case, and kept anyway
+        folded.add(path if key == path else key)  # saves memory: most paths are in lower case
 
 
 def find_image_path(root: Digest) -> str:

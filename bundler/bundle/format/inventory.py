@@ -287,7 +287,7 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         LimitError: too large, or too many entries.
         UnsupportedError: a version of the format that is not known, a delta or a volume.
     """
-    if len(raw) > strict.MAX_DOCUMENT and not raw.isascii():  # it would need four times the memory
+    if len(raw) > strict.MAX_DOCUMENT and not raw.isascii():  # as str, four bytes per character
         raise LimitError(
             f"{subject}: too large (expected at most {strict.MAX_DOCUMENT:,} bytes, or ASCII only)"
         )

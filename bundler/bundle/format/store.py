@@ -205,7 +205,7 @@ def create_planned_image(
 
 
 class _UnsealedLayout(transport.LayoutDestination):
-    """Destination in format ``oci``: only ``index.json`` would change the former bundle."""
+    """Destination in format ``oci`` that does not write ``index.json``, a file of the seal."""
 
     index: Mapping[str, bytes] = MappingProxyType({})
 
@@ -239,7 +239,7 @@ class DirectoryHoldings:
         return Capabilities(omits_foreign_layers=self._sizes is None)
 
     def check_names(self, names: Collection[str], /) -> None:
-        """Check that no image would be in the directory of another, present images aside.
+        """Check that no new image would be within the directory of another image.
 
         Raises:
             ConflictError: it would.

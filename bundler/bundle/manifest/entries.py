@@ -32,7 +32,7 @@ class ImageOptions:
     platforms: tuple[Platform, ...] = ()
     """Empty: all platforms."""
     index: IndexMode = "strip"
-    """How to export an index of which platforms are selected."""
+    """How to export an index if only some of its platforms are selected."""
     referrers: bool = True
     """Whether signatures, attestations and SBOMs are exported with the image."""
     on_tag_moved: TagMovedAction = "fail"

@@ -54,7 +54,7 @@ class RenameRule:
 
 
 def _convert_host(host: str) -> str:
-    """Return ``host``, or the part of one that a group matched, as part of a path."""
+    """Convert ``host``, or the part of a host that a group matched, to a path component."""
     return convert_domain_to_component(host) if is_domain(host) else host.replace(":", "-")
 
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 _MAX_NAMED = 3
-_MAX_MISSING = 10_000  # files that are named one by one
+_MAX_MISSING = 10_000  # files that are reported individually
 _MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json is the largest file without a listed size
 
 _Listed = dict[str, Digest | None]

@@ -75,8 +75,8 @@ class ConversionOptions:
     fixed_reason: str | None = None
     """The reason why digests must not change; None: they may change."""
     keep_fixed_images: bool = False
-    """Leave the format of images that must not change; without this, a ``manifest_format`` that
-    would change them is an error. For indexes it always is."""
+    """Keep the format of images that must not change; otherwise, a ``manifest_format`` that would
+    change them is an error. For indexes, it is always an error."""
     target_name: ImageReference | None = None
     """The name of the image at the destination, which a schema 1 manifest contains."""
 

@@ -114,7 +114,7 @@ def get_target(url: str) -> str:
 
 
 def _encode(location: str) -> str:
-    """Percent-encode what a request line cannot contain; empty if ``location`` is malformed."""
+    """Percent-encode the characters that a request line must not contain; empty if malformed."""
     try:
         data = location.strip(" ").encode("latin-1")  # the encoding in which headers are decoded
     except UnicodeEncodeError:

@@ -137,7 +137,7 @@ def fetch_certificate(
 
 @contextmanager
 def _watching(connection: http.client.HTTPSConnection) -> Iterator[None]:
-    """Shut ``connection`` down if its tunnel and its handshake take too long altogether."""
+    """Shut ``connection`` down if its tunnel and its handshake together take too long."""
     exchange = Exchange(ExchangeLimits(handshake=_TIMEOUT))
     with ExitStack() as stack:
         stack.callback(exchange.finish)

@@ -82,7 +82,7 @@ class StorageDestination:
         return Capabilities(manifests=_MANIFESTS, indexes=False, only_tar_layers=True)
 
     def has(self, node: Node, /) -> bool:
-        """Report whether this run pushed ``node``, or the storage contained it at the start."""
+        """Return whether this run pushed ``node``, or the storage contained it at the start."""
         if node.digest is None:
             return False
         size = self._spool.get_size(node.digest.hex)
@@ -226,9 +226,7 @@ class StorageDestination:
                 if compression is not None:
                     stream = DecompressingReader(file, compression, f"layer {layer.digest}")
             else:
-                stored = self._find_layer(
-                    layer.digest
-                )  # the same layer the same layer on another parent
+                stored = self._find_layer(layer.digest)  # the same layer on another parent
                 if stored is None:
                     raise NotFoundError(
                         f"{self._storage.subject}: layer {layer.digest} was not pushed"

@@ -106,7 +106,7 @@ def create_hard_links_error(path: Path) -> UnsupportedError:
 
 
 def supports_links(directory: Directory) -> bool:
-    """Report whether the file system of ``directory`` supports hard links, by creating one."""
+    """Return whether the file system of ``directory`` supports hard links, by creating one."""
     probe, second = part_files.create_part_name(), part_files.create_part_name()
     atomic_write.write_bytes_in(directory, probe, b"")
     try:
@@ -137,7 +137,7 @@ def replace_by_link(source: Directory, name: str, target: Directory, link: str) 
 
 
 def is_same_file(first: Directory, name: str, second: Directory, other: str) -> bool:
-    """Report whether two names are links to the same file; False if ``other`` does not exist."""
+    """Return whether two names are links to the same file; False if ``other`` does not exist."""
     try:
         found = os.stat(other, dir_fd=second.fd, follow_symlinks=False)
     except FileNotFoundError:

@@ -156,7 +156,7 @@ class DirectoryDestination:
             undo.pop_all()
 
     def has(self, node: Node, /) -> bool:
-        """Report whether a regular file with the name and size of ``node`` exists."""
+        """Return whether a regular file with the name and size of ``node`` exists."""
         if node.digest is None:
             return False
         if self._is_root(node):

@@ -124,7 +124,7 @@ class DirectoryTreeDestination(_ReadableTree):
             undo.pop_all()
 
     def has(self, node: Node, /) -> bool:
-        """Report whether an image or the staging directory contains ``node`` with its size."""
+        """Return whether an image or the staging directory contains ``node`` with its size."""
         try:
             size = self._tree.get_size(*self._locate(node))
         except NotFoundError:

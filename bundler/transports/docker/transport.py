@@ -218,7 +218,7 @@ class DockerDestination(_RegistryRepository):
         return found
 
     def has(self, node: Node, /) -> bool:
-        """Report whether the registry contains ``node``."""
+        """Return whether the registry contains ``node``."""
         if node.digest is None:
             return False
         if node.kind == "manifest":
@@ -347,7 +347,7 @@ class DockerTransport:
         """
         if not text.startswith("//"):
             raise InvalidReferenceError(
-                f"docker:{text[:200]!r} missing // after the transport",
+                f"docker:{text[:200]!r}: missing // after the transport",
                 hint=f"write docker://{text[:80]}",
             )
         return DockerReference(ImageReference.parse(text[2:]))

@@ -74,7 +74,7 @@ class DockerArchiveWriter:
         self._lock = threading.Lock()
 
     def has(self, node: Node, /) -> bool:
-        """Report whether ``node`` was pushed."""
+        """Return whether ``node`` was pushed."""
         if node.digest is None:
             return False
         if node.kind == "manifest":

@@ -102,7 +102,7 @@ class Engine:
                 raise RegistryError(f"{self.host}: the engine rejected the image: {text}")
 
     def has(self, image: str) -> bool:
-        """Report whether the engine has ``image``, a name or an ID.
+        """Return whether the engine has ``image``, a name or an ID.
 
         Raises:
             RegistryError: the engine cannot be reached, or fails.

@@ -112,7 +112,7 @@ class OciArchiveDestination:
         self._lock = threading.Lock()
 
     def has(self, node: Node, /) -> bool:
-        """Report whether ``node`` was pushed."""
+        """Return whether ``node`` was pushed."""
         size = self._stored.get(node.digest) if node.digest else None
         return size is not None and node.size in (None, size)
 

@@ -106,7 +106,7 @@ class WritableBlobs(ReadableBlobs):
             part_files.remove_stale_parts(directory, shared=self._is_shared)
 
     def has(self, node: Node, /) -> bool:
-        """Report whether a regular file with the name and size of ``node`` exists."""
+        """Return whether a regular file with the name and size of ``node`` exists."""
         if (digest := node.digest) is None:
             return False
         algorithm, name = digest.text.split(":")

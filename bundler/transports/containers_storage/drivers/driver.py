@@ -52,7 +52,7 @@ class Driver(Protocol):
 
 
 def in_user_namespace() -> bool:
-    """Report whether this process runs in a user namespace that maps user IDs."""
+    """Return whether this process runs in a user namespace that maps user IDs."""
     try:
         text = Path("/proc/self/uid_map").read_text(encoding="ascii")
     except OSError:

@@ -45,7 +45,7 @@ else
 fi
 [ ! -e "$directory" ] || [ -e "$directory/pyvenv.cfg" ] || fail "$directory: contains other files: specify another directory"
 
-# The pip on the stick is used, so this Python requires neither pip nor ensurepip.
+# The pip on the medium is used, so this Python requires neither pip nor ensurepip.
 "$python" -m venv --clear --without-pip "$directory"
 "$directory/bin/python" "$(echo "$here"/wheels/pip-*.whl)/pip" --isolated --no-cache-dir \
     --disable-pip-version-check install --quiet --no-index --find-links "$here/wheels" \

@@ -74,8 +74,10 @@ def _measured(bench: Bench, options: argparse.Namespace) -> Iterator[list[table.
         return
     for name in [name for name in ROWS if name in (options.only or ROWS)]:
         yield ROWS[name](bench)
-    peaks = [one.peak for (_, name), one in bench.meter.results.items() if name == "airbundle"]
-    yield [table.peak("peak memory of any of these", max(peaks))]
+    peaks = [
+        result.peak for (_, name), result in bench.meter.results.items() if name == "airbundle"
+    ]
+    yield [table.peak("highest peak memory of these rows", max(peaks))]
 
 
 def _options() -> argparse.Namespace:
@@ -92,9 +94,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--skopeo", action="append", default=[], help="path of an additional skopeo"
     )
-    parser.add_argument("--crane", help="path of a crane that is not on the PATH")
+    parser.add_argument("--crane", help="path of an additional crane")
     parser.add_argument(
-        "--only", action="append", default=[], choices=tuple(ROWS), help="run only these rows"
+        "--only", action="append", default=[], choices=tuple(ROWS), help="measure only these rows"
     )
     parser.add_argument(
         "--memory",

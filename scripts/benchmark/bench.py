@@ -58,8 +58,8 @@ class Bench:
         """A registry with ``single:1``, and ``eight:1`` with the same size in 8 layers."""
         directory, size = self.work / "pair", self.one_image
         host = self._open.enter_context(servers.registry(directory)).host
-        apart(contents.push_one, host, "single", [size * share / 6 for share in (1, 2, 3)])
-        apart(contents.push_one, host, "eight", [size / 8] * 8)
+        run_in_process(contents.push_one, host, "single", [size * share / 6 for share in (1, 2, 3)])
+        run_in_process(contents.push_one, host, "eight", [size / 8] * 8)
         return host
 
     @cached_property
@@ -82,7 +82,7 @@ class Bench:
         directory = self.work / f"source-{megabytes}"
         with servers.registry(directory) as registry:
             print("Making the images …", end="", file=sys.stderr, flush=True)
-            apart(contents.fill, registry.host, megabytes)
+            run_in_process(contents.fill, registry.host, megabytes)
             print(" done", file=sys.stderr)
             yield registry.host
         shutil.rmtree(directory)
@@ -133,7 +133,7 @@ def plain_http(source: str, destination: str) -> list[str]:
     return [option for option, side in sides.items() if side.startswith("docker://")]
 
 
-def apart(function: Callable[..., None], *arguments: object) -> None:
+def run_in_process(function: Callable[..., None], *arguments: object) -> None:
     """Call ``function`` in a separate process, so that its memory is not measured."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         pool.submit(function, *arguments).result()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from scripts.benchmark import contents, table
 from scripts.benchmark.bench import skopeo_copy
-from scripts.benchmark.measuring import Commands, Contestant, into, just
+from scripts.benchmark.measuring import Commands, Contestant, plain_contestant, writing_contestant
 from scripts.benchmark.programs import cores, is_old
 from scripts.benchmark.table import MB, Row
 
@@ -24,14 +24,14 @@ def export(bench: Bench) -> list[Row]:
     work = "export, signed and durable"
     host, out = bench.host, bench.work / "other"
     others: dict[str, Contestant] = {
-        name: into(out, lambda out, path=path: [_sync(bench, path, out)])
+        name: writing_contestant(out, lambda out, path=path: [_sync(bench, path, out)])
         for name, path in bench.programs.skopeos.items()
     }
     others |= {
-        name: into(out, lambda out, path=path: [_crane_pull(path, host, out)])
+        name: writing_contestant(out, lambda out, path=path: [_crane_pull(path, host, out)])
         for name, path in bench.programs.cranes.items()
     }
-    ours = into(bench.work / "ours", lambda out: [bench.export(host, out)])
+    ours = writing_contestant(bench.work / "ours", lambda out: [bench.export(host, out)])
     bench.meter.compare(work, {"airbundle": ours, **others})
     return [table.ratio(bench.meter, work, name, _export_must(name)) for name in others]
 
@@ -39,8 +39,10 @@ def export(bench: Bench) -> list[Row]:
 def again(bench: Bench) -> list[Row]:
     """Measure a repeated export into a complete bundle."""
     work = "the same export again"
-    ours = just([bench.export(bench.host, bench.bundle)])
-    bench.meter.compare(work, {"airbundle": ours, "verify": just([bench.verify(bench.bundle)])})
+    ours = plain_contestant([bench.export(bench.host, bench.bundle)])
+    bench.meter.compare(
+        work, {"airbundle": ours, "verify": plain_contestant([bench.verify(bench.bundle)])}
+    )
     return [table.ratio(bench.meter, work, "verify", 2.0)]
 
 
@@ -67,7 +69,10 @@ def import_(bench: Bench) -> list[Row]:
     )
     with bench.empty_registry() as target:
         bench.meter.time([bench.import_(bundle, target)])
-        repeated, verify = just([bench.import_(bundle, target)]), just([bench.verify(bundle)])
+        repeated, verify = (
+            plain_contestant([bench.import_(bundle, target)]),
+            plain_contestant([bench.verify(bundle)]),
+        )
         bench.meter.compare(again, {"airbundle": repeated, "verify": verify})
     rows = [table.ratio(bench.meter, work, name, 0.55) for name in skopeos]
     return [*rows, table.ratio(bench.meter, again, "verify", 2.0)]
@@ -78,8 +83,8 @@ def verify(bench: Bench) -> list[Row]:
     work = "verify"
     blobs = [str(path) for path in (bench.bundle / "blobs/sha256").iterdir()]
     contestants = {
-        "airbundle": just([bench.verify(bench.bundle)]),
-        "openssl": just([["openssl", "dgst", "-sha256", *blobs]]),
+        "airbundle": plain_contestant([bench.verify(bench.bundle)]),
+        "openssl": plain_contestant([["openssl", "dgst", "-sha256", *blobs]]),
     }
     bench.meter.compare(work, contestants)
     ours, openssl = (bench.meter.results[work, name] for name in contestants)

@@ -39,8 +39,8 @@ def fill_with_applications(host: str, megabytes: int) -> None:
         own = [supply.layer(n * unit) for n in APPLICATION]
         for version in range(VERSIONS):
             last = [supply.layer(n * unit) for n in VERSION]
-            one = images.image(*base, *own, *last)
-            images.push(host, f"app-{number}", one, f"v{version}")
+            image = images.image(*base, *own, *last)
+            images.push(host, f"app-{number}", image, f"v{version}")
 
 
 def push_one(host: str, name: str, megabytes: list[float]) -> None:

@@ -8,16 +8,16 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-from scripts.benchmark import contents, places, table
-from scripts.benchmark.bench import apart, skopeo_copy
+from scripts.benchmark import contents, locations, table
+from scripts.benchmark.bench import run_in_process, skopeo_copy
 from scripts.benchmark.programs import is_old
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scripts.benchmark.bench import Bench
+    from scripts.benchmark.locations import Location
     from scripts.benchmark.measuring import Commands, Contestant
-    from scripts.benchmark.places import Place
     from scripts.benchmark.table import Row
 
 MAIN = ("docker", "dir", "oci")
@@ -33,14 +33,14 @@ def copy(bench: Bench) -> list[Row]:
     """Measure each pair of the most frequently used transports."""
     return [
         row
-        for origin, goal in product(MAIN, MAIN)
-        for row in _between(bench, origin, goal, lambda name: 0.9 if is_old(name) else 1.1)
+        for origin, target in product(MAIN, MAIN)
+        for row in _between(bench, origin, target, lambda name: 0.9 if is_old(name) else 1.1)
     ]
 
 
 def archives(bench: Bench) -> list[Row]:
     """Measure copies from a registry to archives and an engine, and the reverse."""
-    pairs = [pair for one in OTHER for pair in (("docker", one), (one, "docker"))]
+    pairs = [pair for transport in OTHER for pair in (("docker", transport), (transport, "docker"))]
     return [row for pair in pairs for row in _between(bench, *pair, lambda _: 1.0)]
 
 
@@ -58,8 +58,8 @@ def compress(bench: Bench) -> list[Row]:
     size = bench.megabytes * UNCOMPRESSED
     layout = bench.work / "uncompressed"
     if not layout.exists():
-        apart(contents.write_uncompressed, layout, [size / 4] * 4)
-    origin = places.Place(f"oci:{layout}:1")
+        run_in_process(contents.write_uncompressed, layout, [size / 4] * 4)
+    origin = locations.Location(f"oci:{layout}:1")
     return [
         row
         for algorithm in ("gzip", "zstd")
@@ -74,17 +74,17 @@ def compress(bench: Bench) -> list[Row]:
 
 
 def _between(
-    bench: Bench, origin: str, goal: str, must: Callable[[str], float], name: str = "single"
+    bench: Bench, origin: str, target: str, must: Callable[[str], float], name: str = "single"
 ) -> list[Row]:
-    what = ", 8 layers" if name == "eight" else ""
-    work = f"copy {origin}: to {goal}:, {bench.one_image:.0f} MB{what}"
-    return _rows(bench, work, (places.source(bench, origin, name), goal), must)
+    suffix = ", 8 layers" if name == "eight" else ""
+    work = f"copy {origin}: to {target}:, {bench.one_image:.0f} MB{suffix}"
+    return _rows(bench, work, (locations.source(bench, origin, name), target), must)
 
 
 def _rows(
     bench: Bench,
     work: str,
-    pair: tuple[Place, str],
+    pair: tuple[Location, str],
     must: Callable[[str], float],
     options: tuple[str, ...] = (),
 ) -> list[Row]:
@@ -99,12 +99,12 @@ def _rows(
 
 
 def _contestant(
-    bench: Bench, write: Write, origin: Place, goal: str, options: tuple[str, ...]
+    bench: Bench, write: Write, origin: Location, target: str, options: tuple[str, ...]
 ) -> Contestant:
     @contextmanager
     def contestant() -> Iterator[Commands]:
-        with places.destination(bench, goal) as place:
-            more = (*origin.options, *place.options, *options)
-            yield [write(origin.reference, place.reference, *more)]
+        with locations.destination(bench, target) as location:
+            more = (*origin.options, *location.options, *options)
+            yield [write(origin.reference, location.reference, *more)]
 
     return contestant

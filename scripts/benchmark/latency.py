@@ -15,7 +15,7 @@ _CHUNK = 1 << 16
 
 
 @contextmanager
-def far_away(host: str, seconds: float) -> Iterator[str]:
+def run_relay(host: str, seconds: float) -> Iterator[str]:
     """Run a relay to ``host`` in a separate process; yield its ``host:port``."""
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
@@ -28,19 +28,19 @@ def far_away(host: str, seconds: float) -> Iterator[str]:
         process.join()
 
 
-def _relay(host: str, seconds: float, tell: Connection) -> None:
+def _relay(host: str, seconds: float, started: Connection) -> None:
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(host, seconds, tell))
+        asyncio.run(_serve(host, seconds, started))
 
 
-async def _serve(host: str, seconds: float, tell: Connection) -> None:
+async def _serve(host: str, seconds: float, started: Connection) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name, _, port = host.partition(":")
         upstream, downstream = await asyncio.open_connection(name, int(port))
         await asyncio.gather(_pass(reader, downstream, 0), _pass(upstream, writer, seconds))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=256)
-    tell.send(server.sockets[0].getsockname()[1])
+    started.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
 

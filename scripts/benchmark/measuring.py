@@ -87,28 +87,32 @@ class Meter:
             {
                 "work": work,
                 "program": name,
-                "seconds": [run.seconds for run in one.runs],
-                "peak": one.peak,
+                "seconds": [run.seconds for run in result.runs],
+                "peak": result.peak,
             }
-            for (work, name), one in self.results.items()
+            for (work, name), result in self.results.items()
         ]
 
     def _run(self, command: list[str]) -> int:
         """Run one process to its end; return its peak resident size in bytes."""
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode:
-                said.seek(0)
-                text = said.read()[-2000:].decode(errors="replace")
+                output.seek(0)
+                text = output.read()[-2000:].decode(errors="replace")
                 sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{text}")
         return usage.ru_maxrss * 1024
 
 
-def just(commands: Commands) -> Contestant:
+def plain_contestant(commands: Commands) -> Contestant:
     """Return a contestant without preparation or cleanup."""
 
     @contextmanager
@@ -118,7 +122,7 @@ def just(commands: Commands) -> Contestant:
     return contestant
 
 
-def into(out: Path, commands: Callable[[Path], Commands]) -> Contestant:
+def writing_contestant(out: Path, commands: Callable[[Path], Commands]) -> Contestant:
     """Return a contestant that writes to ``out``, which is removed before each run."""
 
     @contextmanager

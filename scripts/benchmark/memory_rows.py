@@ -19,13 +19,13 @@ def memory(bench: Bench) -> list[Row]:
         bundle, copied = bench.work / "bundle", bench.work / "copied"
         with bench.filled_registry(megabytes) as host:
             shutil.rmtree(bundle, ignore_errors=True)
-            made = {
+            commands = {
                 "export": bench.export(host, bundle),
                 "export again": bench.export(host, bundle),
                 "verify": bench.verify(bundle),
                 "copy": bench.copy(f"docker://{host}/single:1", f"oci:{copied}:1"),
             }
-            for name, command in made.items():
+            for name, command in commands.items():
                 rows.append(table.peak(f"{name}, {megabytes} MB", bench.meter.time([command]).peak))
             with bench.empty_registry() as target:
                 for name in ("import", "import again"):

@@ -61,6 +61,6 @@ def cores() -> int:
 
 
 def _version(command: list[str]) -> str:
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"v?(\d+\.\d+[^\s,]*)", said)
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v?(\d+\.\d+[^\s,]*)", output)
     return found[1] if found else "(unknown)"

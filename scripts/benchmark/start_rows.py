@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from scripts.benchmark import table
-from scripts.benchmark.measuring import just
+from scripts.benchmark.measuring import plain_contestant
 from tests.fakes import images
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def start(bench: Bench) -> list[Row]:
     rows = []
     for option in ("--help", "--version"):
         work = f"airbundle {option}"
-        beside_click(bench, work, [bench.airbundle, option])
+        compare_with_click(bench, work, [bench.airbundle, option])
         rows.append(table.ratio(bench.meter, work, IMPORT_CLICK, 2.5))
     return rows
 
@@ -32,12 +32,12 @@ def inspect(bench: Bench) -> list[Row]:
     layout = bench.work / "small"
     if not layout.exists():
         images.write_layout(layout, {"1": images.image()})
-    beside_click(bench, work, [bench.airbundle, "inspect", f"oci:{layout}:1"])
+    compare_with_click(bench, work, [bench.airbundle, "inspect", f"oci:{layout}:1"])
     return [table.ratio(bench.meter, work, IMPORT_CLICK, 4.0)]
 
 
-def beside_click(bench: Bench, work: str, command: list[str]) -> None:
+def compare_with_click(bench: Bench, work: str, command: list[str]) -> None:
     """Compare a short command of airbundle with ``import click``, with more runs."""
-    click = just([[sys.executable, "-c", "import click"]])
-    contestants = {"airbundle": just([command]), IMPORT_CLICK: click}
+    click = plain_contestant([[sys.executable, "-c", "import click"]])
+    contestants = {"airbundle": plain_contestant([command]), IMPORT_CLICK: click}
     bench.meter.compare(work, contestants, runs=4 * bench.meter.runs)

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from scripts.benchmark import table
-from scripts.benchmark.bench import apart
-from scripts.benchmark.latency import far_away
+from scripts.benchmark.bench import run_in_process
+from scripts.benchmark.latency import run_relay
 from tests.fakes import images
 from tests.interop import servers
 
@@ -29,10 +29,10 @@ _SYNC = ("sync", *_PLAIN, "--src", "docker", "--dest", "docker")
 
 def sync(bench: Bench) -> list[Row]:
     """Measure a sync of all tags of a repository between two registries."""
-    work = f"sync of {IMAGES} small images, {LATENCY * 1000:.0f} ms for each answer"
+    work = f"sync of {IMAGES} small images, {LATENCY * 1000:.0f} ms per response"
     with servers.registry(bench.work / "many") as registry:
-        apart(fill, registry.host)
-        with far_away(registry.host, LATENCY) as source:
+        run_in_process(fill, registry.host)
+        with run_relay(registry.host, LATENCY) as source:
             programs = {"airbundle": [bench.airbundle, "-q"]}
             for name, path in bench.programs.skopeos.items():
                 programs[name] = [path, "--insecure-policy"]
@@ -59,6 +59,6 @@ def _into_new_registry(bench: Bench, command: list[str]) -> Contestant:
     def contestant() -> Iterator[Commands]:
         with ExitStack() as stack:
             host = stack.enter_context(bench.empty_registry())
-            yield [[*command, stack.enter_context(far_away(host, LATENCY))]]
+            yield [[*command, stack.enter_context(run_relay(host, LATENCY))]]
 
     return contestant

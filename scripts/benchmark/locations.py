@@ -26,44 +26,44 @@ DAEMON = "docker-daemon:example.com/single:1"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A reference for a command line, with the options for its side."""
 
     reference: str
     options: tuple[str, ...] = ()
 
 
-def source(bench: Bench, transport: str, name: str = "single") -> Place:
+def source(bench: Bench, transport: str, name: str = "single") -> Location:
     """Return a source with the image ``name:1``, created on the first call and then reused."""
-    origin = Place(f"docker://{bench.pair}/{name}:1")
+    origin = Location(f"docker://{bench.pair}/{name}:1")
     if transport == "docker":
         return origin
     if transport == "docker-daemon":
-        place = Place(DAEMON, ("--src-daemon-host", bench.engine))
+        location = Location(DAEMON, ("--src-daemon-host", bench.engine))
         if not _has(bench.engine):
             fill = ("--dest-daemon-host", bench.engine)
             bench.meter.time([bench.copy(origin.reference, DAEMON, *fill)])
-        return place
+        return location
     path = bench.work / f"{name}-{transport}"
-    place = Place(LOCAL[transport].format(path))
+    location = Location(LOCAL[transport].format(path))
     if not path.exists():
-        bench.meter.time([bench.copy(origin.reference, place.reference)])
-    return place
+        bench.meter.time([bench.copy(origin.reference, location.reference)])
+    return location
 
 
 @contextmanager
-def destination(bench: Bench, transport: str) -> Iterator[Place]:
+def destination(bench: Bench, transport: str) -> Iterator[Location]:
     """Provide an empty destination, which is removed after the block."""
     if transport == "docker":
         with bench.empty_registry() as host:
-            yield Place(f"docker://{host}/copied:1")
+            yield Location(f"docker://{host}/copied:1")
     elif transport == "docker-daemon":
-        _forget(bench.engine)
-        yield Place(DAEMON, ("--dest-daemon-host", bench.engine))
-        _forget(bench.engine)
+        _remove_image(bench.engine)
+        yield Location(DAEMON, ("--dest-daemon-host", bench.engine))
+        _remove_image(bench.engine)
     else:
         path = bench.work / "copied"
-        yield Place(LOCAL[transport].format(path))
+        yield Location(LOCAL[transport].format(path))
         _remove(path)
 
 
@@ -71,7 +71,7 @@ def _has(engine: str) -> bool:
     return bool(_docker(engine, "images", "--quiet"))
 
 
-def _forget(engine: str) -> None:
+def _remove_image(engine: str) -> None:
     """Remove the image with its layers, because an engine does not unpack existing layers."""
     if _has(engine):
         _docker(engine, "rmi", "--force", DAEMON.partition(":")[2])

@@ -45,7 +45,7 @@ class AccessOptions:
     patience: float | None = None
     """Number of seconds for which a registry may be unavailable."""
     upload_chunk: int | None = None
-    """Maximum size in bytes of a request of an upload."""
+    """Maximum size in bytes of an upload request."""
     daemon_host: str | None = None
     """Address of a container engine."""
     shared_blob_dir: Path | None = None

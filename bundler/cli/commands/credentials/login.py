@@ -45,7 +45,7 @@ _URL = re.compile(r"https?://[^/@?#\s]+[^?#\s]*")
     "--token-service",
     metavar="URL",
     help="URL of the token service of the registry, if it is in another domain: it may receive the "
-    "credentials, also in later commands.",
+    "credentials, including by later commands.",
 )
 @option("-v", "--verbose", is_flag=True, help="Print where the credentials are stored.")
 @credential_store

@@ -350,8 +350,8 @@ class OpenOptions:
     scratch: Path | None = None
     """The directory for large temporary files; None: the default of each transport, on disk."""
     lenient: bool = False
-    """Whether sources are read as by Skopeo: symbolic links below a directory are followed, and
-    archives may repeat members or lack their end."""
+    """Whether sources are read as Skopeo reads them: symbolic links below a directory are
+    followed, and archives may repeat members or lack their end."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     """Receives events; called from several threads."""

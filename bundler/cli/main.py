@@ -1,6 +1,6 @@
 """The command ``airbundle``: the entry point. Read ``program`` next.
 
-An interruption ends the process at once while the modules of the program are imported, and is
+An interruption ends the process immediately while the modules of the program are imported, and is
 ignored when the command has ended. This module therefore imports only what Python has loaded.
 """
 

@@ -115,7 +115,7 @@ class RegistryOverride:
     cert_dir: Path | None = None
     limits: RegistryLimits | None = None
     upload_chunk: int | None = None
-    """Maximum size in bytes of a request of an upload."""
+    """Maximum size in bytes of an upload request."""
     token_service: str | None = None
     """The URL of a token service in another domain that may receive the credentials."""
 
@@ -151,7 +151,7 @@ class RegistryAccess:
     tls: TlsConfig = field(default_factory=TlsConfig)
     limits: RegistryLimits = field(default_factory=RegistryLimits)
     upload_chunk: int | None = None
-    """Maximum size in bytes of a request of an upload; None: no limit."""
+    """Maximum size in bytes of an upload request; None: no limit."""
     token_service: str | None = None
     """The URL of a token service in another domain that may receive the credentials."""
     trusts_named_hosts: bool = False

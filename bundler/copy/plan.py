@@ -306,7 +306,7 @@ def create_manifest_tasks(
                     stage = max((lowest, *after))
                     tasks[key] = ManifestTask(item, destination, stage, (label,))
                 elif label not in known.labels:
-                    # The stage stays, because the stages of other tasks depend on it.
+                    # The stage is unchanged, because the stages of other tasks depend on it.
                     tasks[key] = replace(known, labels=(*known.labels, label))
                 latest[item.depth] = max(tasks[key].stage, latest.get(item.depth, 0))
     return tuple(sorted(tasks.values(), key=lambda task: task.stage))
@@ -371,7 +371,7 @@ def _find_needed_blobs(
 def _decide_actions(
     tasks: Sequence[BlobTask[HoldingsT_co]], present: Sequence[bool]
 ) -> Iterator[BlobTask[HoldingsT_co]]:
-    """Push each blob to one repository of a registry, and mount it into the other ones."""
+    """Push each blob to one repository of a registry, and mount it into the others."""
     holders: dict[tuple[str, Digest | None], str] = {}
     for task, is_present in zip(tasks, present, strict=True):
         locations: list[tuple[object, bool]] = [(task.destination, is_present), (task.source, True)]

@@ -48,8 +48,8 @@ class PlatformSelection:
     @property
     def single(self) -> bool:
         """Whether a single image is copied from an index, without the index."""
-        one = len(self.platforms) == 1 and not self.variants and self.index != "sparse"
-        return not self.everything and (self.best is not None or one)
+        exactly_one = len(self.platforms) == 1 and not self.variants and self.index != "sparse"
+        return not self.everything and (self.best is not None or exactly_one)
 
 
 EVERYTHING = PlatformSelection()

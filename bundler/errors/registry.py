@@ -286,7 +286,7 @@ class RefusedNameError(RegistryError):
 class RefusedRequestError(RegistryError):
     """A request that fails in the same way each time.
 
-    The registry or a proxy before it refuses the request, or its response cannot be accepted.
+    The registry or a proxy in front of it refuses the request, or its response cannot be accepted.
 
     Raised by the registry client.
     """

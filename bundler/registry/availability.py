@@ -1,7 +1,7 @@
 """Availability of hosts, recorded from the requests of all sessions of the process.
 
-A host that has never answered is probably misspelled, so its absence is reported at once. A host
-that has answered before is probably being restarted, so requests to it are retried for a while.
+A host that has never answered is probably misspelled, so its absence is reported immediately. A
+host that has answered before is probably being restarted, so requests are retried for a while.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decoding of responses that a server or proxy compresses although no client asked for it.
+"""Decoding of responses that a server or proxy compresses although the client did not request it.
 
 https://www.rfc-editor.org/rfc/rfc9110#name-content-encoding
 """

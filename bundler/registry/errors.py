@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # OpenSSL error reasons when a plain HTTP server answers a TLS handshake.
 _PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
-# OpenSSL error reasons of connections that were cut off, or whose content was damaged on the way.
+# OpenSSL error reasons of connections that were cut off, or whose content was damaged in transit.
 _CUT_OFF = frozenset(
     {
         "BAD_LENGTH",
@@ -117,7 +117,7 @@ def is_plain_http(error: Exception) -> bool:
 
 
 def is_closed_tls(error: ssl.SSLError) -> bool:
-    """Return whether a TLS connection, or its handshake, was cut off or damaged on the way."""
+    """Return whether a TLS connection, or its handshake, was cut off or damaged in transit."""
     closed = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
     return isinstance(error, closed) or error.reason in _CUT_OFF
 

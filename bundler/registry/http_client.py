@@ -200,7 +200,7 @@ class HttpClient:
     def _create_error(
         self, error: Exception, *, url: str, exchange: Exchange, proxy: str | None
     ) -> RegistryError:
-        """Create the error for a failed exchange, which says how long the request is retried."""
+        """Create the error for a failed exchange, which states how long the request is retried."""
         if exchange.expired is not None:
             found: RegistryError = errors.create_stall_error(*exchange.expired, url)
         else:

@@ -215,7 +215,7 @@ class Refusal:
         if self.response.status == 407:
             return create_proxy_login_error(f"{self.subject}: {self._origin}", status=407)
         return DeniedError(
-            f"{self.subject}: access denied by a proxy or firewall before {self._origin} "
+            f"{self.subject}: access denied by a proxy or firewall in front of {self._origin} "
             f"({self._phrase}, a web page)",
             action=self._action,
             repository=self._repository,
@@ -227,7 +227,7 @@ class Refusal:
         if self._is_page:
             return NotFoundError(
                 f"{self.subject}: not found ({self._origin} returned a web page: not a registry, "
-                "or a proxy before it)",
+                "or a proxy in front of it)",
                 hint="check the host and the port",
             )
         hint = None

@@ -67,7 +67,7 @@ class Session:
         self.host = access.host
         self.address = access.address
         self.upload_chunk = access.upload_chunk
-        """Maximum size in bytes of a request of an upload; None: no limit."""
+        """Maximum size in bytes of an upload request; None: no limit."""
         self._access = access
         self._cancellation = cancellation or Cancellation()
         self._emit = emit

@@ -233,7 +233,7 @@ class Uploads:
             raise
 
     def _next_url(self, response: Response, current: str) -> str:
-        """Return the URL for the next request of an upload: the Location, or else ``current``."""
+        """Return the URL for the next upload request: the Location, or else ``current``."""
         location = response.headers.get("Location")
         if location is None:
             if current != response.url:

@@ -111,7 +111,7 @@ def prune(
 ) -> None:
     """Durably remove the content among the ``present`` paths that is not ``listed``.
 
-    With ``keep_parts``, the parts of blobs that the next export continues stay.
+    With ``keep_parts``, the parts of blobs that the next export continues are kept.
 
     Raises:
         MediumError: a file cannot be removed.

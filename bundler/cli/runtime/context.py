@@ -71,7 +71,7 @@ class CommandContext:
     trusts_named_hosts: bool = False
     """Whether all hosts that a registry names belong to it, as in Skopeo."""
     lenient: bool = False
-    """Whether links in directories and deviating archives are read, as by Skopeo."""
+    """Whether sources are read as Skopeo reads them, see ``OpenOptions``."""
     patience: float | None = None
     """How long registries may be unavailable, in seconds; None: the default."""
     rate_limit_patience: float | None = None

@@ -62,8 +62,8 @@ def index(
     Args:
         file: an uncompressed archive.
         links: whether links are allowed; ``find`` follows them.
-        repeated: which of the members with one name counts. If it is set, a missing end is allowed
-            as well; if not, both are errors.
+        repeated: which of several members with the same name counts. If set, a missing end is
+            allowed as well; if not, both are errors.
 
     Raises:
         MalformedError: the file is not a tar archive, is truncated, or has a forbidden member.

@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # a worker of pytest-xdist reports nothing itself
+    if not hasattr(config, "workerinput"):  # workers of pytest-xdist do not report
         config.pluginmanager.register(_Failures(config))
 
 

@@ -1,9 +1,10 @@
 """Kernel privileges that a test needs: mounts, namespaces, owners, containers.
 
-A test names its rights: ``@pytest.mark.kernel("mounts", "network namespaces")``; a marker without
-names means all of them. A test is skipped, and listed at the end of the run, if the kernel or the
-rights of the user forbid one: in an unprivileged container, in a chroot, as a user other than root.
-With ``CI=true`` in the environment it fails instead. A missing program is never a reason.
+A test names its privileges: ``@pytest.mark.kernel("mounts", "network namespaces")``; a marker
+without names means all of them. If the kernel or the user's rights do not permit one, as in an
+unprivileged container, in a chroot, or for a user other than root, the test is skipped, and listed
+at the end of the run. With ``CI=true`` in the environment, it fails. A missing program is never a
+reason to skip a test.
 """
 
 from __future__ import annotations
@@ -68,10 +69,10 @@ def denied(right: str) -> str | None:
 
 
 def namespace(*kinds: str) -> tuple[str, ...]:
-    """The beginning of a command whose rest runs in new namespaces: ``net``, ``mount``, ``user``.
+    """Return a command prefix that runs a command in new namespaces: ``net``, ``mount``, ``user``.
 
-    In a user namespace, the user is root; the others come with one where nothing else is allowed.
-    The caller's test needs a marker for it: without the right, the command fails.
+    In a user namespace, the user is root; without other privileges, the other namespaces need one.
+    The test needs a marker, because the command fails without the privilege.
     """
     flags = [f"--{kind}" for kind in kinds]
     mapped = (program("unshare"), "--map-root-user", *flags)
@@ -120,7 +121,7 @@ def _namespace(kind: str) -> Callable[[], str | None]:
 def _mounting(script: str, *command: str) -> Callable[[], str | None]:
     """Probe a shell script in a mount namespace, in an empty directory.
 
-    ``command`` makes the namespace; by default it is any that is allowed.
+    ``command`` creates the namespace; by default, any permitted kind is created.
     """
 
     def probe() -> str | None:
@@ -165,4 +166,4 @@ PROBES = {
     "overlay mounts": _mounting(_OVERLAY),
     "containers": _mounting(_CGROUP + _PIVOT),
 }
-"""What probes each right: it returns the reason why the right is denied, or None."""
+"""The probe of each privilege, which returns the reason why it is denied; None if granted."""

@@ -59,14 +59,14 @@ def test_sleep_lasts_for_given_time():
 
 def test_request_applies_to_children_but_not_to_parent():
     parent = Cancellation()
-    one, two = Cancellation(parent), Cancellation(parent)
-    grandchild = Cancellation(one)
-    one.request()
+    first, second = Cancellation(parent), Cancellation(parent)
+    grandchild = Cancellation(first)
+    first.request()
     assert grandchild.requested
     assert not parent.requested
-    assert not two.requested
+    assert not second.requested
     parent.request()
-    assert two.requested
+    assert second.requested
 
 
 def test_child_of_requested_cancellation_is_requested():

@@ -68,8 +68,8 @@ def test_class_tree_in_module_docstring_is_complete(cls):
 
 
 def test_text_of_error_is_message_without_hint():
-    error = BundlerError("what went wrong", hint="do this")
-    assert (str(error), error.hint) == ("what went wrong", "do this")
+    error = BundlerError("the operation failed", hint="run it again")
+    assert (str(error), error.hint) == ("the operation failed", "run it again")
 
 
 @pytest.mark.parametrize(

@@ -17,19 +17,19 @@ pytest_plugins = ["tests.failures", "tests.kernel"]
 
 def pytest_configure():
     from tests import kernel
-    kernel.PROBES.update({"air": lambda: None, "wings": lambda: "too heavy"})
+    kernel.PROBES.update({"cpu": lambda: None, "gpu": lambda: "no device"})
 """
 TESTS = """
 import pytest
 
-@pytest.mark.kernel("air")
-def test_breathes(): pass
+@pytest.mark.kernel("cpu")
+def test_computes(): pass
 
-@pytest.mark.kernel("air", "wings")
-@pytest.mark.parametrize("height", [1, 2])
-def test_flies(height): assert height == 1
+@pytest.mark.kernel("cpu", "gpu")
+@pytest.mark.parametrize("size", [1, 2])
+def test_renders(size): assert size == 1
 
-def test_walks(): pass
+def test_reads(): pass
 """
 
 
@@ -37,11 +37,11 @@ def test_walks(): pass
 def run(tmp_path):
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_animals.py").write_text(TESTS)
+    (tmp_path / "test_samples.py").write_text(TESTS)
 
     def pytest_run(ci: str, *, denies: bool = True) -> subprocess.CompletedProcess[str]:
         if not denies:
-            (tmp_path / "conftest.py").write_text(CONFTEST.replace('"too heavy"', "None"))
+            (tmp_path / "conftest.py").write_text(CONFTEST.replace('"no device"', "None"))
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-n", "1", "--color=no", "."],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "CI": ci},  # noqa: TID251
@@ -60,8 +60,8 @@ def test_skipped_tests_are_listed_before_last_line(run):
     assert result.returncode == 0, result.stdout
     heading, reason, test, counts = result.stdout.splitlines()[-4:]
     assert "left out (2): forbidden" in heading
-    assert reason == "2 need wings (too heavy):"
-    assert test == "    test_animals.py::test_flies (2 times)"
+    assert reason == "2 need gpu (no device):"
+    assert test == "    test_samples.py::test_renders (2 times)"
     assert re.match("2 passed, 2 skipped in ", counts)
 
 
@@ -69,7 +69,7 @@ def test_denied_right_is_error_in_continuous_integration(run):
     result = run("true")
 
     assert result.returncode == 1
-    assert "continuous integration needs wings (too heavy)" in result.stdout
+    assert "continuous integration needs gpu (no device)" in result.stdout
     assert "left out" not in result.stdout
     assert re.match("2 passed, 2 errors in ", result.stdout.splitlines()[-1])
 
@@ -78,6 +78,6 @@ def test_failure_is_printed_when_it_happens(run):
     result = run("", denies=False)
 
     before_summary, _ = result.stdout.split("= FAILURES =")
-    assert "call of test_animals.py::test_flies[2] failed" in before_summary
+    assert "call of test_samples.py::test_renders[2] failed" in before_summary
     assert "assert 2 == 1" in before_summary
     assert "left out" not in result.stdout

@@ -53,10 +53,10 @@ def find_text_variables(scope: ast.AST) -> Iterator[str]:
 def is_search(node: ast.AST, names: frozenset[str]) -> bool:
     match node:
         case ast.Compare(left=left, ops=ops, comparators=comparators):
-            by_none = all(isinstance(one, ast.Is | ast.IsNot) for one in ops)
-            return not by_none and any(is_text(one, names) for one in (left, *comparators))
+            by_none = all(isinstance(item, ast.Is | ast.IsNot) for item in ops)
+            return not by_none and any(is_text(item, names) for item in (left, *comparators))
         case ast.Call(func=ast.Attribute(value=value, attr=name), args=args) if name in SEARCHES:
-            return any(is_text(one, names) for one in (value, *args))
+            return any(is_text(item, names) for item in (value, *args))
         case ast.Match(subject=subject):
             return is_text(subject, names)
         case ast.Subscript(value=value):

@@ -135,7 +135,7 @@ def test_slow_failures_end_a_long_operation():
     assert policy.wait(failure(), 1, 600) is None
 
 
-def test_longer_retry_after_than_patience_is_not_awaited():
+def test_retry_after_beyond_the_patience_is_not_awaited():
     policy = LimitedTime(SOON, SOON, patience=60)
     assert policy.wait(failure(retry_after=3600), 1, 0) is None
     assert 25 <= (policy.wait(failure(retry_after=25), 1, 0) or 0) < 27

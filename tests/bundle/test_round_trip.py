@@ -188,10 +188,10 @@ def test_signatures_and_sboms_are_imported_with_their_image(site):
 
 def test_each_blob_is_stored_once(site):
     site.export()
-    every = {blob.digest for one in site.images.values() for blob in one.all_blobs()}
+    every = {blob.digest for image in site.images.values() for blob in image.all_blobs()}
     stored = {f"sha256:{path.name}" for path in (site.bundle / "blobs/sha256").iterdir()}
     assert stored == every | {
-        item.digest for one in site.images.values() for item in one.manifests()
+        item.digest for image in site.images.values() for item in image.manifests()
     }
 
 

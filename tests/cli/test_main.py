@@ -90,17 +90,17 @@ def test_unknown_option_is_reported_without_traceback(run_airbundle: RunAirbundl
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (BundlerError("it broke"), 1),
-        (InvalidSignatureError("it broke", key_id="0"), 4),
-        (DeniedError("it broke"), 7),
-        (NotFoundError("it broke"), 9),
-        (CancelledError("it broke", signal_number=15), 143),
+        (BundlerError("a failure"), 1),
+        (InvalidSignatureError("a failure", key_id="0"), 4),
+        (DeniedError("a failure"), 7),
+        (NotFoundError("a failure"), 9),
+        (CancelledError("a failure", signal_number=15), 143),
         (KeyboardInterrupt(), 130),
-        (FileNotFoundError(2, "it broke", "/some/file"), 5),
-        (ConnectionResetError("it broke"), 6),
+        (FileNotFoundError(2, "a failure", "/some/file"), 5),
+        (ConnectionResetError("a failure"), 6),
         (MemoryError(), 1),
-        (RecursionError("it broke"), 1),
-        (ValueError("it broke"), 1),
+        (RecursionError("a failure"), 1),
+        (ValueError("a failure"), 1),
     ],
 )
 def test_exit_status_follows_from_error(

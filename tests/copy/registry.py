@@ -42,7 +42,7 @@ class Repository:
         """Mount a blob from another repository."""
         self.store.note(f"mount {target.digest} from {repository}")
         if self._registry.mounts == "broken":
-            raise RegistryError("no mounts today")
+            raise RegistryError("mounts are disabled")
         found = self._registry.stores[repository].blobs.get(target.digest)
         if not self._registry.mounts or found is None:
             return False

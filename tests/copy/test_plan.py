@@ -47,19 +47,21 @@ def test_blob_is_pushed_once_and_mounted_into_other_repositories(executor, mount
     src, registry = MemoryStore(), Registry(mounts=mounts)
     for name in ("a", "b"):
         src.add_image(name, layers=[b"shared", name.encode()])
-    one, two = registry.repository("one"), registry.repository("two")
+    first_repository, second_repository = registry.repository("one"), registry.repository("two")
     plan = create_plan(
-        [*create_targets(src, one, "a"), *create_targets(src, two, "b")], executor, Cancellation()
+        [*create_targets(src, first_repository, "a"), *create_targets(src, second_repository, "b")],
+        executor,
+        Cancellation(),
     )
     assert (plan.count("push"), plan.count("mount")) == (5, 1)
     totals = execute(plan, EngineOptions(executor)).totals
     assert (totals.pushed.blobs, totals.mounted.blobs) == ((5, 1) if mounts is True else (6, 0))
-    (mount,) = read_log(two.store, "mount")
+    (mount,) = read_log(second_repository.store, "mount")
     assert mount.endswith(" from one")
     digest = mount.split()[1]
-    assert (f"push {digest}" in two.store.log) is (mounts is not True)
-    assert one.store.blobs | two.store.blobs == src.blobs
-    for store, name in ((one.store, "a"), (two.store, "b")):
+    assert (f"push {digest}" in second_repository.store.log) is (mounts is not True)
+    assert first_repository.store.blobs | second_repository.store.blobs == src.blobs
+    for store, name in ((first_repository.store, "a"), (second_repository.store, "b")):
         assert all(
             node.digest in store.blobs for node in resolve_image(store.source(), name).graph.blobs
         )
@@ -70,11 +72,15 @@ def test_present_blob_is_read_once_for_all_repositories(executor):
     src, registry = MemoryStore(), Registry()
     for name in ("a", "b"):
         src.add_image(name, layers=[b"shared", name.encode()])
-    source, one, two = src.source(), registry.repository("one"), registry.repository("two")
+    source, first_repository, second_repository = (
+        src.source(),
+        registry.repository("one"),
+        registry.repository("two"),
+    )
 
     def copy(**how):
-        targets = [PlannedImage(resolve_image(source, "a"), one, ("a",))]
-        targets.append(PlannedImage(resolve_image(source, "b"), two, ("b",)))
+        targets = [PlannedImage(resolve_image(source, "a"), first_repository, ("a",))]
+        targets.append(PlannedImage(resolve_image(source, "b"), second_repository, ("b",)))
         return execute(new_plan(targets, executor), EngineOptions(executor, **how))
 
     copy()
@@ -91,9 +97,12 @@ def test_present_blob_is_read_once_for_all_repositories(executor):
 def test_blob_is_mounted_from_a_repository_that_has_it(executor):
     src, registry = MemoryStore(), Registry()
     src.add_image("a", layers=[b"x"])
-    one, two = registry.repository("one"), registry.repository("two")
-    execute(new_plan(create_targets(src, one, "a"), executor), EngineOptions(executor))
-    both = [*create_targets(src, two, "a"), *create_targets(src, one, "a")]
+    first_repository, second_repository = registry.repository("one"), registry.repository("two")
+    execute(new_plan(create_targets(src, first_repository, "a"), executor), EngineOptions(executor))
+    both = [
+        *create_targets(src, second_repository, "a"),
+        *create_targets(src, first_repository, "a"),
+    ]
     plan = new_plan(both, executor)
     assert (plan.count("push"), plan.count("mount"), plan.count("present")) == (0, 2, 2)
 
@@ -101,20 +110,20 @@ def test_blob_is_mounted_from_a_repository_that_has_it(executor):
 def test_refused_mount_falls_back_to_a_push(executor):
     src, registry = MemoryStore(), Registry()
     src.add_image("a", layers=[b"shared"])
-    one, two = registry.repository("one"), registry.repository("two")
-    one.store.faults.append(Fault("push", times=99, error=MediumError("full")))
+    first_repository, second_repository = registry.repository("one"), registry.repository("two")
+    first_repository.store.faults.append(Fault("push", times=99, error=MediumError("full")))
     first, second = map(ImageReference.parse, ("a.example/first", "a.example/second"))
     targets = [
         PlannedImage(
             resolve(ImageRequest(MemoryReference("a"), name), src.source()), destination, ("a",)
         )
-        for name, destination in ((first, one), (second, two))
+        for name, destination in ((first, first_repository), (second, second_repository))
     ]
     plan = new_plan(targets, executor)
     outcome = execute(plan, EngineOptions(executor, keep_going=True))
     assert set(outcome.failed) == {"a.example/first"}
-    assert two.store.blobs == src.blobs
-    stored = sum(task.size for task in plan.blobs if task.destination is two)
+    assert second_repository.store.blobs == src.blobs
+    stored = sum(task.size for task in plan.blobs if task.destination is second_repository)
     assert outcome.totals == TransferTotals(pushed=BlobTotal(2, stored))
 
 
@@ -178,10 +187,10 @@ def test_unsupported_manifest_type_is_refused_if_digests_are_fixed(executor):
     src.add_image("app", docker=True)
     destination = dst.destination(Capabilities(manifests=frozenset({media_types.OCI_MANIFEST})))
     (target,) = create_targets(src, destination, "app")
-    fixed = replace(target, options=ConversionOptions(fixed_reason="its digest was written down"))
+    fixed = replace(target, options=ConversionOptions(fixed_reason="its digest is recorded"))
     with pytest.raises(CannotConvertError) as caught:
         new_plan([fixed], executor)
-    assert caught.value.reason == "its digest was written down"
+    assert caught.value.reason == "its digest is recorded"
 
 
 def order(plan):

@@ -1,4 +1,4 @@
-"""The search for referrers ends, whatever the registry has."""
+"""The search for referrers ends, regardless of the registry's responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.transports.docker import repositories
 
 
 class AnswersEverything(FakeRegistry):
-    """A registry that has another manifest under each of cosign's tags.
+    """A registry that returns a different manifest for each of cosign's tags.
 
     With ``nested``, it also lists a referrer of each manifest.
     """

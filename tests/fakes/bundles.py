@@ -47,15 +47,15 @@ def write(
 
 def write_tree(directory: Path, named: dict[str, images.Image]) -> None:
     """Write ``images/<hex>/`` for each image, as containers/image's ``dir:`` stores it."""
-    for one in named.values():
-        home = directory / "images" / one.digest.removeprefix("sha256:")
+    for image in named.values():
+        home = directory / "images" / image.digest.removeprefix("sha256:")
         home.mkdir(parents=True, exist_ok=True)
-        for blob in one.all_blobs():
+        for blob in image.all_blobs():
             (home / blob.digest.removeprefix("sha256:")).write_bytes(blob.data)
-        for manifest in one.manifests()[:-1]:
+        for manifest in image.manifests()[:-1]:
             name = f"{manifest.digest.removeprefix('sha256:')}.manifest.json"
             (home / name).write_bytes(manifest.data)
-        (home / "manifest.json").write_bytes(one.root.data)
+        (home / "manifest.json").write_bytes(image.root.data)
         (home / "version").write_bytes(b"Directory Transport Version: 1.1\n")
 
 
@@ -74,13 +74,15 @@ def create_inventory(
         "images": [
             {
                 "reference": reference,
-                "digest": one.digest,
-                "mediaType": one.root.media_type,
-                "size": len(one.root.data),
-                "platforms": [each.platform for each in one.children or (one,) if each.platform],
-                **({"index": "all"} if one.children else {}),
+                "digest": image.digest,
+                "mediaType": image.root.media_type,
+                "size": len(image.root.data),
+                "platforms": [
+                    each.platform for each in image.children or (image,) if each.platform
+                ],
+                **({"index": "all"} if image.children else {}),
             }
-            for reference, one in named.items()
+            for reference, image in named.items()
         ],
     } | members
 

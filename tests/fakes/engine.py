@@ -69,12 +69,16 @@ class FakeEngine:
     def load(self, archive: bytes) -> None:
         """Store every image of an archive."""
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
-            members = {one.name: opened.extractfile(one).read() for one in opened if one.isfile()}
+            members = {
+                member.name: opened.extractfile(member).read()
+                for member in opened
+                if member.isfile()
+            }
         for entry in json.loads(members["manifest.json"]):
-            wanted = {name: members[name] for name in (entry["Config"], *entry["Layers"])}
-            alone = wanted | {"manifest.json": json.dumps([entry]).encode()}
+            content = {name: members[name] for name in (entry["Config"], *entry["Layers"])}
+            image = content | {"manifest.json": json.dumps([entry]).encode()}
             self.add(
-                alone, *(name.removeprefix("docker.io/library/") for name in entry["RepoTags"])
+                image, *(name.removeprefix("docker.io/library/") for name in entry["RepoTags"])
             )
 
     def close(self) -> None:

@@ -1,13 +1,13 @@
-"""A registry that refuses requests in the way of Harbor 2.16.
+"""A registry that refuses requests as Harbor 2.16 does.
 
     with FakeHarbor() as harbor:
         harbor.add_project("airgap")
         harbor.add_robot("pusher", "secret", "airgap", ("pull", "push"))
 
-Every project is private. A user name is accepted by Basic and by the token service, whose tokens
-state the user only: the rights are checked per request. A refused request that had an
-``Authorization`` header gets a Basic challenge, whatever that header was; one for a missing project
-gets an empty challenge.
+Every project is private. Users can authenticate by Basic or by the token service, whose tokens
+contain only the user: the permissions are checked for each request. A refused request with an
+``Authorization`` header gets a Basic challenge, regardless of the header's content; a request for
+a missing project gets an empty challenge.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Small images made from bytes: the same input always gives the same digests.
+"""Small images made from bytes: the same input always produces the same digests.
 
 Independent of the program's own model and writers, so that agreement is meaningful.
 
@@ -152,11 +152,11 @@ def image(
         "os": os,
         **({"variant": variant[0]} if variant else {}),
         "config": {"Cmd": ["/bin/true"]},
-        "rootfs": {"type": "layers", "diff_ids": [one.diff_id for one in layers]},
+        "rootfs": {"type": "layers", "diff_ids": [item.diff_id for item in layers]},
         **(config or {}),
     }
     config_blob = Blob(types["config"], dump(body))
-    blobs = (config_blob, *(one.blob for one in layers))
+    blobs = (config_blob, *(item.blob for item in layers))
     return Image(_manifest(types["manifest"], blobs, members), blobs, platform=platform)
 
 
@@ -174,11 +174,11 @@ def multi_platform(
     name: str, *platforms: str, types: dict[str, str] = OCI, shared: Layer | None = None
 ) -> Image:
     """Create an index of one image per platform; ``shared`` is the first layer of all."""
-    own = [layer({f"{name}/platform": one.encode()}, types=types) for one in platforms]
+    own = [layer({f"{name}/platform": platform.encode()}, types=types) for platform in platforms]
     return index(
         *(
-            image(*((shared, top) if shared else (top,)), platform=one, types=types)
-            for one, top in zip(platforms, own, strict=True)
+            image(*((shared, top) if shared else (top,)), platform=platform, types=types)
+            for platform, top in zip(platforms, own, strict=True)
         ),
         types=types,
     )
@@ -235,12 +235,12 @@ def write_layout(directory: Path, images: dict[str, Image]) -> Path:
     """
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    for one in images.values():
-        for digest, data in one.contents().items():
+    for item in images.values():
+        for digest, data in item.contents().items():
             (blobs / digest.removeprefix("sha256:")).write_bytes(data)
     entries = [
-        one.root.descriptor(annotations={"org.opencontainers.image.ref.name": name})
-        for name, one in images.items()
+        item.root.descriptor(annotations={"org.opencontainers.image.ref.name": name})
+        for name, item in images.items()
     ]
     (directory / "oci-layout").write_bytes(dump({"imageLayoutVersion": "1.0.0"}))
     (directory / "index.json").write_bytes(dump({"schemaVersion": 2, "manifests": entries}))
@@ -250,7 +250,7 @@ def write_layout(directory: Path, images: dict[str, Image]) -> Path:
 def push(
     host: str,
     repository: str,
-    one: Image,
+    image: Image,
     *tags: str,
     headers: dict[str, str] | None = None,
 ) -> str:
@@ -260,10 +260,10 @@ def push(
     """
     connection = http.client.HTTPConnection(host, timeout=30)
     try:
-        for blob in one.all_blobs():
+        for blob in image.all_blobs():
             _push_blob(connection, repository, blob, headers or {})
-        for manifest in one.manifests():
-            names = tags if manifest is one.root and tags else (manifest.digest,)
+        for manifest in image.manifests():
+            names = tags if manifest is image.root and tags else (manifest.digest,)
             for name in names:
                 _expect(
                     connection,
@@ -273,7 +273,7 @@ def push(
                 )
     finally:
         connection.close()
-    return one.digest
+    return image.digest
 
 
 def _push_blob(
@@ -315,7 +315,7 @@ def _manifest(media_type: str, blobs: tuple[Blob, ...], members: dict[str, objec
         "schemaVersion": 2,
         "mediaType": media_type,
         "config": config.descriptor(),
-        "layers": [one.descriptor() for one in layers],
+        "layers": [item.descriptor() for item in layers],
         **members,
     }
     return Blob(media_type, dump(body))

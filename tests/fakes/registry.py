@@ -115,7 +115,7 @@ class FakeRegistry:
         resumes: whether an interrupted upload can be resumed.
         strict_children: refuse a manifest whose blobs or children are missing.
         tls: the server's context, for HTTPS.
-        address: the address to listen on; port 0 is any free one.
+        address: the address to listen on; port 0 selects a free port.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class FakeRegistry:
         """Store an image of ``layers``, with ``members`` in its manifest; return its digest."""
         layers = list(layers)
         os, architecture = platform.split("/")[:2]
-        diff_ids = [sha256(one) for one in layers]
+        diff_ids = [sha256(data) for data in layers]
         config = json.dumps(
             {
                 "os": os,
@@ -235,7 +235,7 @@ class FakeRegistry:
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "config": descriptor(OCI_CONFIG, config),
-            "layers": [descriptor(OCI_LAYER, one) for one in layers],
+            "layers": [descriptor(OCI_LAYER, data) for data in layers],
             **members,
         }
         for blob in (config, *layers):
@@ -272,9 +272,9 @@ class FakeRegistry:
     def find_requests(self, method: str, path: str = "") -> list[Request]:
         """Return the requests that match, as in ``fail``."""
         return [
-            one
-            for one in list(self.requests)
-            if re.fullmatch(method, one.method) and re.search(path, one.target)
+            request
+            for request in list(self.requests)
+            if re.fullmatch(method, request.method) and re.search(path, request.target)
         ]
 
     def expire_tokens(self) -> None:
@@ -407,7 +407,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if fault.body is not None:
             return fault.status, {"Content-Type": "application/json"} | fault.headers, fault.body
-        status, headers, body = create_error(fault.status, "SCRIPTED", "this was asked for")
+        status, headers, body = create_error(fault.status, "SCRIPTED", "scripted fault")
         return status, headers | fault.headers, body
 
     def _answer(self) -> Answer:
@@ -528,8 +528,8 @@ class _Handler(BaseHTTPRequestHandler):
         match = re.match(r"/v2/(?P<name>.+?)/(blobs|manifests|tags|referrers)/", path)
         if match is None:
             return set()
-        wanted = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(self.command, "pull,push")
-        needed = {f"repository:{match['name']}:{wanted}"}
+        actions = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(self.command, "pull,push")
+        needed = {f"repository:{match['name']}:{actions}"}
         if "from" in query:
             needed.add(f"repository:{query['from']}:pull")
         return needed
@@ -539,7 +539,7 @@ class _Handler(BaseHTTPRequestHandler):
         scopes, expires = registry.tokens.get(given.removeprefix("Bearer "), (None, 0.0))
         if scopes is None or time.monotonic() > expires:
             return False
-        return all(one in _split_actions(scopes) for one in _split_actions(needed))
+        return all(action in _split_actions(scopes) for action in _split_actions(needed))
 
     def _token(self, query: str) -> Answer:
         registry = self.server.registry
@@ -708,7 +708,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._progress(name, identifier, 204)
         span = re.fullmatch(r"(\d+)-(\d+)", self.headers.get("Content-Range", ""))
         if span and int(span[1]) != len(held):
-            return create_error(416, "RANGE_INVALID", f"expected to go on from {len(held)}")
+            return create_error(416, "RANGE_INVALID", f"expected to continue at {len(held)}")
         self._receive(held if self.server.registry.resumes else bytearray(), held)
         if self.command == "PATCH":
             return self._progress(name, identifier, 202)

@@ -1,4 +1,4 @@
-"""The documented formats and outputs stay as recorded.
+"""The documented formats and outputs are as recorded.
 
 Each scenario runs the command in an empty directory. ``expected/formats`` holds the output that
 other programs and existing bundles depend on: ``bundle.json``, lock files, receipts, layouts, JSON

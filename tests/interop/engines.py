@@ -76,7 +76,7 @@ def home() -> Iterator[Path]:
 
 
 def podman_flags(home: Path, driver: str = "vfs") -> tuple[str, ...]:
-    """Options that place all files of podman below its home, and disable what it does not need."""
+    """Options that place all files of podman below its home, and disable unneeded features."""
     return (
         *("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", driver),
         *("--events-backend", "file", "--cgroup-manager", "cgroupfs"),

@@ -1,8 +1,8 @@
 """Servers under public host names, in isolated namespaces.
 
-The names are resolved by a hosts file of the namespace, and all of them lead to one fake registry
-behind TLS on port 443. It records which name each request was for. Requests that go anywhere else
-fail: there is no other network.
+The hosts file of the namespace resolves all names to one fake registry behind TLS on port 443,
+which records the name that each request was for. Requests to any other address fail: there is no
+other network.
 
 This module is also the program that runs inside of the namespaces.
 """
@@ -57,14 +57,14 @@ class Run:
     @property
     def hosts(self) -> set[str]:
         """The hosts of the requests."""
-        return {one.host for one in self.received_requests}
+        return {request.host for request in self.received_requests}
 
     def password_receivers(self) -> set[str]:
         """The hosts that received the password."""
         return {
-            one.host
-            for one in self.received_requests
-            if (one.authorization or "").startswith("Basic ")
+            request.host
+            for request in self.received_requests
+            if (request.authorization or "").startswith("Basic ")
         }
 
 
@@ -78,9 +78,9 @@ class NamedHosts:
     """The URL of the token service."""
     anonymous_pull: bool = True
     listening: bool = True
-    """Whether a server answers at all."""
+    """Whether a server listens."""
     trusted: bool = True
-    """Whether clients know its authority by SSL_CERT_FILE."""
+    """Whether SSL_CERT_FILE contains its certificate authority."""
     ca: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +122,9 @@ class NamedHosts:
         assert result.returncode == 0, result.stderr
         return [
             Run(
-                received_requests=tuple(ReceivedRequest(**one) for one in found.pop("asked")),
+                received_requests=tuple(
+                    ReceivedRequest(**fields) for fields in found.pop("requests")
+                ),
                 **found,
             )
             for found in json.loads(result.stdout)
@@ -154,15 +156,18 @@ def _run(registry: FakeRegistry, command: list[str], environment: dict[str, str]
     )
     received_requests = [
         ReceivedRequest(
-            one.headers.get("host", ""), one.method, one.target, one.headers.get("authorization")
+            request.headers.get("host", ""),
+            request.method,
+            request.target,
+            request.headers.get("authorization"),
         )
-        for one in registry.requests[before:]
+        for request in registry.requests[before:]
     ]
     return {
         "status": result.returncode,
         "stdout": result.stdout,
         "stderr": result.stderr,
-        "asked": [asdict(one) for one in received_requests],
+        "requests": [asdict(request) for request in received_requests],
     }
 
 

@@ -1,6 +1,6 @@
 """Invalid input is reported in one line with the next step and the right exit status.
 
-No incomplete output is left behind, and existing files stay.
+No incomplete output is left behind, and existing files are kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Invalid images and missing sources: one line, the next step, and no incomplete output.
 
-Each case runs with every command that can meet it, because each command opens its own sources.
+Each case runs with every command that it can affect, because each command opens its own sources.
 """
 
 from __future__ import annotations

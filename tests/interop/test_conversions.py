@@ -73,8 +73,8 @@ def oci_image(**members: object) -> images.Image:
 
 def create_foreign_layer_image(types: dict[str, str], media_type: str) -> images.Image:
     """Create an image with a foreign layer."""
-    one = images.layer({"a": b"1"}, types=types)
-    layer = images.Layer(images.Blob(media_type, one.blob.data), one.diff_id)
+    original = images.layer({"a": b"1"}, types=types)
+    layer = images.Layer(images.Blob(media_type, original.blob.data), original.diff_id)
     entry = layer.blob.descriptor(urls=["https://example.com/<layer>"])
     return images.image(layer, types=types, layers=[entry])
 
@@ -161,10 +161,10 @@ def test_converted_index_keeps_order_and_platforms(
     index = manifest.parse(image.root.data, image.root.media_type)
     assert isinstance(index, Index)
     to_list = index.media_type == media_types.OCI_INDEX
-    made = [new_child(child, to_list=to_list) for child in image.children]
+    converted = [new_child(child, to_list=to_list) for child in image.children]
     children = [
         Descriptor(new.media_type, new.digest, new.size, platform=was.platform)
-        for was, new in zip(index.manifests, made, strict=True)
+        for was, new in zip(index.manifests, converted, strict=True)
     ]
     if to_list:
         raw = conversion.to_docker_list(index, children)
@@ -230,8 +230,8 @@ def write_directory(directory: Path, image: images.Image) -> None:
     directory.mkdir()
     (directory / "version").write_bytes(b"Directory Transport Version: 1.1\n")
     (directory / "manifest.json").write_bytes(image.root.data)
-    for one in image.all_blobs():
-        (directory / one.digest.removeprefix("sha256:")).write_bytes(one.data)
-    for one in image.manifests():
-        hexadecimal = hashlib.sha256(one.data).hexdigest()
-        (directory / f"{hexadecimal}.manifest.json").write_bytes(one.data)
+    for blob in image.all_blobs():
+        (directory / blob.digest.removeprefix("sha256:")).write_bytes(blob.data)
+    for blob in image.manifests():
+        hexadecimal = hashlib.sha256(blob.data).hexdigest()
+        (directory / f"{hexadecimal}.manifest.json").write_bytes(blob.data)

@@ -45,17 +45,17 @@ IMAGES = {
 
 @pytest.mark.parametrize("which", IMAGES)
 def test_archive_is_identical_to_skopeo(which, airbundle, skopeo, tmp_path) -> None:
-    one = write_directory(tmp_path / "dir", IMAGES[which])
-    skopeo.ok("copy", one, f"docker-archive:{tmp_path}/theirs.tar:localhost:5000/app:1")
-    airbundle.ok("copy", one, f"docker-archive:{tmp_path}/ours.tar:localhost:5000/app:1")
+    reference = write_directory(tmp_path / "dir", IMAGES[which])
+    skopeo.ok("copy", reference, f"docker-archive:{tmp_path}/theirs.tar:localhost:5000/app:1")
+    airbundle.ok("copy", reference, f"docker-archive:{tmp_path}/ours.tar:localhost:5000/app:1")
 
     assert (tmp_path / "ours.tar").read_bytes() == (tmp_path / "theirs.tar").read_bytes()
 
 
 def test_archive_is_read_from_stdin_and_written_to_stdout(airbundle, tmp_path) -> None:
     """Stdin may be a pipe or a file, and the archive may be compressed."""
-    one = write_directory(tmp_path / "dir", IMAGES["two"])
-    airbundle.ok("copy", one, f"docker-archive:{tmp_path}/a.tar:app:1")
+    reference = write_directory(tmp_path / "dir", IMAGES["two"])
+    airbundle.ok("copy", reference, f"docker-archive:{tmp_path}/a.tar:app:1")
     command = [*airbundle.command, "copy", "docker-archive:/dev/stdin"]
     raw = (tmp_path / "a.tar").read_bytes()
 
@@ -73,7 +73,9 @@ def test_archive_is_read_from_stdin_and_written_to_stdout(airbundle, tmp_path) -
 
 def test_layer_that_differs_from_config_is_refused(archive, airbundle, tmp_path) -> None:
     with tarfile.open(archive) as opened:
-        (layer, *_) = [one for one in opened if one.name.endswith(".tar") and one.isfile()]
+        (layer, *_) = [
+            member for member in opened if member.name.endswith(".tar") and member.isfile()
+        ]
     flip_bit(archive, layer.offset_data + 600)
 
     result = airbundle("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/out")
@@ -85,9 +87,9 @@ def test_layer_that_differs_from_config_is_refused(archive, airbundle, tmp_path)
 
 @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
 def test_stdout_contains_only_archive(airbundle, transport, tmp_path) -> None:
-    one = write_directory(tmp_path / "dir", IMAGES["two"])
-    airbundle.ok("copy", one, f"{transport}:{tmp_path}/a.tar:app:1")
-    command = [*airbundle.command, "copy", one, f"{transport}:/dev/stdout:app:1"]
+    reference = write_directory(tmp_path / "dir", IMAGES["two"])
+    airbundle.ok("copy", reference, f"{transport}:{tmp_path}/a.tar:app:1")
+    command = [*airbundle.command, "copy", reference, f"{transport}:/dev/stdout:app:1"]
     assert run(airbundle, command) == (tmp_path / "a.tar").read_bytes()
 
 
@@ -99,8 +101,8 @@ def run(client: servers.Client, command: list[str], **given: object) -> bytes:
 
 @pytest.fixture
 def archive(airbundle, tmp_path) -> Path:
-    one = write_directory(tmp_path / "dir", IMAGES["odd"])
-    airbundle.ok("copy", one, f"docker-archive:{tmp_path}/ours.tar:example.com/app:1")
+    reference = write_directory(tmp_path / "dir", IMAGES["odd"])
+    airbundle.ok("copy", reference, f"docker-archive:{tmp_path}/ours.tar:example.com/app:1")
     return tmp_path / "ours.tar"
 
 
@@ -135,11 +137,11 @@ def test_containerd_imports_archive(archive) -> None:
     assert listed.split() == ["example.com/app:1"]
 
 
-def write_directory(directory: Path, one: images.Image) -> str:
+def write_directory(directory: Path, image: images.Image) -> str:
     """Write an image as a ``dir:`` image, which may have any manifest type."""
     directory.mkdir()
     (directory / "version").write_text("Directory Transport Version: 1.1\n")
-    (directory / "manifest.json").write_bytes(one.root.data)
-    for blob in one.all_blobs():
+    (directory / "manifest.json").write_bytes(image.root.data)
+    for blob in image.all_blobs():
         (directory / blob.digest.removeprefix("sha256:")).write_bytes(blob.data)
     return f"dir:{directory}"

@@ -164,7 +164,10 @@ def test_messages_under_name_skopeo_match_skopeo(hub, tmp_path, clients) -> None
         result = hub(listening=False).run(client, unreachable) + hub().run(client, *refused)
         starts = ("pinging container registry", "trying to reuse blob", "logging into")
         output.append(
-            [one.stderr[one.stderr.find(at) :] for one, at in zip(result, starts, strict=True)]
+            [
+                run.stderr[run.stderr.find(start) :]
+                for run, start in zip(result, starts, strict=True)
+            ]
         )
     assert output[0] == output[1]
     assert output[0][0].startswith(f"pinging container registry {REGISTRY}: ")

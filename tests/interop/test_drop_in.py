@@ -654,14 +654,16 @@ def test_sync_dry_run_reports_copies(setup: Setup, our_program, tmp_path) -> Non
 
 
 @pytest.mark.parametrize("flag", ["--dest-compress", "--dest-decompress"])
-def test_flag_without_effect_is_warned_of(flag: str, setup: Setup, our_program, tmp_path) -> None:
+def test_flag_without_effect_is_warned_about(
+    flag: str, setup: Setup, our_program, tmp_path
+) -> None:
     text = f"{COPY} {flag} oci:{{d}}/one oci:{{out}}/o"
     output = setup.run(our_program, text, tmp_path / "ours", "ours")
     reason = f"{flag} can only be used if the destination transport is 'dir'"
     assert (output.status, output.stderr) == (0, f'level=warning msg="{reason}"\n')
 
 
-def test_retry_options_are_followed(our_program) -> None:
+def test_retry_options_are_applied(our_program) -> None:
     again = ["--retry-times", "1", "--retry-delay", "10ms"]
     result = our_program("inspect", *again, "docker://127.0.0.1:1/x:1")
     first, last = re.sub(r'time="[^"]*" ', "", result.stderr).splitlines()

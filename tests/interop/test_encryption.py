@@ -1,4 +1,4 @@
-"""Airbundle decrypts layers that Skopeo encrypted, and the reverse, by each protocol of both."""
+"""Airbundle decrypts layers that Skopeo encrypted, and the reverse, with each protocol."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def keys(tmp_path, skopeo, monkeypatch):
     line = next(line for line in listed.stdout.decode().splitlines() if line.startswith("fpr"))
     run(*gpg, "--quick-add-key", line.split(":")[9], "rsa2048", "encr", "never")
     run("gpg --batch --export-secret-keys --output pgp.key")
-    run("gpg --export --output", str(gnupg / "pubring.gpg"))  # where ocicrypt looks
+    run("gpg --export --output", str(gnupg / "pubring.gpg"))  # the key ring that ocicrypt reads
     yield home
     run("gpgconf --kill all")
     shutil.rmtree(agents, ignore_errors=True)

@@ -1,6 +1,6 @@
 """Copies between each pair of transports are those of Skopeo, by digest where possible.
 
-No two compressors produce equal output. If layers are compressed on the way, their content is
+No two compressors produce equal output. If layers are compressed during the copy, their content is
 compared by the digests of the uncompressed layers, as Skopeo finds them.
 """
 

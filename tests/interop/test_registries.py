@@ -22,7 +22,7 @@ IMAGES = {
     "web:1.1": images.image(BASE, images.layer({"app": b"1.1"})),
     "tool:1": images.multi_platform("tool", "linux/amd64", "linux/arm64", shared=BASE),
 }
-CONTENTS = {name: set(one.contents()) for name, one in IMAGES.items()}
+CONTENTS = {name: set(image.contents()) for name, image in IMAGES.items()}
 
 
 @pytest.fixture(params=["registry", "tls_registry", "token_registry"])

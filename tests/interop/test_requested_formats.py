@@ -1,4 +1,4 @@
-"""``--format`` is followed, or refused, under Skopeo's name as Skopeo does it."""
+"""Under Skopeo's name, ``--format`` is applied or refused as in Skopeo."""
 
 from __future__ import annotations
 

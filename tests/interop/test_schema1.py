@@ -1,4 +1,4 @@
-"""Images of Docker's schema 1 are converted like by Skopeo, and copied unchanged."""
+"""Images of Docker's schema 1 are converted as Skopeo converts them, and copied unchanged."""
 
 from __future__ import annotations
 

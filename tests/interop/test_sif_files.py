@@ -39,21 +39,21 @@ def read_image(directory: Path) -> tuple[dict[str, Any], dict[str, tuple[object,
     """Return the config without the layer's digest, and the members of the layer."""
     manifest = json.loads((directory / "manifest.json").read_bytes())
     config, layer = (
-        directory / one["digest"].removeprefix("sha256:")
-        for one in (manifest["config"], *manifest["layers"])
+        directory / descriptor["digest"].removeprefix("sha256:")
+        for descriptor in (manifest["config"], *manifest["layers"])
     )
     output = json.loads(config.read_bytes())
     del output["rootfs"]["diff_ids"], output["history"][0]["created_by"]
     with tarfile.open(layer) as archive:
         files = {
-            one.name.removeprefix("./"): (
-                one.type,
-                one.uid,
-                oct(one.mode),
-                one.linkname,
-                archive.extractfile(one).read() if one.isreg() else b"",
+            member.name.removeprefix("./"): (
+                member.type,
+                member.uid,
+                oct(member.mode),
+                member.linkname,
+                archive.extractfile(member).read() if member.isreg() else b"",
             )
-            for one in archive
-            if one.name != "."
+            for member in archive
+            if member.name != "."
         }
     return output, files

@@ -86,14 +86,14 @@ def layout(tmp_path: Path) -> Path:
 @pytest.fixture
 def directories(tmp_path: Path) -> Path:
     """Every image as a ``dir:`` image."""
-    for name, one in (OCI | DOCKER).items():
+    for name, image in (OCI | DOCKER).items():
         reference = tmp_path / name
         reference.mkdir()
         (reference / "version").write_text("Directory Transport Version: 1.1\n")
-        (reference / "manifest.json").write_bytes(one.root.data)
-        for digest, data in one.contents().items():
+        (reference / "manifest.json").write_bytes(image.root.data)
+        for digest, data in image.contents().items():
             (reference / digest[7:]).write_bytes(data)
-        for child in one.children:
+        for child in image.children:
             (reference / f"{child.digest[7:]}.manifest.json").write_bytes(child.root.data)
     return tmp_path
 

@@ -42,9 +42,9 @@ def copy(source_text, destination_text):
 def _copy_between(reference, source, destination, *names):
     with ThreadPoolExecutor(2) as pool:
         image = resolve(ImageRequest(reference), source)
-        wanted = tuple(one for one in names if one is not None)
-        made = create_plan([PlannedImage(image, destination, wanted)], pool, Cancellation())
-        execute(made, EngineOptions(pool))
+        target_names = tuple(name for name in names if name is not None)
+        plan = create_plan([PlannedImage(image, destination, target_names)], pool, Cancellation())
+        execute(plan, EngineOptions(pool))
 
 
 def change_to_later_skopeo(layout):
@@ -82,8 +82,8 @@ def index():
 
 @pytest.mark.parametrize("kind", ["image", "index", "docker"])
 def test_layout_is_identical_to_skopeo(tmp_path, skopeo, image, index, kind):
-    one = {"image": image, "index": index, "docker": images.image(types=images.DOCKER)}[kind]
-    images.write_layout(tmp_path / "made", {"app": one})
+    sample = {"image": image, "index": index, "docker": images.image(types=images.DOCKER)}[kind]
+    images.write_layout(tmp_path / "made", {"app": sample})
     copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/d")
     theirs = f"oci:{tmp_path}/theirs:x"
     skopeo.ok("copy", "--all", "--preserve-digests", f"dir:{tmp_path}/d", theirs)
@@ -104,21 +104,21 @@ def test_image_is_added_to_layout_of_skopeo(tmp_path, skopeo, image, index):
     images.write_layout(tmp_path / "made", {"image": image, "index": index})
     skopeo.ok("copy", f"oci:{tmp_path}/made:image", f"oci:{tmp_path}/both:theirs")
     copy(f"oci:{tmp_path}/made:index", f"oci:{tmp_path}/both:ours")
-    for name, one in (("theirs", image), ("ours", index)):
+    for name, sample in (("theirs", image), ("ours", index)):
         raw = skopeo.ok("inspect", "--raw", f"oci:{tmp_path}/both:{name}")
-        assert Digest.of(raw.encode()).text == one.digest
+        assert Digest.of(raw.encode()).text == sample.digest
         skopeo.ok("copy", "--all", f"oci:{tmp_path}/both:{name}", f"dir:{tmp_path}/{name}")
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "docker", "artifact"])
 def test_directory_is_identical_to_skopeo(tmp_path, skopeo, image, index, kind):
-    one = {
+    sample = {
         "image": image,
         "index": index,
         "docker": images.image(types=images.DOCKER),
         "artifact": images.artifact("application/vnd.example", b"data"),
     }[kind]
-    images.write_layout(tmp_path / "made", {"app": one})
+    images.write_layout(tmp_path / "made", {"app": sample})
     copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/ours")
     skopeo.ok("copy", "--all", f"dir:{tmp_path}/ours", f"dir:{tmp_path}/theirs")
     assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
@@ -149,11 +149,11 @@ def test_skopeo_reads_every_image_of_directory_tree(tmp_path, skopeo, image, ind
         closing(transports.open_source(reference, OPTIONS)) as source,
         closing(DirectoryTreeDestination(tmp_path / "tree")) as destination,
     ):
-        for name, one in (("image", image), ("index", index)):
+        for name, sample in (("image", image), ("index", index)):
             named = transports.parse(f"{reference}:{name}")
-            _copy_between(named, source, destination, f"images/{one.digest[7:]}")
-    for name, one in (("image", image), ("index", index)):
-        ours = tmp_path / "tree/images" / one.digest[7:]
+            _copy_between(named, source, destination, f"images/{sample.digest[7:]}")
+    for name, sample in (("image", image), ("index", index)):
+        ours = tmp_path / "tree/images" / sample.digest[7:]
         skopeo.ok("copy", "--all", f"oci:{tmp_path}/made:{name}", f"dir:{tmp_path}/{name}")
         assert read_files(ours) == read_files(tmp_path / name)
 
@@ -163,8 +163,8 @@ def archive(tmp_path, skopeo):
     """A Docker archive that Skopeo wrote, of an image that has one layer twice."""
     twice = images.layer({"a": b"1" * 5000}, types=images.DOCKER)
     other = images.layer({"b": b"2"}, types=images.DOCKER)
-    one = images.image(twice, other, twice, types=images.DOCKER)
-    images.write_layout(tmp_path / "made", {"app": one})
+    image = images.image(twice, other, twice, types=images.DOCKER)
+    images.write_layout(tmp_path / "made", {"app": image})
     copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/made-dir")
     archive = tmp_path / "a.tar"
     skopeo.ok("copy", f"dir:{tmp_path}/made-dir", f"docker-archive:{archive}:example.com/x:1")
@@ -188,8 +188,8 @@ def test_manifest_of_docker_archive_matches_skopeo(skopeo, archive):
 
 
 def test_shared_blob_directory_is_used_by_both_programs(airbundle, skopeo, tmp_path) -> None:
-    one = images.image()
-    layout = images.write_layout(tmp_path / "layout", {"a": one})
+    image = images.image()
+    layout = images.write_layout(tmp_path / "layout", {"a": image})
     ours, theirs = f"oci:{tmp_path}/ours:a", f"oci:{tmp_path}/theirs:a"
     shared = tmp_path / "shared"
 
@@ -198,17 +198,17 @@ def test_shared_blob_directory_is_used_by_both_programs(airbundle, skopeo, tmp_p
     skopeo.ok("copy", f"--dest-shared-blob-dir={shared}", f"oci:{layout}:a", theirs)
     airbundle.ok("copy", f"--src-shared-blob-dir={shared}", theirs, f"dir:{tmp_path}/back")
 
-    assert len(list((shared / "sha256").iterdir())) == len(one.contents())
+    assert len(list((shared / "sha256").iterdir())) == len(image.contents())
     for name in ("read", "back"):
         found = (tmp_path / name / "manifest.json").read_bytes()
-        assert images.sha256(found) == one.digest
+        assert images.sha256(found) == image.digest
 
 
 def test_parallel_writers_of_layout_lose_no_name(airbundle, skopeo, tmp_path) -> None:
     """One process writes at a time; a process that finds the layout locked runs again."""
     names = [f"app:{number}" for number in range(5)]
-    wanted = {name: images.image(images.layer({"app": name.encode()})) for name in names}
-    layout = images.write_layout(tmp_path / "layout", wanted)
+    samples = {name: images.image(images.layer({"app": name.encode()})) for name in names}
+    layout = images.write_layout(tmp_path / "layout", samples)
 
     def copy_one(name: str) -> None:
         command = ("copy", f"oci:{layout}:{name}", f"oci:{tmp_path}/out:{name}")
@@ -218,11 +218,11 @@ def test_parallel_writers_of_layout_lose_no_name(airbundle, skopeo, tmp_path) ->
                 return
             assert result.returncode == 5, result.stderr
             assert "locked" in result.stderr
-        raise AssertionError(f"{name} never had its turn")
+        raise AssertionError(f"{name} could not be copied: the layout is still locked")
 
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(copy_one, names))
 
-    for name, one in wanted.items():
+    for name, image in samples.items():
         raw = skopeo.ok("inspect", "--raw", f"oci:{tmp_path}/out:{name}")
-        assert images.sha256(raw.encode()) == one.digest
+        assert images.sha256(raw.encode()) == image.digest

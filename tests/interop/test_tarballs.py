@@ -17,9 +17,9 @@ def test_tarball_image_matches_skopeo(airbundle, skopeo, tmp_path) -> None:
     """Newer versions write the manifest's type, and omit an empty config."""
     paths = []
     for number, packed in enumerate(("tar", "gzip")):
-        one = images.layer({f"file{number}": b"x" * 5000}, compression=packed)
+        layer = images.layer({f"file{number}": b"x" * 5000}, compression=packed)
         paths.append(tmp_path / f"{number}.tar")
-        paths[-1].write_bytes(one.blob.data)
+        paths[-1].write_bytes(layer.blob.data)
         os.utime(paths[-1], ns=(0, 1_600_000_000_500_000_000 + number))
     reference = f"tarball:{paths[0]}:{paths[1]}"
 
@@ -35,7 +35,7 @@ def test_tarball_image_matches_skopeo(airbundle, skopeo, tmp_path) -> None:
 
 
 def test_tarball_is_read_from_stdin(airbundle, tmp_path) -> None:
-    airbundle.ok("copy", "tarball:-", f"dir:{tmp_path}/out", stdin="no archive, as far as one sees")
+    airbundle.ok("copy", "tarball:-", f"dir:{tmp_path}/out", stdin="not recognizable as an archive")
     assert read_documents(tmp_path / "out")["manifest"]["layers"][0]["size"] == 30
 
 

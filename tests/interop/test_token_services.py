@@ -1,4 +1,4 @@
-"""Credentials of a registry are sent to its token service, also at another host."""
+"""Credentials of a registry are sent to its token service, even if it is on another host."""
 
 from __future__ import annotations
 

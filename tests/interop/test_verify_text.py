@@ -81,9 +81,9 @@ def test_commands_verify_and_import_bundle(
     assert "Verified OK" in done.stdout
     assert "SHA256SUMS: OK" in done.stdout
     assert SIGNER.public.id in done.stdout
-    for one, (name, tag) in zip(bundles.sample().values(), NAMES.items(), strict=True):
+    for image, (name, tag) in zip(bundles.sample().values(), NAMES.items(), strict=True):
         inspect = f"skopeo inspect --raw {target}/{name}:{tag} | sha256sum"
-        assert run_shell(inspect, home, bundle).stdout.split()[0] == one.digest.removeprefix(
+        assert run_shell(inspect, home, bundle).stdout.split()[0] == image.digest.removeprefix(
             "sha256:"
         )
 
@@ -136,8 +136,8 @@ def test_hostile_target_name_is_quoted(tmp_path: Path, home: Path):
 
 
 def test_long_list_of_images_is_truncated(tmp_path: Path):
-    one = next(iter(bundles.sample().values()))
-    named = {f"registry.corp/app-{number}:1": one for number in range(60)}
+    image = next(iter(bundles.sample().values()))
+    named = {f"registry.corp/app-{number}:1": image for number in range(60)}
     bundle = bundles.write(tmp_path / "b", named)
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
     text = render(contents, []).decode()

@@ -30,8 +30,8 @@ def signed(*signatures: object) -> bytes:
 
 
 def test_digest_of_manifest_covers_all_bytes() -> None:
-    one = images.image()
-    assert compute_manifest_digest(one.root.data, subject="m").text == one.digest
+    image = images.image()
+    assert compute_manifest_digest(image.root.data, subject="m").text == image.digest
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[]", b'{"a":1,"a":2}', b"{" * 10])

@@ -1,4 +1,4 @@
-"""Responses with Content-Encoding: gzip, which no request asks for."""
+"""Responses with Content-Encoding: gzip, although no request asks for it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_documents_and_tokens_are_decoded(connect):
 def test_reason_of_a_refusal_is_decoded(registry, repository):
     registry.add_image("library/app", "1")
     registry.fail("GET", "/manifests/", status=403, gzip=True)
-    with pytest.raises(RegistryError, match="this was asked for"):
+    with pytest.raises(RegistryError, match="scripted fault"):
         repository.get_manifest("1")
 
 

@@ -187,7 +187,7 @@ def test_unavailable_registry_fails_after_patience(registry, connect):
     assert len(retries(emitted)) == 1
 
 
-def test_gone_host_is_not_awaited_again(connect):
+def test_unavailable_host_is_not_awaited_twice(connect):
     with FakeRegistry() as registry:
         session = connect(registry, limits=RegistryLimits(patience=0.5))
         session.ping()

@@ -246,7 +246,7 @@ class TestBasic:
 
 
 class TestStatuses:
-    """Each status has its type and exit status, also if the body is the web page of a proxy."""
+    """Each status has its type and exit status, even if the body is the web page of a proxy."""
 
     @pytest.mark.parametrize("html", [False, True])
     @pytest.mark.parametrize(

@@ -449,11 +449,11 @@ class TestRetries:
             time.sleep(0.2)
             started = time.monotonic()
             pull_later += [pool.submit(pull, session) for _ in range(3)]
-            for one in pull_later:
-                one.result()
+            for future in pull_later:
+                future.result()
         assert time.monotonic() - started > 0.6
 
-    def test_retry_after_beyond_budget_is_not_awaited(self, registry, session):
+    def test_retry_after_beyond_the_patience_is_not_awaited(self, registry, session):
         registry.fail("GET", status=429, headers={"Retry-After": "86400"})
         started = time.monotonic()
         with pytest.raises(RateLimitedError) as caught:

@@ -136,8 +136,8 @@ def tls_context():
 
 HEADS = {
     "silent": [],
-    "dripping status line": Endless(b"H"),
-    "dripping headers": Endless(b"X-Header: 1\r\n", OK, gap=0.1),
+    "slow status line": Endless(b"H"),
+    "slow headers": Endless(b"X-Header: 1\r\n", OK, gap=0.1),
     "endless interim responses": Endless(b"HTTP/1.1 100 Continue\r\n\r\n"),
 }
 
@@ -217,9 +217,9 @@ def test_silence_names_host_and_limit(connect):
 
 BODIES = {
     "silent": [OK, LENGTH],
-    "dripping": Endless(b"x", OK, LENGTH),
-    "dripping chunks": Endless(b"1\r\nx\r\n", OK, CHUNKED),
-    "dripping chunk sizes": Endless(b"0", OK, CHUNKED, b"1"),
+    "slow": Endless(b"x", OK, LENGTH),
+    "slow chunks": Endless(b"1\r\nx\r\n", OK, CHUNKED),
+    "slow chunk sizes": Endless(b"0", OK, CHUNKED, b"1"),
     "endless trailers": Endless(b"X-Trailer: 1\r\n", OK, CHUNKED, b"0\r\n"),
 }
 
@@ -239,7 +239,7 @@ def test_blob_without_progress_is_a_temporary_error(connect, parts):
 
 
 @pytest.mark.parametrize("status", [b"401 Unauthorized", b"302 Found", b"404 Not Found"])
-def test_dripping_body_that_is_not_needed_is_bounded(connect, monkeypatch, status):
+def test_slow_body_that_is_not_needed_is_bounded(connect, monkeypatch, status):
     monkeypatch.setattr(response, "_DRAIN_TIMEOUT", 0.3)
     head = (
         b"HTTP/1.1 " + status + b"\r\nContent-Length: 50\r\nLocation: /v2/\r\n"
@@ -251,7 +251,7 @@ def test_dripping_body_that_is_not_needed_is_bounded(connect, monkeypatch, statu
             client.ping()
 
 
-def test_dripping_token_service_is_bounded(connect):
+def test_slow_token_service_is_bounded(connect):
     with (
         serving(Endless(b" ", OK, LENGTH)) as service,
         FakeRegistry(auth="bearer", realm=f"http://{service.host}/token") as registry,
@@ -261,7 +261,7 @@ def test_dripping_token_service_is_bounded(connect):
         connect(registry, limits=LIMITS).ping()
 
 
-def test_dripping_storage_is_bounded(connect):
+def test_slow_storage_is_bounded(connect):
     with (
         serving(Endless(b"H")) as storage,
         FakeRegistry() as registry,
@@ -273,7 +273,7 @@ def test_dripping_storage_is_bounded(connect):
     assert raised.value.host == f"http://{storage.host}"
 
 
-def test_dripping_proxy_is_bounded(connect, monkeypatch):
+def test_slow_proxy_is_bounded(connect, monkeypatch):
     monkeypatch.setattr("bundler.registry.connection_pool.TUNNEL_TIMEOUT", 0.6)
     parts = Endless(b"X-Header: 1\r\n", b"HTTP/1.1 200 OK\r\n")
     with serving(parts) as proxy, ending_within(5):
@@ -290,7 +290,7 @@ def test_unanswered_handshake_is_reported_within_its_limit(connect, monkeypatch,
         connect(server, tls=TlsConfig(), limits=LIMITS).ping()
 
 
-def test_dripping_second_handshake_is_bounded(monkeypatch):
+def test_slow_second_handshake_is_bounded(monkeypatch):
     """The certificate of an untrusted server is fetched by a second handshake."""
     monkeypatch.setattr(certificates, "_TIMEOUT", 0.5)
     with serving(Endless(b"\x16", gap=0.1)) as server, ending_within(5):

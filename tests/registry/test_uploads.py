@@ -152,7 +152,7 @@ def test_failure_of_source_is_raised_unchanged(uploads, stored):
     class Failing(BytesIO):
         def readinto(self, buffer):
             if self.tell() > MAX_SINGLE_PUT:
-                raise MediumError("the stick is gone")
+                raise MediumError("the medium was removed")
             return super().readinto(buffer)
 
     broken = VerifiedReader(Failing(LARGE), "test", digest=Digest.of(LARGE), size=len(LARGE))

@@ -75,15 +75,15 @@ def base64_text(data: bytes) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
 def test_written_key_pair_signs_and_verifies(tmp_path: Path, kind, passphrase):
-    made = keys.generate_key(kind)
-    private, public = keys.write_key_pair(tmp_path / "site", made, passphrase)
+    key = keys.generate_key(kind)
+    private, public = keys.write_key_pair(tmp_path / "site", key, passphrase)
     signature = keys.parse_private_key(keys.read_key_file(private), passphrase, "key").sign(MESSAGE)
     reader = keys.read_public_key(public)
     reader.verify(signature, MESSAGE)
-    assert reader == made.public
+    assert reader == key.public
     with pytest.raises(InvalidSignatureError) as raised:
         reader.verify(signature, MESSAGE + b".")
-    assert raised.value.key_id == made.public.id
+    assert raised.value.key_id == key.public.id
 
 
 def test_private_key_file_is_readable_by_its_owner_only(tmp_path: Path):

@@ -58,7 +58,7 @@ class Disk:
 
     @property
     def sealed(self) -> int:
-        """The number of the first operation after the last signature has its name."""
+        """The number of the first operation after the last signature gets its final name."""
         last = max(number for number, name in enumerate(self.operations) if name.endswith(".sig"))
         return last + 1
 

@@ -33,7 +33,7 @@ def test_format_page_describes_every_member(members):
 def test_format_page_describes_every_finding():
     source = Path(verify.__file__).read_text()
     codes = set(re.findall(r'check\.add\("([a-z]+)"|self\.add\("([a-z]+)"', source))
-    for code in {one or other for one, other in codes}:
+    for code in {first or second for first, second in codes}:
         assert f"| `{code}` |" in PAGE
 
 

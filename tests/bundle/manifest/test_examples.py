@@ -60,8 +60,8 @@ def test_plant_example_selects_tags_and_renames():
             "8.0",
         ],
     }
-    wanted = expand(_load("plant-7.yaml"), lambda repository: tags[str(repository)])
-    assert [image.rename for image in wanted] == [
+    requests = expand(_load("plant-7.yaml"), lambda repository: tags[str(repository)])
+    assert [image.rename for image in requests] == [
         "control/gateway:v2.1",
         "mirror/quay.io/prometheus/prometheus:v2.53.1",
         "mirror/quay.io/prometheus/prometheus:v2.53.2",

@@ -159,9 +159,9 @@ def test_range_compares_version_numbers(tags, bound):
 
 
 @given(st.from_regex(r"\A[\w][\w.-]{0,20}\Z"), st.from_regex(r"\A[\w][\w.-]{0,20}\Z"))
-def test_natural_order_is_total_and_distinguishes_all_tags(one, other):
-    assert (natural_key(one) == natural_key(other)) == (one == other)
-    assert (natural_key(one) < natural_key(other)) != (natural_key(other) <= natural_key(one))
+def test_natural_order_is_total_and_distinguishes_all_tags(first, second):
+    assert (natural_key(first) == natural_key(second)) == (first == second)
+    assert (natural_key(first) < natural_key(second)) != (natural_key(second) <= natural_key(first))
 
 
 RULES = (
@@ -211,21 +211,21 @@ def expand_text(tmp_path):
     def expand_text(text: str, **tags: list[str]) -> list[ImageRequest]:
         path = tmp_path / "m.yaml"
         path.write_text(text)
-        asked = []
+        listed = []
 
         def list_tags(repository: Reference) -> list[str]:
-            asked.append(str(repository))
+            listed.append(str(repository))
             return tags[str(repository).rpartition("/")[2]]
 
-        wanted = expand(load.load(path, environment={}), list_tags)
-        assert len(asked) == len(set(asked))
-        return list(wanted)
+        requests = expand(load.load(path, environment={}), list_tags)
+        assert len(listed) == len(set(listed))
+        return list(requests)
 
     return expand_text
 
 
 def test_images_are_in_order_of_manifest_and_tags_in_natural_order(expand_text):
-    wanted = expand_text(
+    requests = expand_text(
         "defaults: {platforms: [linux/arm64]}\n"
         "images:\n"
         "  - b:1\n"
@@ -233,14 +233,14 @@ def test_images_are_in_order_of_manifest_and_tags_in_natural_order(expand_text):
         "  - {ref: a:1, platforms: all}\n",
         app=["1.10", "2", "1.9"],
     )
-    assert [(image.display_name, str(image.source), image.rename) for image in wanted] == [
+    assert [(image.display_name, str(image.source), image.rename) for image in requests] == [
         ("docker.io/library/b:1", "docker://docker.io/library/b:1", None),
         ("quay.io/x/app:1.9", "docker://quay.io/x/app:1.9", "infra/app:1.9"),
         ("quay.io/x/app:1.10", "docker://quay.io/x/app:1.10", "infra/app:1.10"),
         ("docker.io/library/a:1", "docker://docker.io/library/a:1", None),
     ]
-    assert [image.selection.index for image in wanted] == ["strip", "strip", "strip", "all"]
-    assert wanted[1].origin == "m.yaml:4"
+    assert [image.selection.index for image in requests] == ["strip", "strip", "strip", "all"]
+    assert requests[1].origin == "m.yaml:4"
 
 
 def test_missing_tags_of_all_repositories_are_reported_together(expand_text):
@@ -260,7 +260,7 @@ def test_missing_tags_of_all_repositories_are_reported_together(expand_text):
 
 
 def test_exclusion_applies_to_all_entries(expand_text):
-    wanted = expand_text(
+    requests = expand_text(
         "images:\n"
         "  - nginx:1-debug\n"
         "  - {repo: quay.io/x/app, select: {semver: '*'}}\n"
@@ -268,7 +268,7 @@ def test_exclusion_applies_to_all_entries(expand_text):
         "rename: [{match: '-debug', to: 'NO'}]\n",
         app=["1", "2"],
     )
-    assert [image.display_name for image in wanted] == ["quay.io/x/app:1"]
+    assert [image.display_name for image in requests] == ["quay.io/x/app:1"]
 
 
 def test_exclusion_of_all_images_is_refused(expand_text):
@@ -277,14 +277,14 @@ def test_exclusion_of_all_images_is_refused(expand_text):
 
 
 def test_equal_requests_for_an_image_are_merged(expand_text):
-    wanted = expand_text(
+    requests = expand_text(
         "images:\n"
         "  - quay.io/x/app:1\n"
         "  - docker://quay.io/x/app:1\n"
         "  - {repo: quay.io/x/app, select: {tags: ['1', '2']}}\n",
         app=["1", "2"],
     )
-    assert [(image.display_name, image.origin) for image in wanted] == [
+    assert [(image.display_name, image.origin) for image in requests] == [
         ("quay.io/x/app:1", "m.yaml:2"),
         ("quay.io/x/app:2", "m.yaml:4"),
     ]

@@ -119,19 +119,19 @@ def test_credentials_of_skopeo_sync_file_are_used_but_not_shown(load, tmp_path):
 
 
 def test_expand_reports_selection_of_all_tags(load):
-    told = []
+    events = []
     tags = {
         "docker://registry.example.com:5000/busybox": ["1", "2", "3"],
         "docker://registry.example.com:5000/alpine": ["edge"],
         "docker://registry.example.com:5000/nginx": ["1.13.1", "1.130", "2"],
         "docker://registry.example.com:5000/team/pause": ["1.1", "1.2", "3.9", "4.0"],
     }
-    wanted = expand(load(SYNC), lambda repository: tags[str(repository)], told.append)
-    assert told == [
+    requests = expand(load(SYNC), lambda repository: tags[str(repository)], events.append)
+    assert events == [
         Notice("list.yaml:3: registry.example.com:5000/busybox: all tags are selected: 3 tags"),
         Notice("list.yaml:8: registry.example.com:5000/alpine: all tags are selected: 1 tag"),
     ]
-    assert [image.display_name.rpartition("/")[2] for image in wanted][-5:] == [
+    assert [image.display_name.rpartition("/")[2] for image in requests][-5:] == [
         "nginx:1.13.1",
         "nginx:1.130",
         "pause:1.2",

@@ -165,7 +165,7 @@ def locked_images(draw) -> ImageRequest:
     )
 
 
-@given(st.lists(locked_images(), max_size=4, unique_by=lambda made: made.display_name))
+@given(st.lists(locked_images(), max_size=4, unique_by=lambda request: request.display_name))
 def test_any_lock_file_can_be_written_and_read(tmp_path_factory, images):
     folder = tmp_path_factory.getbasetemp()
     path = folder / "any.lock.yaml"
@@ -277,10 +277,10 @@ def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
     )
     with ThreadPoolExecutor(2) as executor:
         requests = expand(loaded, lambda _: [])
-        made = locks.create(loaded, requests, options, EngineOptions(executor))
-    locks.write(tmp_path / "m.lock.yaml", made)
-    assert locks.read(tmp_path / "m.lock.yaml") == made
-    (locked,) = made.images
+        created = locks.create(loaded, requests, options, EngineOptions(executor))
+    locks.write(tmp_path / "m.lock.yaml", created)
+    assert locks.read(tmp_path / "m.lock.yaml") == created
+    (locked,) = created.images
     assert (locked.expected_root.text, locked.locked_root.replaces.text) == (
         multi.digest,
         multi.digest,

@@ -99,8 +99,8 @@ def test_line_breaks_are_escaped(
 def test_error_is_printed_with_each_finding_on_its_own_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    error = DamagedBundleError("2 parts", ["first", "second\x1b"], hint="carry it again")
+    error = DamagedBundleError("2 parts", ["first", "second\x1b"], hint="copy it again")
     render.print_error(error)
     assert capsys.readouterr().err == (
-        "airbundle: error: 2 parts\n  first\n  second\\x1b\nhint: carry it again\n"
+        "airbundle: error: 2 parts\n  first\n  second\\x1b\nhint: copy it again\n"
     )

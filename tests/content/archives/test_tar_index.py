@@ -91,7 +91,9 @@ def test_compressed_archives_are_indexed(tmp_path_factory, files, form):
     path.write_bytes(pack(files.items(), form))
     with RegularFile.open(path) as file:
         members = tar_index.index(file)
-        read = {name: tar_index.open_member(file, one).read() for name, one in members.items()}
+        read = {
+            name: tar_index.open_member(file, member).read() for name, member in members.items()
+        }
     assert read == files
 
 
@@ -109,10 +111,10 @@ def test_damaged_archive_is_read_or_raises_bundler_error(tmp_path_factory, data)
             members = tar_index.index(file, links=True)
         except BundlerError:
             return
-        for one in members.values():
-            assert 0 <= one.offset <= one.offset + one.size <= len(whole)
-            assert not one.name.startswith("/")
-            assert ".." not in one.name.split("/")
+        for member in members.values():
+            assert 0 <= member.offset <= member.offset + member.size <= len(whole)
+            assert not member.name.startswith("/")
+            assert ".." not in member.name.split("/")
 
 
 @pytest.mark.parametrize("name", ["/abs", "../up", "a/../../up", "a/..", "..", "a\\b"])

@@ -52,10 +52,10 @@ def test_other_tar_readers_find_the_members(tmp_path):
     )
     assert listed.stdout == b"x" * 5000 + b"long"
     with tarfile.open(tmp_path / "a.tar") as found:
-        members = {one.name: one for one in found}
+        members = {member.name: member for member in found}
     assert list(members) == ["d", "d/small", "d/large", LONG, "empty"]
     assert members["d"].isdir()
-    assert {(one.uid, one.gid, one.mtime) for one in members.values()} == {(0, 0, 0)}
+    assert {(member.uid, member.gid, member.mtime) for member in members.values()} == {(0, 0, 0)}
 
 
 @given(st.lists(st.tuples(st.binary(max_size=1500), st.booleans()), max_size=8))
@@ -67,7 +67,7 @@ def test_strict_reader_finds_every_member(tmp_path_factory, files):
         archive.finish()
     with RegularFile.open(path) as file:
         members = tar_index.index(file)
-        found = [tar_index.open_member(file, one).read() for one in members.values()]
+        found = [tar_index.open_member(file, member).read() for member in members.values()]
     assert found == [data for data, _ in files]
 
 
@@ -103,16 +103,16 @@ def test_computed_name_longer_than_reserved_header_is_refused(tmp_path):
 
 def test_interrupted_write_leaves_no_file(tmp_path):
     with writing(tmp_path / "a.tar") as archive, writing(tmp_path / "same.tar") as same:
-        for one in (archive, same):
-            one.add("first", stream(b"1"))
+        for writer in (archive, same):
+            writer.add("first", stream(b"1"))
         with pytest.raises(MediumError):
             archive.add(
                 "broken",
                 VerifiedReader(Broken(b"y" * 9000, step=4096), "test", digest=None, size=None),
             )
-        for one in (archive, same):
-            one.add("second", stream(b"22"))
-            one.finish()
+        for writer in (archive, same):
+            writer.add("second", stream(b"22"))
+            writer.finish()
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "same.tar").read_bytes()
 
 

@@ -24,18 +24,18 @@ MB = 1024 * 1024
 
 
 def member(name, kind=tarfile.REGTYPE, data=b"", **more):
-    one = tarfile.TarInfo(name)
-    one.type, one.size = kind, len(data)
+    header = tarfile.TarInfo(name)
+    header.type, header.size = kind, len(data)
     for key, value in more.items():
-        setattr(one, key, value)
-    return one, data
+        setattr(header, key, value)
+    return header, data
 
 
 def tar(*members, form=tarfile.PAX_FORMAT):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-        for one, data in members:
-            archive.addfile(one, io.BytesIO(data))
+        for header, data in members:
+            archive.addfile(header, io.BytesIO(data))
     return buffer.getvalue()
 
 

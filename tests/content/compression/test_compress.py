@@ -100,10 +100,10 @@ def test_tar_and_other_tools_read_archive(algorithm, tool):
 def test_gzip_is_one_member_without_timestamp():
     result = compress(io.BytesIO(TEXT), "gzip")
     assert result[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-    one = zlib.decompressobj(wbits=31)
-    assert one.decompress(result) == TEXT
-    assert one.eof
-    assert not one.unused_data
+    decompressor = zlib.decompressobj(wbits=31)
+    assert decompressor.decompress(result) == TEXT
+    assert decompressor.eof
+    assert not decompressor.unused_data
 
 
 def test_zstd_is_one_frame_with_small_window():
@@ -186,7 +186,7 @@ class Endless:
         return count
 
     def read(self, size=-1, /):
-        raise AssertionError("not in pieces of its own making")
+        raise AssertionError("the reader must use readinto")
 
 
 @every_algorithm

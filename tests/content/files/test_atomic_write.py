@@ -21,7 +21,7 @@ def content(data, digest=None):
 
 
 def listing(path):
-    return {one.name: one.read_bytes() for one in path.iterdir()}
+    return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def fail_at(monkeypatch, call, number, *, times=1):

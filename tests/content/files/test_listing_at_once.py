@@ -13,4 +13,4 @@ def test_concurrent_listings_of_a_directory_are_complete(tmp_path):
         (tmp_path / name).touch()
     with Directory.open(tmp_path) as directory, ThreadPoolExecutor(8) as executor:
         seen = list(executor.map(lambda _: directory.list_names(), range(400)))
-    assert all(one == names for one in seen)
+    assert all(listing == names for listing in seen)

@@ -118,7 +118,7 @@ def test_ranges_of_a_file_are_read_concurrently(tmp_path):
     with RegularFile.open(tmp_path / "file") as file:
         slices = [FileSlice(file, start, 1000) for start in range(0, 25_000, 500)]
         with ThreadPoolExecutor(8) as pool:
-            read = list(pool.map(lambda one: one.read(), slices))
+            read = list(pool.map(lambda part: part.read(), slices))
     whole = bytes(range(256)) * 100
     assert read == [whole[start : start + 1000] for start in range(0, 25_000, 500)]
 

@@ -106,10 +106,10 @@ def test_destination_without_compression_gets_uncompressed_layers(executor):
 def test_conversion_is_refused_if_digests_are_fixed(executor):
     src = MemoryStore()
     src.add_image("app", layers=[b"one"])
-    fixed = ConversionOptions(compression="zstd", fixed_reason="because I say so")
+    fixed = ConversionOptions(compression="zstd", fixed_reason="requested by the user")
     with pytest.raises(CannotConvertError) as caught:
         copy(executor, src, MemoryStore(), fixed)
-    assert caught.value.reason == "because I say so"
+    assert caught.value.reason == "requested by the user"
 
 
 def test_index_is_refused_by_a_single_image_destination(executor):

@@ -153,5 +153,5 @@ def test_public_registry_may_not_redirect_to_private_address(addresses):
 )
 def test_same_site_is_determined_by_registered_domain(addresses, registry, target, expected):
     addresses |= {"r.corp": "10.0.0.5", "login.corp": "10.0.0.6", "public.test": "93.184.216.34"}
-    one, other = Origin.of(f"https://{registry}"), Origin.of(f"https://{target}")
-    assert is_same_site(one, other, look_up_hosts=True) is expected
+    first, second = Origin.of(f"https://{registry}"), Origin.of(f"https://{target}")
+    assert is_same_site(first, second, look_up_hosts=True) is expected

@@ -28,7 +28,7 @@ def test_rendered_challenges_are_parsed(challenges, in_one_field):
 
 @given(st.lists(st.text(), max_size=3))
 def test_arbitrary_text_is_parsed(fields):
-    assert all(isinstance(one, Challenge) for one in parse_challenges(fields))
+    assert all(isinstance(item, Challenge) for item in parse_challenges(fields))
 
 
 @pytest.mark.parametrize(

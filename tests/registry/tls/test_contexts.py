@@ -23,7 +23,7 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def shaken(details: TlsDetails, server: ssl.SSLContext | None = None) -> tuple[str, str]:
+def negotiate(details: TlsDetails, server: ssl.SSLContext | None = None) -> tuple[str, str]:
     """Return the negotiated version and cipher."""
     client = ssl.create_default_context()
     authority().configure_trust(client)
@@ -53,14 +53,14 @@ def old_server() -> ssl.SSLContext:
 
 
 def test_default_details_restrict_nothing() -> None:
-    assert shaken(TlsDetails())[0] == "TLSv1.3"
-    assert shaken(TlsDetails(), old_server())[0] == "TLSv1.2"
+    assert negotiate(TlsDetails())[0] == "TLSv1.3"
+    assert negotiate(TlsDetails(), old_server())[0] == "TLSv1.2"
 
 
 def test_older_server_is_refused() -> None:
-    assert shaken(TlsDetails(min_version="1.2"), old_server())[0] == "TLSv1.2"
+    assert negotiate(TlsDetails(min_version="1.2"), old_server())[0] == "TLSv1.2"
     with pytest.raises(ssl.SSLError):
-        shaken(TlsDetails(min_version="1.3"), old_server())
+        negotiate(TlsDetails(min_version="1.3"), old_server())
 
 
 @pytest.mark.parametrize(
@@ -72,21 +72,21 @@ def test_older_server_is_refused() -> None:
     ],
 )
 def test_only_specified_cipher_is_used(name: str, cipher: str) -> None:
-    assert shaken(TlsDetails(cipher_suites=(name,))) == ("TLSv1.2", cipher)
+    assert negotiate(TlsDetails(cipher_suites=(name,))) == ("TLSv1.2", cipher)
 
 
 def test_server_without_specified_cipher_is_refused() -> None:
-    with pytest.raises(ssl.SSLError):  # its certificate is not RSA's
-        shaken(TlsDetails(cipher_suites=(RSA,)))
+    with pytest.raises(ssl.SSLError):  # its certificate has no RSA key
+        negotiate(TlsDetails(cipher_suites=(RSA,)))
 
 
 def test_partial_list_of_tls_1_3_ciphers_is_refused() -> None:
-    assert shaken(TlsDetails(cipher_suites=MODERN))[0] == "TLSv1.3"
+    assert negotiate(TlsDetails(cipher_suites=MODERN))[0] == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
-        shaken(TlsDetails(cipher_suites=MODERN), old_server())
-    assert shaken(TlsDetails(cipher_suites=(*MODERN, ECDSA)), old_server())[0] == "TLSv1.2"
+        negotiate(TlsDetails(cipher_suites=MODERN), old_server())
+    assert negotiate(TlsDetails(cipher_suites=(*MODERN, ECDSA)), old_server())[0] == "TLSv1.2"
     with pytest.raises(ConfigError) as raised:
-        shaken(TlsDetails(cipher_suites=MODERN[:1]))
+        negotiate(TlsDetails(cipher_suites=MODERN[:1]))
     assert raised.value.hint is not None
 
 
@@ -107,22 +107,22 @@ def python_restricts_to(curve: str) -> bool:
 
 def test_only_specified_group_is_used() -> None:
     server = server_of("secp384r1")
-    assert shaken(TlsDetails(named_groups=("secp384r1",)), server)[0] == "TLSv1.3"
+    assert negotiate(TlsDetails(named_groups=("secp384r1",)), server)[0] == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
-        shaken(TlsDetails(named_groups=("secp521r1",)), server)
+        negotiate(TlsDetails(named_groups=("secp521r1",)), server)
 
 
 @pytest.mark.parametrize("group", ["X25519", "X448"])
 def test_montgomery_group_is_used_or_refused(group: str) -> None:
     details = TlsDetails("f", named_groups=(group.lower(),))
     if python_restricts_to(group):
-        assert shaken(details, server_of(group))[0] == "TLSv1.3"
+        assert negotiate(details, server_of(group))[0] == "TLSv1.3"
         with pytest.raises(ssl.SSLError):
-            shaken(details, server_of("secp384r1"))
+            negotiate(details, server_of("secp384r1"))
     else:
         message = r"^f: namedGroups: Python .* does not support '"
         with pytest.raises(ConfigError, match=message) as caught:
-            shaken(details)
+            negotiate(details)
         assert platform.python_version() in caught.value.message
         assert group.lower() in caught.value.message
         assert caught.value.hint is not None
@@ -143,4 +143,4 @@ def test_montgomery_group_is_used_or_refused(group: str) -> None:
 )
 def test_unsupported_tls_restrictions_are_refused(details: TlsDetails, problem: str) -> None:
     with pytest.raises(ConfigError, match=f"^f: .*{problem}"):
-        shaken(details)
+        negotiate(details)

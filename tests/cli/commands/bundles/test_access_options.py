@@ -29,10 +29,10 @@ def write(folder: Path, *registries: FakeRegistry) -> None:
 def test_tls_option_applies_to_every_registry(
     work_dir: Path, run_airbundle: RunAirbundle, command: tuple[str, ...]
 ) -> None:
-    with FakeRegistry() as one, FakeRegistry() as other:
-        for registry in (one, other):
+    with FakeRegistry() as first, FakeRegistry() as second:
+        for registry in (first, second):
             registry.add_image("a/app", "1")
-        write(work_dir, one, other)
+        write(work_dir, first, second)
         refused = run_airbundle(*command)
         assert refused.status == 6
         assert "--tls-verify=false" in refused.stderr
@@ -46,14 +46,14 @@ def test_credentials_apply_to_the_only_registry(
     work_dir: Path, run_airbundle: RunAirbundle, command: tuple[str, ...]
 ) -> None:
     options = ("--tls-verify=false", "--creds=user:password")
-    with FakeRegistry(auth="basic") as one, FakeRegistry() as other:
-        one.add_image("a/app", "1")
-        write(work_dir, one)
+    with FakeRegistry(auth="basic") as first, FakeRegistry() as second:
+        first.add_image("a/app", "1")
+        write(work_dir, first)
         assert run_airbundle(*command, *options).status == 0
-        write(work_dir, one, other)
+        write(work_dir, first, second)
         result = run_airbundle(*command, *options)
         assert result.status == 2
-        assert other.requests == []
+        assert second.requests == []
     assert "registries" in result.stderr
 
 

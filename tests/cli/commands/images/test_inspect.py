@@ -143,9 +143,9 @@ def test_inspect_prints_config(run_airbundle: RunAirbundle, layout: Path) -> Non
 
 
 def test_raw_prints_manifest_bytes(run_airbundle: RunAirbundle, layout: Path) -> None:
-    for name, one in (("image", IMAGE), ("index", INDEX), ("art", ARTIFACT)):
+    for name, image in (("image", IMAGE), ("index", INDEX), ("art", ARTIFACT)):
         raw = run_airbundle("inspect", "--raw", f"oci:{layout}:{name}").stdout
-        assert raw.encode() == one.root.data
+        assert raw.encode() == image.root.data
 
 
 @pytest.mark.parametrize(
@@ -276,8 +276,8 @@ def test_inspect_reads_no_blob_except_config(
     count = len(registry.find_requests("GET"))
     run_airbundle("inspect", "-n", "--tls-verify=false", reference)
     paths = [request.path for request in registry.find_requests("GET")[count:]]
-    wanted = ["/v2/some/app/manifests/1", f"/v2/some/app/blobs/{PLAIN.blobs[0].digest}"]
-    assert [path for path in paths if path != "/v2/"] == wanted
+    expected = ["/v2/some/app/manifests/1", f"/v2/some/app/blobs/{PLAIN.blobs[0].digest}"]
+    assert [path for path in paths if path != "/v2/"] == expected
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_sync_copies_all_tags_and_repeats_with_one_request_per_tag(run_airbundle
     target.requests.clear()
     again = run_airbundle(*arguments, target.host)
     assert again.stdout.count("already present\n") == 5
-    assert [one.method for one in target.find_requests(".*", "app/")] == ["HEAD"] * 5
+    assert [request.method for request in target.find_requests(".*", "app/")] == ["HEAD"] * 5
 
 
 @pytest.mark.parametrize("kind", ["docker", "yaml"])
@@ -178,8 +178,8 @@ def test_sync_writes_and_reads_local_transports(run_airbundle, source, target, k
 def test_dry_run_reports_images_and_writes_nothing(run_airbundle, source, target, tmp_path):
     arguments = ("sync", "-s", "docker", *PLAIN, "--dry-run", "--json", f"{source.host}/team/app")
     result = run_airbundle(*arguments, "-d", "docker", target.host)
-    assert [one["state"] for one in json.loads(result.stdout)["images"]] == ["new"] * 5
-    assert not any(one.method in ("POST", "PUT", "PATCH") for one in target.requests)
+    assert [request["state"] for request in json.loads(result.stdout)["images"]] == ["new"] * 5
+    assert not any(request.method in ("POST", "PUT", "PATCH") for request in target.requests)
     arguments = ("sync", "-s", "docker", "--src-tls-verify=false", "--dry-run")
     result = run_airbundle(*arguments, f"{source.host}/team/app", "-d", "dir", "out")
     assert result.status == 0, result.stderr

@@ -1,4 +1,4 @@
-"""Unpacking a small hostile layer takes little memory, whatever the names in it."""
+"""Unpacking a small hostile layer takes little memory, regardless of the names in it."""
 
 from __future__ import annotations
 

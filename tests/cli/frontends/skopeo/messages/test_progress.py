@@ -81,7 +81,7 @@ def test_lines_of_a_failed_attempt_are_discarded(lines: progress.SkopeoProgress)
     with lines:
         lines.emit(ImageResolved((OTHER,)))
         lines.emit(PLANNED)
-        lines.emit(Retrying("x", 0.0, "it broke", 1, 1))
+        lines.emit(Retrying("x", 0.0, "a failure", 1, 1))
         lines.emit(ImageResolved((OTHER,)))
         lines.emit(PLANNED)
     written = shown(lines)
@@ -103,7 +103,7 @@ def test_warnings_and_retries_are_logged(
 ) -> None:
     with lines:
         lines.emit(WarningIssued("odd"))
-        lines.emit(Retrying("x", 0.1, "it broke", 1, 3, BundlerError("broken")))
+        lines.emit(Retrying("x", 0.1, "a failure", 1, 3, BundlerError("broken")))
         lines.emit(Retrying("x", 0.1, "one request of many", 1))
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith(" level=warning msg=odd")

@@ -25,7 +25,7 @@ DEFAULT_RATE_LIMIT_PATIENCE = 240.0
 """Number of seconds for which a host may require waits by ``Retry-After``."""
 
 _LONGEST_OUTAGE = 600.0
-"""Number of seconds after which an operation is not retried, however few attempts were made."""
+"""Seconds after which an operation is not retried, regardless of the number of attempts."""
 
 _MAX_DOUBLINGS = 30  # 2^30 seconds are 34 years
 _MARGIN = 0.05

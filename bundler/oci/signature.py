@@ -38,7 +38,7 @@ CHAIN_ANNOTATION = "dev.sigstore.cosign/chain"
 
 _SIMPLE_FORMAT = b"simple-signing"
 _SIGSTORE_FORMAT = b"sigstore-json"
-_MAX_FORMAT = 64  # characters of a format name that are searched for its end
+_MAX_FORMAT = 64  # maximum length of the name of a format
 
 # The first byte of an OpenPGP message (RFC 9580, section 4.2): a compressed data packet, a one-pass
 # signature or a signature, in the old format with any type of length, or in the new format.
@@ -99,7 +99,7 @@ def parse(raw: bytes, subject: str = "signature") -> ImageSignature:
         raise MalformedError(f"{subject}: unknown signature format, first byte {raw[0]:#04x}")
     end = raw.find(b"\n", 1, 2 + _MAX_FORMAT)
     if end < 0:
-        raise MalformedError(f"{subject}: the name of the signature format has no end")
+        raise MalformedError(f"{subject}: the name of the signature format is not terminated")
     name, content = raw[1:end], raw[end + 1 :]
     if name == _SIMPLE_FORMAT:
         return SimpleSignature(content)

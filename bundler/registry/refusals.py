@@ -236,7 +236,7 @@ class Refusal:
         elif "NAME_UNKNOWN" in self.codes or "MANIFEST_UNKNOWN" in self.codes:
             hint = "check the name; some registries show private repositories only after login"
             if self.login == "accepted":
-                hint = "check the name; some registries hide repositories without permission"
+                hint = "check the name; some registries hide repositories from unauthorized users"
         return NotFoundError(f"{self.subject}: not found{self._detail}", hint=hint)
 
     def _create_general_error(self) -> RegistryError:

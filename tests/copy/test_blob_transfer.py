@@ -100,7 +100,7 @@ def test_interrupted_push_resumes_at_its_offset():
     assert sum(e.advance for e in emitted if isinstance(e, events.BlobProgressed)) == node.size
 
 
-class Dripping(Keeping):
+class KeepsOneByte(Keeping):
     """A destination that keeps one more byte in each attempt."""
 
     def push(self, target, content, /):
@@ -113,7 +113,7 @@ class Dripping(Keeping):
 def test_destination_that_keeps_a_byte_of_each_attempt_makes_no_progress():
     src = MemoryStore()
     node = blob(src, bytes(100))
-    destination = Dripping(MemoryStore(), breaks_after=0)
+    destination = KeepsOneByte(MemoryStore(), breaks_after=0)
     with pytest.raises(RegistryError) as caught:
         push(node, src, destination)
     assert caught.value is TEMPORARY

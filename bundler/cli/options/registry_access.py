@@ -268,7 +268,7 @@ _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
 }
 _PATIENCE: dict[str, tuple[str, dict[str, Any]]] = {
     "patience": (
-        "Retry for this long if {} becomes unavailable after its first response (default: 60s).",
+        "Retry requests to {} for this long while it is unavailable (default: 60s).",
         {"metavar": "DURATION", "type": parse_duration},
     ),
 }

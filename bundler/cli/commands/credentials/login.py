@@ -44,8 +44,8 @@ _URL = re.compile(r"https?://[^/@?#\s]+[^?#\s]*")
 @option(
     "--token-service",
     metavar="URL",
-    help="URL of the token service of the registry, if it is in another domain: it may receive the "
-    "credentials, including by later commands.",
+    help="URL of the token service of the registry, if it is in another domain. It may receive the "
+    "credentials now and in later commands.",
 )
 @option("-v", "--verbose", is_flag=True, help="Print where the credentials are stored.")
 @credential_store

@@ -368,7 +368,7 @@ class Transport(Protocol):
         """Parse the part of a reference after ``transport:``.
 
         Raises:
-            InvalidReferenceError: ``text`` is not a reference of this transport.
+            InvalidReferenceError: ``text`` is not a valid reference of this transport.
         """
 
     def source(self, reference: Reference, options: OpenOptions, /) -> Source:

@@ -16,7 +16,7 @@ def parse_chunk(text: str) -> int:
     """Parse the maximum size of a piece of an upload.
 
     Raises:
-        ValueError: ``text`` is not a size, or is less than ``MIN_CHUNK``.
+        ValueError: ``text`` is malformed, or less than ``MIN_CHUNK``.
     """
     found = _SIZE.fullmatch(text.strip())
     if found is None:

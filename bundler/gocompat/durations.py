@@ -22,7 +22,7 @@ def parse(text: str) -> float:
     """Parse a duration, and return it in seconds.
 
     Raises:
-        ValueError: with Go's message, if the text is not a duration or is longer than ``LONGEST``.
+        ValueError: with Go's message, if the duration is malformed or longer than ``LONGEST``.
     """
     unsigned = text[1:] if text[:1] in ("+", "-") else text
     if unsigned == "0":

@@ -82,7 +82,7 @@ class Constraint:
         """Parse a constraint.
 
         Raises:
-            UsageError: the text is not a constraint.
+            UsageError: the constraint is malformed.
         """
         if len(text) > MAX_LENGTH:
             raise UsageError(f"the constraint is longer than {MAX_LENGTH} characters")

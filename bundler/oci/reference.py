@@ -44,7 +44,7 @@ class ImageReference:
         A missing tag is added only by ``with_default_tag``.
 
         Raises:
-            InvalidReferenceError: the text is not a reference.
+            InvalidReferenceError: the reference is malformed.
         """
         if _HEX_ID.fullmatch(text):
             raise InvalidReferenceError(

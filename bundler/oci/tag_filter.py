@@ -86,7 +86,7 @@ def parse_range(text: str) -> str:
     https://github.com/npm/node-semver/tree/v7.6.3#ranges
 
     Raises:
-        UsageError: the text is not a range.
+        UsageError: the range is malformed.
     """
     if len(text) > MAX_RANGE:
         raise UsageError(f"the range is longer than {MAX_RANGE} characters")

@@ -52,7 +52,7 @@ class Repository:
     If ``writable``, tokens that permit pushes are requested.
 
     Raises:
-        InvalidReferenceError: ``path`` is not a repository path.
+        InvalidReferenceError: ``path`` is not a valid repository path.
     """
 
     def __init__(self, session: Session, path: str, *, writable: bool = False) -> None:

@@ -128,7 +128,7 @@ class PartFile:
                 data = data[os.write(self.fd, data) :]
             if self._kept and time.monotonic() - self._synced > _SYNC_INTERVAL:
                 os.fdatasync(self.fd)
-                with contextlib.suppress(OSError):  # some file systems cannot synchronise names
+                with contextlib.suppress(OSError):  # some file systems cannot sync directories
                     os.fsync(self._directory.fd)
                 self._synced = time.monotonic()
         except OSError as error:

@@ -118,7 +118,7 @@ class Directory:
         except (FileNotFoundError, MalformedError, NotFoundError):
             return None
         except OSError as error:
-            raise to_bundler_error(error, self.path.joinpath(*names), "cannot examine") from error
+            raise to_bundler_error(error, self.path.joinpath(*names), "cannot inspect") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, *names: str, limit: int) -> bytes:

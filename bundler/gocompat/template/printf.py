@@ -138,7 +138,7 @@ class _Verb:
             case float(), "v" | "g" if self._precision is None:
                 return self._pad(self._add_sign(format_value(value)))
             case float(), "v" | "g" | "G":
-                raise TemplateError("printf: %g of that precision is not supported")
+                raise TemplateError("printf: %g with this precision is not supported")
             case float(), verb if verb in _FLOAT_FORMATS:
                 digits = 6 if self._precision is None else self._precision
                 return self._pad(self._add_sign(format(value, f".{digits}{_FLOAT_FORMATS[verb]}")))

@@ -97,7 +97,7 @@ def parse_request(packet: bytes) -> ProxyRequest:
     """Parse a request.
 
     Raises:
-        UsageError: ``packet`` is not a request.
+        UsageError: ``packet`` is malformed.
         LimitError: ``packet`` is larger or deeper than allowed.
     """
     try:

@@ -86,7 +86,7 @@ def iterate_pages(
     """Yield the response and the body of each page.
 
     Every page is requested from the registry itself: behind a proxy, registries return links with
-    the name or scheme by which the proxy knows them. No URL may occur twice. If the registry
+    the name or scheme that the proxy uses internally. No URL may occur twice. If the registry
     refuses ``url`` as a bad request, such as a page size above its own limit, the list begins at
     ``fallback``. Raises the same errors as ``list_strings``.
     """

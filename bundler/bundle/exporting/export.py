@@ -228,7 +228,7 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
     )
     if request.format == "dir" and not (medium.hard_links or request.duplicate_blobs):
         raise MediumError(
-            f"{request.bundle}: format dir needs hard links, which {medium.file_system} lacks",
+            f"{request.bundle}: format dir needs hard links (unsupported by {medium.file_system})",
             hint="use --format oci, or copy shared blobs with --duplicate-blobs",
         )
 

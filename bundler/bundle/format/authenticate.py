@@ -108,7 +108,7 @@ def verify_signatures(
 ) -> tuple[PublicKey, ...]:
     """Verify that at least one of ``keys`` signed the bytes ``raw``; return all that did.
 
-    ``signatures`` are by file name. Those by other keys are ignored.
+    ``signatures`` maps file names to signatures; those by other keys are ignored.
 
     Raises:
         InvalidSignatureError: a signature with the ID of a given key does not verify, even if other

@@ -207,7 +207,5 @@ def _errors() -> tuple[type[Exception], ...]:
     import zstandard  # noqa: PLC0415
     from isal import igzip_lib  # noqa: PLC0415
 
-    isal_error = cast(
-        "type[Exception]", igzip_lib.error
-    )  # the type stub declares it as an instance
+    isal_error = cast("type[Exception]", igzip_lib.error)  # the stub types it as an instance
     return (isal_error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)

@@ -92,7 +92,7 @@ class DirectorySource:
             MalformedError: the file is not a regular file.
         """
         if node.digest is None:
-            raise NotFoundError(f"{self._directory.path}: no blob without a digest")
+            raise NotFoundError(f"{self._directory.path}: cannot open a blob without a digest")
         if node.kind == "manifest" and has_digest(self._read_root(), node.digest):
             return self._directory.open_file(MANIFEST, offset=offset)
         return self._directory.open_file(get_file_name(node), offset=offset)

@@ -196,7 +196,7 @@ class DockerArchiveSource(SynthesizesManifests):
     def _get_content(self, node: Node) -> bytes | ArchiveMember:
         """Return content of any image; manifests are created on demand until one contains it."""
         if node.digest is None:
-            raise NotFoundError(f"{self._subject}: no blob without a digest")
+            raise NotFoundError(f"{self._subject}: cannot open a blob without a digest")
         for index in range(len(self._images)):
             if node.digest in self._contents:
                 break

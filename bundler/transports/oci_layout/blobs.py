@@ -63,7 +63,7 @@ class ReadableBlobs:
             MalformedError: the file is not a regular file.
         """
         if (digest := node.digest) is None:
-            raise NotFoundError(f"{self._files.path}: no blob without a digest")
+            raise NotFoundError(f"{self._files.path}: cannot open a blob without a digest")
         return self._files.open_file(*self._parents, *digest.text.split(":"), offset=offset)
 
     def read_manifest(self, digest: Digest) -> bytes:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.interop
 def test_import_checks_support_of_sparse_index_before_push(
     registry, repository, airbundle, keys, tmp_path: Path
 ) -> None:
-    """docker-registry refuses an index of which a manifest is missing."""
+    """docker-registry refuses an index with a missing manifest."""
     both = images.multi_platform("tool", "linux/amd64", "linux/arm64", "linux/s390x")
     images.write_layout(tmp_path / "images", {"tool": both})
     manifest = tmp_path / "sparse.yaml"

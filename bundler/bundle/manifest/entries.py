@@ -42,7 +42,7 @@ class ImageOptions:
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """An image, or with ``select`` a repository of which some tags are exported."""
+    """An image or, with ``select``, a repository and its tags to export."""
 
     reference: ImageReference
     """The full name: host, path, and a tag, a digest or both; neither of them with ``select``."""

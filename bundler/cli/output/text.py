@@ -92,7 +92,7 @@ def format_size(count: float) -> str:
 def print_omitted_layers(number: int) -> None:
     """Write a note on foreign layers that were not copied, if there are any."""
     if number:
-        layers = f"{count(number, 'foreign layer')}, of which the destination has the URLs only"
+        layers = f"{count(number, 'foreign layer')}, of which the destination has only the URLs"
         print_note(f"not copied: {layers}")
 
 

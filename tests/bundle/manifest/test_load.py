@@ -204,7 +204,7 @@ def test_missing_manifest_is_not_found(tmp_path):
         manifest.load(tmp_path / "absent.yaml", environment={})
 
 
-def test_file_name_that_is_no_bundle_name_is_refused(load):
+def test_file_name_that_is_not_a_bundle_name_is_refused(load):
     with pytest.raises(InvalidBundleManifestError) as raised:
         load("images: [a:1]", name="My Plant.yaml")
     (finding,) = raised.value.findings

@@ -28,7 +28,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_LINKS = 40  # the limit of Linux
 _MAX_DEPTH = 1024
 _MAX_OPEN_DIRECTORIES = 32
-_MAX_NAMES = 256  # of a directory in memory
+_MAX_NAMES = 256  # names of one directory, in memory
 
 
 class RootedTree:

@@ -81,12 +81,12 @@ class BlobTotal:
 
 @dataclass(frozen=True, slots=True)
 class TransferTotals:
-    """The totals of a run, as done or as planned, without blobs that could not be transferred."""
+    """The totals of a run, actual or planned, without blobs that could not be transferred."""
 
     pushed: BlobTotal = field(default_factory=BlobTotal)
     """Without the bytes that an earlier run had stored."""
     present: BlobTotal = field(default_factory=BlobTotal)
-    """At the destination before the run, and intact as far as it can be read."""
+    """Present before the run, and verified if the destination can be read."""
     mounted: BlobTotal = field(default_factory=BlobTotal)
     """Mounted from another repository of the same registry."""
 

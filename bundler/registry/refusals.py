@@ -145,7 +145,7 @@ class Refusal:
                 hint="free space in the registry, or raise the quota, then run again",
             )
         if status == 413:
-            sender = "the registry" if self._stated.entries else "a proxy before the registry"
+            sender = "the registry" if self._stated.entries else "a proxy in front of the registry"
             return RefusedRequestError(
                 f"{self.subject}: {sender} limits the size of uploads "
                 f"({self._phrase} by {self._origin}){self._detail}",

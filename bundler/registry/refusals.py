@@ -51,7 +51,7 @@ Server = Literal["registry", "token service", "storage"]
 HTML = ("text/html", "application/xhtml+xml")
 
 UNAVAILABLE = frozenset({408, 425, 500, *range(502, 505), *range(520, 525)})
-"""Statuses of a registry that is unavailable, or of a proxy or CDN (520 to 524) before it."""
+"""Statuses of a registry that is unavailable, or of a proxy or CDN (520 to 524) in front of it."""
 _TEMPORARY = UNAVAILABLE | {429}
 _MAX_EXCHANGE_BODY = 200
 

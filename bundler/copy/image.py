@@ -129,6 +129,8 @@ class ResolvedImage:
     graph: Graph
     replaces: Digest | None = None
     """The root at the source, if the selection of platforms created a new one."""
+    missing_platforms: tuple[Platform, ...] = ()
+    """The selected platforms for which no image is available; the image is copied without them."""
     referrers: tuple[Referrer, ...] = ()
     left_behind: tuple[str, ...] = ()
     """The tags or digests of the referrers of ``replaces``, which do not apply to the new root."""

@@ -79,7 +79,8 @@ def resolve(
     graph = resolver.read_graph(*resolver.select_root(found))
     replaces = None if graph.root.digest == found.digest else found.digest
     signatures = resolver.read_signatures(graph, replaces)
-    image = ResolvedImage(request, source, graph, replaces, signatures=signatures)
+    missing = tuple(resolver.missing_platforms)
+    image = ResolvedImage(request, source, graph, replaces, missing, signatures=signatures)
     if request.referrers in ("none", ()):
         return image
     try:
@@ -136,6 +137,7 @@ class _Resolver:
         self._emit = emit
         self.left_behind: list[str] = []
         """The tags or digests of listed referrers that cannot be read."""
+        self.missing_platforms: list[Platform] = []
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
 
@@ -162,11 +164,11 @@ class _Resolver:
                 platform = root.read_platform(self._source)
             if platform is not None:
                 check_platform_selected(platform, selection, label)
-                self._warn_of_missing_platforms([platform])
+                self._find_missing_platforms([platform])
                 root.descriptor = replace(root.descriptor, platform=platform)
             return root, EVERYTHING
         selected = select_children(parsed, selection, label)
-        self._warn_of_missing_platforms([entry.platform for entry in parsed.manifests])
+        self._find_missing_platforms([entry.platform for entry in parsed.manifests])
         keeps_index = selection.index == "sparse" or selection.index_only
         if keeps_index or len(selected) == len(parsed.manifests):
             return root, selection
@@ -174,11 +176,12 @@ class _Resolver:
         stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
         return _ReadManifest(stripped, raw, label), EVERYTHING
 
-    def _warn_of_missing_platforms(self, offered: Sequence[Platform | None]) -> None:
-        """Report the selected platforms that the image does not have; it is copied without them."""
-        if missing := find_missing_platforms(self._request.selection, offered):
-            names = ", ".join(map(str, missing))
-            self._emit(WarningIssued(f"{self._label}: no image for {names}; copied without it"))
+    def _find_missing_platforms(self, offered: Sequence[Platform | None]) -> None:
+        """Find the selected platforms that the image does not have; it is copied without them."""
+        self.missing_platforms = find_missing_platforms(self._request.selection, offered)
+        if self.missing_platforms:
+            names = ", ".join(map(str, self.missing_platforms))
+            self._emit(WarningIssued(f"{self._label}: no image for {names}; left out"))
 
     def read(self, descriptor: Descriptor) -> _ReadManifest:
         """Return a manifest that is verified, and accepted by the policy."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundle.exporting import missing_platforms
 from bundler.bundle.exporting.export import check_destination
 from bundler.bundle.exporting.resolve import list_image, resolve_all
 from bundler.bundle.format import store
@@ -87,6 +88,7 @@ class Estimate:
             "missing": [
                 {"reference": name, "error": str(error)} for name, error in self.missing.items()
             ],
+            **missing_platforms.to_json(planned.image for planned in self.plan.images),
             "blobs": len(self.plan.blobs),
             "size": self.total.size,
             "shared": self.saved,

@@ -98,16 +98,20 @@ class ExportReport:
 
         return Omissions.of(self.inventory.images)
 
+    @property
+    def images(self) -> list[ResolvedImage]:
+        """The images at their sources."""
+        return [planned.image for planned in self.plan.images]
+
     def check(self) -> None:
         """Check that the bundle is complete.
 
         Raises:
             PartialError: images are missing, or foreign layers that the requests do not leave out.
         """
-        images = [planned.image for planned in self.plan.images]
         incomplete = [
             image
-            for image in images
+            for image in self.images
             if image.missing_layers and image.display_name not in self.missing
         ]
         if self.missing or incomplete:
@@ -117,6 +121,8 @@ class ExportReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes are in bytes."""
+        from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - only for JSON
+
         contents = self.inventory
         return {
             "bundle": str(self.bundle),
@@ -138,6 +144,7 @@ class ExportReport:
             "missing": [
                 {"reference": name, "error": str(error)} for name, error in self.missing.items()
             ],
+            **missing_platforms.to_json(self.images),
             "medium": self.medium.to_json(),
         }
 

@@ -137,6 +137,11 @@ def print_report(report: ExportReport) -> None:
     text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
+    if any(image.missing_platforms for image in report.images):
+        from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - rare
+
+        for line in missing_platforms.describe(report.images):
+            text.print_line(line)
     if any(image.is_partial for image in contents.images):
         for line in report.omissions.describe():
             text.print_line(line)

@@ -73,6 +73,8 @@ def plan(
 
 def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
     """Print the estimate of an export."""
+    from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - not for --help
+
     if numbers.refusal is not None:
         text.print_note(f"warning: the export would be refused: {numbers.refusal.message}")
         if numbers.refusal.hint:
@@ -94,6 +96,8 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
     for reference, error in numbers.missing.items():
         text.print_line(f"missing: {error.message_about(reference)}")
     plan = numbers.plan
+    for line in missing_platforms.describe(planned.image for planned in plan.images):
+        text.print_line(line)
     text.print_line(
         f"{text.count(len(rows), 'image')}, {text.count(len(plan.blobs), 'blob')},"
         f" {text.format_size(numbers.total.size)}; sharing saves {text.format_size(numbers.saved)}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.registry import OCI_INDEX, OCI_MANIFEST, FakeRegistry, descriptor
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -36,3 +38,36 @@ def test_plan_does_not_warn_if_export_is_possible(work_dir: Path, run_airbundle:
     assert value["room"]["device"]
     dry_run = ("export", "ward.yaml", "media/stick", "--dry-run", "--parents")
     assert "would be refused" not in run_airbundle(*dry_run).stderr
+
+
+@pytest.mark.parametrize("command", [("plan",), ("export", "stick", "--unsigned")])
+@pytest.mark.parametrize("index", ["strip", "sparse"])
+@pytest.mark.parametrize("is_index", [True, False])
+def test_missing_platforms_are_reported(
+    work_dir: Path,
+    run_airbundle: RunAirbundle,
+    command: tuple[str, ...],
+    index: str,
+    is_index: bool,
+):
+    """The rule is the same for an index and for a single image."""
+    name, *arguments = command
+    with FakeRegistry() as registry:
+        digest = registry.add_image("app", None if is_index else "1")
+        if is_index:
+            entry = descriptor(OCI_MANIFEST, registry.repository("app").manifests[digest][1])
+            entry["platform"] = {"os": "linux", "architecture": "amd64"}
+            raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]})
+            registry.add_manifest("app", "1", raw.encode(), OCI_INDEX)
+        reference = f"{registry.host}/app:1"
+        (work_dir / "two.yaml").write_text(
+            f"images: [{{ref: '{reference}', platforms: [linux/amd64, linux/arm64],"
+            f" index: {index}}}]\n"
+        )
+        options = (*arguments, "--tls-verify=false")
+        shown = run_airbundle(name, "two.yaml", *options)
+        result = run_airbundle(name, "two.yaml", *options, "--json")
+    assert result.status == 0, result.stderr
+    assert f"not available: {reference}: linux/arm64\n" in shown.stdout
+    expected = [{"reference": reference, "platforms": ["linux/arm64"]}]
+    assert json.loads(result.stdout)["missingPlatforms"] == expected

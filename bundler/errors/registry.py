@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-CREDENTIAL_OPTIONS = ("creds", "username", "registry-token", "no-creds")
+CREDENTIAL_OPTIONS = ("creds", "username", "registry-token")
 """The options of a command that specify the credentials, without a prefix for the side."""
 
 
@@ -202,8 +202,9 @@ class RateLimitedError(RegistryError):
             codes=codes,
             temporary=True,
             retry_after=retry_after,
-            hint="wait and run again, or lower limits.requestsPerSecond for this registry",
         )
+        lower = "lower limits: {requestsPerSecond: …} for this registry"
+        self.suggest(Remedy("wait and run again"), Remedy(lower, in_file=True))
 
 
 class UnauthorizedError(RegistryError):

@@ -197,6 +197,7 @@ class Refusal:
                 remedies.insert(0, Remedy("check that the project exists"))
             else:
                 remedies = [*list_login_remedies(self.registry, self.credentials), *remedies]
+            remedies.append(Remedy("add {option} to skip images that fail", "keep-going"))
             return DeniedError(
                 f"{self.subject}: no {permission}, or no such repository or project{self._detail}",
                 action=self._action,
@@ -321,7 +322,7 @@ class Refusal:
         """The denied action; a token service denies all requested actions at once."""
         if self._repository is None:
             return None
-        if self.method == "DELETE":
+        if self.method == "DELETE" or any(scope.endswith(":delete") for scope in self.scopes):
             return "delete"
         # A destination is also read, for which its user needs the permission to push.
         is_pushed = self._writes or "push" in self.scopes[0].rpartition(":")[2]
@@ -342,14 +343,13 @@ def list_login_remedies(registry: str, credentials: Credentials) -> list[Remedy]
     login = f"airbundle login {registry}"
     if credentials.authfile is not None:
         login = f"airbundle login --authfile {shlex.quote(str(credentials.authfile))} {registry}"
+    if credentials.anonymous:
+        # Options with credentials belong to the other side of the command.
+        unused = Remedy("", "no-creds", given="leave out {option}")
+        return [Remedy(login, unless=("no-creds",)), unused]
     check = "check the credentials in {option}"
-    return [
-        Remedy(login, unless=CREDENTIAL_OPTIONS),
-        Remedy("", "creds", given=check),
-        Remedy("", "username", given=check),
-        Remedy("", "registry-token", given=check),
-        Remedy("", "no-creds", given="leave out {option}"),
-    ]
+    options = [Remedy("", option, given=check) for option in CREDENTIAL_OPTIONS]
+    return [Remedy(login, unless=CREDENTIAL_OPTIONS), *options]
 
 
 def create_proxy_login_error(subject: str, *, status: int) -> UnauthorizedError:

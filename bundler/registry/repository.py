@@ -90,11 +90,14 @@ class Repository:
             raise DigestMismatchError(subject, expected=str(reported), got=str(digest))
         return Descriptor(media_type, digest, len(raw)), raw
 
-    def head_manifest(self, reference: str | Digest) -> Descriptor | None:
+    def head_manifest(
+        self, reference: str | Digest, *, for_deletion: bool = False
+    ) -> Descriptor | None:
         """Return the descriptor that the registry reports; None if the manifest does not exist."""
         headers, allow = {"Accept": _ACCEPT}, (404, 405)
+        scopes = self._deletion_scopes if for_deletion else self.scopes
         with self._request(
-            "HEAD", "manifests", reference, headers=headers, allowed_statuses=allow
+            "HEAD", "manifests", reference, headers=headers, allowed_statuses=allow, scopes=scopes
         ) as response:
             digest = reference if isinstance(reference, Digest) else _read_digest(response)
         if response.status == 404:
@@ -135,14 +138,17 @@ class Repository:
             NotFoundError: the manifest or tag does not exist.
             UnsupportedError: the registry does not support deletion.
         """
-        scopes = (*self.scopes, f"repository:{self.path}:delete")
         try:
-            self._request("DELETE", "manifests", reference, scopes=scopes).close()
+            self._request("DELETE", "manifests", reference, scopes=self._deletion_scopes).close()
         except UnsupportedError:
             raise UnsupportedError(
                 f"{self._to_subject(reference)}: the registry does not support deletion",
                 hint="enable deletion in the configuration of the registry",
             ) from None
+
+    @property
+    def _deletion_scopes(self) -> Scopes:
+        return (*self.scopes, f"repository:{self.path}:delete")
 
     def has_blob(self, digest: Digest, size: int | None = None) -> bool:
         """Return whether the repository contains a blob, of ``size`` bytes if specified."""

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.errors import LimitError, NotFoundError, UnsupportedError
+from bundler.errors import LimitError, MissingFileError, NotFoundError, UnsupportedError
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import ListsTags
 from bundler.transports.source_reference import derive_name
@@ -101,7 +101,7 @@ def _list_directories(base: Path) -> Iterator[SourceImage]:
     from bundler.transports.directory.image_files import find_image_directories  # noqa: PLC0415
 
     if not base.is_dir():
-        raise NotFoundError(f"{base}: no such directory")
+        raise MissingFileError(str(base))
     count = 0
     for path in find_image_directories(base):
         count += 1

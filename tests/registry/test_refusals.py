@@ -106,6 +106,13 @@ class TestHarbor:
         assert "login" not in error.hint
         assert not sends_password(harbor)
 
+    def test_denied_deletion_is_named(self, connect, harbor):
+        """The digest of the tag is requested first."""
+        repository = open_repository(connect, harbor, "nosuch/app", "pusher", writable=True)
+        error = refuse(lambda: repository.head_manifest("1", for_deletion=True))
+        assert isinstance(error, DeniedError)
+        assert error.action == "delete"
+
     def test_wrong_password_suggests_login(self, connect, harbor):
         repository = Repository(connect(harbor, Credentials("puller", "wrong")), "airgap/app")
         error = refuse(lambda: repository.get_manifest("1"))

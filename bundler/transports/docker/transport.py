@@ -210,12 +210,7 @@ class DockerDestination(_RegistryRepository):
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root of a tag or a digest, as the registry reports it."""
-        version = _Name.parse(name or self._default).version
-        found = self._repository.head_manifest(version)
-        if found is None:
-            separator = "@" if isinstance(version, Digest) else ":"
-            raise NotFoundError(f"{self._repository.name}{separator}{version}: not found")
-        return found
+        return self._resolve(name)
 
     def has(self, node: Node, /) -> bool:
         """Return whether the registry contains ``node``."""
@@ -307,9 +302,17 @@ class DockerDestination(_RegistryRepository):
             self._uploads.close()
         self._resources.close()
 
+    def _resolve(self, name: str | None, *, for_deletion: bool = False) -> Descriptor:
+        version = _Name.parse(name or self._default).version
+        found = self._repository.head_manifest(version, for_deletion=for_deletion)
+        if found is None:
+            separator = "@" if isinstance(version, Digest) else ":"
+            raise NotFoundError(f"{self._repository.name}{separator}{version}: not found")
+        return found
+
     def _resolve_for_deletion(self, name: str | None) -> Descriptor:
         """Resolve a name; its tag and its digest must agree."""
-        found = self.resolve(name)
+        found = self._resolve(name, for_deletion=True)
         self._check_tag(_Name.parse(name or self._default), found)
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,17 @@ import pytest
 
 from bundler.cli.frontends.native import airbundle
 from bundler.cli.output.hints import complete_hint
-from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.errors import HttpExchange, RegistryError, Remedy
+from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryAccess, TlsConfig
+from bundler.errors import DeniedError, HttpExchange, RateLimitedError, RegistryError, Remedy
 from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin
 from bundler.registry.errors import create_network_error
 from bundler.registry.refusals import list_login_remedies
+from bundler.registry.repository import Repository
+from bundler.registry.session import Session
 from bundler.registry.tls.certificates import list_anchors
 from bundler.registry.uploads import list_size_remedies
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,9 +156,51 @@ def test_hint_names_the_option_of_the_side(command, hint):
     ],
 )
 def test_login_is_suggested_unless_the_command_line_has_credentials(options, hint):
-    error = RegistryError("x").suggest(*list_login_remedies(HOST, ANONYMOUS))
+    credentials = ANONYMOUS if options in ([], ["--no-creds"]) else Credentials("u", "p")
+    error = RegistryError("x").suggest(*list_login_remedies(HOST, credentials))
     complete_hint(error, parse("inspect", options))
     assert error.hint == hint
+
+
+def test_credentials_of_the_other_side_are_not_checked_in_one_registry():
+    error = RegistryError("x").suggest(*list_login_remedies(HOST, ANONYMOUS))
+    error.registry = HOST
+    command = airbundle.get_command(click.Context(airbundle), "copy")
+    assert command is not None
+    complete_hint(error, command.make_context("copy", ["--src-creds=u:p", REFERENCE, REFERENCE]))
+    assert error.hint == f"airbundle login {HOST}"
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("inspect", "wait and run again"),
+        (
+            "plan",
+            "wait and run again, or lower limits: {requestsPerSecond: …} for this registry "
+            "in m.yaml",
+        ),
+    ],
+)
+def test_hint_of_rate_limit_names_a_setting_only_if_the_command_has_it(command, hint):
+    error = RateLimitedError("x")
+    complete_hint(error, parse(command, []))
+    assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "suggested"),
+    [("inspect", [], False), ("plan", [], True), ("plan", ["--keep-going"], False)],
+)
+def test_keep_going_is_suggested_for_a_denied_image_of_a_list(command, options, suggested):
+    with FakeRegistry() as registry:
+        registry.fail("GET", "/manifests/", status=403)
+        access = RegistryAccess(registry.host, tls=TlsConfig(plain_http=True))
+        with closing(Session(access)) as session, pytest.raises(DeniedError) as caught:
+            Repository(session, "a/b").get_manifest("1")
+    complete_hint(caught.value, parse(command, options))
+    hint = caught.value.hint or ""
+    assert ("add --keep-going to skip images that fail" in hint) is suggested
 
 
 @pytest.mark.parametrize(

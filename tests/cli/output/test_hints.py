@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HOST = "registry.example:5000"
 REFERENCE = f"docker://{HOST}/a/b:1"
+LOWER_LIMIT = "lower limits: {requestsPerSecond: …} for this registry"
 COMMANDS = (
     "copy", "delete", "experimental-image-proxy", "export", "import", "inspect", "layers",
     "list-tags", "lock", "login", "logout", "plan", "sync",
@@ -175,11 +176,7 @@ def test_credentials_of_the_other_side_are_not_checked_in_one_registry():
     ("command", "hint"),
     [
         ("inspect", "wait and run again"),
-        (
-            "plan",
-            "wait and run again, or lower limits: {requestsPerSecond: …} for this registry "
-            "in m.yaml",
-        ),
+        ("plan", f"wait and run again, or {LOWER_LIMIT} in m.yaml"),
     ],
 )
 def test_hint_of_rate_limit_names_a_setting_only_if_the_command_has_it(command, hint):

@@ -335,7 +335,7 @@ class ProgressState:
         text = f"{count(self.blobs, self._noun)} to {verb}, {format_size(self._size)}"
         if self._present_blobs > 0:
             size = format_size(self._present_size)
-            text += f"; {count(self._present_blobs, 'blob')}, {size}, already present"
+            text += f"; no transfer needed for {count(self._present_blobs, 'blob')}, {size}"
         return text
 
     def describe_result(self, now: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,29 @@ if TYPE_CHECKING:
 
 _MAX_URLS = 8
 """Maximum number of URLs that are tried for a layer."""
+
+
+@contextmanager
+def open_absent_layer(
+    source: DockerSource, node: Node, offset: int, options: OpenOptions, error: NotFoundError
+) -> Iterator[Reader]:
+    """Open a foreign layer that the registry does not have at its URLs, as Skopeo does.
+
+    Raises:
+        NotFoundError: the program has its own name; the error is ``error``.
+        BundlerError: no URL has the layer.
+    """
+    if not options.lenient:
+        error.hint = (
+            "it is a foreign layer: copy the image to oci: or a registry, which need only its URLs,"
+            " or export it with --foreign-layers fetch"
+        )
+        raise error
+    with (
+        closing(ForeignUrlSource(source, source.repository, options)) as urls,
+        urls.open(node, offset) as stream,
+    ):
+        yield stream
 
 
 class ForeignUrlSource:

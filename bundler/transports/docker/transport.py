@@ -110,8 +110,7 @@ class DockerSource(_RegistryRepository):
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
         self._default = reference.name
-        self._invalid_tags = options.get(DockerOptions).invalid_tags
-        self._emit = options.emit
+        self._options = options
         with ExitStack() as stack:
             self._mirrors = Mirrors(reference.image, options, stack)
             self._resources = stack.pop_all()
@@ -157,21 +156,30 @@ class DockerSource(_RegistryRepository):
             yield BytesIO(raw[offset:])
             return
         with ExitStack() as stack:
-            yield self._mirrors.query(
-                lambda repository: stack.enter_context(
-                    repository.open_blob(digest, node.size, offset)
+            try:
+                stream = self._mirrors.query(
+                    lambda repository: stack.enter_context(
+                        repository.open_blob(digest, node.size, offset)
+                    )
                 )
-            )
+            except NotFoundError as error:
+                if not node.urls:
+                    raise
+                from bundler.transports.docker import foreign_urls  # noqa: PLC0415 - rarely needed
+
+                opened = foreign_urls.open_absent_layer(self, node, offset, self._options, error)
+                stream = stack.enter_context(opened)
+            yield stream
 
     def tags(self) -> list[str]:
         """Return all tags, from the registry itself; warn about those that are not valid."""
         listed = self._repository.list_tags()
-        if self._invalid_tags:
+        if self._options.get(DockerOptions).invalid_tags:
             return listed
         tags = [tag for tag in listed if is_tag(tag)]
         if len(tags) < len(listed):
             invalid = [repr(tag) for tag in listed if not is_tag(tag)]
-            self._emit(
+            self._options.emit(
                 WarningIssued(
                     f"{self._repository.name}: left out invalid tags: {shortlist(invalid)}"
                 )

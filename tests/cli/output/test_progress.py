@@ -79,7 +79,9 @@ def test_total_includes_present_content_that_is_hashed() -> None:
     state.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
     state.add(events.BlobProgressed(FIRST, 4 * MIB))
     state.add(events.BlobFinished(FIRST))
-    assert state.describe_plan() == ("0 blobs to transfer, 0 B; no transfer needed for 2 blobs, 8.0 MiB")
+    assert state.describe_plan() == (
+        "0 blobs to transfer, 0 B; no transfer needed for 2 blobs, 8.0 MiB"
+    )
     assert state.describe_position().startswith("1 of 2 blobs, 4.0 MiB of 8.0 MiB (50 %)")
     assert state.describe_result(0.5) == (
         "0 blobs, 0 B in 0.5 s; already present and checked: 1 blob, 4.0 MiB"

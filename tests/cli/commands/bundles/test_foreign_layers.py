@@ -258,6 +258,29 @@ def test_copy_reports_foreign_layer_that_it_leaves_out(site: Site, command: str)
     assert json.loads(site.run(*arguments, "--json").stdout).get("omittedLayers", 1) == 1
 
 
+@pytest.mark.parametrize("command", ["copy", "sync"])
+def test_urls_are_contacted_for_copies_under_the_name_of_skopeo(site: Site, command: str):
+    site.add_image()
+    site.other.add_blob("far", BASE)
+
+    def run(folder: str, *front_end: str) -> CommandResult:
+        (site.folder / folder).mkdir()
+        name = f"{site.registry.host}/win:1"
+        arguments = (f"docker://{name}", f"dir:{folder}/win:1")
+        if command == "sync":
+            arguments = ("--src", "docker", "--dest", "dir", name, folder)
+        return site.run(*front_end, command, *arguments, "--src-tls-verify=false")
+
+    native = run("native")
+    assert native.status == 9
+    assert "--foreign-layers fetch" in native.stderr
+    assert not site.other.requests
+    result = run("copies", "--as", "skopeo", "--insecure-policy")
+    assert result.status == 0, result.stderr
+    stored = site.folder / "copies/win:1" / sha256(BASE).removeprefix("sha256:")
+    assert stored.read_bytes() == BASE
+
+
 def test_refusal_of_manifest_with_foreign_layers_names_the_setting(site: Site):
     site.add_image()
     site.export(foreignLayers="leave")

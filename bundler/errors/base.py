@@ -27,8 +27,8 @@ class StatedError(NamedTuple):
 class HttpExchange(NamedTuple):
     """A failed request to a registry and its response, without secrets.
 
-    ``status`` is None if there was no response. ``entries`` contains the errors in the response to
-    a GET if that to a HEAD is the same; ``body`` is the beginning of a response without errors.
+    ``status`` is None if there was no response. ``entries`` contains the errors in the response
+    (for a HEAD, those of the same GET); ``body`` is the beginning of a response without errors.
     ``is_token`` is whether the request was for a token.
     """
 
@@ -255,7 +255,7 @@ class NoDecryptionKeyError(UsageError):
 
 
 class SigningKeyError(UsageError):
-    """An OpenPGP key with which nothing can be signed.
+    """An OpenPGP key that cannot sign.
 
     Fields:
         key: the key, as the user specified it.

@@ -1,7 +1,7 @@
 """Errors and reasons in the bodies of error responses.
 
 Registries return the errors of the distribution specification. Token services, object stores,
-gateways and proxies return other documents, of which the reason is shown.
+gateways and proxies return other documents, whose reason is shown.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 """

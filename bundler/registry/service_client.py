@@ -76,7 +76,7 @@ class ServiceClient:
             body: the JSON document to send.
 
         Returns:
-            Any response, also one that refuses the request.
+            Any response, including one that refuses the request.
 
         Raises:
             RegistryError: there is no response, or the service is not available.

@@ -153,7 +153,7 @@ class Session:
             wait = attempts.fail(error)
         except RegistryError:
             if limited:
-                error.patience = 0.0  # it is exhausted, also for the caller
+                error.patience = 0.0  # the caller must not retry either
             raise
         return wait if limited else 0.0
 

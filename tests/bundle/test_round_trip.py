@@ -226,7 +226,7 @@ def test_export_never_signs_an_inventory_that_was_changed_on_the_medium(site, si
     assert verified.inventory == renewed.inventory
 
 
-def test_export_seals_an_unsigned_bundle_anew_to_sign_it(site):
+def test_export_seals_an_unsigned_bundle_again_to_sign_it(site):
     """The inventory of an unsigned bundle is not authenticated, so it is not signed."""
     unsigned = site.export(signed=False)
     signed = site.export()

@@ -1,7 +1,7 @@
 """A container engine in this process: the part of Docker's API that transfers images.
 
 Faults are attributes: ``status`` and ``message`` for an error response, ``cut`` for a response that
-ends after that many bytes, ``silent`` for a missing response, ``drips`` for a response whose bytes
+ends after that many bytes, ``silent`` for a missing response, ``slow`` for a response whose bytes
 are sent one by one, ``refuses`` for the reason why nothing is loaded, ``forgets`` for an image that
 is lost.
 """
@@ -39,7 +39,7 @@ class FakeEngine:
         self.cut: int | None = None
         self.released = threading.Event()
         self.silent = False
-        self.drips = False
+        self.slow = False
         # The path of a socket is limited to about 100 bytes.
         self._home = tempfile.TemporaryDirectory()
         self.socket = Path(self._home.name) / "engine.sock"
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.write(b"%x\r\n" % len(data))
-        if self.server.engine.drips:
+        if self.server.engine.slow:
             with suppress(OSError):
                 for byte in data:
                     self.wfile.write(bytes([byte]))

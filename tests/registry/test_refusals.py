@@ -309,7 +309,7 @@ class TestStatuses:
 
 
 class TestReasons:
-    """The text of a refusal is shown, whatever its format."""
+    """The text of a refusal is shown, regardless of its format."""
 
     @pytest.mark.parametrize("status", [401, 403])
     @pytest.mark.parametrize(

@@ -470,7 +470,7 @@ class TestRetries:
         with pytest.raises(RateLimitedError) as caught:
             pull(connect(registry, limits=limits))
         assert time.monotonic() - started < 2
-        assert caught.value.patience == 0, "the engine would begin anew"
+        assert caught.value.patience == 0, "the engine would start again"
 
     @pytest.mark.parametrize(
         ("limits", "retry_after", "patience"),

@@ -197,7 +197,7 @@ LOST = b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"blob upload unknown
 
 
 @pytest.mark.parametrize(("method", "data"), [("PUT", b"data"), ("PUT", LARGE), ("PATCH", LARGE)])
-def test_upload_that_a_restarted_registry_lost_is_started_anew(
+def test_upload_that_a_restarted_registry_lost_is_started_again(
     registry, repository, stored, method, data
 ):
     registry.fail(method, status=404, body=LOST)

@@ -27,7 +27,7 @@ HINT = (
     " --foreign-layers leave exports images without them"
 )
 _REFUSALS = range(400, 500)
-"""HTTP statuses of a registry that refuses to send one layer, but not the other ones."""
+"""HTTP statuses of a registry that refuses to send one layer, but not the others."""
 
 
 def find_foreign_sources(

@@ -209,7 +209,7 @@ def _check_present(
     images: Sequence[ResolvedImage],
     source: store.BundleSource,
 ) -> None:
-    """Check that the bundle has the blobs of the images that it must have, with their sizes."""
+    """Check that the bundle has all required blobs of the images, with their sizes."""
     missing = {
         node.digest: node
         for node in find_unique_blobs(images).values()

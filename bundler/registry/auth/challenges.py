@@ -1,4 +1,4 @@
-"""Challenges: the fields ``WWW-Authenticate`` of a response.
+"""Challenges: the ``WWW-Authenticate`` fields of a response.
 
 https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
 """

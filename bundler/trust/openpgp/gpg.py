@@ -1,7 +1,7 @@
 """The program gpg, with a keyring that holds only the given keys.
 
 Each keyring is a directory of its own, which only its owner may read, and is removed afterwards.
-gpg starts no agent and asks no key server.
+gpg starts no agent and contacts no key server.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def find_signer(lines: Sequence[StatusLine], exit_status: int) -> tuple[str, str
     """Return the fingerprints of the signing key and its primary key, if the signature is good.
 
     Raises:
-        InvalidSignatureError: the message has no good signature, or anything else than one.
+        InvalidSignatureError: the message does not have exactly one good signature.
     """
     counts = Counter(line.keyword for line in lines)
     key_id = find_key_id(lines)

@@ -1,7 +1,7 @@
 """Sign with a key of the user: of gpg, or of the key store of sq.
 
 The passphrase is passed through a pipe: arguments and environment are visible to other processes.
-Without one, the agent of gpg asks the user for it.
+Without one, the agent of gpg prompts the user for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class GpgSigner:
     """The environment of gpg, which locates the home directory."""
     cancellation: Cancellation
     passphrase: bytes | None = field(default=None, repr=False)
-    """None or empty: the agent asks for the passphrase, if the key has one."""
+    """None or empty: the agent prompts for the passphrase, if the key has one."""
 
     def sign(self, content: bytes) -> bytes:
         """Return an OpenPGP message with ``content`` and its signature.
@@ -111,7 +111,7 @@ class GpgSigner:
                 self.key,
                 "the key cannot sign",
                 cause="unusable",
-                hint="check its expiry and its abilities with gpg --list-secret-keys",
+                hint="check its expiry and its capabilities with gpg --list-secret-keys",
             )
         return SigningKeyError(
             self.key,

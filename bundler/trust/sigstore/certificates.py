@@ -88,7 +88,7 @@ def verify_fulcio(
         moment: the trusted time of the signature.
 
     Raises:
-        SigstoreSignatureError: the chain, a validity or the identity is not as expected.
+        SigstoreSignatureError: the chain, a validity period or the identity is not as expected.
     """
     verify_chain(certificate, untrusted, authority, moment)
     check_issuer(certificate, identity.issuer)
@@ -106,7 +106,7 @@ def verify_pki(
     """Verify a certificate of a private PKI; return its key. The arguments are as above.
 
     Raises:
-        SigstoreSignatureError: the chain, a validity or the identity is not as expected.
+        SigstoreSignatureError: the chain, a validity period or the identity is not as expected.
     """
     verify_chain(certificate, untrusted, authority, moment)
     if not identity.hostname and not identity.email:
@@ -288,7 +288,7 @@ def get_pem(certificate: x509.Certificate) -> bytes:
 def _create_chain_error(certificate: x509.Certificate, moment: datetime) -> SigstoreSignatureError:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     when = format_utc(moment)
-    problem = f"no certificates that were valid at {when} lead to a trusted root"
+    problem = f"no chain of certificates valid at {when} ends at a trusted root"
     if not start <= moment <= end:
         valid = f"{format_utc(start)} to {format_utc(end)}"
         problem = f"the certificate was not valid at {when} (expected {valid})"

@@ -1,7 +1,7 @@
 """Promises of the transparency log Rekor to include an entry (signed entry timestamps, SET).
 
-The log signs the entry, its index and the time of its receipt. This time is trusted as far as the
-log is: it decides when a certificate was used.
+The log signs the entry, its index and the time of its receipt. This time is as
+trustworthy as the log; it determines when a certificate was used.
 
 https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#properties
 https://www.rfc-editor.org/rfc/rfc8785

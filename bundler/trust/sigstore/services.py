@@ -1,7 +1,7 @@
 """Requests to Fulcio, which issues certificates, and to Rekor, which records signatures.
 
 The user configures the URLs. Responses are untrusted, but no key verifies them here: a signature is
-verified by whoever uses the image.
+verified by the users of the image.
 
 https://github.com/sigstore/fulcio/blob/main/fulcio.proto
 https://github.com/sigstore/rekor/blob/main/openapi.yaml

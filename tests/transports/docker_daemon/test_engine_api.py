@@ -46,7 +46,7 @@ def test_waiting_for_an_engine_can_be_cancelled(engine, options, store):
     timer.join()
 
 
-@pytest.mark.parametrize("fault", ["silent", "drips"])
+@pytest.mark.parametrize("fault", ["silent", "slow"])
 def test_image_is_saved_within_the_limits(engine, options, store, monkeypatch, fault):
     monkeypatch.setattr(engine_api, "LIMITS", LIMITS)
     setattr(engine, fault, True)

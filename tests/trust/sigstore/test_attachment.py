@@ -1,4 +1,4 @@
-"""Signatures by keys, Fulcio and a private PKI: what is accepted, and every way to cheat."""
+"""Signatures by keys, Fulcio and a private PKI: accepted ones, and refused forgeries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys and signers of images, as Skopeo's flags name them."""
+"""Keys and signers of images, as Skopeo's flags specify them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PASSPHRASE_USERS = ("sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore-priv
 
 
 def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
-    """Return the signers that the flags of ``copy`` or ``sync`` name.
+    """Return the signers that the flags of ``copy`` or ``sync`` specify.
 
     Raises:
         UsageError: a signer cannot be created; with Skopeo's message.

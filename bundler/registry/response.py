@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _CHUNK_SIZE = 64 * 1024
 _MAX_FILL = 0.5  # seconds
@@ -84,6 +85,11 @@ class Response:
     def challenges(self) -> list[str]:
         """The values of all WWW-Authenticate fields."""
         return list(self._raw.headers.getlist("WWW-Authenticate"))
+
+    @property
+    def redirect(self) -> str | None:
+        """The Location of a redirect, absolute or relative; None: the response is no redirect."""
+        return self.headers.get("Location") if self.status in _REDIRECTS else None
 
     @property
     def media_type(self) -> str:

@@ -47,7 +47,6 @@ RETRY_POLICY = LimitedTime(
 
 _MAX_CHALLENGES = 2
 _MAX_REDIRECTS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 _UNEXPLAINED = frozenset({400, 401, 403})
 """Statuses of a HEAD whose reason, which has no body, is requested by a GET."""
@@ -307,8 +306,7 @@ class Session:
                 self._rules.check_target(origin, Origin.of(url))
             keeps = self._rules.keeps_authorization(origin, Origin.of(url))
             response = self._send(spec, url, authorization if keeps else {}, own=own)
-            location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or location is None:
+            if (location := response.redirect) is None:
                 return response
             response.close()
             url = self._rules.resolve_location(url, location)
@@ -344,8 +342,8 @@ class Session:
             target = Origin.of(url)
             sent = headers if target == realm else {}
             response = self._send(spec, url, sent, own=target == origin)
-            location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or location is None or body is not None:
+            location = response.redirect
+            if location is None or body is not None:
                 return response
             response.close()
             url = self._rules.resolve_location(url, location)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from bundler.registry.response import Response
 
 _MAX_REDIRECTS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _HINT = "--foreign-layers leave exports the image without this layer"
 
 
@@ -86,8 +85,7 @@ class UrlClient:
         for _ in range(_MAX_REDIRECTS + 1):
             self._check_url(Origin.of(url))
             response = self._client.send(spec, url, {}, own=False)
-            location = response.headers.get("Location")
-            if response.status in _REDIRECTS and location is not None:
+            if (location := response.redirect) is not None:
                 response.close()
                 url = resolve_location(url, location)
                 continue

@@ -23,6 +23,7 @@ from bundler.oci.signature import (
     SIGSTORE_PAYLOAD,
     SigstoreSignature,
 )
+from bundler.trust.sigstore.inclusion import InclusionProof
 from bundler.trust.sigstore.payload import Payload
 from bundler.trust.sigstore.rekor import Promise, RecordedEntry
 
@@ -134,6 +135,7 @@ class FakeLog:
 
     key: ec.EllipticCurvePrivateKey = field(default_factory=create_key)
     bodies: list[bytes] = field(default_factory=list)
+    name: str = "rekor.example.org"
 
     @property
     def id(self) -> str:
@@ -142,8 +144,40 @@ class FakeLog:
     def record(self, body: bytes, moment=NOW) -> Promise:
         entry = RecordedEntry(body, int(moment.timestamp()), len(self.bodies), self.id)
         self.bodies.append(body)
-        signature = self.key.sign(entry.to_signed_bytes(), ec.ECDSA(hashes.SHA256()))
-        return Promise(entry, signature)
+        return Promise(entry, sign(self.key, entry.to_signed_bytes()))
+
+    def prove(self, index: int) -> InclusionProof:
+        """Return the proof that the tree contains an entry, with a signed checkpoint."""
+        leaves = [hashlib.sha256(b"\0" + body).digest() for body in self.bodies]
+        root, size = compute_tree(leaves), len(leaves)
+        note = f"{self.name} - 1\n{size}\n{base64.b64encode(root).decode()}\n"
+        return InclusionProof(
+            index, size, root, tuple(compute_path(index, leaves)), self.sign_note(note)
+        )
+
+    def sign_note(self, note: str) -> str:
+        key_id = hashlib.sha256(spki_der(self.key)).digest()[:4]
+        signed = base64.b64encode(key_id + sign(self.key, note.encode())).decode()
+        return f"{note}\n\u2014 {self.name} {signed}\n"
+
+
+def compute_tree(leaves: list[bytes]) -> bytes:
+    """Compute the root hash of a Merkle tree (RFC 9162, section 2.1.1)."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    left, right = compute_tree(leaves[:split]), compute_tree(leaves[split:])
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def compute_path(index: int, leaves: list[bytes]) -> list[bytes]:
+    """Compute the inclusion path of a leaf (RFC 9162, section 2.1.3.1)."""
+    if len(leaves) == 1:
+        return []
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if index < split:
+        return [*compute_path(index, leaves[:split]), compute_tree(leaves[split:])]
+    return [*compute_path(index - split, leaves[split:]), compute_tree(leaves[:split])]
 
 
 def hashedrekord(verifier_pem: bytes, signature: bytes, payload: bytes) -> bytes:
@@ -157,6 +191,47 @@ def hashedrekord(verifier_pem: bytes, signature: bytes, payload: bytes) -> bytes
     }
     document = {"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec}
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def dsse_entry(verifier_pem: bytes, envelope) -> bytes:
+    """Create the body of an entry about an envelope, as Rekor stores it."""
+    spec = {
+        "envelopeHash": {"algorithm": "sha256", "value": "0" * 64},
+        "payloadHash": {
+            "algorithm": "sha256",
+            "value": hashlib.sha256(envelope.payload).hexdigest(),
+        },
+        "signatures": [
+            {
+                "signature": base64.b64encode(envelope.signature).decode(),
+                "verifier": base64.b64encode(verifier_pem).decode(),
+            }
+        ],
+    }
+    document = {"apiVersion": "0.0.1", "kind": "dsse", "spec": spec}
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def create_entry(log: FakeLog, body: bytes, kind="hashedrekord/0.0.1", moment=NOW):
+    """Record an entry; return it as a member of ``tlogEntries``."""
+    promise = log.record(body, moment)
+    proof = log.prove(len(log.bodies) - 1)
+    name, version = kind.split("/")
+    return {
+        "logIndex": str(promise.entry.log_index),
+        "logId": {"keyId": base64.b64encode(bytes.fromhex(log.id)).decode()},
+        "kindVersion": {"kind": name, "version": version},
+        "integratedTime": str(promise.entry.integrated_time),
+        "inclusionPromise": {"signedEntryTimestamp": base64.b64encode(promise.signature).decode()},
+        "inclusionProof": {
+            "logIndex": str(proof.log_index),
+            "rootHash": base64.b64encode(proof.root_hash).decode(),
+            "treeSize": str(proof.tree_size),
+            "hashes": [base64.b64encode(item).decode() for item in proof.hashes],
+            "checkpoint": {"envelope": proof.checkpoint},
+        },
+        "canonicalizedBody": base64.b64encode(body).decode(),
+    }
 
 
 def sign(key, data: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """Timestamps of signatures by a trusted authority (RFC 3161).
 
-The library verifies the token and the chain of the authority at the time that the token states.
+The optional library rfc3161-client verifies the token and the chain of the authority at the time
+that the token states. Without it, bundles with timestamps are refused.
 
 https://www.rfc-editor.org/rfc/rfc3161
 """
@@ -33,8 +34,17 @@ def verify_timestamp(
     Raises:
         SigstoreSignatureError: it is malformed, is about something else, or is not by one of them.
     """
-    from rfc3161_client import VerificationError, decode_timestamp_response  # noqa: PLC0415 - rare
-
+    try:
+        from rfc3161_client import (  # noqa: PLC0415 - optional
+            VerificationError,
+            decode_timestamp_response,
+        )
+    except ImportError:
+        raise SigstoreSignatureError(
+            "timestamps (RFC 3161) are not supported here",
+            problem="unsupported",
+            hint="install the Python package rfc3161-client",
+        ) from None
     if len(token) > MAX_TIMESTAMP:
         raise _create_error("the timestamp is too large")
     try:

@@ -341,8 +341,11 @@ def _report_unchanged(
     if not verified.whole or verified.inventory != listed:
         engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None
-    if verified.unlisted:
-        sealing.prune(bundle, bundle_paths.scan(bundle).entries, checksums.read(bundle))
+    present, paths = bundle_paths.scan(bundle).entries, checksums.read(bundle).keys()
+    if paths != sealing.find_listed_paths(request.format, resolved, present):
+        engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
+        return None
+    sealing.prune(bundle, present, paths)
     missing_keys = [key for key in request.keys if key.public not in former.signers]
     added = signatures.write_signatures(bundle, former.raw, missing_keys)
     return ExportReport(

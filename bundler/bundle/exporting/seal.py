@@ -2,7 +2,7 @@
 
 All of these files are computed before the first one is replaced. The directory is without a valid
 bundle only while they are written, and that time does not depend on the size of the bundle.
-Content that the new bundle does not list is removed afterwards.
+Files that the new bundle does not list are removed afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportRequest
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory import BundledImage, Format
     from bundler.copy.image import ResolvedImage
 
 
@@ -60,18 +60,10 @@ def replace_seal(
             request.stream, request.format, listed, keys
         ),
     }
-    graphs = [graph for _, image in images for graph in image.graphs]
-    needed = {path for graph in graphs for path in store.list_paths(graph, request.format)}
     present = bundle_paths.scan(bundle).entries
-    paths = {
-        path
-        for path in present
-        if path not in files
-        and bundle_paths.is_listed(path)
-        and (path in needed or not bundle_paths.is_content(path))
-    }
+    paths = find_listed_paths(request.format, [image for _, image in images], present)
     files[bundle_paths.CHECKSUM_FILE], checksum_file = checksums.create(
-        bundle, sorted(paths), files
+        bundle, sorted(paths - files.keys()), files
     )
     created = datetime.now(UTC).replace(microsecond=0)
     contents = Inventory(
@@ -92,8 +84,25 @@ def replace_seal(
 
         signatures = sign(raw, request.keys)
     _write_files(bundle, files, {bundle_paths.INVENTORY: raw, **signatures})
-    prune(bundle, present, paths | files.keys(), keep_parts=not complete)
+    prune(bundle, present, paths, keep_parts=not complete)
     return contents, tuple(signatures)
+
+
+def find_listed_paths(
+    bundle_format: Format, images: Iterable[ResolvedImage], present: Collection[str]
+) -> set[str]:
+    """Return the paths that SHA256SUMS lists for ``images``.
+
+    Of the ``present`` paths, only those that an image needs are listed. All others below the
+    directories of the content are surplus, and are never signed.
+    """
+    graphs = [graph for image in images for graph in image.graphs]
+    paths = {path for graph in graphs for path in store.list_paths(graph, bundle_format)}
+    paths.intersection_update(present)
+    paths.add(bundle_paths.INSTRUCTIONS)
+    if bundle_format == "oci":
+        paths |= {bundle_paths.MARKER, bundle_paths.INDEX}
+    return paths
 
 
 def _write_files(bundle: Path, listed: Mapping[str, bytes], signed: Mapping[str, bytes]) -> None:
@@ -109,7 +118,7 @@ def _write_files(bundle: Path, listed: Mapping[str, bytes], signed: Mapping[str,
 def prune(
     bundle: Path, present: Iterable[str], listed: Collection[str], *, keep_parts: bool = False
 ) -> None:
-    """Durably remove the content among the ``present`` paths that is not ``listed``.
+    """Durably remove the files among the ``present`` paths that should be, but are not ``listed``.
 
     With ``keep_parts``, the parts of blobs that the next export continues are kept.
 
@@ -120,7 +129,7 @@ def prune(
         path
         for path in present
         if path not in listed
-        and bundle_paths.is_content(path)
+        and bundle_paths.is_listed(path)
         and not (keep_parts and part_files.is_kept(path.rpartition("/")[2]))
     ]
     bundle_paths.remove_files(bundle, unlisted)

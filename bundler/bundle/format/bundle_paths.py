@@ -262,6 +262,8 @@ def remove_signatures(bundle: Directory) -> None:
 def remove_files(bundle: Path, paths: Iterable[str]) -> None:
     """Durably remove files below the bundle's directory, and each directory that becomes empty.
 
+    A directory in place of a file is removed with its content; no link is followed.
+
     Raises:
         MediumError: one of them cannot be removed.
     """
@@ -271,14 +273,16 @@ def remove_files(bundle: Path, paths: Iterable[str]) -> None:
         folders.setdefault(folder_path, []).append(name)
     with Directory.open(bundle) as top:
         for folder_path, files in folders.items():
-            *above, own = folder_path.split("/")
-            with top.enter(*above, own) as folder:
+            names = folder_path.split("/") if folder_path else []
+            with top.enter(*names) as folder:
                 for name in files:
-                    folder.remove(name)
+                    folder.remove_tree(name)
                 atomic_write.sync_directory(folder)
-            with top.enter(*above) as parent:
+            if not names:
+                continue
+            with top.enter(*names[:-1]) as parent:
                 with suppress(OSError):  # not empty
-                    os.rmdir(own, dir_fd=parent.fd)
+                    os.rmdir(names[-1], dir_fd=parent.fd)
                 atomic_write.sync_directory(parent)
 
 

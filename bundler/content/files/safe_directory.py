@@ -159,6 +159,18 @@ class Directory:
         except OSError as error:
             raise to_bundler_error(error, self.path / name, "cannot remove") from error
 
+    def remove_tree(self, name: str) -> None:
+        """Remove a file or link, or a directory with all its content, if it exists."""
+        try:
+            self.remove(name)
+        except NotRegularFileError:
+            import shutil  # noqa: PLC0415 - rare
+
+            try:
+                shutil.rmtree(name, dir_fd=self.fd)
+            except OSError as error:
+                raise to_bundler_error(error, self.path / name, "cannot remove") from error
+
     def rename(self, name: str, new: str, *, to: Directory | None = None) -> None:
         """Rename a file, in this directory or into ``to``, replacing a file called ``new``."""
         target = to or self

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bundler import transports
-from bundler.bundle.exporting import export as exporting
+from bundler.bundle.exporting import export as exporting, seal as sealing
+from bundler.bundle.format import checksums
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
@@ -331,3 +332,53 @@ def test_failed_renewal_leaves_the_former_bundle_unchanged(site):
     (failure,) = raised.value.failures
     assert failure.startswith("registry.corp/new:1: ")
     assert site.serial() == former
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("oci", "blobs/sha256/evil.sh"),
+        ("oci", "blobs/extra/y"),
+        ("oci", "blobs/sha256/deeper/below/y"),
+        ("dir", "images/notes.txt"),
+        ("dir", "images/{root}/zzz.sh"),
+        ("dir", "index.json"),
+    ],
+)
+def test_export_removes_surplus_files_and_signs_none(site, kind, path):
+    """Neither a renewal nor an export without changes lists a file that no image needs."""
+    site.export("kept", kind=kind)
+    expected = site.files()
+    surplus = site.bundle / path.format(root=site.images["kept"].digest.removeprefix("sha256:"))
+
+    for names in (("kept",), ("kept", "new")):
+        surplus.parent.mkdir(parents=True, exist_ok=True)
+        surplus.write_text("surplus")
+        assert not verify(site.bundle, [KEY.public]).whole
+
+        site.export(*names, kind=kind)
+
+        verify(site.bundle, [KEY.public]).check()
+        assert not surplus.exists()
+        assert names != ("kept",) or site.files() == expected
+
+
+def test_export_unlists_surplus_files_that_were_signed(site):
+    """Earlier versions listed and signed such files."""
+    listed = checksums.create
+    surplus = site.bundle / "blobs/sha256/evil.sh"
+    with pytest.MonkeyPatch.context() as patched:
+
+        def create(bundle, paths, unwritten):
+            surplus.write_text("surplus")
+            return listed(bundle, [*paths, "blobs/sha256/evil.sh"], unwritten)
+
+        patched.setattr(checksums, "create", create)
+        patched.setattr(sealing, "prune", lambda *_, **__: None)
+        former = site.export("kept").inventory.serial
+    verify(site.bundle, [KEY.public]).check()
+
+    assert site.export("kept").inventory.serial > former
+
+    verify(site.bundle, [KEY.public]).check()
+    assert not surplus.exists()

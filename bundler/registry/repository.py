@@ -203,12 +203,11 @@ class Repository:
         """
         if self.has_referrers_api is not False:
             found = self._list_referrers_by_api(subject)
+            self.has_referrers_api = found is not None
             if found is not None:
-                self.has_referrers_api = True
                 return found
-            self.has_referrers_api = False
         index = self.get_fallback_index(subject)
-        return [] if index is None else list(index.manifests)
+        return [] if index is None else list(map(_strip, index.manifests))
 
     def get_fallback_index(self, subject: Digest) -> Index | None:
         """Return the index at the fallback tag of ``subject``; None if it does not exist.
@@ -244,7 +243,7 @@ class Repository:
                 return None
             parsed = parse(body, media_type, subject=subject)
             if isinstance(parsed, Index):
-                found += [replace(item, annotations={}, urls=()) for item in parsed.manifests]
+                found += map(_strip, parsed.manifests)
             if len(found) > MAX_REFERRERS:
                 raise LimitError(f"{subject}: more than the {MAX_REFERRERS:,} referrers allowed")
         return found
@@ -304,3 +303,7 @@ def _read_digest(response: Response, header: str = "Docker-Content-Digest") -> D
         return None if text is None else Digest(text.strip())
     except MalformedError:
         return None
+
+
+def _strip(referrer: Descriptor) -> Descriptor:
+    return replace(referrer, annotations={}, urls=())

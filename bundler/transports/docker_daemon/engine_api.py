@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bundler.content.streams import new_buffer
-from bundler.errors import BundlerError, NotFoundError, RegistryError, StalledError
+from bundler.errors import (
+    BundlerError,
+    NotFoundError,
+    RefusedRequestError,
+    RegistryError,
+    StalledError,
+)
 from bundler.oci.json import strict
 from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
 from bundler.transports.docker_daemon.connection import EngineConnector
@@ -99,7 +105,7 @@ class Engine:
             progress = response.read(_MAX_RESPONSE)
         for line in progress.splitlines():
             if text := _read_member(line, "error"):
-                raise RegistryError(f"{self.host}: the engine rejected the image: {text}")
+                raise RefusedRequestError(f"{self.host}: the engine rejected the image: {text}")
 
     def has(self, image: str) -> bool:
         """Return whether the engine has ``image``, a name or an ID.
@@ -176,7 +182,8 @@ def _create_error(subject: str, status: int, text: str) -> BundlerError:
         return NotFoundError(
             f"{subject}: not found{detail}", hint="list the images with: docker images"
         )
-    return RegistryError(f"{subject}: the engine responded {status}{detail}", status=status)
+    kind = RefusedRequestError if 400 <= status < 500 else RegistryError
+    return kind(f"{subject}: the engine responded {status}{detail}", status=status)
 
 
 def _read_chunks(content: Reader) -> Iterator[memoryview]:

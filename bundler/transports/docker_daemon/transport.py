@@ -19,7 +19,7 @@ from bundler.errors import (
     InvalidReferenceError,
     MalformedError,
     NotFoundError,
-    RegistryError,
+    RefusedRequestError,
     UnsupportedError,
 )
 from bundler.oci import media_types
@@ -171,7 +171,7 @@ class DaemonDestination:
         for image in images:
             config = self._writer.config_digest(image.root)
             if not self._engine.has(config.text):
-                raise RegistryError(
+                raise RefusedRequestError(
                     f"{self._engine.host}: the engine loaded the image, but {config} is missing"
                 )
 

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.errors import CancelledError, RegistryError, StalledError
+from bundler.errors import CancelledError, RefusedRequestError, RegistryError, StalledError
 from bundler.registry.watchdog import ExchangeLimits
 from bundler.transports.docker_daemon import engine_api
 from tests.fakes.memory import MemoryStore
@@ -24,6 +24,12 @@ def test_message_of_the_engine_is_printed_on_one_line(engine, options, store):
         opened.resolve()
     assert raised.value.status == 500
     assert raised.value.message.endswith("(disk  [31mon fire)")
+
+
+def test_refused_request_is_permanent(engine, options, store):
+    engine.status, engine.message = 400, "client version is too old"
+    with closing(open_source("app", options)) as opened, pytest.raises(RefusedRequestError):
+        opened.resolve()
 
 
 @pytest.mark.parametrize("cut", [0, 1000, 20_000])
@@ -78,7 +84,7 @@ def test_image_that_the_engine_rejects_is_reported(engine, options):
     engine.refuses = "no space\nleft"
     store = MemoryStore()
     store.add_image("app", layers=[b"one"])
-    with pytest.raises(RegistryError) as raised:
+    with pytest.raises(RefusedRequestError) as raised:
         publish(options, store, "app:1")
     assert raised.value.message.endswith(": no space left")
 
@@ -87,5 +93,5 @@ def test_image_that_is_absent_after_loading_is_reported(engine, options):
     engine.forgets = True
     store = MemoryStore()
     store.add_image("app", layers=[b"one"])
-    with pytest.raises(RegistryError):
+    with pytest.raises(RefusedRequestError):
         publish(options, store, "app:1")

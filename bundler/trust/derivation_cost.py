@@ -36,11 +36,14 @@ def check_derivation_cost(data: bytes, subject: str) -> None:
 
     Raises:
         LimitError: the key derivation would need too much memory or time.
-        ValueError: ``data`` is not PEM or DER.
+        ValueError: ``data`` is not PEM or DER, or its PEM has headers.
     """
     if b"-----BEGIN" not in data:
         _check_key(data, subject)
-    for encoded in _PEM.findall(data):
+    found = _PEM.findall(data)
+    if data.count(b"ENCRYPTED PRIVATE KEY-") != 2 * len(found):
+        raise ValueError("a key derivation is not visible")
+    for encoded in found:
         _check_key(b64decode(encoded), subject)
 
 

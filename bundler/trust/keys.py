@@ -32,7 +32,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.trust import encrypted_key
-from bundler.trust.decrypt_key import decrypt_key
+from bundler.trust.decrypt_key import decrypt_key, load_key
 from bundler.trust.derivation_cost import check_derivation_cost
 
 if TYPE_CHECKING:
@@ -255,13 +255,13 @@ def load_private_key(
     secret = passphrase if needs_passphrase(pem) else None
     try:
         if secret is None:
-            return serialization.load_pem_private_key(pem, None)
+            return load_key(pem)
         if encrypted_key.is_encrypted(pem):
             encrypted_key.parse(pem, subject)
         else:
             check_derivation_cost(pem, subject)
         der = decrypt_key(pem, secret, cancellation or Cancellation())
-        return serialization.load_der_private_key(der, None)
+        return load_key(der)
     except (ValueError, TypeError):
         if secret is not None:
             raise UsageError(f"{subject}: wrong passphrase, or damaged key", path=subject) from None

@@ -23,6 +23,15 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.trust import keys
+from tests.fakes.keys import (
+    PBE_SHA1_3DES,
+    PBES1,
+    PBKDF2,
+    SCRYPT,
+    der,
+    pkcs8_with_costs,
+    rsa_key,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,35 +213,6 @@ def test_expensive_key_derivation_is_refused(hostile):
         keys.parse_private_key(sealed_as_cosign_documents(key, **hostile), PASSPHRASE, "k")
 
 
-def der(tag: int, *parts: bytes) -> bytes:
-    content = b"".join(parts)
-    size = len(content)
-    return bytes([tag, size]) + content if size < 128 else bytes([tag, 0x81, size]) + content
-
-
-def integer(value: int) -> bytes:
-    return der(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
-
-
-def pkcs8_with_costs(scheme: str, *costs: int) -> bytes:
-    """Create an encrypted PKCS #8 key that demands a key derivation."""
-    salt = der(0x04, bytes(8))
-    derivation = (der(0x06, bytes.fromhex(scheme)), der(0x30, salt, *map(integer, costs)))
-    if scheme in (PBKDF2, SCRYPT):
-        aes = der(0x06, bytes.fromhex("60864801650304012a"))
-        cipher = der(0x30, aes, der(0x04, bytes(16)))
-        pbes2 = der(0x06, bytes.fromhex("2a864886f70d01050d"))
-        derivation = (pbes2, der(0x30, der(0x30, *derivation), cipher))
-    key = der(0x30, der(0x30, *derivation), der(0x04, bytes(64)))
-    body = base64.encodebytes(key).decode()
-    name = "ENCRYPTED PRIVATE KEY-----\n"
-    return f"-----BEGIN {name}{body}-----END {name}".encode()
-
-
-PBKDF2, SCRYPT = "2a864886f70d01050c", "2b06010401da47040b"
-PBE_SHA1_3DES, PBES1 = "2a864886f70d010c0103", "2a864886f70d010503"
-
-
 @pytest.mark.parametrize(
     ("scheme", "costs"),
     [
@@ -252,6 +232,25 @@ def test_expensive_key_derivation_of_pkcs8_is_refused_before_it_starts(scheme, c
         keys.parse_private_key(pkcs8_with_costs(scheme, *costs), PASSPHRASE, "site.key")
     assert raised.value.path == "site.key"
     assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("header", [b"X-A: b\n\n", b"-", b"Proc-Type: 4,CLEAR\n\n"])
+def test_pem_whose_key_derivation_is_not_visible_is_refused(header):
+    """OpenSSL skips headers before the key."""
+    label = b"KEY-----\n"
+    pem = pkcs8_with_costs(PBKDF2, 2**31 - 1).replace(label, label + header, 1)
+    start = time.monotonic()
+    with pytest.raises(UsageError):
+        keys.parse_private_key(pem, PASSPHRASE, "site.key")
+    assert time.monotonic() - start < 5
+
+
+def test_private_key_that_takes_minutes_to_check_is_refused():
+    """OpenSSL tests whether the factors are prime."""
+    start = time.monotonic()
+    with pytest.raises(UnsupportedError):
+        keys.load_private_key(rsa_key(2**9941 - 1, 2**11213 - 1), None, "site.key")
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,9 @@ def create_registry_context(tls: TlsConfig) -> ssl.SSLContext:
     """
     context = create_redirect_context(tls) if tls.verify else create_unverified_context(tls.details)
     if tls.client_certificate is not None:
-        # Without the empty password, OpenSSL would prompt on the terminal.
         _load_certificate(
             tls.client_certificate,
-            lambda path: context.load_cert_chain(path, tls.client_key, password=""),
+            lambda path: load_client_certificate(context, path, tls.client_key),
         )
     return context
 
@@ -61,6 +60,21 @@ def create_redirect_context(tls: TlsConfig) -> ssl.SSLContext:
     for file in tls.ca_files:
         _load_certificate(file, context.load_verify_locations)
     return context
+
+
+def load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    """Load a client certificate and its key; None: the key is in the file of the certificate.
+
+    An encrypted key is refused before it is decrypted, because the file determines the cost.
+
+    Raises:
+        OSError, ValueError: a file cannot be used.
+    """
+
+    def refuse() -> str:
+        raise ValueError("the key is encrypted")
+
+    context.load_cert_chain(certificate, key, password=refuse)
 
 
 def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:

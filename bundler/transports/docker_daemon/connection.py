@@ -160,7 +160,7 @@ def _create_context(daemon: DaemonOptions, details: TlsDetails) -> ssl.SSLContex
     try:
         if daemon.tls_verify:
             context.load_verify_locations(directory / "ca.pem")
-        context.load_cert_chain(directory / "cert.pem", directory / "key.pem", password="")
+        contexts.load_client_certificate(context, directory / "cert.pem", directory / "key.pem")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a matching certificate and key"
         raise ConfigError(

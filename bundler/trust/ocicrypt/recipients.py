@@ -24,9 +24,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
-    load_der_private_key,
     load_der_public_key,
-    load_pem_private_key,
     load_pem_public_key,
 )
 
@@ -39,7 +37,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.oci.json import base64_strict
-from bundler.trust.decrypt_key import decrypt_key
+from bundler.trust.decrypt_key import decrypt_key, load_key
 from bundler.trust.derivation_cost import check_derivation_cost
 from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
 from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, open_decrypted
@@ -256,13 +254,12 @@ def _load_public_key(data: bytes, path: str) -> jwe.PublicKey:
 def _load_private_key(
     data: bytes, password: bytes | None, path: str, cancellation: Cancellation
 ) -> jwe.PrivateKey:
-    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:
         if password is None:
-            key = load(data, None)
+            key = load_key(data)
         else:
             check_derivation_cost(data, path)
-            key = load_der_private_key(decrypt_key(data, password, cancellation), None)
+            key = load_key(decrypt_key(data, password, cancellation))
     except TypeError:
         problem = (
             "the key is encrypted, and no password is specified"

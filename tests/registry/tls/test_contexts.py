@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import platform
 import ssl
+import time
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
-from bundler.config.registry_access import TlsDetails
+from bundler.config.registry_access import TlsConfig, TlsDetails
 from bundler.errors import ConfigError
-from bundler.registry.tls.contexts import restrict
+from bundler.registry.tls.contexts import create_registry_context, restrict
+from tests.fakes.keys import PBKDF2, pkcs8_with_costs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RSA = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
 ECDSA = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
@@ -144,3 +150,15 @@ def test_montgomery_group_is_used_or_refused(group: str) -> None:
 def test_unsupported_tls_restrictions_are_refused(details: TlsDetails, problem: str) -> None:
     with pytest.raises(ConfigError, match=f"^f: .*{problem}"):
         negotiate(details)
+
+
+def test_encrypted_client_key_is_refused_without_decrypting_it(tmp_path: Path) -> None:
+    """The file demands a key derivation that takes an hour."""
+    certificate, key = tmp_path / "me.cert", tmp_path / "me.key"
+    authority().issue_cert("me").cert_chain_pems[0].write_to_path(str(certificate))
+    key.write_bytes(pkcs8_with_costs(PBKDF2, 2**31 - 1))
+    tls = TlsConfig(verify=False, client_certificate=certificate, client_key=key)
+    begun = time.monotonic()
+    with pytest.raises(ConfigError):
+        create_registry_context(tls)
+    assert time.monotonic() - begun < 5

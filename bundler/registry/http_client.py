@@ -126,11 +126,12 @@ class HttpClient:
         except RegistryError as error:
             if exchange.connected:
                 return "https"
-            if errors.is_plain_http(error):
-                # The scheme is certain, so the usual limit applies.
-                spec = replace(spec, response_timeout=None)
+            plain = Origin.of(f"http://{access.address}/")
+            if errors.is_plain_http(error) and plain.port == Origin.of(url).port:
+                HOSTS.record_response(plain)  # the server exists
+                return plain.scheme
             with suppress(RegistryError):
-                url = f"http://{access.address}/v2/"
+                url = f"{plain}/v2/"
                 with self.send(spec, url, {}, own=True) as response:
                     # Servers that require TLS answer a request without it by 400.
                     if response.status != HTTPStatus.BAD_REQUEST:

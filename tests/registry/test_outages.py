@@ -200,6 +200,17 @@ def test_unavailable_host_is_not_awaited_twice(connect):
     assert time.monotonic() - begun < 0.4
 
 
+def test_outage_after_the_answer_to_a_tls_handshake_is_survived(registry, connect):
+    """A server without TLS answers the handshake, which shows that it exists."""
+    registry.fail("GET", "/v2/", drop=True)
+    emitted = []
+    limits = {"limits": PATIENT, "emit": emitted.append}
+    session = connect(registry, tls=TlsConfig(verify=False), **limits)
+    session.ping()
+    assert session.origin.scheme == "http"
+    assert len(retries(emitted)) == 1
+
+
 @pytest.mark.parametrize("verify", [True, False])
 def test_host_that_never_answered_is_reported_at_once(connect, registry, verify):
     emitted = []

@@ -51,6 +51,8 @@ class ImageDigests:
     digest: str
     config: str | None
     layers: tuple[str, ...]
+    signatures: int = 0
+    """The number of signatures that are copied from the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class ImageResolved:
     images: tuple[ImageDigests, ...]
     listed: int | None = None
     """The number of entries in the index, selected or not; None: the root is not an index."""
+    index_signatures: int = 0
+    """The number of signatures of the index that are copied from the source."""
 
 
 @dataclass(frozen=True, slots=True)

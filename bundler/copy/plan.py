@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from bundler.cancel import Cancellation
 from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
-from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
+from bundler.errors import (
+    CannotConvertError,
+    ConflictError,
+    MalformedError,
+    SignaturesUnsupportedError,
+)
 from bundler.oci import media_types
 from bundler.ports import (
     ChecksNames,
@@ -68,22 +73,24 @@ class PlannedImage(Generic[HoldingsT_co]):
 
         Raises:
             CannotConvertError: the image needs a conversion that is impossible or not allowed.
-            UnsupportedError: the destination cannot store the signatures of the image.
+            SignaturesUnsupportedError: the destination cannot store the signatures of the image.
         """
         image, options, reason = self.image, self.options, self.fixed_reason
         destination: Holdings = self.destination
         capabilities = destination.capabilities
         stores_signatures = isinstance(destination, StoresSignatures)
         if self.sign is not None and not stores_signatures:
-            raise UnsupportedError(
+            raise SignaturesUnsupportedError(
                 f"{image.display_name}: the destination cannot store signatures",
+                reason="signing",
                 hint="copy the image without signing it",
             )
         if image.signatures:
             if not stores_signatures:
-                raise UnsupportedError(
+                raise SignaturesUnsupportedError(
                     f"{image.display_name}: the destination cannot store the signatures of"
                     " the image",
+                    reason="signed",
                     hint="copy the image without its signatures: --remove-signatures",
                 )
             reason = reason or "it is signed; remove the signatures with --remove-signatures"
@@ -228,7 +235,7 @@ def create_plan(
         ConflictError: two different images have the same name at a destination, or names that
             exclude one another.
         MalformedError: two images state different sizes for the same blob.
-        UnsupportedError: a destination cannot store the signatures of an image.
+        SignaturesUnsupportedError: a destination cannot store the signatures of an image.
     """
     holders: dict[tuple[Holdings, str], tuple[str, Digest]] = {}
     for planned in planned_images:

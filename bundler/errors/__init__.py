@@ -5,6 +5,7 @@
     │   ├── ReadOnlyTransportError
     │   ├── UnavailableTransportError
     │   ├── UnnamedDestinationError
+    │   ├── SignaturesUnsupportedError
     │   └── NotADockerArchiveError
     ├── CannotConvertError
     │   ├── FormatUnsupportedError
@@ -127,6 +128,7 @@ from bundler.errors.content import (
     ReadOnlyTransportError as ReadOnlyTransportError,
     RejectedByPolicyError as RejectedByPolicyError,
     SignatureProblem as SignatureProblem,
+    SignaturesUnsupportedError as SignaturesUnsupportedError,
     SigstoreSignatureError as SigstoreSignatureError,
     SingleImageDestinationError as SingleImageDestinationError,
     SizeMismatchError as SizeMismatchError,

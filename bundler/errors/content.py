@@ -115,13 +115,26 @@ class InvalidSignatureError(TrustError):
 
     Fields:
         key_id: the key ID that the signature states; None if it states none.
+        problem: the part that is not accepted.
+        value: the value that differs, such as the signed digest or image name; empty if the problem
+            has none.
 
-    Raised by the checks of the signatures of bundles and images.
+    Raised by the checks of signatures of bundles, and of simple signatures of images.
     """
 
-    def __init__(self, message: str, *, key_id: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        key_id: str | None = None,
+        problem: SignatureProblem = "signature",
+        value: str = "",
+        hint: str | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.key_id = key_id
+        self.problem = problem
+        self.value = value
 
 
 SignatureProblem = Literal[
@@ -138,7 +151,7 @@ SignatureProblem = Literal[
     "timestamp",
     "unsupported",
 ]
-"""The part of a sigstore signature that is not accepted.
+"""The part of a signature that is not accepted.
 
 ``format``: the document itself; ``annotation``: a required annotation is missing; ``signature``: no
 key verifies it; ``payload``: the signed content; ``digest``: the signed digest; ``identity``: the
@@ -220,6 +233,23 @@ class ReadOnlyTransportError(UnsupportedError):
         super().__init__(f"{reference}: transport {transport} is read-only", hint=hint)
         self.reference = reference
         self.transport = transport
+
+
+class SignaturesUnsupportedError(UnsupportedError):
+    """A destination that cannot store signatures.
+
+    Fields:
+        reason: why it has to: the image is ``signed`` at its source, or the copy requests
+            ``signing``.
+
+    Raised by the plan of a copy.
+    """
+
+    def __init__(
+        self, message: str, *, reason: Literal["signed", "signing"], hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class UnnamedDestinationError(UnsupportedError):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from bundler.copy.image import Graph, ResolvedImage
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
     from bundler.oci.reference import ImageReference
     from bundler.ports import Destination, OpenOptions, PolicyCheck, Reference, SignManifest
@@ -160,7 +161,7 @@ def copy_image(
         image = replace(image, graph=replace(image.graph, root=root))
         destination = transports.open_destination(reference, destination_options)
         stack.enter_context(closing(destination))
-        engine.emit(create_resolved_event(image.graph))
+        engine.emit(create_resolved_event(image.graph, image.signatures))
         if target_name is not None and target_name.digest not in (None, root.digest):
             raise DigestConflictError(
                 str(reference),
@@ -211,11 +212,15 @@ def _execute(
         raise
 
 
-def create_resolved_event(graph: Graph) -> ImageResolved:
+def create_resolved_event(
+    graph: Graph, signatures: Mapping[Digest, Sequence[bytes]] | None = None
+) -> ImageResolved:
     """Create the event that reports the images and layers of ``graph`` before they are copied.
 
     The images are in the order of the index. A nested index is replaced by its images.
+    ``signatures`` are those that are copied from the source; None: none.
     """
+    counts = {digest: len(found) for digest, found in (signatures or {}).items()}
     manifests = {
         item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)
         for item in graph.manifests
@@ -231,9 +236,12 @@ def create_resolved_event(graph: Graph) -> ImageResolved:
         parsed = manifests.get(digest)
         if isinstance(parsed, ImageManifest):
             layers = tuple(layer.digest.text for layer in parsed.layers)
-            images.append(ImageDigests(digest.text, parsed.config.digest.text, layers))
+            config = parsed.config.digest.text
+            images.append(ImageDigests(digest.text, config, layers, counts.get(digest, 0)))
         elif parsed is not None and not isinstance(parsed, Index):
             layers = tuple(blob.text for blob in parsed.blobs)
-            images.append(ImageDigests(digest.text, "", layers))
+            images.append(ImageDigests(digest.text, "", layers, counts.get(digest, 0)))
     root = manifests[graph.root.digest]
-    return ImageResolved(tuple(images), len(root.manifests) if isinstance(root, Index) else None)
+    if not isinstance(root, Index):
+        return ImageResolved(tuple(images))
+    return ImageResolved(tuple(images), len(root.manifests), counts.get(graph.root.digest, 0))

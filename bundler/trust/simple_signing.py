@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.errors import InvalidSignatureError
@@ -36,18 +37,9 @@ class SimpleSigner:
 
     def sign(self, reference: str, descriptor: Descriptor, manifest: bytes) -> list[bytes]:
         """Sign one manifest with the image name ``reference``."""
-        subject = f"manifest {descriptor.digest}"
-        return [self.create_signature(reference, manifest, subject)]
-
-    def create_signature(self, reference: str, manifest: bytes, subject: str) -> bytes:
-        """Create a signature of ``manifest``; ``subject`` is its name in messages.
-
-        Raises:
-            MalformedError: the manifest has no digest.
-        """
-        digest = compute_manifest_digest(manifest, subject=subject)
+        digest = compute_manifest_digest(manifest, subject=f"manifest {descriptor.digest}")
         payload = SimplePayload.create(reference, digest, datetime.now(UTC))
-        return self.sign_content(payload.to_bytes())
+        return [self.sign_content(payload.to_bytes())]
 
 
 def verify_signature(
@@ -69,7 +61,10 @@ def verify_signature(
     payload = parse_payload(verified.content)
     if not payload.is_about(manifest):
         raise InvalidSignatureError(
-            f"the signature is for another digest: {payload.digest}", key_id=signer
+            f"the signature is for another digest: {payload.digest}",
+            key_id=signer,
+            problem="digest",
+            value=payload.digest.text,
         )
     return payload, signer
 
@@ -80,4 +75,4 @@ def parse_payload(raw: bytes) -> SimplePayload:
     Raises:
         InvalidSignatureError: ``raw`` is not the content of a simple signature.
     """
-    return SimplePayload.parse(raw, InvalidSignatureError)
+    return SimplePayload.parse(raw, partial(InvalidSignatureError, problem="payload"))

@@ -41,6 +41,14 @@ SECTIONS = {
             "images.manifest_digest:manifest_digest",
             "Compute the digest of a manifest in a file.",
         ),
+        "standalone-sign": (
+            "images.standalone_sign:standalone_sign",
+            "Sign a manifest in a file.",
+        ),
+        "standalone-verify": (
+            "images.standalone_verify:standalone_verify",
+            "Verify the signature of a manifest in a file.",
+        ),
     },
     "Registries and keys": {
         "login": ("credentials.login:login", "Store the credentials for a registry."),
@@ -61,6 +69,7 @@ HIDDEN = {
     "completion": "completion:completion",
     "experimental-image-proxy": "images.image_proxy:image_proxy",
     "layers": "images.layers:layers",
+    "untrusted-signature-dump-without-verification": "images.signature_dump:signature_dump",
 }
 """Commands for other programs and old scripts, which ``--help`` does not list."""
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class SigningOptions:
     """The signers of images, as given on the command line; None if unset."""
 
+    gpg_key: str | None = None
+    sq_key: str | None = None
     sigstore_parameters: Path | None = None
     sigstore_key: Path | None = None
     passphrase_file: Path | None = None
@@ -32,20 +34,42 @@ class SigningOptions:
         Raises:
             UsageError: the options are inconsistent, or a passphrase is wrong.
         """
-        from bundler.cli.runtime import image_signers  # noqa: PLC0415 - not for --help
+        from bundler.cli.runtime import image_signers, openpgp_signers  # noqa: PLC0415 - not for --help
 
-        if self.passphrase_file is not None and self.sigstore_key is None:
-            raise UsageError("--sign-passphrase-file needs --sign-by-sigstore-private-key")
-        signers = []
+        passphrase = self._read_passphrase()
+        signers: list[image_signers.CreateSigner] = []
         if self.sigstore_parameters is not None:
             signers.append(
                 image_signers.load_sigstore_parameters(context, self.sigstore_parameters)
             )
+        if self.sq_key is not None:
+            signers.append(openpgp_signers.create_sq_signer(context, self.sq_key, passphrase))
+        if self.gpg_key is not None:
+            signers.append(openpgp_signers.create_gpg_signer(context, self.gpg_key, passphrase))
         if self.sigstore_key is not None:
             signers.append(
                 image_signers.load_sigstore_key(context, self.sigstore_key, self.passphrase_file)
             )
         return image_signers.ImageSigners(tuple(signers))
+
+    def _read_passphrase(self) -> bytes | None:
+        """Return the passphrase of an OpenPGP key; None if it is for another key, or unset."""
+        if self.passphrase_file is None:
+            return None
+        users = {
+            "--sign-by": self.gpg_key,
+            "--sign-by-sq-fingerprint": self.sq_key,
+            "--sign-by-sigstore-private-key": self.sigstore_key,
+        }
+        if sum(value is not None for value in users.values()) != 1:
+            raise UsageError(
+                f"--sign-passphrase-file needs exactly one of {', '.join(users)}",
+            )
+        if self.sigstore_key is not None:
+            return None
+        from bundler.cli.runtime.signing_keys import read_passphrase  # noqa: PLC0415 - not for --help
+
+        return read_passphrase(self.passphrase_file)
 
     def parse_identity(self) -> str | None:
         """Return the reference to sign; None if the name at the destination is signed.
@@ -67,6 +91,16 @@ class SigningOptions:
 
 
 _SIGNERS = {
+    "gpg_key": spec(
+        "--sign-by",
+        metavar="KEY",
+        help="Sign with this key of gpg: a fingerprint, or another name of exactly one key.",
+    ),
+    "sq_key": spec(
+        "--sign-by-sq-fingerprint",
+        metavar="FINGERPRINT",
+        help="Sign with this key of the key store of sq.",
+    ),
     "sigstore_parameters": spec(
         "--sign-by-sigstore",
         metavar="FILE",

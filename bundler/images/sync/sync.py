@@ -245,7 +245,8 @@ class _Sync:
         sign = transfer.create_signer(item.target.reference, item.target_name)
         image_request = transfer.create_request(item.image, reads_platform=False)
         image = resolve(image_request, source, self._policy_check, self._engine.emit)
-        root, event = image.graph.root.digest, create_resolved_event(image.graph)
+        root = image.graph.root.digest
+        event = create_resolved_event(image.graph, image.signatures)
         expected = SyncedImage(item.image.display_name, str(item), "copied", root)
         if self._dry_run and not item.is_remote:
             return _Resolved(replace(expected, state="new"), event)

@@ -107,8 +107,10 @@ def main() -> None:
     else:
         try:
             answer = _verify(base64_strict.decode(request["message"], "message"), certificates)
-        except (RuntimeError, ValueError) as error:
-            answer = {"problem": str(error).partition("\n")[0][:200]}
+        except RuntimeError:
+            answer = {"problem": "the message has no valid signature by a trusted key"}
+        except ValueError as error:
+            answer = {"problem": str(error)}
     json.dump(answer, sys.stdout)
 
 
@@ -132,9 +134,9 @@ def _verify(message: bytes, certificates: Mapping[str, Any]) -> dict[str, str]:
     if types != [SignatureType.Binary]:
         raise ValueError("wrong class of signature (expected 00)")
     result = pysequoia.verify(bytes=message, store=lambda _: list(certificates.values()))
+    if len(result.valid_sigs) != 1 or result.bytes is None:
+        raise ValueError("the message does not consist of one content and one signature")
     (signer,) = result.valid_sigs
-    if result.bytes is None:
-        raise ValueError("the message has no content")
     certificate = certificates[signer.certificate]
     _check_certificate(certificate)
     if signer.signing_key != signer.certificate:

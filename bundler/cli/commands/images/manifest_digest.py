@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.output import text
-from bundler.errors import LimitError
+from bundler.cli.runtime.input_files import read_input
 
-_STANDARD_INPUT = Path("-")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @command("manifest-digest", "airbundle manifest-digest manifest.json")
@@ -36,15 +36,6 @@ def read_manifest(path: Path) -> tuple[bytes, str]:
     Returns:
         The manifest, and the name of the input for messages.
     """
-    from bundler.content.files.os_errors import to_bundler_error  # noqa: PLC0415 - not for --help
-    from bundler.oci.manifest import MAX_MANIFEST  # noqa: PLC0415 - as above
+    from bundler.oci.manifest import MAX_MANIFEST  # noqa: PLC0415 - not for --help
 
-    subject = "standard input" if path == _STANDARD_INPUT else str(path)
-    try:
-        with sys.stdin.buffer if path == _STANDARD_INPUT else path.open("rb") as stream:
-            raw = stream.read(MAX_MANIFEST + 1)
-    except OSError as error:
-        raise to_bundler_error(error, path, "cannot read") from error
-    if len(raw) > MAX_MANIFEST:
-        raise LimitError(f"{subject}: manifest too large (expected at most {MAX_MANIFEST:,} bytes)")
-    return raw, subject
+    return read_input(path, "manifest", MAX_MANIFEST)

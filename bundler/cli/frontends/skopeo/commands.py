@@ -283,5 +283,8 @@ COMMANDS: dict[str, Callable[[CommandContext, CommandLine], None]] = {
     "login": login,
     "logout": logout,
     "manifest-digest": manifest_digest,
+    "standalone-sign": signing.standalone_sign,
+    "standalone-verify": signing.standalone_verify,
     "sync": sync,
+    "untrusted-signature-dump-without-verification": signing.dump_signature,
 }

@@ -53,13 +53,9 @@ class SkopeoFrontend:
             raise UsageError(reason)
         argument_checks.check(line)
         argument_checks.log_warnings(line)
-        argument_checks.check_supported(line)
         from bundler.cli.frontends.skopeo import commands, requests  # noqa: PLC0415 - not for --help
         from bundler.cli.runtime.context import CommandContext  # noqa: PLC0415 - as above
 
-        command = commands.COMMANDS.get(line.command.name)
-        if command is None:
-            raise UsageError(f"`skopeo {line.command.name}` is not supported by this program")
         self._line = line
         context = CommandContext(
             self.environment,
@@ -72,7 +68,7 @@ class SkopeoFrontend:
             rate_limit_patience=62,  # it repeats a request after 2, 4, 8, 16 and 32 seconds
             policy_required=True,
         )
-        command(context, line)
+        commands.COMMANDS[line.command.name](context, line)
         return 0
 
     def complete(self, instruction: str, /) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo.messages import local_errors
@@ -12,6 +13,7 @@ from bundler.cli.runtime.image_signers import (
     load_sigstore_key,
     load_sigstore_parameters,
 )
+from bundler.cli.runtime.openpgp_signers import create_gpg_signer, create_sq_signer
 from bundler.cli.runtime.prompts import raise_if_interrupted
 from bundler.errors import (
     BundlerError,
@@ -19,15 +21,18 @@ from bundler.errors import (
     ConfigError,
     MediumError,
     NotFoundError,
+    UnsupportedError,
     UsageError,
 )
+from bundler.gocompat import values
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.runtime.context import CommandContext
+    from bundler.cli.runtime.image_signers import CreateSigner
 
 _PASSPHRASE_USERS = ("sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore-private-key")
 
@@ -44,7 +49,7 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
             "Only one of --sign-by, --sign-by-sq-fingerprint and --sign-by-sigstore-private-key"
             " can be used with --sign-passphrase-file"
         )
-    signers = []
+    signers: list[CreateSigner] = []
     if (parameters := line.path("sign-by-sigstore")) is not None:
         try:
             signers.append(load_sigstore_parameters(context, parameters, PASSPHRASES))
@@ -57,6 +62,7 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
                 reason = f"setting up signing using parameter file {path}: reading {path}: {reason}"
             message = f"Error using --sign-by-sigstore: {reason or error.message}"
             raise UsageError(message) from None
+    signers += _create_openpgp_signers(line, context, passphrase_file)
     if (key := line.path("sign-by-sigstore-private-key")) is not None:
         try:
             signers.append(load_sigstore_key(context, key, passphrase_file, PASSPHRASES))
@@ -70,6 +76,23 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
                 "initializing private key: decrypt: encrypted: decryption failed"
             ) from None
     return ImageSigners(tuple(signers))
+
+
+def _create_openpgp_signers(
+    line: CommandLine, context: CommandContext, passphrase_file: Path | None
+) -> Iterator[CreateSigner]:
+    flags = {
+        "sign-by-sq-fingerprint": (create_sq_signer, "Error using --sign-by-sq-fingerprint"),
+        "sign-by": (create_gpg_signer, "initializing GPG"),
+    }
+    for name, (create, front) in flags.items():
+        if not line.text(name):
+            continue
+        passphrase = None if passphrase_file is None else PASSPHRASES.read(passphrase_file)
+        try:
+            yield create(context, line.text(name), passphrase)
+        except UnsupportedError as error:
+            raise UsageError(f"{front}: {error.message}") from None
 
 
 def generate_sigstore_key(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
@@ -96,6 +119,48 @@ def generate_sigstore_key(context: CommandContext, line: CommandLine) -> None:  
         failed = quote(error.path or str(private))
         raise UsageError(f"Error writing private key to {failed}: {reason}") from None
     sys.stdout.write(f"Key written to {quote(str(private))} and {quote(str(public))}\n")
+
+
+def standalone_sign(context: CommandContext, line: CommandLine) -> None:
+    """Sign the manifest in a file; print nothing."""
+    from bundler.cli.commands.images.standalone_sign import write_signature  # noqa: PLC0415 - as needed
+
+    manifest, reference, key = line.arguments
+    passphrase_file = line.path("passphrase-file")
+    passphrase = None if passphrase_file is None else PASSPHRASES.read(passphrase_file)
+    if not reference:
+        raise UsageError("Error creating signature: Unexpected empty signature content")
+    create = create_gpg_signer(context, key, passphrase)
+    write_signature(context, Path(manifest), reference, create, Path(line.text("output")))
+
+
+def standalone_verify(context: CommandContext, line: CommandLine) -> None:
+    """Verify a signature in a file, and print the signer."""
+    from bundler.cli.commands.images.standalone_verify import (  # noqa: PLC0415 - as above
+        SignatureFiles,
+        verify_files,
+    )
+
+    manifest, reference, fingerprints, signature = line.arguments
+    keys = line.path("public-key-file")
+    if keys is None and fingerprints == "any":
+        raise UsageError("Cannot use any fingerprint without a public key file")
+    files = SignatureFiles(Path(manifest), Path(signature), keys)
+    signer, digest = verify_files(context, files, reference, tuple(fingerprints.split(",")))
+    sys.stdout.write(f"Signature verified using fingerprint {signer}, digest {digest}\n")
+
+
+def dump_signature(context: CommandContext, line: CommandLine) -> None:
+    """Print what a signature states, unverified."""
+    from bundler.cli.commands.images.signature_dump import read_signature  # noqa: PLC0415 - as above
+
+    statements = read_signature(context, Path(line.arguments[0]))
+    fields = (
+        values.StructField(name, values.NIL if value is None else value)
+        for name, value in statements.items()
+    )
+    struct = values.Struct("UntrustedSignatureInformation", tuple(fields))
+    sys.stdout.write(f"{values.encode_json(struct, indent=4)}\n")
 
 
 def _check_absent(path: Path) -> None:

@@ -175,9 +175,3 @@ def test_password_without_username_is_refused() -> None:
     with pytest.raises(UsageError) as refused:
         argument_checks.check(parsed("inspect", "--password=x", "docker://a/b"))
     assert refused.value.message == "username must be specified when password is specified"
-
-
-def test_flags_that_sign_are_refused() -> None:
-    with pytest.raises(UsageError) as refused:
-        argument_checks.check_supported(parsed("copy", "--sign-by=x", "dir:a", "dir:b"))
-    assert refused.value.message == "--sign-by is not supported by this program"

@@ -25,12 +25,22 @@ _USAGE_COUNTS = {
     "sync": (2, "Exactly two arguments expected"),
 }
 """Required numbers of arguments; on a mismatch, the usage is printed before the message."""
+_SIGN_USAGE = "Usage: skopeo standalone-sign manifest docker-reference key-fingerprint -o signature"
 _COUNTS = {
     "completion": (1, "accepts 1 arg(s), received {}"),
     "delete": (1, "Usage: delete imageReference"),
     "experimental-image-proxy": (0, "accepts 0 arg(s), received {}"),
     "inspect": (1, "Exactly one argument expected"),
     "manifest-digest": (1, "Usage: skopeo manifest-digest manifest"),
+    "standalone-sign": (3, _SIGN_USAGE),
+    "standalone-verify": (
+        4,
+        "Usage: skopeo standalone-verify manifest docker-reference key-fingerprint signature",
+    ),
+    "untrusted-signature-dump-without-verification": (
+        1,
+        "Usage: skopeo untrusted-signature-dump-without-verification signature",
+    ),
 }
 """Required numbers of arguments of other commands, with the message for a mismatch."""
 _FORMATS = ("oci", "v2s1", "v2s2")
@@ -76,17 +86,6 @@ def log_warnings(line: CommandLine) -> None:
                 )
     if line.text("registries.d"):
         logrus.log("warning", "--registries.d has no effect yet: the signatures are not read")
-
-
-def check_supported(line: CommandLine) -> None:
-    """Check that no flag requests a simple signature: this program creates none.
-
-    Raises:
-        UsageError: if a flag requests one.
-    """
-    for name in line.flags:
-        if name in ("sign-by", "sign-by-sq-fingerprint"):
-            raise UsageError(f"--{name} is not supported by this program")
 
 
 def _check_copy(line: CommandLine) -> None:
@@ -224,6 +223,11 @@ def _check_login_or_logout(line: CommandLine) -> None:
             raise UsageError("must provide --username with --password-stdin")
 
 
+def _check_standalone_sign(line: CommandLine) -> None:
+    if not line.text("output"):
+        raise UsageError(_SIGN_USAGE)
+
+
 def _check_layers(line: CommandLine) -> None:
     sys.stderr.write("DEPRECATED: skopeo layers is deprecated in favor of skopeo copy\n")
     if not line.arguments:
@@ -284,5 +288,6 @@ _CHECKS: dict[str, Callable[[CommandLine], None]] = {
     "list-tags": _check_list_tags,
     "login": _check_login_or_logout,
     "logout": _check_login_or_logout,
+    "standalone-sign": _check_standalone_sign,
     "sync": _check_sync,
 }

@@ -10,7 +10,7 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo.messages import local_errors, registry_errors
+from bundler.cli.frontends.skopeo.messages import local_errors, registry_errors, signing_errors
 from bundler.cli.frontends.skopeo.messages.local_errors import FAILED
 from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
 from bundler.errors import (
@@ -92,6 +92,8 @@ def describe_error(
             pass
     if line.command.name == "copy":
         return _describe_copy_error(error, line, first_blob)
+    if line.command.name in signing_errors.COMMANDS:
+        return SkopeoMessage(signing_errors.describe_command_error(error, line))
     describe = _DESCRIPTIONS.get(line.command.name)
     return SkopeoMessage(error.message) if describe is None else describe(error, line)
 
@@ -123,6 +125,8 @@ def _describe_local_copy_error(
     error: BundlerError, line: CommandLine, source: DisplayReference, destination: DisplayReference
 ) -> SkopeoMessage:
     """Describe a copy error that is not a registry response."""
+    if (reason := signing_errors.describe_copy_error(error, destination)) is not None:
+        return SkopeoMessage(reason)
     match error:
         case NoPlatformError(requested=(_,)):
             reason = local_errors.describe_missing_platform(error)

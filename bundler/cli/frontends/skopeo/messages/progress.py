@@ -17,7 +17,7 @@ from bundler.gocompat import durations
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.events import Event
@@ -40,6 +40,7 @@ class SkopeoProgress:
         self._stream = stream
         self._quiet, self._debug = quiet, line.is_set("debug")
         self._copies_signatures = not line.is_set("remove-signatures")
+        self._signers = [message for flag, message in _SIGNERS.items() if line.text(flag)]
         self._describe_error = describe_error
         self._sync_log = _SyncLog(dry_run=line.is_set("dry-run"))
         self._lock = threading.Lock()
@@ -51,7 +52,9 @@ class SkopeoProgress:
         """Add an event; may be called from any thread."""
         match event:
             case events.ImageResolved():
-                lines = _format_lines(event, signatures=self._copies_signatures)
+                lines = _format_lines(
+                    event, signatures=self._copies_signatures, signers=self._signers
+                )
                 layers = (layer for image in event.images for layer in image.layers)
                 with self._lock:
                     self.first_blob = next(layers, None)
@@ -113,27 +116,43 @@ class SkopeoProgress:
         self._stream.flush()
 
 
+_SIGNERS = {
+    "sign-by-sigstore": "Signing image using a sigstore signature",
+    "sign-by-sq-fingerprint": "Signing image using Sequoia-PGP simple signing",
+    "sign-by": "Signing image using simple signing",
+    "sign-by-sigstore-private-key": "Signing image using a sigstore signature",
+}
+"""The flags that sign images, in the order of the signatures, and the lines that report it."""
+
 _AT_THE_END = frozenset({""})  # matches no blob: such lines are written at the end
 
 
 def _format_lines(
-    resolved: events.ImageResolved, *, signatures: bool = True, present: bool = False
+    resolved: events.ImageResolved,
+    *,
+    signatures: bool = True,
+    signers: Sequence[str] = (),
+    present: bool = False,
 ) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each line with the digests of the blobs that must be complete before it.
 
+    ``signatures`` states whether those of the source are copied; ``signers`` describe the new ones.
     If the images are ``present`` at the destination, only the index is written again.
     """
     before: frozenset[str] = frozenset()
     count, is_index = len(resolved.images), resolved.listed is not None
+    created = [f"Creating signature: {line}" for line in signers]
+    if len(signers) > 1:
+        created = [f"Creating signature {n}: {line}" for n, line in enumerate(signers, 1)]
     if is_index:
-        if signatures:
-            yield "Getting image list signatures", before
+        for line in _describe_source_signatures(resolved.index_signatures, signatures, "list "):
+            yield line, before
         yield f"Copying {count} images generated from {resolved.listed} images in list", before
     for number, image in enumerate(resolved.images, 1):
         if is_index:
             yield f"Copying image {image.digest} ({number}/{count})", before
-        if signatures:
-            yield "Getting image source signatures", before
+        for line in _describe_source_signatures(image.signatures, signatures):
+            yield line, before
         if present:
             yield "Skipping: image already present at destination", before
             continue
@@ -144,11 +163,26 @@ def _format_lines(
             yield f"Copying config {image.config}", before
             before |= {image.config}
         # The manifest of a single image is written last.
-        yield "Writing manifest to image destination", before if is_index else before | _AT_THE_END
+        end = before if is_index else before | _AT_THE_END
+        stored = ["Storing signatures"] if created or image.signatures else []
+        for line in ("Writing manifest to image destination", *created, *stored):
+            yield line, end
     if is_index:
         end = before if present else _AT_THE_END
-        yield "Writing manifest list to image destination", end
-        yield "Storing list signatures", end
+        for line in (
+            "Writing manifest list to image destination",
+            *created,
+            "Storing list signatures",
+        ):
+            yield line, end
+
+
+def _describe_source_signatures(count: int, copied: bool, kind: str = "") -> Iterator[str]:
+    """Yield the lines about the signatures at the source; ``kind`` is ``list`` for an index."""
+    if copied:
+        yield f"Getting image {kind or 'source '}signatures"
+    if count:
+        yield f"Checking if image {kind}destination supports signatures"
 
 
 class _SyncLog:

@@ -1,0 +1,124 @@
+"""Verify or read a simple signature in a file, apart from any image."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bundler.errors import InvalidReferenceError, InvalidSignatureError, UsageError
+from bundler.oci.json import timestamps
+from bundler.oci.reference import ImageReference
+from bundler.trust import simple_signing
+from bundler.trust.openpgp.gpg import open_temporary_keyring, open_user_keyring
+from bundler.trust.openpgp.keyring import open_keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bundler.cancel import Cancellation
+    from bundler.oci.digest import Digest
+    from bundler.trust.openpgp.keyring import Keyring
+    from bundler.trust.signed_payload import SignedPayload
+
+ANY = "any"
+"""Accepts all keys of a file, in place of fingerprints."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationRequest:
+    """A signature, and the statement that it has to make."""
+
+    manifest: bytes = field(repr=False)
+    reference: str
+    """The name of the image."""
+    signature: bytes = field(repr=False)
+    fingerprints: tuple[str, ...]
+    """The fingerprints of the accepted keys, or ``ANY``."""
+    public_keys: bytes | None = field(default=None, repr=False)
+    """The keys; None: those in the user's keyring of gpg."""
+
+
+def verify_manifest_signature(
+    request: VerificationRequest, environment: Mapping[str, str], cancellation: Cancellation
+) -> tuple[str, Digest]:
+    """Verify a signature of a manifest; ``environment`` locates the user's keyring.
+
+    Returns:
+        The fingerprint of the accepted key that made it, and the signed digest.
+
+    Raises:
+        InvalidSignatureError: the signature does not make the statement, or is not accepted.
+        InvalidReferenceError: the name is not valid.
+        UsageError: any key is to be accepted, without a file of keys.
+    """
+    if request.public_keys is None and request.fingerprints == (ANY,):
+        raise UsageError(
+            "any key is accepted only from a file", hint="specify the keys with --public-key-file"
+        )
+    expected = ImageReference.parse(request.reference)
+    with _open_keyring(request, environment, cancellation) as keyring:
+        accepted: Sequence[str] = request.fingerprints
+        if request.fingerprints == (ANY,):
+            accepted = keyring.fingerprints
+        payload, signer = simple_signing.verify_signature(
+            request.signature, keyring, request.manifest, accepted
+        )
+    _check_name(payload, expected)
+    return signer, payload.digest
+
+
+@contextmanager
+def _open_keyring(
+    request: VerificationRequest, environment: Mapping[str, str], cancellation: Cancellation
+) -> Iterator[Keyring]:
+    if request.public_keys is None:
+        yield open_user_keyring(environment, cancellation)
+    else:
+        with open_keyring([request.public_keys], cancellation) as keyring:
+            yield keyring
+
+
+def _check_name(payload: SignedPayload, expected: ImageReference) -> None:
+    try:
+        signed = ImageReference.parse(payload.reference)
+    except InvalidReferenceError:
+        signed = None
+    if signed != expected:
+        raise InvalidSignatureError(
+            f"the signature is for another image name: {payload.reference[:200]!r}"
+            f" (expected {expected})",
+            problem="identity" if signed is not None else "payload",
+            value=payload.reference,
+        )
+
+
+def read_unverified_signature(message: bytes, cancellation: Cancellation) -> dict[str, str | None]:
+    """Return the statements of a signature, of which none is verified, by Skopeo's names for them.
+
+    Raises:
+        InvalidSignatureError: the message is not a simple signature.
+    """
+    with open_temporary_keyring([], cancellation) as keyring:
+        content, key_id = keyring.read_unverified(message)
+    payload = simple_signing.parse_payload(content)
+    return {
+        "UntrustedDockerManifestDigest": payload.digest.text,
+        "UntrustedDockerReference": payload.reference,
+        "UntrustedCreatorID": payload.creator,
+        "UntrustedTimestamp": _format_time(payload.timestamp),
+        "UntrustedShortKeyIdentifier": key_id,
+    }
+
+
+def _format_time(timestamp: int | None) -> str | None:
+    """Return a time in the local time zone; None if the signature states none."""
+    if timestamp is None:
+        return None
+    try:
+        return timestamps.format_with_offset(datetime.fromtimestamp(timestamp, UTC).astimezone())
+    except (ValueError, OverflowError, OSError):
+        raise InvalidSignatureError(
+            f"signed payload: the timestamp {timestamp} is out of range", problem="payload"
+        ) from None

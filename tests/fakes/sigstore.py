@@ -372,4 +372,4 @@ def create_token(email=EMAIL, **claims) -> str:
     """Create an identity token; nothing in the fakes verifies its signature."""
     document = {"iss": ISSUER, "sub": "1", "email": email, "email_verified": True} | claims
     encoded = base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
-    return f"eyJhbGciOiJub25lIn0.{encoded}.c2lnbmF0dXJl"
+    return f"eyJhbGciOiJFUzI1NiJ9.{encoded}.c2lnbmF0dXJl"  # {"alg":"ES256"}

@@ -163,7 +163,7 @@ class CancelledError(BundlerError):
 
 
 class UsageError(BundlerError):
-    """An invalid command line or user's file.
+    """An invalid command line, or an invalid file of the user.
 
     Raised by the command line, and by readers of the user's files.
     """

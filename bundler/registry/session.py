@@ -332,7 +332,7 @@ class Session:
         """Send a request to a token service and follow redirects.
 
         ``headers``, which contain the credentials, are sent to the origin of ``url`` only. The
-        request is a part of the operation of this thread that needs the token.
+        request counts as part of this thread's operation, which needs the token.
         """
         origin, realm = self.origin, Origin.of(url)
         content, silence = None if body is None else BytesBody(body), self._current.silence

@@ -299,7 +299,7 @@ class _Verifier:
     def check_images(self, known: Inventory, listed: _Listed) -> Omissions:
         """Check that each file that an image needs exists, with the size in its manifest.
 
-        Returns the content that is not in the bundle, and not ``listed`` as a file of it either.
+        Returns the content that is neither in the bundle nor ``listed`` as one of its files.
         """
         graphs = stored_graphs.read_graphs(self.bundle, known.format, known.images)
         for image, of_image in graphs.images:

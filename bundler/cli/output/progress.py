@@ -370,7 +370,7 @@ class ProgressState:
         return "file" if self._only_checks else "blob"
 
     def _is_work(self, activity: Activity) -> bool:
-        """Return whether ``activity`` is what the run is for, or only checks present blobs."""
+        """Return whether ``activity`` is the purpose of the run, rather than a check of a blob."""
         return self._only_checks or activity == "copy"
 
     def _finish(self, digest: str, *, failed: bool) -> None:

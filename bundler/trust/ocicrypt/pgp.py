@@ -5,18 +5,24 @@ https://www.rfc-editor.org/rfc/rfc4880#section-5.1
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bundler.content.run_program import Pipe, run_program
 from bundler.errors import UnsupportedError, UsageError
+from bundler.trust.openpgp.gpg import find_gpg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.cancel import Cancellation
+    from bundler.content.run_program import ProgramResult
+
 _TIMEOUT = 120
+_MAX_SECRET = 64 * 1024
+"""Maximum size of a secret in bytes. The packet may contain compressed data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +52,47 @@ def wrap(secret: bytes, names: Sequence[str]) -> bytes:
     return result.stdout
 
 
-def unwrap(packet: bytes, keys: Sequence[SecretKey]) -> bytes | None:
+def unwrap(packet: bytes, keys: Sequence[SecretKey], cancellation: Cancellation) -> bytes | None:
     """Decrypt ``packet`` with the first suitable key. None if no key is suitable.
 
     The keys are imported into a temporary key ring, not into the key ring of the user.
 
     Raises:
         UnsupportedError: gpg is not installed.
-        UsageError: gpg does not respond in time.
+        LimitError: gpg does not respond in time, or decompresses too much.
+        CancelledError: the run is cancelled.
     """
     for key in keys:
         with tempfile.TemporaryDirectory(prefix="airbundle-", ignore_cleanup_errors=True) as home:
-            home_options = ("--homedir", home)
-            if _run_gpg(*home_options, "--import", data=key.data).returncode:
-                continue
+
+            def run(*arguments: str | Pipe, data: bytes, home: str = home) -> ProgramResult:
+                command = (find_gpg(), "--batch", "--no-tty", "--quiet", "--homedir", home)
+                return run_program(
+                    (*command, *arguments),
+                    data,
+                    cancellation,
+                    max_output=_MAX_SECRET,
+                    timeout=_TIMEOUT,
+                )
+
+            passphrase = Pipe((key.password or b"")[:4096] + b"\n")
+            options = ("--pinentry-mode", "loopback", "--passphrase-fd", passphrase)
             try:
-                secret = _decrypt(packet, home_options, key.password)
+                if run("--import", data=key.data).status:
+                    continue
+                decrypted = run(*options, "--decrypt", data=packet)
             finally:
                 subprocess.run(
                     ["gpgconf", "--homedir", home, "--kill", "all"],
                     capture_output=True,
                     check=False,
                 )
-        if secret is not None:
-            return secret
+        if decrypted.status == 0:
+            return decrypted.output
     return None
 
 
-def _decrypt(packet: bytes, home_options: Sequence[str], password: bytes | None) -> bytes | None:
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, (password or b"")[:4096] + b"\n")
-        os.close(writing)
-        passphrase_options = ("--pinentry-mode", "loopback", "--passphrase-fd", str(reading))
-        result = _run_gpg(
-            *home_options, *passphrase_options, "--decrypt", data=packet, keep=(reading,)
-        )
-    finally:
-        os.close(reading)
-    return None if result.returncode else result.stdout
-
-
-def _run_gpg(
-    *arguments: str, data: bytes, keep: tuple[int, ...] = ()
-) -> subprocess.CompletedProcess[bytes]:
+def _run_gpg(*arguments: str, data: bytes) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
             ["gpg", "--batch", "--no-tty", "--quiet", *arguments],
@@ -97,7 +100,6 @@ def _run_gpg(
             capture_output=True,
             check=False,
             timeout=_TIMEOUT,
-            pass_fds=keep,
         )
     except FileNotFoundError:
         raise UnsupportedError(

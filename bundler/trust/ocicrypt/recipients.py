@@ -108,7 +108,7 @@ def create_decryptor(
         ConfigError, UnsupportedError, UsageError: a key is invalid, or its file cannot be read.
     """
     cancellation = cancellation or Cancellation()
-    parsed = _DecryptionKeys(keyprovider.load_commands(configuration))
+    parsed = _DecryptionKeys(keyprovider.load_commands(configuration), cancellation)
     for text in keys:
         path, _, secret = text.partition(":")
         if path == "provider":
@@ -157,6 +157,7 @@ class _Recipients:
 @dataclass(frozen=True, slots=True)
 class _DecryptionKeys:
     commands: Mapping[str, keyprovider.KeyproviderCommand]
+    cancellation: Cancellation
     private_keys: list[jwe.PrivateKey] = field(default_factory=list)
     pgp_keys: list[pgp.SecretKey] = field(default_factory=list)
     providers: dict[str, str] = field(default_factory=dict)
@@ -195,7 +196,7 @@ class _DecryptionKeys:
             case "pkcs7":
                 return pkcs7.unwrap(packet, self.private_keys, subject)
             case "pgp":
-                return pgp.unwrap(packet, self.pgp_keys)
+                return pgp.unwrap(packet, self.pgp_keys, self.cancellation)
             case "provider" if name in self.providers:
                 command = keyprovider.find_command(name, self.commands)
                 return keyprovider.unwrap(packet, name, self.providers[name], command)

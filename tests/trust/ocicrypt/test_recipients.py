@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
+from bundler.cancel import Cancellation
 from bundler.errors import (
     BundlerError,
     ConfigError,
@@ -31,6 +32,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.trust.ocicrypt import recipients as ocicrypt
 from bundler.trust.ocicrypt.cipher_stream import PUBLIC_OPTIONS
+from bundler.trust.ocicrypt.pgp import SecretKey, unwrap
 
 DATA = os.urandom(2_500_000)
 JWE, PKCS7, PGP = (ocicrypt.KEYS + name for name in ("jwe", "pkcs7", "pgp"))
@@ -343,6 +345,17 @@ def test_pgp_key_decrypts_the_layer(pgp, monkeypatch):
     with pytest.raises(NoDecryptionKeyError) as raised:
         unseal(sealed, annotations, f"{file}:wrong")
     assert raised.value.protocols == ("pgp",)
+
+
+def test_compressed_pgp_packet_is_not_decompressed_without_limit(pgp, monkeypatch):
+    """Anyone who has the public key can create such a packet of a kilobyte."""
+    home, file = pgp
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    command = ["gpg", "--batch", "--trust-model", "always", "-er", "reader@example.com"]
+    bomb = subprocess.run(command, input=bytes(30_000_000), capture_output=True, check=True).stdout
+    assert len(bomb) < 100_000
+    with pytest.raises(LimitError):
+        unwrap(bomb, [SecretKey(file.read_bytes(), b"secret")], Cancellation())
 
 
 def test_unknown_pgp_recipient_is_refused(pgp, monkeypatch):

@@ -49,6 +49,11 @@ def imported_modules(tmp_path: Path, hermetic_environment: dict[str, str]):
     return run
 
 
+def test_copy_imports_nothing_of_signatures(imported_modules) -> None:
+    imported = imported_modules("copy", "oci:layout:app", "dir:image")
+    assert not [name for name in imported if name.startswith("bundler.trust")]
+
+
 def test_local_copy_imports_no_network_keys_or_yaml(imported_modules) -> None:
     imported = imported_modules("copy", "oci:layout:app", "dir:image")
     assert not imported & (YAML | KEYS | NETWORK | COMPRESSION)

@@ -153,7 +153,7 @@ class CancelledError(BundlerError):
     def __init__(self, message: str = "stopped", *, signal_number: int = 2) -> None:
         super().__init__(
             message,
-            hint="run the same command again: it keeps complete layers, except in an archive",
+            hint="run the same command again: complete layers are kept, except in an archive",
         )
         self.signal_number = signal_number
 

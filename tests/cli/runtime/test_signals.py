@@ -94,7 +94,7 @@ def interrupt(
 REPORT = (
     "nothing was transferred yet\n"
     "airbundle: error: stopped\n"
-    "hint: run the same command again: it keeps complete layers, except in an archive\n"
+    "hint: run the same command again: complete layers are kept, except in an archive\n"
 )
 
 

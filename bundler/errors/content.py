@@ -239,8 +239,8 @@ class SignaturesUnsupportedError(UnsupportedError):
     """A destination that cannot store signatures.
 
     Fields:
-        reason: why it has to: the image is ``signed`` at its source, or the copy requests
-            ``signing``.
+        reason: why signatures are needed: the image is ``signed`` at its source, or the copy
+            requests ``signing``.
 
     Raised by the plan of a copy.
     """

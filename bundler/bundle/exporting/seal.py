@@ -118,7 +118,7 @@ def _write_files(bundle: Path, listed: Mapping[str, bytes], signed: Mapping[str,
 def prune(
     bundle: Path, present: Iterable[str], listed: Collection[str], *, keep_parts: bool = False
 ) -> None:
-    """Durably remove the files among the ``present`` paths that should be, but are not ``listed``.
+    """Durably remove the ``present`` files of kinds that are listed, but are not in ``listed``.
 
     With ``keep_parts``, the parts of blobs that the next export continues are kept.
 

@@ -30,7 +30,7 @@ def open_absent_layer(
     """Open a foreign layer that the registry does not have at its URLs, as Skopeo does.
 
     Raises:
-        NotFoundError: the program has its own name; the error is ``error``.
+        NotFoundError: the options are not lenient: URLs are not tried, and ``error`` is raised.
         BundlerError: no URL has the layer.
     """
     if not options.lenient:

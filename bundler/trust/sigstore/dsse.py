@@ -70,7 +70,7 @@ def parse_envelope(table: Table) -> Envelope:
     """Parse an envelope, unverified.
 
     Raises:
-        SigstoreSignatureError: the envelope is malformed, or has not exactly one signature.
+        SigstoreSignatureError: the envelope is malformed, or does not have exactly one signature.
     """
     table.refuse_unknown(("payload", "payloadType", "signatures"))
     signatures = table.tables("signatures")

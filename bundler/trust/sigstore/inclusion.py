@@ -63,7 +63,7 @@ def verify_inclusion(
         raise _create_error("the inclusion proof does not lead to its root hash")
     size, signed_root = verify_checkpoint(proof.checkpoint, key, origin)
     if (size, signed_root) != (proof.tree_size, root):
-        raise _create_error("the checkpoint is about another tree than the inclusion proof")
+        raise _create_error("the checkpoint is for a different tree from the inclusion proof")
 
 
 def compute_root(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> bytes | None:

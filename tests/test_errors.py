@@ -35,6 +35,7 @@ STATUSES = {
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,
     "SigstoreSignatureError": 4, "UnauthenticatedError": 4, "ExpiredError": 4,
     "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,
+    "DisconnectedMediumError": 5,
     "RegistryError": 6, "CertificateError": 6, "RateLimitedError": 6,
     "EngineUnreachableError": 6,
     "UnauthorizedError": 7, "UntrustedTokenServiceError": 7,

@@ -25,7 +25,14 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, PlannedImage, create_manifest_tasks
-from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError, shortlist
+from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    DisconnectedMediumError,
+    IntegrityError,
+    RegistryError,
+    shortlist,
+)
 from bundler.events import Emit, discard
 from bundler.ports import (
     Destination,
@@ -361,7 +368,7 @@ class _Execution:
         """Record an error for the images with ``labels``, or without ``keep_going``, raise it."""
         try:
             yield
-        except CancelledError:
+        except (CancelledError, DisconnectedMediumError):
             raise
         except BundlerError as error:
             if isinstance(error, IntegrityError):

@@ -36,6 +36,7 @@
     │   └── ExpiredError
     ├── MediumError                      5   free, replace or unlock the medium; run again
     │   ├── NoSpaceError
+    │   ├── DisconnectedMediumError
     │   └── LockedError
     ├── RegistryError                    6   run again to resume
     │   ├── CertificateError
@@ -75,6 +76,7 @@ credentials or a query.
 
 from bundler.errors.access import (
     AmbiguousImageError as AmbiguousImageError,
+    DisconnectedMediumError as DisconnectedMediumError,
     IndexOutOfRangeError as IndexOutOfRangeError,
     LockedError as LockedError,
     MediumError as MediumError,

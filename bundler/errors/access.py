@@ -187,6 +187,21 @@ class NoSpaceError(MediumError):
         self.free = free
 
 
+class DisconnectedMediumError(MediumError):
+    """A directory that disappeared while it was written, usually with its medium.
+
+    Raised by the writers of files.
+    """
+
+    def __init__(self, path: str, *, os_error: OSError | None = None) -> None:
+        super().__init__(
+            f"{path}: the medium is no longer connected, or the directory was removed",
+            path=path,
+            os_error=os_error,
+            hint="reconnect the medium, and run the same command again",
+        )
+
+
 class LockedError(MediumError):
     """Another process holds the lock of a file or directory.
 

@@ -21,6 +21,7 @@ from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import list_image, resolve_all
 from bundler.bundle.format import bundle_paths, inventory, signatures, store
 from bundler.bundle.media import filesystem
+from bundler.content.files.safe_directory import Directory
 from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.engine import TransferTotals, execute
 from bundler.copy.plan import create_plan
@@ -155,6 +156,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     Raises:
         NoSpaceError, MediumError: the medium is too small or cannot be written; raised before the
             first byte is written if possible.
+        DisconnectedMediumError: the medium was disconnected during the export.
         LockedError: another process is writing to the directory.
         ConflictError: the directory contains a bundle of another stream or format.
         BundlerError: the first failure; content already written is used by the next run.
@@ -174,6 +176,8 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             bundle, request.format, unsealed=True, may_copy=request.duplicate_blobs
         )
         stack.callback(destination.close)
+        directory = stack.enter_context(Directory.open(bundle))
+        stack.enter_context(directory.report_disconnection())
         planned_images = [
             store.create_planned_image(
                 listed[image.display_name], image, destination, request.format
@@ -192,6 +196,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         filesystem.check_free_space(bundle, medium, needed, plan.largest)
         result = execute(plan, engine)
         missing |= result.failed
+        directory.check_connected()
         if not result.published:
             raise _create_error(bundle, "not written, because every image failed", missing)
         contents, signed = sealing.replace_seal(

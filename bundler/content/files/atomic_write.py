@@ -108,6 +108,7 @@ def publish(directory: Directory, fd: int, part: str, name: str, *, size: int, p
     Raises:
         NoSpaceError, MediumError: the file cannot be written; a previous one is unchanged.
     """
+    directory.check_connected()
     try:
         if os.fstat(fd).st_size != size:
             raise MediumError(
@@ -116,6 +117,7 @@ def publish(directory: Directory, fd: int, part: str, name: str, *, size: int, p
         os.fsync(fd)
         os.rename(part, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
     except OSError as error:
+        directory.check_connected(error)
         raise to_bundler_error(error, path, "cannot write") from error
 
 

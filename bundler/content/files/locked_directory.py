@@ -6,7 +6,6 @@ directory removes it, and a process that locks a removed directory creates it ag
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -64,6 +63,8 @@ class LockedDirectory(Directory):
             super().close()
 
     def _remove_empty(self) -> None:
+        if not self.is_named():
+            return
         *parents, _ = self.created
         with suppress(BundlerError, OSError):  # another process uses it, or it is not empty
             file_lock.lock(self)
@@ -72,12 +73,6 @@ class LockedDirectory(Directory):
                 with Directory.open(path) as parent:
                     file_lock.lock(parent)
                     path.rmdir()
-
-    def is_named(self) -> bool:
-        """Whether the path still refers to the open directory."""
-        with suppress(OSError):
-            return os.path.samestat(os.fstat(self.fd), os.stat(self.path))  # noqa: PTH116 - as the fd
-        return False
 
 
 def _create_directories(path: Path) -> list[Path]:

@@ -20,7 +20,14 @@ from bundler.content.files import file_lock
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.streams import BUFFER_SIZE
-from bundler.errors import BundlerError, CancelledError, MediumError, RegistryError
+from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    DisconnectedMediumError,
+    MediumError,
+    NoSpaceError,
+    RegistryError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -31,6 +38,8 @@ MIN_KEPT = BUFFER_SIZE
 """Minimum size in bytes of a kept part; a smaller one is transferred again quickly."""
 LIFETIME = 7 * 24 * 3600.0
 """Number of seconds for which a part is kept for the next run."""
+CHECK_INTERVAL = 1.0
+"""Number of seconds after which a writer checks again that its medium is connected."""
 
 _PREFIX = ".airbundle-"
 _SUFFIX = ".part"
@@ -38,7 +47,7 @@ _KEPT = re.compile(r"\.airbundle-(?:[0-9a-f]{64}|[0-9a-f]{128})\.part")
 _SYNC_INTERVAL = 10.0  # seconds of transfer that a power failure may lose
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # Errors of the transfer, not of the content.
-_INTERRUPTIONS = (CancelledError, RegistryError)
+_INTERRUPTIONS = (CancelledError, DisconnectedMediumError, NoSpaceError, RegistryError)
 
 
 class PartFile:
@@ -56,7 +65,7 @@ class PartFile:
         self.published = False
         self._directory = directory
         self._kept = kept
-        self._synced = time.monotonic()
+        self._synced = self._checked = time.monotonic()
 
     @classmethod
     def create(cls, directory: Directory, mode: int) -> Self:
@@ -66,9 +75,11 @@ class PartFile:
             NoSpaceError, MediumError: the file cannot be created.
         """
         name = create_part_name()
+        directory.check_connected()
         try:
             fd = os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory.fd)
         except OSError as error:
+            directory.check_connected(error)
             raise to_bundler_error(error, directory.path, "cannot write here") from error
         part = cls(directory, name, fd)
         part.lock()
@@ -123,6 +134,9 @@ class PartFile:
         Raises:
             NoSpaceError, MediumError: the file cannot be written.
         """
+        if time.monotonic() - self._checked > CHECK_INTERVAL:
+            self._directory.check_connected()
+            self._checked = time.monotonic()
         try:
             while data:
                 data = data[os.write(self.fd, data) :]
@@ -132,6 +146,7 @@ class PartFile:
                     os.fsync(self._directory.fd)
                 self._synced = time.monotonic()
         except OSError as error:
+            self._directory.check_connected(error)
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 
     def close(self) -> None:

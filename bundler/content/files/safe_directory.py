@@ -12,11 +12,14 @@ import io
 import os
 import re
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    DisconnectedMediumError,
     LimitError,
     MalformedError,
     MissingFileError,
@@ -25,6 +28,7 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -41,8 +45,8 @@ PathComponents = tuple[str, ...]
 class Directory:
     """An open directory; ``close`` also releases its lock.
 
-    Safe for several threads. ``path`` is used in messages only. With ``follow_links``, links below
-    the directory are followed when it is read.
+    Safe for several threads. ``path`` is used in messages and by ``is_named``. With
+    ``follow_links``, links below the directory are followed when it is read.
     """
 
     def __init__(self, path: Path, fd: int, *, follow_links: bool = False) -> None:
@@ -83,6 +87,8 @@ class Directory:
                         os.mkdir(name, 0o755, dir_fd=current.fd)
                 fd = os.open(name, _DIRECTORY | self._no_follow, dir_fd=current.fd)
             except OSError as error:
+                if create:
+                    self.check_connected(error)
                 raise to_bundler_error(error, path, "cannot open") from error
             finally:
                 current.close()
@@ -149,6 +155,35 @@ class Directory:
         except OSError as error:
             raise to_bundler_error(error, self.path, "cannot list") from error
 
+    def is_named(self) -> bool:
+        """Whether the path still refers to the open directory."""
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self.fd), os.stat(self.path))  # noqa: PTH116 - as the fd
+        return False
+
+    def check_connected(self, os_error: OSError | None = None) -> None:
+        """Check that the path still refers to the open directory, where data would be expected.
+
+        The files of a medium that was unmounted can still be written as long as they are open.
+        ``os_error`` is the failure of which this may be the cause.
+
+        Raises:
+            DisconnectedMediumError: the path does not exist, or refers to another directory.
+        """
+        if not self.is_named():
+            raise DisconnectedMediumError(str(self.path), os_error=os_error) from os_error
+
+    @contextmanager
+    def report_disconnection(self) -> Iterator[None]:
+        """Replace an error by ``DisconnectedMediumError`` if the directory has disappeared."""
+        try:
+            yield
+        except CancelledError:
+            raise
+        except BundlerError as error:
+            self.check_connected(error.os_error)
+            raise
+
     def remove(self, name: str) -> None:
         """Remove a file or link, if it exists."""
         _check_name(name, self.path)
@@ -179,6 +214,7 @@ class Directory:
         try:
             os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=target.fd)
         except OSError as error:
+            target.check_connected(error)
             raise to_bundler_error(error, target.path / new, "cannot write") from error
 
     def close(self) -> None:

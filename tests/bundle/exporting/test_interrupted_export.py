@@ -14,14 +14,15 @@ import pytest
 
 from bundler import transports
 from bundler.bundle.exporting import export as exporting, seal as sealing
-from bundler.bundle.format import checksums
+from bundler.bundle.format import bundle_paths, checksums
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import PlatformSelection
-from bundler.errors import NoSpaceError, PartialError
+from bundler.errors import DisconnectedMediumError, NoSpaceError, PartialError
+from bundler.events import BlobFinished, BlobStarted, discard
 from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
 from bundler.trust import keys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bundler.bundle.format.inventory import Format
+    from bundler.events import Emit, Event
 
 KEY, OTHER = keys.generate_key(), keys.generate_key()
 SEALING = frozenset({"index.json", "VERIFY.txt", "SHA256SUMS", "bundle.json"})
@@ -132,6 +134,7 @@ class Site:
         kind: Format = "oci",
         signed_by: tuple[keys.PrivateKey, ...] = (KEY,),
         keep_going: bool = False,
+        emit: Emit = discard,
     ) -> exporting.ExportReport:
         requests = [
             ImageRequest(
@@ -153,7 +156,8 @@ class Site:
             requests, options, self.bundle, "plant-7", kind, keys=signed_by
         )
         with ThreadPoolExecutor(1) as executor:
-            return exporting.export(request, EngineOptions(executor, keep_going=keep_going))
+            engine = EngineOptions(executor, emit=emit, keep_going=keep_going)
+            return exporting.export(request, engine)
 
     def restore(self, saved: Path | None) -> None:
         """Restore the saved bundle, or remove the bundle."""
@@ -382,3 +386,39 @@ def test_export_unlists_surplus_files_that_were_signed(site):
 
     verify(site.bundle, [KEY.public]).check()
     assert not surplus.exists()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("keep_going", [False, True])
+@pytest.mark.parametrize("how", ["unmounted", "removed", "unmounted before the seal"])
+def test_export_to_disconnected_medium_ends_at_once(site, kind, keep_going, how, monkeypatch):
+    """Open files of a medium that was unmounted lazily remain writable."""
+    started: list[Event] = []
+    stored: list[Event] = []
+
+    def disconnect() -> None:
+        if how == "removed":
+            shutil.rmtree(site.bundle)
+        elif site.bundle.exists():
+            site.bundle.rename(site.path / "unmounted")
+
+    def emit(event: Event) -> None:
+        if isinstance(event, BlobStarted):
+            started.append(event)
+            if len(started) == 2 and "seal" not in how:
+                disconnect()
+        elif isinstance(event, BlobFinished) and not event.failed:
+            stored.append(event)
+
+    if "seal" in how:
+        scan = bundle_paths.scan
+
+        def find(bundle: Path) -> bundle_paths.DirectoryScan:
+            disconnect()
+            return scan(bundle)
+
+        monkeypatch.setattr(sealing.bundle_paths, "scan", find)
+    with pytest.raises(DisconnectedMediumError, match="no longer connected"):
+        site.export("kept", "new", kind=kind, keep_going=keep_going, emit=emit)
+    assert len(stored) == 1 or "seal" in how
+    assert not site.bundle.exists()

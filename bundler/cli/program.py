@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, cast
@@ -25,6 +26,8 @@ def run_program(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
     if sys.stdout is None:  # the caller closed it
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
+    if not sys.warnoptions:  # libraries warn about untrusted content, such as odd certificates
+        warnings.simplefilter("ignore")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -68,6 +68,19 @@ def test_help_lists_every_command(run_airbundle: RunAirbundle, flag: str) -> Non
         assert line in result.stdout
 
 
+@pytest.mark.parametrize(("options", "shown"), [((), False), (("-W", "always"), True)])
+def test_warnings_of_libraries_are_shown_on_request(options: tuple[str, ...], shown: bool) -> None:
+    """A library may warn about untrusted content, such as an odd certificate."""
+    code = (
+        "import atexit, warnings; from bundler.cli.main import main;"
+        "atexit.register(lambda: warnings.warn('odd')); main(['--version'])"
+    )
+    result = subprocess.run(
+        [sys.executable, *options, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert ("odd" in result.stderr) == shown
+
+
 def test_missing_command_prints_help_with_status_2(run_airbundle: RunAirbundle) -> None:
     result = run_airbundle()
     assert (result.status, result.stdout) == (2, "")

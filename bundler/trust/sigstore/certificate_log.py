@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.certificate_transparency import LogEntryType, Version
 
 from bundler.errors import SigstoreSignatureError
+from bundler.trust.sigstore.certificates import MALFORMED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,7 +43,7 @@ def verify_certificate_log(
             x509.PrecertificateSignedCertificateTimestamps
         ).value
         precertificate = certificate.tbs_precertificate_bytes
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         raise _create_error("the certificate is not recorded by a certificate log") from None
     issuer_spki = issuer.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -39,6 +39,15 @@ MAX_CERTIFICATES = 16
 MAX_CHAIN = 8
 """Maximum number of intermediate certificates between a signing certificate and its root."""
 
+MALFORMED = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""The errors that cryptography raises for malformed certificates."""
+
 _BEGIN = b"-----BEGIN "
 _ISSUER_V1 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 _ISSUER_V2 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
@@ -139,7 +148,7 @@ def verify_chain(
             .build_client_verifier()
         )
         return tuple(verifier.verify(certificate, [*authority.intermediates, *untrusted]).chain)
-    except (VerificationError, ValueError):
+    except (VerificationError, *MALFORMED):
         raise _create_chain_error(certificate, moment) from None
 
 
@@ -153,7 +162,7 @@ def get_key(certificate: x509.Certificate) -> VerificationKey:
         return accept_public_key(certificate.public_key(), "certificate")
     except BundlerError as error:
         raise SigstoreSignatureError(error.message, problem="certificate") from None
-    except (UnsupportedAlgorithm, ValueError):
+    except MALFORMED:
         raise SigstoreSignatureError(
             "the key of the certificate is malformed or unknown", problem="certificate"
         ) from None
@@ -243,7 +252,7 @@ def parse_certificates(pem: bytes, subject: str) -> list[x509.Certificate]:
         )
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except MALFORMED:
         raise SigstoreSignatureError(
             f"{subject}: not certificates in PEM", problem="certificate"
         ) from None
@@ -257,7 +266,7 @@ def parse_der_certificate(data: bytes, subject: str) -> x509.Certificate:
     """
     try:
         return x509.load_der_x509_certificate(data)
-    except ValueError:
+    except MALFORMED:
         raise SigstoreSignatureError(
             f"{subject}: not a certificate in DER", problem="certificate"
         ) from None
@@ -271,7 +280,7 @@ def load_trusted_certificates(pem: bytes, subject: str) -> tuple[x509.Certificat
     """
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError:
+    except MALFORMED:
         raise ConfigError(f"{subject}: not certificates in PEM", path=subject) from None
 
 
@@ -345,7 +354,7 @@ def _get_alternative_names(certificate: x509.Certificate) -> x509.SubjectAlterna
 def _get_extensions(certificate: x509.Certificate) -> x509.Extensions:
     try:
         return certificate.extensions
-    except (ValueError, x509.DuplicateExtension):
+    except MALFORMED:
         raise SigstoreSignatureError(
             "the certificate has malformed or duplicate extensions", problem="certificate"
         ) from None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from bundler.errors import SigstoreSignatureError
+from bundler.trust.sigstore.certificates import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def verify_timestamp(
             continue
         try:
             _create_verifier(authority).verify_message(response, signature)
-        except (VerificationError, ValueError):
+        except (VerificationError, *MALFORMED):
             continue
         return moment
     raise _create_error("the timestamp is not by a trusted authority for this signature")
@@ -80,7 +81,7 @@ def _create_verifier(authority: TrustedAuthority) -> Verifier:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return False
     return constraints.value.ca
 

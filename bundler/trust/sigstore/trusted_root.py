@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 
 from bundler.config import config_file
 from bundler.errors import ConfigError, UnsupportedError
-from bundler.trust.sigstore.certificates import Authority
+from bundler.trust.sigstore.certificates import MALFORMED, Authority
 from bundler.trust.sigstore.keys import VerificationKey, accept_public_key
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _parse_authority(table: Table) -> TrustedAuthority:
         raise table.problem("certChain is empty")
     try:
         chain = tuple(x509.load_der_x509_certificate(item.base64("rawBytes")) for item in items)
-    except ValueError:
+    except MALFORMED:
         raise table.problem("certChain has a malformed certificate") from None
     period = _parse_period(table.table("validFor"))
     return TrustedAuthority(chain, period, table.optional_text("uri") or "")

@@ -6,7 +6,7 @@ signatures. Finally it removes the content that the new bundle does not list.
 
 If an export is interrupted before the seal, the former bundle remains complete and signed. After
 any interruption, the same export can be run again and completes the new bundle. If nothing has
-changed, nothing is written.
+changed, nothing is written, unless a third of the validity of the former bundle has passed.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PrivateKey
 
 _OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
+_RENEWAL_PART = 3  # after this part of its validity, an unchanged bundle gets a new expiry
 _PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting computer may be ahead
 
 
@@ -333,8 +334,10 @@ def _report_unchanged(
         listed.images != images
         or listed.complete == any(image.missing_layers for image in resolved)
         or lifetime != request.expires
-        or listed.is_expired(datetime.now(UTC))
     ):
+        return None
+    if lifetime is not None and datetime.now(UTC) - listed.created > lifetime / _RENEWAL_PART:
+        engine.emit(Notice(f"{bundle}: unchanged, but sealed again, so that it expires later"))
         return None
     if request.keys and not former.signers:
         engine.emit(Notice(f"{bundle} is not signed by a given key: it is sealed again"))

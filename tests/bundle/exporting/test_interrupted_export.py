@@ -7,6 +7,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,7 @@ class Site:
         signed_by: tuple[keys.PrivateKey, ...] = (KEY,),
         keep_going: bool = False,
         emit: Emit = discard,
+        expires: timedelta | None = None,
     ) -> exporting.ExportReport:
         requests = [
             ImageRequest(
@@ -153,7 +155,7 @@ class Site:
             )
         )
         request = exporting.ExportRequest(
-            requests, options, self.bundle, "plant-7", kind, keys=signed_by
+            requests, options, self.bundle, "plant-7", kind, expires, signed_by
         )
         with ThreadPoolExecutor(1) as executor:
             engine = EngineOptions(executor, emit=emit, keep_going=keep_going)
@@ -422,3 +424,29 @@ def test_export_to_disconnected_medium_ends_at_once(site, kind, keep_going, how,
         site.export("kept", "new", kind=kind, keep_going=keep_going, emit=emit)
     assert len(stored) == 1 or "seal" in how
     assert not site.bundle.exists()
+
+
+@pytest.mark.parametrize(("age", "renewed"), [(39, False), (41, True), (110, True), (130, True)])
+def test_unchanged_bundle_is_sealed_again_after_a_third_of_its_validity(
+    site, monkeypatch, age, renewed
+):
+    """Otherwise a renewal of the same images would leave a bundle that expires soon."""
+    validity = timedelta(days=120)
+
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(days=age)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "datetime", Earlier)
+        former = site.export("kept", expires=validity).inventory
+
+    report = site.export("kept", expires=validity)
+
+    assert report.changed == renewed
+    assert (report.inventory.serial > former.serial) == renewed
+    end = report.inventory.expires
+    assert end is not None
+    assert (end - datetime.now(UTC) > validity - timedelta(minutes=10)) == renewed
+    verify(site.bundle, [KEY.public]).check()

@@ -129,7 +129,7 @@ def print_report(report: ExportReport) -> None:
     """Print the report of an export as text."""
     contents, written = report.inventory, report.medium
     state = "written" if report.changed else "unchanged"
-    until = f", expires {contents.expires:%Y-%m-%d}" if contents.expires else ""
+    until = f", expires {contents.expires:%Y-%m-%d %H:%M}Z" if contents.expires else ""
     text.print_line(
         f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
         f" {text.count(len(contents.images), 'image')}{until}"

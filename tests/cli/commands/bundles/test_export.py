@@ -58,3 +58,12 @@ def test_quiet_export_prints_nothing_on_stderr(work_dir: Path, run_airbundle: Ru
     result = run_airbundle("export", "ward.yaml", "stick", "--unsigned", "--quiet")
     assert (result.status, result.stderr) == (0, "")
     assert (work_dir / "stick/bundle.json").exists()
+
+
+def test_export_reports_date_and_time_of_expiry(work_dir: Path, run_airbundle: RunAirbundle):
+    (work_dir / "ward.yaml").write_text(f"expires: 120d\n{MANIFEST}")
+    export = ("export", "ward.yaml", "stick", "--unsigned")
+    first, second = run_airbundle(*export).stdout, run_airbundle(*export).stdout
+    expires = json.loads((work_dir / "stick/bundle.json").read_text())["expires"]
+    assert f", expires {expires[:10]} {expires[11:16]}Z\n" in first
+    assert f", expires {expires[:10]} {expires[11:16]}Z\n" in second

@@ -123,26 +123,15 @@ def test_every_altered_byte_of_key_bundle_is_refused_or_means_nothing(envelope):
         raw = bundle.create_key_bundle(key.public, signed)
     else:
         raw = sign_artifact(key, MANIFEST)
-    document = json.loads(raw)
-    verify_by_key(parse_bundle(raw), MANIFEST, [key.public])
+    original = parse_bundle(raw)
+    verify_by_key(original, MANIFEST, [key.public])
     for _, altered in flip_each(raw):
         try:
-            verify_by_key(parse_bundle(altered), MANIFEST, [key.public])
+            parsed = parse_bundle(altered)
+            verify_by_key(parsed, MANIFEST, [key.public])
         except SigstoreSignatureError:
             continue
-        changed = json.loads(altered)
-        changed.pop("verificationMaterial")
-        expected = {
-            name: value for name, value in document.items() if name != "verificationMaterial"
-        }
-        for item in (changed, expected):
-            item.get("messageSignature", {}).pop("messageDigest", None)
-        if changed != expected:  # only an unread member of the signature may have another name
-            assert set(changed["messageSignature"]) - {"signature"}
-            assert (
-                changed["messageSignature"]["signature"]
-                == (expected["messageSignature"]["signature"])
-            )
+        assert replace(parsed, key_hint=original.key_hint) == original
 
 
 PARSERS = [

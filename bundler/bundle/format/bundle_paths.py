@@ -21,6 +21,7 @@ from bundler.content.files import atomic_write, part_files
 from bundler.content.files.safe_directory import Directory, is_portable
 from bundler.errors import LimitError, MalformedError, MediumError, NotFoundError
 from bundler.oci.digest import Digest
+from bundler.transports.shared import bundle_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Format
     from bundler.content.files.safe_directory import RegularFile
 
-INVENTORY = "bundle.json"
+INVENTORY = bundle_guard.INVENTORY
 CHECKSUM_FILE = "SHA256SUMS"
 INSTRUCTIONS = "VERIFY.txt"
 MARKER = "oci-layout"
 INDEX = "index.json"
-BLOBS = "blobs"
-IMAGES = "images"
+BLOBS = bundle_guard.BLOBS
+IMAGES = bundle_guard.IMAGES
 
 MAX_PATH = 300
 MAX_ENTRIES = 2_000_000

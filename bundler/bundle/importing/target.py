@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast, get_args
 
 from bundler import transports
-from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format import store
 from bundler.bundle.format.inventory import Format
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.plan import PlannedImage
 from bundler.copy.target_names import TargetName
-from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError, UsageError
+from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, Publication, TagResolver
+from bundler.transports.shared.bundle_guard import refuse_bundle
 from bundler.transports.source_reference import create_registry_reference, split_registry
 
 if TYPE_CHECKING:
@@ -165,11 +166,7 @@ class OpenDirectory:
     def __init__(self, target: DirectoryTarget, stack: ExitStack, *, writable: bool) -> None:
         self._format = target.format
         self.directory = target.directory
-        if (self.directory / bundle_paths.INVENTORY).exists():
-            raise UsageError(
-                f"{self.directory}: contains a bundle, which an import would damage",
-                hint="specify another directory",
-            )
+        refuse_bundle(self.directory)
         self._resolver: TagResolver | None = None
         if writable:
             destination = store.open_for_writing(self.directory, self._format)

@@ -151,6 +151,7 @@ def sync_images(
     Raises:
         BundlerError: the first failure; the images of previous batches remain copied.
     """
+    targets.check_location(request.destination)
     with ExitStack() as stack:
         listing = sources.list_images(request.source, source_options, engine, stack)
         unlisted = listing.unlisted

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.target_names import NameMapping
 from bundler.errors import ConflictError, DirectoryExistsError, InvalidReferenceError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.ports import RegistryReference, RepositoryReference
+from bundler.transports.shared.bundle_guard import refuse_bundle
 from bundler.transports.target_reference import TargetReference, create_target
 
 if TYPE_CHECKING:
@@ -56,6 +57,16 @@ class SyncTarget:
 
     def __str__(self) -> str:
         return str(self.target.reference)
+
+
+def check_location(destination: SyncDestination) -> None:
+    """Check that a sync may write to its location.
+
+    Raises:
+        UsageError: the location is in a bundle.
+    """
+    if destination.transport in ("dir", "oci", "oci-archive"):
+        refuse_bundle(Path(destination.location))
 
 
 def map_targets(images: Iterable[SourceImage], destination: SyncDestination) -> list[SyncTarget]:

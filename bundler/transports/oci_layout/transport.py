@@ -30,13 +30,14 @@ from bundler.oci.image_layout import LayoutIndex
 from bundler.oci.json.table import Table
 from bundler.ports import Capabilities, Node
 from bundler.transports.oci_layout.blobs import Files, ReadableBlobs, WritableBlobs
+from bundler.transports.shared.bundle_guard import refuse_bundle
 from bundler.transports.shared.path_transport import PathTransport, check_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bundler.oci.digest import Digest
-    from bundler.ports import Publication
+    from bundler.ports import OpenOptions, Publication
 
 _NAME_ANNOTATIONS = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
 
@@ -289,10 +290,23 @@ def add_images(
     )
 
 
+def open_destination(path: Path, options: OpenOptions) -> LayoutDestination:
+    """Open a layout for writing.
+
+    Raises:
+        UsageError: the shared directory of the blobs is in a bundle.
+        LockedError, MediumError: see ``LayoutDestination``.
+    """
+    shared = options.get(LayoutOptions).shared_blob_dir
+    if shared is not None:
+        refuse_bundle(shared)
+    return LayoutDestination(path, shared)
+
+
 TRANSPORT = PathTransport(
     partial(LayoutReference.parse, "oci"),
     lambda path, options: LayoutSource(
         path, options.get(LayoutOptions).shared_blob_dir, follow_links=options.lenient
     ),
-    lambda path, options: LayoutDestination(path, options.get(LayoutOptions).shared_blob_dir),
+    open_destination,
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bundler.errors import IntegrityError, InvalidReferenceError, NotFoundError, UnsupportedError
 from bundler.ports import Reference
+from bundler.transports.shared.bundle_guard import refuse_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,13 +64,16 @@ class PathTransport:
 
         Raises:
             UnsupportedError: the name is ``@N``, which is allowed for sources only.
+            UsageError: the path is in a bundle.
         """
         if reference.name is not None and reference.name.startswith("@"):
             raise UnsupportedError(
                 f"{reference}: an index cannot be written",
                 hint=f"specify a name: {reference.transport}:{reference.path}:NAME",
             )
-        return self.open_destination(Path(reference.path), options)
+        path = Path(reference.path)
+        refuse_bundle(path)
+        return self.open_destination(path, options)
 
 
 def check_index(reference: str, name: str) -> None:

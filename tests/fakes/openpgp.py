@@ -29,16 +29,29 @@ class GnuPG:
         self.run("gpgconf", "--kill", "all")
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def run(self, *arguments: str, data: bytes = b"") -> bytes:
-        """Run a program in this home; return its output."""
+    def run(self, *arguments: str, data: bytes = b"", keep: tuple[int, ...] = ()) -> bytes:
+        """Run a program in this home, with the descriptors ``keep``; return its output."""
         return subprocess.run(
-            arguments, input=data, env=self.environment, check=True, capture_output=True, timeout=60
+            arguments,
+            input=data,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            timeout=60,
+            pass_fds=keep,
         ).stdout
 
     def gpg(self, *arguments: str, data: bytes = b"", passphrase: str = "") -> bytes:
         """Run gpg without prompts."""
-        options = ("--batch", "--no-tty", "--pinentry-mode", "loopback", "--passphrase", passphrase)
-        return self.run("gpg", *options, *arguments, data=data)
+        reader, writer = os.pipe()
+        try:
+            os.write(writer, passphrase.encode())
+            os.close(writer)
+            options = ("--batch", "--no-tty", "--pinentry-mode", "loopback")
+            secret = ("--passphrase-fd", str(reader))
+            return self.run("gpg", *options, *secret, *arguments, data=data, keep=(reader,))
+        finally:
+            os.close(reader)
 
     def generate(
         self, name: str, *, passphrase: str = "", expires: str = "never", time: str | None = None

@@ -172,7 +172,6 @@ def test_passphrase_is_in_no_process(work, program, gnupg, key):
                         content = (process / name).read_bytes()
                     except OSError:
                         continue
-                    # The fixture that generates the key passes the passphrase as an argument.
                     if process.name != own and secret in content:
                         found.append(f"{process.name} {name}")
 
@@ -187,3 +186,15 @@ def test_passphrase_is_in_no_process(work, program, gnupg, key):
         done.set()
         watcher.join()
     assert not found
+
+
+@pytest.mark.parametrize("destination", ["oci:out:x", "docker-archive:out.tar:x:1"])
+def test_refusal_of_signatures_has_the_output_of_skopeo(work, program, gnupg, key, destination):
+    gnupg.forget_passphrases()
+    options = ("--sign-by", key, "--sign-passphrase-file", "pass", "--sign-identity", NAME)
+    program("airbundle").ok("copy", *options, "oci:in:one", "dir:signed", cwd=work)
+    outputs = []
+    for name in ("skopeo", "skopeo-name"):
+        result = program(name)("copy", "dir:signed", destination, cwd=work)
+        outputs.append((result.returncode, result.stdout, result.stderr.partition("level=")[2]))
+    assert outputs[0] == outputs[1]

@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bundler.cli.runtime.context import CommandContext
+    from bundler.cli.runtime.context import CommandContext, CommandRun
     from bundler.cli.runtime.image_signers import CreateSigner
+    from bundler.ports import SignManifest
 
 
 def create_gpg_environment(context: CommandContext) -> dict[str, str]:
@@ -35,9 +36,12 @@ def create_gpg_signer(context: CommandContext, key: str, passphrase: bytes | Non
 
     find_gpg()
     environment = create_gpg_environment(context)
-    return lambda run: (
-        SimpleSigner(GpgSigner(key, environment, run.cancellation, passphrase).sign).sign
-    )
+
+    def create(run: CommandRun) -> SignManifest:
+        signer = GpgSigner.find(key, environment, run.cancellation, passphrase)
+        return SimpleSigner(signer.sign).sign
+
+    return create
 
 
 def create_sq_signer(

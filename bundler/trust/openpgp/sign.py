@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bundler.content.run_program import Pipe, run_program
 from bundler.errors import SigningKeyError, UnsupportedError, UsageError
@@ -34,29 +34,68 @@ _SIGNED_CONTENT = "S"  # in SIG_CREATED: neither detached nor cleartext
 class GpgSigner:
     """Signs with a key in the user's home directory of gpg."""
 
-    key: str
-    """A fingerprint, or any other name of exactly one key."""
+    fingerprint: str
     environment: Mapping[str, str] = field(repr=False)
     """The environment of gpg, which locates the home directory."""
     cancellation: Cancellation
     passphrase: bytes | None = field(default=None, repr=False)
-    """None or empty: the agent prompts for the passphrase, if the key has one."""
+    """None or empty: the agent asks for the passphrase, if the key has one."""
+    key: str = ""
+    """The key as the user specified it, for messages; empty: the fingerprint."""
+
+    @classmethod
+    def find(
+        cls,
+        key: str,
+        environment: Mapping[str, str],
+        cancellation: Cancellation,
+        passphrase: bytes | None = None,
+    ) -> Self:
+        """Find the only secret key with the fingerprint, or another name, ``key``.
+
+        Raises:
+            SigningKeyError: there is none, or more than one.
+            UnsupportedError: gpg is not installed.
+            CancelledError: the run is cancelled.
+        """
+        arguments = ("--with-colons", "--list-secret-keys", "--", key)
+        result, _ = run_gpg(arguments, b"", cancellation, environment=environment)
+        records = [line.split(":") for line in result.output.decode("utf-8", "replace").split("\n")]
+        found = [
+            following[9]
+            for record, following in pairwise(records)
+            if record[0] == "sec" and following[0] == "fpr"
+        ]
+        if not found or not key:
+            raise SigningKeyError(
+                key or "''",
+                "no secret key with this name",
+                cause="unknown",
+                hint="list the keys with gpg --list-secret-keys",
+            )
+        if len(found) > 1:
+            raise SigningKeyError(
+                key,
+                f"the name of {len(found)} secret keys (expected 1)",
+                cause="ambiguous",
+                hint="specify the fingerprint of the key",
+            )
+        return cls(found[0], environment, cancellation, passphrase, key)
 
     def sign(self, content: bytes) -> bytes:
         """Return an OpenPGP message with ``content`` and its signature.
 
         Raises:
-            SigningKeyError: the key does not exist, or cannot be used.
+            SigningKeyError: the key cannot be used.
             UnsupportedError: gpg is not installed.
             CancelledError: the run is cancelled.
         """
-        fingerprint = self._find_key()
         options: list[str | Pipe] = ["--no-armor", "--no-textmode"]
         if self.passphrase:
             secret = Pipe(_check_passphrase(self.passphrase) + b"\n")
             options += ["--pinentry-mode", "loopback", "--passphrase-fd", secret]
         result, lines = run_gpg(
-            (*options, "--local-user", fingerprint, "--output", "-", "--sign"),
+            (*options, "--local-user", self.fingerprint, "--output", "-", "--sign"),
             content,
             self.cancellation,
             environment=self.environment,
@@ -66,37 +105,8 @@ class GpgSigner:
             raise self._describe_failure(lines)
         return result.output
 
-    def _find_key(self) -> str:
-        """Return the fingerprint of the primary key with the given name."""
-        result, _ = run_gpg(
-            ("--with-colons", "--list-secret-keys", "--", self.key),
-            b"",
-            self.cancellation,
-            environment=self.environment,
-        )
-        records = [line.split(":") for line in result.output.decode("utf-8", "replace").split("\n")]
-        found = [
-            following[9]
-            for record, following in pairwise(records)
-            if record[0] == "sec" and following[0] == "fpr"
-        ]
-        if not found or not self.key:
-            raise SigningKeyError(
-                self.key or "''",
-                "no secret key with this name",
-                cause="unknown",
-                hint="list the keys with gpg --list-secret-keys",
-            )
-        if len(found) > 1:
-            raise SigningKeyError(
-                self.key,
-                f"the name of {len(found)} secret keys (expected 1)",
-                cause="ambiguous",
-                hint="specify the fingerprint of the key",
-            )
-        return found[0]
-
     def _describe_failure(self, lines: Sequence[StatusLine]) -> SigningKeyError:
+        key = self.key or self.fingerprint
         codes = {
             int(word) & _CODE_MASK
             for line in lines
@@ -105,19 +115,19 @@ class GpgSigner:
             if word.isdecimal()
         }
         if _BAD_PASSPHRASE in codes:
-            return SigningKeyError(self.key, "wrong passphrase", cause="passphrase")
+            return SigningKeyError(key, "wrong passphrase", cause="passphrase")
         if _NO_SECRET_KEY in codes:
             return SigningKeyError(
-                self.key,
+                key,
                 "the key cannot sign",
                 cause="unusable",
                 hint="check its expiry and its capabilities with gpg --list-secret-keys",
             )
         return SigningKeyError(
-            self.key,
+            key,
             "gpg does not sign with this key",
             cause="unusable",
-            hint=f"try: gpg --local-user {self.key} --sign FILE",
+            hint=f"try: gpg --local-user {key} --sign FILE",
         )
 
 

@@ -174,9 +174,9 @@ def test_unsigned_message_is_refused(gnupg, key, verify):
 
 
 def test_encrypted_message_is_refused(gnupg, key, verify):
-    message = gnupg.gpg("--symmetric", "--passphrase", "x", data=CONTENT)
+    message = gnupg.gpg("--symmetric", passphrase="x", data=CONTENT)
     refuse(verify, message, gnupg.export(key))
-    signed = gnupg.gpg("--symmetric", "--passphrase", "x", data=gnupg.sign(CONTENT, key))
+    signed = gnupg.gpg("--symmetric", passphrase="x", data=gnupg.sign(CONTENT, key))
     refuse(verify, signed, gnupg.export(key))
 
 

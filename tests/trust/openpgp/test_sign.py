@@ -30,9 +30,8 @@ def gnupg():
 
 def sign(gnupg, key, passphrase=None, cancellation=None):
     passphrase = None if passphrase is None else passphrase.encode()
-    return GpgSigner(key, gnupg.environment, cancellation or Cancellation(), passphrase).sign(
-        CONTENT
-    )
+    cancellation = cancellation or Cancellation()
+    return GpgSigner.find(key, gnupg.environment, cancellation, passphrase).sign(CONTENT)
 
 
 def verify(gnupg, message, *keys):

@@ -263,6 +263,9 @@ def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessag
         return SkopeoMessage("; ".join(error.findings), prefix=front)
     if isinstance(error, DirectoryExistsError):
         return SkopeoMessage(f"Refusing to overwrite destination directory {quote(error.path)}")
+    target = DisplayReference.parse(f"{line.text('dest')}:{line.arguments[1]}")
+    if (reason := signing_errors.describe_copy_error(error, target)) is not None:
+        return SkopeoMessage(reason)
     exchange = error.exchange
     if exchange is not None and exchange.status is None and line.text("src") == "docker":
         source = DisplayReference.parse(f"docker://{line.arguments[0]}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from bundler import events
 from bundler.cli.frontends.skopeo.messages import logrus
-from bundler.errors import BundlerError
+from bundler.errors import BundlerError, SignaturesUnsupportedError
 from bundler.gocompat import durations
 from bundler.gocompat.quoting import quote
 
@@ -97,9 +97,18 @@ class SkopeoProgress:
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         exchange = getattr(error, "exchange", None)
         with self._lock:
+            if isinstance(error, SignaturesUnsupportedError):
+                self._write_until_check()
             if kind is None or exchange is not None:
                 self._started = True
             self._write_ready(everything=kind is None)
+
+    def _write_until_check(self) -> None:
+        """Write the lines up to the check of the destination that failed."""
+        lines = [line for line, _ in self._waiting]
+        count = next((n for n, line in enumerate(lines, 1) if line.startswith(_CHECKING)), 0)
+        if not self._quiet:
+            self._stream.writelines(f"{line}\n" for line in lines[:count])
 
     def _add_image(self, lines: Iterable[tuple[str, frozenset[str]]]) -> None:
         """Add the lines of an image, after those of the previous image."""
@@ -124,6 +133,7 @@ _SIGNERS = {
 }
 """The flags that sign images, in the order of the signatures, and the lines that report it."""
 
+_CHECKING = "Checking if image"
 _AT_THE_END = frozenset({""})  # matches no blob: such lines are written at the end
 
 
@@ -182,7 +192,7 @@ def _describe_source_signatures(count: int, copied: bool, kind: str = "") -> Ite
     if copied:
         yield f"Getting image {kind or 'source '}signatures"
     if count:
-        yield f"Checking if image {kind}destination supports signatures"
+        yield f"{_CHECKING} {kind}destination supports signatures"
 
 
 class _SyncLog:

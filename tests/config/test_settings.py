@@ -18,6 +18,7 @@ from bundler.config.registry_access import (
 from bundler.config.settings import Settings
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import ImageReference
+from tests.config.world import entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,16 @@ def test_docker_hub_proxy_depends_on_its_address(world: World):
     world.environment |= {"HTTPS_PROXY": PROXY, "NO_PROXY": "registry-1.docker.io"}
     access = world.settings().get_access("docker.io", "library/x")
     assert (access.host, access.proxy) == ("docker.io", None)
+
+
+def test_service_gets_proxy_but_no_credentials_of_registries(world: World):
+    world.environment |= {"HTTPS_PROXY": PROXY}
+    world.write(world.auth_json, {"auths": {"fulcio.example.org": entry()}})
+    access = world.settings().get_service_access("fulcio.example.org", "https")
+    assert access.credentials == ANONYMOUS
+    assert (access.proxy, access.tls.plain_http) == (PROXY, False)
+    plain = world.settings().get_service_access("127.0.0.1:3000", "http")
+    assert (plain.proxy, plain.tls.plain_http) == (None, True)
 
 
 @pytest.mark.parametrize("host", ["", "../x", "a/b", "https://a.b", "a b", "u:p@a.b", "a.b:port"])

@@ -21,7 +21,7 @@ from bundler.oci.signature import (
     SIGNATURE_ANNOTATION,
     SIGSTORE_PAYLOAD,
 )
-from bundler.trust.sigstore import certificates, rekor
+from bundler.trust.sigstore import rekor
 from bundler.trust.sigstore.payload import parse_payload
 
 if TYPE_CHECKING:
@@ -152,6 +152,8 @@ def _find_keys(
         if not trust.log_keys:
             return trust.keys, None
         return [_find_recorded_key(signature, raw, trust)], None
+    from bundler.trust.sigstore import certificates  # noqa: PLC0415 - loads x509, not for keys
+
     keyless = isinstance(trust, TrustedFulcio)
     log_bundle = _get_annotation(signature, BUNDLE_ANNOTATION) if keyless else ""
     certificate = certificates.parse_certificate(

@@ -9,12 +9,6 @@ from bundler.config import config_file
 from bundler.config.policy_json import Fulcio, Keys, Pki
 from bundler.errors import ConfigError
 from bundler.trust.sigstore.attachment import TrustedFulcio, TrustedKeys, TrustedPki
-from bundler.trust.sigstore.certificates import (
-    Authority,
-    OidcIdentity,
-    PkiIdentity,
-    load_trusted_certificates,
-)
 from bundler.trust.sigstore.keys import parse_public_key
 
 if TYPE_CHECKING:
@@ -35,10 +29,16 @@ def load_trust(requirement: SigstoreSigned) -> AttachmentTrust:
         UnsupportedError: the algorithm, the curve or the size of a key is not accepted.
     """
     log_keys = tuple(_load_log_keys(requirement.rekor))
+    if isinstance(requirement.signer, Keys):
+        loaded = [parse_public_key(pem, subject) for pem, subject in _read_all(requirement.signer)]
+        return TrustedKeys(tuple(loaded), log_keys)
+    from bundler.trust.sigstore.certificates import (  # noqa: PLC0415 - loads x509, not for keys
+        Authority,
+        OidcIdentity,
+        PkiIdentity,
+    )
+
     match requirement.signer:
-        case Keys() as keys:
-            loaded = tuple(parse_public_key(pem, subject) for pem, subject in _read_all(keys))
-            return TrustedKeys(loaded, log_keys)
         case Fulcio() as fulcio:
             identity = OidcIdentity(fulcio.oidc_issuer, fulcio.subject_email)
             return TrustedFulcio(Authority(_load(fulcio.authority)), identity, log_keys)
@@ -56,6 +56,10 @@ def _load_log_keys(keys: Keys) -> Iterator[VerificationKey]:
 
 
 def _load(keys: Keys) -> tuple[x509.Certificate, ...]:
+    from bundler.trust.sigstore.certificates import (  # noqa: PLC0415 - as above
+        load_trusted_certificates,
+    )
+
     return tuple(
         certificate
         for pem, subject in _read_all(keys)

@@ -133,6 +133,8 @@ def _check_identity(text: str) -> None:
         reason = "repository name must be canonical"
     if reason is not None:
         raise UsageError(f"Could not parse --sign-identity: {reason}")
+    if ImageReference.parse(text).version is None:
+        raise UsageError(f"Sign identity must be a fully specified reference {text}")
 
 
 def _check_sync(line: CommandLine) -> None:

@@ -19,7 +19,8 @@ class StatedError(NamedTuple):
     """
 
     code: str
-    message: str = ""
+    text: str = ""
+    """The member ``message`` of the response."""
     has_detail: bool = False
     in_body: bool = True
 

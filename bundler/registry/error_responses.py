@@ -86,7 +86,7 @@ class ErrorResponse:
                 details.append(clean(_find_detail(error.get("detail"))))
         if text := clean(value.get("details")):
             entries.append(StatedError(_CODES.get(status, "UNKNOWN"), text, has_detail=True))
-        entries = [entry for entry in entries if entry.code or entry.message]
+        entries = [entry for entry in entries if entry.code or entry.text]
         reason = HttpExchange("", "", entries=tuple(entries)).reason
         more = "; ".join(text for text in dict.fromkeys(details) if text and text not in reason)
         if more:

@@ -143,7 +143,8 @@ def iterate_causes(error: BaseException) -> Iterator[BaseException]:
 def _create_proxy_error(origin: Origin, causes: list[BaseException]) -> RegistryError:
     """Create the error for a proxy that cannot be reached, or opens no tunnel to the registry."""
     # http.client states the response to CONNECT as text only.
-    refusals = filter(None, (_TUNNEL.match(str(cause)) for cause in causes))
+    texts = (text for cause in causes for text in cause.args if isinstance(text, str))
+    refusals = filter(None, map(_TUNNEL.match, texts))
     status = next((int(refusal[1]) for refusal in refusals), None)
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return create_proxy_login_error(str(origin), status=status)

@@ -132,9 +132,9 @@ def _describe_stated_error(entry: StatedError) -> str:
     code = entry.code if entry.code in _MESSAGES else "UNKNOWN"
     text = code.lower().replace("_", " ")
     default = _MESSAGES[code]
-    if not entry.has_detail and entry.message in ("", default):
+    if not entry.has_detail and entry.text in ("", default):
         return text
-    return default if entry.message == default else f"{text}: {entry.message}"
+    return default if entry.text == default else f"{text}: {entry.text}"
 
 
 def describe_unreachable(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import warnings
 from importlib import import_module
@@ -26,6 +27,8 @@ def run_program(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
     if sys.stdout is None:  # the caller closed it
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
+    # A core file would contain passphrases and tokens.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if not sys.warnoptions:  # libraries warn about untrusted content, such as odd certificates
         warnings.simplefilter("ignore")
     for stream in (sys.stdout, sys.stderr):

@@ -257,3 +257,16 @@ def test_completion_lists_commands(run_airbundle: RunAirbundle) -> None:
         "COMP_CWORD": "1",
     }
     assert run_airbundle(env=variables).stdout == "plain,copy\n"
+
+
+def test_program_writes_no_core_file() -> None:
+    """A core file would contain passphrases and tokens."""
+    code = (
+        "from resource import RLIMIT_CORE, getrlimit, setrlimit;"
+        "setrlimit(RLIMIT_CORE, [getrlimit(RLIMIT_CORE)[1]] * 2);"
+        "from bundler.cli.frontends.native import NativeFrontend;"
+        "NativeFrontend.run = lambda *_: print(getrlimit(RLIMIT_CORE)[0]);"
+        "from bundler.cli.main import main; main(['--version'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert result.stdout == b"0\n"

@@ -7,7 +7,6 @@ decrypted key (PKCS #8 in DER).
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from bundler.content.run_program import run_program
 from bundler.trust import encrypted_key
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MAX_RSA_BITS = 16384
 """The largest RSA keys that OpenSSL uses."""
 
-_INTERVAL = 0.1  # seconds between checks of the cancellation
+_MAX_KEY = 1024 * 1024
 _SIZE = 4  # bytes of the size of the passphrase
 _STATUSES: dict[int, type[Exception]] = {10: ValueError, 11: TypeError, 12: UnsupportedAlgorithm}
 
@@ -68,36 +68,15 @@ def decrypt_key(data: bytes, passphrase: bytes, cancellation: Cancellation) -> b
         UnsupportedAlgorithm: the algorithm is not supported.
         CancelledError: the run is cancelled.
     """
-    with subprocess.Popen(
+    result = run_program(
         [sys.executable, "-P", "-m", __name__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C interrupts only the parent
-    ) as process:
-        try:
-            der = _communicate(
-                process, len(passphrase).to_bytes(_SIZE, "big") + passphrase + data, cancellation
-            )
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        raise _STATUSES.get(process.returncode, ValueError)("the key cannot be decrypted")
-    return der
-
-
-def _communicate(
-    process: subprocess.Popen[bytes], data: bytes, cancellation: Cancellation
-) -> bytes:
-    """Send ``data`` to the child, and return its output."""
-    unsent: bytes | None = data
-    while True:
-        cancellation.check()
-        try:
-            return process.communicate(unsent, timeout=_INTERVAL)[0]
-        except subprocess.TimeoutExpired:
-            unsent = None
+        len(passphrase).to_bytes(_SIZE, "big") + passphrase + data,
+        cancellation,
+        max_output=_MAX_KEY,
+    )
+    if result.status != 0:
+        raise _STATUSES.get(result.status, ValueError)("the key cannot be decrypted")
+    return result.output
 
 
 def main() -> None:

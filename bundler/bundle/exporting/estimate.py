@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import missing_platforms
-from bundler.bundle.exporting.export import check_destination
+from bundler.bundle.exporting.export import (
+    check_destination,
+    create_partial_error,
+    read_former,
+)
 from bundler.bundle.exporting.resolve import list_image, resolve_all
 from bundler.bundle.format import store
 from bundler.bundle.format.omissions import Omissions
@@ -15,15 +19,17 @@ from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.plan import Plan, create_plan
-from bundler.errors import MediumError
+from bundler.errors import ConflictError, MediumError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
+    from bundler.copy.image import ResolvedImage
     from bundler.errors import BundlerError
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings
@@ -44,8 +50,9 @@ class Estimate:
     """The number of bytes of the blobs to write that an interrupted export has stored."""
     medium: Medium | None
     """The medium of the destination; None if no destination is specified."""
-    refusal: MediumError | None
-    """The error that the export would raise because of the medium; None if there is none."""
+    bundle: Path
+    refusal: MediumError | ConflictError | None
+    """The error that the export would raise because of its directory; None if there is none."""
 
     @property
     def saved(self) -> int:
@@ -58,6 +65,12 @@ class Estimate:
         return Omissions.of(image for image, _ in self.images)
 
     @property
+    def incomplete(self) -> list[ResolvedImage]:
+        """The images with foreign layers whose absence would make the bundle incomplete."""
+        images = [planned.image for planned in self.plan.images]
+        return [image for image in images if image.missing_layers]
+
+    @property
     def enough_space(self) -> bool:
         """Whether the medium has enough free space for the blobs to write."""
         needed = self.plan.size("push") - self.stored
@@ -68,6 +81,15 @@ class Estimate:
         """Whether a blob is larger than the file system of the medium allows."""
         limit = None if self.medium is None else self.medium.largest_file
         return limit is not None and self.plan.largest > limit
+
+    def check(self) -> None:
+        """Check that all images were planned.
+
+        Raises:
+            PartialError: some could not be resolved.
+        """
+        if self.missing:
+            raise create_partial_error(self.bundle, "incomplete plan; missing images", self.missing)
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate as JSON."""
@@ -88,6 +110,7 @@ class Estimate:
             "missing": [
                 {"reference": name, "error": str(error)} for name, error in self.missing.items()
             ],
+            "complete": not (self.missing or self.incomplete),
             **missing_platforms.to_json(planned.image for planned in self.plan.images),
             "blobs": len(self.plan.blobs),
             "size": self.total.size,
@@ -123,10 +146,13 @@ def estimate(
         BundlerError: an image cannot be resolved.
         UsageError: an option does not apply to the format.
     """
-    medium, refusal = filesystem.inspect(request.bundle), None
+    medium = filesystem.inspect(request.bundle)
+    refusal: MediumError | ConflictError | None = None
     try:
         check_destination(request, medium)
-    except MediumError as error:
+        if check_medium:
+            read_former(request)
+    except (MediumError, ConflictError) as error:
         refusal = error
     with ExitStack() as stack:
         destination = store.DirectoryHoldings(request.bundle, request.format)
@@ -154,5 +180,6 @@ def estimate(
         plan=plan,
         stored=find_stored_size((task.node for task in plan.blobs), destination),
         medium=medium if check_medium else None,
+        bundle=request.bundle,
         refusal=refusal if check_medium else None,
     )

@@ -119,7 +119,7 @@ class ExportReport:
         if self.missing or incomplete:
             kinds = ["images"] * bool(self.missing) + ["foreign layers"] * bool(incomplete)
             problem = f"incomplete bundle; missing {' and '.join(kinds)}"
-            raise _create_error(self.bundle, problem, self.missing, incomplete)
+            raise create_partial_error(self.bundle, problem, self.missing, incomplete)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes are in bytes."""
@@ -164,12 +164,14 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     """
     bundle = request.bundle
     check_destination(request, filesystem.inspect(bundle))
-    former = _read_former(request)
+    former = read_former(request)
     with ExitStack() as stack:
         holdings = store.DirectoryHoldings(bundle, request.format)
         images, missing = resolve_all(request.images, request.options, engine, stack, holdings)
         if not images:
-            raise _create_error(bundle, "not written, because no image could be resolved", missing)
+            raise create_partial_error(
+                bundle, "not written, because no image could be resolved", missing
+            )
         listed = {image.display_name: list_image(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
@@ -199,7 +201,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         missing |= result.failed
         directory.check_connected()
         if not result.published:
-            raise _create_error(bundle, "not written, because every image failed", missing)
+            raise create_partial_error(bundle, "not written, because every image failed", missing)
         contents, signed = sealing.replace_seal(
             request,
             [(listed[item.image.display_name], item.image) for item in result.published],
@@ -246,7 +248,7 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         )
 
 
-def _create_error(
+def create_partial_error(
     bundle: Path,
     problem: str,
     failures: Mapping[str, BundlerError],
@@ -262,7 +264,7 @@ def _create_error(
     return PartialError(f"{bundle}: {problem}", lines, hint=hint)
 
 
-def _read_former(request: ExportRequest) -> AuthenticatedBundle | None:
+def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     """Read the former bundle; None if it does not exist or cannot be read.
 
     It has no ``signers`` unless a key of the request signed it.

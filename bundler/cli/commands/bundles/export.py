@@ -113,7 +113,9 @@ def export(
             from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
             from bundler.cli.commands.bundles.plan import print_estimate  # noqa: PLC0415
 
-            print_estimate(estimate(request, engine), as_json=as_json)
+            numbers = estimate(request, engine)
+            print_estimate(numbers, as_json=as_json)
+            numbers.check()
             return
         report = exporting.export(request, engine)
     if as_json:

@@ -69,16 +69,21 @@ def plan(
         engine = run.create_engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, check_medium=destination is not None)
     print_estimate(numbers, as_json=as_json)
+    numbers.check()
 
 
 def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
     """Print the estimate of an export."""
-    from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - not for --help
+    from bundler.bundle.exporting import foreign_layers, missing_platforms  # noqa: PLC0415
 
     if numbers.refusal is not None:
         text.print_note(f"warning: the export would be refused: {numbers.refusal.message}")
         if numbers.refusal.hint:
             text.print_note(f"hint: {numbers.refusal.hint}")
+    if number := len(numbers.incomplete):
+        images = text.count(number, "image")
+        text.print_note(f"warning: the bundle would be incomplete: {images} without foreign layers")
+        text.print_note(f"hint: {foreign_layers.HINT}")
     if as_json:
         text.print_json(numbers.to_json())
         return
@@ -93,8 +98,6 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
         for image, sizes in numbers.images
     ]
     text.print_table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
-    for reference, error in numbers.missing.items():
-        text.print_line(f"missing: {error.message_about(reference)}")
     plan = numbers.plan
     for line in missing_platforms.describe(planned.image for planned in plan.images):
         text.print_line(line)

@@ -373,3 +373,15 @@ def test_urls_that_cannot_be_printed_are_not_stored(site: Site):
     assert result.status == 0, result.stderr
     assert site.read_inventory()["images"][0]["absentLayers"][0]["urls"] == [site.url]
     assert "whole, but" in site.run("verify", "bundle").stdout
+
+
+def test_plan_warns_of_foreign_layers_that_make_the_export_partial(site: Site):
+    site.add_image()
+    site.write_manifest()
+    result = site.run("plan", "plant.yaml")
+    assert result.status == 0
+    assert "warning: the bundle would be incomplete" in result.stderr
+    assert "--foreign-layers fetch" in result.stderr
+    assert json.loads(site.run("plan", "plant.yaml", "--json").stdout)["complete"] is False
+    accepted = site.run("plan", "plant.yaml", "--foreign-layers", "leave")
+    assert "incomplete" not in accepted.stderr

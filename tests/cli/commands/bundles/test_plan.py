@@ -71,3 +71,26 @@ def test_missing_platforms_are_reported(
     assert f"not available: {reference}: linux/arm64\n" in shown.stdout
     expected = [{"reference": reference, "platforms": ["linux/arm64"]}]
     assert json.loads(result.stdout)["missingPlatforms"] == expected
+
+
+@pytest.mark.parametrize("command", [("plan",), ("export", "--dry-run")])
+def test_plan_warns_if_directory_contains_another_stream(
+    work_dir: Path, run_airbundle: RunAirbundle, command: tuple[str, ...]
+):
+    assert run_airbundle("export", "ward.yaml", "stick", "--unsigned").status == 0
+    (work_dir / "other.yaml").write_text("name: other\nimages: ['oci:./layout:web:1']\n")
+    name, *flags = command
+    result = run_airbundle(name, "other.yaml", "stick", *flags)
+    assert result.status == 0, result.stderr
+    assert "would be refused: stick: contains a bundle of another stream" in result.stderr
+
+
+def test_plan_with_missing_images_ends_as_export_does(work_dir: Path, run_airbundle: RunAirbundle):
+    (work_dir / "gap.yaml").write_text(
+        "name: gap\nimages: ['oci:./layout:web:1', 'oci:./layout:none:1']\n"
+    )
+    for command in (("plan", "gap.yaml"), ("export", "gap.yaml", "stick", "--dry-run")):
+        result = run_airbundle(*command, "--keep-going")
+        assert result.status == 11
+        assert "localhost/web:1" in result.stdout
+        assert "none:1" in result.stderr

@@ -85,8 +85,8 @@ def find_signer(lines: Sequence[StatusLine], exit_status: int) -> tuple[str, str
         next(line.arguments for line in lines if line.keyword == keyword)
         for keyword in ("GOODSIG", "VALIDSIG")
     )
-    if len(valid) < _VALIDSIG_FIELDS:
-        raise _reject("gpg does not report the primary key", key_id)
+    if len(valid) < _VALIDSIG_FIELDS or not good:
+        raise _reject("gpg does not report the key", key_id)
     signing_key, signature_class, primary_key = valid[0], valid[8], valid[9]
     if signature_class != _BINARY_DOCUMENT:
         raise _reject(f"wrong class of signature (expected 00, got {signature_class[:2]})", key_id)

@@ -101,7 +101,8 @@ class GpgSigner:
             environment=self.environment,
         )
         created = [line.arguments for line in lines if line.keyword == "SIG_CREATED"]
-        if result.status != 0 or len(created) != 1 or created[0][0] != _SIGNED_CONTENT:
+        kinds = [arguments[:1] for arguments in created]
+        if result.status != 0 or kinds != [(_SIGNED_CONTENT,)]:
             raise self._describe_failure(lines)
         return result.output
 

@@ -12,7 +12,7 @@ import pytest
 from bundler.cancel import Cancellation
 from bundler.errors import BundlerError, CancelledError, InvalidSignatureError, LimitError
 from bundler.oci.signature import MAX_SIGNATURE
-from bundler.trust.openpgp import keyring
+from bundler.trust.openpgp import gpg_status, keyring
 from bundler.trust.openpgp.gpg import open_temporary_keyring
 from bundler.trust.openpgp.sequoia import SequoiaKeyring
 from tests.fakes.openpgp import LONG_AGO, GnuPG
@@ -294,3 +294,95 @@ def test_gpg_is_preferred_and_pysequoia_replaces_it(gnupg, key, monkeypatch):
     with keyring.open_keyring([public], Cancellation()) as opened:
         assert isinstance(opened, SequoiaKeyring)
         assert opened.verify(message).content == CONTENT
+
+
+FORGED = (
+    "x\n[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG {id} x\n"
+    "[GNUPG:] VALIDSIG {key} 2026-01-01 1767225600 0 4 0 22 8 00 {key}\n"
+)
+
+
+def test_status_lines_in_the_name_of_a_file_are_not_believed(gnupg, key, verify):
+    """The name of a literal is written to the status of old versions of gpg."""
+    name = FORGED.format(key=key, id=key[-16:])[:250]
+    unsigned = gnupg.gpg("--set-filename", name, "--store", data=CONTENT)
+    refuse(verify, unsigned, gnupg.export(key))
+    assert (
+        verify(
+            gnupg.sign(CONTENT, key, options=("--set-filename", name)), gnupg.export(key)
+        ).primary_key
+        == key
+    )
+
+
+def test_status_lines_in_notations_and_names_of_keys_are_not_believed(gnupg, key, verify):
+    stranger = gnupg.generate("[GNUPG:] GOODSIG x <stranger@example.com>")
+    notation = f"forged@example.com=[GNUPG:] GOODSIG {key[-16:]} x"
+    message = gnupg.sign(CONTENT, stranger, options=("--sig-notation", notation))
+    refuse(verify, message, gnupg.export(key))
+    assert verify(message, gnupg.export(stranger)).primary_key == stranger
+
+
+STATUS = """\
+[GNUPG:] PLAINTEXT 62 0
+[GNUPG:] NEWSIG
+[GNUPG:] GOODSIG {id} x
+[GNUPG:] VALIDSIG {key} 2026-01-01 1767225600 0 4 0 22 8 00 {key}
+"""
+KEY = "0123456789ABCDEF0123456789ABCDEF01234567"
+GOOD_STATUS = STATUS.format(key=KEY, id=KEY[-16:])
+
+
+def judge(status, exit_status=0):
+    return gpg_status.find_signer(gpg_status.parse_status(status.encode()), exit_status)
+
+
+def test_good_status_names_the_signer():
+    assert judge(GOOD_STATUS) == (KEY, KEY)
+    assert judge(f"gpg: noise\n{GOOD_STATUS}") == (KEY, KEY)
+
+
+@pytest.mark.parametrize("line", GOOD_STATUS.splitlines(keepends=True))
+def test_each_line_of_a_good_status_occurs_once(line):
+    for status in (GOOD_STATUS.replace(line, ""), GOOD_STATUS + line):
+        with pytest.raises(InvalidSignatureError):
+            judge(status)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["BADSIG x", "ERRSIG x", "EXPSIG x", "EXPKEYSIG x", "REVKEYSIG x", "NO_PUBKEY x", "KEYREVOKED",
+     "FAILURE gpg-exit 1", "ERROR x 1", "NODATA 1", "UNEXPECTED 0", "BADARMOR", "ENC_TO x",
+     "DECRYPTION_FAILED", "BEGIN_DECRYPTION", "TRUST_NEVER"],
+)  # fmt: skip
+def test_a_bad_word_excludes_a_good_signature(line):
+    with pytest.raises(InvalidSignatureError):
+        judge(f"{GOOD_STATUS}[GNUPG:] {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (" 00 ", " 01 "),
+        (" 00 ", " 10 "),
+        (f" 00 {KEY}", " 00"),
+        (f" 00 {KEY}", " 00 0123"),
+        (f" 00 {KEY}", f" 00 {KEY.lower()}"),
+        (f"VALIDSIG {KEY}", "VALIDSIG 0123"),
+        (f"GOODSIG {KEY[-16:]}", "GOODSIG 0000000000000000"),
+        (f"GOODSIG {KEY[-16:]} x", "GOODSIG"),
+        ("[GNUPG:] GOODSIG", "gpg: GOODSIG"),
+        ("[GNUPG:] GOODSIG", " [GNUPG:] GOODSIG"),
+        ("[GNUPG:] GOODSIG", "[GNUPG:]GOODSIG"),
+    ],
+)
+def test_deviating_status_is_refused(old, new):
+    assert old in GOOD_STATUS
+    with pytest.raises(InvalidSignatureError):
+        judge(GOOD_STATUS.replace(old, new))
+
+
+def test_failure_of_gpg_excludes_a_good_signature():
+    for exit_status in (1, 2, -9):
+        with pytest.raises(InvalidSignatureError):
+            judge(GOOD_STATUS, exit_status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 import threading
@@ -23,7 +24,10 @@ from bundler.oci.signature import (
     SIGSTORE_PAYLOAD,
     SigstoreSignature,
 )
+from bundler.trust.sigstore.bundle import MEDIA_TYPE
+from bundler.trust.sigstore.dsse import IN_TOTO, sign_envelope
 from bundler.trust.sigstore.inclusion import InclusionProof
+from bundler.trust.sigstore.keys import accept_private_key
 from bundler.trust.sigstore.payload import Payload
 from bundler.trust.sigstore.rekor import Promise, RecordedEntry
 
@@ -115,6 +119,15 @@ class FakeFulcio:
         )  # fmt: skip
         self.chain_pem = pem(self.intermediate) + pem(self.root)
 
+    def renew_intermediate(self, end):
+        """Return the same authority, whose intermediate certificate ends at another time."""
+        renewed = copy.copy(self)
+        renewed.intermediate = issue(
+            "intermediate", self.key.public_key(), "root", self.root_key, end=end, ca=True,
+            path_length=0,
+        )  # fmt: skip
+        return renewed
+
     def issue(
         self, key, *, email=EMAIL, issuer=ISSUER, moment=NOW, minutes=10, names=None, **options
     ):
@@ -150,14 +163,14 @@ class FakeLog:
         """Return the proof that the tree contains an entry, with a signed checkpoint."""
         leaves = [hashlib.sha256(b"\0" + body).digest() for body in self.bodies]
         root, size = compute_tree(leaves), len(leaves)
-        note = f"{self.name} - 1\n{size}\n{base64.b64encode(root).decode()}\n"
+        note = f"{self.name} - 1\n{size}\n{encode(root)}\n"
         return InclusionProof(
             index, size, root, tuple(compute_path(index, leaves)), self.sign_note(note)
         )
 
     def sign_note(self, note: str) -> str:
         key_id = hashlib.sha256(spki_der(self.key)).digest()[:4]
-        signed = base64.b64encode(key_id + sign(self.key, note.encode())).decode()
+        signed = encode(key_id + sign(self.key, note.encode()))
         return f"{note}\n\u2014 {self.name} {signed}\n"
 
 
@@ -185,8 +198,8 @@ def hashedrekord(verifier_pem: bytes, signature: bytes, payload: bytes) -> bytes
     spec = {
         "data": {"hash": {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()}},
         "signature": {
-            "content": base64.b64encode(signature).decode(),
-            "publicKey": {"content": base64.b64encode(verifier_pem).decode()},
+            "content": encode(signature),
+            "publicKey": {"content": encode(verifier_pem)},
         },
     }
     document = {"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec}
@@ -203,8 +216,8 @@ def dsse_entry(verifier_pem: bytes, envelope) -> bytes:
         },
         "signatures": [
             {
-                "signature": base64.b64encode(envelope.signature).decode(),
-                "verifier": base64.b64encode(verifier_pem).decode(),
+                "signature": encode(envelope.signature),
+                "verifier": encode(verifier_pem),
             }
         ],
     }
@@ -219,19 +232,79 @@ def create_entry(log: FakeLog, body: bytes, kind="hashedrekord/0.0.1", moment=NO
     name, version = kind.split("/")
     return {
         "logIndex": str(promise.entry.log_index),
-        "logId": {"keyId": base64.b64encode(bytes.fromhex(log.id)).decode()},
+        "logId": {"keyId": encode(bytes.fromhex(log.id))},
         "kindVersion": {"kind": name, "version": version},
         "integratedTime": str(promise.entry.integrated_time),
-        "inclusionPromise": {"signedEntryTimestamp": base64.b64encode(promise.signature).decode()},
+        "inclusionPromise": {"signedEntryTimestamp": encode(promise.signature)},
         "inclusionProof": {
             "logIndex": str(proof.log_index),
-            "rootHash": base64.b64encode(proof.root_hash).decode(),
+            "rootHash": encode(proof.root_hash),
             "treeSize": str(proof.tree_size),
-            "hashes": [base64.b64encode(item).decode() for item in proof.hashes],
+            "hashes": [encode(item) for item in proof.hashes],
             "checkpoint": {"envelope": proof.checkpoint},
         },
-        "canonicalizedBody": base64.b64encode(body).decode(),
+        "canonicalizedBody": encode(body),
     }
+
+
+def create_keyless_bundle(
+    artifact: bytes, fulcio, log, *, statement=None, moment=NOW, private=None, **options
+) -> dict:
+    """Create a bundle about an artifact, signed by a certificate and recorded by a log.
+
+    ``statement`` is signed in an envelope if it is given; ``options`` are those of the certificate.
+    """
+    private = private or create_key()
+    certificate = fulcio.issue(private, **options)
+    material = {"certificate": {"rawBytes": encode(der(certificate))}}
+    document = {"mediaType": MEDIA_TYPE, "verificationMaterial": material}
+    if statement is None:
+        signature = sign(private, artifact)
+        digest = {"algorithm": "SHA2_256", "digest": encode(hashlib.sha256(artifact).digest())}
+        document["messageSignature"] = {"messageDigest": digest, "signature": encode(signature)}
+        body = hashedrekord(pem(certificate), signature, artifact)
+        material["tlogEntries"] = [create_entry(log, body, moment=moment)]
+        return document
+    envelope = sign_envelope(accept_private_key(private, "key"), IN_TOTO, statement)
+    document["dsseEnvelope"] = envelope.to_json()
+    body = dsse_entry(pem(certificate), envelope)
+    material["tlogEntries"] = [create_entry(log, body, "dsse/0.0.1", moment)]
+    return document
+
+
+def create_trusted_root(fulcio, log) -> dict:
+    """Create the content of ``trusted_root.json``, without logs of certificates."""
+    period = {"start": "2020-01-01T00:00:00Z"}
+    public_key = {
+        "rawBytes": encode(spki_der(log.key)),
+        "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+        "validFor": period,
+    }
+    trusted_log = {
+        "baseUrl": f"https://{log.name}",
+        "hashAlgorithm": "SHA2_256",
+        "publicKey": public_key,
+        "logId": {"keyId": encode(bytes.fromhex(log.id))},
+    }
+    chain = [{"rawBytes": encode(der(item))} for item in (fulcio.intermediate, fulcio.root)]
+    authority = {
+        "subject": {"organization": "example.org", "commonName": "root"},
+        "uri": "https://fulcio.example.org",
+        "certChain": {"certificates": chain},
+        "validFor": period,
+    }
+    return {
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "tlogs": [trusted_log],
+        "certificateAuthorities": [authority],
+        "ctlogs": [],
+        "timestampAuthorities": [],
+    }
+
+
+def encode(data: bytes) -> str:
+    """Encode in base64."""
+    return base64.b64encode(data).decode()
 
 
 def sign(key, data: bytes) -> bytes:
@@ -253,7 +326,7 @@ def attach(
     if payload is None:
         payload = Payload.create(reference, digest, NOW).to_bytes()
     signature = sign(key, payload)
-    annotations = {SIGNATURE_ANNOTATION: base64.b64encode(signature).decode()}
+    annotations = {SIGNATURE_ANNOTATION: encode(signature)}
     verifier = spki_pem(key)
     if certificate is not None:
         verifier = pem(certificate)
@@ -344,7 +417,7 @@ class _ServicesHandler(BaseHTTPRequestHandler):
         log = self.server.log
         entry = RecordedEntry(log.bodies[index], int(datetime.now(UTC).timestamp()), index, log.id)
         members = json.loads(entry.to_signed_bytes())
-        signed = base64.b64encode(sign(log.key, entry.to_signed_bytes())).decode()
+        signed = encode(sign(log.key, entry.to_signed_bytes()))
         members["verification"] = {"signedEntryTimestamp": signed}
         document = {f"{index:064x}": self.server.alter(members)}
         self._send(status, json.dumps(document).encode())

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 from cryptography.hazmat.primitives import serialization
@@ -34,7 +34,7 @@ from tests.fakes import images, sigstore as fake
 from tests.interop import servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 RECORD = Path(__file__).with_name("sigstore_peers.json")
 VECTORS = Path(__file__).parents[1] / "trust" / "sigstore" / "vectors" / "peers"
@@ -124,6 +124,28 @@ class Recorder:
             "manifest": manifest.decode(),
         }
 
+    def judge_keyless_bundle(
+        self,
+        case: str,
+        accepted: bool,
+        document: dict[str, Any],
+        root: dict[str, Any],
+        artifact: bytes,
+    ) -> None:
+        """Let cosign verify a bundle with a trusted root; record all of them."""
+        (self.work / "artifact").write_bytes(artifact)
+        (self.work / "bundle.json").write_text(json.dumps(document))
+        (self.work / "root.json").write_text(json.dumps(root))
+        is_statement = "dsseEnvelope" in document
+        command = "verify-blob-attestation" if is_statement else "verify-blob"
+        self.judge(
+            f"keyless bundle: {case}", accepted, "cosign", command, "--bundle", "bundle.json",
+            "--trusted-root", "root.json", "--certificate-identity", fake.EMAIL,
+            "--certificate-oidc-issuer", fake.ISSUER, "--insecure-ignore-sct",
+            *(("--type", SBOM) if is_statement else ()), "artifact",
+        )  # fmt: skip
+        self.cases[-1] |= {"bundle": document, "root": root, "artifact": artifact.decode()}
+
     def _inline(self, members: dict[str, object]) -> dict[str, object]:
         """Replace the paths in a requirement by the content of the files."""
         found: dict[str, object] = {}
@@ -155,6 +177,7 @@ def main(cosign: str, skopeo: str) -> None:
         record_hostile_signatures(recorder)
         record_services(recorder)
         record_bundles_of_files(recorder)
+        record_keyless_bundles(recorder)
         with servers.registry(work / "registry") as registry:
             recorder.registry = registry.host
             record_registry(recorder)
@@ -163,8 +186,8 @@ def main(cosign: str, skopeo: str) -> None:
             "cosign": json.loads(recorder.run("cosign", "version", "--json").stdout)["gitVersion"],
             "skopeo": recorder.run("skopeo", "--version").stdout.split()[2],
         }
-    document = {"programs": versions, "cases": recorder.cases}
-    RECORD.write_text(json.dumps(document, indent=2) + "\n")
+    cases = ",\n".join(json.dumps(case) for case in recorder.cases)  # one case a line
+    RECORD.write_text(f'{{"programs": {json.dumps(versions)}, "cases": [\n{cases}\n]}}\n')
 
 
 def sign_layout(recorder: Recorder, directory: str, *flags: object) -> Path:
@@ -314,6 +337,62 @@ def record_bundles_of_files(recorder: Recorder) -> None:
     (VECTORS / "cosign-file").mkdir()
     for name in ("file", "by-cosign.json"):
         shutil.copy(work / name, VECTORS / "cosign-file" / name)
+
+
+def record_keyless_bundles(recorder: Recorder) -> None:
+    """Bundles by a certificate, genuine and altered, verified with a trusted root."""
+    fulcio, log = fake.FakeFulcio(), fake.FakeLog()
+    expired = fulcio.renew_intermediate(fake.NOW - fake.MINUTE)
+    for number in range(5):
+        log.record(b"%d" % number)
+    artifact = b"an artifact\n"
+    statement = dsse.Statement(SBOM, ({"sha256": Digest.of(artifact).hex},), {"a": 1}).to_bytes()
+
+    def create(**options: object) -> dict[str, Any]:
+        return fake.create_keyless_bundle(artifact, fulcio, log, **options)
+
+    root = fake.create_trusted_root(fulcio, log)
+    cases = {
+        "genuine": (True, create(), root),
+        "genuine statement": (True, create(statement=statement), root),
+        "other identity": (False, create(email="other@example.org"), root),
+        "other provider": (False, create(issuer="https://other"), root),
+        "other log": (False, create(), fake.create_trusted_root(fulcio, fake.FakeLog())),
+        "other authority": (False, create(), fake.create_trusted_root(fake.FakeFulcio(), log)),
+        "expired intermediate": (False, create(), fake.create_trusted_root(expired, log)),
+        "recorded too early": (False, create(moment=fake.NOW - 5 * fake.MINUTE), root),
+        "recorded too late": (False, create(moment=fake.NOW + fake.DAY), root),
+        "entry of another bundle": (False, exchange_entry(create(), create()), root),
+    }
+    other_hash = fake.encode(bytes(32))
+    changes: dict[str, Callable[[dict[str, Any]], object]] = {
+        "no promise": lambda entry: entry.pop("inclusionPromise"),
+        "no proof": lambda entry: entry.pop("inclusionProof"),
+        "other time": lambda entry: entry.update(integratedTime="1764500000"),
+        "other index": lambda entry: entry.update(logIndex="1"),
+        "other promise": lambda entry: entry["inclusionPromise"].update(
+            signedEntryTimestamp=other_hash
+        ),
+        "other index in proof": lambda entry: entry["inclusionProof"].update(logIndex="1"),
+        "other size in proof": lambda entry: entry["inclusionProof"].update(treeSize="99"),
+        "other root in proof": lambda entry: entry["inclusionProof"].update(rootHash=other_hash),
+        "longer proof": lambda entry: entry["inclusionProof"]["hashes"].append(other_hash),
+        "other checkpoint": lambda entry: entry["inclusionProof"]["checkpoint"].update(
+            envelope=fake.FakeLog().sign_note("rekor.example.org - 1\n9\nAAAA\n")
+        ),
+    }
+    for name, change in changes.items():
+        document = create()
+        change(document["verificationMaterial"]["tlogEntries"][0])
+        cases[name] = (False, document, root)
+    for name, (accepted, document, trusted) in cases.items():
+        recorder.judge_keyless_bundle(name, accepted, document, trusted, artifact)
+
+
+def exchange_entry(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return the first bundle with the log entry of the second one."""
+    first["verificationMaterial"]["tlogEntries"] = second["verificationMaterial"]["tlogEntries"]
+    return first
 
 
 def record_registry(recorder: Recorder) -> None:

@@ -24,13 +24,19 @@ from bundler.trust.sigstore.certificates import (
     load_trusted_certificates,
 )
 from bundler.trust.sigstore.policy_trust import load_trust
-from bundler.trust.sigstore.verify_bundle import COSIGN_SIGNATURE, verify_by_key
+from bundler.trust.sigstore.trusted_root import parse_trusted_root
+from bundler.trust.sigstore.verify_bundle import (
+    COSIGN_SIGNATURE,
+    verify_by_identity,
+    verify_by_key,
+)
 from tests.fakes import sigstore as fake
 
 RECORD = json.loads(Path(__file__).with_name("sigstore_peers.json").read_bytes())
 VECTORS = Path(__file__).parents[1] / "trust" / "sigstore" / "vectors" / "peers"
 MOMENT = datetime(2026, 12, 1, tzinfo=UTC)
 JUDGED = [case for case in RECORD["cases"] if "signature" in case]
+KEYLESS = [case for case in RECORD["cases"] if "bundle" in case]
 SBOM = "https://spdx.dev/Document"
 
 
@@ -61,6 +67,21 @@ def test_verdict_equals_that_of_skopeo(case):
     signature = signatures.parse(base64.b64decode(case["signature"]))
     try:
         verify_attachment(signature, load_trust(requirement), case["manifest"].encode(), MOMENT)
+    except SigstoreSignatureError:
+        accepted = False
+    else:
+        accepted = True
+    assert accepted == case["accepted"]
+
+
+@pytest.mark.parametrize("case", KEYLESS, ids=lambda case: case["case"])
+def test_verdict_on_bundle_equals_that_of_cosign(case):
+    root = parse_trusted_root(json.dumps(case["root"]).encode(), Path("root.json"))
+    identity = OidcIdentity(fake.ISSUER, fake.EMAIL)
+    kind = SBOM if "dsseEnvelope" in case["bundle"] else COSIGN_SIGNATURE
+    try:
+        bundle = parse_bundle(json.dumps(case["bundle"]).encode())
+        verify_by_identity(bundle, case["artifact"].encode(), identity, root, predicate_type=kind)
     except SigstoreSignatureError:
         accepted = False
     else:

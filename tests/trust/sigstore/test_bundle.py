@@ -67,28 +67,9 @@ def key_bundle(envelope=None) -> dict:
     return json.loads(bundles.create_key_bundle(KEY.public, envelope or envelope_of()))
 
 
-def keyless_bundle(*, envelope=False, log=LOG, moment=NOW, private=None, **options) -> dict:
-    private = private or fake.create_key()
-    signer = keys.accept_private_key(private, "key")
-    certificate = FULCIO.issue(private, **options)
-    pem = fake.pem(certificate)
-    document = {
-        "mediaType": bundles.MEDIA_TYPE,
-        "verificationMaterial": {
-            "certificate": {"rawBytes": base64.b64encode(fake.der(certificate)).decode()}
-        },
-    }
-    if envelope:
-        signed = sign_envelope(signer, IN_TOTO, statement())
-        document["dsseEnvelope"] = signed.to_json()
-        entry = fake.create_entry(log, fake.dsse_entry(pem, signed), "dsse/0.0.1", moment)
-    else:
-        signature = signer.sign_bundle(ARTIFACT)
-        document["messageSignature"] = {"signature": base64.b64encode(signature).decode()}
-        body = fake.hashedrekord(pem, signature, ARTIFACT)
-        entry = fake.create_entry(log, body, moment=moment)
-    document["verificationMaterial"]["tlogEntries"] = [entry]
-    return document
+def keyless_bundle(*, envelope=False, log=LOG, **options) -> dict:
+    signed = statement() if envelope else None
+    return fake.create_keyless_bundle(ARTIFACT, FULCIO, log, statement=signed, **options)
 
 
 def parse(document) -> bundles.Bundle:

@@ -34,6 +34,8 @@ STATUSES = {
     "NotRegularFileError": 3, "DamagedBundleError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,
     "SigstoreSignatureError": 4, "UnauthenticatedError": 4, "ExpiredError": 4,
+    "UnknownStreamError": 4, "RollbackError": 4, "EquivocationError": 4, "FutureBundleError": 4,
+    "LostRecordsError": 4,
     "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,
     "DisconnectedMediumError": 5,
     "RegistryError": 6, "CertificateError": 6, "RateLimitedError": 6,

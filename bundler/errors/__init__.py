@@ -33,7 +33,12 @@
     │   ├── InvalidSignatureError
     │   ├── SigstoreSignatureError
     │   ├── UnauthenticatedError
-    │   └── ExpiredError
+    │   ├── ExpiredError
+    │   ├── UnknownStreamError
+    │   ├── RollbackError
+    │   ├── EquivocationError
+    │   ├── FutureBundleError
+    │   └── LostRecordsError
     ├── MediumError                      5   free, replace or unlock the medium; run again
     │   ├── NoSpaceError
     │   ├── DisconnectedMediumError
@@ -140,6 +145,13 @@ from bundler.errors.content import (
     UnnamedDestinationError as UnnamedDestinationError,
     UnsupportedError as UnsupportedError,
     UnsupportedLayerError as UnsupportedLayerError,
+)
+from bundler.errors.records import (
+    EquivocationError as EquivocationError,
+    FutureBundleError as FutureBundleError,
+    LostRecordsError as LostRecordsError,
+    RollbackError as RollbackError,
+    UnknownStreamError as UnknownStreamError,
 )
 from bundler.errors.registry import (
     CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,

@@ -1,0 +1,193 @@
+"""Check an authenticated bundle against the records of the site.
+
+The serials of a stream increase. A bundle is refused if its serial is lower than the recorded one,
+or equal with other content, if it or its serial is far ahead of the clock, or if it has expired at
+the later of the clock and the last time seen. A site that has records imports a stream that it does
+not know only if the operator adopts it; the first import of a site sets up its records, and adopts
+the stream of its bundle.
+
+The stream and serial of an unsigned bundle are unproven: such a bundle is compared with the
+records, but needs no adoption, and never changes the state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.records.streams import StreamState, find_last_seen
+from bundler.errors import (
+    EquivocationError,
+    ExpiredError,
+    FutureBundleError,
+    RollbackError,
+    UnknownStreamError,
+)
+from bundler.oci.digest import Digest
+from bundler.oci.json import timestamps
+
+if TYPE_CHECKING:
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.records.site import Records
+
+MAX_AHEAD = timedelta(days=1)
+"""How far the serial and the date of a bundle may be ahead of the clock."""
+MAX_CLOCK_ERROR = timedelta(minutes=5)
+"""How far the clock may be behind the last time seen without a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Checks that the operator overrides, and the reason, which is recorded."""
+
+    unsigned: bool = False
+    expired: bool = False
+    rollback: bool = False
+    future: bool = False
+    adopt: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The result of a check that the bundle has passed."""
+
+    state: StreamState | None
+    """The state to record; None: the bundle is unsigned."""
+    is_recorded: bool
+    """Whether this bundle is the recorded one."""
+    adopts: bool
+    """Whether the site adopts the stream with this bundle."""
+    overrides: tuple[str, ...]
+    """The options without which the bundle would have been refused."""
+    reason: str | None
+    clock_behind: timedelta | None
+    """How far the clock is behind the last time seen, if it was set back; else None."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members of the receipt and of the log; unset ones are absent."""
+        value: dict[str, Any] = {}
+        if self.adopts:
+            value["adopted"] = True
+        if self.overrides:
+            value["overrides"] = list(self.overrides)
+        if self.reason is not None:
+            value["reason"] = self.reason
+        if self.clock_behind is not None:
+            value["clockBehind"] = int(self.clock_behind.total_seconds())
+        return value
+
+
+def admit(
+    bundle: AuthenticatedBundle, records: Records, overrides: Overrides, now: datetime
+) -> Admission:
+    """Check a bundle; ``now`` is the time of the clock.
+
+    Raises:
+        EquivocationError: the recorded bundle with this serial is another one.
+        RollbackError: the serial is lower than the recorded one.
+        FutureBundleError: the bundle or its serial is far ahead of the clock.
+        ExpiredError: it has expired.
+        UnknownStreamError: the site has records, and has not adopted the stream.
+    """
+    inventory, digest = bundle.inventory, Digest.of(bundle.raw)
+    last_seen = find_last_seen(records.streams)
+    latest = max(now, last_seen)
+    known = records.streams.get(inventory.stream)
+    used = [] if bundle.signers else ["--allow-unsigned"]
+    if known is not None:
+        used += _compare(inventory, digest, known, overrides)
+    ahead = _is_ahead(inventory, latest)
+    if ahead:
+        if not overrides.future:
+            raise _create_future_error(inventory, latest)
+        used.append("--allow-future")
+    if inventory.is_expired(latest):
+        if not overrides.expired:
+            raise _create_expired_error(inventory, now, last_seen)
+        used.append("--allow-expired")
+    adopts = known is None and bool(bundle.signers)
+    if adopts and not (overrides.adopt or records.is_new):
+        raise UnknownStreamError(
+            f"stream {inventory.stream}: not known at this site (serial {inventory.serial})",
+            stream=inventory.stream,
+            serial=inventory.serial,
+            hint="if this bundle is for this site and its serial is the current one, run the import"
+            " with --adopt",
+        )
+    behind = last_seen - now
+    seen = now if ahead else max(now, inventory.created)
+    state = StreamState(inventory.serial, digest, max(last_seen, seen).astimezone(UTC))
+    return Admission(
+        state=state if bundle.signers else None,
+        is_recorded=known is not None and known.inventory == digest,
+        adopts=adopts,
+        overrides=tuple(used),
+        reason=overrides.reason,
+        clock_behind=behind if behind > MAX_CLOCK_ERROR else None,
+    )
+
+
+def _compare(
+    inventory: Inventory, digest: Digest, known: StreamState, overrides: Overrides
+) -> list[str]:
+    """Compare a bundle with the recorded one; return the options that it needs."""
+    stream, serial = inventory.stream, inventory.serial
+    if serial == known.serial and digest != known.inventory:
+        raise EquivocationError(
+            f"stream {stream}: two different bundles with serial {serial}"
+            f" (expected bundle.json {known.inventory}, got {digest})",
+            stream=stream,
+            serial=serial,
+            expected=known.inventory.text,
+            got=digest.text,
+            hint="import neither until the exporting side explains it: a key may be in other hands;"
+            f" then export again, or run airbundle stream reset {stream} --reason TEXT",
+        )
+    if serial >= known.serial:
+        return []
+    if not overrides.rollback:
+        raise RollbackError(
+            f"stream {stream}: older than the bundle imported before"
+            f" (expected serial {known.serial} or higher, got {serial})",
+            stream=stream,
+            serial=serial,
+            recorded=known.serial,
+            hint="import the newest bundle of the stream; to go back on purpose, add"
+            " --allow-rollback --reason TEXT",
+        )
+    return ["--allow-rollback"]
+
+
+def _is_ahead(inventory: Inventory, latest: datetime) -> bool:
+    limit = latest + MAX_AHEAD
+    return inventory.serial > limit.timestamp() or inventory.created > limit
+
+
+def _create_future_error(inventory: Inventory, latest: datetime) -> FutureBundleError:
+    return FutureBundleError(
+        f"stream {inventory.stream}: far ahead of the clock (serial {inventory.serial}, created"
+        f" {timestamps.format_utc(inventory.created)}; expected at most one day after"
+        f" {timestamps.format_utc(latest)})",
+        stream=inventory.stream,
+        serial=inventory.serial,
+        hint="set the clock; if it is right, the exporting side's was wrong: add"
+        " --allow-future --reason TEXT, after which lower serials are refused",
+    )
+
+
+def _create_expired_error(inventory: Inventory, now: datetime, last_seen: datetime) -> ExpiredError:
+    expires = inventory.expires
+    assert expires is not None  # noqa: S101 - for mypy: it has expired
+    subject = f"stream {inventory.stream}, serial {inventory.serial}"
+    clock = (
+        ""
+        if inventory.is_expired(now)
+        else (f"; the clock is behind the last time seen ({timestamps.format_utc(last_seen)})")
+    )
+    return ExpiredError(
+        f"{subject}: expired on {expires:%Y-%m-%d %H:%M} UTC{clock}",
+        hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
+    )

@@ -1,0 +1,326 @@
+"""The records directory of a site.
+
+``log.jsonl``        the log: one entry for each import and each change of the state
+``state.json``       the state of each stream, and how far the log had come
+``receipts/``        the receipts of imports
+``locks/STREAM``     locked while a bundle of the stream is imported
+
+The log and the state are two witnesses: the state is what the log amounts to, and names the last
+line that it includes. If one of them is missing, damaged or older than the other, nothing is
+imported until the operator restores it. The log is written first: its entries after the line that
+the state names were written by a run that was interrupted before it wrote the state.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.records import log as logs, streams as states
+from bundler.content.files import atomic_write, file_lock
+from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import (
+    BundlerError,
+    IntegrityError,
+    LimitError,
+    LostRecordsError,
+    MissingFileError,
+    NotFoundError,
+)
+from bundler.oci.digest import Digest
+from bundler.oci.json import strict
+from bundler.oci.json.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from bundler.bundle.records.streams import Streams
+
+STATE = "state.json"
+STATE_TYPE = "airbundle/state/v1"
+RECEIPTS = "receipts"
+_LOCKS = "locks"
+_MAX_STATE = 16 * 1024 * 1024
+_LOCK_TIMEOUT = 30.0  # seconds; other runs hold the lock only while they write an entry
+_DIRECTORY_MODE = 0o700
+_FILE_MODE = 0o600
+_RESTORE = "airbundle stream restore --reason TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records as they were read."""
+
+    path: Path
+    log: logs.Log = field(default_factory=logs.Log)
+    streams: Streams = field(default_factory=dict)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has been recorded at this site."""
+        return not self.log.entries
+
+
+def read(path: Path) -> Records:
+    """Read the records in the directory ``path``; they are empty if it does not exist.
+
+    Raises:
+        LostRecordsError: the log or the state is missing, damaged, or older than the other.
+        MediumError: they cannot be read.
+    """
+    try:
+        directory = Directory.open(path)
+    except (NotFoundError, MissingFileError):
+        return Records(path)
+    with directory:
+        file_lock.lock(directory, shared=True, timeout=_LOCK_TIMEOUT)
+        return _read(directory)
+
+
+def append(path: Path, event: str, moment: datetime, members: dict[str, Any]) -> Records:
+    """Add an entry to the log, then write the state; return the records after it.
+
+    Raises:
+        LostRecordsError: as for ``read``.
+        LockedError: another process is writing to the directory.
+        NoSpaceError, MediumError: the records cannot be written.
+    """
+    with _open_for_writing(path) as directory:
+        records = _read(directory)
+        if records.is_new:
+            _write_state(directory, records.log, records.streams)
+        log = logs.append(directory, records.log, event, moment, members)
+        streams = states.replay(log.entries[-1:], records.streams)
+        _write_state(directory, log, streams)
+        return Records(path, log, streams)
+
+
+def prepare(path: Path) -> None:
+    """Create the directory and its ``receipts``, and check that they can be written.
+
+    Raises:
+        LockedError, NoSpaceError, MediumError: they cannot.
+    """
+    with _open_for_writing(path) as directory:
+        _create_private(directory, RECEIPTS)
+        for folder in (path, path / RECEIPTS):
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise to_bundler_error(
+                    PermissionError(13, "permission denied"), folder, "cannot write"
+                )
+
+
+@contextmanager
+def lock_stream(path: Path, stream: str, *, shared: bool) -> Iterator[None]:
+    """Lock a stream against other imports; several may import the recorded bundle (``shared``).
+
+    Raises:
+        LockedError: another process imports a bundle of the stream.
+        MediumError: the lock file cannot be created.
+    """
+    with _open_for_writing(path) as directory:
+        _create_private(directory, _LOCKS)
+    with Directory.open(path) as directory, directory.enter(_LOCKS) as locks:
+        lock = _LockFile(locks, stream)
+        try:
+            file_lock.lock(lock, shared=shared)
+            yield
+        finally:
+            os.close(lock.fd)
+
+
+def restore(path: Path, moment: datetime, reason: str) -> Records:
+    """Begin a new log with the highest serials that the log and the state still show.
+
+    The former files are kept under other names.
+
+    Raises:
+        LockedError, NoSpaceError, MediumError: the records cannot be written.
+    """
+    with _open_for_writing(path) as directory:
+        former, kept = _recover(directory), {}
+        for name in (logs.NAME, STATE):
+            if (raw := _read_former(directory, name)) is not None:
+                digest = Digest.of(raw)
+                copy = f"{name}.{digest.hex[:16]}.former"
+                atomic_write.write_bytes_in(directory, copy, raw, mode=_FILE_MODE)
+                kept[name] = digest.text
+        members = {
+            "reason": reason,
+            "former": kept,
+            "streams": {name: state.to_json() for name, state in former.items()},
+        }
+        log, line = logs.extend(
+            logs.Log(), states.RESTORE, moment, members, subject=str(path / logs.NAME)
+        )
+        # Between these two lines, the state names an entry that the log does not have.
+        atomic_write.write_bytes_in(directory, logs.NAME, line, mode=_FILE_MODE)
+        _write_state(directory, log, former)
+        return Records(path, log, former)
+
+
+def _read(directory: Directory) -> Records:
+    """Read both witnesses and compare them."""
+    log_path, state_path = str(directory.path / logs.NAME), str(directory.path / STATE)
+    try:
+        log = logs.read(directory)
+    except (IntegrityError, LimitError) as error:
+        raise _create_error(
+            log_path, f"damaged: {error.message_without(f'{log_path}: ')}"
+        ) from None
+    try:
+        state = _read_state(directory)
+    except (IntegrityError, LimitError) as error:
+        problem = f"damaged: {error.message_without(f'{state_path}: ')}"
+        raise _create_error(state_path, problem) from None
+    if state is None:
+        if log is None:
+            return Records(directory.path)
+        raise _create_error(state_path, "missing, although the site has a log of imports")
+    known = log or logs.Log()
+    lines, head, recorded = state
+    if lines > len(known.entries):
+        got = "no log" if log is None else f"{len(known.entries)}"
+        raise _create_error(log_path, f"shorter than it was (expected {lines} entries, got {got})")
+    if (known.entries[lines - 1].digest if lines else None) != head:
+        raise _create_error(log_path, f"entry {lines} is not the one that {STATE} names")
+    try:
+        streams = states.replay(known.entries[:lines])
+        if streams != recorded:
+            raise _create_error(state_path, "not the state that the log amounts to")
+        return Records(directory.path, known, states.replay(known.entries[lines:], streams))
+    except (IntegrityError, LimitError) as error:
+        raise _create_error(
+            log_path, f"damaged: {error.message_without(f'{log_path}: ')}"
+        ) from None
+
+
+def _create_error(path: str, problem: str) -> LostRecordsError:
+    return LostRecordsError(
+        path,
+        problem,
+        hint="put the file back from a backup; if there is none, compare the serials with the last"
+        f" receipts, and run {_RESTORE}",
+    )
+
+
+def _read_state(directory: Directory) -> tuple[int, Digest | None, Streams] | None:
+    """Return the number of log entries in the state, the digest of the last one, and the streams.
+
+    Raises:
+        MalformedError, LimitError: the file is not a valid state.
+    """
+    try:
+        raw = directory.read(STATE, limit=_MAX_STATE)
+    except NotFoundError:
+        return None
+    table = Table.parse(raw, str(directory.path / STATE), limit=_MAX_STATE)
+    if table.value.get("_type") != STATE_TYPE:
+        raise table.problem(f"not the state of a site (expected {STATE_TYPE!r})")
+    table.refuse_unknown(("_type", "log", "streams"))
+    log = table.table("log")
+    lines = log.integer("entries")
+    head = log.digest("head") if lines else None
+    return lines, head, states.read_streams(table.table("streams"))
+
+
+def _write_state(directory: Directory, log: logs.Log, streams: Streams) -> None:
+    position: dict[str, Any] = {"entries": len(log.entries)}
+    if log.head is not None:
+        position["head"] = log.head.text
+    value: dict[str, Any] = {
+        "_type": STATE_TYPE,
+        "log": position,
+        "streams": {name: state.to_json() for name, state in streams.items()},
+    }
+    atomic_write.write_bytes_in(directory, STATE, strict.dumps(value) + b"\n", mode=_FILE_MODE)
+
+
+def _recover(directory: Directory) -> Streams:
+    """Return the highest serial of each stream in the readable parts of the log and the state."""
+    found: list[Streams] = []
+    try:
+        state = _read_state(directory)
+        found.append(state[2] if state else {})
+    except BundlerError:
+        pass
+    try:
+        raw = directory.read(logs.NAME, limit=logs.MAX_LOG)
+    except BundlerError:
+        raw = b""
+    found.append(_replay_readable(raw))
+    merged: Streams = {}
+    for streams in found:
+        for name, item in streams.items():
+            if name not in merged or item.serial > merged[name].serial:
+                merged[name] = item
+    return merged
+
+
+def _replay_readable(raw: bytes) -> Streams:
+    """Return the state after the longest part of the log whose chain is intact."""
+    lines = raw.splitlines(keepends=True)
+    low, high = 0, len(lines)
+    result: Streams = {}
+    while low <= high:
+        middle = (low + high) // 2
+        try:
+            result = states.replay(logs.parse(b"".join(lines[:middle]), logs.NAME).entries)
+        except BundlerError:
+            high = middle - 1
+        else:
+            low = middle + 1
+    return result
+
+
+def _read_former(directory: Directory, name: str) -> bytes | None:
+    try:
+        return directory.read(name, limit=logs.MAX_LOG)
+    except NotFoundError:
+        return None
+
+
+@contextmanager
+def _open_for_writing(path: Path) -> Iterator[Directory]:
+    """Create the directory if it is missing, and lock it."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(_DIRECTORY_MODE, exist_ok=True)
+    except OSError as error:
+        raise to_bundler_error(error, path, "cannot create this directory") from error
+    for each in missing:
+        atomic_write.sync_directory(each.parent)
+    with Directory.open(path) as directory:
+        file_lock.lock(directory, timeout=_LOCK_TIMEOUT)
+        yield directory
+
+
+def _create_private(directory: Directory, name: str) -> None:
+    """Create a subdirectory that only its owner can read."""
+    try:
+        os.mkdir(name, _DIRECTORY_MODE, dir_fd=directory.fd)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise to_bundler_error(
+            error, directory.path / name, "cannot create this directory"
+        ) from error
+    atomic_write.sync_directory(directory)
+
+
+class _LockFile:
+    """A file that is locked and never read."""
+
+    def __init__(self, directory: Directory, name: str) -> None:
+        self.path = directory.path / name
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            self.fd = os.open(name, flags, 0o600, dir_fd=directory.fd)
+        except OSError as error:
+            raise to_bundler_error(error, self.path, "cannot lock") from error

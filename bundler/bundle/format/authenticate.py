@@ -48,6 +48,9 @@ class AuthenticatedBundle:
     inventory: Inventory
     signers: tuple[PublicKey, ...]
     """The given keys that signed it; empty only if unsigned bundles are allowed."""
+    is_authenticated: bool = True
+    """Whether the signatures are those that are required; False only if unsigned bundles are
+    allowed."""
 
 
 def open_bundle(
@@ -85,7 +88,9 @@ def open_bundle(
             f"{bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
             hint="export a newer bundle, or import this one with --allow-expired",
         )
-    return AuthenticatedBundle(authentication.raw, contents, authentication.signers)
+    return AuthenticatedBundle(
+        authentication.raw, contents, authentication.signers, trust_error is None
+    )
 
 
 def authenticate(bundle: Path, keys: Sequence[PublicKey]) -> Authentication:

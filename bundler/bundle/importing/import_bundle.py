@@ -36,9 +36,10 @@ from bundler.errors import (
 from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
@@ -69,6 +70,9 @@ class ImportRequest:
     keys: tuple[PublicKey, ...] = ()
     allow_unsigned: bool = False
     allow_expired: bool = False
+    admit: Callable[[AuthenticatedBundle], None] | None = None
+    """Checks the bundle against the records of the site, and its expiry; None: only the expiry is
+    checked, against the clock."""
     names: NameMapping = field(default_factory=NameMapping)
     only: tuple[GoExpression, ...] = ()
     """Import images whose full name contains a match of one of these patterns; empty: all."""
@@ -87,14 +91,17 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         IntegrityError: a blob is damaged; no name has changed.
         ConflictError: target names point to other digests; nothing was pushed.
         UnsupportedError: the target rejects a sparse index; nothing was pushed.
+        TrustError: ``admit`` refuses the bundle; nothing was pushed.
     """
     started = datetime.now(UTC)
     bundle = open_bundle(
         request.bundle,
         request.keys,
         allow_unsigned=request.allow_unsigned,
-        allow_expired=request.allow_expired,
+        allow_expired=request.allow_expired or request.admit is not None,
     )
+    if request.admit is not None:
+        request.admit(bundle)
     every = bundle.inventory.images
     selected = [
         image

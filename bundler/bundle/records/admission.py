@@ -6,7 +6,7 @@ the later of the clock and the last time seen. A site that has records imports a
 not know only if the operator adopts it; the first import of a site sets up its records, and adopts
 the stream of its bundle.
 
-The stream and serial of an unsigned bundle are unproven: such a bundle is compared with the
+The stream and serial of an unauthenticated bundle are unproven: such a bundle is compared with the
 records, but needs no adoption, and never changes the state.
 """
 
@@ -55,7 +55,7 @@ class Admission:
     """The result of a check that the bundle has passed."""
 
     state: StreamState | None
-    """The state to record; None: the bundle is unsigned."""
+    """The state to record; None: the bundle is not authenticated."""
     is_recorded: bool
     """Whether this bundle is the recorded one."""
     adopts: bool
@@ -96,7 +96,7 @@ def admit(
     last_seen = find_last_seen(records.streams)
     latest = max(now, last_seen)
     known = records.streams.get(inventory.stream)
-    used = [] if bundle.signers else ["--allow-unsigned"]
+    used = [] if bundle.is_authenticated else ["--allow-unsigned"]
     if known is not None:
         used += _compare(inventory, digest, known, overrides)
     ahead = _is_ahead(inventory, latest)
@@ -108,7 +108,7 @@ def admit(
         if not overrides.expired:
             raise _create_expired_error(inventory, now, last_seen)
         used.append("--allow-expired")
-    adopts = known is None and bool(bundle.signers)
+    adopts = known is None and bundle.is_authenticated
     if adopts and not (overrides.adopt or records.is_new):
         raise UnknownStreamError(
             f"stream {inventory.stream}: not known at this site (serial {inventory.serial})",
@@ -121,7 +121,7 @@ def admit(
     seen = now if ahead else max(now, inventory.created)
     state = StreamState(inventory.serial, digest, max(last_seen, seen).astimezone(UTC))
     return Admission(
-        state=state if bundle.signers else None,
+        state=state if bundle.is_authenticated else None,
         is_recorded=known is not None and known.inventory == digest,
         adopts=adopts,
         overrides=tuple(used),

@@ -1,6 +1,6 @@
 """The state of the streams at a site: what the entries of its log amount to.
 
-The state of a stream changes only with bundles that a trusted key has signed.
+The state of a stream changes only with bundles whose signatures were verified.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def replay(entries: Iterable[Entry], streams: Mapping[str, StreamState] | None =
             state = read_streams(table.table("streams"))
         elif entry.event == RESET:
             state.pop(table.text("stream"), None)
-        elif entry.event == IMPORT and table.texts("signedBy"):
+        elif entry.event == IMPORT and table.flag("authenticated"):
             _add_import(state, table)
     return state
 
@@ -100,7 +100,7 @@ def find_last_seen(streams: Mapping[str, StreamState]) -> datetime:
 
 
 def _add_import(state: Streams, table: Table) -> None:
-    """Apply the import of a signed bundle; a lower serial leaves the recorded one in place."""
+    """Apply an authenticated import; a lower serial leaves the recorded one in place."""
     name, new = table.text("stream"), StreamState.from_json(table)
     known = state.get(name)
     if known is not None:

@@ -17,6 +17,7 @@ import trustme
 
 from tests.cli.launcher import install_program
 from tests.fakes import images
+from tests.fakes.openpgp import GnuPG
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
@@ -160,9 +161,17 @@ def site(outside: FakeRegistry) -> Iterator[Site]:
         yield Site(outside, inside, authority)
 
 
+@pytest.fixture
+def gnupg() -> Iterator[GnuPG]:
+    """An empty home directory of gpg."""
+    home = GnuPG()
+    yield home
+    home.close()
+
+
 @pytest.mark.parametrize("page", RUN)
-def test_commands_of_task_page_run(page: str, site: Site, tmp_path: Path) -> None:
-    environment = site.prepare(tmp_path, page)
+def test_commands_of_task_page_run(page: str, site: Site, gnupg: GnuPG, tmp_path: Path) -> None:
+    environment = site.prepare(tmp_path, page) | {"GNUPGHOME": str(gnupg.home)}
     if page in WITH_BUNDLE:
         site.run("export-to-a-medium.md", tmp_path, environment, only="keygen|export")
     assert site.run(page, tmp_path, environment) > 0

@@ -33,6 +33,9 @@
     │   ├── InvalidSignatureError
     │   ├── SigstoreSignatureError
     │   ├── UnauthenticatedError
+    │   │   ├── TooFewSignersError
+    │   │   └── UnfitSignerError
+    │   ├── TrustFileError
     │   ├── ExpiredError
     │   ├── UnknownStreamError
     │   ├── RollbackError
@@ -139,9 +142,14 @@ from bundler.errors.content import (
     SigstoreSignatureError as SigstoreSignatureError,
     SingleImageDestinationError as SingleImageDestinationError,
     SizeMismatchError as SizeMismatchError,
+    TooFewSignersError as TooFewSignersError,
     TrustError as TrustError,
+    TrustFileError as TrustFileError,
+    TrustFileProblem as TrustFileProblem,
     UnauthenticatedError as UnauthenticatedError,
     UnavailableTransportError as UnavailableTransportError,
+    UnfitSignerError as UnfitSignerError,
+    UnfitSignerProblem as UnfitSignerProblem,
     UnnamedDestinationError as UnnamedDestinationError,
     UnsupportedError as UnsupportedError,
     UnsupportedLayerError as UnsupportedLayerError,

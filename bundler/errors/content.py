@@ -208,6 +208,89 @@ class UnauthenticatedError(TrustError):
         self.signed_by = tuple(signed_by)
 
 
+class TooFewSignersError(UnauthenticatedError):
+    """Content that fewer trusted keys have signed than required.
+
+    Fields:
+        signers: the IDs of the trusted keys that signed it, each once.
+        required: the required number of keys.
+
+    Raised by the check of the signatures of bundles and of trust files.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        signers: Sequence[str],
+        required: int,
+        trusted: Sequence[str] = (),
+        signed_by: Sequence[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, trusted=trusted, signed_by=signed_by, hint=hint)
+        self.signers = tuple(signers)
+        self.required = required
+
+
+class UnfitSignerError(UnauthenticatedError):
+    """Content signed by a key of the trust file that may not sign it.
+
+    Fields:
+        key_id: the ID of the key.
+        problem: the reason: it has another ``role``, is not valid for the ``stream``, or was
+            ``not-yet-valid`` or ``expired`` when the content was signed.
+        stream: the stream of the bundle; None if the content is not a bundle, or not parsed.
+
+    Raised by the check of a bundle against the trust file of the site.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        key_id: str,
+        problem: UnfitSignerProblem,
+        stream: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, trusted=(), signed_by=(key_id[:16],), hint=hint)
+        self.key_id = key_id
+        self.problem = problem
+        self.stream = stream
+
+
+UnfitSignerProblem = Literal["role", "stream", "not-yet-valid", "expired"]
+
+
+class TrustFileError(TrustError):
+    """A trust file that is not accepted, or that has expired.
+
+    Fields:
+        problem: ``expired``; ``fingerprint``: it is not the expected file; ``gap``: a version is
+            missing; ``fork``: two files have one version; ``version``: the version in the file
+            differs from the expected one; ``format``: the file is malformed.
+        version: the version that the error is about; None if it is unknown.
+
+    Raised by the check of a trust file, and of the newer versions in a bundle.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problem: TrustFileProblem,
+        version: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problem = problem
+        self.version = version
+
+
+TrustFileProblem = Literal["expired", "fingerprint", "gap", "fork", "version", "format"]
+
+
 class ExpiredError(TrustError):
     """Content past its expiry date. Raised by the check of a bundle's inventory."""
 

@@ -45,6 +45,7 @@ from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
 from bundler.transports.oci_layout.transport import LayoutSource
 from bundler.trust import keys
+from bundler.trust.bundle_trust import TrustedKeys
 from tests.fakes import bundles, images
 from tests.fakes.damage import flip_bit
 from tests.fakes.registry import FakeRegistry
@@ -113,7 +114,7 @@ class Site:
             self.bundle,
             parse_target(target),
             self.options,
-            tuple(trusted),
+            TrustedKeys.create(trusted),
             dry_run=dry_run,
             **more,
         )
@@ -169,7 +170,7 @@ def test_export_refuses_image_in_schema1_before_writing(site, tmp_path):
 @pytest.mark.parametrize("kind", ["oci", "dir"])
 def test_exported_bundle_verifies_and_imports_with_the_same_digests(site, kind):
     site.export(kind=kind)
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()
     report = site.import_(f"oci:{site.path / 'inside'}")
     found = names_in(site.path / "inside")
     assert found["team/app:1"] == site.images["app"].digest
@@ -221,7 +222,7 @@ def test_export_never_signs_an_inventory_that_was_changed_on_the_medium(site, si
     assert renewed.changed
     assert renewed.inventory.created.year < 2099
     assert renewed.inventory.serial < forged["serial"]
-    verified = verify(site.bundle, [KEY.public])
+    verified = verify(site.bundle, TrustedKeys.create([KEY.public]))
     verified.check()
     assert verified.inventory == renewed.inventory
 
@@ -231,7 +232,7 @@ def test_export_seals_an_unsigned_bundle_again_to_sign_it(site):
     unsigned = site.export(signed=False)
     signed = site.export()
     assert signed.inventory.serial > unsigned.inventory.serial
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_export_adds_the_signature_of_a_further_key(site):
@@ -241,7 +242,7 @@ def test_export_adds_the_signature_of_a_further_key(site):
     assert second.changed
     assert second.inventory == first.inventory
     assert len(second.signatures) == 2
-    verify(site.bundle, [further.public]).check()
+    verify(site.bundle, TrustedKeys.create([further.public])).check()
 
 
 def test_renewal_removes_images_that_are_no_longer_requested(site):
@@ -253,16 +254,16 @@ def test_renewal_removes_images_that_are_no_longer_requested(site):
         name for name in names_in(site.bundle) if "team/app" in name
     }
     assert not list(site.bundle.rglob(site.images["multi"].digest.removeprefix("sha256:")))
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_export_repairs_a_damaged_bundle(site):
     site.export()
     blob = bundles.find_largest_blob(site.bundle)
     flip_bit(blob)
-    assert not verify(site.bundle, [KEY.public]).whole
+    assert not verify(site.bundle, TrustedKeys.create([KEY.public])).whole
     assert site.export().changed
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_single_platform_is_recorded_with_the_index_it_replaces(site):
@@ -454,7 +455,7 @@ def test_symbolic_link_in_place_of_a_blob_is_refused(site):
 def test_bundle_that_is_signed_later_verifies(site):
     site.export(signed=False)
     signatures.sign_bundle(site.bundle, [KEY])
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_registry_without_port_or_dot_is_not_a_target(site):
@@ -480,7 +481,7 @@ def test_each_report_lists_referrers_of_the_replaced_index(site):
     )
     left_behind = ((MULTI, tag),)
     assert site.export(request).omissions.referrers == left_behind
-    assert verify(site.bundle, [KEY.public]).omissions.referrers == left_behind
+    assert verify(site.bundle, TrustedKeys.create([KEY.public])).omissions.referrers == left_behind
     assert list_bundle(site.bundle).omissions.referrers == left_behind
     report = site.import_(f"oci:{site.path / 'inside'}")
     assert report.to_json()["leftBehind"] == [{"reference": MULTI, "referrer": tag}]

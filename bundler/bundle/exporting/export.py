@@ -286,9 +286,11 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     if not (request.bundle / bundle_paths.INVENTORY).exists():
         return None
     from bundler.bundle.format import authenticate  # noqa: PLC0415 - only for a former bundle
+    from bundler.trust.bundle_trust import TrustedKeys  # noqa: PLC0415 - as above
 
     try:
-        found = authenticate.authenticate(request.bundle, [key.public for key in request.keys])
+        trust = TrustedKeys.create(key.public for key in request.keys)
+        found = authenticate.authenticate(request.bundle, trust)
         former = inventory.parse(found.raw)
     except BundlerError:
         return None
@@ -346,8 +348,9 @@ def _report_unchanged(
         return None
     from bundler.bundle.format import checksums  # noqa: PLC0415 - only for a former bundle
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above
+    from bundler.trust.bundle_trust import NO_KEYS  # noqa: PLC0415 - as above
 
-    verified = verify(bundle, (), cancellation=engine.cancellation, emit=engine.emit)
+    verified = verify(bundle, NO_KEYS, cancellation=engine.cancellation, emit=engine.emit)
     if not verified.whole or verified.inventory != listed:
         engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, inventory, signatures as signing
+from bundler.bundle.format import bundle_paths, inventory, signatures as signing, trust_chain
 from bundler.errors import (
     BundlerError,
     ExpiredError,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
+    from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
 
 
@@ -33,10 +36,21 @@ class Authentication:
 
     raw: bytes
     signers: tuple[PublicKey, ...]
-    """The given keys that signed it."""
+    """The trusted keys that signed it."""
     trust_error: BundlerError | None
     """The reason why the bundle is not authenticated: a TrustError, or the error that occurred when
     a signature was read; None if it is authenticated."""
+    trust: BundleTrust
+    """The trust that applies, with the newer versions of the trust file in the bundle."""
+
+    def check_contents(self, contents: Inventory, now: datetime) -> BundlerError | None:
+        """Return ``trust_error``, or the reason why the signers may not sign ``contents``."""
+        if self.trust_error is None:
+            try:
+                self.trust.check_bundle(self.signers, contents.stream, contents.created, now)
+            except TrustError as error:
+                return error
+        return self.trust_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,7 @@ class AuthenticatedBundle:
     """The bytes of ``bundle.json``."""
     inventory: Inventory
     signers: tuple[PublicKey, ...]
-    """The given keys that signed it; empty only if unsigned bundles are allowed."""
+    """The trusted keys that signed it; fewer than required only if unsigned bundles are allowed."""
     is_authenticated: bool = True
     """Whether the signatures are those that are required; False only if unsigned bundles are
     allowed."""
@@ -55,35 +69,39 @@ class AuthenticatedBundle:
 
 def open_bundle(
     bundle: Path,
-    keys: Sequence[PublicKey],
+    trust: BundleTrust,
     *,
+    signature_files: Sequence[Path] = (),
     allow_unsigned: bool = False,
     allow_expired: bool = False,
+    now: datetime | None = None,
 ) -> AuthenticatedBundle:
     """Authenticate a bundle, then parse its inventory.
 
+    Args:
+        bundle: the directory.
+        trust: the keys to trust.
+        signature_files: signatures of the bundle that are stored elsewhere.
+        allow_unsigned: accept a bundle that is not signed as ``trust`` requires.
+        allow_expired: accept an expired bundle.
+        now: the time to compare with; None: the current time.
+
     Raises:
-        InvalidSignatureError: a signature by a given key does not verify.
-        UnauthenticatedError: not signed by a given key, and unsigned bundles are not allowed.
+        InvalidSignatureError: a signature by a trusted key does not verify.
+        UnauthenticatedError: not signed as required, and unsigned bundles are not allowed.
+        TrustError: the trust file in the bundle does not follow from the site's, or has expired.
         ExpiredError: expired, and expired bundles are not allowed.
         NotFoundError: the directory contains no complete bundle.
         MediumError: it cannot be read.
         MalformedError, LimitError, UnsupportedError: its inventory is not valid.
     """
-    authentication = authenticate(bundle, keys)
-    trust_error = authentication.trust_error
-    if isinstance(trust_error, UnauthenticatedError):
-        if not allow_unsigned:
-            raise UnauthenticatedError(
-                f"{bundle}: {trust_error.message}",
-                trusted=trust_error.trusted,
-                signed_by=trust_error.signed_by,
-                hint=f"{trust_error.hint}; or import it without verification with --allow-unsigned",
-            )
-    elif trust_error is not None:
-        raise trust_error
+    now = now or datetime.now(UTC)
+    authentication = authenticate(bundle, trust, signature_files)
+    _check_allowed(bundle, authentication.trust_error, allow_unsigned=allow_unsigned)
     contents = inventory.parse(authentication.raw)
-    if contents.is_expired(datetime.now(UTC)) and not allow_expired:
+    trust_error = authentication.check_contents(contents, now)
+    _check_allowed(bundle, trust_error, allow_unsigned=allow_unsigned)
+    if contents.is_expired(now) and not allow_expired:
         raise ExpiredError(
             f"{bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
             hint="export a newer bundle, or import this one with --allow-expired",
@@ -93,32 +111,54 @@ def open_bundle(
     )
 
 
-def authenticate(bundle: Path, keys: Sequence[PublicKey]) -> Authentication:
+def _check_allowed(bundle: Path, error: BundlerError | None, *, allow_unsigned: bool) -> None:
+    """Raise ``error``, unless it is about missing signers and unsigned bundles are allowed."""
+    if error is None or (isinstance(error, UnauthenticatedError) and allow_unsigned):
+        return
+    if isinstance(error, UnauthenticatedError):
+        error.message = f"{bundle}: {error.message}"
+        error.hint = f"{error.hint}; or import it without verification with --allow-unsigned"
+    raise error
+
+
+def authenticate(
+    bundle: Path, trust: BundleTrust, signature_files: Sequence[Path] = ()
+) -> Authentication:
     """Read ``bundle.json`` and verify its signatures; a trust error is returned, not raised.
 
     Raises:
         NotFoundError: the directory contains no complete bundle.
         MalformedError, LimitError, MediumError: ``bundle.json`` cannot be read.
+        NotFoundError, LimitError, ConfigError: one of ``signature_files`` cannot be read.
     """
     raw = signing.read_raw_inventory(bundle)
+    detached = {str(path): signing.read_signature_file(path) for path in signature_files}
+    signers: tuple[PublicKey, ...] = ()
     try:
-        signers = verify_signatures(raw, signing.read_signatures(bundle), keys)
+        signatures = signing.read_signatures(bundle)
+        trust = trust.follow(partial(trust_chain.read_chain, bundle))
+        signers = verify_signatures(raw, signatures, trust.keys, detached)
+        signed_by = [bundle_paths.parse_signature_name(name) or name for name in signatures]
+        trust.check_signers(signers, signed_by)
     except (TrustError, IntegrityError, NotFoundError, LimitError, MediumError) as error:
-        return Authentication(raw, (), error)
-    return Authentication(raw, signers, None)
+        return Authentication(raw, signers, error, trust)
+    return Authentication(raw, signers, None, trust)
 
 
 def verify_signatures(
-    raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[PublicKey]
+    raw: bytes,
+    signatures: Mapping[str, bytes],
+    keys: Sequence[PublicKey],
+    detached: Mapping[str, bytes] | None = None,
 ) -> tuple[PublicKey, ...]:
-    """Verify that at least one of ``keys`` signed the bytes ``raw``; return all that did.
+    """Verify the signatures of ``raw`` by any of ``keys``; return the keys that signed, each once.
 
-    ``signatures`` maps file names to signatures; those by other keys are ignored.
+    ``signatures`` maps file names to signatures; those by other keys are ignored. ``detached`` are
+    signatures that the user specified: each must be by one of ``keys``.
 
     Raises:
         InvalidSignatureError: a signature with the ID of a given key does not verify, even if other
-            signatures do.
-        UnauthenticatedError: no signature is by a given key.
+            signatures do; or one of ``detached`` is by no given key.
     """
     signers: dict[PublicKey, None] = {}
     for name, signature in sorted(signatures.items()):
@@ -135,24 +175,22 @@ def verify_signatures(
                     " damaged: copy the bundle again",
                 ) from None
             signers[key] = None
-    if signers:
-        return tuple(signers)
-    if not keys:
-        raise UnauthenticatedError(
-            "no key was specified, so the signer of this bundle cannot be verified",
-            hint="specify the signer's public key: --key FILE.pub",
-        )
-    given = ", ".join(key.id[:16] for key in keys)
-    signed_by = [bundle_paths.parse_signature_name(name) or name for name in signatures]
-    if not signed_by:
-        raise UnauthenticatedError(
-            f"the bundle is not signed (expected a signature by {given})",
-            trusted=[key.id for key in keys],
-            hint="sign it: airbundle sign BUNDLE --key FILE.key",
-        )
-    raise UnauthenticatedError(
-        f"signed by {', '.join(sorted(signed_by))}, but not by a given key ({given})",
-        trusted=[key.id for key in keys],
-        signed_by=signed_by,
-        hint="compare the fingerprints, and specify the right public key: --key FILE.pub",
+    for name, signature in (detached or {}).items():
+        signers[_find_signer(name, signature, raw, keys)] = None
+    return tuple(signers)
+
+
+def _find_signer(name: str, signature: bytes, raw: bytes, keys: Sequence[PublicKey]) -> PublicKey:
+    """Return the key of ``keys`` that made ``signature``.
+
+    Raises:
+        InvalidSignatureError: none of them did.
+    """
+    for key in keys:
+        with suppress(InvalidSignatureError):
+            key.verify(signature, raw)
+            return key
+    raise InvalidSignatureError(
+        f"{name}: not a signature of this bundle by a trusted key",
+        hint="specify the signer's public key: --key FILE.pub",
     )

@@ -1,6 +1,8 @@
 """The directory of a bundle: the names in it, and safe access to its files.
 
     bundle.json  bundle.json.<16 hex>.sig  SHA256SUMS  VERIFY.txt
+    bundle.json.sigstore.json                                    for cosign
+    trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
     images/<hex of the root>/…                                   format dir
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 INVENTORY = bundle_guard.INVENTORY
 CHECKSUM_FILE = "SHA256SUMS"
 INSTRUCTIONS = "VERIFY.txt"
+SIGSTORE_BUNDLE = f"{INVENTORY}.sigstore.json"
+"""One of the signatures once more, in the format of cosign. Readers ignore it."""
+TRUST = "trust"
 MARKER = "oci-layout"
 INDEX = "index.json"
 BLOBS = bundle_guard.BLOBS
@@ -42,8 +47,10 @@ MAX_PATH = 300
 MAX_ENTRIES = 2_000_000
 _MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
 
-_TOP = frozenset({INVENTORY, CHECKSUM_FILE, INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES})
+_UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE})
+_TOP = _UNLISTED | {INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES, TRUST}
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
+_TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 _DIR_PART = re.compile(r"(?:(sha512)-)?([0-9a-f]+)(?:\.manifest\.json)?")
 # Files that operating systems create on a medium that they mount.
@@ -93,9 +100,21 @@ def parse_signature_name(name: str) -> str | None:
     return match[1] if match else None
 
 
+def parse_trust_name(name: str) -> tuple[int, str | None] | None:
+    """Return the version in the name of a file in ``trust/``; None for files of other names.
+
+    For a signature, the second value is the first 16 digits of the key ID.
+    """
+    match = _TRUST_FILE.fullmatch(name)
+    return (int(match[1]), match[2]) if match else None
+
+
 def is_listed(path: str) -> bool:
-    """Whether SHA256SUMS lists a file: all except itself, ``bundle.json`` and the signatures."""
-    return path not in (INVENTORY, CHECKSUM_FILE) and parse_signature_name(path) is None
+    """Whether SHA256SUMS lists a file: all except itself, and files that are signed separately."""
+    if path in _UNLISTED or parse_signature_name(path) is not None:
+        return False
+    folder, _, name = path.rpartition("/")
+    return folder != TRUST or parse_trust_name(name) is None
 
 
 def check_listed(paths: Iterable[str], subject: str = CHECKSUM_FILE) -> None:
@@ -178,7 +197,7 @@ def is_image(name: str) -> bool:
 
 def may_be_left_over(name: str) -> bool:
     """Whether an interrupted export may leave a file with this name at the top of its directory."""
-    return name in _TOP or parse_signature_name(name) is not None or part_files.is_part(name)
+    return _is_top_name(name) or part_files.is_part(name)
 
 
 def is_path(text: str) -> bool:
@@ -209,10 +228,9 @@ def scan(bundle: Path) -> DirectoryScan:
             raise MediumError(f"{bundle / below}: {error.strerror}") from None
         for item in items:
             path, name = f"{below}{item.name}", item.name
-            known = name in _TOP or parse_signature_name(name) is not None
-            if is_system_file(name) if below else not known:
+            if not _belongs_to_bundle(below, name) or (path == TRUST and not _is_directory(item)):
                 ignored += 1
-            elif item.is_dir(follow_symlinks=False) and path.count("/") < _MAX_DEPTH:
+            elif _is_directory(item) and path.count("/") < _MAX_DEPTH:
                 pending.append(f"{path}/")
             else:
                 status = item.stat(follow_symlinks=False)
@@ -222,6 +240,21 @@ def scan(bundle: Path) -> DirectoryScan:
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: too many files (expected at most {MAX_ENTRIES:,})")
     return DirectoryScan(entries, ignored)
+
+
+def _belongs_to_bundle(below: str, name: str) -> bool:
+    """Whether a name in the directory ``below`` is not foreign; ``below`` ends with a slash."""
+    if below == f"{TRUST}/":
+        return parse_trust_name(name) is not None
+    return not is_system_file(name) if below else _is_top_name(name)
+
+
+def _is_top_name(name: str) -> bool:
+    return name in _TOP or parse_signature_name(name) is not None
+
+
+def _is_directory(item: os.DirEntry[str]) -> bool:
+    return item.is_dir(follow_symlinks=False)
 
 
 def open_file(bundle: Path, path: str) -> RegularFile:
@@ -255,8 +288,9 @@ def remove_signatures(bundle: Directory) -> None:
     Raises:
         MediumError: one of them cannot be removed.
     """
-    for name in filter(parse_signature_name, bundle.list_names()):
-        bundle.remove(name)
+    for name in bundle.list_names():
+        if parse_signature_name(name) or name == SIGSTORE_BUNDLE:
+            bundle.remove(name)
     atomic_write.sync_directory(bundle)
 
 

@@ -12,8 +12,10 @@ from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
+    ConfigError,
     DamagedBundleError,
     LimitError,
+    MissingFileError,
     NotFoundError,
 )
 
@@ -47,6 +49,28 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
             f"{bundle}: too many signatures (expected at most {MAX_SIGNATURES}, got {len(names)})"
         )
     return {name: bundle_paths.read_file(bundle, name, MAX_SIGNATURE) for name in names}
+
+
+def read_signature_file(path: Path) -> bytes:
+    """Read a signature that the user specified.
+
+    Raises:
+        MissingFileError: the file does not exist.
+        ConfigError: it cannot be read.
+        LimitError: it is too large for a signature.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SIGNATURE + 1)
+    except FileNotFoundError as error:
+        raise MissingFileError(str(path), os_error=error) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
+    if len(data) > MAX_SIGNATURE:
+        raise LimitError(
+            f"{path}: too large for a signature (expected at most {MAX_SIGNATURE:,} bytes)"
+        )
+    return data
 
 
 def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:

@@ -34,6 +34,7 @@ from bundler.errors import (
     count,
 )
 from bundler.events import WarningIssued
+from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Destination, Holdings, OpenOptions, Source
-    from bundler.trust.keys import PublicKey
+    from bundler.trust.bundle_trust import BundleTrust
 
 Existing = Literal["error", "skip", "overwrite"]
 _Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]"
@@ -61,13 +62,15 @@ _STATES: dict[Existing, ImageState] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """The bundle to import, the keys to trust, and the target."""
+    """The bundle to import, the trust in its signers, and the target."""
 
     bundle: Path
     target: ImportTarget
     options: OpenOptions
     """Options for opening the target."""
-    keys: tuple[PublicKey, ...] = ()
+    trust: BundleTrust = NO_KEYS
+    signature_files: tuple[Path, ...] = ()
+    """Signatures of the bundle that are stored elsewhere."""
     allow_unsigned: bool = False
     allow_expired: bool = False
     admit: Callable[[AuthenticatedBundle], None] | None = None
@@ -96,7 +99,8 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     started = datetime.now(UTC)
     bundle = open_bundle(
         request.bundle,
-        request.keys,
+        request.trust,
+        signature_files=request.signature_files,
         allow_unsigned=request.allow_unsigned,
         allow_expired=request.allow_expired or request.admit is not None,
     )

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import Inventory
     from bundler.events import Emit
+    from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
 
 _MAX_NAMED = 3
@@ -90,7 +91,7 @@ class Verification:
     inventory: Inventory | None
     """None: ``bundle.json`` cannot be read."""
     signers: tuple[PublicKey, ...]
-    """The given keys that signed the bundle."""
+    """The trusted keys that signed the bundle."""
     trust_error: TrustError | None
     """The reason why the bundle is not trusted: not authenticated, or expired; None if it is."""
     expired: bool
@@ -163,8 +164,9 @@ class Verification:
 
 def verify(
     bundle: Path,
-    keys: Sequence[PublicKey],
+    trust: BundleTrust,
     *,
+    signature_files: Sequence[Path] = (),
     threads: int | None = None,
     cancellation: Cancellation | None = None,
     emit: Emit = discard,
@@ -172,9 +174,14 @@ def verify(
 ) -> Verification:
     """Verify a bundle; damage is returned as findings, not raised.
 
-    Only ``keys`` are trusted; without a key, nothing can be authenticated. ``threads`` is the
-    number of files to hash in parallel; None: one per core. ``emit`` receives the progress of each
-    file as blob events. ``now`` is compared with the expiry date; None: the current time.
+    Args:
+        bundle: the directory.
+        trust: the keys to trust; without a key, nothing can be authenticated.
+        signature_files: signatures of the bundle that are stored elsewhere.
+        threads: the number of files to hash in parallel; None: one per core.
+        cancellation: its request ends the verification.
+        emit: receives the progress of each file as blob events.
+        now: the time to compare with; None: the current time.
 
     Raises:
         NotFoundError: the directory does not exist.
@@ -183,8 +190,9 @@ def verify(
         MediumError: a directory cannot be read.
         CancelledError: ``cancellation`` was requested.
     """
+    now = now or datetime.now(UTC)
     verifier = _Verifier(bundle, bundle_paths.scan(bundle))
-    known, trust_error, signers = verifier.read_inventory(keys)
+    known, trust_error, signers = verifier.read_inventory(trust, signature_files, now)
     listed = verifier.read_checksum_file(known)
     omissions = Omissions()
     if known is not None:
@@ -198,7 +206,7 @@ def verify(
     faults = parallel_hash.hash_all(bundle, work, threads, cancellation or Cancellation(), emit)
     for path, error in faults.items():
         verifier.add_error(path, error)
-    expired = known is not None and known.is_expired(now or datetime.now(UTC))
+    expired = known is not None and known.is_expired(now)
     if known is not None and known.expires is not None and expired and trust_error is None:
         trust_error = ExpiredError(
             f"the bundle expired at {timestamps.format_utc(known.expires)}",
@@ -250,26 +258,27 @@ class _Verifier:
         self.add("unreadable" if isinstance(error, MediumError) else code, path, text)
 
     def read_inventory(
-        self, keys: Sequence[PublicKey]
+        self, trust: BundleTrust, signature_files: Sequence[Path], now: datetime
     ) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
         """Authenticate the bytes of ``bundle.json``, then parse them."""
         path = bundle_paths.INVENTORY
         try:
-            authentication = authenticate(self.bundle, keys)
+            authentication = authenticate(self.bundle, trust, signature_files)
         except NotFoundError:
             self.add("missing", path, "missing: the export or the copy was interrupted")
             return None, None, ()
         except (IntegrityError, LimitError, MediumError) as error:
             self.add_error(path, error, "unreadable")
             return None, None, ()
-        trust_error = authentication.trust_error
-        if trust_error is not None and not isinstance(trust_error, TrustError):
-            trust_error = TrustError(f"a signature cannot be read: {trust_error.message}")
+        contents, trust_error = None, authentication.trust_error
         try:
-            return inventory.parse(authentication.raw), trust_error, authentication.signers
+            contents = inventory.parse(authentication.raw)
+            trust_error = authentication.check_contents(contents, now)
         except (IntegrityError, LimitError) as error:
             self.add_error(path, error)
-            return None, trust_error, authentication.signers
+        if trust_error is not None and not isinstance(trust_error, TrustError):
+            trust_error = TrustError(f"a signature cannot be read: {trust_error.message}")
+        return contents, trust_error, authentication.signers
 
     def read_checksum_file(self, known: Inventory | None) -> _Listed:
         """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""

@@ -71,15 +71,6 @@ image_policies = option_group(
 """The options of ``export``, ``plan`` and ``lock`` for all images; their values are in
 ``policies``."""
 
-public_keys = option(
-    "--key",
-    "key_files",
-    multiple=True,
-    type=PATH,
-    help="Trust the signatures of this public key; one signature suffices. May be repeated.",
-)
-"""``--key`` of ``verify`` and ``import``, in the parameter ``key_files``."""
-
 
 def private_keys(spelling: str, *, required: bool = False) -> Callable[[Decorated], Decorated]:
     """Add the option ``spelling``, passed as ``key_files``, and ``--passphrase-file``."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cli.runtime.context import CommandContext
-    from bundler.trust.keys import PrivateKey, PublicKey
+    from bundler.trust.keys import PrivateKey
 
 
 def read_private_keys(
@@ -40,15 +40,6 @@ def read_private_keys(
         files.append((pem, passphrase, str(path)))
     with context.run() as run:
         return tuple(keys.parse_private_key(*file, run.cancellation) for file in files)
-
-
-def read_public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
-    """Read public keys."""
-    if not paths:
-        return ()
-    from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
-
-    return tuple(keys.read_public_key(path) for path in paths)
 
 
 def read_passphrase(path: Path, *, may_be_empty: bool = False) -> bytes:

@@ -27,6 +27,7 @@ from bundler.events import BlobFinished, BlobStarted, discard
 from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
 from bundler.trust import keys
+from bundler.trust.bundle_trust import TrustedKeys
 from tests.fakes import images
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class Site:
         """The serial of a bundle that is whole and signed; None if no such bundle exists."""
         if not self.bundle.exists():
             return None
-        checked = verify(self.bundle, [KEY.public])
+        checked = verify(self.bundle, TrustedKeys.create([KEY.public]))
         good = checked.whole and checked.trust_error is None and checked.inventory is not None
         return checked.inventory.serial if good and checked.inventory else None
 
@@ -291,7 +292,7 @@ def test_unlisted_content_of_an_interrupted_export_is_pruned(site, on_disk, kind
     site.restore(saved)
     with pytest.raises(Killed):
         on_disk(Disk(whole.sealing), lambda: site.export("kept", "new", kind=kind))
-    checked = verify(site.bundle, [KEY.public])
+    checked = verify(site.bundle, TrustedKeys.create([KEY.public]))
     checked.check()
     assert checked.unlisted == len({name for name in site.files() - before if "/" in name})
 
@@ -310,7 +311,7 @@ def test_unchanged_export_removes_unfinished_blobs(site, kind):
     folder.mkdir(exist_ok=True)
     for name in (f".airbundle-{'a' * 64}.part", ".airbundle-0123456789abcdef.part"):
         (folder / name).write_bytes(b"unfinished")
-    checked = verify(site.bundle, [KEY.public])
+    checked = verify(site.bundle, TrustedKeys.create([KEY.public]))
     checked.check()
 
     report = site.export("kept", kind=kind)
@@ -360,11 +361,11 @@ def test_export_removes_surplus_files_and_signs_none(site, kind, path):
     for names in (("kept",), ("kept", "new")):
         surplus.parent.mkdir(parents=True, exist_ok=True)
         surplus.write_text("surplus")
-        assert not verify(site.bundle, [KEY.public]).whole
+        assert not verify(site.bundle, TrustedKeys.create([KEY.public])).whole
 
         site.export(*names, kind=kind)
 
-        verify(site.bundle, [KEY.public]).check()
+        verify(site.bundle, TrustedKeys.create([KEY.public])).check()
         assert not surplus.exists()
         assert names != ("kept",) or site.files() == expected
 
@@ -382,11 +383,11 @@ def test_export_unlists_surplus_files_that_were_signed(site):
         patched.setattr(checksums, "create", create)
         patched.setattr(sealing, "prune", lambda *_, **__: None)
         former = site.export("kept").inventory.serial
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()
 
     assert site.export("kept").inventory.serial > former
 
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()
     assert not surplus.exists()
 
 
@@ -449,4 +450,4 @@ def test_unchanged_bundle_is_sealed_again_after_a_third_of_its_validity(
     end = report.inventory.expires
     assert end is not None
     assert (end - datetime.now(UTC) > validity - timedelta(minutes=10)) == renewed
-    verify(site.bundle, [KEY.public]).check()
+    verify(site.bundle, TrustedKeys.create([KEY.public])).check()

@@ -6,8 +6,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 
-from bundler.bundle.format import signatures as signing
+from bundler.bundle.format import bundle_paths, signatures as signing
 from bundler.bundle.format.authenticate import open_bundle, verify_signatures
 from bundler.errors import (
     DamagedBundleError,
@@ -16,9 +20,12 @@ from bundler.errors import (
     LockedError,
     MalformedError,
     NotFoundError,
+    TooFewSignersError,
     UnauthenticatedError,
+    UsageError,
 )
 from bundler.trust import keys
+from bundler.trust.bundle_trust import TrustedKeys
 from tests.fakes import bundles
 
 if TYPE_CHECKING:
@@ -32,28 +39,36 @@ def name(key) -> str:
     return f"bundle.json.{key.public.id[:16]}.sig"
 
 
+def check(signatures, given, threshold=1) -> tuple[keys.PublicKey, ...]:
+    """Verify and count the signatures of ``RAW``, as an import does."""
+    trust = TrustedKeys.create(given, threshold)
+    signers = verify_signatures(RAW, signatures, trust.keys)
+    trust.check_signers(signers, [name.split(".")[2] for name in signatures])
+    return signers
+
+
 def test_signature_by_one_given_key_authenticates():
     signatures = signing.sign(RAW, [KEY, OTHER])
-    assert verify_signatures(RAW, signatures, [OTHER.public]) == (OTHER.public,)
+    assert check(signatures, [OTHER.public]) == (OTHER.public,)
 
 
 def test_all_given_keys_that_signed_are_reported():
     trusted = [THIRD.public, KEY.public, OTHER.public]
-    signers = verify_signatures(RAW, signing.sign(RAW, [KEY, OTHER]), trusted)
+    signers = check(signing.sign(RAW, [KEY, OTHER]), trusted)
     assert set(signers) == {KEY.public, OTHER.public}
 
 
 def test_signatures_by_other_keys_do_not_authenticate():
     for signatures, signed_by in (({}, ()), (signing.sign(RAW, [THIRD]), (THIRD.public.id[:16],))):
         with pytest.raises(UnauthenticatedError) as raised:
-            verify_signatures(RAW, signatures, [KEY.public])
+            check(signatures, [KEY.public])
         assert raised.value.trusted == (KEY.public.id,)
         assert raised.value.signed_by == signed_by
 
 
 def test_bundle_is_not_authenticated_without_a_key():
     with pytest.raises(UnauthenticatedError) as raised:
-        verify_signatures(RAW, signing.sign(RAW, [KEY]), [])
+        check(signing.sign(RAW, [KEY]), [])
     assert raised.value.trusted == ()
 
 
@@ -67,14 +82,14 @@ def test_bad_signature_is_an_error_even_beside_a_good_one(signature, key):
     """A valid signature by another key does not hide an invalid one."""
     signatures = signing.sign(RAW, [THIRD]) | {name(key): signature}
     with pytest.raises(InvalidSignatureError) as raised:
-        verify_signatures(RAW, signatures, [THIRD.public, key.public])
+        check(signatures, [THIRD.public, key.public])
     assert raised.value.key_id == key.public.id
 
 
 def test_signature_with_the_id_of_another_key_is_ignored():
     signatures = {name(OTHER): KEY.sign(RAW)}
     with pytest.raises(UnauthenticatedError):
-        verify_signatures(RAW, signatures, [KEY.public])
+        check(signatures, [KEY.public])
 
 
 def test_changed_byte_invalidates_the_signature():
@@ -101,7 +116,7 @@ def test_later_signature_is_added_to_existing_signatures(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     before = (bundle / "bundle.json").read_bytes()
     assert signing.sign_bundle(bundle, [OTHER]) == [name(OTHER)]
-    opened = open_bundle(bundle, [KEY.public, OTHER.public])
+    opened = open_bundle(bundle, TrustedKeys.create([KEY.public, OTHER.public]))
     assert opened.raw == before
     assert opened.inventory.stream == "plant-7"
     assert set(opened.signers) == {KEY.public, OTHER.public}
@@ -111,7 +126,7 @@ def test_inventory_is_not_parsed_before_authentication(tmp_path: Path):
     """Invalid JSON without a signature is refused for the missing signature."""
     (tmp_path / "bundle.json").write_text("not JSON")
     with pytest.raises(UnauthenticatedError):
-        open_bundle(tmp_path, [KEY.public])
+        open_bundle(tmp_path, TrustedKeys.create([KEY.public]))
 
 
 def test_bundle_with_changed_checksum_file_is_not_signed(tmp_path: Path):
@@ -167,3 +182,74 @@ def test_files_with_similar_names_are_not_signatures(tmp_path: Path):
     for other in ("bundle.json.sig", "bundle.json.0123.sig", "bundle.json.0123456789ABCDEF.sig"):
         (tmp_path / other).write_bytes(b"x")
     assert signing.read_signatures(tmp_path) == {}
+
+
+def malleate(signature: bytes) -> bytes:
+    """Return the other valid ECDSA signature with the same r: s becomes n - s."""
+    r, s = decode_dss_signature(signature)
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    return encode_dss_signature(r, order - s)
+
+
+def test_threshold_requires_signatures_by_different_keys():
+    given = [KEY.public, OTHER.public, THIRD.public]
+    assert len(check(signing.sign(RAW, [KEY, OTHER]), given, 2)) == 2
+    with pytest.raises(TooFewSignersError) as raised:
+        check(signing.sign(RAW, [KEY]), given, 2)
+    assert raised.value.required == 2
+    assert raised.value.signers == (KEY.public.id,)
+
+
+def test_second_valid_signature_by_one_key_does_not_count():
+    """An ECDSA signature can be changed into another valid one without the private key."""
+    good = KEY.sign(RAW)
+    twin = malleate(good)
+    KEY.public.verify(twin, RAW)
+    given = (KEY.public, OTHER.public)
+    with pytest.raises(InvalidSignatureError):
+        check({name(KEY): good, name(OTHER): twin}, given, 2)
+    trust = TrustedKeys.create(given, 2)
+    signers = verify_signatures(RAW, {name(KEY): good}, trust.keys, {"twin.sig": twin})
+    with pytest.raises(TooFewSignersError):
+        trust.check_signers(signers, [])
+
+
+def test_one_key_in_two_files_counts_once():
+    again = keys.parse_public_key(KEY.public.to_pem(), "second name")
+    with pytest.raises(UsageError):
+        TrustedKeys.create([KEY.public, again], 2)
+    assert TrustedKeys.create([KEY.public, again]).keys == (KEY.public,)
+
+
+@pytest.mark.parametrize("threshold", [0, -1])
+def test_threshold_below_one_is_refused(threshold):
+    with pytest.raises(UsageError):
+        TrustedKeys.create([KEY.public], threshold)
+
+
+def test_signature_file_authenticates_a_bundle_without_signatures(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "bundle")
+    detached = tmp_path / "review.sig"
+    detached.write_bytes(KEY.sign((bundle / "bundle.json").read_bytes()))
+    trust = TrustedKeys.create([OTHER.public, KEY.public])
+    assert open_bundle(bundle, trust, signature_files=[detached]).signers == (KEY.public,)
+
+
+def test_signature_file_by_no_given_key_is_an_error_even_beside_a_good_signature(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "bundle", keys=(KEY,))
+    detached = tmp_path / "review.sig"
+    detached.write_bytes(OTHER.sign((bundle / "bundle.json").read_bytes()))
+    with pytest.raises(InvalidSignatureError):
+        open_bundle(bundle, TrustedKeys.create([KEY.public]), signature_files=[detached])
+
+
+def test_foreign_files_beside_the_trust_files_are_ignored(tmp_path: Path):
+    """A directory of the user with the name of the bundle's is left alone."""
+    bundle = bundles.write(tmp_path / "bundle", keys=(KEY,))
+    (bundle / "trust" / "deep").mkdir(parents=True)
+    (bundle / "trust" / "notes.txt").write_text("mine")
+    (bundle / "trust" / "1.trust.json").write_text("{}")
+    found = bundle_paths.scan(bundle)
+    assert "trust/1.trust.json" in found.entries
+    assert not {path for path in found.entries if "notes" in path or "deep" in path}
+    assert found.ignored == 2

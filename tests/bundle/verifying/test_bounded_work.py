@@ -22,6 +22,7 @@ from bundler.copy.engine import EngineOptions
 from bundler.errors import LimitError
 from bundler.ports import OpenOptions
 from bundler.trust import keys
+from bundler.trust.bundle_trust import TrustedKeys
 from tests import peak_memory
 from tests.fakes import bundles, images
 
@@ -48,11 +49,11 @@ def test_huge_files_are_found_without_being_read(tmp_path: Path, form: str):
     for path in sorted(bundles.find_files(bundle)):
         data = path.read_bytes()
         os.truncate(path, TERABYTE)
-        result = verify(bundle, [KEY.public])
+        result = verify(bundle, TrustedKeys.create([KEY.public]))
         found = {item.path for item in result.findings}
         assert str(path.relative_to(bundle)) in found or result.trust_error
         path.write_bytes(data)
-    verify(bundle, [KEY.public]).check()
+    verify(bundle, TrustedKeys.create([KEY.public])).check()
 
 
 @pytest.mark.usefixtures("quick")
@@ -65,7 +66,7 @@ def test_index_that_is_listed_often_is_walked_once(tmp_path: Path):
         below = images.Image(images.Blob(images.OCI["index"], images.dump(body)), children=(below,))
     bundle = bundles.write(tmp_path / "b", {bundles.REFERENCES[0]: below}, keys=(KEY,))
 
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
 
     assert result.whole
     _, inventory = signatures.read_inventory(bundle)
@@ -93,7 +94,7 @@ def test_large_image_with_many_names_exceeds_the_limit(tmp_path: Path):
     bundles.seal(bundle, value, (KEY,))
 
     with pytest.raises(LimitError):
-        verify(bundle, [KEY.public])
+        verify(bundle, TrustedKeys.create([KEY.public]))
 
 
 def test_image_with_many_names_is_kept_once_in_memory(tmp_path: Path):
@@ -119,7 +120,7 @@ def test_image_with_many_names_is_kept_once_in_memory(tmp_path: Path):
         )
     )
     target = parse_target(f"oci:{tmp_path / 'in'}")
-    request = import_bundle.ImportRequest(bundle, target, options, (KEY.public,))
+    request = import_bundle.ImportRequest(bundle, target, options, TrustedKeys((KEY.public,)))
 
     tracemalloc.start()
     try:
@@ -139,7 +140,7 @@ def test_missing_files_are_named_up_to_a_limit(tmp_path: Path, monkeypatch):
     (bundle / "bundle.json").unlink()
     monkeypatch.setattr("bundler.bundle.verifying.verify._MAX_MISSING", 10)
 
-    findings = {item.path: item.text for item in verify(bundle, []).findings}
+    findings = {item.path: item.text for item in verify(bundle, TrustedKeys.create([])).findings}
 
     assert sum(path.startswith("a") for path in findings) == 10
     assert findings["SHA256SUMS"] == "lists 20 more missing files"
@@ -150,8 +151,9 @@ import sys
 from pathlib import Path
 
 from bundler.bundle.verifying.verify import verify
+from bundler.trust.bundle_trust import NO_KEYS
 
-verify(Path(sys.argv[1]), [])
+verify(Path(sys.argv[1]), NO_KEYS)
 """
 
 

@@ -23,6 +23,7 @@ from bundler.errors import (
 from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned
 from bundler.oci.digest import Digest
 from bundler.trust import keys
+from bundler.trust.bundle_trust import TrustedKeys
 from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ def find(bundle: Path, blob: images.Blob) -> list[Path]:
 
 
 def findings(bundle: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     return {item.path: (item.code, item.images) for item in result.findings}
 
 
 def test_undamaged_bundle_is_whole_and_trusted(bundle: Path):
-    result = verify(bundle, [OTHER.public, KEY.public])
+    result = verify(bundle, TrustedKeys.create([OTHER.public, KEY.public]))
     result.check()
     assert result.whole
     assert result.signers == (KEY.public,)
@@ -65,12 +66,12 @@ def test_verification_changes_nothing(bundle: Path):
         return {path: path.stat().st_mtime_ns for path in [bundle, *bundles.find_files(bundle)]}
 
     before = state()
-    verify(bundle, [KEY.public])
+    verify(bundle, TrustedKeys.create([KEY.public]))
     assert state() == before
 
 
 def test_bundle_signed_by_another_key_is_whole_but_not_authenticated(bundle: Path):
-    result = verify(bundle, [OTHER.public])
+    result = verify(bundle, TrustedKeys.create([OTHER.public]))
     assert result.whole
     assert not result.signers
     with pytest.raises(UnauthenticatedError) as raised:
@@ -81,7 +82,7 @@ def test_bundle_signed_by_another_key_is_whole_but_not_authenticated(bundle: Pat
 def test_bad_signature_is_reported(bundle: Path):
     (bundle / f"bundle.json.{KEY.public.id[:16]}.sig").write_bytes(OTHER.sign(b""))
     with pytest.raises(InvalidSignatureError):
-        verify(bundle, [KEY.public]).check()
+        verify(bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_inventory_signed_again_by_another_key_is_not_authenticated(bundle: Path):
@@ -89,7 +90,7 @@ def test_inventory_signed_again_by_another_key_is_not_authenticated(bundle: Path
     for path in bundle.glob("*.sig"):
         path.write_bytes(OTHER.sign((bundle / "bundle.json").read_bytes()))
     with pytest.raises(InvalidSignatureError):
-        verify(bundle, [KEY.public]).check()
+        verify(bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_flipped_bit_in_any_file_is_found(tmp_path: Path):
@@ -99,12 +100,12 @@ def test_flipped_bit_in_any_file_is_found(tmp_path: Path):
         data = path.read_bytes()
         for at in {0, len(data) // 2, len(data) - 1}:
             path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
-            result = verify(bundle, [KEY.public])
+            result = verify(bundle, TrustedKeys.create([KEY.public]))
             assert result.findings or result.trust_error, f"{path} at {at}"
             if path.name != "bundle.json" and path.suffix != ".sig":
                 assert str(path.relative_to(bundle)) in {item.path for item in result.findings}
         path.write_bytes(data)
-    verify(bundle, [KEY.public]).check()
+    verify(bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_finding_of_damaged_layer_lists_its_images(bundle: Path):
@@ -129,7 +130,7 @@ def test_layer_with_wrong_size_is_found_without_hashing(bundle: Path):
     layer = bundles.sample()[NGINX].blobs[2]
     (path,) = find(bundle, layer)
     path.write_bytes(layer.data[:-1])
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     assert [(item.code, item.images) for item in result.findings] == [("size", (NGINX,))]
     assert result.findings[0].expected == f"{len(layer.data):,} bytes"
 
@@ -151,7 +152,7 @@ def test_all_damage_is_reported_in_one_error(bundle: Path):
     paths[0].write_bytes(b"x")
     paths[1].unlink()
     (bundle / "VERIFY.txt").write_text("rm -rf /")
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     assert len(result.findings) == 3
     with pytest.raises(DamagedBundleError) as raised:
         result.check()
@@ -164,7 +165,7 @@ def test_unlisted_content_is_counted_and_other_files_are_findings(bundle: Path):
     (home,) = {path.parent for path in find(bundle, bundles.sample()[NGINX].blobs[2])}
     extra = home / images.sha256(b"extra").removeprefix("sha256:")
     extra.write_bytes(b"extra")
-    checked = verify(bundle, [KEY.public])
+    checked = verify(bundle, TrustedKeys.create([KEY.public]))
     checked.check()
     assert checked.unlisted == 1
     assert checked.to_json()["unlisted"] == 1
@@ -219,7 +220,7 @@ def test_link_to_a_directory_is_not_followed(tmp_path: Path):
 def test_unreadable_inventory_is_a_finding(bundle: Path, content: bytes | None):
     path = bundle / "bundle.json"
     path.unlink() if content is None else path.write_bytes(content)
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     assert result.inventory is None
     assert [item.path for item in result.findings] == ["bundle.json"]
     with pytest.raises(DamagedBundleError) as raised:
@@ -230,14 +231,16 @@ def test_unreadable_inventory_is_a_finding(bundle: Path, content: bytes | None):
 def test_truncated_inventory_is_a_finding(bundle: Path):
     raw = (bundle / "bundle.json").read_bytes()
     (bundle / "bundle.json").write_bytes(raw[: len(raw) // 2])
-    assert [item.path for item in verify(bundle, [KEY.public]).findings] == ["bundle.json"]
+    assert [item.path for item in verify(bundle, TrustedKeys.create([KEY.public])).findings] == [
+        "bundle.json"
+    ]
 
 
 def test_newer_format_is_unsupported_rather_than_damaged(bundle: Path):
     raw = (bundle / "bundle.json").read_text()
     (bundle / "bundle.json").write_text(raw.replace("bundle/v1", "bundle/v2"))
     with pytest.raises(UnsupportedError):
-        verify(bundle, [KEY.public])
+        verify(bundle, TrustedKeys.create([KEY.public]))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"0" * 64 + b"  ../../etc/passwd\n"])
@@ -313,7 +316,7 @@ def test_referrers_are_part_of_the_bundle(tmp_path: Path):
         }
     ]
     bundles.seal(bundle, value, (KEY,))
-    verify(bundle, [KEY.public]).check()
+    verify(bundle, TrustedKeys.create([KEY.public])).check()
     (path,) = find(bundle, signature.blobs[1])
     path.unlink()
     assert findings(bundle) == {str(path.relative_to(bundle)): ("missing", (NGINX,))}
@@ -333,7 +336,7 @@ def test_optional_content_is_not_missing(tmp_path: Path):
     value = bundles.create_inventory(bundle, {APP: app})
     value["images"][0] |= {"index": "sparse", "platforms": ["linux/amd64"]}
     bundles.seal(bundle, value, (KEY,))
-    verify(bundle, [KEY.public]).check()
+    verify(bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_delta_is_unsupported_rather_than_damaged_or_whole(tmp_path: Path):
@@ -346,11 +349,11 @@ def test_delta_is_unsupported_rather_than_damaged_or_whole(tmp_path: Path):
     value["presupposes"] = [{"digest": blob.digest, "size": len(blob.data)}]
     bundles.seal(bundle, value, (KEY,))
     with pytest.raises(UnsupportedError):
-        verify(bundle, [KEY.public])
+        verify(bundle, TrustedKeys.create([KEY.public]))
     find(bundle, blob)[0].unlink()
     bundles.seal(bundle, value, (KEY,))
     with pytest.raises(UnsupportedError):
-        verify(bundle, [KEY.public])
+        verify(bundle, TrustedKeys.create([KEY.public]))
 
 
 @pytest.mark.parametrize(
@@ -371,7 +374,7 @@ def test_system_files_are_ignored_and_counted(bundle: Path, path: str):
     file = bundle / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"x")
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     result.check()
     assert result.ignored == 1
 
@@ -379,8 +382,8 @@ def test_system_files_are_ignored_and_counted(bundle: Path, path: str):
 def test_expired_bundle_is_whole_but_not_trusted(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,), expires="2027-01-01T00:00:00Z")
     end = datetime(2027, 1, 1, tzinfo=UTC)
-    verify(bundle, [KEY.public], now=end - timedelta(seconds=1)).check()
-    result = verify(bundle, [KEY.public], now=end)
+    verify(bundle, TrustedKeys.create([KEY.public]), now=end - timedelta(seconds=1)).check()
+    result = verify(bundle, TrustedKeys.create([KEY.public]), now=end)
     assert result.whole
     assert result.expired
     with pytest.raises(ExpiredError):
@@ -390,7 +393,7 @@ def test_expired_bundle_is_whole_but_not_trusted(tmp_path: Path):
 def test_damage_is_reported_before_missing_trust(bundle: Path):
     (bundle / "VERIFY.txt").write_text("x")
     with pytest.raises(DamagedBundleError):
-        verify(bundle, [OTHER.public]).check()
+        verify(bundle, TrustedKeys.create([OTHER.public])).check()
 
 
 def test_blob_named_after_its_sha512_is_compared_with_it(tmp_path: Path):
@@ -411,7 +414,7 @@ def test_walk_of_hostile_graph_ends(tmp_path: Path):
     for _ in range(12):
         inner = images.index(inner)
     bundle = bundles.write(tmp_path / "b", {NGINX: inner}, keys=(KEY,))
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     assert [item.code for item in result.findings] == ["malformed"]
     assert "nested" in str(result.findings[0])
 
@@ -428,7 +431,7 @@ def test_signature_that_is_not_a_regular_file_authenticates_nothing(bundle: Path
     (signature,) = bundle.glob("*.sig")
     signature.rename(tmp_path / "sig")
     signature.symlink_to(tmp_path / "sig")
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     assert not result.signers
     assert result.trust_error is not None
     assert result.findings
@@ -437,7 +440,7 @@ def test_signature_that_is_not_a_regular_file_authenticates_nothing(bundle: Path
 def test_bundle_with_too_many_signatures_is_not_trusted(bundle: Path):
     for number in range(40):
         (bundle / f"bundle.json.{number:016x}.sig").write_bytes(b"")
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     assert result.whole
     with pytest.raises(TrustError):
         result.check()
@@ -469,7 +472,7 @@ def test_reference_that_is_not_a_full_name_is_a_finding(tmp_path: Path, referenc
 
 def test_verification_reports_progress(bundle: Path):
     events = []
-    result = verify(bundle, [KEY.public], emit=events.append, threads=3)
+    result = verify(bundle, TrustedKeys.create([KEY.public]), emit=events.append, threads=3)
     planned = [event for event in events if isinstance(event, Planned)]
     assert [(event.blobs, event.size) for event in planned] == [(result.files, result.size)]
     assert len([event for event in events if isinstance(event, BlobStarted)]) == result.files
@@ -484,7 +487,7 @@ def test_hard_links_are_read_once_and_compared_for_each_name(tmp_path: Path):
     first, second = find(bundle, shared)
     second.unlink()
     second.hardlink_to(first)
-    result = verify(bundle, [KEY.public])
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
     result.check()
     assert result.files == result.inventory.checksum_file.count
     assert result.size == sum(
@@ -506,17 +509,17 @@ def test_verification_can_be_cancelled(bundle: Path):
     cancellation = Cancellation()
     cancellation.request()
     with pytest.raises(CancelledError):
-        verify(bundle, [KEY.public], cancellation=cancellation)
+        verify(bundle, TrustedKeys.create([KEY.public]), cancellation=cancellation)
 
 
 def test_missing_directory_is_not_a_damaged_bundle(tmp_path: Path):
     with pytest.raises(NotFoundError):
-        verify(tmp_path / "absent", [KEY.public])
+        verify(tmp_path / "absent", TrustedKeys.create([KEY.public]))
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotFoundError):
-        verify(tmp_path / "file", [KEY.public])
+        verify(tmp_path / "file", TrustedKeys.create([KEY.public]))
 
 
 def test_empty_directory_is_an_incomplete_bundle(tmp_path: Path):
-    result = verify(tmp_path, [KEY.public])
+    result = verify(tmp_path, TrustedKeys.create([KEY.public]))
     assert {item.path for item in result.findings} == {"bundle.json", "SHA256SUMS"}

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import receipts, text
-from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import TrustError, UsageError
 
@@ -36,7 +37,7 @@ _RESULTS = {"same": "already present"}
 )
 @click.argument("bundle", type=common.PATH)
 @click.argument("target")
-@common.public_keys
+@bundle_trust
 @option(
     "--allow-unsigned", is_flag=True, help="Import the bundle even if no given key has signed it."
 )
@@ -75,7 +76,7 @@ def import_(
     bundle: Path,
     target: str,
     *,
-    key_files: tuple[Path, ...],
+    trust: TrustOptions,
     allow_unsigned: bool,
     allow_expired: bool,
     rename_rules: tuple[str, ...],
@@ -97,7 +98,7 @@ def import_(
     configuration files.
     """
     context.options.refuse_policy("import")
-    public = signing_keys.read_public_keys(key_files)
+    trusted = trusted_keys.read_trust(trust)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
@@ -113,14 +114,21 @@ def import_(
         if verify_first:
             from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
 
-            verification = verify(bundle, public, cancellation=run.cancellation, emit=run.emit)
+            verification = verify(
+                bundle,
+                trusted,
+                signature_files=trust.signature_files,
+                cancellation=run.cancellation,
+                emit=run.emit,
+            )
             with suppress(TrustError):  # the import checks trust, with the --allow-… options
                 verification.check()
         request = import_bundle.ImportRequest(
             bundle=bundle,
             target=location,
             options=run.create_open_options(overrides),
-            keys=public,
+            trust=trusted,
+            signature_files=trust.signature_files,
             allow_unsigned=allow_unsigned,
             allow_expired=allow_expired,
             names=names,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
 from bundler.cli.output import text
-from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @command("verify", "airbundle verify /media/stick/plant-7 --key plant.pub")
 @click.argument("bundle", type=common.PATH)
-@common.public_keys
+@bundle_trust
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
 @pass_context
@@ -28,7 +29,7 @@ def verify(
     context: CommandContext,
     bundle: Path,
     *,
-    key_files: tuple[Path, ...],
+    trust: TrustOptions,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -37,12 +38,17 @@ def verify(
     The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, and 4
     if it is whole but expired or not signed by a given key.
     """
-    trusted = signing_keys.read_public_keys(key_files)
+    trusted = trusted_keys.read_trust(trust)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
     with context.run(1) as run:
         verification = verifying.verify(
-            bundle, trusted, threads=jobs, cancellation=run.cancellation, emit=run.emit
+            bundle,
+            trusted,
+            signature_files=trust.signature_files,
+            threads=jobs,
+            cancellation=run.cancellation,
+            emit=run.emit,
         )
     if as_json:
         text.print_json(verification.to_json())

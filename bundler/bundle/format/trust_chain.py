@@ -1,0 +1,58 @@
+"""The versions of a site's trust file that a bundle contains, in ``trust/``.
+
+SHA256SUMS does not list them: each version is signed by the keys of the former one, and is needed
+before the bundle can be authenticated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.bundle.format import bundle_paths
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import LimitError, NotFoundError
+from bundler.trust.bundle_trust import SignedDocument
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_CHAIN = 16 * 1024 * 1024
+"""Maximum size in bytes of all versions and signatures that one run reads."""
+MAX_FILES = 4096
+
+
+def read_chain(bundle: Path, first: int) -> dict[int, SignedDocument]:
+    """Read the trust files from version ``first`` on, with their signatures, unverified.
+
+    Raises:
+        LimitError: they are too many, or too large.
+        MalformedError, MediumError: one cannot be read.
+    """
+    chain: dict[int, SignedDocument] = {}
+    try:
+        with Directory.open(bundle) as top, top.enter(bundle_paths.TRUST) as folder:
+            signatures: dict[int, dict[str, bytes]] = {}
+            remaining = MAX_CHAIN
+            names = folder.list_names()
+            if len(names) > MAX_FILES:
+                raise LimitError(
+                    f"{folder.path}: too many files (expected at most {MAX_FILES:,},"
+                    f" got {len(names):,})"
+                )
+            documents: dict[int, bytes] = {}
+            for name in sorted(names):
+                parsed = bundle_paths.parse_trust_name(name)
+                if parsed is None or parsed[0] < first:
+                    continue
+                version, key_id = parsed
+                data = folder.read(name, limit=remaining)
+                remaining -= len(data)
+                if key_id is None:
+                    documents[version] = data
+                else:
+                    signatures.setdefault(version, {})[key_id] = data
+    except NotFoundError:
+        return {}
+    for version, raw in sorted(documents.items()):
+        chain[version] = SignedDocument(raw, signatures.get(version, {}))
+    return chain

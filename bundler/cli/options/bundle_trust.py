@@ -1,0 +1,55 @@
+"""The options of ``verify`` and ``import`` that determine which signers of a bundle are trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common
+from bundler.cli.options.option import option_group, spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECTION = "Trust"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustOptions:
+    """The trusted keys, and signatures that are stored elsewhere."""
+
+    key_files: tuple[Path, ...] = ()
+    threshold: int | None = None
+    signature_files: tuple[Path, ...] = ()
+
+
+bundle_trust = option_group(
+    TrustOptions,
+    "trust",
+    SECTION,
+    {
+        "key_files": spec(
+            "--key",
+            multiple=True,
+            type=common.PATH,
+            metavar="FILE",
+            help="Trust the signatures of this public key. May be repeated.",
+        ),
+        "threshold": spec(
+            "--threshold",
+            type=click.IntRange(1, 32),
+            metavar="K",
+            help="Require signatures by K different keys (default: 1).",
+        ),
+        "signature_files": spec(
+            "--signature",
+            multiple=True,
+            type=common.PATH,
+            metavar="FILE",
+            help="Also use this signature, such as one for a read-only bundle. May be repeated.",
+        ),
+    },
+)
+"""The options of the group, in the parameter ``trust``."""

@@ -1,0 +1,145 @@
+"""The keys that a user trusts to sign bundles, and the number of signatures that they require.
+
+Signatures are counted by distinct keys: neither two signatures by one key nor one key in two files
+counts twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from bundler.errors import TooFewSignersError, UnauthenticatedError, UsageError, count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from typing import TypeAlias
+
+    from bundler.trust.keys import PublicKey
+
+    ReadChain: TypeAlias = Callable[[int], Mapping[int, "SignedDocument"]]
+    """Returns the trust files from a version on, by version, unverified."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """The bytes of a document, and its signatures by the first 16 digits of the key ID."""
+
+    raw: bytes = field(repr=False)
+    signatures: Mapping[str, bytes] = field(repr=False)
+
+
+class BundleTrust(Protocol):
+    """Decides whether the signers of a bundle suffice: before it is parsed, and afterwards."""
+
+    @property
+    def keys(self) -> Sequence[PublicKey]:
+        """The keys whose signatures are verified."""
+
+    def follow(self, read_chain: ReadChain) -> BundleTrust:
+        """Apply the newer versions of the trust file that a bundle contains.
+
+        Raises:
+            TrustError: the versions do not follow from this one.
+        """
+
+    def check_signers(self, signers: Sequence[PublicKey], signed_by: Sequence[str]) -> None:
+        """Check the keys that signed, before the bundle is parsed.
+
+        Args:
+            signers: the keys of ``keys`` whose signatures verified.
+            signed_by: the first 16 digits of the ID of each signer, as the bundle states them.
+
+        Raises:
+            UnauthenticatedError: they do not suffice.
+        """
+
+    def check_bundle(
+        self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
+    ) -> None:
+        """Check that ``signers`` may sign a bundle of ``stream`` that was created at ``created``.
+
+        Raises:
+            TrustError: they may not.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKeys:
+    """Public keys that may sign every bundle."""
+
+    keys: tuple[PublicKey, ...]
+    threshold: int = 1
+    """The number of keys that must have signed."""
+
+    @classmethod
+    def create(cls, keys: Iterable[PublicKey], threshold: int = 1) -> TrustedKeys:
+        """Create the trust in ``keys``; equal keys count once.
+
+        Raises:
+            UsageError: there are fewer keys than ``threshold``, or ``threshold`` is less than 1.
+        """
+        distinct = tuple(dict.fromkeys(keys))
+        if threshold < 1:
+            raise UsageError(f"threshold: invalid (expected at least 1, got {threshold})")
+        if threshold > max(len(distinct), 1):
+            raise UsageError(
+                f"threshold: too few keys (expected {threshold} different ones,"
+                f" got {len(distinct)})",
+                hint="specify each signer's public key: --key FILE.pub",
+            )
+        return cls(distinct, threshold)
+
+    def follow(self, read_chain: ReadChain) -> TrustedKeys:  # noqa: ARG002 - of the protocol
+        """Return the same keys: a bundle cannot change keys of the command line."""
+        return self
+
+    def check_signers(self, signers: Sequence[PublicKey], signed_by: Sequence[str]) -> None:
+        """Check that enough keys signed.
+
+        Raises:
+            TooFewSignersError: fewer than the threshold.
+            UnauthenticatedError: none.
+        """
+        trusted = [key.id for key in self.keys]
+        number = len(set(signers))
+        if number >= self.threshold:
+            return
+        if number:
+            raise TooFewSignersError(
+                f"signed by {count(number, 'given key')} (expected {self.threshold})",
+                trusted=trusted,
+                signed_by=signed_by,
+                signers=[key.id for key in signers],
+                required=self.threshold,
+                hint="ask the other holders of keys to sign it: airbundle sign BUNDLE --key"
+                " FILE.key",
+            )
+        if not trusted:
+            raise UnauthenticatedError(
+                "no key was specified, so the signer of this bundle cannot be verified",
+                hint="specify the signer's public key: --key FILE.pub",
+            )
+        given = ", ".join(key[:16] for key in trusted)
+        if not signed_by:
+            raise UnauthenticatedError(
+                f"the bundle is not signed (expected a signature by {given})",
+                trusted=trusted,
+                hint="sign it: airbundle sign BUNDLE --key FILE.key",
+            )
+        raise UnauthenticatedError(
+            f"signed by {', '.join(sorted(signed_by))}, but not by a given key ({given})",
+            trusted=trusted,
+            signed_by=signed_by,
+            hint="compare the fingerprints, and specify the right public key: --key FILE.pub",
+        )
+
+    def check_bundle(
+        self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
+    ) -> None:
+        """Accept every stream and time."""
+
+
+NO_KEYS = TrustedKeys(())
+"""Trust in no key: only unsigned bundles can be read."""

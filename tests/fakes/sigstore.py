@@ -357,6 +357,9 @@ class FakeServices(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def handle_error(self, *_):
+        """Ignore clients that end the connection."""
+
     def __enter__(self):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self

@@ -1,7 +1,7 @@
 """Signers of images, from the options of ``copy`` and ``sync``.
 
 Keys are loaded, and passphrases are prompted for, before the run starts. Services are contacted
-during the run, when the first manifest is signed.
+when a manifest is signed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bundler.ports import SignManifest
     from bundler.trust.sigstore.keys import SigningKey
     from bundler.trust.sigstore.parameters import SigningParameters
-    from bundler.trust.sigstore.signer import SigstoreSigner
 
     CreateSigner = Callable[[CommandRun], SignManifest]
 
@@ -102,46 +101,28 @@ def load_sigstore_parameters(
         key = _load_key(context, found.key_file, found.passphrase_file, passphrases)
     if found.fulcio is not None:
         find_token_subject(found.fulcio.token)  # fails before the image is copied
-    return lambda run: _DeferredSigner(run, found, key).sign
+    return lambda run: _create_service_signer(run, found, key)
 
 
-class _DeferredSigner:
-    """Signer whose certificate is requested for the first manifest: it is valid for minutes."""
+def _create_service_signer(
+    run: CommandRun, parameters: SigningParameters, key: SigningKey | None
+) -> SignManifest:
+    """Create the signer of a parameter file, with the connections of a run."""
+    from functools import partial  # noqa: PLC0415 - as below
 
-    def __init__(
-        self, run: CommandRun, parameters: SigningParameters, key: SigningKey | None
-    ) -> None:
-        self._run = run
-        self._parameters = parameters
-        self._key = key
-        self._signer: SigstoreSigner | None = None
+    from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - loads requests
+    from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore.signer import KeylessSigner, SigstoreSigner  # noqa: PLC0415 - as above
 
-    def sign(self, reference: str, descriptor: Descriptor, manifest: bytes) -> list[bytes]:
-        """Sign a manifest, and record the signature if the parameters name a log."""
-        if self._signer is None:
-            self._signer = self._create_signer()
-        return self._signer.sign(reference, descriptor, manifest)
-
-    def _create_signer(self) -> SigstoreSigner:
-        from functools import partial  # noqa: PLC0415 - as below
-
-        from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - loads requests
-        from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
-        from bundler.trust.sigstore.keys import generate_signing_key  # noqa: PLC0415 - as above
-        from bundler.trust.sigstore.signer import SigstoreSigner  # noqa: PLC0415 - as above
-
-        run, parameters = self._run, self._parameters
-        send = ServiceClient(
-            run.context.settings.get_service_access, run.cancellation, run.emit
-        ).send
-        key, certificate, record = self._key, None, None
-        if key is None:
-            key = generate_signing_key()
-        if (fulcio := parameters.fulcio) is not None:
-            certificate = services.request_certificate(send, fulcio.url, fulcio.token, key)
-        if parameters.rekor_url is not None:
-            record = partial(services.record_signature, send, parameters.rekor_url)
-        return SigstoreSigner(key, certificate, record)
+    find_access = run.context.settings.get_service_access
+    send = ServiceClient(find_access, run.cancellation, run.emit).send
+    url, fulcio = parameters.rekor_url, parameters.fulcio
+    record = None if url is None else partial(services.record_signature, send, url)
+    if fulcio is not None:
+        request = partial(services.request_certificate, send, fulcio.url, fulcio.token)
+        return KeylessSigner(request, record).sign
+    assert key is not None  # noqa: S101 - the parameters have one of them
+    return SigstoreSigner(key, None, record).sign
 
 
 def _load_key(

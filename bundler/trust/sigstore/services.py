@@ -23,6 +23,7 @@ from bundler.trust.sigstore import certificates, log_entry, rekor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from bundler.trust.sigstore.keys import SigningKey
 
@@ -72,6 +73,7 @@ class IssuedCertificate:
     pem: bytes = field(repr=False)
     chain_pem: bytes = field(repr=False)
     """The intermediate certificates and the root."""
+    expires: datetime
 
 
 def request_certificate(send: Send, url: str, token: str, key: SigningKey) -> IssuedCertificate:
@@ -100,7 +102,7 @@ def request_certificate(send: Send, url: str, token: str, key: SigningKey) -> Is
         found = certificates.parse_certificates(reply.body, subject)
         if found and certificates.get_key(found[0]) == key.public:
             issued, *chain = map(certificates.get_pem, found)
-            return IssuedCertificate(issued, b"".join(chain))
+            return IssuedCertificate(issued, b"".join(chain), found[0].not_valid_after_utc)
     raise RefusedRequestError(f"{subject}: the response is not a certificate for the key")
 
 

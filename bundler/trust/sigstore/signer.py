@@ -6,8 +6,9 @@ record each signature.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bundler.oci.json.base64_strict import encode
@@ -20,6 +21,7 @@ from bundler.oci.signature import (
     SIGSTORE_PAYLOAD,
     SigstoreSignature,
 )
+from bundler.trust.sigstore.keys import generate_signing_key
 from bundler.trust.sigstore.payload import Payload
 
 if TYPE_CHECKING:
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     from bundler.trust.sigstore.rekor import Promise
     from bundler.trust.sigstore.services import IssuedCertificate
 
+    RequestCertificate = Callable[[SigningKey], IssuedCertificate]
     Record = Callable[[bytes, bytes, bytes], Promise]
     """Called with (public key or certificate in PEM, signature, payload) to record them."""
+
+_MARGIN = timedelta(minutes=1)  # a signature must be recorded before its certificate expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +68,34 @@ class SigstoreSigner:
             promise = self.record(verifier, signature, payload)
             annotations[BUNDLE_ANNOTATION] = promise.to_annotation()
         return [SigstoreSignature(SIGSTORE_PAYLOAD, payload, annotations).to_bytes()]
+
+
+class KeylessSigner:
+    """Signs manifests with keys of its own, which ``request`` certifies; thread-safe.
+
+    A certificate is requested for the first manifest, and again before it expires.
+    """
+
+    def __init__(self, request: RequestCertificate, record: Record | None) -> None:
+        self._request = request
+        self._record = record
+        self._lock = threading.Lock()
+        self._signer: SigstoreSigner | None = None
+        self._renewal = datetime.max.replace(tzinfo=UTC)
+
+    def sign(self, reference: str, descriptor: Descriptor, manifest: bytes) -> list[bytes]:
+        """Sign one manifest, as ``SigstoreSigner.sign``.
+
+        Raises:
+            RefusedRequestError, RegistryError: there is no certificate, or no record in the log.
+        """
+        return self._get_signer().sign(reference, descriptor, manifest)
+
+    def _get_signer(self) -> SigstoreSigner:
+        with self._lock:
+            if self._signer is None or datetime.now(UTC) >= self._renewal:
+                key = generate_signing_key()
+                certificate = self._request(key)
+                self._signer = SigstoreSigner(key, certificate, self._record)
+                self._renewal = certificate.expires - _MARGIN
+            return self._signer

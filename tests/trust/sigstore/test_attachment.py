@@ -464,6 +464,25 @@ def test_certificate_of_other_key_is_refused():
     refuse(signature, trusted_fulcio(), "signature")
 
 
+def test_authority_with_ed25519_key_is_refused():
+    """The library that verifies chains supports the algorithms of the web only."""
+    private = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "root")])
+    root = (
+        x509.CertificateBuilder(name, name, private.public_key(), 1, NOW - DAY, NOW + DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(private, None)
+    )
+    leaf = (
+        x509.CertificateBuilder(name, name, KEY.public_key(), 2, NOW - DAY, NOW + DAY)
+        .add_extension(x509.SubjectAlternativeName([x509.RFC822Name(EMAIL)]), critical=True)
+        .sign(private, None)
+    )
+    signature = fake.attach(KEY, DIGEST, certificate=leaf)
+    trust = TrustedPki(Authority((root,)), PkiIdentity(email=EMAIL))
+    refuse(signature, trust, "certificate")
+
+
 def test_endless_certificates_are_refused():
     signature = keyless()
     endless = fake.pem(FULCIO.intermediate).decode() * 10_000

@@ -296,6 +296,15 @@ class KeepsParts(Protocol):
 
 
 @runtime_checkable
+class StoresOnDisk(Protocol):
+    """A destination whose disk is checked for free space before the first byte is written."""
+
+    @property
+    def storage_path(self) -> Path:
+        """The file or directory in which content is stored; it need not exist."""
+
+
+@runtime_checkable
 class ListsTags(Protocol):
     """A source that can list its names."""
 

@@ -90,11 +90,11 @@ def test_text_of_error_is_message_without_hint():
         ),
         (
             errors.NoSpaceError("/stick", needed=5000, free=1000),
-            "/stick: needs 5,000 bytes, but only 1,000 bytes are free",
+            "/stick: needs 4.9 KiB (5,000 bytes), but only 1000 B (1,000 bytes) is free",
         ),
         (
             errors.NoSpaceError("/stick", needed=None, free=0),
-            "/stick: needs more, but only 0 bytes are free",
+            "/stick: needs more, but only 0 B (0 bytes) is free",
         ),
         (errors.InvalidBundleManifestError(["a:1:2: x", "a:3:4: y"]), "a:1:2: x\na:3:4: y"),
         (errors.DamagedBundleError("damaged", ["a", "b"]), "damaged\na\nb"),

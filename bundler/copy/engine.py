@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.copy import blob_transfer
+from bundler.copy import blob_transfer, free_space
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, PlannedImage, create_manifest_tasks
 from bundler.errors import (
@@ -124,10 +124,12 @@ def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
     """Execute ``plan``.
 
     Raises:
+        NoSpaceError: a disk is too small; nothing was written.
         CancelledError: the run was cancelled; names may have changed only if it was committing.
         BundlerError: the first failure, unless ``options.keep_going``.
     """
     execution = _Execution(plan, options)
+    free_space.check_plan(plan)
     execution.report_plan()
     execution.run_each(execution.transfers, execution.transfer_blob)
     execution.run_each(execution.mounts, execution.mount_blob)
@@ -253,6 +255,7 @@ class _Execution:
         elif isinstance(destination, ReadableDestination) and not blob_transfer.is_intact(
             node, destination, self._cancellation, self._emit
         ):
+            free_space.check_blob(task.size, destination)
             self._damaged.append(task.size)
             self._emit(events.PushAdded(task.size, was_checked=True))
             self._emit(events.Notice(f"{node.digest}: damaged at the destination, copied again"))

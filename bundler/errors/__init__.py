@@ -116,6 +116,7 @@ from bundler.errors.base import (
     UsageError as UsageError,
     be as be,
     count as count,
+    format_size as format_size,
     shortlist as shortlist,
 )
 from bundler.errors.content import (

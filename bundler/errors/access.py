@@ -6,7 +6,7 @@ import errno
 import posixpath
 from typing import TYPE_CHECKING
 
-from bundler.errors.base import BundlerError
+from bundler.errors.base import BundlerError, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -176,9 +176,9 @@ class NoSpaceError(MediumError):
     def __init__(
         self, path: str, *, needed: int | None, free: int, os_error: OSError | None = None
     ) -> None:
-        amount = "more" if needed is None else f"{needed:,} bytes"
+        amount = "more" if needed is None else f"{format_size(needed)} ({needed:,} bytes)"
         super().__init__(
-            f"{path}: needs {amount}, but only {free:,} bytes are free",
+            f"{path}: needs {amount}, but only {format_size(free)} ({free:,} bytes) is free",
             path=path,
             os_error=os_error,
             hint="free some space, or specify a destination on a larger medium, and run again",

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
 SigningKeyProblem = Literal["unknown", "ambiguous", "passphrase", "unusable"]
 
 
@@ -279,6 +281,17 @@ class PolicyFileError(ConfigError):
 
     Raised by the reader of policy.json, and where a policy is required.
     """
+
+
+def format_size(count: float) -> str:
+    """Format a number of bytes in binary units: ``1.6 GiB``."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in _UNITS:
+        count /= 1024
+        if count < 1023.95 or unit == _UNITS[-1]:
+            break
+    return f"{count:.1f} {unit}"
 
 
 def count(number: int, noun: str) -> str:

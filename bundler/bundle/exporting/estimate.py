@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.bundle.exporting import missing_platforms
 from bundler.bundle.exporting.export import (
     check_destination,
+    compute_needed_space,
     create_partial_error,
     read_former,
 )
@@ -17,7 +18,6 @@ from bundler.bundle.format import store
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
-from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.plan import Plan, create_plan
 from bundler.errors import ConflictError, MediumError
 
@@ -46,8 +46,8 @@ class Estimate:
     missing: Mapping[str, BundlerError]
     """The errors of images that cannot be resolved, by reference."""
     plan: Plan[Holdings]
-    stored: int
-    """The number of bytes of the blobs to write that an interrupted export has stored."""
+    needed: int
+    """The number of free bytes that the export needs on the medium."""
     medium: Medium | None
     """The medium of the destination; None if no destination is specified."""
     bundle: Path
@@ -72,9 +72,8 @@ class Estimate:
 
     @property
     def enough_space(self) -> bool:
-        """Whether the medium has enough free space for the blobs to write."""
-        needed = self.plan.size("push") - self.stored
-        return self.medium is not None and needed <= self.medium.free
+        """Whether the medium has enough free space for the export."""
+        return self.medium is not None and self.needed <= self.medium.free
 
     @property
     def blob_too_large(self) -> bool:
@@ -125,6 +124,7 @@ class Estimate:
                 "mountPoint": str(self.medium.mount_point),
                 "device": self.medium.device,
                 "fileSystem": self.medium.file_system,
+                "needed": self.needed,
                 "free": self.medium.free,
                 "enough": self.enough_space,
                 "tooLarge": self.blob_too_large,
@@ -178,7 +178,7 @@ def estimate(
         total=total,
         missing=missing,
         plan=plan,
-        stored=find_stored_size((task.node for task in plan.blobs), destination),
+        needed=compute_needed_space(plan, destination),
         medium=medium if check_medium else None,
         bundle=request.bundle,
         refusal=refusal if check_medium else None,

@@ -22,10 +22,17 @@ from bundler.bundle.exporting.resolve import list_image, resolve_all
 from bundler.bundle.format import bundle_paths, inventory, signatures, store
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
-from bundler.copy.blob_transfer import find_stored_size
+from bundler.copy import free_space
 from bundler.copy.engine import TransferTotals, execute
 from bundler.copy.plan import create_plan
-from bundler.errors import BundlerError, ConflictError, MediumError, PartialError, UsageError
+from bundler.errors import (
+    BundlerError,
+    ConflictError,
+    MediumError,
+    NoSpaceError,
+    PartialError,
+    UsageError,
+)
 from bundler.events import Notice
 from bundler.oci.json import timestamps
 
@@ -193,10 +200,10 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             if unchanged is not None:
                 destination.commit(())  # removes what an interrupted export has left
                 return unchanged
-        manifests = sum(len(task.manifest.raw) for task in plan.manifests)
-        stored = find_stored_size((task.node for task in plan.blobs), destination)
-        needed = plan.size("push") - stored + manifests + _OVERHEAD
-        filesystem.check_free_space(bundle, medium, needed, plan.largest)
+        filesystem.check_largest_file(bundle, medium, plan.largest)
+        needed = compute_needed_space(plan, destination)
+        if needed > medium.free:
+            raise NoSpaceError(str(bundle), needed=needed, free=medium.free)
         result = execute(plan, engine)
         missing |= result.failed
         directory.check_connected()
@@ -219,6 +226,11 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         missing=missing,
         medium=filesystem.inspect(bundle),
     )
+
+
+def compute_needed_space(plan: Plan[Holdings], destination: Holdings) -> int:
+    """Return the free bytes that an export needs on its medium."""
+    return free_space.compute_needed_space(plan, destination) + _OVERHEAD
 
 
 def check_destination(request: ExportRequest, medium: Medium) -> None:

@@ -202,13 +202,13 @@ class OpenDirectory:
         return f"{self._format}:{self.directory}:{self._local_name(name)}"
 
     def prepare(self, plan: Plan[Destination]) -> None:
-        """Check that the medium can store the blobs to push.
+        """Check that the file system can store files as large as the blobs to push.
 
         Raises:
-            NoSpaceError, MediumError: it cannot.
+            MediumError: it cannot.
         """
         medium = filesystem.inspect(self.directory)
-        filesystem.check_free_space(self.directory, medium, plan.size("push"), plan.largest)
+        filesystem.check_largest_file(self.directory, medium, plan.largest)
 
     def find_resolver(self, planned: PlannedImage[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
         """Return the resolver of the names in the directory; None if it does not exist."""

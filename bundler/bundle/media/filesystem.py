@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bundler.bundle.format import bundle_paths
-from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.os_errors import find_existing, to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import IntegrityError, MediumError, NoSpaceError, shortlist
+from bundler.errors import IntegrityError, MediumError, shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 
@@ -79,7 +79,7 @@ class Medium:
 
 def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     """Return the medium that contains ``path``, or would contain it if it existed."""
-    existing = _find_nearest_existing(path)
+    existing = find_existing(path)
     resolved = existing.resolve()
     above = {resolved, *resolved.parents}
     mount_point, device, file_system, read_only = Path("/"), "", "", False
@@ -124,7 +124,7 @@ def check_directory(
         MediumError: the medium is read-only; or ``bundle`` is not a directory, contains other
             files, has no parent directory, or seems to be a mount point without a mount.
     """
-    existing = _find_nearest_existing(bundle)
+    existing = find_existing(bundle)
     if not existing.is_dir():
         raise MediumError(
             f"{existing}: not a directory",
@@ -165,11 +165,10 @@ def check_directory(
         _refuse_foreign(bundle, proposal=bundle / stream)
 
 
-def check_free_space(path: Path, medium: Medium, needed: int, largest: int) -> None:
-    """Check that ``medium`` can store ``needed`` more bytes, and a file of ``largest`` bytes.
+def check_largest_file(path: Path, medium: Medium, largest: int) -> None:
+    """Check that ``medium`` can store a file of ``largest`` bytes.
 
     Raises:
-        NoSpaceError: not enough bytes are free.
         MediumError: the file system cannot store a file of that size.
     """
     if medium.largest_file is not None and largest > medium.largest_file:
@@ -179,13 +178,6 @@ def check_free_space(path: Path, medium: Medium, needed: int, largest: int) -> N
             path=str(path),
             hint="format the medium as exFAT or ext4, or write the bundle to another one",
         )
-    if needed > medium.free:
-        raise NoSpaceError(str(path), needed=needed, free=medium.free)
-
-
-def _find_nearest_existing(path: Path) -> Path:
-    path = path.absolute()
-    return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
 def _unescape(text: str) -> str:

@@ -9,7 +9,11 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import be as be, count as count  # noqa: PLC0414 - re-exported for output
+from bundler.errors import (  # re-exported for output
+    be as be,  # noqa: PLC0414
+    count as count,  # noqa: PLC0414
+    format_size as format_size,  # noqa: PLC0414
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,8 +23,6 @@ if TYPE_CHECKING:
 
 INCOMPLETE = "incomplete: the export left out images or layers that it could not read"
 """The note on a bundle whose inventory states that it is incomplete."""
-
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def escape(text: str) -> str:
@@ -76,17 +78,6 @@ def print_table(
         aligned.append([cell.rjust(width) if is_right else cell.ljust(width) for cell in column])
     for row in zip(*aligned, strict=True):
         sys.stdout.write("  ".join(row).rstrip() + "\n")
-
-
-def format_size(count: float) -> str:
-    """Format a number of bytes in binary units: ``1.6 GiB``."""
-    if count < 1024:
-        return f"{count:.0f} B"
-    for unit in _UNITS:
-        count /= 1024
-        if count < 1023.95 or unit == _UNITS[-1]:
-            break
-    return f"{count:.1f} {unit}"
 
 
 def print_omitted_layers(number: int) -> None:

@@ -19,7 +19,7 @@ from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.part_files import PartFile
 from bundler.content.files.safe_directory import Directory
 from bundler.content.streams import read_chunks
-from bundler.errors import MediumError
+from bundler.errors import MediumError, NoSpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,13 +57,24 @@ def write_content(
         if part is not None:
             part.start_at(content.position)
         for chunk in read_chunks(content, content.size):
-            file.write(chunk)
+            try:
+                file.write(chunk)
+            except NoSpaceError as error:
+                raise _add_needed_size(error, content, len(chunk)) from error
         stored = content.descriptor()
         final = name if isinstance(name, str) else name(stored)
         _publish_part(folder, file, final, stored.size)
         if durable_name:
             sync_directory(folder)
     return stored
+
+
+def _add_needed_size(error: NoSpaceError, content: Content, unwritten: int) -> NoSpaceError:
+    """Return ``error`` with the size of the rest of ``content``, if it is known."""
+    if content.size is None or error.path is None:
+        return error
+    needed = content.size - content.position + unwritten
+    return NoSpaceError(error.path, needed=needed, free=error.free, os_error=error.os_error)
 
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -36,7 +36,8 @@ def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
     a failure of the medium.
     """
     if error.errno in _FULL:
-        return NoSpaceError(str(path), needed=None, free=get_free_space(path), os_error=error)
+        free = measure_free_space(path) or 0
+        return NoSpaceError(str(path), needed=None, free=free, os_error=error)
     if error.errno == errno.ENOENT:
         return MissingFileError(str(path), os_error=error)
     if error.errno in _NOT_PLAIN:
@@ -54,15 +55,19 @@ def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
     )
 
 
-def get_free_space(path: Path) -> int:
+def measure_free_space(path: Path) -> int | None:
     """Return the bytes that are free for unprivileged users on the file system of ``path``.
 
-    ``path`` need not exist. The result is 0 if the free space is unknown.
+    ``path`` need not exist. The result is None if the free space is unknown.
     """
-    for existing in (path, *path.parents):
-        try:
-            status = os.statvfs(existing)
-        except OSError:
-            continue
-        return status.f_bavail * status.f_frsize
-    return 0
+    try:
+        status = os.statvfs(find_existing(path))
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize if status.f_blocks else None
+
+
+def find_existing(path: Path) -> Path:
+    """Return ``path``, or the nearest directory above it that exists."""
+    path = path.absolute()
+    return next(parent for parent in (path, *path.parents) if parent.exists())

@@ -155,6 +155,11 @@ class DirectoryDestination:
             self._root = read_root(self._directory)
             undo.pop_all()
 
+    @property
+    def storage_path(self) -> Path:
+        """The directory of the image."""
+        return self._directory.path
+
     def has(self, node: Node, /) -> bool:
         """Return whether a regular file with the name and size of ``node`` exists."""
         if node.digest is None:

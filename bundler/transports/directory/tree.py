@@ -123,6 +123,11 @@ class DirectoryTreeDestination(_ReadableTree):
             self._staging = StagingDirectory(self._tree, may_copy=may_copy)
             undo.pop_all()
 
+    @property
+    def storage_path(self) -> Path:
+        """The directory of the tree."""
+        return self._tree.path
+
     def has(self, node: Node, /) -> bool:
         """Return whether an image or the staging directory contains ``node`` with its size."""
         try:

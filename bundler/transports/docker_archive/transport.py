@@ -296,6 +296,11 @@ class DockerArchiveDestination:
             writers=1,
         )
 
+    @property
+    def storage_path(self) -> Path:
+        """The archive, or the directory of the temporary file for a pipe."""
+        return self._file.path
+
     def commit(self, images: Sequence[Publication], /) -> None:
         """Append the names of ``images``, and publish the archive.
 

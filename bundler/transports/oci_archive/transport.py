@@ -111,6 +111,11 @@ class OciArchiveDestination:
         self._directories: set[str] = set()
         self._lock = threading.Lock()
 
+    @property
+    def storage_path(self) -> Path:
+        """The archive, or the directory of the temporary file for a pipe."""
+        return self._file.path
+
     def has(self, node: Node, /) -> bool:
         """Return whether ``node`` was pushed."""
         size = self._stored.get(node.digest) if node.digest else None

@@ -95,6 +95,11 @@ class WritableBlobs(ReadableBlobs):
         self._directories: dict[str, Directory] = {}
         """The open directories of blobs, by algorithm."""
 
+    @property
+    def storage_path(self) -> Path:
+        """The layout, or the shared directory of the blobs."""
+        return self._root.path
+
     def open_directories(self) -> None:
         """Open the directories of blobs; remove unfinished files that no run will continue."""
         if not set(self._parents) <= set(self._root.list_names()):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bundler.bundle.media import filesystem
-from bundler.errors import MediumError, NoSpaceError
+from bundler.errors import MediumError
 from tests.fakes import bundles, images
 
 GIB = 2**30
@@ -98,13 +98,10 @@ def test_mountinfo_of_this_machine_is_parsed(tmp_path: Path):
 
 def test_blob_of_4_gib_is_refused_on_fat(mounted):
     stick = mounted("vfat")
-    filesystem.check_free_space(
-        stick, filesystem.inspect(stick, mountinfo=mounted.info), 10, 2**32 - 1
-    )
+    medium = filesystem.inspect(stick, mountinfo=mounted.info)
+    filesystem.check_largest_file(stick, medium, 2**32 - 1)
     with pytest.raises(MediumError) as raised:
-        filesystem.check_free_space(
-            stick, filesystem.inspect(stick, mountinfo=mounted.info), 10, 2**32
-        )
+        filesystem.check_largest_file(stick, medium, 2**32)
     assert raised.value.path == str(stick)
     assert "exFAT" in (raised.value.hint or "")
     assert raised.value.exit_status == 5
@@ -113,17 +110,7 @@ def test_blob_of_4_gib_is_refused_on_fat(mounted):
 def test_blob_of_4_gib_is_accepted_on_exfat(mounted):
     stick = mounted("exfat")
     medium = filesystem.inspect(stick, mountinfo=mounted.info)
-    filesystem.check_free_space(stick, medium, 10, 2**32)
-
-
-def test_lack_of_space_is_reported_with_needed_and_free_bytes(mounted):
-    stick = mounted("ext4")
-    with pytest.raises(NoSpaceError) as raised:
-        filesystem.check_free_space(
-            stick, filesystem.inspect(stick, mountinfo=mounted.info), 2**60, 1
-        )
-    assert raised.value.needed == 2**60
-    assert 0 < raised.value.free < 2**60
+    filesystem.check_largest_file(stick, medium, 2**32)
 
 
 @pytest.mark.parametrize("below", ["", "plant-7"])

@@ -117,7 +117,7 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
         verdict = "enough" if numbers.enough_space else "not enough"
         text.print_line(
             f"free: {text.format_size(medium.free)} ({medium.file_system or 'disk'}"
-            f" at {medium.mount_point}), {verdict}"
+            f" at {medium.mount_point}); needed: {text.format_size(numbers.needed)}, {verdict}"
         )
         if numbers.blob_too_large:
             text.print_line(f"a blob exceeds the maximum file size of {medium.file_system}")

@@ -271,7 +271,7 @@ class SigningKeyError(UsageError):
     def __init__(
         self, key: str, problem: str, *, cause: SigningKeyProblem, hint: str | None = None
     ) -> None:
-        super().__init__(f"{key}: {problem}", hint=hint)
+        super().__init__(f"key {key!r}: {problem}", hint=hint)
         self.key = key
         self.cause = cause
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
-from tests.fakes.openpgp import GnuPG
+from tests.fakes.openpgp import LONG_AGO, GnuPG
 from tests.interop import servers
 
 if TYPE_CHECKING:
@@ -158,6 +158,51 @@ def test_signatures_of_both_programs_are_kept(work, program, gnupg, key):
     assert names == [NAME, "registry.example.org/mirror:1"]
 
 
+@pytest.fixture(scope="module")
+def unusable(gnupg) -> dict[str, str]:
+    """Keys with which nothing can be signed, by the problem."""
+    revoked = gnupg.generate("Revoked <revoked@example.com>")
+    gnupg.revoke(revoked)
+    for _ in range(2):
+        gnupg.generate("Twin <twin@example.com>")
+    return {
+        "expired": gnupg.generate("Expired <old@example.com>", expires="1y", time=LONG_AGO),
+        "revoked": revoked,
+        "ambiguous": "twin@example.com",
+        "unknown": "0" * 40,
+        "unknown name": "missing@example.com",
+        "short name": "zz",
+        "no name": "",
+    }
+
+
+@pytest.mark.parametrize(
+    "problem",
+    ["expired", "revoked", "ambiguous", "unknown", "unknown name", "short name", "no name"],
+)
+def test_unusable_key_has_the_message_of_skopeo(work, program, unusable, problem):
+    sign = ("standalone-sign", "manifest.json", NAME, unusable[problem], "-o", "app.sig")
+    expect_equal_failures(work, program, sign)
+
+
+@pytest.mark.parametrize("command", ["copy", "standalone-sign"])
+def test_wrong_passphrase_has_the_message_of_skopeo(work, program, gnupg, key, command):
+    (work / "wrong").write_text("another-marked-secret\n")
+    gnupg.forget_passphrases()
+    sign = ("standalone-sign", "manifest.json", NAME, key, "-o", "x", "--passphrase-file", "wrong")
+    if command == "copy":
+        options = ("--sign-by", key, "--sign-passphrase-file", "wrong", "--sign-identity", NAME)
+        sign = ("copy", "--quiet", *options, "oci:in:one", "dir:out")
+    expect_equal_failures(work, program, sign)
+
+
+def expect_equal_failures(work, program, arguments) -> None:
+    theirs, ours = (program(name)(*arguments, cwd=work) for name in ("skopeo", "skopeo-name"))
+    assert theirs.returncode == ours.returncode == 1
+    assert ours.stdout == theirs.stdout
+    assert ours.stderr.partition("level=")[2] == theirs.stderr.partition("level=")[2]
+
+
 def test_passphrase_is_in_no_process(work, program, gnupg, key):
     """Neither the arguments nor the environment of any process contain it during a copy."""
     found: list[str] = []
@@ -193,8 +238,4 @@ def test_refusal_of_signatures_has_the_output_of_skopeo(work, program, gnupg, ke
     gnupg.forget_passphrases()
     options = ("--sign-by", key, "--sign-passphrase-file", "pass", "--sign-identity", NAME)
     program("airbundle").ok("copy", *options, "oci:in:one", "dir:signed", cwd=work)
-    outputs = []
-    for name in ("skopeo", "skopeo-name"):
-        result = program(name)("copy", "dir:signed", destination, cwd=work)
-        outputs.append((result.returncode, result.stdout, result.stderr.partition("level=")[2]))
-    assert outputs[0] == outputs[1]
+    expect_equal_failures(work, program, ("copy", "dir:signed", destination))

@@ -68,7 +68,7 @@ class GpgSigner:
         ]
         if not found or not key:
             raise SigningKeyError(
-                key or "''",
+                key,
                 "no secret key with this name",
                 cause="unknown",
                 hint="list the keys with gpg --list-secret-keys",

@@ -142,9 +142,9 @@ FAILURES = {
     "no identity": (("--sign-by", "{key}"), "dir:out", NO_NAME),
     "unsupported": (("--sign-by", "{key}", *IDENTITY), "oci:out:x", UNSUPPORTED),
     "unknown key": (
-        ("--sign-by", "0" * 40, *IDENTITY),
+        ("--sign-by", "00000000", *IDENTITY),
         "dir:out",
-        "creating signature: End of file",
+        r"creating signature: key \"00000000\" not found",
     ),
     "no sq": (("--sign-by-sq-fingerprint", "0" * 40, *IDENTITY), "dir:out", NO_SQ),
     "two users of the passphrase": (

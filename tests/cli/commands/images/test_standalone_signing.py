@@ -182,7 +182,7 @@ def test_dump_prints_the_statements_of_any_signature(run, key):
 
 
 SIGN_FAILURES = {
-    "unknown key": (("0" * 40,), "Error creating signature: End of file"),
+    "unknown key": (("00000000",), 'Error creating signature: key "00000000" not found'),
     "short name": (("zz",), "Error creating signature: Invalid value"),
     "no passphrase file": (
         ("signer@example.com", "--passphrase-file", "none"),

@@ -109,7 +109,8 @@ def describe_command_error(error: BundlerError, line: CommandLine) -> str:
 def _describe_key_error(error: SigningKeyError) -> str:
     match error.cause:
         case "unknown":
-            return "Invalid value" if len(error.key) < _MIN_KEY_ID else "End of file"
+            is_name = len(error.key) >= _MIN_KEY_ID
+            return f"key {quote(error.key)} not found" if is_name else "Invalid value"
         case "ambiguous":
             return "Ambiguous name"
         case "passphrase":

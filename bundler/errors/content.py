@@ -98,16 +98,37 @@ class RejectedByPolicyError(TrustError):
         rule: the requirement that is not met: ``reject``, ``signedBy`` or ``sigstoreSigned`` of
             policy.json, or ``requireSigned`` of the command line.
         reference: the image, as a reference with its transport; None if it is unknown.
+        scope: the transport and the narrowest scope of the image, as in policy.json.
+        reasons: the error of each signature that is not accepted; empty if there is no signature,
+            or if none is needed.
+        ignored: the numbers of signatures and attachments of other kinds: simple signatures and
+            attachments that are not signatures, for ``sigstoreSigned``.
+        selected: whether the image was selected from an index.
+        position: the position of the image in its index, from 1, and the number of images; None
+            unless all images of an index are copied.
 
     Raised by the check of policy.json.
     """
 
     def __init__(
-        self, message: str, *, rule: str, reference: str | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        rule: str,
+        reference: str | None = None,
+        scope: str = "",
+        reasons: Sequence[BundlerError] = (),
+        ignored: tuple[int, int] = (0, 0),
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.rule = rule
         self.reference = reference
+        self.scope = scope
+        self.reasons = tuple(reasons)
+        self.ignored = ignored
+        self.selected = False
+        self.position: tuple[int, int] | None = None
 
 
 class InvalidSignatureError(TrustError):
@@ -149,6 +170,7 @@ SignatureProblem = Literal[
     "subject",
     "log",
     "timestamp",
+    "keys",
     "unsupported",
 ]
 """The part of a signature that is not accepted.
@@ -157,7 +179,8 @@ SignatureProblem = Literal[
 key verifies it; ``payload``: the signed content; ``digest``: the signed digest; ``identity``: the
 signed image name; ``certificate``: the chain or its validity; ``issuer`` and ``subject``: the
 identity in the certificate; ``log``: the proof of a transparency log; ``timestamp``: the signed
-time; ``unsupported``: a feature that this program does not verify.
+time; ``keys``: there is no key to verify it with; ``unsupported``: a feature that this program does
+not verify.
 """
 
 

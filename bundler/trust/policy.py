@@ -7,6 +7,7 @@ all of them. A requirement that cannot be checked is not met.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.config.policy_json import InsecureAcceptAnything, Reject, SignedBy, SigstoreSigned
@@ -25,13 +26,32 @@ if TYPE_CHECKING:
     """Function that raises a TrustError unless a signature of the image meets the requirement."""
 
 
+def check_reference(policy: Policy, reference: Reference, *, require_signed: bool = False) -> bool:
+    """Check whether the policy accepts an image without regard to its signatures.
+
+    Returns:
+        True if it does; False if the signatures decide, with ``check``.
+
+    Raises:
+        RejectedByPolicyError: the policy rejects the image, or does not require a signature.
+    """
+    _, requirements = find_requirements(policy, reference)
+    for requirement in requirements:
+        if isinstance(requirement, SignedBy | SigstoreSigned):
+            return False
+        if isinstance(requirement, Reject):
+            break
+    check(policy, reference, _refuse, require_signed=require_signed)
+    return True
+
+
 def check(
     policy: Policy, reference: Reference, verify: Verify, *, require_signed: bool = False
 ) -> None:
     """Check that the policy accepts an image, whose reference is as the user specified it.
 
-    ``verify`` is called for each requirement of a signature. With ``require_signed``, an image is
-    rejected if the policy does not require a signature for it.
+    ``verify`` is called for each requirement of a signature, in their order. With
+    ``require_signed``, an image is rejected if the policy does not require a signature for it.
 
     Raises:
         RejectedByPolicyError: the policy rejects the image, or does not require a signature.
@@ -39,27 +59,34 @@ def check(
     """
     where, requirements = find_requirements(policy, reference)
     hint = f"see {policy.origin}, {where}, or specify another file with --policy"
+    reject = partial(
+        RejectedByPolicyError,
+        reference=str(reference),
+        scope=f"{reference.transport}:{next(iter(list_scopes(reference)), '')}",
+        hint=hint,
+    )
     for requirement in requirements:
         match requirement:
             case InsecureAcceptAnything():
                 pass
             case Reject():
-                raise RejectedByPolicyError(
-                    f"{reference}: rejected by policy",
-                    rule="reject",
-                    reference=str(reference),
-                    hint=hint,
-                )
+                raise reject(f"{reference}: rejected by policy", rule="reject")
             case SignedBy() | SigstoreSigned():
-                verify(requirement)
+                try:
+                    verify(requirement)
+                except RejectedByPolicyError as error:
+                    error.hint = error.hint or hint
+                    raise
     signed = any(isinstance(item, SignedBy | SigstoreSigned) for item in requirements)
     if require_signed and not signed:
-        raise RejectedByPolicyError(
-            f"{reference}: the policy requires no signature for this image",
-            rule="requireSigned",
-            reference=str(reference),
-            hint=hint,
+        raise reject(
+            f"{reference}: the policy requires no signature for this image", rule="requireSigned"
         )
+
+
+def _refuse(requirement: Signature) -> None:
+    """Never called: an image that needs a signature is left to ``check``."""
+    raise AssertionError(requirement)
 
 
 def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requirements]:
@@ -74,20 +101,6 @@ def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requir
             )
             return where, known[scope]
     return "default", policy.default
-
-
-def refuse_signature(requirement: Signature) -> None:
-    """Reject an image that needs a signature, because image signatures cannot be verified yet.
-
-    Raises:
-        RejectedByPolicyError: always.
-    """
-    rule = "signedBy" if isinstance(requirement, SignedBy) else "sigstoreSigned"
-    raise RejectedByPolicyError(
-        f"the policy requires a signature ({rule}), which cannot be verified yet",
-        rule=rule,
-        hint="specify another policy with --policy, or accept all images with --insecure-policy",
-    )
 
 
 def list_scopes(reference: Reference) -> list[str]:

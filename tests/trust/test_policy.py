@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler import transports
-from bundler.config.policy_json import parse
+from bundler.config.policy_json import SignedBy, SigstoreSigned, parse
 from bundler.errors import RejectedByPolicyError
 from bundler.trust import policy as policies
-from bundler.trust.policy import list_scopes
+from bundler.trust.policy import check_reference, list_scopes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +21,16 @@ SIGNED = [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}]
 DIGEST = "sha256:" + "a" * 64
 
 
+def refuse(requirement: SignedBy | SigstoreSigned) -> None:
+    raise RejectedByPolicyError("no signature", rule="signedBy")
+
+
 def check(image: str, default: object, known: object = (), *, require_signed: bool = False) -> None:
     document = {"default": default, "transports": dict(known)}  # type: ignore[call-overload]
     policies.check(
         parse(json.dumps(document).encode(), "/p/policy.json"),
         transports.parse(image),
-        policies.refuse_signature,
+        refuse,
         require_signed=require_signed,
     )
 
@@ -84,10 +88,30 @@ def test_image_must_meet_all_requirements() -> None:
         check("dir:/x", [*ACCEPT, *REJECT])
 
 
-def test_unverifiable_signature_is_rejected() -> None:
-    with pytest.raises(RejectedByPolicyError) as raised:
-        check("dir:/x", [*ACCEPT, *SIGNED])
-    assert raised.value.rule == "signedBy"
+def test_signature_is_verified_unless_an_earlier_requirement_decides() -> None:
+    for requirements, rule in (
+        ([*ACCEPT, *SIGNED], "signedBy"),
+        ([*SIGNED, *REJECT], "signedBy"),
+        ([*REJECT, *SIGNED], "reject"),
+    ):
+        with pytest.raises(RejectedByPolicyError) as raised:
+            check("dir:/x", requirements)
+        assert raised.value.rule == rule
+        assert "/p/policy.json" in (raised.value.hint or "")
+
+
+def test_reference_decides_unless_a_signature_is_required_first() -> None:
+    def decide(requirements: object, *, require_signed: bool = False) -> bool:
+        policy = parse(json.dumps({"default": requirements}).encode(), "p")
+        return check_reference(policy, transports.parse("dir:/x"), require_signed=require_signed)
+
+    assert decide(ACCEPT)
+    assert not decide([*ACCEPT, *SIGNED, *REJECT], require_signed=True)
+    for requirements in ([*ACCEPT, *REJECT], [*REJECT, *SIGNED]):
+        with pytest.raises(RejectedByPolicyError):
+            decide(requirements)
+    with pytest.raises(RejectedByPolicyError):
+        decide(ACCEPT, require_signed=True)
 
 
 def test_require_signed_refuses_a_policy_without_signatures() -> None:
@@ -96,3 +120,4 @@ def test_require_signed_refuses_a_policy_without_signatures() -> None:
     with pytest.raises(RejectedByPolicyError) as rejected:
         check("dir:/x", REJECT, require_signed=True)
     assert (unsigned.value.rule, rejected.value.rule) == ("requireSigned", "reject")
+    assert unsigned.value.scope == "dir:/x"

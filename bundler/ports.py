@@ -404,6 +404,29 @@ SignManifest = Callable[[str, Descriptor, bytes], Sequence[bytes]]
 """Called with (reference to sign, descriptor, bytes) of each final manifest; returns its new
 signatures, as ``oci.signature`` encodes them."""
 
-PolicyCheck = Callable[[Source, str, Descriptor, bytes], None]
-"""Called with (source, reference, descriptor, bytes) of every manifest before it is parsed; raises
-a ``TrustError`` if the policy rejects the manifest."""
+
+class PolicyCheck(Protocol):
+    """The policy that accepts or rejects images.
+
+    ``check_reference`` is called before anything is parsed. ``check_manifest`` is called for every
+    image before its manifest is parsed. An index is parsed to find its images; it is only checked
+    itself if it refers to anything else, or to none.
+    """
+
+    def check_reference(self, reference: str, /) -> None:
+        """Check what the policy decides without regard to signatures.
+
+        Raises:
+            TrustError: the policy rejects all images with this reference.
+        """
+
+    def check_manifest(
+        self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
+    ) -> None:
+        """Check the manifest of the image that the user calls ``reference``.
+
+        ``read_signatures`` returns its signatures, as ``oci.signature`` encodes them.
+
+        Raises:
+            TrustError: the policy rejects the manifest.
+        """

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from bundler.content.streams import VerifiedReader
 from bundler.errors import LimitError
 from bundler.oci import manifest, media_types
-from bundler.ports import Node
+from bundler.ports import HasSignatures, Node
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
     from bundler.ports import Source
 
 MAX_DEPTH = 8
@@ -43,3 +46,8 @@ def fetch(
             return raw
         reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
         return reader.read()
+
+
+def read_signatures(source: Source, manifest: Digest) -> Sequence[bytes]:
+    """Return the signatures that ``source`` stores with a manifest, unverified."""
+    return source.signatures(manifest) if isinstance(source, HasSignatures) else ()

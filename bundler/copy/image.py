@@ -77,6 +77,8 @@ class ImageRequest:
     """The target name, ``path:tag`` or ``path@digest``, from the bundle manifest; None if unset."""
     origin: str = ""
     """``file:line`` of the manifest entry; empty for a request from the command line."""
+    policy_reference: str = ""
+    """The reference to which a policy applies, with its transport; empty: ``source``."""
     reads_platform: bool = True
     """Read the platform of an image that is not part of an index from its config."""
 

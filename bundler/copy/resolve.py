@@ -8,12 +8,12 @@ kept in memory, within limits of number, depth and size. Blobs are not read.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bundler.copy.fetch import MAX_DEPTH, fetch
-from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
+from bundler.copy.fetch import MAX_DEPTH, fetch, read_signatures
+from bundler.copy.graph_builder import GraphBuilder, ReadManifest, mark_rejection
+from bundler.copy.image import Graph, Referrer, ResolvedImage
 from bundler.copy.platform_selection import (
     EVERYTHING,
     PlatformSelection,
@@ -37,8 +37,8 @@ from bundler.events import Emit, WarningIssued, discard
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import Index, Manifest, Schema1
-from bundler.ports import HasSignatures, Node, PolicyCheck, Source
+from bundler.oci.manifest import Index
+from bundler.ports import HasSignatures, PolicyCheck, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,9 +62,9 @@ def resolve(
 ) -> ResolvedImage:
     """Read the manifests of an image, and of its referrers if they are requested.
 
-    ``source`` is the open source of ``request.source``. ``policy_check`` is called for every
-    manifest before it is parsed; None: no check. A listed referrer that cannot be read is left
-    behind, and ``emit`` receives a warning.
+    ``source`` is the open source of ``request.source``. ``policy_check`` checks the images, but not
+    their referrers; None: no check. A listed referrer that cannot be read is left behind, and
+    ``emit`` receives a warning.
 
     Raises:
         NotFoundError: the name, a manifest or a pinned referrer does not exist.
@@ -76,6 +76,7 @@ def resolve(
     """
     resolver = _Resolver(request, source, policy_check, emit)
     found = _resolve_root(request, source, emit)
+    resolver.check_reference(found)
     graph = resolver.read_graph(*resolver.select_root(found))
     replaces = None if graph.root.digest == found.digest else found.digest
     signatures = resolver.read_signatures(graph, replaces)
@@ -140,8 +141,31 @@ class _Resolver:
         self.missing_platforms: list[Platform] = []
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
+        self._accepted: set[Digest] = set()
+        self._signatures: dict[Digest, tuple[bytes, ...]] = {}
 
-    def select_root(self, found: Descriptor) -> tuple[_ReadManifest, PlatformSelection]:
+    @property
+    def _policy_reference(self) -> str:
+        return self._request.policy_reference or str(self._request.source)
+
+    def check_reference(self, root: Descriptor) -> None:
+        """Check what the policy decides without the signatures of the image."""
+        if self._policy_check is not None:
+            is_selected = self._request.selection.single and root.media_type in media_types.INDEXES
+            with mark_rejection(selected=is_selected):
+                self._policy_check.check_reference(self._policy_reference)
+
+    def check(self, item: ReadManifest) -> None:
+        """Check a manifest, unless the policy has already accepted it."""
+        digest = item.descriptor.digest
+        if self._policy_check is None or digest in self._accepted:
+            return
+        self._policy_check.check_manifest(
+            self._policy_reference, item.raw, lambda: self._list_signatures(digest)
+        )
+        self._accepted.add(digest)
+
+    def select_root(self, found: Descriptor) -> tuple[ReadManifest, PlatformSelection]:
         """Return the root to copy, and the selection that remains to be applied below it.
 
         The root is the one at the source, the manifest of the selected platform, or a new index.
@@ -156,7 +180,8 @@ class _Resolver:
                     f"{label}: indexes nested too deeply (expected at most {MAX_DEPTH} levels)"
                 )
             child = select_children(root.parsed, selection, label)[0]
-            root = self.read(replace(child, annotations={}))
+            with mark_rejection(selected=True):
+                root = self.read(replace(child, annotations={}))
         parsed = root.parsed
         if not isinstance(parsed, Index):
             platform = root.descriptor.platform
@@ -174,7 +199,7 @@ class _Resolver:
             return root, selection
         raw = manifest.strip(parsed, {child.digest for child in selected})
         stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
-        return _ReadManifest(stripped, raw, label), EVERYTHING
+        return ReadManifest(stripped, raw, label, self.check), EVERYTHING
 
     def _find_missing_platforms(self, offered: Sequence[Platform | None]) -> None:
         """Find the selected platforms that the image does not have; it is copied without them."""
@@ -183,8 +208,8 @@ class _Resolver:
             names = ", ".join(map(str, self.missing_platforms))
             self._emit(WarningIssued(f"{self._label}: no image for {names}; left out"))
 
-    def read(self, descriptor: Descriptor) -> _ReadManifest:
-        """Return a manifest that is verified, and accepted by the policy."""
+    def read(self, descriptor: Descriptor, *, is_referrer: bool = False) -> ReadManifest:
+        """Return a verified manifest; that of an image is also accepted by the policy."""
         raw = self._raw.get(descriptor.digest)
         if raw is None:
             raw = fetch(self._source, descriptor, self._label)
@@ -194,17 +219,18 @@ class _Resolver:
                     f"{self._label}: manifests exceed the limit (expected at most"
                     f" {MAX_MANIFESTS:,} manifests of {MAX_MANIFEST_BYTES:,} bytes in total)"
                 )
-            if self._policy_check is not None:
-                self._policy_check(self._source, self._label, descriptor, raw)
             self._raw[descriptor.digest] = raw
         elif len(raw) != descriptor.size:
             subject = f"{self._label}: manifest {descriptor.digest}"
             raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
-        return _ReadManifest(descriptor, raw, self._label)
+        item = ReadManifest(descriptor, raw, self._label, None if is_referrer else self.check)
+        if not is_referrer and descriptor.media_type not in media_types.INDEXES:
+            self.check(item)
+        return item
 
-    def read_graph(self, root: _ReadManifest, selection: PlatformSelection = EVERYTHING) -> Graph:
+    def read_graph(self, root: ReadManifest, selection: PlatformSelection = EVERYTHING) -> Graph:
         """Read the graph of ``root``, without unselected platforms."""
-        builder = _GraphBuilder(self, self._label)
+        builder = GraphBuilder(self, self._label, is_referrer=root.is_referrer)
         if root.descriptor.platform is not None:
             builder.platforms[root.descriptor.platform] = None
         builder.visit(root, selection, 0)
@@ -223,7 +249,7 @@ class _Resolver:
         if policy == "none" or not isinstance(source, HasSignatures):
             return {}
         is_index = graph.root.media_type in media_types.INDEXES
-        if replaces and is_index and policy == "all" and source.signatures(replaces):
+        if replaces and is_index and policy == "all" and self._list_signatures(replaces):
             raise CannotConvertError(
                 f"{self._label}: the digest of the index would change without some of its images",
                 reason="the index is signed",
@@ -234,7 +260,7 @@ class _Resolver:
         for item in graph.manifests:
             digest = item.descriptor.digest
             if policy == "all" or item.descriptor.media_type not in media_types.INDEXES:
-                found[digest] = tuple(source.signatures(digest))
+                found[digest] = self._list_signatures(digest)
                 size += sum(map(len, found[digest]))
                 if size > MAX_SIGNATURE_BYTES:
                     raise LimitError(
@@ -242,6 +268,11 @@ class _Resolver:
                         f" (expected at most {MAX_SIGNATURE_BYTES:,} bytes)"
                     )
         return {digest: signatures for digest, signatures in found.items() if signatures}
+
+    def _list_signatures(self, digest: Digest) -> tuple[bytes, ...]:
+        if digest not in self._signatures:
+            self._signatures[digest] = tuple(read_signatures(self._source, digest))
+        return self._signatures[digest]
 
     def find_referrers(self, graph: Graph) -> Iterator[Referrer]:
         """Find the requested referrers of the manifests in ``graph``."""
@@ -268,7 +299,8 @@ class _Resolver:
                     expected=item.digest.text,
                     got=descriptor.digest.text,
                 )
-            yield Referrer(self.read_graph(self.read(descriptor)), graph.root.digest, item.tag)
+            found = self.read_graph(self.read(descriptor, is_referrer=True))
+            yield Referrer(found, graph.root.digest, item.tag)
 
     def _find_all_referrers(self, graph: Graph) -> Iterator[Referrer]:
         """Find all referrers and their own referrers, each once."""
@@ -292,7 +324,7 @@ class _Resolver:
                     )
                 seen.add(descriptor.digest)
                 try:
-                    item = self.read(descriptor)
+                    item = self.read(descriptor, is_referrer=True)
                     referred = item.parsed.subject
                     found = self.read_graph(item)
                 except (NotFoundError, MalformedError, UnsupportedError) as error:
@@ -307,90 +339,3 @@ class _Resolver:
                 own_suffix = tag and tag[tag.rindex(".") :]
                 subjects.append((descriptor.digest, own_suffix, depth + 1))
                 yield Referrer(found, subject, tag)
-
-
-class _ReadManifest:
-    """A verified manifest, which is parsed when it is first used."""
-
-    def __init__(self, descriptor: Descriptor, raw: bytes, label: str) -> None:
-        self.descriptor = descriptor
-        self.raw = raw
-        self._label = label
-
-    @cached_property
-    def parsed(self) -> Manifest:
-        """The parsed manifest; the descriptor gets the media type that the manifest states."""
-        subject = f"{self._label}: manifest {self.descriptor.digest.text}"
-        parsed = manifest.parse(self.raw, self.descriptor.media_type, subject=subject)
-        if parsed.media_type != self.descriptor.media_type:
-            self.descriptor = replace(self.descriptor, media_type=parsed.media_type)
-        return parsed
-
-    def read_platform(self, source: Source) -> Platform | None:
-        """Read the platform of an image from its config; None for an artifact, or if unset."""
-        if isinstance(self.parsed, Schema1):
-            from bundler.oci.schema1 import manifest as schema1  # noqa: PLC0415 - rarely needed
-
-            return schema1.read_platform(self.parsed, subject=self._label)
-        if isinstance(self.parsed, Index) or self.parsed.is_artifact:
-            return None
-        config = self.parsed.config
-        raw = fetch(source, config, self._label, kind="config")
-        subject = f"{self._label}: config {config.digest.text}"
-        platform = manifest.ImageConfig.parse(raw, subject=subject).platform
-        return platform if platform.os or platform.architecture else None
-
-
-class _GraphBuilder:
-    """Collects the manifests and blobs of one graph, depth first, each once."""
-
-    def __init__(self, resolver: _Resolver, label: str) -> None:
-        self._resolver = resolver
-        self._label = label
-        self.manifests: dict[Digest, GraphManifest] = {}
-        self.blobs: dict[Digest, Node] = {}
-        self.platforms: dict[Platform, None] = {}
-
-    def visit(self, item: _ReadManifest, selection: PlatformSelection, level: int) -> int:
-        """Add a manifest after its children, and return its depth in the graph."""
-        parsed = item.parsed
-        descriptor = item.descriptor
-        known = self.manifests.get(descriptor.digest)
-        if known is not None:
-            if known.descriptor.media_type != descriptor.media_type:
-                raise MalformedError(
-                    f"{self._label}: {descriptor.digest} has two media types:"
-                    f" {known.descriptor.media_type} and {descriptor.media_type}"
-                )
-            return known.depth
-        depth = 0
-        if isinstance(parsed, Index):
-            for child in select_children(parsed, selection, self._label):
-                if child.platform is not None and child.platform.os not in ("", "unknown"):
-                    self.platforms[child.platform] = None
-                kind = manifest.get_child_kind(child)
-                if kind != "manifest":
-                    self._add_blob(Node.of(child, kind))
-                    continue
-                if level >= MAX_DEPTH:
-                    raise LimitError(
-                        f"{self._label}: indexes nested too deeply"
-                        f" (expected at most {MAX_DEPTH} levels)"
-                    )
-                depth = max(
-                    depth, self.visit(self._resolver.read(child), EVERYTHING, level + 1) + 1
-                )
-        else:
-            for child, kind in manifest.list_children(parsed):
-                self._add_blob(Node.of(child, kind))
-        self.manifests[descriptor.digest] = GraphManifest(descriptor, item.raw, depth)
-        return depth
-
-    def _add_blob(self, node: Node) -> None:
-        if node.digest is None:
-            return
-        known = self.blobs.setdefault(node.digest, node)
-        if known.size != node.size:
-            raise MalformedError(
-                f"{self._label}: {node.digest} has two sizes: {known.size} and {node.size}"
-            )

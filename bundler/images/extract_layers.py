@@ -54,8 +54,8 @@ def extract_layers(
     with closing(transports.open_source(reference, source_options)) as source, ExitStack() as undo:
         root = read_root(source, reference)
         if policy_check is not None:
-            policy_check(source, str(reference), root.root, root.raw)
-        image = select_image(root, request.platform)
+            policy_check.check_reference(str(reference))
+        image = select_image(root, request.platform, policy_check)
         known = {child.digest: Node.of(child, kind) for child, kind in list_children(image)}
         nodes = [
             known.get(digest, Node("layer", "application/octet-stream", digest))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.copy.fetch import MAX_DEPTH, fetch
+from bundler.copy.fetch import MAX_DEPTH, fetch, read_signatures
 from bundler.errors import (
     DeniedError,
     LimitError,
@@ -39,7 +39,7 @@ from bundler.ports import KeepsOriginalManifests, ListsTags, RegistryRepository,
 if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.oci.platform import Platform
-    from bundler.ports import OpenOptions, Reference, Source
+    from bundler.ports import OpenOptions, PolicyCheck, Reference, Source
 
 _GO_NOT_FOUND_PAGE = "404 page not found"
 
@@ -129,6 +129,13 @@ class ImageRoot:
     root: Descriptor
     raw: bytes = field(repr=False)
 
+    def check(self, policy_check: PolicyCheck | None, digest: Digest, raw: bytes) -> None:
+        """Check the root, or an image of an index, by the policy; None: no check."""
+        if policy_check is not None:
+            policy_check.check_manifest(
+                str(self.reference), raw, lambda: read_signatures(self.source, digest)
+            )
+
     def read_config(self, image: ImageManifest) -> bytes:
         """Read and verify the config of an image, or of an artifact.
 
@@ -153,14 +160,19 @@ def read_root(source: Source, reference: Reference) -> ImageRoot:
     return ImageRoot(source, reference, root, fetch(source, root, str(reference)))
 
 
-def select_image(root: ImageRoot, platform: Platform) -> ImageManifest:
+def select_image(
+    root: ImageRoot, platform: Platform, policy_check: PolicyCheck | None = None
+) -> ImageManifest:
     """Return the image, or the best match for ``platform`` in an index.
 
+    ``policy_check`` checks the image before it is parsed; None: no check.
+
     Raises:
+        TrustError: the policy rejects the image.
         NotFoundError: no image runs on ``platform``.
         UnsupportedError: the manifest is of schema 1, which has no config.
     """
-    parsed = select_manifest(root, platform)
+    parsed = select_manifest(root, platform, policy_check)
     if isinstance(parsed, Schema1):
         raise UnsupportedError(
             f"{root.reference}: a manifest of Docker's schema 1 has no config",
@@ -169,7 +181,9 @@ def select_image(root: ImageRoot, platform: Platform) -> ImageManifest:
     return parsed
 
 
-def select_manifest(root: ImageRoot, platform: Platform) -> ImageManifest | Schema1:
+def select_manifest(
+    root: ImageRoot, platform: Platform, policy_check: PolicyCheck | None = None
+) -> ImageManifest | Schema1:
     """Return a manifest as ``select_image`` does, but also one of schema 1.
 
     Raises:
@@ -179,8 +193,13 @@ def select_manifest(root: ImageRoot, platform: Platform) -> ImageManifest | Sche
     descriptor, raw = root.root, root.raw
     for _ in range(MAX_DEPTH + 1):
         subject = f"{root.reference}: manifest {descriptor.digest}"
+        stated_index = descriptor.media_type in media_types.INDEXES
+        if not stated_index:
+            root.check(policy_check, descriptor.digest, raw)
         parsed = manifest.parse(raw, descriptor.media_type, subject=subject)
         if not isinstance(parsed, Index):
+            if stated_index:
+                root.check(policy_check, descriptor.digest, raw)
             return parsed
         from bundler.copy.platform_selection import select_best  # noqa: PLC0415 - only for an index
 

@@ -31,7 +31,8 @@ from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
 from bundler.transports.memory.transport import MemoryReference
 from tests.fakes import images
-from tests.fakes.memory import MemorySource, MemoryStore
+from tests.fakes.memory import MemoryStore
+from tests.fakes.policies import AcceptsDigests, RejectsReferences
 
 AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")
@@ -276,28 +277,81 @@ def test_pinned_referrer_must_match_its_digest(store):
     assert caught.value.expected == referrer.digest.text
 
 
-def test_policy_check_is_called_for_every_manifest_before_parsing(store):
-    seen = []
+def test_policy_checks_images_and_not_their_index_or_referrers(store):
+    images_of_index = [store.add_image(platform=platform) for platform in (AMD64, ARM64)]
+    store.add_index("app", manifests=images_of_index)
+    store.add_artifact(subject=images_of_index[0])
+    policy = AcceptsDigests()
+    resolve_app(store, policy, referrers="all")
+    assert policy.references == ["memory:app"]
+    assert policy.checked == [image.digest for image in images_of_index]
+    for selection, expected in (
+        (PlatformSelection((ARM64,)), [images_of_index[1].digest]),
+        (PlatformSelection((ARM64,), "sparse"), [images_of_index[1].digest]),
+    ):
+        policy = AcceptsDigests()
+        resolve_app(store, policy, selection=selection)
+        assert policy.checked == expected
 
-    def record(source, label, descriptor, raw):
-        assert isinstance(source, MemorySource)
-        assert label == "memory:app"
-        assert Digest.of(raw) == descriptor.digest
-        seen.append(descriptor.digest)
 
-    root = store.add_image(platform=AMD64)
-    index = store.add_index("app", manifests=[root])
-    sbom = store.add_artifact(subject=root)
-    resolve_app(store, record, referrers="all")
-    assert sorted(seen) == sorted([index.digest, root.digest, sbom.digest])
+def test_policy_checks_index_that_is_copied_alone_or_is_empty(store):
+    image = store.add_image(platform=AMD64)
+    index = store.add_index("app", manifests=[image])
+    policy = AcceptsDigests()
+    resolve_app(store, policy, selection=PlatformSelection(index="sparse", index_only=True))
+    assert policy.checked == [index.digest]
+    empty = store.add_index("app", manifests=[])
+    policy = AcceptsDigests()
+    resolve_app(store, policy)
+    assert policy.checked == [empty.digest]
+
+
+def test_policy_checks_index_with_content_that_is_no_manifest(store):
+    image = store.add_image(platform=AMD64)
+    blob = Descriptor("application/x", store.add_blob(b"x"), 1)
+    index = store.add_index("app", manifests=[image, blob])
+    policy = AcceptsDigests()
+    resolve_app(store, policy)
+    assert policy.checked == [index.digest, image.digest]
+
+
+def test_image_that_is_declared_as_index_is_checked(store):
+    """The descriptor comes from the source."""
+    image = store.add_image()
+    store.names["app"] = replace(image, media_type=media_types.OCI_INDEX)
+    policy = AcceptsDigests(())
+    with pytest.raises((RejectedByPolicyError, MalformedError)):
+        resolve_app(store, policy)
+
+
+def test_rejected_manifest_is_not_parsed(store):
     raw = b"not json at all"
     store.names["app"] = Descriptor(media_types.OCI_MANIFEST, store.add_blob(raw), len(raw))
-
-    def refuse(*_):
-        raise RejectedByPolicyError("not allowed", rule="reject")
-
     with pytest.raises(RejectedByPolicyError):
-        resolve_app(store, refuse)
+        resolve_app(store, AcceptsDigests(()))
+    store.names["app"] = replace(store.names["app"], media_type=media_types.OCI_INDEX)
+    with pytest.raises(RejectedByPolicyError):
+        resolve_app(store, RejectsReferences())
+
+
+def test_rejection_reports_the_position_in_the_index(store):
+    first, second = (store.add_image(platform=platform) for platform in (AMD64, ARM64))
+    store.add_index("app", manifests=[first, second])
+    policy = AcceptsDigests([first.digest.text])
+    with pytest.raises(RejectedByPolicyError) as caught:
+        resolve_app(store, policy)
+    assert (caught.value.position, caught.value.selected) == ((2, 2), False)
+    single = PlatformSelection(best=ARM64)
+    with pytest.raises(RejectedByPolicyError) as caught:
+        resolve_app(store, policy, selection=single)
+    assert (caught.value.position, caught.value.selected) == (None, True)
+
+
+def test_policy_applies_to_the_given_reference(store):
+    store.add_image("app")
+    policy = AcceptsDigests()
+    resolve_app(store, policy, policy_reference="docker://example.com/app:1")
+    assert policy.references == ["docker://example.com/app:1"]
 
 
 @pytest.mark.parametrize("platform", [None, AMD64])

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from bundler.config.settings import Settings
     from bundler.copy.engine import EngineOptions
     from bundler.events import Emit
-    from bundler.oci.descriptor import Descriptor
     from bundler.oci.platform import Platform
-    from bundler.ports import OpenOptions, PolicyCheck, Source, TransportOptions
+    from bundler.ports import OpenOptions, PolicyCheck, TransportOptions
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -132,42 +131,6 @@ class CommandContext:
             variant=options.override_variant or platform.variant,
         )
 
-    def create_policy_check(self) -> PolicyCheck | None:
-        """Return the check that every image's manifest has to pass; None if all are accepted.
-
-        Raises:
-            PolicyFileError: policy.json is invalid, or is required and missing.
-        """
-        require_signed = self.options.require_signed
-        policy = None if self.options.insecure_policy else self.settings.load_policy()
-        if policy is None:
-            if self.options.insecure_policy or not (self.policy_required or require_signed):
-                return None
-            from bundler.errors import PolicyFileError  # noqa: PLC0415 - only for errors
-
-            paths = ", ".join(map(str, self.settings.paths.policy_json))
-            raise PolicyFileError(
-                f"policy.json: no such file (expected one of {paths})",
-                hint="create one, specify one with --policy, or accept every image with "
-                "--insecure-policy",
-            )
-        from bundler import transports  # noqa: PLC0415 - only where a policy exists
-        from bundler.trust import policy as policies  # noqa: PLC0415 - as above
-
-        accepted: set[str] = set()
-
-        def check(source: Source, reference: str, descriptor: Descriptor, raw: bytes) -> None:  # noqa: ARG001 - for the verification of signatures
-            if reference not in accepted:
-                policies.check(
-                    policy,
-                    transports.parse(reference),
-                    policies.refuse_signature,
-                    require_signed=require_signed,
-                )
-                accepted.add(reference)
-
-        return check
-
     @contextmanager
     def run(self, jobs: int | None = None) -> Iterator[CommandRun]:
         """Run the block with cancellation by signals, a progress display and ``jobs`` threads.
@@ -256,6 +219,32 @@ class CommandRun:
             keep_going=keep_going,
             read_everything=read_everything,
             scratch=self.context.scratch,
+        )
+
+    def create_policy_check(self) -> PolicyCheck | None:
+        """Return the check that every image has to pass; None if all images are accepted.
+
+        Raises:
+            PolicyFileError: policy.json is invalid, or is required and missing.
+        """
+        options = self.context.options
+        policy = None if options.insecure_policy else self.context.settings.load_policy()
+        if policy is None:
+            is_required = self.context.policy_required or options.require_signed
+            if options.insecure_policy or not is_required:
+                return None
+            from bundler.errors import PolicyFileError  # noqa: PLC0415 - only for errors
+
+            paths = ", ".join(map(str, self.context.settings.paths.policy_json))
+            raise PolicyFileError(
+                f"policy.json: no such file (expected one of {paths})",
+                hint="create one, specify one with --policy, or accept every image with "
+                "--insecure-policy",
+            )
+        from bundler.cli.runtime.policy_file import PolicyFileCheck  # noqa: PLC0415 - only where one exists
+
+        return PolicyFileCheck(
+            policy, self.cancellation, self.threads, require_signed=options.require_signed
         )
 
     def create_open_options(

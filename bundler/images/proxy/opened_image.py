@@ -140,18 +140,11 @@ def open_image(root: ImageRoot, platform: Platform, policy_check: PolicyCheck | 
         NotFoundError: no image runs on ``platform``.
         TrustError: the policy rejects the image.
     """
-
-    def check(descriptor: Descriptor, raw: bytes) -> None:
-        if policy_check is not None:
-            policy_check(root.source, str(root.reference), descriptor, raw)
-
     try:
-        check(root.root, root.raw)
+        root.check(policy_check, root.root.digest, root.raw)
     except TrustError:
         if root.root.media_type not in media_types.INDEXES:
             raise
-        image = inspect.select_image(root, platform)
-        check(Descriptor(image.media_type, Digest.of(image.raw), len(image.raw)), image.raw)
     else:
-        image = inspect.select_image(root, platform)
-    return OpenImage(root, image)
+        policy_check = None
+    return OpenImage(root, inspect.select_image(root, platform, policy_check))

@@ -16,19 +16,19 @@ from hypothesis import given, strategies as st
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
-from bundler.errors import BundlerError, CancelledError, RejectedByPolicyError
+from bundler.errors import BundlerError, CancelledError
 from bundler.images.proxy import protocol
 from bundler.images.proxy.pipes import MAX_PIPES
 from bundler.images.proxy.session import MAX_IMAGES, PROTOCOL, ProxyContext, serve
 from bundler.oci.platform import Platform
 from bundler.ports import OpenOptions
 from tests.fakes import images
+from tests.fakes.policies import AcceptsDigests
 from tests.interop.proxy_client import Proxy, create_socket_pair, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bundler.oci.descriptor import Descriptor
     from bundler.ports import PolicyCheck, Reference, Source
 
 LAYER = images.layer({"data": os.urandom(3_000_000)})
@@ -189,17 +189,13 @@ def test_failed_initialize_is_reported_and_can_be_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy_checkted", "works"),
+    ("accepted", "works"),
     [({MULTI.digest}, True), ({MULTI.children[1].digest}, True), (set(), False)],
 )
 def test_policy_must_accept_the_index_or_the_image(
-    layout: Path, policy_checkted: set[str], works: bool
+    layout: Path, accepted: set[str], works: bool
 ) -> None:
-    def policy_check(source: Source, label: str, descriptor: Descriptor, raw: bytes) -> None:
-        if descriptor.digest.text not in policy_checkted:
-            raise RejectedByPolicyError("no", rule="reject")
-
-    with _serving(lambda: _access(policy_check)) as proxy:
+    with _serving(lambda: _access(AcceptsDigests(accepted))) as proxy:
         proxy.value("Initialize")
 
         assert proxy.call("OpenImage", f"oci:{layout}:multi").success is works

@@ -87,7 +87,7 @@ def copy(
         request = request.with_signer(signers.create_sign_manifest(run))
         reading = src_access.create_open_options(run, source)
         writing = dest_access.create_open_options(run, destination)
-        engine, check = run.create_engine_options(), context.create_policy_check()
+        engine, check = run.create_engine_options(), run.create_policy_check()
         report = retry.call(
             lambda: copy_image(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run

@@ -72,7 +72,7 @@ def serve_images(context: CommandContext, descriptor: int, access: AccessSetting
 
             def begin() -> ProxyContext:
                 """Create the context when the client initializes, so that it receives errors."""
-                platform, check = context.detect_platform(), context.create_policy_check()
+                platform, check = context.detect_platform(), run.create_policy_check()
                 return ProxyContext(open_source, platform, check)
 
             serve(channel, begin, run.cancellation)

@@ -36,7 +36,7 @@ def layers(
     request = LayersRequest(transports.parse(image), context.detect_platform(), digests)
     with context.run(1) as run:
         reading = access.create_open_options(run, image)
-        writing, check = run.create_open_options(), context.create_policy_check()
+        writing, check = run.create_open_options(), run.create_policy_check()
         retry.call(
             lambda: extract_layers(request, reading, writing, check), run.cancellation, run.emit
         )

@@ -150,7 +150,7 @@ def sync(
             target = f"docker://{destination.rstrip('/')}/image"
         writing = dest_access.create_open_options(run, target)
         engine = run.create_engine_options(keep_going=keep_going)
-        check = context.create_policy_check()
+        check = run.create_policy_check()
         report = retry.call(
             lambda: sync_images(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run

@@ -41,7 +41,7 @@ def copy(context: CommandContext, line: CommandLine) -> None:
         request = request.with_signer(signers.create_sign_manifest(run))
         reading = run.create_open_options_for(source, from_source)
         writing = run.create_open_options_for(destination, to_destination)
-        engine, check = run.create_engine_options(), context.create_policy_check()
+        engine, check = run.create_engine_options(), run.create_policy_check()
         report = requests.create_retry(line).call(
             lambda: copy_image(request, reading, writing, engine, policy_check=check),
             run.cancellation,
@@ -74,7 +74,7 @@ def sync(context: CommandContext, line: CommandLine) -> None:
             run.create_open_options_for(target, to_destination),
         )
         engine = run.create_engine_options(keep_going=line.is_set("keep-going"))
-        check = context.create_policy_check()
+        check = run.create_policy_check()
         report = requests.create_retry(line).call(
             lambda: sync_images(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run
@@ -144,7 +144,7 @@ def layers(context: CommandContext, line: CommandLine) -> None:
     )
     with context.run(1) as run:
         reading, writing = run.create_open_options_for(image, access), run.create_open_options()
-        check = context.create_policy_check()
+        check = run.create_policy_check()
         requests.create_retry(line).call(
             lambda: extract_layers(request, reading, writing, check), run.cancellation, run.emit
         )

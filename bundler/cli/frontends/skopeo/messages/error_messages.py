@@ -10,7 +10,12 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo.messages import local_errors, registry_errors, signing_errors
+from bundler.cli.frontends.skopeo.messages import (
+    local_errors,
+    policy_errors,
+    registry_errors,
+    signing_errors,
+)
 from bundler.cli.frontends.skopeo.messages.local_errors import FAILED
 from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
 from bundler.errors import (
@@ -77,13 +82,7 @@ def describe_error(
         case TimeLimitError():
             return SkopeoMessage("copying layer: context deadline exceeded")
         case RejectedByPolicyError():
-            image = DisplayReference.parse(error.reference or "")
-            reason = error.message
-            if error.rule == "reject":
-                reason = f"Running image {image} is rejected by policy."
-            elif error.rule == "requireSigned":
-                reason = f"No signature verification policy found for image {image}"
-            return SkopeoMessage(f"Source image rejected: {reason}")
+            return SkopeoMessage(policy_errors.describe_rejection(error))
         case ConfigError():
             unreadable = local_errors.describe_config_error(error, line)
             if unreadable is not None:

@@ -149,10 +149,10 @@ def test_missing_blob_is_not_a_missing_manifest():
             "Source image rejected: Running image oci:/l: is rejected by policy.",
         ),
         (
-            errors.RejectedByPolicyError("?", rule="requireSigned", reference="oci:/l:x"),
+            errors.RejectedByPolicyError("?", rule="requireSigned", scope="oci:/l"),
             "oci:/l:x",
             "dir:/d",
-            "Source image rejected: No signature verification policy found for image oci:/l:x",
+            "Source image rejected: No signature verification policy found for image oci:/l",
         ),
         (
             errors.TimeLimitError(3),

@@ -1,0 +1,54 @@
+"""Policies for the engine, without a policy.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.errors import RejectedByPolicyError
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+
+@dataclass
+class AcceptsDigests:
+    """Implements ``ports.PolicyCheck``; accepts manifests by their digests, and records them."""
+
+    accepted: Collection[str] | None = None
+    """None: all."""
+    references: list[str] = field(default_factory=list)
+    """The references that were checked before anything was parsed."""
+    checked: list[Digest] = field(default_factory=list)
+    signatures: dict[Digest, list[bytes]] = field(default_factory=dict)
+    """The signatures of the manifests that were checked."""
+
+    def check_reference(self, reference: str, /) -> None:
+        """Accept every reference."""
+        self.references.append(reference)
+
+    def check_manifest(
+        self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
+    ) -> None:
+        """Reject a manifest with another digest."""
+        digest = Digest.of(manifest)
+        self.checked.append(digest)
+        self.signatures[digest] = list(read_signatures())
+        if self.accepted is not None and digest.text not in self.accepted:
+            raise RejectedByPolicyError("rejected", rule="signedBy", reference=reference)
+
+
+@dataclass
+class RejectsReferences:
+    """Implements ``ports.PolicyCheck``; rejects everything before a manifest is checked."""
+
+    def check_reference(self, reference: str, /) -> None:
+        """Reject the reference."""
+        raise RejectedByPolicyError("rejected", rule="reject", reference=reference)
+
+    def check_manifest(
+        self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
+    ) -> None:
+        """Never called."""
+        raise AssertionError(reference)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bundler.cancel import Cancellation
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.trust.openpgp.sign import GpgSigner
+from bundler.trust.simple_signing import SimpleSigner
 from tests.fakes.openpgp import GnuPG
 
 if TYPE_CHECKING:
@@ -39,22 +43,23 @@ def other(gnupg):
     return gnupg.generate("Other <other@example.com>")
 
 
+@pytest.fixture(scope="module")
+def signature(gnupg, key) -> bytes:
+    """A signature of the manifest by the key."""
+    signer = GpgSigner.find(key, gnupg.environment, Cancellation(), PASSPHRASE.encode())
+    descriptor = Descriptor("application/json", Digest(DIGEST), len(MANIFEST))
+    (message,) = SimpleSigner(signer.sign).sign(NAME, descriptor, MANIFEST)
+    return message
+
+
 @pytest.fixture
-def run(tmp_path: Path, run_airbundle: RunAirbundle, gnupg, key):
+def run(tmp_path: Path, run_airbundle: RunAirbundle, gnupg, key, signature):
     """Run a command beside a manifest, a signature, the public key and the passphrase."""
     (tmp_path / "manifest.json").write_bytes(MANIFEST)
+    (tmp_path / "app.sig").write_bytes(signature)
     (tmp_path / "pass").write_text(f"{PASSPHRASE}\nsecond line\n")
     (tmp_path / "keys.gpg").write_bytes(gnupg.export(key))
-
-    def call(*arguments):
-        return run_airbundle(*arguments, env={"GNUPGHOME": str(gnupg.home)})
-
-    gnupg.forget_passphrases()
-    signed = call(
-        "standalone-sign", "manifest.json", NAME, key, "-o", "app.sig", "--passphrase-file", "pass"
-    )
-    assert (signed.status, signed.stdout, signed.stderr) == (0, "", "")
-    return call
+    return lambda *arguments: run_airbundle(*arguments, env={"GNUPGHOME": str(gnupg.home)})
 
 
 def verify(*arguments, fingerprints, name=NAME, manifest="manifest.json", signature="app.sig"):
@@ -85,10 +90,11 @@ def test_native_result_is_json_on_request_and_fingerprints_have_any_case(run, ke
     assert json.loads(result.stdout) == {"fingerprint": key, "digest": DIGEST}
 
 
-def test_skopeo_signs_with_the_first_line_of_the_file(run, tmp_path, gnupg, key):
+@pytest.mark.parametrize("front_end", [(), SKOPEO])
+def test_manifest_is_signed_with_the_first_line_of_the_file(run, gnupg, key, front_end):
     gnupg.forget_passphrases()
     arguments = ("standalone-sign", "manifest.json", NAME, key, "--passphrase-file", "pass")
-    result = run(*SKOPEO, *arguments, "--output", "new.sig")
+    result = run(*front_end, *arguments, "--output", "new.sig")
     assert (result.status, result.stdout, result.stderr) == (0, "", "")
     assert run(*verify(fingerprints=key, signature="new.sig")).status == 0
 

@@ -38,7 +38,7 @@ STATUSES = {
     "LostRecordsError": 4,
     "TooFewSignersError": 4, "UnfitSignerError": 4, "TrustFileError": 4,
     "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,
-    "DisconnectedMediumError": 5,
+    "DisconnectedMediumError": 5, "UnreadableBundleError": 5,
     "RegistryError": 6, "CertificateError": 6, "RateLimitedError": 6,
     "EngineUnreachableError": 6,
     "UnauthorizedError": 7, "UntrustedTokenServiceError": 7,

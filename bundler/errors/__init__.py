@@ -45,6 +45,7 @@
     ├── MediumError                      5   free, replace or unlock the medium; run again
     │   ├── NoSpaceError
     │   ├── DisconnectedMediumError
+    │   ├── UnreadableBundleError
     │   └── LockedError
     ├── RegistryError                    6   run again to resume
     │   ├── CertificateError
@@ -95,6 +96,7 @@ from bundler.errors.access import (
     NoSuchImageError as NoSuchImageError,
     NotFoundError as NotFoundError,
     NotLoggedInError as NotLoggedInError,
+    UnreadableBundleError as UnreadableBundleError,
 )
 from bundler.errors.base import (
     BundlerError as BundlerError,

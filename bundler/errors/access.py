@@ -202,6 +202,20 @@ class DisconnectedMediumError(MediumError):
         )
 
 
+class UnreadableBundleError(MediumError):
+    """A bundle with files that its medium fails to read.
+
+    Fields:
+        findings: one line for each file that cannot be read, is damaged or is missing.
+
+    Raised by ``verify``.
+    """
+
+    def __init__(self, message: str, findings: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join([message, *findings]), hint=hint)
+        self.findings = tuple(findings)
+
+
 class LockedError(MediumError):
     """Another process holds the lock of a file or directory.
 

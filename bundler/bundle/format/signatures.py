@@ -96,10 +96,15 @@ def read_raw_inventory(bundle: Path) -> bytes:
     except NotFoundError:
         if not bundle.is_dir():
             raise NotFoundError(f"{bundle}: no such directory") from None
-        raise NotFoundError(
-            f"{bundle}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
-            hint="specify the directory of a bundle, or run the interrupted export or copy again",
-        ) from None
+        raise create_unfinished_error(bundle) from None
+
+
+def create_unfinished_error(bundle: Path) -> NotFoundError:
+    """Return the error for a directory without a finished bundle."""
+    return NotFoundError(
+        f"{bundle}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
+        hint="specify the directory of a bundle, or run the interrupted export or copy again",
+    )
 
 
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> list[str]:

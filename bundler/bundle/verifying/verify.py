@@ -22,8 +22,11 @@ from typing import TYPE_CHECKING, Any
 from bundler.bundle.format import bundle_paths, checksums, inventory, store
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.omissions import Omissions
+from bundler.bundle.format.signatures import create_unfinished_error
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.cancel import Cancellation
+from bundler.content.files import part_files
+from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     BundlerError,
     DamagedBundleError,
@@ -34,6 +37,7 @@ from bundler.errors import (
     MediumError,
     NotFoundError,
     TrustError,
+    UnreadableBundleError,
     count,
     shortlist,
 )
@@ -111,17 +115,31 @@ class Verification:
         """Whether no file is damaged, missing or unexpected."""
         return not self.findings
 
+    @property
+    def unreadable(self) -> int:
+        """The number of files that the medium fails to read."""
+        return sum(finding.code == "unreadable" for finding in self.findings)
+
     def check(self) -> None:
         """Check that the bundle is undamaged, authenticated and not expired.
 
         Raises:
+            UnreadableBundleError: the medium fails to read files, so their content is unknown.
             DamagedBundleError: it is damaged, whether signed or not.
             TrustError: it is undamaged, but not authenticated, or expired.
         """
-        if self.findings:
+        lines = [str(finding) for finding in self.findings]
+        if self.unreadable:
+            raise UnreadableBundleError(
+                f"the bundle cannot be read: {count(self.unreadable, 'unreadable file')}",
+                lines,
+                hint="reconnect or replace the medium, or correct the rights of its files, and"
+                " verify it again",
+            )
+        if lines:
             raise DamagedBundleError(
-                f"the bundle is damaged: {count(len(self.findings), 'finding')}",
-                [str(finding) for finding in self.findings],
+                f"the bundle is damaged: {count(len(lines), 'finding')}",
+                lines,
                 hint="copy these files again, or run the export again, which repairs them",
             )
         if self.trust_error is not None:
@@ -184,7 +202,8 @@ def verify(
         now: the time to compare with; None: the current time.
 
     Raises:
-        NotFoundError: the directory does not exist.
+        NotFoundError: the directory does not exist, or contains no finished bundle.
+        DisconnectedMediumError: the medium was disconnected in the meantime.
         UnsupportedError: the bundle has a newer format.
         LimitError: more files than a bundle may have.
         MediumError: a directory cannot be read.
@@ -192,6 +211,8 @@ def verify(
     """
     now = now or datetime.now(UTC)
     verifier = _Verifier(bundle, bundle_paths.scan(bundle))
+    if {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE}.isdisjoint(verifier.found.entries):
+        raise create_unfinished_error(bundle)
     known, trust_error, signers = verifier.read_inventory(trust, signature_files, now)
     listed = verifier.read_checksum_file(known)
     omissions = Omissions()
@@ -202,8 +223,10 @@ def verify(
     verifier.compare_listed(listed, known)
     work = verifier.create_hash_jobs(listed)
     size = sum(job.size for job in work)
-    emit(Planned(len(work), size, 0, 0, "check"))
-    faults = parallel_hash.hash_all(bundle, work, threads, cancellation or Cancellation(), emit)
+    with Directory.open(bundle) as directory:
+        emit(Planned(len(work), size, 0, 0, "check"))
+        faults = parallel_hash.hash_all(bundle, work, threads, cancellation or Cancellation(), emit)
+        directory.check_connected()
     for path, error in faults.items():
         verifier.add_error(path, error)
     expired = known is not None and known.is_expired(now)
@@ -268,7 +291,7 @@ class _Verifier:
             self.add("missing", path, "missing: the export or the copy was interrupted")
             return None, None, ()
         except (IntegrityError, LimitError, MediumError) as error:
-            self.add_error(path, error, "unreadable")
+            self.add_error(path, error)
             return None, None, ()
         contents, trust_error = None, authentication.trust_error
         try:
@@ -283,7 +306,11 @@ class _Verifier:
     def read_checksum_file(self, known: Inventory | None) -> _Listed:
         """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""
         path = bundle_paths.CHECKSUM_FILE
-        unlisted: _Listed = dict.fromkeys(filter(bundle_paths.is_listed, self.found.entries))
+        unlisted: _Listed = {
+            name: None
+            for name in filter(bundle_paths.is_listed, self.found.entries)
+            if not part_files.is_part(name.rpartition("/")[2])
+        }
         try:
             raw = bundle_paths.read_file(self.bundle, path, checksums.MAX_CHECKSUM_FILE)
             if (
@@ -370,15 +397,15 @@ class _Verifier:
         Unlisted content is counted, but is not damage: it comes from an export that was interrupted
         before its seal, and no image of this bundle needs it.
         """
-        is_tree = known is not None and known.format == "dir"
-        other = bundle_paths.BLOBS if is_tree else bundle_paths.IMAGES
+        folders = {"oci": bundle_paths.BLOBS, "dir": bundle_paths.IMAGES}
+        own = [folders[known.format]] if known is not None else list(folders.values())
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
                 text = "not a regular file, but a link, a directory, a pipe or a device"
                 self.add("special", path, text)
             elif path in listed or not bundle_paths.is_listed(path):
                 continue
-            elif bundle_paths.is_content(path) and not path.startswith(f"{other}/"):
+            elif bundle_paths.is_content(path) and path.split("/")[0] in own:
                 self.unlisted += 1
             else:
                 self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,13 @@ from bundler.cancel import Cancellation
 from bundler.errors import (
     CancelledError,
     DamagedBundleError,
+    DisconnectedMediumError,
     ExpiredError,
     InvalidSignatureError,
     NotFoundError,
     TrustError,
     UnauthenticatedError,
+    UnreadableBundleError,
     UnsupportedError,
 )
 from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned
@@ -520,6 +523,60 @@ def test_missing_directory_is_not_a_damaged_bundle(tmp_path: Path):
         verify(tmp_path / "file", TrustedKeys.create([KEY.public]))
 
 
-def test_empty_directory_is_an_incomplete_bundle(tmp_path: Path):
-    result = verify(tmp_path, TrustedKeys.create([KEY.public]))
-    assert {item.path for item in result.findings} == {"bundle.json", "SHA256SUMS"}
+@pytest.mark.parametrize("names", [[], ["notes.txt"], ["blobs/sha256/{hex}", "oci-layout"]])
+def test_directory_without_finished_bundle_is_not_a_damaged_bundle(
+    tmp_path: Path, names: list[str]
+):
+    """It may be a wrong directory, or the first export may not have ended."""
+    for name in names:
+        path = tmp_path / name.format(hex=f".airbundle-{'a' * 64}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    with pytest.raises(NotFoundError, match=r"bundle\.json is missing"):
+        verify(tmp_path, TrustedKeys.create([KEY.public]))
+
+
+def test_unfinished_file_is_no_finding_even_without_inventory(bundle: Path):
+    path = next(
+        path
+        for path in bundles.find_files(bundle)
+        if path.name == "version" or "blobs" in path.parts
+    )
+    path.with_name(f".airbundle-{'a' * 64}.part").write_bytes(b"unfinished")
+    (bundle / "bundle.json").unlink()
+    assert set(findings(bundle)) == {"bundle.json"}
+
+
+def fail_to_open(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let each attempt to open ``path`` fail, as that of a file in a bad block does."""
+    real = os.open
+
+    def opened(name, *arguments, **more):
+        if name == path.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+@pytest.mark.parametrize("name", ["blob", "VERIFY.txt", "bundle.json", "SHA256SUMS"])
+def test_failing_medium_is_not_damage(bundle: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+    """The content of such a file is unknown, so the next step is another medium."""
+    path = find(bundle, bundles.sample()[NGINX].blobs[2])[0] if name == "blob" else bundle / name
+    fail_to_open(monkeypatch, path)
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
+    assert [item.code for item in result.findings] == ["unreadable"]
+    with pytest.raises(UnreadableBundleError) as raised:
+        result.check()
+    assert raised.value.exit_status == 5
+    assert "reconnect" in (raised.value.hint or "")
+    assert str(path.relative_to(bundle)) in str(raised.value)
+
+
+def test_medium_that_is_disconnected_during_verification_is_not_damage(bundle: Path):
+    def disconnect(event):
+        if isinstance(event, Planned):
+            bundle.rename(bundle.with_name("unmounted"))
+
+    with pytest.raises(DisconnectedMediumError):
+        verify(bundle, TrustedKeys.create([KEY.public]), emit=disconnect)

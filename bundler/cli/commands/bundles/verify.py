@@ -35,8 +35,8 @@ def verify(
 ) -> None:
     """Read all of BUNDLE, and report damage and signers.
 
-    The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, and 4
-    if it is whole but expired or not signed by a given key.
+    The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, 4 if
+    it is whole but expired or not signed by a given key, and 5 if the medium fails to read it.
     """
     trusted = trusted_keys.read_trust(trust)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
@@ -68,7 +68,8 @@ def print_report(verification: Verification) -> None:
         if not known.complete:
             text.print_line(text.INCOMPLETE)
     findings = text.count(len(verification.findings), "finding")
-    state = "whole" if verification.whole else f"damaged ({findings})"
+    problem = "cannot be read" if verification.unreadable else "damaged"
+    state = "whole" if verification.whole else f"{problem} ({findings})"
     absent = len({layer.digest for _, layer in verification.omissions.layers})
     if verification.whole and absent:
         layers = f"{text.count(absent, 'foreign layer')} {text.be(absent)}"

@@ -89,10 +89,4 @@ def open_keyring(keys: Sequence[bytes], cancellation: Cancellation) -> Iterator[
             "OpenPGP signatures cannot be verified: the program gpg is not installed",
             hint="install gnupg, or the Python package pysequoia",
         )
-    yield SequoiaKeyring(keys, cancellation)
-
-
-def verify(message: bytes, keys: Sequence[bytes], cancellation: Cancellation) -> VerifiedMessage:
-    """Verify one message with ``keys``; raises as ``Keyring.verify`` and ``open_keyring``."""
-    with open_keyring(keys, cancellation) as keyring:
-        return keyring.verify(message)
+    yield SequoiaKeyring.open(keys, cancellation)

@@ -16,7 +16,7 @@ import resource
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bundler.content.run_program import run_program
 from bundler.errors import InvalidSignatureError, LimitError, UnsupportedError
@@ -45,47 +45,50 @@ def is_installed() -> bool:
 class SequoiaKeyring:
     """Public keys in memory."""
 
+    fingerprints: tuple[str, ...]
+    """The fingerprints of the primary keys, in upper case."""
     _keys: Sequence[bytes] = field(repr=False)
     _cancellation: Cancellation
 
-    @property
-    def fingerprints(self) -> tuple[str, ...]:
-        """The fingerprints of the primary keys, in upper case."""
-        return self._run().texts("fingerprints")
+    @classmethod
+    def open(cls, keys: Sequence[bytes], cancellation: Cancellation) -> Self:
+        """Read the fingerprints of ``keys``; see ``keyring.open_keyring``."""
+        if sum(map(len, keys)) > _MAX_KEYS:
+            raise LimitError(f"public keys: too large (expected at most {_MAX_KEYS:,} bytes)")
+        answer = _ask_child(keys, None, cancellation)
+        return cls(answer.texts("fingerprints"), tuple(keys), cancellation)
 
     def verify(self, message: bytes, /) -> VerifiedMessage:
         """Verify ``message``, as ``Keyring.verify`` describes."""
-        result = self._run(message)
-        if reason := result.optional_text("problem"):
+        if len(message) > MAX_SIGNATURE:
+            raise LimitError(f"signature: too large (expected at most {MAX_SIGNATURE:,} bytes)")
+        answer = _ask_child(self._keys, message, self._cancellation)
+        if reason := answer.optional_text("problem"):
             raise InvalidSignatureError(f"Invalid GPG signature: {reason}")
         return VerifiedMessage(
-            result.base64("content"), result.text("signingKey"), result.text("primaryKey")
+            answer.base64("content"), answer.text("signingKey"), answer.text("primaryKey")
         )
 
-    def _run(self, message: bytes | None = None) -> Table:
-        if len(message or b"") > MAX_SIGNATURE:
-            raise LimitError(f"signature: too large (expected at most {MAX_SIGNATURE:,} bytes)")
-        if sum(map(len, self._keys)) > _MAX_KEYS:
-            raise LimitError(f"public keys: too large (expected at most {_MAX_KEYS:,} bytes)")
-        request = {
-            "keys": [base64_strict.encode(data) for data in self._keys],
-            "message": None if message is None else base64_strict.encode(message),
-        }
-        try:
-            result = run_program(
-                [sys.executable, "-P", "-m", __name__],
-                json.dumps(request).encode(),
-                self._cancellation,
-                max_output=_MAX_OUTPUT,
-                timeout=_TIMEOUT,
-            )
-        except OSError as error:
-            raise UnsupportedError(
-                f"{sys.executable}: cannot be started: {error.strerror}"
-            ) from None
-        if result.status != 0:
-            raise InvalidSignatureError("Invalid GPG signature: it cannot be parsed")
-        return Table.parse(result.output, "pysequoia", limit=_MAX_OUTPUT)
+
+def _ask_child(keys: Sequence[bytes], message: bytes | None, cancellation: Cancellation) -> Table:
+    """Verify ``message`` in the child process; None: only read the fingerprints of the keys."""
+    request = {
+        "keys": [base64_strict.encode(data) for data in keys],
+        "message": None if message is None else base64_strict.encode(message),
+    }
+    try:
+        result = run_program(
+            [sys.executable, "-P", "-m", __name__],
+            json.dumps(request).encode(),
+            cancellation,
+            max_output=_MAX_OUTPUT,
+            timeout=_TIMEOUT,
+        )
+    except OSError as error:
+        raise UnsupportedError(f"{sys.executable}: cannot be started: {error.strerror}") from None
+    if result.status != 0:
+        raise InvalidSignatureError("Invalid GPG signature: it cannot be parsed")
+    return Table.parse(result.output, "pysequoia", limit=_MAX_OUTPUT)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from bundler.cancel import Cancellation
 from bundler.errors import BundlerError, CancelledError, InvalidSignatureError, LimitError
 from bundler.oci.signature import MAX_SIGNATURE
 from bundler.trust.openpgp import gpg_status, keyring
-from bundler.trust.openpgp.gpg import open_temporary_keyring
+from bundler.trust.openpgp.gpg import GpgKeyring, open_temporary_keyring
 from bundler.trust.openpgp.sequoia import SequoiaKeyring
 from tests.fakes.openpgp import LONG_AGO, GnuPG
 
@@ -43,7 +43,7 @@ def open_keys(request):
         if request.param == "gpg":
             with open_temporary_keyring(keys, Cancellation()) as opened:
                 return opened.fingerprints, opened.verify(message) if message else None
-        opened = SequoiaKeyring(keys, Cancellation())
+        opened = SequoiaKeyring.open(keys, Cancellation())
         return opened.fingerprints, opened.verify(message) if message else None
 
     return verify
@@ -289,7 +289,8 @@ def test_cancellation_ends_the_verification(gnupg, key, monkeypatch):
 def test_gpg_is_preferred_and_pysequoia_replaces_it(gnupg, key, monkeypatch):
     pytest.importorskip("pysequoia")
     message, public = gnupg.sign(CONTENT, key), gnupg.export(key)
-    assert keyring.verify(message, [public], Cancellation()).content == CONTENT
+    with keyring.open_keyring([public], Cancellation()) as opened:
+        assert isinstance(opened, GpgKeyring)
     monkeypatch.setenv("PATH", str(gnupg.home))
     with keyring.open_keyring([public], Cancellation()) as opened:
         assert isinstance(opened, SequoiaKeyring)

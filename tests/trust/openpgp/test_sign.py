@@ -35,7 +35,8 @@ def sign(gnupg, key, passphrase=None, cancellation=None):
 
 
 def verify(gnupg, message, *keys):
-    return keyring.verify(message, [gnupg.export(*keys)], Cancellation())
+    with keyring.open_keyring([gnupg.export(*keys)], Cancellation()) as opened:
+        return opened.verify(message)
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +226,8 @@ def test_key_of_sq_signs(sequoia, tmp_path, passphrase):
         fingerprint = opened.fingerprints[0]
     secret = None if passphrase is None else passphrase.encode()
     message = SqSigner(fingerprint, sequoia.environment, Cancellation(), secret).sign(CONTENT)
-    verified = keyring.verify(message, [public], Cancellation())
+    with keyring.open_keyring([public], Cancellation()) as opened:
+        verified = opened.verify(message)
     assert (verified.content, verified.primary_key) == (CONTENT, fingerprint)
     with pytest.raises(SigningKeyError):
         SqSigner("0" * 40, sequoia.environment, Cancellation(), secret).sign(CONTENT)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from bundler import __version__
 from bundler.errors import BundlerError
 from bundler.gocompat import json_encoding
+from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 from bundler.oci.manifest import compute_manifest_digest
 
@@ -93,10 +94,11 @@ class SignedPayload:
         return json_encoding.dumps({"critical": critical, "optional": optional})
 
     def is_about(self, manifest: bytes) -> bool:
-        """Return whether the signed digest is that of ``manifest``."""
-        if self.digest.algorithm == "sha256":
-            return self.digest == compute_manifest_digest(manifest, subject="manifest")
-        return self.digest.matches(manifest)
+        """Return whether the signed digest is the sha256 of ``manifest``.
+
+        As for Skopeo, another digest of the manifest does not match.
+        """
+        return self.digest == compute_manifest_digest(manifest, subject="manifest")
 
 
 def _require_members(table: Table, names: Collection[str]) -> None:
@@ -111,7 +113,8 @@ def _parse_optional(table: Table) -> tuple[str | None, int | None]:
     """Return the creator and the timestamp; other members are annotations of the signer."""
     moment = table.value.get("timestamp")
     if moment is not None:
-        if not isinstance(moment, int | float) or isinstance(moment, bool) or moment != int(moment):
-            raise table.problem("timestamp is not an integer")
+        is_number = isinstance(moment, int | float) and not isinstance(moment, bool)
+        if not is_number or abs(moment) > strict.MAX_INTEGER or moment != int(moment):
+            raise table.problem("timestamp is not an integer of 64 bits")
         moment = int(moment)
     return table.optional_text("creator"), moment

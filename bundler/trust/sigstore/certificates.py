@@ -29,6 +29,7 @@ from bundler.errors import BundlerError, ConfigError, SigstoreSignatureError
 from bundler.oci.json.timestamps import format_utc
 from bundler.trust import der
 from bundler.trust.sigstore.keys import VerificationKey, accept_public_key
+from bundler.trust.sigstore.pem import split_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ MALFORMED = (
 _BEGIN = b"-----BEGIN "
 _ISSUER_V1 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 _ISSUER_V2 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
-_UTF8_STRING = 0x0C
+_STRINGS = (0x0C, 0x13, 0x16)  # UTF8String; Go also accepts PrintableString and IA5String
 _USAGES = frozenset({ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
 
@@ -196,7 +197,7 @@ def find_issuer(certificate: x509.Certificate) -> str:
     }
     try:
         issuers = {
-            _decode_utf8_string(value) if oid == _ISSUER_V2 else value.decode()
+            _decode_string(value) if oid == _ISSUER_V2 else value.decode()
             for oid, value in found.items()
         }
     except ValueError:
@@ -243,15 +244,13 @@ def parse_certificates(pem: bytes, subject: str) -> list[x509.Certificate]:
     Raises:
         SigstoreSignatureError: there are too many, or one is malformed.
     """
-    if not pem.strip():
-        return []
     if pem.count(_BEGIN) > MAX_CERTIFICATES:
         raise SigstoreSignatureError(
             f"{subject}: too many certificates (expected at most {MAX_CERTIFICATES})",
             problem="certificate",
         )
     try:
-        return x509.load_pem_x509_certificates(pem)
+        return [x509.load_der_x509_certificate(block) for block in split_blocks(pem)]
     except MALFORMED:
         raise SigstoreSignatureError(
             f"{subject}: not certificates in PEM", problem="certificate"
@@ -336,7 +335,10 @@ def _check_hostname(certificate: x509.Certificate, expected: str) -> None:
 
 def _matches_host(pattern: str, host: str) -> bool:
     """Return whether a DNS name matches; ``*`` may replace the first label."""
-    labels, expected = (name.lower().removesuffix(".").split(".") for name in (pattern, host))
+    pattern, host = pattern.lower(), host.lower()
+    if pattern.endswith("."):  # not a valid pattern
+        return pattern == host
+    labels, expected = pattern.split("."), host.removesuffix(".").split(".")
     if len(labels) != len(expected) or not all(labels) or not all(expected):
         return False
     if labels[0] == "*" and len(labels) > 1:
@@ -360,15 +362,15 @@ def _get_extensions(certificate: x509.Certificate) -> x509.Extensions:
         ) from None
 
 
-def _decode_utf8_string(data: bytes) -> str:
-    """Decode a single UTF8String in DER.
+def _decode_string(data: bytes) -> str:
+    """Decode a single string in DER.
 
     Raises:
         ValueError: ``data`` is something else.
     """
     values = der.parse_values(data)
-    if len(values) != 1 or values[0].tag != _UTF8_STRING:
-        raise ValueError("not a UTF8String")
+    if len(values) != 1 or values[0].tag not in _STRINGS:
+        raise ValueError("not a string")
     return values[0].content.decode()
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.errors import SigstoreSignatureError
+from bundler.trust.sigstore import pem
 from bundler.trust.sigstore.documents import parse_document
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1024 * 1024
 
-_PEM = re.compile(rb"\s*-----BEGIN ([A-Z0-9 ]+)-----\s([A-Za-z0-9+/=\s]+)-----END \1-----\s*")
 _HASHES = {"sha256": 32, "sha384": 48, "sha512": 64}
 _PROTO_HASHES = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 
@@ -81,18 +80,6 @@ def parse_log_entry(body: bytes) -> LogEntry:
             value=kind[:80],
         )
     return parse(kind, table.table("spec"))
-
-
-def decode_pem(pem: bytes) -> bytes:
-    """Return the content of a single PEM block.
-
-    Raises:
-        ValueError: ``pem`` is something else.
-    """
-    match = _PEM.fullmatch(pem)
-    if match is None:
-        raise ValueError("not a single PEM block")
-    return base64.b64decode(b"".join(match[2].split()), validate=True)
 
 
 def _parse_hashedrekord(kind: str, spec: Table) -> LogEntry:
@@ -177,6 +164,6 @@ def _require(table: Table, key: str) -> bytes:
 def _decode_pem(table: Table, key: str) -> bytes:
     """Return the content of the single PEM block that a member encodes in base64."""
     try:
-        return decode_pem(_require(table, key))
+        return pem.decode_block(_require(table, key))
     except ValueError:
         raise table.problem(f"{key} is not a single PEM block") from None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from bundler.errors import BundlerError, ConfigError, MalformedError, RefusedRequestError
 from bundler.oci.json.base64_strict import decode_url, encode
 from bundler.oci.json.table import Table
-from bundler.trust.sigstore import certificates, log_entry, rekor
+from bundler.trust.sigstore import certificates, log_entry, pem, rekor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +152,7 @@ def record_signature(
     try:
         promise = _parse_reply(reply.body, subject)
         entry = log_entry.parse_log_entry(promise.entry.body)
-        entry.check(log_entry.decode_pem(verifier_pem), signature, payload)
+        entry.check(pem.decode_block(verifier_pem), signature, payload)
     except BundlerError:
         raise RefusedRequestError(
             f"{subject}: the response is not an entry for the signature"

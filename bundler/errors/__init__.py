@@ -12,6 +12,7 @@
     │   ├── FixedIndexError
     │   ├── SingleImageDestinationError
     │   └── UnsupportedLayerError
+    ├── SignerError
     ├── TimeLimitError
     ├── UsageError                       2   correct the command or the file
     │   ├── InvalidReferenceError
@@ -110,6 +111,8 @@ from bundler.errors.base import (
     NoDecryptionKeyError as NoDecryptionKeyError,
     PartialError as PartialError,
     PolicyFileError as PolicyFileError,
+    SignerError as SignerError,
+    SignerFailure as SignerFailure,
     SigningKeyError as SigningKeyError,
     StatedError as StatedError,
     TemplateError as TemplateError,

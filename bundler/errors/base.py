@@ -276,6 +276,28 @@ class SigningKeyError(UsageError):
         self.cause = cause
 
 
+class SignerError(BundlerError):
+    """A command or an agent that does not sign.
+
+    Fields:
+        signer: the name of the command, or ``ssh-agent``.
+        cause: the part that failed: the ``command``; the ``agent``, which does not respond or
+            ``refused``; the ``signature``, which does not match; the ``size`` of the data.
+
+    Raised by signers outside this program.
+    """
+
+    def __init__(
+        self, signer: str, problem: str, *, cause: SignerFailure, hint: str | None = None
+    ) -> None:
+        super().__init__(f"{signer}: {problem}", hint=hint)
+        self.signer = signer
+        self.cause = cause
+
+
+SignerFailure = Literal["command", "agent", "refused", "signature", "size"]
+
+
 class PolicyFileError(ConfigError):
     """A policy.json that is missing, unreadable or invalid.
 

@@ -10,6 +10,7 @@ with such parts) are replaced by names in angle brackets.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -204,6 +205,11 @@ class Session:
         digest = hashlib.sha256(data).hexdigest()
         if path.name.removesuffix(".manifest.json") == digest:
             return f"{len(data)} bytes whose SHA-256 is the file's name\n"
+        if path.name.endswith(".sigstore.json"):
+            document = json.loads(data)
+            signature = base64.b64decode(document["messageSignature"]["signature"])
+            inventory = path.with_name("bundle.json").read_bytes()
+            return f"a bundle of sigstore with {_describe_signature(inventory, signature)}"
         if path.suffix == ".sig":
             return _describe_signature(path.with_name("bundle.json").read_bytes(), data)
         if path.suffix in {".key", ".pub"} and not (KEYS / path.name).exists():

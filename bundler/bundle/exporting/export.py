@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.copy.plan import Plan
     from bundler.ports import Holdings, OpenOptions
-    from bundler.trust.keys import PrivateKey
+    from bundler.trust.signers import Signer
 
 _OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
 _RENEWAL_PART = 3  # after this part of its validity, an unchanged bundle gets a new expiry
@@ -68,7 +68,7 @@ class ExportRequest:
     format: Format
     expires: timedelta | None = None
     """Lifetime of the bundle from its creation; None: no limit."""
-    keys: tuple[PrivateKey, ...] = ()
+    keys: tuple[Signer, ...] = ()
     """The keys with which the bundle is signed; if empty, it is not signed."""
     parents: bool = False
     """Create missing parent directories of the bundle."""

@@ -85,7 +85,7 @@ def replace_seal(
         signatures = sign(raw, request.keys)
     _write_files(bundle, files, {bundle_paths.INVENTORY: raw, **signatures})
     prune(bundle, present, paths, keep_parts=not complete)
-    return contents, tuple(signatures)
+    return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
 
 
 def find_listed_paths(

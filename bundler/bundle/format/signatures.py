@@ -24,15 +24,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
-    from bundler.trust.keys import PrivateKey
+    from bundler.trust.keys import PublicKey
+    from bundler.trust.signers import Signer
 
 MAX_SIGNATURES = 32
 MAX_SIGNATURE = 64 * 1024
 
 
-def sign(raw: bytes, keys: Sequence[PrivateKey]) -> dict[str, bytes]:
-    """Sign ``raw`` with each key; return the signatures by file name."""
-    return {bundle_paths.format_signature_name(key.public.id): key.sign(raw) for key in keys}
+def sign(raw: bytes, keys: Sequence[Signer]) -> dict[str, bytes]:
+    """Sign ``raw`` with each key; return the signatures by file name.
+
+    The signature by the first key on P-256 is returned in the format of cosign too.
+
+    Raises:
+        SignerError: a signer failed.
+    """
+    signed = {key.public: key.sign(raw) for key in keys}
+    files = {
+        bundle_paths.format_signature_name(public.id): signature
+        for public, signature in signed.items()
+    }
+    for public, signature in signed.items():
+        if public.algorithm == "ecdsa-p256":
+            files[bundle_paths.SIGSTORE_BUNDLE] = create_sigstore_bundle(public, signature, raw)
+            break
+    return files
+
+
+def create_sigstore_bundle(public: PublicKey, signature: bytes, raw: bytes) -> bytes:
+    """Return a signature of ``raw`` as ``cosign verify-blob --bundle`` reads it."""
+    from bundler.trust.sigstore import bundle, keys  # noqa: PLC0415 - only to sign
+
+    key = keys.parse_public_key(public.to_pem(), public.id)
+    return bundle.create_key_bundle(key, signature, raw)
 
 
 def read_signatures(bundle: Path) -> dict[str, bytes]:
@@ -107,38 +131,64 @@ def create_unfinished_error(bundle: Path) -> NotFoundError:
     )
 
 
-def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> list[str]:
+def write_signatures(bundle: Path, raw: bytes, keys: Sequence[Signer]) -> list[str]:
     """Sign ``raw`` with each key, and write the signatures durably; return their file names.
 
+    An existing signature in the format of cosign is kept: it is one of the earlier signatures.
+
     Raises:
+        SignerError: a signer failed; nothing was written.
         MediumError: one cannot be written.
     """
     signatures = sign(raw, keys)
-    for name, signature in signatures.items():
-        atomic_write.write_bytes(bundle / name, signature)
-    return list(signatures)
+    with Directory.open(bundle) as directory:
+        if bundle_paths.SIGSTORE_BUNDLE in directory.list_names():
+            signatures.pop(bundle_paths.SIGSTORE_BUNDLE, None)
+        for name, signature in signatures.items():
+            atomic_write.write_bytes_in(directory, name, signature)
+    return [name for name in signatures if bundle_paths.parse_signature_name(name)]
 
 
-def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
+def sign_bundle(bundle: Path, keys: Sequence[Signer]) -> list[str]:
     """Add a signature by each key to a complete bundle; return their file names.
 
-    ``bundle.json`` must parse, and SHA256SUMS must have the digest in it. Other files are not read.
+    Raises:
+        NotFoundError, DamagedBundleError: see ``read_for_signing``.
+        LockedError: another process is writing to the directory.
+        SignerError: a signer failed.
+        MediumError: a signature cannot be written.
+    """
+    with Directory.open(bundle) as directory:
+        lock(directory)
+        return write_signatures(bundle, read_for_signing(bundle), keys)
+
+
+def sign_elsewhere(bundle: Path, key: Signer, output: Path) -> None:
+    """Write a signature of a complete bundle to the file ``output``; ``bundle`` is not changed.
+
+    Raises:
+        NotFoundError, DamagedBundleError: see ``read_for_signing``.
+        SignerError: the signer failed.
+        MediumError: the signature cannot be written.
+    """
+    atomic_write.write_bytes(output, key.sign(read_for_signing(bundle)))
+
+
+def read_for_signing(bundle: Path) -> bytes:
+    """Read the bytes of ``bundle.json``, which a signature covers.
+
+    They must parse, and SHA256SUMS must have the digest in them. Other files are not read.
 
     Raises:
         NotFoundError: the directory contains no complete bundle.
         DamagedBundleError: SHA256SUMS does not have the digest in ``bundle.json``.
-        LockedError: another process is writing to the directory.
     """
-    with Directory.open(bundle) as directory:
-        lock(directory)
-        raw, contents = read_inventory(bundle)
-        listed = bundle_paths.read_file(
-            bundle, bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE
+    raw, contents = read_inventory(bundle)
+    listed = bundle_paths.read_file(bundle, bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
+    if checksums.describe(listed, contents.checksum_file.count) != contents.checksum_file:
+        raise DamagedBundleError(
+            f"{bundle}: not signed, because it is damaged",
+            [f"{bundle_paths.CHECKSUM_FILE}: digest differs from {bundle_paths.INVENTORY}"],
+            hint=f"airbundle verify {bundle}",
         )
-        if checksums.describe(listed, contents.checksum_file.count) != contents.checksum_file:
-            raise DamagedBundleError(
-                f"{bundle}: not signed, because it is damaged",
-                [f"{bundle_paths.CHECKSUM_FILE}: digest differs from {bundle_paths.INVENTORY}"],
-                hint=f"airbundle verify {bundle}",
-            )
-        return write_signatures(bundle, raw, keys)
+    return raw

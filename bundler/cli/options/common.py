@@ -72,22 +72,6 @@ image_policies = option_group(
 ``policies``."""
 
 
-def private_keys(spelling: str, *, required: bool = False) -> Callable[[Decorated], Decorated]:
-    """Add the option ``spelling``, passed as ``key_files``, and ``--passphrase-file``."""
-    keys = option(
-        spelling,
-        "key_files",
-        multiple=True,
-        required=required,
-        type=PATH,
-        help="Sign with this private key. May be repeated.",
-    )
-    passphrase = passphrase_file(
-        "Read the passphrase of the keys from the first line of this file."
-    )
-    return lambda function: keys(passphrase(function))
-
-
 def passphrase_file(effect: str) -> Callable[[Decorated], Decorated]:
     """``--passphrase-file``, in the parameter ``passphrase_file``; None if unset."""
     return option("--passphrase-file", type=PATH, help=effect)

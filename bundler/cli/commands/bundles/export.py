@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from bundler.cancel import Cancellation
 from bundler.cli.options import common
+from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
+from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -19,14 +22,13 @@ if TYPE_CHECKING:
 
     from bundler.bundle.exporting.export import ExportReport
     from bundler.bundle.format.inventory import Format
-    from bundler.trust.keys import PrivateKey
 
 
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH)
 @common.bundle_format
-@common.private_keys("--sign-key")
+@bundle_signers("--sign-key")
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
 @common.image_policies
@@ -55,8 +57,7 @@ def export(
     destination: Path,
     *,
     bundle_format: str,
-    key_files: tuple[Path, ...],
-    passphrase_file: Path | None,
+    signers: SignerOptions,
     unsigned: bool,
     locked: bool,
     policies: common.ImagePolicies,
@@ -78,23 +79,21 @@ def export(
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
     context.options.refuse_policy("export")
-    if bool(key_files) == unsigned and not dry_run:
+    if signers.given == unsigned and not dry_run:
         raise UsageError(
             "--sign-key and --unsigned are mutually exclusive"
             if unsigned
             else "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
-    keys: tuple[PrivateKey, ...] = ()
-    if key_files or passphrase_file:
-        from bundler.cli.runtime import signing_keys  # noqa: PLC0415 - only for signed bundles
-
-        keys = signing_keys.read_private_keys(context, key_files, passphrase_file)
+    cancellation = Cancellation()
+    keys = read_signers(context, signers, cancellation)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
     with context.run(jobs) as run, common.suggest_keep_going(given=keep_going):
+        run.cancellation.adopt(cancellation)
         options = run.create_open_options(source.create_overrides(access))
         request = exporting.ExportRequest(
             images=source.create_image_requests(options, run.emit),

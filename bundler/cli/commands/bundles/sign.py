@@ -6,27 +6,42 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bundler.cancel import Cancellation
 from bundler.cli.options import common
+from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.command import command
+from bundler.cli.options.option import option
 from bundler.cli.output import text
-from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@command("sign", "airbundle sign /media/stick/plant-7 --key second.key")
+@command(
+    "sign",
+    "airbundle sign /media/stick/plant-7 --key second.key",
+    "airbundle sign /mnt/read-only/plant-7 --ssh-key ~/.ssh/id_ecdsa.pub --output review.sig",
+)
 @click.argument("bundle", type=common.PATH)
-@common.private_keys("--key", required=True)
+@bundle_signers("--key")
+@option(
+    "--output",
+    type=common.PATH,
+    metavar="FILE",
+    section=common.OUTPUT,
+    help="Write the signature to this file, and leave BUNDLE unchanged.",
+)
 @common.as_json
 @pass_context
 def sign(
     context: CommandContext,
     bundle: Path,
     *,
-    key_files: tuple[Path, ...],
-    passphrase_file: Path | None,
+    signers: SignerOptions,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Add a signature to BUNDLE; existing signatures are kept.
@@ -34,14 +49,27 @@ def sign(
     The signature covers the inventory, which lists the digest of every file. The files themselves
     are not read: before you sign a bundle made by others, verify it.
     """
-    private = signing_keys.read_private_keys(context, key_files, passphrase_file)
-    from bundler.bundle.format.signatures import sign_bundle  # noqa: PLC0415 - not for --help
+    if not signers.given:
+        raise UsageError(
+            "no signing key given", hint="add --key FILE.key, --sign-cmd COMMAND or --ssh-key FILE"
+        )
+    cancellation = Cancellation()
+    keys = read_signers(context, signers, cancellation)
+    if output is not None and len(keys) != 1:
+        raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
+    from bundler.bundle.format.signatures import sign_bundle, sign_elsewhere  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 
-    names = sign_bundle(bundle, private)
+    with context.run(1) as run:
+        run.cancellation.adopt(cancellation)
+        if output is not None:
+            sign_elsewhere(bundle, keys[0], output)
+            names = [str(output)]
+        else:
+            names = sign_bundle(bundle, keys)
     if as_json:
         text.print_json({"bundle": str(bundle), "signatures": names})
     else:
         text.print_line(f"{bundle}: signed: {' '.join(names)}")
-    if not context.options.quiet:
+    if output is None and not context.options.quiet:
         text.print_note(filesystem.inspect(bundle).completion_message)

@@ -1,0 +1,67 @@
+"""The signers of a bundle, from the options of a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.cancel import Cancellation
+    from bundler.cli.options.bundle_signers import SignerOptions
+    from bundler.cli.runtime.context import CommandContext
+    from bundler.trust.signers import Signer
+
+
+def read_signers(
+    context: CommandContext, options: SignerOptions, cancellation: Cancellation
+) -> tuple[Signer, ...]:
+    """Read the keys of all signers, and prompt for passphrases; nothing is signed yet.
+
+    ``cancellation`` is that of the run in which the signers are used.
+
+    Raises:
+        UsageError: the options are inconsistent, two signers have one key, or a passphrase is
+            wrong.
+        NotFoundError, ConfigError, UnsupportedError: a key cannot be read.
+    """
+    if len(options.commands) != len(options.command_keys):
+        raise UsageError(
+            f"--sign-cmd-key: one for each --sign-cmd is needed (expected {len(options.commands)},"
+            f" got {len(options.command_keys)})",
+            hint="export the public key of the signing command as PEM: --sign-cmd-key FILE.pub",
+        )
+    if not options.given and options.passphrase_file is None:
+        return ()
+    from bundler.cli.runtime import signing_keys  # noqa: PLC0415 - not for --help
+    from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.signers import CommandSigner, parse_command  # noqa: PLC0415 - as above
+
+    signers: list[Signer] = list(
+        signing_keys.read_private_keys(context, options.key_files, options.passphrase_file)
+    )
+    for command, path in zip(options.commands, options.command_keys, strict=True):
+        parse_command(command)
+        signers.append(CommandSigner(keys.read_public_key(path), command, cancellation))
+    if options.agent_keys:
+        signers += _read_agent_keys(context, options, cancellation)
+    identifiers = [signer.public.id for signer in signers]
+    for key_id in identifiers:
+        if identifiers.count(key_id) > 1:
+            raise UsageError(f"key {key_id[:16]} is given twice")
+    return tuple(signers)
+
+
+def _read_agent_keys(
+    context: CommandContext, options: SignerOptions, cancellation: Cancellation
+) -> list[Signer]:
+    from bundler.trust import ssh_agent  # noqa: PLC0415 - rare
+
+    socket = context.environment.variables.get("SSH_AUTH_SOCK")
+    if not socket:
+        raise UsageError("--ssh-key: no ssh-agent", hint="start the agent, and set SSH_AUTH_SOCK")
+    public = [ssh_agent.read_public_key(path) for path in options.agent_keys]
+    return [
+        ssh_agent.AgentSigner(key, ssh_agent.encode_public_key(key), socket, cancellation)
+        for key in public
+    ]

@@ -1,0 +1,109 @@
+"""Signers: private keys, and commands that sign with a key outside this program.
+
+A command receives the data on standard input and writes the signature to standard output: DER for
+ECDSA on P-256, 64 bytes for Ed25519, PKCS #1 v1.5 for RSA; the hash is SHA-256. This is how tools
+of hardware security modules, cards and key services are used. The signature is verified with the
+public key before it is returned.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from bundler.content.run_program import run_program
+from bundler.errors import InvalidSignatureError, LimitError, SignerError, UsageError
+
+if TYPE_CHECKING:
+    from bundler.cancel import Cancellation
+    from bundler.trust.keys import PublicKey
+
+MAX_SIGNATURE = 64 * 1024
+COMMAND_TIMEOUT = 120.0  # seconds; a person may have to touch a card
+
+
+class Signer(Protocol):
+    """Signs data with one key. ``keys.PrivateKey`` is a signer."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The public key of the signatures."""
+
+    def sign(self, data: bytes) -> bytes:
+        """Return a detached signature over ``data``, which verifies with ``public``.
+
+        Raises:
+            SignerError: the signer failed.
+            CancelledError: the run is cancelled.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSigner:
+    """A command that signs its standard input. It is run without a shell."""
+
+    public: PublicKey
+    command: str
+    cancellation: Cancellation = field(repr=False, compare=False)
+    timeout: float = COMMAND_TIMEOUT
+
+    def sign(self, data: bytes) -> bytes:
+        """Run the command; its standard error is discarded.
+
+        Raises:
+            UsageError: the command is malformed.
+            SignerError: it cannot be run, fails, does not end, or returns another signature.
+            CancelledError: the run is cancelled.
+        """
+        arguments = parse_command(self.command)
+        name = arguments[0]
+        hint = f"run it yourself: {self.command} < bundle.json > signature"
+        try:
+            result = run_program(
+                arguments, data, self.cancellation, max_output=MAX_SIGNATURE, timeout=self.timeout
+            )
+        except OSError as error:
+            problem = f"cannot run: {error.strerror}"
+            raise SignerError(name, problem, cause="command", hint=hint) from None
+        except LimitError as error:
+            problem = error.message_without(f"{name.rpartition('/')[2]}: ")
+            raise SignerError(name, problem, cause="command", hint=hint) from None
+        if result.status != 0:
+            problem = f"failed with exit status {result.status}"
+            raise SignerError(name, problem, cause="command", hint=hint)
+        return check_signature(self.public, result.output, data, name)
+
+
+def parse_command(command: str) -> list[str]:
+    """Split a command into arguments, as a shell does.
+
+    Raises:
+        UsageError: it is empty, or a quotation mark is not closed.
+    """
+    try:
+        arguments = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"{command[:80]!r}: not a command: {error}") from None
+    if not arguments:
+        raise UsageError("the signing command is empty")
+    return arguments
+
+
+def check_signature(public: PublicKey, signature: bytes, data: bytes, name: str) -> bytes:
+    """Return ``signature`` if it verifies; ``name`` is the signer in messages.
+
+    Raises:
+        SignerError: it does not.
+    """
+    try:
+        public.verify(signature, data)
+    except InvalidSignatureError:
+        raise SignerError(
+            name,
+            f"the signature does not match the public key {public.id[:16]} ({public.algorithm})",
+            cause="signature",
+            hint="specify the public key of this signer; ECDSA signatures must be in DER, over the"
+            " SHA-256",
+        ) from None
+    return signature

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bundler.errors import BundlerError
 
 Activity = Literal["copy", "check"]
@@ -21,18 +23,76 @@ Activity = Literal["copy", "check"]
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """The plan of a run is complete. Sizes are in bytes; present content is not transferred."""
+class BlobTotal:
+    """A number of blobs, and their size in bytes."""
 
-    blobs: int
-    size: int
-    present_blobs: int
-    present_size: int
+    blobs: int = 0
+    size: int = 0
+
+    @classmethod
+    def of(cls, sizes: Sequence[int]) -> BlobTotal:
+        """Return the total of blobs with ``sizes``."""
+        return cls(len(sizes), sum(sizes))
+
+    def __add__(self, other: BlobTotal) -> BlobTotal:
+        return BlobTotal(self.blobs + other.blobs, self.size + other.size)
+
+    def to_json(self) -> dict[str, int]:
+        """Return the total as JSON."""
+        return {"blobs": self.blobs, "bytes": self.size}
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTotals:
+    """The totals of a run, actual or planned; docs/concepts.md defines them for every report.
+
+    A blob that several images share counts once per destination; manifests do not count.
+    """
+
+    pushed: BlobTotal = field(default_factory=BlobTotal)
+    """Transferred in this run, without the bytes that an interrupted run had stored."""
+    present: BlobTotal = field(default_factory=BlobTotal)
+    """Present at the destination before the run."""
+    mounted: BlobTotal = field(default_factory=BlobTotal)
+    """Mounted from another repository of the same registry."""
+    resumed: int = 0
+    """The number of bytes of the pushed blobs that an interrupted run had stored."""
+    checked: BlobTotal = field(default_factory=BlobTotal)
+    """Read and verified, but not transferred; blobs for several destinations are read once."""
+
+    def __add__(self, other: TransferTotals) -> TransferTotals:
+        return TransferTotals(
+            self.pushed + other.pushed,
+            self.present + other.present,
+            self.mounted + other.mounted,
+            self.resumed + other.resumed,
+            self.checked + other.checked,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members of a report."""
+        return {
+            "moved": self.pushed.to_json(),
+            "present": self.present.to_json(),
+            "mounted": self.mounted.to_json(),
+            "resumed": {"bytes": self.resumed},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan of a run is complete; its totals are those if every step succeeds."""
+
+    totals: TransferTotals
     activity: Activity = "copy"
-    """``check``: the run only verifies blobs and transfers nothing."""
-    checked_blobs: int = 0
-    """The number of present blobs that the run reads and verifies."""
-    checked_size: int = 0
+    """``check``: the run only verifies files, counted as ``checked``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A planned run has ended, with these totals."""
+
+    totals: TransferTotals
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +246,7 @@ class WarningIssued:
 
 Event = (
     Planned
+    | Completed
     | PushAdded
     | ImageResolved
     | BlobStarted

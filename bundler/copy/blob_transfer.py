@@ -124,22 +124,22 @@ def is_intact(
     return True
 
 
-def push_manifest(item: GraphManifest, destination: Destination) -> None:
-    """Push a manifest, unless an intact copy is present at ``destination``."""
-    push_bytes(Node.of(item.descriptor, "manifest"), item.raw, destination)
+def push_manifest(item: GraphManifest, destination: Destination) -> bool:
+    """Push a manifest, unless an intact copy is present; return whether it was pushed."""
+    return push_bytes(Node.of(item.descriptor, "manifest"), item.raw, destination)
 
 
-def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
-    """Push content from memory, unless an intact copy is present at ``destination``."""
+def push_bytes(node: Node, raw: bytes, destination: Destination) -> bool:
+    """Push content from memory, unless an intact copy is present; return whether it was pushed."""
     if destination.has(node) and (
         not isinstance(destination, ReadableDestination)
         or is_intact(node, destination, Cancellation(), events.discard)
     ):
-        return
+        return False
     if node.media_type in media_types.SCHEMA1 and node.digest is not None:
         descriptor = Descriptor(node.media_type, node.digest, len(raw))
         destination.push(node, InMemoryContent(raw, descriptor))
-        return
+        return True
     content = VerifiedReader(
         BytesIO(raw),
         f"{node.kind} {node.digest}",
@@ -148,6 +148,7 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
         media_type=node.media_type,
     )
     destination.push(node, content)
+    return True
 
 
 class _PartDestination(Destination, KeepsParts, Protocol):

@@ -33,7 +33,7 @@ from bundler.errors import (
     RegistryError,
     shortlist,
 )
-from bundler.events import Emit, discard
+from bundler.events import BlobTotal, Emit, TransferTotals, discard
 from bundler.ports import (
     Destination,
     MountsBlobs,
@@ -48,9 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
-    from bundler.copy.plan import BlobAction
     from bundler.oci.digest import Digest
-    from bundler.ports import Holdings
 
 _MAX_LABELS = 3  # maximum number of images listed in a message
 
@@ -72,44 +70,6 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class BlobTotal:
-    """A number of blobs, and their size in bytes."""
-
-    blobs: int = 0
-    size: int = 0
-
-    def __add__(self, other: BlobTotal) -> BlobTotal:
-        return BlobTotal(self.blobs + other.blobs, self.size + other.size)
-
-    def to_json(self) -> dict[str, int]:
-        """Return the total as JSON."""
-        return {"blobs": self.blobs, "bytes": self.size}
-
-
-@dataclass(frozen=True, slots=True)
-class TransferTotals:
-    """The totals of a run, actual or planned, without blobs that could not be transferred."""
-
-    pushed: BlobTotal = field(default_factory=BlobTotal)
-    """Without the bytes that an earlier run had stored."""
-    present: BlobTotal = field(default_factory=BlobTotal)
-    """Present before the run, and verified if the destination can be read."""
-    mounted: BlobTotal = field(default_factory=BlobTotal)
-    """Mounted from another repository of the same registry."""
-
-    @classmethod
-    def of(cls, plan: Plan[Holdings]) -> TransferTotals:
-        """Return the totals of the run if every step of ``plan`` succeeds."""
-        actions: tuple[BlobAction, ...] = ("push", "present", "mount")
-        return cls(*(BlobTotal(plan.count(action), plan.size(action)) for action in actions))
-
-    def __add__(self, other: TransferTotals) -> TransferTotals:
-        return TransferTotals(
-            self.pushed + other.pushed, self.present + other.present, self.mounted + other.mounted
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class ExecutionResult:
     """The published images, and the failed ones."""
 
@@ -118,6 +78,8 @@ class ExecutionResult:
     """The errors by label of the image; empty unless ``keep_going``."""
     totals: TransferTotals
     """The blobs that were transferred, and those that needed no transfer."""
+    changed: frozenset[str] = frozenset()
+    """The labels of the images with a blob or a manifest that the destination did not have."""
 
 
 def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
@@ -174,6 +136,9 @@ class _Execution:
         self._pushed: list[int] = []
         self._mounted: list[int] = []
         self._damaged: list[int] = []
+        self._resumed: list[int] = []
+        self._checked: list[int] = []
+        self._changed: set[str] = set()
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
         # Tasks that only verify the same blob at a source are merged.
         merged: dict[object, BlobTask[Destination]] = {}
@@ -195,18 +160,9 @@ class _Execution:
         self.transfers = list(merged.values())
 
     def report_plan(self) -> None:
-        present = [task for task in (*self.transfers, *self.mounts) if task.action != "push"]
-        checked = [task for task in present if self._is_checked(task)]
-        self._emit(
-            events.Planned(
-                blobs=self._plan.count("push"),
-                size=self._plan.size("push"),
-                present_blobs=len(present),
-                present_size=sum(task.size for task in present),
-                checked_blobs=len(checked),
-                checked_size=sum(task.size for task in checked),
-            )
-        )
+        checked = [task.size for task in self.transfers if self._is_checked(task)]
+        totals = replace(self._plan.totals, checked=BlobTotal.of(checked))
+        self._emit(events.Planned(totals))
 
     def _is_checked(self, task: BlobTask[Destination]) -> bool:
         """Return whether a blob that is present will be read and verified."""
@@ -249,6 +205,7 @@ class _Execution:
                 )
                 converted = layer_pipeline.convert_layer(change, source, destination, context)
                 self._pushed.append(task.size)
+                self._changed.update(task.labels)
             self._converted[destination, change.layer.digest, change.conversion] = converted
         elif task.action == "push":
             self._push_blob(task)
@@ -262,6 +219,9 @@ class _Execution:
             self._push_blob(task)
         elif self._options.read_everything:
             blob_transfer.check_blob(node, source, self._cancellation, self._emit)
+            self._checked.append(task.size)
+        elif isinstance(destination, ReadableDestination):
+            self._checked.append(task.size)
 
     def mount_blob(self, task: BlobTask[Destination]) -> None:
         """Mount a blob from a repository of the same registry; push it if that fails."""
@@ -272,6 +232,7 @@ class _Execution:
                 mounted = destination.mount(task.node, task.mount_from)
         if mounted:
             self._mounted.append(task.size)
+            self._changed.update(task.labels)
             return
         self._emit(events.PushAdded(task.size))
         self._push_blob(task)
@@ -320,7 +281,8 @@ class _Execution:
 
     def push_manifest(self, task: ManifestTask[Destination]) -> None:
         self._cancellation.check()
-        blob_transfer.push_manifest(task.manifest, task.destination)
+        if blob_transfer.push_manifest(task.manifest, task.destination):
+            self._changed.update(task.labels)
 
     def commit(self) -> ExecutionResult:
         """Publish the names of all complete images, at all destinations in parallel."""
@@ -351,20 +313,27 @@ class _Execution:
             for name in planned.names:
                 digest = planned.image.graph.root.digest
                 self._emit(events.ImagePublished(name, digest.text))
-        return ExecutionResult(tuple(published), dict(self._failed), self._count_totals())
+        totals = self._count_totals()
+        self._emit(events.Completed(totals))
+        return ExecutionResult(
+            tuple(published), dict(self._failed), totals, frozenset(self._changed)
+        )
 
     def _count_totals(self) -> TransferTotals:
         present = BlobTotal(
             self._plan.count("present") - len(self._damaged),
             self._plan.size("present") - sum(self._damaged),
         )
-        return TransferTotals(_create_total(self._pushed), present, _create_total(self._mounted))
+        pushed, mounted, checked = map(BlobTotal.of, (self._pushed, self._mounted, self._checked))
+        return TransferTotals(pushed, present, mounted, sum(self._resumed), checked)
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
         stored = blob_transfer.push_blob(
             task.node, task.source, task.destination, self._cancellation, self._emit
         )
         self._pushed.append(task.size - stored)
+        self._resumed.append(stored)
+        self._changed.update(task.labels)
 
     @contextmanager
     def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:
@@ -380,7 +349,3 @@ class _Execution:
                 raise
             for label in labels:
                 self._failed.setdefault(label, error)
-
-
-def _create_total(sizes: Sequence[int]) -> BlobTotal:
-    return BlobTotal(len(sizes), sum(sizes))

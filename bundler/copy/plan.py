@@ -20,6 +20,7 @@ from bundler.errors import (
     MalformedError,
     SignaturesUnsupportedError,
 )
+from bundler.events import BlobTotal, TransferTotals
 from bundler.oci import media_types
 from bundler.ports import (
     ChecksNames,
@@ -206,6 +207,15 @@ class Plan(Generic[HoldingsT_co]):
     images: tuple[PlannedImage[HoldingsT_co], ...]
     foreign: tuple[Node, ...]
     """Foreign layers that are not copied; ``PlannedImage.find_source`` selects them."""
+
+    @property
+    def totals(self) -> TransferTotals:
+        """The totals of the run if every step succeeds."""
+
+        def total(action: BlobAction) -> BlobTotal:
+            return BlobTotal(self.count(action), self.size(action))
+
+        return TransferTotals(total("push"), total("present"), total("mount"))
 
     def size(self, action: BlobAction) -> int:
         """Return the total size in bytes of the blobs with ``action``."""

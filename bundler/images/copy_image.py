@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
-from bundler.copy.engine import EngineOptions, ExecutionResult, TransferTotals, execute
+from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.image import ImageRequest, SignaturePolicy
 from bundler.copy.plan import Plan, PlannedImage, create_plan
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bundler.copy.image import Graph, ResolvedImage
+    from bundler.events import TransferTotals
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
@@ -125,8 +126,7 @@ class CopyReport:
             "replaces": self.image.replaces and self.image.replaces.text,
             "platforms": [str(platform) for platform in self.image.graph.platforms],
             "referrers": [item.graph.root.digest.text for item in self.image.referrers],
-            "moved": self.totals.pushed.to_json(),
-            "present": self.totals.present.to_json(),
+            **self.totals.to_json(),
             **({"omittedLayers": self.omitted} if self.omitted else {}),
         }
 
@@ -178,7 +178,7 @@ def copy_image(
         )
         plan = create_plan([planned], engine.executor, engine.cancellation)
         if dry_run:
-            return CopyReport(str(reference), image, TransferTotals.of(plan), len(plan.foreign))
+            return CopyReport(str(reference), image, plan.totals, len(plan.foreign))
         result = _execute(plan, planned, engine)
     copied = result.published[0].image
     return CopyReport(str(reference), copied, result.totals, len(plan.foreign))

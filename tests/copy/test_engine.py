@@ -8,7 +8,7 @@ import pytest
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.copy.engine import BlobTotal, EngineOptions, TransferTotals, execute
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.platform_selection import PlatformSelection
@@ -21,6 +21,7 @@ from bundler.errors import (
     NoPlatformError,
     RegistryError,
 )
+from bundler.events import BlobTotal, TransferTotals
 from bundler.oci.platform import Platform
 from bundler.transports.memory.transport import MemoryReference
 from bundler.transports.oci_layout.transport import LayoutDestination
@@ -160,7 +161,9 @@ def test_blob_that_is_damaged_at_destination_is_counted_as_pushed(executor, tmp_
     with closing(LayoutDestination(path)) as destination:
         _, result = copy(executor, src.source(), destination, "app")
     intact = plan.size("push") - damaged.size
-    assert result.totals == TransferTotals(BlobTotal(1, damaged.size), BlobTotal(1, intact))
+    present = BlobTotal(1, intact)
+    pushed = BlobTotal(1, damaged.size)
+    assert result.totals == TransferTotals(pushed, present, checked=present)
 
 
 def test_permanent_failure_publishes_no_names(executor):

@@ -9,11 +9,12 @@ import pytest
 
 from bundler.cancel import Cancellation
 from bundler.copy.convert.options import ConversionOptions
-from bundler.copy.engine import BlobTotal, EngineOptions, TransferTotals, execute
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
 from bundler.errors import CannotConvertError, MalformedError, MediumError
+from bundler.events import BlobTotal, TransferTotals
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.reference import ImageReference

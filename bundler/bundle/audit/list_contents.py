@@ -30,7 +30,7 @@ class Listing:
 
     inventory: Inventory
     images: tuple[tuple[BundledImage, Sizes], ...]
-    """Each image with the sizes of its content, referrers included."""
+    """Each image with the sizes of its blobs, referrers included."""
     total: Sizes
     signatures: tuple[str, ...]
     """The first 16 digits of each signer's key ID, from the file name of the signature."""
@@ -105,7 +105,7 @@ def list_bundle(bundle: Path) -> Listing:
         {
             node.descriptor.digest: node.descriptor.size
             for node in chain.from_iterable(of_image)
-            if node.required or node.path in present
+            if node.kind != "manifest" and (node.required or node.path in present)
         }
         for _, of_image in graphs.images
     ]

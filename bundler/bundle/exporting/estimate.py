@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import missing_platforms
@@ -18,8 +18,10 @@ from bundler.bundle.format import store
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
+from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.plan import Plan, create_plan
 from bundler.errors import ConflictError, MediumError
+from bundler.events import BlobTotal, TransferTotals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,12 +42,14 @@ class Estimate:
     """The estimated size and cost of an export; sizes are in bytes."""
 
     images: tuple[tuple[BundledImage, Sizes], ...]
-    """Each image with the sizes of its content, manifests and referrers included."""
+    """Each image with the sizes of its blobs, referrers included."""
     total: Sizes
     """The sizes of all images together; shared content counts once."""
     missing: Mapping[str, BundlerError]
     """The errors of images that cannot be resolved, by reference."""
     plan: Plan[Holdings]
+    stored: int
+    """The number of bytes of the blobs to push that an interrupted export has stored."""
     needed: int
     """The number of free bytes that the export needs on the medium."""
     medium: Medium | None
@@ -58,6 +62,13 @@ class Estimate:
     def saved(self) -> int:
         """The number of bytes saved because images share content."""
         return sum(sizes.size for _, sizes in self.images) - self.total.size
+
+    @property
+    def totals(self) -> TransferTotals:
+        """The totals of the export."""
+        planned = self.plan.totals
+        pushed = BlobTotal(planned.pushed.blobs, planned.pushed.size - self.stored)
+        return replace(planned, pushed=pushed, resumed=self.stored)
 
     @property
     def omissions(self) -> Omissions:
@@ -92,7 +103,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate as JSON."""
-        to_move = self.plan.count("push")
+        totals = self.totals
         return {
             "images": [
                 {
@@ -114,9 +125,10 @@ class Estimate:
             "blobs": len(self.plan.blobs),
             "size": self.total.size,
             "shared": self.saved,
-            "toMove": {"blobs": to_move, "bytes": self.plan.size("push")},
-            "present": self.plan.size("present"),
-            "requests": to_move,
+            "toMove": totals.pushed.to_json(),
+            "present": totals.present.size,
+            "resumed": totals.resumed,
+            "requests": totals.pushed.blobs,
             "foreign": len(self.plan.foreign),
             **self.omissions.to_json(),
             "room": self.medium
@@ -167,7 +179,6 @@ def estimate(
     for image in images:
         content: dict[Digest, int] = {}
         for graph in image.graphs:
-            content |= {item.descriptor.digest: len(item.raw) for item in graph.manifests}
             content |= {node.digest: node.size or 0 for node in graph.blobs if node.digest}
         absent = {node.digest for node in image.absent_layers}
         content = {digest: size for digest, size in content.items() if digest not in absent}
@@ -178,6 +189,9 @@ def estimate(
         total=total,
         missing=missing,
         plan=plan,
+        stored=find_stored_size(
+            (task.node for task in plan.blobs if task.action == "push"), destination
+        ),
         needed=compute_needed_space(plan, destination),
         medium=medium if check_medium else None,
         bundle=request.bundle,

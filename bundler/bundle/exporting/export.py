@@ -23,7 +23,7 @@ from bundler.bundle.format import bundle_paths, inventory, signatures, store
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.copy import free_space
-from bundler.copy.engine import TransferTotals, execute
+from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
 from bundler.errors import (
     BundlerError,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.copy.plan import Plan
+    from bundler.events import TransferTotals
     from bundler.ports import Holdings, OpenOptions
     from bundler.trust.signers import Signer
 
@@ -142,8 +143,7 @@ class ExportReport:
             "expires": contents.expires and timestamps.format_utc(contents.expires),
             "complete": contents.complete,
             "signatures": list(self.signatures),
-            "moved": self.totals.pushed.to_json(),
-            "present": self.totals.present.to_json(),
+            **self.totals.to_json(),
             "images": [
                 {"reference": str(image.reference), "digest": image.digest.text}
                 for image in contents.images
@@ -379,7 +379,7 @@ def _report_unchanged(
         signatures=tuple(sorted(signatures.read_signatures(bundle))),
         changed=bool(added),
         plan=plan,
-        totals=TransferTotals.of(plan),
+        totals=plan.totals,
         missing={},
         medium=filesystem.inspect(bundle),
     )

@@ -17,7 +17,7 @@ class Sizes:
     """The size of the content of one or more images, in bytes."""
 
     blobs: int
-    """The number of blobs and manifests."""
+    """The number of configs and layers; manifests do not count."""
     size: int
     unique: int
     """The size of the content that belongs to no other image."""

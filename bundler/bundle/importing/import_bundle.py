@@ -20,7 +20,7 @@ from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.target import open_target
 from bundler.cancel import Cancellation
-from bundler.copy.engine import EngineOptions, TransferTotals, execute
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, PlannedImage, create_plan
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.target_names import TargetName
+    from bundler.events import TransferTotals
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -172,7 +173,7 @@ def _push(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
     )
     if request.dry_run:
-        return results, TransferTotals.of(plan), omissions
+        return results, plan.totals, omissions
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
     executed = execute(executable, engine)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.format.omissions import Omissions
-    from bundler.copy.engine import TransferTotals
+    from bundler.events import TransferTotals
 
 ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
@@ -94,6 +94,7 @@ class ImportReport:
                 "pushed": self.totals.pushed.size,
                 "present": self.totals.present.size,
                 "mounted": self.totals.mounted.size,
+                "resumed": self.totals.resumed,
             },
             "images": [result.to_json() for result in self.images],
             **self.omissions.to_json(),

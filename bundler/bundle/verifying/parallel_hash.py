@@ -73,7 +73,8 @@ def hash_all(
     def check_file(job: HashJob) -> dict[str, BundlerError]:
         path, (first, *_) = next(iter(job.expected.items()))
         label = first.text
-        emit(BlobStarted(label, job.size, "check"))
+        for number, _ in enumerate(job.expected):  # the content of several names is read once
+            emit(BlobStarted(label, 0 if number else job.size, "check"))
         algorithms = {digest.algorithm for digests in job.expected.values() for digest in digests}
         hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
         faults: dict[str, BundlerError] = {}
@@ -93,7 +94,8 @@ def hash_all(
                     got = actual[digest.algorithm]
                     if got != digest.text:
                         faults[path] = DigestMismatchError(path, expected=digest.text, got=got)
-        emit(BlobFinished(label, failed=bool(faults)))
+        for name in job.expected:
+            emit(BlobFinished(label, failed=name in faults))
         return faults
 
     workers = threads or len(os.sched_getaffinity(0))

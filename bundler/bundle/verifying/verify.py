@@ -41,7 +41,7 @@ from bundler.errors import (
     count,
     shortlist,
 )
-from bundler.events import Planned, discard
+from bundler.events import BlobTotal, Completed, Planned, TransferTotals, discard
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
@@ -222,13 +222,15 @@ def verify(
             verifier.compare_index(known)
     verifier.compare_listed(listed, known)
     work = verifier.create_hash_jobs(listed)
-    size = sum(job.size for job in work)
+    files, size = sum(len(job.expected) for job in work), sum(job.size for job in work)
+    totals = TransferTotals(checked=BlobTotal(files, size))
     with Directory.open(bundle) as directory:
-        emit(Planned(len(work), size, 0, 0, "check"))
+        emit(Planned(totals, "check"))
         faults = parallel_hash.hash_all(bundle, work, threads, cancellation or Cancellation(), emit)
         directory.check_connected()
     for path, error in faults.items():
         verifier.add_error(path, error)
+    emit(Completed(totals))
     expired = known is not None and known.is_expired(now)
     if known is not None and known.expires is not None and expired and trust_error is None:
         trust_error = ExpiredError(
@@ -244,7 +246,7 @@ def verify(
         signers=signers,
         trust_error=trust_error,
         expired=expired,
-        files=sum(len(job.expected) for job in work),
+        files=files,
         size=size,
         ignored=verifier.found.ignored,
         unlisted=verifier.unlisted,

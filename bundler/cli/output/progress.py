@@ -16,8 +16,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TextIO
 
 from bundler import events
-from bundler.cli.output.text import count, escape, format_duration, format_size
+from bundler.cli.output.text import (
+    count,
+    describe_reuse,
+    escape,
+    format_duration,
+    format_size,
+    format_total,
+)
 from bundler.errors import be
+from bundler.events import BlobTotal, TransferTotals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -80,6 +88,8 @@ class Progress:
     def emit(self, event: Event, /) -> None:
         """Add an event; may be called from any thread."""
         with self._lock:
+            if isinstance(event, events.Planned) and self._state.only_checks:
+                self._state = ProgressState(self._clock())  # the verification has ended
             note = self._state.add(event)
             if note is not None:
                 self._notes.append(note)
@@ -229,19 +239,13 @@ class ProgressState:
 
     def __init__(self, now: float) -> None:
         self.planned = False
-        self.blobs = 0
         self.finished = 0
         self.moved = 0
         self.moving: dict[str, ActiveBlob] = {}
         self.checked = 0
-        self._size = 0
-        self._present_size = 0
-        self._present_blobs = 0
-        self._checked_size = 0
-        self._checked_blobs = 0
-        self._hashed = 0
-        self._only_checks = False
-        self._resumed = 0
+        self._plan = TransferTotals()
+        self._completed = TransferTotals()
+        self.only_checks = False
         self._kept = 0
         self._published = 0
         self._began = now
@@ -251,22 +255,19 @@ class ProgressState:
     def add(self, event: Event) -> str | None:
         """Add one event; return a note for the user, or None."""
         match event:
-            case events.Planned():
+            case events.Planned(totals, activity):
                 self.planned = True
-                self._only_checks = event.activity == "check"
-                self.blobs += event.blobs
-                self._size += event.size
-                self._present_blobs += event.present_blobs
-                self._present_size += event.present_size
-                self._checked_blobs += event.checked_blobs
-                self._checked_size += event.checked_size
+                self.only_checks = activity == "check"
+                self._plan += totals
+            case events.Completed(totals):
+                self._completed += totals
             case events.PushAdded(size, was_checked):
-                self.blobs += 1
-                self._size += size
-                self._present_blobs -= 1
-                self._present_size -= size
-                self._checked_blobs -= was_checked
-                self._checked_size -= size if was_checked else 0
+                less = BlobTotal(-1, -size)
+                self._plan += TransferTotals(BlobTotal(1, size))
+                if was_checked:
+                    self._plan += TransferTotals(present=less, checked=less)
+                else:
+                    self._plan += TransferTotals(mounted=less)
             case events.BlobStarted(digest, size, activity):
                 moving = self.moving.setdefault(digest, ActiveBlob(activity))
                 moving.size += size or 0
@@ -276,10 +277,6 @@ class ProgressState:
                 if digest in self.moving:
                     blob = self.moving[digest]
                     blob.done += advance
-                    if not self._is_work(blob.activity):
-                        self._hashed += advance
-            case events.BlobResumed(_, size):
-                self._resumed += size
             case events.BlobFinished(digest, failed):
                 self._finish(digest, failed=failed)
             case events.ImagePublished():
@@ -300,7 +297,7 @@ class ProgressState:
     @property
     def total(self) -> int:
         """Number of bytes to transfer or hash, as far as known."""
-        return max(self._size + self._checked_size, self.moved)
+        return max(self._plan.pushed.size + self._plan.checked.size, self.moved)
 
     @property
     def rate(self) -> float:
@@ -310,7 +307,7 @@ class ProgressState:
 
     def describe_position(self) -> str:
         """Return ``12 of 43 blobs, 1.2 GiB of 3.4 GiB (35 %), 120.3 MiB/s, 18 s left``."""
-        blobs = self.blobs + max(self._checked_blobs, self.checked)
+        blobs = self._plan.pushed.blobs + max(self._plan.checked.blobs, self.checked)
         parts = [
             f"{self.finished + self.checked} of {count(blobs, self._noun)}",
             f"{format_size(self.moved)} of {format_size(self.total)} ({self.percent} %)",
@@ -329,25 +326,29 @@ class ProgressState:
         """Completed percentage, rounded down, so that 100 means complete."""
         return 100 * self.moved // self.total if self.total else 100
 
+    @property
+    def blobs(self) -> int:
+        """The number of blobs to transfer, or of files to verify."""
+        return self._work.blobs
+
     def describe_plan(self) -> str:
         """Describe the work that is planned."""
-        verb = "check" if self._only_checks else "transfer"
-        text = f"{count(self.blobs, self._noun)} to {verb}, {format_size(self._size)}"
-        if self._present_blobs > 0:
-            size = format_size(self._present_size)
-            text += f"; no transfer needed for {count(self._present_blobs, 'blob')}, {size}"
-        return text
+        verb = "check" if self.only_checks else "transfer"
+        work = f"{count(self.blobs, self._noun)} to {verb}, {format_size(self._work.size)}"
+        return work if self.only_checks else f"{work}{describe_reuse(self._plan)}"
 
     def describe_result(self, now: float) -> str:
         """Describe the finished work."""
-        took = now - self._began
-        transferred = self.moved - self._hashed - self._resumed
-        rate = f", {format_size(transferred / took)}/s" if took >= 1 else ""
-        done = f"{count(self.finished, self._noun)}, {format_size(transferred)}"
-        resumed = f"; resumed: {format_size(self._resumed)} already stored" if self._resumed else ""
-        checks = f"{count(self.checked, 'blob')}, {format_size(self._hashed)}"
-        checked = f"; already present and checked: {checks}" if self.checked else ""
-        return f"{done} in {format_duration(took)}{rate}{resumed}{checked}"
+        took, totals = now - self._began, self._completed
+        done = totals.checked if self.only_checks else totals.pushed
+        rate = f", {format_size(done.size / took)}/s" if took >= 1 else ""
+        work = f"{count(done.blobs, self._noun)}, {format_size(done.size)}"
+        text = f"{work} in {format_duration(took)}{rate}"
+        if self.only_checks:
+            return text
+        checked = totals.checked
+        reuse = describe_reuse(totals)
+        return text + reuse + (f"; checked: {format_total(checked)}" if checked.blobs else "")
 
     def describe_interruption(self) -> str:
         """Describe the work completed before an interruption."""
@@ -355,9 +356,9 @@ class ProgressState:
             return "nothing was transferred yet"
         done = (
             f"{self.finished} of {count(self.blobs, self._noun)}"
-            f" ({format_size(self._kept)} of {format_size(max(self._size, self._kept))})"
+            f" ({format_size(self._kept)} of {format_size(max(self._work.size, self._kept))})"
         )
-        if self._only_checks:
+        if self.only_checks:
             return f"{done} {be(self.finished, past=True)} checked"
 
         names = count(self._published, "name") if self._published else "no name"
@@ -365,13 +366,17 @@ class ProgressState:
         return f"{done} transferred and kept; {names} {verb} published"
 
     @property
+    def _work(self) -> BlobTotal:
+        return self._plan.checked if self.only_checks else self._plan.pushed
+
+    @property
     def _noun(self) -> str:
         """The noun for counts; a verification also reads files that are not blobs."""
-        return "file" if self._only_checks else "blob"
+        return "file" if self.only_checks else "blob"
 
     def _is_work(self, activity: Activity) -> bool:
         """Return whether ``activity`` is the purpose of the run, rather than a check of a blob."""
-        return self._only_checks or activity == "copy"
+        return self.only_checks or activity == "copy"
 
     def _finish(self, digest: str, *, failed: bool) -> None:
         moving = self.moving.get(digest)

@@ -18,8 +18,9 @@ from bundler.errors import (  # re-exported for output
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bundler.copy.engine import TransferTotals
+    from bundler.bundle.format.sizes import Sizes
     from bundler.errors import BundlerError
+    from bundler.events import BlobTotal, TransferTotals
 
 INCOMPLETE = "incomplete: the export left out images or layers that it could not read"
 """The note on a bundle whose inventory states that it is incomplete."""
@@ -100,9 +101,19 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def format_total(total: BlobTotal | Sizes) -> str:
+    """Format a total: ``1.6 GiB in 3 blobs``."""
+    return f"{format_size(total.size)} in {count(total.blobs, 'blob')}"
+
+
 def format_transfer(totals: TransferTotals) -> str:
-    """Format the bytes transferred, those already present, and those mounted in the registry."""
-    moves = f"{format_size(totals.pushed.size)} in {count(totals.pushed.blobs, 'blob')}"
-    mounted = totals.mounted.size
-    within = f"; mounted in the registry: {format_size(mounted)}" if mounted else ""
-    return f"{moves}; already present: {format_size(totals.present.size)}{within}"
+    """Format the totals of a transfer."""
+    return f"{format_total(totals.pushed)}{describe_reuse(totals)}"
+
+
+def describe_reuse(totals: TransferTotals) -> str:
+    """Describe the content that needs no transfer, each part after a semicolon."""
+    resumed = f"; resumed: {format_size(totals.resumed)}" if totals.resumed else ""
+    present = f"; already present: {format_total(totals.present)}" if totals.present.blobs else ""
+    mounted = totals.mounted
+    return resumed + present + (f"; mounted: {format_total(mounted)}" if mounted.blobs else "")

@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from bundler import events, transports
-from bundler.copy.engine import TransferTotals, execute
+from bundler.copy.engine import execute
+from bundler.copy.image import find_unique_blobs
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import PlannedImage, create_plan
 from bundler.copy.resolve import resolve
@@ -27,6 +28,7 @@ from bundler.errors import (
     be,
     count,
 )
+from bundler.events import BlobTotal, TransferTotals
 from bundler.images.copy_image import TransferOptions, create_resolved_event
 from bundler.images.sync import sources, targets
 from bundler.ports import Destination, ReadableDestination, Source, TagResolver
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.copy.engine import EngineOptions
+    from bundler.copy.image import ResolvedImage
     from bundler.images.sync.sources import ListingFailure, SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
@@ -117,18 +120,17 @@ class SyncReport:
         """
         if failures := self.failures:
             done = self.count("copied") + self.count("present")
-            total = count(len(self.images), "image")
-            raise PartialError(
-                f"{done} of {total} {be(done)} at the destination; not done:", failures
-            )
+            message = f"{done} of {count(len(self.images), 'image')} {be(done)} at the destination"
+            if number := len(self.unlisted):
+                message += f"; {count(number, 'source')} {be(number)} not listed"
+            raise PartialError(message, failures)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes are in bytes."""
         return {
             "images": [image.to_json() for image in self.images],
             "leftOut": [{"name": item.subject, "error": str(item.error)} for item in self.unlisted],
-            "moved": {"bytes": self.totals.pushed.size},
-            "present": {"bytes": self.totals.present.size},
+            **self.totals.to_json(),
             **({"omittedLayers": self.omitted} if self.omitted else {}),
         }
 
@@ -184,8 +186,13 @@ class _Resolved:
     """A resolved image, the expected result, and the planned image if it is to be copied."""
 
     expected: SyncedImage
+    image: ResolvedImage
     event: events.ImageResolved
     planned: PlannedImage[Destination] | None = None
+    is_named: bool = True
+    """Whether the destination has the name, if the image has one, for this digest."""
+    present_at: Destination | None = None
+    """The destination that has the image; None: it is to be copied."""
 
 
 @dataclass(slots=True)
@@ -208,6 +215,8 @@ class _Sync:
         engine = self._engine
         published: dict[str, Digest] = {}
         failed: dict[str, BundlerError] = {}
+        changed: frozenset[str] = frozenset()
+        counted: set[tuple[Destination, Digest | None]] = set()
         with ExitStack() as stack:
             endpoints = _OpenEndpoints(stack)
             tasks = [partial(self._resolve, item, endpoints) for item in batch]
@@ -224,6 +233,11 @@ class _Sync:
                 failed = execution.failed
                 for planned in execution.published:
                     published[planned.image.display_name] = planned.image.graph.root.digest
+                changed = execution.changed
+                counted |= {(task.destination, task.node.digest) for task in plan.blobs}
+            for result in resolved:
+                if isinstance(result, _Resolved):
+                    self._count_present(result, counted)
         for item, result in zip(batch, resolved, strict=True):
             label = item.image.display_name
             if isinstance(result, BundlerError):
@@ -232,7 +246,10 @@ class _Sync:
                 self.images.append(result.expected)
                 continue
             elif label in published:
-                self.images.append(replace(result.expected, digest=published[label]))
+                is_present = result.is_named and label not in changed
+                state: SyncState = "present" if is_present else "copied"
+                copied = replace(result.expected, state=state, digest=published[label])
+                self.images.append(copied)
                 continue
             else:
                 error = failed[label]
@@ -250,25 +267,41 @@ class _Sync:
         event = create_resolved_event(image.graph, image.signatures)
         expected = SyncedImage(item.image.display_name, str(item), "copied", root)
         if self._dry_run and not item.is_remote:
-            return _Resolved(replace(expected, state="new"), event)
+            return _Resolved(replace(expected, state="new"), image, event)
         destination = endpoints.open_destination(item.target, self._destination_options)
         options = transfer.conversion.for_endpoints(source, item.target_name)
+        is_changed = bool(image.signatures or sign or options.changes_images)
+        is_named = not is_changed
+        if item.name is not None:
+            is_named = False
+            if not is_changed and isinstance(destination, TagResolver):
+                (state,) = compare_with_target([(item.name, root)], destination)
+                is_named = state.is_same
         # In a registry, a name guarantees that the image is complete. A local destination may
         # contain an incomplete image, so its blobs are checked individually.
-        if (
-            item.name is not None
-            and isinstance(destination, TagResolver)
-            and not isinstance(destination, ReadableDestination)
-            and not (image.referrers or image.signatures or sign or options.changes_images)
-        ):
-            (state,) = compare_with_target([(item.name, root)], destination)
-            if state.is_same:
-                return _Resolved(replace(expected, state="present"), event)
+        is_complete = item.name is not None and not isinstance(destination, ReadableDestination)
+        if is_named and is_complete and not image.referrers:
+            present = replace(expected, state="present")
+            return _Resolved(present, image, event, present_at=destination)
         if self._dry_run:
-            return _Resolved(replace(expected, state="new"), event)
+            return _Resolved(replace(expected, state="new"), image, event)
         names = () if item.name is None else (item.name,)
         planned = PlannedImage(image, destination, names, options=options, sign=sign)
-        return _Resolved(expected, event, planned)
+        return _Resolved(expected, image, event, planned, is_named)
+
+    def _count_present(
+        self, item: _Resolved, counted: set[tuple[Destination, Digest | None]]
+    ) -> None:
+        """Add the blobs of a present image to the totals, each once per destination."""
+        destination = item.present_at
+        if destination is None:
+            return
+        sizes = []
+        for digest, node in find_unique_blobs([item.image]).items():
+            if (destination, digest) not in counted:
+                counted.add((destination, digest))
+                sizes.append(node.size or 0)
+        self.totals += TransferTotals(present=BlobTotal.of(sizes))
 
     def _report_resolved(
         self, batch: Sequence[SyncTarget], resolved: Sequence[_Resolved | BundlerError]

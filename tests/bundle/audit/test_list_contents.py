@@ -19,7 +19,10 @@ NGINX, APP = bundles.REFERENCES
 def test_sizes_count_each_blob_once(tmp_path: Path, form: str):
     named = bundles.sample()
     listing = list_bundle(bundles.write(tmp_path / "b", named, form=form))
-    contents = {name: image.contents() for name, image in named.items()}
+    contents = {
+        name: {blob.digest: blob.data for blob in image.all_blobs()}
+        for name, image in named.items()
+    }
     everything = contents[NGINX] | contents[APP]
     common = contents[NGINX].keys() & contents[APP].keys()
     assert common

@@ -23,7 +23,14 @@ from bundler.errors import (
     UnreadableBundleError,
     UnsupportedError,
 )
-from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned
+from bundler.events import (
+    BlobFinished,
+    BlobProgressed,
+    BlobStarted,
+    BlobTotal,
+    Planned,
+    TransferTotals,
+)
 from bundler.oci.digest import Digest
 from bundler.trust import keys
 from bundler.trust.bundle_trust import TrustedKeys
@@ -477,7 +484,8 @@ def test_verification_reports_progress(bundle: Path):
     events = []
     result = verify(bundle, TrustedKeys.create([KEY.public]), emit=events.append, threads=3)
     planned = [event for event in events if isinstance(event, Planned)]
-    assert [(event.blobs, event.size) for event in planned] == [(result.files, result.size)]
+    checked = TransferTotals(checked=BlobTotal(result.files, result.size))
+    assert [event.totals for event in planned] == [checked]
     assert len([event for event in events if isinstance(event, BlobStarted)]) == result.files
     assert len([event for event in events if isinstance(event, BlobFinished)]) == result.files
     advances = [event.advance for event in events if isinstance(event, BlobProgressed)]

@@ -16,8 +16,10 @@ from bundler import events
 from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.output.progress import BarDisplay, LogDisplay, Progress, ProgressState
 from bundler.cli.runtime.environment import Environment
+from bundler.events import BlobTotal, TransferTotals
 
 MIB = 1024 * 1024
+NONE = BlobTotal()
 FIRST = "sha256:" + "a" * 64
 SECOND = "sha256:" + "b" * 64
 
@@ -30,9 +32,15 @@ class Clock:
         return self.now
 
 
-def planned(**changes: int) -> events.Planned:
-    sizes = {"blobs": 2, "size": 40 * MIB, "present_blobs": 0, "present_size": 0}
-    return events.Planned(**sizes | changes)
+def planned(
+    blobs: int = 2,
+    size: int = 40 * MIB,
+    *,
+    present: BlobTotal = NONE,
+    mounted: BlobTotal = NONE,
+    checked: BlobTotal = NONE,
+) -> events.Planned:
+    return events.Planned(TransferTotals(BlobTotal(blobs, size), present, mounted, checked=checked))
 
 
 def create_halfway_state() -> ProgressState:
@@ -74,23 +82,24 @@ def test_stalled_run_has_no_time_left() -> None:
 
 def test_total_includes_present_content_that_is_hashed() -> None:
     state = ProgressState(0.0)
-    sizes = {"size": 0, "present_size": 8 * MIB, "checked_size": 8 * MIB}
-    state.add(planned(blobs=0, present_blobs=2, checked_blobs=2, **sizes))
+    present = BlobTotal(2, 8 * MIB)
+    state.add(planned(0, 0, present=present, checked=present))
     state.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
     state.add(events.BlobProgressed(FIRST, 4 * MIB))
     state.add(events.BlobFinished(FIRST))
     assert state.describe_plan() == (
-        "0 blobs to transfer, 0 B; no transfer needed for 2 blobs, 8.0 MiB"
+        "0 blobs to transfer, 0 B; already present: 8.0 MiB in 2 blobs"
     )
     assert state.describe_position().startswith("1 of 2 blobs, 4.0 MiB of 8.0 MiB (50 %)")
+    state.add(events.Completed(TransferTotals(present=present, checked=present)))
     assert state.describe_result(0.5) == (
-        "0 blobs, 0 B in 0.5 s; already present and checked: 1 blob, 4.0 MiB"
+        "0 blobs, 0 B in 0.5 s; already present: 8.0 MiB in 2 blobs; checked: 8.0 MiB in 2 blobs"
     )
 
 
 def test_refused_mount_is_counted_as_push() -> None:
     state = ProgressState(0.0)
-    state.add(planned(blobs=1, size=MIB, present_blobs=1, present_size=MIB))
+    state.add(planned(1, MIB, mounted=BlobTotal(1, MIB)))
     state.add(events.PushAdded(MIB))
     for digest in (FIRST, SECOND):
         state.add(events.BlobStarted(digest, MIB, "copy"))
@@ -139,7 +148,7 @@ def test_slow_transfer_has_an_estimate_later() -> None:
 
 def test_verification_reports_checked_files() -> None:
     state = ProgressState(0.0)
-    state.add(events.Planned(2, 8 * MIB, 0, 0, "check"))
+    state.add(events.Planned(TransferTotals(checked=BlobTotal(2, 8 * MIB)), "check"))
     assert state.describe_plan() == "2 files to check, 8.0 MiB"
     state.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
     state.add(events.BlobFinished(FIRST))
@@ -164,9 +173,8 @@ def test_resumed_bytes_are_not_counted_as_transferred() -> None:
     state.add(events.BlobProgressed(FIRST, 10 * MIB))
     state.add(events.BlobFinished(FIRST))
     assert state.percent == 100
-    assert state.describe_result(10.0) == (
-        "1 blob, 10.0 MiB in 10 s, 1.0 MiB/s; resumed: 30.0 MiB already stored"
-    )
+    state.add(events.Completed(TransferTotals(BlobTotal(1, 10 * MIB), resumed=30 * MIB)))
+    assert state.describe_result(10.0) == ("1 blob, 10.0 MiB in 10 s, 1.0 MiB/s; resumed: 30.0 MiB")
 
 
 def test_blob_may_be_transferred_to_two_destinations_at_once() -> None:
@@ -215,6 +223,18 @@ def test_interruption_reports_finished_and_planned_work() -> None:
         "1 of 2 blobs (10.0 MiB of 40.0 MiB) transferred and kept; no name was published"
     )
     assert ProgressState(0.0).describe_interruption() == "nothing was transferred yet"
+
+
+def test_position_of_a_transfer_excludes_the_verification_before_it() -> None:
+    clock, stream = Clock(), io.StringIO()
+    progress = Progress(stream, LogDisplay(clock.now), clock)
+    verified = TransferTotals(checked=BlobTotal(14, 80 * MIB))
+    progress.emit(events.Planned(verified, "check"))
+    progress.emit(events.Completed(verified))
+    progress.emit(planned())
+    clock.now += 6
+    progress.draw()
+    assert "0 of 2 blobs, 0 B of 40.0 MiB" in stream.getvalue()
 
 
 def test_log_gets_a_line_every_five_seconds() -> None:
@@ -293,12 +313,14 @@ import time
 
 from bundler import events
 from bundler.cli.output.progress import Progress
+totals = events.TransferTotals(events.BlobTotal(1, 4))
 with Progress.on_stderr(os.environ) as progress:
-    progress.emit(events.Planned(1, 4, 0, 0))
+    progress.emit(events.Planned(totals))
     progress.emit(events.BlobStarted("sha256:" + "a" * 64, 4, "copy"))
     time.sleep(0.35)
     progress.emit(events.BlobProgressed("sha256:" + "a" * 64, 4))
     progress.emit(events.BlobFinished("sha256:" + "a" * 64))
+    progress.emit(events.Completed(totals))
 """
 
 

@@ -57,7 +57,7 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
         until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
     text.print_note(
         f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
-        f"{text.format_size(listing.total.size)} in {text.count(listing.total.blobs, 'blob')}, "
+        f"{text.format_total(listing.total)}, "
         f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
     )
     if not known.complete:

@@ -102,14 +102,10 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
     for line in missing_platforms.describe(planned.image for planned in plan.images):
         text.print_line(line)
     text.print_line(
-        f"{text.count(len(rows), 'image')}, {text.count(len(plan.blobs), 'blob')},"
-        f" {text.format_size(numbers.total.size)}; sharing saves {text.format_size(numbers.saved)}"
+        f"{text.count(len(rows), 'image')}, {text.format_total(numbers.total)};"
+        f" sharing saves {text.format_size(numbers.saved)}"
     )
-    text.print_line(
-        f"to transfer: {text.format_size(plan.size('push'))} in"
-        f" {text.count(plan.count('push'), 'request')};"
-        f" already present: {text.format_size(plan.size('present'))}"
-    )
+    text.print_line(f"to transfer: {text.format_transfer(numbers.totals)}")
     for line in numbers.omissions.describe():
         text.print_line(line)
     medium = numbers.medium

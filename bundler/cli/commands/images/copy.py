@@ -106,7 +106,4 @@ def copy(
     if not context.options.quiet:
         text.print_omitted_layers(report.omitted)
     if dry_run:
-        totals = (("to transfer", report.totals.pushed), ("already present", report.totals.present))
-        for label, total in totals:
-            size = text.format_size(total.size)
-            text.print_line(f"{label}: {text.count(total.blobs, 'blob')}, {size}")
+        text.print_line(f"to transfer: {text.format_transfer(report.totals)}")

@@ -170,12 +170,9 @@ def sync(
 def print_report(report: SyncReport, *, quiet: bool, dry_run: bool) -> None:
     """Print the report of a sync as text."""
     rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
+    rows += [(item.subject, "-", "not listed") for item in report.unlisted]
     text.print_table(("IMAGE", "DESTINATION", "RESULT"), rows)
     if not quiet:
         text.print_omitted_layers(report.omitted)
     if not dry_run:
-        totals = report.totals
-        text.print_line(
-            f"transferred: {text.format_size(totals.pushed.size)};"
-            f" already present: {text.format_size(totals.present.size)}"
-        )
+        text.print_line(f"transferred: {text.format_transfer(report.totals)}")

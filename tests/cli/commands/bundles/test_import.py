@@ -97,7 +97,7 @@ def test_receipt_counts_refused_mounts_as_pushed(work_dir: Path, run_airbundle: 
         target = f"docker://{registry.host}"
         result = run_airbundle(*command, target, *receipt)
         uploaded = registry.count("PUT", "/blobs/uploads/")
-        assert f"in {uploaded} blobs; already present: 0 B" in result.stdout
+        assert f"in {uploaded} blobs\n" in result.stdout
         assert "mounted" not in result.stdout
         sizes = read_receipt(work_dir / "receipt.json")
         assert sizes["mounted"] == sizes["present"] == 0
@@ -106,5 +106,5 @@ def test_receipt_counts_refused_mounts_as_pushed(work_dir: Path, run_airbundle: 
         second = run_airbundle(*command, target, *receipt)
     assert read_receipt(work_dir / "receipt.json")["pushed"] == 0
     assert re.search(
-        r"^0 blobs, 0 B in .*; already present and checked: ", second.stderr, re.MULTILINE
+        r"^0 blobs, 0 B in .*; already present: .*; checked: ", second.stderr, re.MULTILINE
     )

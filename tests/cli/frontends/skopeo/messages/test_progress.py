@@ -11,19 +11,21 @@ from bundler.cli.frontends.skopeo.messages import progress
 from bundler.errors import BundlerError
 from bundler.events import (
     BlobFinished,
+    BlobTotal,
     ImageDigests,
     ImageResolved,
     ImageStarted,
     Planned,
     Retrying,
     SyncFinished,
+    TransferTotals,
     WarningIssued,
 )
 
 IMAGE = ImageDigests("sha256:m", "sha256:c", ("sha256:1", "sha256:2"))
 OTHER = ImageDigests("sha256:n", "sha256:d", ("sha256:2",))
 LINE = argv.parse_command_line(("copy", "dir:a", "dir:b"))
-PLANNED = Planned(1, 1, 0, 0)
+PLANNED = Planned(TransferTotals(BlobTotal(1, 1)))
 
 
 @pytest.fixture

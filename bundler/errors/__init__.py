@@ -68,6 +68,7 @@
     │   ├── AmbiguousImageError
     │   ├── IndexOutOfRangeError
     │   ├── MissingImagesError
+    │   ├── MissingLayersError
     │   ├── NoPlatformError
     │   └── NotLoggedInError
     ├── ConflictError                   10   name points to another digest, or is requested twice
@@ -92,6 +93,7 @@ from bundler.errors.access import (
     MediumError as MediumError,
     MissingFileError as MissingFileError,
     MissingImagesError as MissingImagesError,
+    MissingLayersError as MissingLayersError,
     NoPlatformError as NoPlatformError,
     NoSpaceError as NoSpaceError,
     NoSuchImageError as NoSuchImageError,

@@ -91,8 +91,22 @@ class IndexOutOfRangeError(NotFoundError):
         self.count = count
 
 
+class MissingLayersError(NotFoundError):
+    """An image whose foreign layers do not exist at its source, although all are required.
+
+    Fields:
+        layers: one line for each layer.
+
+    Raised by the resolution of a bundle manifest.
+    """
+
+    def __init__(self, subject: str, layers: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join([f"{subject}: foreign layers are missing", *layers]), hint=hint)
+        self.layers = tuple(layers)
+
+
 class MissingImagesError(NotFoundError):
-    """Several images of a list that do not exist.
+    """Several images of a list that do not exist, or not with the required content.
 
     Fields:
         errors: the error of each image, by its name.
@@ -101,7 +115,10 @@ class MissingImagesError(NotFoundError):
     """
 
     def __init__(self, errors: Mapping[str, NotFoundError], *, hint: str | None = None) -> None:
-        lines = [f"{len(errors)} images do not exist"]
+        exists = any(
+            isinstance(error, MissingLayersError | NoPlatformError) for error in errors.values()
+        )
+        lines = [f"{len(errors)} images do not exist{' as requested' if exists else ''}"]
         lines += [error.message_about(name) for name, error in errors.items()]
         super().__init__("\n".join(lines), hint=hint)
         self.errors = errors

@@ -80,9 +80,13 @@ class BundlerError(Exception):
         return self.message
 
     def message_about(self, subject: str) -> str:
-        """Return the message with ``subject`` in front, unless the message contains it."""
+        """Return the message with ``subject`` in front, unless the message contains it.
+
+        Further lines, which belong to the first one, are indented.
+        """
+        message = self.message.replace("\n", "\n  ")
         bare = subject.removeprefix("docker://")
-        return self.message if bare in self.message else f"{subject}: {self.message}"
+        return message if bare in message else f"{subject}: {message}"
 
     def message_without(self, *beginnings: str) -> str:
         """Return the message without the given prefixes, such as a path that a report prints."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import absent_layers
-from bundler.errors import BundlerError, NotFoundError, RateLimitedError
+from bundler.errors import BundlerError, MissingLayersError, NotFoundError, RateLimitedError
 from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def find_foreign_sources(
     source. ``stack`` closes the sources.
 
     Raises:
-        NotFoundError: the request requires all layers, and one is absent.
+        MissingLayersError: the request requires all layers, and one is absent.
         RegistryError: the request requires a download, and no URL has the layer.
     """
     policy = image.request.foreign_layers
@@ -61,10 +61,8 @@ def find_foreign_sources(
             sources[node.digest] = image.source
     found = replace(image, foreign_sources=sources)
     if found.absent_layers and policy == "fail":
-        lines = map(absent_layers.describe, absent_layers.from_nodes(found.absent_layers))
-        raise NotFoundError(
-            "\n".join([f"{image.display_name}: foreign layers are missing", *lines]), hint=HINT
-        )
+        layers = map(absent_layers.describe, absent_layers.from_nodes(found.absent_layers))
+        raise MissingLayersError(image.display_name, list(layers), hint=HINT)
     return found
 
 

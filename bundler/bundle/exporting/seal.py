@@ -57,7 +57,7 @@ def replace_seal(
     files = {
         **index,
         bundle_paths.INSTRUCTIONS: instructions.render(
-            request.stream, request.format, listed, keys
+            request.stream, request.format, listed, keys, complete=complete
         ),
     }
     present = bundle_paths.scan(bundle).entries

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 _MAX_IMAGES = 50
 _MAX_OMISSIONS = 50
 
+_INCOMPLETE = """\
+This bundle is incomplete: the export left out images or layers that it could not read.
+
+"""
+
 _INTRODUCTION = """\
 BUNDLE {stream}
 
-Run the commands below in this directory. Verify the bundle before you import it.
+{note}Run the commands below in this directory. Verify the bundle before you import it.
 Get the signer's public key (here: signer.pub) from another source, not from this medium.
 
 
@@ -54,8 +59,13 @@ def render(
     bundle_format: Format,
     images: Sequence[BundledImage],
     keys: Sequence[PublicKey],
+    *,
+    complete: bool = True,
 ) -> bytes:
-    """Return the text for a bundle of ``images`` that is signed by ``keys``."""
+    """Return the text for a bundle of ``images`` that is signed by ``keys``.
+
+    If it is not ``complete``, the text says so before the commands.
+    """
     lines = [
         "3. Set the target, then copy the images. You may change the target names.",
         "",
@@ -79,7 +89,14 @@ def render(
     if more > 0:
         lines.append(f"\nand {more:,} more images, whose names are in {bundle_paths.INVENTORY}.")
     lines += _list_omissions(images)
-    parts = [_INTRODUCTION.format(stream=stream), _render_signatures(keys), _FILES, *lines, ""]
+    note = "" if complete else _INCOMPLETE
+    parts = [
+        _INTRODUCTION.format(stream=stream, note=note),
+        _render_signatures(keys),
+        _FILES,
+        *lines,
+        "",
+    ]
     return "\n".join(parts).encode("utf-8", "backslashreplace")
 
 

@@ -161,6 +161,8 @@ def print_report(report: ImportReport, *, dry_run: bool) -> None:
         for image in report.images
     ]
     text.print_table(("OLD NAME", "NEW NAME", "RESULT", "FORMER DIGEST"), rows)
+    if not report.bundle.inventory.complete:
+        text.print_line(text.INCOMPLETE)
     text.print_line(f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}")
     for line in report.omissions.describe():
         text.print_line(line)

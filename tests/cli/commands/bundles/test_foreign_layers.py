@@ -385,3 +385,45 @@ def test_plan_warns_of_foreign_layers_that_make_the_export_partial(site: Site):
     assert json.loads(site.run("plan", "plant.yaml", "--json").stdout)["complete"] is False
     accepted = site.run("plan", "plant.yaml", "--foreign-layers", "leave")
     assert "incomplete" not in accepted.stderr
+
+
+def test_export_with_fail_lists_the_layers_of_each_image(site: Site):
+    """The images exist; only their layers are missing."""
+    site.add_image()
+    repository = site.registry.repository("win")
+    [(_, raw), *_] = repository.manifests.values()
+    site.registry.add_manifest("win", "2", raw + b" ")
+    site.write_manifest()
+    text = (site.folder / "plant.yaml").read_text()
+    host = site.registry.host
+    text = text.replace(f'{{"ref": "{host}/win:1"}}', f"{host}/win:1, {host}/win:2")
+    (site.folder / "plant.yaml").write_text(text)
+    result = site.run("export", "plant.yaml", "bundle", "--unsigned", "--foreign-layers", "fail")
+    assert result.status == 9
+    layer = describe_layer(site).partition(": ")[2]
+    assert [line for line in result.stderr.splitlines() if not line.startswith("hint")] == [
+        "airbundle: error: 2 images do not exist as requested",
+        f"  {host}/win:1: foreign layers are missing",
+        f"    {layer}",
+        f"  {host}/win:2: foreign layers are missing",
+        f"    {layer}",
+    ]
+
+
+def test_incomplete_bundle_says_so_wherever_it_is_used(site: Site):
+    """The recipient finds it in VERIFY.txt, and in the reports of each command."""
+    site.add_image()
+    assert site.export().status == 11
+    instructions = (site.folder / "bundle/VERIFY.txt").read_text()
+    assert "This bundle is incomplete" in instructions.split("WITH AIRBUNDLE")[0]
+    note = "incomplete: the export left out images or layers"
+    for command in (("verify", "bundle"), ("ls", "bundle")):
+        result = site.run(*command)
+        assert note in result.stdout + result.stderr
+    imported = site.run("import", "bundle", "oci:target", "--allow-unsigned")
+    assert imported.status == 0, imported.stderr
+    assert note in imported.stdout
+
+    site.registry.add_blob("win", BASE)
+    assert site.export().status == 0
+    assert "incomplete" not in (site.folder / "bundle/VERIFY.txt").read_text()

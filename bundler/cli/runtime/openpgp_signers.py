@@ -24,8 +24,13 @@ def create_gpg_environment(context: CommandContext) -> dict[str, str]:
     return variables
 
 
-def create_gpg_signer(context: CommandContext, key: str, passphrase: bytes | None) -> CreateSigner:
+def create_gpg_signer(
+    context: CommandContext, key: str, passphrase: bytes | None, *, try_first: bool = True
+) -> CreateSigner:
     """Return the function that creates the signer with a key of gpg.
+
+    ``try_first``: a key that cannot sign, and a wrong passphrase, are reported when the signer is
+    created, before anything is copied.
 
     Raises:
         UnsupportedError: gpg is not installed.
@@ -39,6 +44,8 @@ def create_gpg_signer(context: CommandContext, key: str, passphrase: bytes | Non
 
     def create(run: CommandRun) -> SignManifest:
         signer = GpgSigner.find(key, environment, run.cancellation, passphrase)
+        if try_first:
+            signer.sign(b"")
         return SimpleSigner(signer.sign).sign
 
     return create
@@ -49,6 +56,8 @@ def create_sq_signer(
 ) -> CreateSigner:
     """Return the function that creates the signer with a key in the key store of sq.
 
+    A key that cannot sign is reported when the signer is created.
+
     Raises:
         UnsupportedError: sq is not installed.
     """
@@ -57,6 +66,10 @@ def create_sq_signer(
 
     find_sq()
     environment = dict(context.environment.variables)
-    return lambda run: (
-        SimpleSigner(SqSigner(fingerprint, environment, run.cancellation, passphrase).sign).sign
-    )
+
+    def create(run: CommandRun) -> SignManifest:
+        signer = SqSigner(fingerprint, environment, run.cancellation, passphrase)
+        signer.sign(b"")
+        return SimpleSigner(signer.sign).sign
+
+    return create

@@ -58,7 +58,7 @@ def standalone_sign(
 
     ImageReference.parse(reference)
     passphrase = None if passphrase_file is None else signing_keys.read_passphrase(passphrase_file)
-    sign = create_gpg_signer(context, key, passphrase)
+    sign = create_gpg_signer(context, key, passphrase, try_first=False)
     digest = write_signature(context, manifest, reference, sign, output)
     if as_json:
         text.print_json({"signature": str(output), "digest": digest.text})

@@ -28,7 +28,7 @@ from bundler.gocompat import values
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.runtime.context import CommandContext
@@ -81,7 +81,7 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
 def _create_openpgp_signers(
     line: CommandLine, context: CommandContext, passphrase_file: Path | None
 ) -> Iterator[CreateSigner]:
-    flags = {
+    flags: dict[str, tuple[Callable[[CommandContext, str, bytes | None], CreateSigner], str]] = {
         "sign-by-sq-fingerprint": (create_sq_signer, "Error using --sign-by-sq-fingerprint"),
         "sign-by": (create_gpg_signer, "initializing GPG"),
     }
@@ -130,7 +130,7 @@ def standalone_sign(context: CommandContext, line: CommandLine) -> None:
     passphrase = None if passphrase_file is None else PASSPHRASES.read(passphrase_file)
     if not reference:
         raise UsageError("Error creating signature: Unexpected empty signature content")
-    create = create_gpg_signer(context, key, passphrase)
+    create = create_gpg_signer(context, key, passphrase, try_first=False)
     write_signature(context, Path(manifest), reference, create, Path(line.text("output")))
 
 

@@ -131,6 +131,7 @@ def test_converted_image_is_signed_in_its_new_form(run, tmp_path, gnupg, key):
 
 
 IDENTITY = ("--sign-identity", NAME)
+SECRET = ("--sign-passphrase-file", "pass")
 NO_NAME = "Cannot determine canonical Docker reference for destination dir:out"
 NO_SQ = "Error using --sign-by-sq-fingerprint: the program sq is not installed"
 ONLY_ONE = (
@@ -139,8 +140,8 @@ ONLY_ONE = (
 )
 UNSUPPORTED = "writing signatures: Pushing signatures for OCI images is not supported"
 FAILURES = {
-    "no identity": (("--sign-by", "{key}"), "dir:out", NO_NAME),
-    "unsupported": (("--sign-by", "{key}", *IDENTITY), "oci:out:x", UNSUPPORTED),
+    "no identity": (("--sign-by", "{key}", *SECRET), "dir:out", NO_NAME),
+    "unsupported": (("--sign-by", "{key}", *SECRET, *IDENTITY), "oci:out:x", UNSUPPORTED),
     "unknown key": (
         ("--sign-by", "00000000", *IDENTITY),
         "dir:out",
@@ -168,6 +169,17 @@ def test_failures_publish_nothing(run, tmp_path, key, arguments, destination, me
     assert message in skopeo.stderr
     assert not (tmp_path / "out/manifest.json").exists()
     assert not (tmp_path / "out/index.json").exists()
+
+
+@FRONT_ENDS
+def test_wrong_passphrase_is_reported_before_anything_is_copied(
+    run, tmp_path, gnupg, key, front_end
+):
+    (tmp_path / "pass").write_text("wrong\n")
+    refused = run(*front_end, "copy", *sign_by(key), "oci:in:single", "dir:out")
+    assert refused.status in (1, 2)
+    assert "passphrase" in refused.stderr.lower()
+    assert not (tmp_path / "out").exists()
 
 
 @FRONT_ENDS

@@ -10,6 +10,7 @@ Independent of the program's own model and writers, so that agreement is meaning
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import http.client
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import zstandard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 OCI = {
@@ -200,8 +202,16 @@ def artifact(
     return Image(_manifest(OCI["manifest"], blobs, members), blobs)
 
 
-def cosign_signature(of: Image, *, reference: str = "example.com/app") -> tuple[str, Image]:
-    """Create the tag ``sha256-<hex>.sig`` and an image like cosign's, with a false signature."""
+def cosign_signature(
+    of: Image,
+    *,
+    reference: str = "example.com/app",
+    sign: Callable[[bytes], bytes] = lambda _: b"made",
+) -> tuple[str, Image]:
+    """Create the tag ``sha256-<hex>.sig`` and an image like cosign's.
+
+    By default, the signature is false.
+    """
     payload = dump(
         {
             "critical": {
@@ -216,13 +226,12 @@ def cosign_signature(of: Image, *, reference: str = "example.com/app") -> tuple[
         OCI["config"], dump({"rootfs": {"type": "layers", "diff_ids": [sha256(payload)]}})
     )
     signed = Blob(COSIGN_SIMPLE_SIGNING, payload)
+    text = base64.b64encode(sign(payload)).decode()
     body = {
         "schemaVersion": 2,
         "mediaType": OCI["manifest"],
         "config": config.descriptor(),
-        "layers": [
-            signed.descriptor(annotations={"dev.cosignproject.cosign/signature": "bWFkZQ=="})
-        ],
+        "layers": [signed.descriptor(annotations={"dev.cosignproject.cosign/signature": text})],
     }
     root = Blob(OCI["manifest"], dump(body))
     return of.digest.replace(":", "-") + ".sig", Image(root, (config, signed))

@@ -168,7 +168,14 @@ def estimate(
         refusal = error
     with ExitStack() as stack:
         destination = store.DirectoryHoldings(request.bundle, request.format)
-        images, missing = resolve_all(request.images, request.options, engine, stack, destination)
+        images, missing = resolve_all(
+            request.images,
+            request.options,
+            engine,
+            stack,
+            destination,
+            policy_check=request.policy_check,
+        )
         listed = [list_image(image) for image in images]
         planned_images = [
             store.create_planned_image(bundled, image, destination, request.format)

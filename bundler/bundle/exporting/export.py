@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.copy.plan import Plan
     from bundler.events import TransferTotals
-    from bundler.ports import Holdings, OpenOptions
+    from bundler.ports import Holdings, OpenOptions, PolicyCheck
     from bundler.trust.signers import Signer
 
 _OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
@@ -75,6 +75,8 @@ class ExportRequest:
     """Create missing parent directories of the bundle."""
     duplicate_blobs: bool = False
     """In format ``dir``, store copies of a shared blob if hard links are not possible."""
+    policy_check: PolicyCheck | None = None
+    """Checks the images at their sources; None: no check."""
     on_system_disk: bool = False
     """Allow an empty mount point on which no medium is mounted."""
 
@@ -174,7 +176,14 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     former = read_former(request)
     with ExitStack() as stack:
         holdings = store.DirectoryHoldings(bundle, request.format)
-        images, missing = resolve_all(request.images, request.options, engine, stack, holdings)
+        images, missing = resolve_all(
+            request.images,
+            request.options,
+            engine,
+            stack,
+            holdings,
+            policy_check=request.policy_check,
+        )
         if not images:
             raise create_partial_error(
                 bundle, "not written, because no image could be resolved", missing

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bundler.copy.image import ImageRequest, Referrer, ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.manifest import IndexMode
-    from bundler.ports import Holdings, OpenOptions, Reference
+    from bundler.ports import Holdings, OpenOptions, PolicyCheck, Reference
 
 
 def resolve_all(
@@ -41,12 +41,14 @@ def resolve_all(
     engine: EngineOptions,
     stack: ExitStack,
     holdings: Holdings | None = None,
+    *,
+    policy_check: PolicyCheck | None = None,
 ) -> tuple[list[ResolvedImage], dict[str, BundlerError]]:
     """Resolve all requests in parallel.
 
     With ``engine.keep_going``, failures are returned, not raised. ``stack`` closes the sources.
     ``holdings`` is the content that the destination has; None: the sources of foreign layers are
-    not determined.
+    not determined. ``policy_check`` checks the images; None: no check.
 
     Returns:
         The resolved images in the order of the requests, and the errors by the display name of
@@ -61,7 +63,7 @@ def resolve_all(
         try:
             source = transports.open_source(request.source, options)
             stack.callback(source.close)
-            image = resolve(request, source, emit=engine.emit)
+            image = resolve(request, source, policy_check, engine.emit)
             if holdings is not None and any(image.foreign_layers):
                 from bundler.bundle.exporting.foreign_layers import find_foreign_sources  # noqa: PLC0415 - rare
 

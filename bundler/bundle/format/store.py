@@ -103,7 +103,8 @@ class BundleReference:
 class BundleSource:
     """The images of a bundle: only roots that the inventory lists can be resolved.
 
-    A name is the digest of a root, of an image or of a referrer.
+    A name is the digest of a root, of an image or of a referrer. The signatures of a manifest are
+    those that its referrers contain.
     """
 
     def __init__(self, bundle: Path, contents: Inventory) -> None:
@@ -113,6 +114,7 @@ class BundleSource:
         self._roots = {image.digest: image.root for image in contents.images}
         for image in contents.images:
             self._roots |= {item.digest: item.root for item in image.referrers}
+        self._images = contents.images
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root whose digest is ``name``.
@@ -139,6 +141,17 @@ class BundleSource:
                 [f"{node.digest}: {node.kind} is missing"],
                 hint=f"list the damaged files with airbundle verify {self._bundle}",
             ) from error
+
+    def signatures(self, manifest: Digest, /) -> list[bytes]:
+        """Return the sigstore signatures of a manifest, unverified; no others are in a bundle.
+
+        Raises:
+            IntegrityError: they are damaged or malformed.
+            LimitError: there are too many, or they are too large.
+        """
+        from bundler.bundle.format.attached_signatures import find, read  # noqa: PLC0415 - for policies only
+
+        return read(self, find(self._images, manifest))
 
     @property
     def capabilities(self) -> Capabilities:

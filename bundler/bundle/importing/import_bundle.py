@@ -34,6 +34,7 @@ from bundler.errors import (
     count,
 )
 from bundler.events import WarningIssued
+from bundler.transports.source_reference import create_registry_reference
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Destination, Holdings, OpenOptions, Source
+    from bundler.ports import Destination, Holdings, OpenOptions, PolicyCheck, Source
     from bundler.trust.bundle_trust import BundleTrust
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -82,6 +83,8 @@ class ImportRequest:
     """Import images whose full name contains a match of one of these patterns; empty: all."""
     existing: Existing = "error"
     """The action if a target name already points to another digest."""
+    policy_check: PolicyCheck | None = None
+    """Checks the images under the names in the inventory; None: no check."""
     dry_run: bool = False
     """Only compare and plan; nothing is created, locked or pushed."""
 
@@ -153,7 +156,7 @@ def _push(
     """
     source = store.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
-    images = _resolve(selected, source, engine)
+    images = _resolve(selected, source, request.policy_check, engine)
     _check_present(request.bundle, selected, images, source)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
@@ -189,9 +192,15 @@ def _format_verify_hint(bundle: Path) -> str:
 
 
 def _resolve(
-    selected: Sequence[BundledImage], source: store.BundleSource, engine: EngineOptions
+    selected: Sequence[BundledImage],
+    source: store.BundleSource,
+    policy_check: PolicyCheck | None,
+    engine: EngineOptions,
 ) -> list[ResolvedImage]:
-    """Read and verify every manifest; images that differ only in their names are read once."""
+    """Read and verify every manifest; images that differ only in their names are read once.
+
+    A policy applies to the name by which the image was exported, so every name is checked.
+    """
     requests = [
         ImageRequest(
             source=store.BundleReference(image.digest),
@@ -199,12 +208,18 @@ def _resolve(
             selection=store.find_selection(image),
             referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
             expected_root=image.digest,
+            policy_reference=str(create_registry_reference(image.reference))
+            if policy_check
+            else "",
         )
         for image in selected
     ]
-    keys = [(request.expected_root, request.selection, request.referrers) for request in requests]
+    keys = [
+        (request.expected_root, request.selection, request.referrers, request.policy_reference)
+        for request in requests
+    ]
     distinct = dict(zip(keys, requests, strict=True))
-    tasks = [partial(resolve, request, source) for request in distinct.values()]
+    tasks = [partial(resolve, request, source, policy_check) for request in distinct.values()]
     images = [
         replace(image, foreign_sources=_find_foreign_sources(image, source))
         for image in run_all(engine.executor, tasks, engine.cancellation)

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import RunAirbundle
 
 COMMANDS = [
-    ("export", "ward.yaml", "stick", "--unsigned"),
-    ("import", "stick", "oci:target"),
     ("plan", "ward.yaml"),
     ("lock", "ward.yaml"),
 ]

@@ -78,7 +78,6 @@ def export(
 
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
-    context.options.refuse_policy("export")
     if signers.given == unsigned and not dry_run:
         raise UsageError(
             "--sign-key and --unsigned are mutually exclusive"
@@ -106,6 +105,7 @@ def export(
             parents=parents,
             duplicate_blobs=duplicate_blobs,
             on_system_disk=on_system_disk,
+            policy_check=run.create_policy_check(),
         )
         engine = run.create_engine_options(keep_going=keep_going)
         if dry_run:

@@ -97,7 +97,6 @@ def import_(
     one of these targets and further settings. Options override these settings, which override the
     configuration files.
     """
-    context.options.refuse_policy("import")
     trusted = trusted_keys.read_trust(trust)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
@@ -134,6 +133,7 @@ def import_(
             names=names,
             only=patterns,
             existing=handling,
+            policy_check=run.create_policy_check(),
             dry_run=dry_run,
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)

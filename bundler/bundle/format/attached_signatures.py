@@ -1,0 +1,75 @@
+"""Sigstore signatures in a bundle: the layers of the referrers that have cosign's tag for them.
+
+https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.content.streams import VerifiedReader
+from bundler.copy.fetch import fetch
+from bundler.errors import LimitError, MalformedError
+from bundler.oci import manifest as manifests
+from bundler.oci.manifest import ImageManifest
+from bundler.oci.signature import MAX_SIGNATURE, SigstoreSignature
+from bundler.ports import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bundler.bundle.format.inventory import BundledImage
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+    from bundler.ports import Source
+
+MAX_LAYERS = 128
+MAX_TOTAL = 16 * 1024 * 1024
+
+
+def find(images: Iterable[BundledImage], subject: Digest) -> list[Descriptor]:
+    """Return the manifests with signatures of ``subject``, each once."""
+    tag = f"{subject.algorithm}-{subject.hex}.sig"
+    found = {
+        item.digest: item.root
+        for image in images
+        for item in image.referrers
+        if item.tag == tag and item.subject == subject
+    }
+    return list(found.values())
+
+
+def read(source: Source, roots: Sequence[Descriptor]) -> list[bytes]:
+    """Read the signatures in the manifests ``roots``, as ``oci.signature`` encodes them.
+
+    Raises:
+        IntegrityError: a manifest or a signature is damaged or malformed.
+        LimitError: there are too many signatures, or they are too large.
+    """
+    layers = [layer for root in roots for layer in _read_layers(source, root)]
+    if len(layers) > MAX_LAYERS or sum(layer.size for layer in layers) > MAX_TOTAL:
+        raise LimitError(
+            f"too many signatures (expected at most {MAX_LAYERS} of {MAX_TOTAL:,} bytes in total)"
+        )
+    return [
+        SigstoreSignature(
+            layer.media_type, _read_payload(source, layer), layer.annotations
+        ).to_bytes()
+        for layer in layers
+    ]
+
+
+def _read_layers(source: Source, root: Descriptor) -> tuple[Descriptor, ...]:
+    subject = f"signatures {root.digest}"
+    parsed = manifests.parse(fetch(source, root, subject), root.media_type, subject=subject)
+    if not isinstance(parsed, ImageManifest):
+        raise MalformedError(f"{subject}: not the manifest of signatures")
+    return parsed.layers
+
+
+def _read_payload(source: Source, layer: Descriptor) -> bytes:
+    subject = f"signature {layer.digest}"
+    if not 0 <= layer.size <= MAX_SIGNATURE:
+        raise LimitError(f"{subject}: too large (expected at most {MAX_SIGNATURE:,} bytes)")
+    with source.open(Node.of(layer, "layer")) as stream:
+        return VerifiedReader(stream, subject, digest=layer.digest, size=layer.size).read()

@@ -86,6 +86,8 @@ class Planned:
     totals: TransferTotals
     activity: Activity = "copy"
     """``check``: the run only verifies files, counted as ``checked``."""
+    keeps_blobs: bool = True
+    """Whether complete blobs are kept at the destinations if the run is interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class BlobFinished:
 
     digest: str
     failed: bool = False
+    kept: int = 0
+    """The bytes of a failed transfer that the next run continues."""
 
 
 @dataclass(frozen=True, slots=True)

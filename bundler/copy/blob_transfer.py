@@ -6,7 +6,7 @@ already retried by the transport, so its failure is final.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol, Self
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.content.streams import BUFFER_SIZE, InMemoryContent, Reader, VerifiedReader, drain
-from bundler.errors import IntegrityError, MediumError, NotFoundError, RegistryError
+from bundler.errors import BundlerError, IntegrityError, MediumError, NotFoundError, RegistryError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import (
@@ -50,7 +50,7 @@ def push_blob(
         IntegrityError: the blob does not match its digest or size; nothing was stored.
         RegistryError: the transfer failed permanently, or all retries failed.
     """
-    with BlobActivity(node, "copy", cancellation, emit) as activity:
+    with BlobActivity(node, "copy", cancellation, emit, destination) as activity:
         if isinstance(destination, KeepsParts) and (
             stored := _push_rest(node, source, destination, activity)
         ):
@@ -187,13 +187,20 @@ class BlobActivity:
     """Context in which a blob is read: emits events at its start, during it, and at its end."""
 
     def __init__(
-        self, node: Node, activity: events.Activity, cancellation: Cancellation, emit: Emit
+        self,
+        node: Node,
+        activity: events.Activity,
+        cancellation: Cancellation,
+        emit: Emit,
+        destination: Destination | None = None,
     ) -> None:
+        """``destination`` is where a failed transfer may leave the beginning of the blob."""
         self.node = node
         self._name = str(node.digest)
         self._activity = activity
         self._cancellation = cancellation
         self._emit = emit
+        self._destination = destination
         self._unreported = 0
         self._reported = 0
         self._resumed = 0
@@ -203,9 +210,12 @@ class BlobActivity:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        kept = 0
         if kind is not None:
             self.undo_progress()
-        self._emit(events.BlobFinished(self._name, failed=kind is not None))
+            with suppress(BundlerError):
+                kept = find_stored_size([self.node], self._destination)
+        self._emit(events.BlobFinished(self._name, failed=kind is not None, kept=kept))
 
     @cached_property
     def attempts(self) -> Attempts:

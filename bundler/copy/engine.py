@@ -36,9 +36,11 @@ from bundler.errors import (
 from bundler.events import BlobTotal, Emit, TransferTotals, discard
 from bundler.ports import (
     Destination,
+    KeepsParts,
     MountsBlobs,
     Node,
     ReadableDestination,
+    RegistryRepository,
     StoresSignatures,
 )
 
@@ -162,7 +164,11 @@ class _Execution:
     def report_plan(self) -> None:
         checked = [task.size for task in self.transfers if self._is_checked(task)]
         totals = replace(self._plan.totals, checked=BlobTotal.of(checked))
-        self._emit(events.Planned(totals))
+        keeps_blobs = all(
+            isinstance(planned.destination, KeepsParts | RegistryRepository)
+            for planned in self._images
+        )
+        self._emit(events.Planned(totals, keeps_blobs=keeps_blobs))
 
     def _is_checked(self, task: BlobTask[Destination]) -> bool:
         """Return whether a blob that is present will be read and verified."""

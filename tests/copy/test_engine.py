@@ -6,8 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from bundler import events
+from bundler import events, transports
 from bundler.cancel import Cancellation
+from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
 from bundler.copy.plan import PlannedImage, create_plan
@@ -23,6 +24,7 @@ from bundler.errors import (
 )
 from bundler.events import BlobTotal, TransferTotals
 from bundler.oci.platform import Platform
+from bundler.ports import OpenOptions
 from bundler.transports.memory.transport import MemoryReference
 from bundler.transports.oci_layout.transport import LayoutDestination
 from tests.fakes.memory import Fault, MemoryStore
@@ -292,6 +294,22 @@ def test_one_name_for_two_images_is_a_conflict(executor):
     ]
     with pytest.raises(ConflictError):
         create_plan(targets, executor, Cancellation())
+
+
+def test_plan_states_whether_an_interrupted_run_keeps_blobs(executor, tmp_path):
+    """An archive is written as one stream, and removed if it is not complete."""
+    src = MemoryStore()
+    src.add_image("app", layers=[b"one"])
+    options = OpenOptions(Settings)
+    locations = {"oci:out": True, "dir:image": True, "oci-archive:a.tar": False}
+    for location, keeps_blobs in locations.items():
+        transport, _, path = location.partition(":")
+        reference = transports.parse(f"{transport}:{tmp_path / path}")
+        emitted = []
+        with closing(transports.open_destination(reference, options)) as destination:
+            copy(executor, src.source(), destination, "app", emit=emitted.append)
+        (planned,) = (event for event in emitted if isinstance(event, events.Planned))
+        assert planned.keeps_blobs == keeps_blobs
 
 
 def test_progress_events_add_up_to_the_plan(executor):

@@ -54,7 +54,10 @@ def interrupt(location, store, node, cancellation=None):
     """Push the first bytes of a blob, then cancel the run."""
     cancellation = cancellation or Cancellation()
 
+    emitted = []
+
     def cancel(event):
+        emitted.append(event)
         if isinstance(event, events.BlobProgressed):
             progress.append(event.advance)
             if sum(progress) >= STORED:
@@ -63,6 +66,14 @@ def interrupt(location, store, node, cancellation=None):
     progress = []
     with closing(location()) as destination, pytest.raises(CancelledError):
         blob_transfer.push_blob(node, store.source(), destination, cancellation, cancel)
+    return emitted
+
+
+def test_interruption_reports_the_bytes_that_are_kept(location, store, node, tmp_path):
+    *_, finished = interrupt(location, store, node)
+    (part,) = find_parts(tmp_path)
+    assert finished == events.BlobFinished(node.digest.text, failed=True, kept=part.stat().st_size)
+    assert finished.kept > part_files.MIN_KEPT
 
 
 def resume(location, store, node):

@@ -246,7 +246,9 @@ class ProgressState:
         self._plan = TransferTotals()
         self._completed = TransferTotals()
         self.only_checks = False
-        self._kept = 0
+        self._transferred = 0
+        self._unfinished = 0
+        self._keeps_blobs = True
         self._published = 0
         self._began = now
         self._moving_since = now
@@ -255,8 +257,9 @@ class ProgressState:
     def add(self, event: Event) -> str | None:
         """Add one event; return a note for the user, or None."""
         match event:
-            case events.Planned(totals, activity):
+            case events.Planned(totals, activity, keeps_blobs):
                 self.planned = True
+                self._keeps_blobs = keeps_blobs
                 self.only_checks = activity == "check"
                 self._plan += totals
             case events.Completed(totals):
@@ -277,8 +280,9 @@ class ProgressState:
                 if digest in self.moving:
                     blob = self.moving[digest]
                     blob.done += advance
-            case events.BlobFinished(digest, failed):
+            case events.BlobFinished(digest, failed, kept):
                 self._finish(digest, failed=failed)
+                self._unfinished += kept
             case events.ImagePublished():
                 self._published += 1
             case _:  # a note for the user, or printed by reports, or by another front end
@@ -356,14 +360,18 @@ class ProgressState:
             return "nothing was transferred yet"
         done = (
             f"{self.finished} of {count(self.blobs, self._noun)}"
-            f" ({format_size(self._kept)} of {format_size(max(self._work.size, self._kept))})"
+            f" ({format_size(self._transferred)}"
+            f" of {format_size(max(self._work.size, self._transferred))})"
         )
         if self.only_checks:
             return f"{done} {be(self.finished, past=True)} checked"
 
         names = count(self._published, "name") if self._published else "no name"
         verb = be(self._published or 1, past=True)
-        return f"{done} transferred and kept; {names} {verb} published"
+        kept = "transferred and kept" if self._keeps_blobs else "transferred, but not kept"
+        if self._unfinished:
+            kept += f", and {format_size(self._unfinished)} of unfinished blobs"
+        return f"{done} {kept}; {names} {verb} published"
 
     @property
     def _work(self) -> BlobTotal:
@@ -384,7 +392,7 @@ class ProgressState:
             return
         if not failed and self._is_work(moving.activity):
             self.finished += 1
-            self._kept += moving.size // moving.transfers
+            self._transferred += moving.size // moving.transfers
         elif not failed:
             self.checked += 1
         moving.size -= moving.size // moving.transfers

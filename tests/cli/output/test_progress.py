@@ -225,6 +225,24 @@ def test_interruption_reports_finished_and_planned_work() -> None:
     assert ProgressState(0.0).describe_interruption() == "nothing was transferred yet"
 
 
+def test_interruption_reports_what_the_next_run_continues() -> None:
+    """An archive keeps nothing; a layout also keeps the beginning of a blob."""
+    totals = TransferTotals(BlobTotal(2, 4 * MIB))
+    for keeps_blobs, kept, expected in [
+        (False, 0, "transferred, but not kept;"),
+        (True, 2 * MIB, "transferred and kept, and 2.0 MiB of unfinished blobs;"),
+    ]:
+        state = ProgressState(0.0)
+        state.add(events.Planned(totals, keeps_blobs=keeps_blobs))
+        state.add(events.BlobStarted(FIRST, MIB, "copy"))
+        state.add(events.BlobFinished(FIRST))
+        state.add(events.BlobStarted(SECOND, 3 * MIB, "copy"))
+        state.add(events.BlobFinished(SECOND, failed=True, kept=kept))
+        assert state.describe_interruption().startswith(
+            f"1 of 2 blobs (1.0 MiB of 4.0 MiB) {expected}"
+        )
+
+
 def test_position_of_a_transfer_excludes_the_verification_before_it() -> None:
     clock, stream = Clock(), io.StringIO()
     progress = Progress(stream, LogDisplay(clock.now), clock)

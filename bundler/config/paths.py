@@ -132,6 +132,17 @@ def locate(
     )
 
 
+def locate_records(
+    environment: Mapping[str, str], home: Path, uid: int, var_lib: Path = Path("/var/lib")
+) -> tuple[Path | None, Path]:
+    """Return the directories of the records of imports: the system's, and the user's.
+
+    The system's is for root only, and applies if it exists; None for other users.
+    """
+    state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
+    return (var_lib / "airbundle" if uid == 0 else None), state / "airbundle"
+
+
 def _locate_authfiles(
     environment: Mapping[str, str], home: Path, uid: int, overrides: ConfigPathOverrides
 ) -> tuple[AuthLocation, ...]:

@@ -66,7 +66,9 @@ def test_unsigned_export_imports_no_keys(imported_modules) -> None:
 
 
 def test_import_without_keys_and_target_file_imports_no_keys_or_yaml(imported_modules) -> None:
-    imported = imported_modules("import", "--allow-unsigned", "bundle", "oci:inside")
+    imported = imported_modules(
+        "import", "--allow-unsigned", "--reason", "test", "bundle", "oci:inside"
+    )
     assert not imported & (YAML | KEYS | NETWORK | COMPRESSION)
 
 

@@ -195,7 +195,16 @@ def import_oci(session: Session) -> None:
     session.files("receipt.json")
     session.airbundle(*to, "--receipt", "receipt.json", "--json")
     bundles.write(session.directory / "other", {"localhost/web:1": samples.DOCKER})
-    other = ("import", "other", "oci:inside", "--allow-unsigned", "--receipt", "receipt.json")
+    other = (
+        "import",
+        "other",
+        "oci:inside",
+        "--allow-unsigned",
+        "--reason",
+        "test",
+        "--receipt",
+        "receipt.json",
+    )
     session.airbundle(*other, "--json")
     session.airbundle(*other, "--names", "localhost=renamed", "--json")
     session.airbundle(*other, "--existing", "skip", "--json")
@@ -257,10 +266,29 @@ def import_untrusted(session: Session) -> None:
     layer.write_bytes(bytes(layer.stat().st_size))
     session.airbundle("import", "stick", "oci:inside", "--key", "first.pub", "--json")
     session.airbundle("import", "stick", "oci:inside")
-    session.airbundle("import", "old", "oci:inside", "--allow-unsigned")
-    session.airbundle("import", "old", "oci:inside", "--allow-unsigned", "--allow-expired", "-q")
-    session.airbundle("import", "damaged", "oci:other", "--allow-unsigned", "--json")
-    keep_going = ("--allow-unsigned", "--keep-going", "--receipt", "receipt.json", "--json")
+    session.airbundle("import", "old", "oci:inside", "--allow-unsigned", "--reason", "test")
+    session.airbundle(
+        "import",
+        "old",
+        "oci:inside",
+        "--allow-unsigned",
+        "--reason",
+        "test",
+        "--allow-expired",
+        "-q",
+    )
+    session.airbundle(
+        "import", "damaged", "oci:other", "--allow-unsigned", "--reason", "test", "--json"
+    )
+    keep_going = (
+        "--allow-unsigned",
+        "--reason",
+        "test",
+        "--keep-going",
+        "--receipt",
+        "receipt.json",
+        "--json",
+    )
     session.airbundle("import", "damaged", "oci:kept", *keep_going)
 
 

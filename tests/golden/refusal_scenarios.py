@@ -36,7 +36,7 @@ def usage_errors(session: Session) -> None:
     session.airbundle("copy", "layout", "dir:tree")
     session.airbundle("copy", "-j", "0", "oci:layout", "dir:tree")
     bundles.write(session.directory / "stick")
-    session.airbundle("import", "stick", "ftp:inside", "--allow-unsigned")
+    session.airbundle("import", "stick", "ftp:inside", "--allow-unsigned", "--reason", "test")
     session.airbundle("list-tags", "docker://Upper/Case")
 
 
@@ -58,7 +58,7 @@ def exit_statuses(session: Session) -> None:
     session.airbundle("--policy", "policy.json", "copy", "oci:layout:web:1", "dir:tree")
     # 5: the directory cannot be written.
     bundles.write(session.directory / "stick")
-    to = ("import", "stick", "oci:inside", "--allow-unsigned")
+    to = ("import", "stick", "oci:inside", "--allow-unsigned", "--reason", "test")
     session.airbundle(*to, "--receipt", "missing/receipt.json")
     # 6: a server without TLS.
     session.airbundle("inspect", f"docker://{registry.host}/team/tool:2")

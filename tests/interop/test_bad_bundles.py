@@ -113,7 +113,7 @@ class TestBundles:
         self, airbundle, bundle, keys, tmp_path
     ) -> None:
         change_inventory(bundle)
-        ours = ("--key", keys / "ours.pub", "--allow-unsigned")
+        ours = ("--key", keys / "ours.pub", "--allow-unsigned", "--reason", "test")
 
         assert_refused(airbundle("import", bundle, f"oci:{tmp_path}/in", *ours), 4, hint=False)
 

@@ -104,7 +104,7 @@ def open_bundle(
     if contents.is_expired(now) and not allow_expired:
         raise ExpiredError(
             f"{bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
-            hint="export a newer bundle, or import this one with --allow-expired",
+            hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
         )
     return AuthenticatedBundle(
         authentication.raw, contents, authentication.signers, trust_error is None
@@ -117,7 +117,9 @@ def _check_allowed(bundle: Path, error: BundlerError | None, *, allow_unsigned: 
         return
     if isinstance(error, UnauthenticatedError):
         error.message = f"{bundle}: {error.message}"
-        error.hint = f"{error.hint}; or import it without verification with --allow-unsigned"
+        error.hint = (
+            f"{error.hint}; or import it without verification with --allow-unsigned --reason TEXT"
+        )
     raise error
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from bundler.bundle.records.streams import Streams
+    from bundler.bundle.records.streams import Streams, StreamState
 
 STATE = "state.json"
 STATE_TYPE = "airbundle/state/v1"
@@ -62,8 +62,8 @@ class Records:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing has been recorded at this site."""
-        return not self.log.entries
+        """Whether this site has never adopted a stream."""
+        return not any(states.is_change(entry) for entry in self.log.entries)
 
 
 def read(path: Path) -> Records:
@@ -92,7 +92,7 @@ def append(path: Path, event: str, moment: datetime, members: dict[str, Any]) ->
     """
     with _open_for_writing(path) as directory:
         records = _read(directory)
-        if records.is_new:
+        if not records.log.entries:
             _write_state(directory, records.log, records.streams)
         log = logs.append(directory, records.log, event, moment, members)
         streams = states.replay(log.entries[-1:], records.streams)
@@ -132,6 +132,49 @@ def lock_stream(path: Path, stream: str, *, shared: bool) -> Iterator[None]:
             yield
         finally:
             os.close(lock.fd)
+
+
+def get_stream(records: Records, stream: str) -> StreamState:
+    """Return the state of one stream.
+
+    Raises:
+        NotFoundError: the site has not adopted it.
+    """
+    if stream not in records.streams:
+        known = ", ".join(sorted(records.streams)) or "none"
+        raise NotFoundError(
+            f"{records.path}: no stream {stream[:140]!r} (known: {known})",
+            hint="airbundle stream show",
+        )
+    return records.streams[stream]
+
+
+def find_entry(records: Records, head: str) -> logs.Entry:
+    """Return the entry of the log whose digest is ``head``.
+
+    Raises:
+        LostRecordsError: the log does not contain it.
+        MalformedError: ``head`` is not a digest.
+    """
+    digest = Digest(head)
+    for entry in records.log.entries:
+        if entry.digest == digest:
+            return entry
+    raise _create_error(
+        str(records.path / logs.NAME), f"contains no entry with the digest {digest}"
+    )
+
+
+def reset(path: Path, moment: datetime, stream: str, reason: str) -> Records:
+    """Forget the state of one stream.
+
+    Raises:
+        NotFoundError: the site has not adopted it.
+        LostRecordsError, LockedError, NoSpaceError, MediumError: as for ``append``.
+    """
+    former = get_stream(read(path), stream)
+    members = {"stream": stream, "serial": former.serial, "reason": reason}
+    return append(path, states.RESET, moment, members)
 
 
 def restore(path: Path, moment: datetime, reason: str) -> Records:

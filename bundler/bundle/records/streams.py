@@ -77,9 +77,16 @@ def replay(entries: Iterable[Entry], streams: Mapping[str, StreamState] | None =
             state = read_streams(table.table("streams"))
         elif entry.event == RESET:
             state.pop(table.text("stream"), None)
-        elif entry.event == IMPORT and table.flag("authenticated"):
+        elif is_change(entry):
             _add_import(state, table)
     return state
+
+
+def is_change(entry: Entry) -> bool:
+    """Whether an entry of the log can change the state of a stream."""
+    if entry.event == IMPORT:
+        return entry.table.flag("authenticated")
+    return entry.event in (RESET, RESTORE)
 
 
 def read_streams(table: Table) -> Streams:

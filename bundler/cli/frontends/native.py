@@ -31,6 +31,14 @@ SECTIONS = {
         "ls": ("bundles.ls:ls", "List the images of a bundle."),
         "sign": ("bundles.sign:sign", "Add a signature to a bundle."),
     },
+    "Records of a site": {
+        "stream": ("records.stream:stream", "Show or reset the serials of streams."),
+        "log": ("records.log:log", "Show and verify the log of imports."),
+        "verify-receipt": (
+            "records.verify_receipt:verify_receipt",
+            "Check the signature of a receipt.",
+        ),
+    },
     "Images": {
         "copy": ("images.copy:copy", "Copy one image."),
         "sync": ("images.sync:sync", "Copy many images, skipping those that are present."),

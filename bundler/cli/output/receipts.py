@@ -1,53 +1,39 @@
-"""Receipts of imports, as files."""
+"""The file that ``--receipt`` names."""
 
 from __future__ import annotations
 
 import errno
-import itertools
-import json
 import os
 from typing import TYPE_CHECKING
 
-from bundler.errors import ConfigError, MediumError
+from bundler.errors import MediumError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.runtime.environment import Environment
+    from bundler.bundle.records.receipts import SignedReceipt
 
 
-def choose_path(path: Path | None, environment: Environment) -> Path:
-    """Return ``path``, or the directory of receipts if it is None.
+def check_path(path: Path) -> None:
+    """Check that a receipt can be written to ``path``, or to a new file in it.
 
     Raises:
-        MediumError: if the receipt cannot be written there.
+        MediumError: it cannot.
     """
-    folder = path.parent if path else None
-    try:
-        if folder is None:
-            state = environment.find_path("XDG_STATE_HOME") or environment.home / ".local/state"
-            folder = state / "airbundle" / "receipts"
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except (OSError, ConfigError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error.message
+    folder = path.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
         raise MediumError(
-            f"{folder or 'receipts'}: cannot write the receipt: {reason}",
+            f"{folder}: cannot write the receipt: {os.strerror(errno.EACCES)}",
             hint="choose a writable file with --receipt FILE",
-        ) from None
-    return path or folder
+        )
 
 
-def write_receipt(receipt: dict[str, object], path: Path) -> Path:
-    """Write the receipt to ``path``, or to a new file if it is a directory; return its path."""
-    from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
+def write_copy(receipt: SignedReceipt, recorded: Path, path: Path) -> Path:
+    """Write the receipt to ``path``, or to a new file if it is a directory; return its path.
 
+    ``recorded`` is its file in the records directory.
+    """
     if path.is_dir():
-        name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
-        path = first = path / name.replace(":", "")
-        numbers = itertools.count(2)
-        while path.exists():  # two imports may end in one second
-            path = first.with_stem(f"{first.stem}-{next(numbers)}")
-    atomic_write.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
+        return receipt.write_new(path, recorded.stem)
+    receipt.write(path)
     return path

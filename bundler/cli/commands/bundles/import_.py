@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from bundler.cli.options import common
+from bundler.cli.options import common, records
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import receipts, text
-from bundler.cli.runtime import trusted_keys
+from bundler.cli.runtime import signing_keys, trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.report import ImportReport
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.copy.target_names import NameMapping
+    from bundler.trust.keys import PrivateKey, PublicKey
 
 _NAMES = "Target names"
 _RESULTS = {"same": "already present"}
@@ -38,10 +39,6 @@ _RESULTS = {"same": "already present"}
 @click.argument("bundle", type=common.PATH)
 @click.argument("target")
 @bundle_trust
-@option(
-    "--allow-unsigned", is_flag=True, help="Import the bundle even if no given key has signed it."
-)
-@option("--allow-expired", is_flag=True, help="Import the bundle even if it has expired.")
 @common.names(_NAMES)
 @option(
     "--keep-host", is_flag=True, section=_NAMES, help="Keep the source registry in target names."
@@ -61,11 +58,27 @@ _RESULTS = {"same": "already present"}
 @option("--verify-first", is_flag=True, help="Verify the whole bundle before the first push.")
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
 @common.dry_run("Print references and target names; push nothing.")
+@records.overrides
+@records.directory
 @option(
     "--receipt",
     type=common.PATH,
-    section=common.OUTPUT,
-    help="Write the receipt to this file (default: a new file in the state directory).",
+    section=records.SECTION,
+    help="Write a copy of the receipt to this file.",
+)
+@option(
+    "--receipt-key",
+    "receipt_keys",
+    multiple=True,
+    type=common.PATH,
+    section=records.SECTION,
+    help="Sign the receipt with this private key. May be repeated.",
+)
+@option(
+    "--receipt-passphrase-file",
+    type=common.PATH,
+    section=records.SECTION,
+    help="Read the passphrase of these keys from the first line of this file.",
 )
 @registry_access("the target's registry", uploads=True)
 @common.jobs()
@@ -77,8 +90,6 @@ def import_(
     target: str,
     *,
     trust: TrustOptions,
-    allow_unsigned: bool,
-    allow_expired: bool,
     rename_rules: tuple[str, ...],
     keep_host: bool,
     existing: str | None,
@@ -86,7 +97,11 @@ def import_(
     verify_first: bool,
     keep_going: bool,
     dry_run: bool,
+    overrides: records.OverrideOptions,
+    records_path: Path | None,
     receipt: Path | None,
+    receipt_keys: tuple[Path, ...],
+    receipt_passphrase_file: Path | None,
     jobs: int | None,
     as_json: bool,
     access: AccessOptions,
@@ -97,19 +112,28 @@ def import_(
     one of these targets and further settings. Options override these settings, which override the
     configuration files.
     """
+    overridden = overrides.create_overrides()
     trusted = trusted_keys.read_trust(trust)
+    private = signing_keys.read_private_keys(context, receipt_keys, receipt_passphrase_file)
+    _check_roles(trusted.keys, private)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
+    from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
-    location, overrides, names, handling = _read_target(
+    location, access_overrides, names, handling = _read_target(
         target, access, rename_rules, context.environment, keep_host=keep_host, existing=existing
     )
     try:
         patterns = tuple(map(GoExpression.parse, only))
     except UsageError as error:
         raise UsageError(f"--only: {error.message}") from None
-    receipt_path = None if dry_run else receipts.choose_path(receipt, context.environment)
-    with context.run(jobs) as run:
+    if receipt is not None and not dry_run:
+        receipts.check_path(receipt)
+    site = records.find_records(records_path, context.environment)
+    with (
+        context.run(jobs) as run,
+        ImportSession(site, overridden, run.emit, dry_run=dry_run) as session,
+    ):
         if verify_first:
             from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
 
@@ -125,11 +149,11 @@ def import_(
         request = import_bundle.ImportRequest(
             bundle=bundle,
             target=location,
-            options=run.create_open_options(overrides),
+            options=run.create_open_options(access_overrides),
             trust=trusted,
             signature_files=trust.signature_files,
-            allow_unsigned=allow_unsigned,
-            allow_expired=allow_expired,
+            allow_unsigned=overridden.unsigned,
+            admit=session.admit,
             names=names,
             only=patterns,
             existing=handling,
@@ -138,14 +162,15 @@ def import_(
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
         report = import_bundle.import_bundle(request, engine)
+        signed, recorded = (None, None) if dry_run else session.record(report, private)
     if as_json:
-        text.print_json(report.to_json() | {"dryRun": dry_run})
+        text.print_json(report.to_json() | session.describe() | {"dryRun": dry_run})
     else:
         print_report(report, dry_run=dry_run)
-    if receipt_path is not None:
-        receipt_path = receipts.write_receipt(report.to_json(), receipt_path)
+    if signed is not None and recorded is not None:
+        path = receipts.write_copy(signed, recorded, receipt) if receipt else recorded
         if not context.options.quiet:
-            text.print_note(f"receipt: {receipt_path}")
+            text.print_note(f"receipt: {path}")
     report.check()
 
 
@@ -166,6 +191,20 @@ def print_report(report: ImportReport, *, dry_run: bool) -> None:
     text.print_line(f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}")
     for line in report.omissions.describe():
         text.print_line(line)
+
+
+def _check_roles(public: Sequence[PublicKey], private: Sequence[PrivateKey]) -> None:
+    """Refuse a key that signs bundles as the key of receipts, so that neither passes as the other.
+
+    Raises:
+        UsageError: a key is specified for both.
+    """
+    for key in private:
+        if key.public in public:
+            raise UsageError(
+                f"--receipt-key: key {key.public.id[:16]} signs bundles",
+                hint="create a key for receipts: airbundle keygen PREFIX",
+            )
 
 
 def _read_target(

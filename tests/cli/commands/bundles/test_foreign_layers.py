@@ -107,7 +107,9 @@ def test_export_carries_foreign_layer_that_the_registry_has(
     assert not site.other.requests
     with FakeRegistry() as inside:
         target = f"docker://{inside.host}"
-        imported = site.run("import", "bundle", target, "--allow-unsigned", "--tls-verify=false")
+        imported = site.run(
+            "import", "bundle", target, "--allow-unsigned", "--reason", "test", "--tls-verify=false"
+        )
         assert imported.status == 0, imported.stderr
         assert inside.repository("win").blobs[sha256(BASE)] == BASE
 
@@ -148,7 +150,13 @@ def test_each_report_on_bundle_lists_absent_layer(site: Site):
     assert line in verified.stdout
     assert line in site.run("ls", "bundle").stderr
     with FakeRegistry() as inside:
-        target = (f"docker://{inside.host}", "--allow-unsigned", "--tls-verify=false")
+        target = (
+            f"docker://{inside.host}",
+            "--allow-unsigned",
+            "--reason",
+            "test",
+            "--tls-verify=false",
+        )
         imported = site.run("import", "bundle", *target, "--receipt", "receipt.json")
         assert imported.status == 0, imported.stderr
         assert line in imported.stdout
@@ -228,7 +236,7 @@ def test_loss_of_carried_foreign_layer_is_damage(site: Site, command: str):
     site.registry.add_blob("win", BASE)
     assert site.export().status == 0
     (site.folder / "bundle/blobs/sha256" / sha256(BASE).removeprefix("sha256:")).unlink()
-    target = ("oci:inside", "--allow-unsigned") if command == "import" else ()
+    target = ("oci:inside", "--allow-unsigned", "--reason", "test") if command == "import" else ()
     result = site.run(command, "bundle", *target)
     assert result.status == 3
     assert sha256(BASE).removeprefix("sha256:") in result.stderr
@@ -287,7 +295,13 @@ def test_refusal_of_manifest_with_foreign_layers_names_the_setting(site: Site):
     body = json.dumps({"errors": [{"code": "UNKNOWN"}, {"code": "MANIFEST_BLOB_UNKNOWN"}]})
     with FakeRegistry() as inside:
         inside.fail("PUT", "/manifests/", times=None, status=400, body=body.encode())
-        target = (f"docker://{inside.host}", "--allow-unsigned", "--tls-verify=false")
+        target = (
+            f"docker://{inside.host}",
+            "--allow-unsigned",
+            "--reason",
+            "test",
+            "--tls-verify=false",
+        )
         result = site.run("import", "bundle", *target)
     assert result.status == 1
     assert "validation.manifests.urls.allow" in result.stderr
@@ -297,7 +311,7 @@ def test_refusal_of_manifest_with_foreign_layers_names_the_setting(site: Site):
 def test_import_into_directory_reports_absent_layer(site: Site, target: str):
     site.add_image()
     site.export(foreignLayers="leave")
-    result = site.run("import", "bundle", target, "--allow-unsigned")
+    result = site.run("import", "bundle", target, "--allow-unsigned", "--reason", "test")
     assert result.status == 0, result.stderr
     assert f"not in the bundle: {describe_layer(site)}" in result.stdout
 
@@ -305,7 +319,14 @@ def test_import_into_directory_reports_absent_layer(site: Site, target: str):
 def test_import_lists_only_layers_that_the_target_lacks(site: Site, tmp_path: Path):
     site.add_image()
     site.export(foreignLayers="leave")
-    target = ("--allow-unsigned", "--tls-verify=false", "--receipt", "receipt.json")
+    target = (
+        "--allow-unsigned",
+        "--reason",
+        "test",
+        "--tls-verify=false",
+        "--receipt",
+        "receipt.json",
+    )
     with FakeRegistry() as inside:
         command = ("import", "bundle", f"docker://{inside.host}", *target)
         missing = site.run(*command)
@@ -352,7 +373,7 @@ def test_bundle_of_older_version_may_lack_foreign_layers(site: Site):
     line = f"not in the bundle: {describe_layer(site)}"
     assert line in site.run("verify", "bundle").stdout
     assert line in site.run("ls", "bundle").stderr
-    result = site.run("import", "bundle", "oci:inside", "--allow-unsigned")
+    result = site.run("import", "bundle", "oci:inside", "--allow-unsigned", "--reason", "test")
     assert result.status == 0, result.stderr
     assert line in result.stdout
 
@@ -420,7 +441,7 @@ def test_incomplete_bundle_says_so_wherever_it_is_used(site: Site):
     for command in (("verify", "bundle"), ("ls", "bundle")):
         result = site.run(*command)
         assert note in result.stdout + result.stderr
-    imported = site.run("import", "bundle", "oci:target", "--allow-unsigned")
+    imported = site.run("import", "bundle", "oci:target", "--allow-unsigned", "--reason", "test")
     assert imported.status == 0, imported.stderr
     assert note in imported.stdout
 

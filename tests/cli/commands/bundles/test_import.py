@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def test_import_reports_result_of_each_name(work_dir: Path, run_airbundle: RunAirbundle):
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
-    command = ("import", "stick", "oci:inside", "--allow-unsigned")
+    command = ("import", "stick", "oci:inside", "--allow-unsigned", "--reason", "test")
     header, first, *_ = run_airbundle(*command).stdout.splitlines()
     assert header.split("  ")[-1].strip() == "RESULT"
     assert first.endswith("  new")
@@ -28,21 +28,25 @@ def test_imports_within_one_second_write_separate_receipts(
 ):
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
     for number in range(4):
-        run_airbundle("import", "stick", f"oci:inside-{number}", "--allow-unsigned")
+        run_airbundle(
+            "import", "stick", f"oci:inside-{number}", "--allow-unsigned", "--reason", "test"
+        )
     receipts = work_dir / "home/.local/state/airbundle/receipts"
     assert len(list(receipts.iterdir())) == 4
 
 
 def test_quiet_import_prints_nothing_on_stderr(work_dir: Path, run_airbundle: RunAirbundle):
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
-    result = run_airbundle("import", "stick", "oci:inside", "--allow-unsigned", "-q")
+    result = run_airbundle(
+        "import", "stick", "oci:inside", "--allow-unsigned", "--reason", "test", "-q"
+    )
     assert (result.status, result.stderr) == (0, "")
     assert (work_dir / "inside/index.json").exists()
 
 
 def test_import_refuses_unwritable_receipt_before_any_write(work_dir: Path, run_airbundle):
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
-    command = ("import", "stick", "oci:elsewhere", "--allow-unsigned")
+    command = ("import", "stick", "oci:elsewhere", "--allow-unsigned", "--reason", "test")
     result = run_airbundle(*command, "--receipt", "missing/folder/receipt.json")
     assert result.status == 5
     assert "--receipt FILE" in result.stderr
@@ -60,7 +64,7 @@ def test_access_option_overrides_only_its_setting_of_target_file(
             "credentials: {usernameEnv: U, passwordEnv: P}\n"
             "tls: {plainHttp: true}\n"
         )
-        arguments = ("import", "stick", "plant.yaml", "--allow-unsigned")
+        arguments = ("import", "stick", "plant.yaml", "--allow-unsigned", "--reason", "test")
         wrong = {"U": "user", "P": "wrong"}
         assert run_airbundle(*arguments, env=wrong).status == 7
         result = run_airbundle(*arguments, "--creds=user:password", env=wrong)
@@ -75,7 +79,15 @@ def test_receipt_counts_only_blobs_that_registry_stored(
     work_dir: Path, run_airbundle: RunAirbundle
 ):
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
-    command = ("import", "stick", "--allow-unsigned", "--keep-going", "--tls-verify=false")
+    command = (
+        "import",
+        "stick",
+        "--allow-unsigned",
+        "--reason",
+        "test",
+        "--keep-going",
+        "--tls-verify=false",
+    )
     receipt = ("--receipt", "receipt.json")
     with FakeRegistry() as registry:
         target = f"docker://{registry.host}"
@@ -91,7 +103,7 @@ def test_receipt_counts_only_blobs_that_registry_stored(
 def test_receipt_counts_refused_mounts_as_pushed(work_dir: Path, run_airbundle: RunAirbundle):
     """A second import pushes nothing, and reports what it read as checked."""
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
-    command = ("import", "stick", "--allow-unsigned", "--tls-verify=false")
+    command = ("import", "stick", "--allow-unsigned", "--reason", "test", "--tls-verify=false")
     receipt = ("--receipt", "receipt.json")
     with FakeRegistry(mounts=False) as registry:
         target = f"docker://{registry.host}"

@@ -1,0 +1,159 @@
+"""One import at a site: its check against the records before, and its entry in them afterwards."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from bundler.bundle.records import site, streams
+from bundler.bundle.records.admission import Admission, Overrides, admit
+from bundler.bundle.records.receipts import SignedReceipt
+from bundler.errors import (
+    EquivocationError,
+    ExpiredError,
+    FutureBundleError,
+    RollbackError,
+    TrustError,
+    UnknownStreamError,
+)
+from bundler.events import Notice, WarningIssued
+from bundler.oci.digest import Digest
+from bundler.oci.json import timestamps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.importing.report import ImportReport
+    from bundler.events import Emit
+    from bundler.trust.keys import PrivateKey
+
+REFUSED = "refused"
+"""The event of a bundle that was authenticated, but refused."""
+_REFUSALS: dict[type[TrustError], str] = {
+    RollbackError: "rollback",
+    EquivocationError: "equivocation",
+    FutureBundleError: "future",
+    ExpiredError: "expired",
+    UnknownStreamError: "unknown-stream",
+}
+
+
+class ImportSession:
+    """The records during one import.
+
+    ``admit`` is called once, when the bundle is authenticated. From then on, no other process can
+    import a bundle of the same stream, until the session is closed. With ``dry_run``, the records
+    are only read.
+    """
+
+    def __init__(self, path: Path, overrides: Overrides, emit: Emit, *, dry_run: bool) -> None:
+        self._path = path
+        self._overrides = overrides
+        self._emit = emit
+        self._dry_run = dry_run
+        self._stack = ExitStack()
+        self._admission: Admission | None = None
+        self._authenticated = False
+        if not dry_run:
+            site.prepare(path)
+
+    def admit(self, bundle: AuthenticatedBundle) -> None:
+        """Check a bundle against the records; a refusal is recorded.
+
+        Raises:
+            LostRecordsError: the records are damaged.
+            TrustError: the bundle is refused.
+            LockedError: another process imports a bundle of the stream.
+        """
+        stream, now = bundle.inventory.stream, datetime.now(UTC)
+        records = site.read(self._path)
+        known = records.streams.get(stream)
+        if not self._dry_run:
+            is_recorded = known is not None and known.inventory == Digest.of(bundle.raw)
+            shared = is_recorded or not bundle.is_authenticated
+            self._stack.enter_context(site.lock_stream(self._path, stream, shared=shared))
+            records = site.read(self._path)
+        try:
+            admission = admit(bundle, records, self._overrides, now)
+        except TrustError as error:
+            if not (self._dry_run or records.is_new or not bundle.is_authenticated):
+                members = _describe_bundle(bundle) | {"refusal": _REFUSALS[type(error)]}
+                site.append(self._path, REFUSED, now, members)
+            raise
+        self._admission, self._authenticated = admission, bundle.is_authenticated
+        self._report(admission, bundle)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the members of the receipt about the check; unset ones are absent."""
+        return {} if self._admission is None else self._admission.to_json()
+
+    def record(
+        self, report: ImportReport, keys: Sequence[PrivateKey]
+    ) -> tuple[SignedReceipt, Path]:
+        """Write the receipt, signed with ``keys``, and the entry in the log; return both.
+
+        Raises:
+            LostRecordsError: the records were damaged during the import.
+            LockedError, NoSpaceError, MediumError: they cannot be written.
+        """
+        receipt = SignedReceipt.create(report.to_json() | self.describe(), keys)
+        ended = report.ended.strftime("%Y-%m-%dT%H%M%SZ")
+        inventory = report.bundle.inventory
+        stem = f"{inventory.stream}-{inventory.serial}-{ended}"
+        path = receipt.write_new(self._path / site.RECEIPTS, stem)
+        state = self._admission and self._admission.state
+        seen = state.seen if state else report.ended
+        members = _describe_bundle(report.bundle) | {
+            "authenticated": self._authenticated,
+            "seen": timestamps.format_utc(seen),
+            "target": report.target,
+            "images": len(report.images),
+            "failed": len(report.failed),
+            "receipt": {"name": path.name, "digest": receipt.digest.text},
+            **self.describe(),
+        }
+        site.append(self._path, streams.IMPORT, report.ended, members)
+        return receipt, path
+
+    def close(self) -> None:
+        """Release the lock of the stream."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _report(self, admission: Admission, bundle: AuthenticatedBundle) -> None:
+        """Report an adoption, and a clock that was set back."""
+        if admission.adopts:
+            inventory = bundle.inventory
+            verb = "will adopt it" if self._dry_run else "adopts it"
+            self._emit(
+                Notice(
+                    f"stream {inventory.stream}: not imported before; this import {verb} at serial"
+                    f" {inventory.serial}, and lower serials are refused from then on"
+                )
+            )
+        if admission.clock_behind is not None:
+            days = admission.clock_behind.total_seconds() / 86400
+            self._emit(
+                WarningIssued(
+                    f"the clock is {days:,.1f} days behind the last time seen, which is used"
+                    " instead"
+                )
+            )
+
+
+def _describe_bundle(bundle: AuthenticatedBundle) -> dict[str, Any]:
+    """Return the members of a log entry that identify a bundle."""
+    return {
+        "stream": bundle.inventory.stream,
+        "serial": bundle.inventory.serial,
+        "inventory": Digest.of(bundle.raw).text,
+        "signedBy": [key.id for key in bundle.signers],
+    }

@@ -1,0 +1,97 @@
+"""``airbundle log``: show and verify the log of imports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, records
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.bundle.records.log import Entry
+
+
+@command(
+    "log",
+    "airbundle log show",
+    "airbundle log head",
+    "airbundle log verify --head sha256:…",
+)
+@click.argument("action", type=click.Choice(["show", "head", "verify"]))
+@option(
+    "--head",
+    metavar="DIGEST",
+    help="Action verify: a head that was printed before; the log must still contain it.",
+)
+@records.directory
+@common.as_json
+@pass_context
+def log(
+    context: CommandContext,
+    action: str,
+    *,
+    head: str | None,
+    records_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Show the log of imports of this site, print its head, or verify it.
+
+    Each entry contains the digest of the entry before it. The head is the digest of the last entry:
+    keep it elsewhere, and pass it to `verify` later, to detect entries that were changed or removed
+    by somebody who could write to this host.
+
+    The exit status is 4 if the log or the state of the streams is not as it was written.
+    """
+    from bundler.bundle.records import site  # noqa: PLC0415 - not for --help
+    from bundler.errors import UsageError  # noqa: PLC0415 - as above
+
+    if head is not None and action != "verify":
+        raise UsageError("--head: expected the action verify")
+    found = site.read(records.find_records(records_path, context.environment))
+    entries = found.log.entries
+    if action == "show":
+        if as_json:
+            text.print_json({"entries": [entry.value for entry in entries]})
+        else:
+            print_entries(entries)
+        return
+    if head is not None:
+        site.find_entry(found, head)
+    last = None if found.log.head is None else found.log.head.text
+    if as_json:
+        text.print_json({"entries": len(entries), "head": last})
+    elif action == "head":
+        text.print_line(last or "empty")
+    else:
+        text.print_line(f"whole: {text.count(len(entries), 'line')}")
+        text.print_line(f"head: {last or 'empty'}")
+
+
+def print_entries(entries: tuple[Entry, ...]) -> None:
+    """Print one line for each entry."""
+    rows = []
+    for entry in entries:
+        value = entry.value
+        notes = [str(value.get("refusal", "")), *map(str, value.get("overrides", ()))]
+        notes += ["adopted"] if value.get("adopted") else []
+        rows.append(
+            (
+                str(value["number"]),
+                str(value["time"]),
+                entry.event,
+                str(value.get("stream", "")),
+                str(value.get("serial", "")),
+                str(value.get("target", "")),
+                " ".join(filter(None, notes)),
+                str(value.get("reason", "")),
+            )
+        )
+    header = ("NUMBER", "TIME", "EVENT", "STREAM", "SERIAL", "TARGET", "NOTES", "REASON")
+    text.print_table(header, rows, right=(0,))

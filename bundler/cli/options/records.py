@@ -1,0 +1,143 @@
+"""Options for the records of a site, and for overriding the checks of an import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.cli.options.common import PATH
+from bundler.cli.options.option import Decorated, option, option_group, spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bundler.bundle.records.admission import Overrides
+    from bundler.cli.runtime.environment import Environment
+
+SECTION = "Records"
+MAX_REASON = 1000
+
+directory = option(
+    "--records",
+    "records_path",
+    type=PATH,
+    metavar="DIRECTORY",
+    section=SECTION,
+    help="Directory of the site's records (default: airbundle in the state directory).",
+)
+"""``--records``, in the parameter ``records_path``; None if unset."""
+
+
+def reason(effect: str) -> Callable[[Decorated], Decorated]:
+    """``--reason``, in the parameter ``reason``; None if unset."""
+    return option("--reason", metavar="TEXT", section=SECTION, help=effect)
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideOptions:
+    """Checks of an import that the user overrides."""
+
+    adopt: bool
+    allow_unsigned: bool
+    allow_expired: bool
+    allow_rollback: bool
+    allow_future: bool
+    reason: str | None
+
+    def create_overrides(self) -> Overrides:
+        """Return the overrides.
+
+        Raises:
+            UsageError: a check is overridden without a reason, or the reason is not one line.
+        """
+        from bundler.bundle.records.admission import Overrides  # noqa: PLC0415 - not for --help
+        from bundler.errors import UsageError  # noqa: PLC0415 - as above
+
+        given = {
+            "--allow-unsigned": self.allow_unsigned,
+            "--allow-expired": self.allow_expired,
+            "--allow-rollback": self.allow_rollback,
+            "--allow-future": self.allow_future,
+        }
+        for spelling in (name for name, value in given.items() if value):
+            if self.reason is None:
+                raise UsageError(
+                    f"{spelling}: no reason given",
+                    hint="add --reason TEXT; the receipt and the log of the site will contain it",
+                )
+        return Overrides(
+            unsigned=self.allow_unsigned,
+            expired=self.allow_expired,
+            rollback=self.allow_rollback,
+            future=self.allow_future,
+            adopt=self.adopt,
+            reason=None if self.reason is None else check_reason(self.reason),
+        )
+
+
+overrides = option_group(
+    OverrideOptions,
+    "overrides",
+    SECTION,
+    {
+        "adopt": spec(
+            "--adopt",
+            is_flag=True,
+            help="Import a stream that this site has not imported before.",
+        ),
+        "allow_unsigned": spec(
+            "--allow-unsigned",
+            is_flag=True,
+            help="Import the bundle even if it is not signed as required. Needs --reason.",
+        ),
+        "allow_expired": spec(
+            "--allow-expired",
+            is_flag=True,
+            help="Import the bundle even if it has expired. Needs --reason.",
+        ),
+        "allow_rollback": spec(
+            "--allow-rollback",
+            is_flag=True,
+            help="Import the bundle even if a newer one was imported. Needs --reason.",
+        ),
+        "allow_future": spec(
+            "--allow-future",
+            is_flag=True,
+            help="Import the bundle even if it is far ahead of the clock. Needs --reason.",
+        ),
+        "reason": spec(
+            "--reason",
+            metavar="TEXT",
+            help="The reason for --allow-…; the receipt and the log contain it.",
+        ),
+    },
+)
+"""The options of ``import`` that override a check; their values are in ``overrides``."""
+
+
+def check_reason(text: str) -> str:
+    """Return a reason that is one printable line.
+
+    Raises:
+        UsageError: it is empty, too long, or contains control characters.
+    """
+    from bundler.errors import UsageError  # noqa: PLC0415 - only where a reason is given
+
+    if not text.strip() or len(text) > MAX_REASON or not text.isprintable():
+        raise UsageError(f"--reason: expected one line of 1 to {MAX_REASON:,} characters")
+    return text
+
+
+def find_records(path: Path | None, environment: Environment) -> Path:
+    """Return ``path``, or the default directory of the records if it is None.
+
+    Raises:
+        ConfigError: the home directory is unknown.
+    """
+    if path is not None:
+        return path
+    from bundler.config.paths import locate_records  # noqa: PLC0415 - not for --help
+
+    system, user = locate_records(environment.variables, environment.home, environment.uid)
+    return system if system is not None and system.is_dir() else user

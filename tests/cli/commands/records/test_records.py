@@ -1,0 +1,222 @@
+"""Imports, ``stream``, ``log`` and ``verify-receipt`` share the records of a site."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bundler.trust import keys
+from tests.fakes import bundles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import CommandResult, RunAirbundle
+
+KEY, RECEIPT_KEY = keys.generate_key(), keys.generate_key()
+SERIAL = 1_700_000_000
+
+
+class Site:
+    """A host with its records, and bundles of one signer."""
+
+    def __init__(self, path: Path, run: RunAirbundle) -> None:
+        self.path = path
+        self.run = run
+        self.records = path / "home/.local/state/airbundle"
+        (path / "key.pub").write_bytes(KEY.public.to_pem())
+        keys.write_key_pair(path / "receipt", RECEIPT_KEY, None)
+
+    def write_bundle(self, name: str, *, signed: bool = True, **members: Any) -> None:
+        signers = (KEY,) if signed else ()
+        bundles.write(self.path / name, keys=signers, **{"serial": SERIAL} | members)
+
+    def import_(self, name: str, *options: str, target: str = "oci:inside") -> CommandResult:
+        return self.run("import", name, target, "--key", "key.pub", *options)
+
+    def read_log(self) -> list[dict[str, Any]]:
+        lines = (self.records / "log.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def site(tmp_path: Path, run_airbundle: RunAirbundle) -> Site:
+    return Site(tmp_path, run_airbundle)
+
+
+def test_first_import_adopts_stream_and_says_so(site: Site):
+    site.write_bundle("bundle")
+    result = site.import_("bundle")
+    assert result.status == 0, result.stderr
+    assert f"stream plant-7: not imported before; this import adopts it at serial {SERIAL}" in (
+        result.stderr
+    )
+    (entry,) = site.read_log()
+    assert (entry["event"], entry["adopted"], entry["stream"]) == ("import", True, "plant-7")
+    again = site.import_("bundle")
+    assert (again.status, "not imported before" in again.stderr) == (0, False)
+    assert site.run("log", "show").stdout.count("plant-7") == 2
+
+
+def test_second_stream_needs_adopt(site: Site):
+    site.write_bundle("bundle")
+    site.write_bundle("other", stream="other")
+    assert site.import_("bundle").status == 0
+    refused = site.import_("other", target="oci:other")
+    assert refused.status == 4
+    assert "stream other: not known at this site" in refused.stderr
+    assert "--adopt" in refused.stderr
+    assert not (site.path / "other/inside").exists()
+    assert site.import_("other", "--adopt", target="oci:elsewhere").status == 0
+    shown = json.loads(site.run("stream", "show", "--json").stdout)["streams"]
+    assert {name: item["serial"] for name, item in shown.items()} == {
+        "plant-7": SERIAL,
+        "other": SERIAL,
+    }
+
+
+def test_older_bundle_needs_reason_which_is_recorded(site: Site):
+    site.write_bundle("new", serial=SERIAL + 1)
+    site.write_bundle("old")
+    assert site.import_("new").status == 0
+    refused = site.import_("old", target="oci:other")
+    assert refused.status == 4
+    assert "older than the bundle imported before" in refused.stderr
+    assert not (site.path / "other").exists()
+    assert site.import_("old", "--allow-rollback").status == 2
+    options = ("--allow-rollback", "--reason", "outage of line 3", "--receipt", "receipt.json")
+    assert site.import_("old", *options).status == 0
+    receipt = json.loads((site.path / "receipt.json").read_text())
+    for document in (receipt, site.read_log()[-1]):
+        assert document["overrides"] == ["--allow-rollback"]
+        assert document["reason"] == "outage of line 3"
+    assert [entry.get("refusal") for entry in site.read_log()] == [None, "rollback", None]
+    assert site.import_("old").status == 4  # the recorded serial is still the higher one
+
+
+def test_two_bundles_with_one_serial_are_an_alarm_without_override(site: Site):
+    site.write_bundle("first")
+    site.write_bundle("second", complete=False)
+    assert site.import_("first").status == 0
+    options = ("--allow-rollback", "--allow-future", "--adopt", "--reason", "test")
+    refused = site.import_("second", *options)
+    assert refused.status == 4
+    assert f"two different bundles with serial {SERIAL}" in refused.stderr
+    assert site.read_log()[-1]["refusal"] == "equivocation"
+    assert site.run("stream", "reset", "plant-7").status == 2
+    assert site.run("stream", "reset", "plant-7", "--reason", "known mistake").status == 0
+    assert site.import_("second").status == 4
+    assert site.import_("second", "--adopt").status == 0
+
+
+@pytest.mark.parametrize("option", ["--allow-unsigned", "--allow-expired", "--allow-future"])
+@pytest.mark.parametrize("reason", [(), ("--reason", " "), ("--reason", "a\nb")])
+def test_override_needs_printable_reason(site: Site, option: str, reason: tuple[str, ...]):
+    site.write_bundle("bundle")
+    assert site.import_("bundle", option, *reason).status == 2
+    assert not site.records.exists()
+
+
+def test_unsigned_bundle_leaves_stream_unknown(site: Site):
+    site.write_bundle("unsigned", signed=False, serial=2**40)
+    options = ("--allow-unsigned", "--allow-future", "--reason", "test")
+    assert site.import_("unsigned", *options).status == 0
+    assert json.loads(site.run("stream", "show", "--json").stdout) == {"streams": {}}
+    site.write_bundle("signed")
+    assert site.import_("signed").status == 0
+
+
+@pytest.mark.parametrize("name", ["state.json", "log.jsonl"])
+def test_lost_file_is_reported_until_records_are_restored(site: Site, name: str):
+    site.write_bundle("bundle")
+    site.write_bundle("old", serial=SERIAL - 1)
+    assert site.import_("bundle").status == 0
+    (site.records / name).unlink()
+    for command in (("log", "verify"), ("stream", "show")):
+        assert site.run(*command).status == 4
+    for options in ((), ("--adopt",)):
+        refused = site.import_("bundle", *options, target="oci:other")
+        assert refused.status == 4
+        assert f"{name}: " in refused.stderr
+        assert "stream restore --reason" in refused.stderr
+    assert not (site.path / "other").exists()
+    assert site.run("stream", "restore", "--reason", "disk replaced").status == 0
+    assert site.import_("old").status == 4
+    assert site.import_("bundle").status == 0
+
+
+def test_dry_run_checks_records_and_writes_none(site: Site):
+    site.write_bundle("bundle")
+    site.write_bundle("old", serial=SERIAL - 1)
+    assert site.import_("bundle", "--dry-run").status == 0
+    assert not site.records.exists()
+    assert site.import_("bundle").status == 0
+    before = site.read_log()
+    assert site.import_("old", "--dry-run").status == 4
+    assert site.read_log() == before
+
+
+def test_failed_import_records_no_serial(site: Site):
+    site.write_bundle("bundle")
+    bundles.find_largest_blob(site.path / "bundle").unlink()
+    assert site.import_("bundle").status == 3
+    assert not (site.records / "log.jsonl").exists()
+
+
+def test_log_head_is_found_until_log_is_replaced(site: Site):
+    site.write_bundle("bundle")
+    site.import_("bundle")
+    head = site.run("log", "head").stdout.strip()
+    site.import_("bundle")
+    assert site.run("log", "verify", "--head", head).status == 0
+    assert site.run("log", "head").stdout.strip() != head
+    other = ("--records", "other")
+    site.import_("bundle", *other)
+    assert site.run("log", "verify", *other).status == 0
+    assert site.run("log", "verify", "--head", head, *other).status == 4
+
+
+def test_receipt_is_signed_and_kept_in_records(site: Site):
+    site.write_bundle("bundle")
+    options = ("--receipt", "receipt.json", "--receipt-key", "receipt.key")
+    assert site.import_("bundle", *options).status == 0
+    suffix = f".{RECEIPT_KEY.public.id[:16]}.sig"
+    raw = (site.path / "receipt.json").read_bytes()
+    RECEIPT_KEY.public.verify((site.path / f"receipt.json{suffix}").read_bytes(), raw)
+    (kept,) = (site.records / "receipts").glob("*.json")
+    assert kept.read_bytes() == raw
+    assert kept.with_name(kept.name + suffix).exists()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    result = site.run("verify-receipt", "receipt.json", "--key", "receipt.pub")
+    assert result.status == 0, result.stderr
+    assert f"plant-7 {SERIAL}: 2 images to oci:inside" in result.stdout
+    assert site.read_log()[0]["receipt"]["name"] == kept.name
+
+
+def test_changed_or_unsigned_receipt_is_refused(site: Site):
+    site.write_bundle("bundle")
+    site.import_("bundle", "--receipt", "receipt.json", "--receipt-key", "receipt.key")
+    command = ("verify-receipt", "receipt.json", "--key")
+    assert site.run(*command, "key.pub").status == 4
+    path = site.path / "receipt.json"
+    path.write_bytes(path.read_bytes().replace(b'"new"', b'"old"', 1))
+    assert site.run(*command, "receipt.pub").status == 4
+    path.write_bytes(b"{}")
+    assert site.run(*command, "receipt.pub").status == 4
+
+
+def test_key_of_bundles_cannot_sign_receipts(site: Site):
+    site.write_bundle("bundle")
+    options = ("--key", "receipt.pub", "--receipt-key", "receipt.key")
+    assert site.import_("bundle", *options).status == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_unwritable_records_end_import_before_any_write(site: Site):
+    site.write_bundle("bundle")
+    site.records.mkdir(0o500, parents=True)
+    assert site.import_("bundle").status == 5
+    assert not (site.path / "inside").exists()

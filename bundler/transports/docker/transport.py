@@ -28,11 +28,12 @@ from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
-from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
+from bundler.oci.reference import ImageReference, is_tag
 from bundler.ports import Capabilities
 from bundler.transports.docker.manifest_cache import ManifestCache
 from bundler.transports.docker.manifest_writer import ManifestWriter
 from bundler.transports.docker.mirrors import Mirrors, open_repository
+from bundler.transports.docker.reference import DockerReference, VersionName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,30 +42,6 @@ if TYPE_CHECKING:
     from bundler.ports import Node, OpenOptions, Publication
     from bundler.registry.repository import Repository
     from bundler.registry.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class DockerReference:
-    """``docker://IMAGE``, with Docker's defaults for the host and the path, but not the tag."""
-
-    transport: ClassVar = "docker"
-    image: ImageReference
-
-    @property
-    def registry_host(self) -> str:
-        """The registry's ``host[:port]``."""
-        return self.image.domain
-
-    @property
-    def name(self) -> str:
-        """The tag (``latest`` if unset), the digest, or ``tag@digest``."""
-        tag, digest = self.image.tag, self.image.digest
-        if digest is None:
-            return tag or DEFAULT_TAG
-        return f"{tag}@{digest}" if tag else digest.text
-
-    def __str__(self) -> str:
-        return f"docker://{self.image}"
 
 
 class _RegistryRepository:
@@ -82,7 +59,7 @@ class _RegistryRepository:
         """The path of the repository."""
         return self._repository.path
 
-    def _check_tag(self, name: _Name, found: Descriptor) -> None:
+    def _check_tag(self, name: VersionName, found: Descriptor) -> None:
         """Check that the tag of ``name`` points to its digest, if it has both."""
         if name.digest not in (None, found.digest):
             raise ConflictError(
@@ -134,7 +111,7 @@ class DockerSource(_RegistryRepository):
             ConflictError: the tag does not point to the digest.
             DigestMismatchError: the content that the registry sent does not match the digest.
         """
-        requested = _Name.parse(name or self._default)
+        requested = VersionName.parse(name or self._default)
         descriptor, raw = self._mirrors.query(
             lambda repository: repository.get_manifest(requested.version)
         )
@@ -285,7 +262,7 @@ class DockerDestination(_RegistryRepository):
             UnsupportedError: the registry does not support the deletion.
             UsageError: the name contains no tag.
         """
-        tag = _Name.parse(name or self._default).tag
+        tag = VersionName.parse(name or self._default).tag
         if tag is None:
             raise UsageError(
                 f"{self._repository.name}: cannot delete a tag (expected a tag, got a digest)",
@@ -311,7 +288,7 @@ class DockerDestination(_RegistryRepository):
         self._resources.close()
 
     def _resolve(self, name: str | None, *, for_deletion: bool = False) -> Descriptor:
-        version = _Name.parse(name or self._default).version
+        version = VersionName.parse(name or self._default).version
         found = self._repository.head_manifest(version, for_deletion=for_deletion)
         if found is None:
             separator = "@" if isinstance(version, Digest) else ":"
@@ -321,14 +298,14 @@ class DockerDestination(_RegistryRepository):
     def _resolve_for_deletion(self, name: str | None) -> Descriptor:
         """Resolve a name; its tag and its digest must agree."""
         found = self._resolve(name, for_deletion=True)
-        self._check_tag(_Name.parse(name or self._default), found)
+        self._check_tag(VersionName.parse(name or self._default), found)
         return found
 
     def _map_roots_by_tag(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
         """Check all names; return the root of each tag."""
         roots: dict[str, Descriptor] = {}
         for image in images:
-            for name in map(_Name.parse, image.names):
+            for name in map(VersionName.parse, image.names):
                 if name.digest is not None and name.digest != image.root.digest:
                     raise DigestConflictError(
                         f"{self._repository.name}: {name}",
@@ -374,29 +351,6 @@ class DockerTransport:
     def destination(self, reference: DockerReference, options: OpenOptions, /) -> DockerDestination:
         """Open the repository for writing."""
         return DockerDestination(reference, options)
-
-
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """A tag, a digest, or ``tag@digest``."""
-
-    tag: str | None
-    digest: Digest | None
-    version: str | Digest
-    """The tag, or else the digest."""
-
-    @classmethod
-    def parse(cls, text: str) -> _Name:
-        tag, at, digest = text.partition("@")
-        if at and tag:
-            return cls(tag, Digest(digest), tag)
-        if at or ":" in text:
-            found = Digest(digest or text)
-            return cls(None, found, found)
-        return cls(text, None, text)
-
-    def __str__(self) -> str:
-        return f"{self.tag}@{self.digest}" if self.tag and self.digest else str(self.version)
 
 
 def _get_digest(node: Node) -> Digest:

@@ -336,6 +336,14 @@ class StoresSignatures(Protocol):
         """Replace the signatures of ``manifest``; the change takes effect in ``commit``."""
 
 
+@runtime_checkable
+class ChecksSignatures(Protocol):
+    """A destination that cannot store signatures of every kind."""
+
+    def check_signatures(self, signatures: Sequence[bytes], /) -> None:
+        """Raise UnsupportedError if one of ``signatures`` cannot be stored."""
+
+
 class TransportOptions(Protocol):
     """Options that a single transport defines in its module; each of them has a default."""
 

@@ -42,6 +42,8 @@ class ConfigPathOverrides:
     """The directory of the distribution's configuration."""
     run: Path = Path("/run")
     """The directory of runtime files, which do not survive a reboot."""
+    var_lib: Path = Path("/var/lib")
+    """The directory of the system's persistent data."""
 
 
 NO_OVERRIDES = ConfigPathOverrides()
@@ -71,6 +73,8 @@ class ConfigPaths:
     policy_json_required: bool = False
     registries_d: tuple[Path, ...] = ()
     """The first existing directory applies."""
+    lookaside: Path | None = None
+    """The directory of signatures for registries for which registries.d states none."""
     tls_details: Path | None = None
     """The file of ``--tls-details``, which must exist."""
 
@@ -128,6 +132,9 @@ def locate(
         registries_d=(config / "registries.d", etc / "registries.d")
         if registries_d is None
         else (registries_d,),
+        lookaside=(overrides.var_lib if uid == 0 else home / ".local" / "share")
+        / "containers"
+        / "sigstore",
         tls_details=overrides.tls_details,
     )
 

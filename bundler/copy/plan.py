@@ -24,6 +24,7 @@ from bundler.events import BlobTotal, TransferTotals
 from bundler.oci import media_types
 from bundler.ports import (
     ChecksNames,
+    ChecksSignatures,
     Holdings,
     MountsBlobs,
     Node,
@@ -94,6 +95,9 @@ class PlannedImage(Generic[HoldingsT_co]):
                     reason="signed",
                     hint="copy the image without its signatures: --remove-signatures",
                 )
+            if isinstance(destination, ChecksSignatures):
+                for signatures in image.signatures.values():
+                    destination.check_signatures(signatures)
             reason = reason or "it is signed; remove the signatures with --remove-signatures"
         types = {item.descriptor.media_type for item in image.graph.manifests}
         supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS

@@ -1,4 +1,7 @@
-"""List the referrers of a manifest: those that a registry lists, and those under cosign's tags."""
+"""List the referrers of a manifest: those that a registry lists, and those under cosign's tags.
+
+A registry also returns the signatures under a tag of cosign as signatures of the manifest.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.errors import NotFoundError
+from bundler.oci import signature
 from bundler.ports import ListsReferrers, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from bundler.copy.image import Referrer
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
@@ -43,3 +48,17 @@ def list_referrers(
             yield tag, source.resolve(tag)
         except NotFoundError:
             continue
+
+
+def leave_out_referrers(
+    signatures: Mapping[Digest, tuple[bytes, ...]], referrers: Sequence[Referrer]
+) -> dict[Digest, tuple[bytes, ...]]:
+    """Return the signatures of each manifest that are not copied as ``referrers``."""
+    attached = {item.subject for item in referrers if item.tag and item.tag.endswith(".sig")}
+    kept = {
+        digest: tuple(
+            raw for raw in found if digest not in attached or not signature.is_sigstore(raw)
+        )
+        for digest, found in signatures.items()
+    }
+    return {digest: found for digest, found in kept.items() if found}

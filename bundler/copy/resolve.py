@@ -21,7 +21,7 @@ from bundler.copy.platform_selection import (
     find_missing_platforms,
     select_children,
 )
-from bundler.copy.referrers import list_referrers
+from bundler.copy.referrers import leave_out_referrers, list_referrers
 from bundler.errors import (
     CannotConvertError,
     ConflictError,
@@ -96,7 +96,8 @@ def resolve(
             f"while listing the referrers of {request.display_name}; `referrers: none` skips them"
         )
         raise
-    return replace(image, referrers=referrers, left_behind=left_behind)
+    signatures = leave_out_referrers(signatures, referrers)
+    return replace(image, referrers=referrers, left_behind=left_behind, signatures=signatures)
 
 
 def _resolve_root(request: ImageRequest, source: Source, emit: Emit) -> Descriptor:

@@ -6,6 +6,7 @@
     │   ├── UnavailableTransportError
     │   ├── UnnamedDestinationError
     │   ├── SignaturesUnsupportedError
+    │   ├── SignatureStoreError
     │   └── NotADockerArchiveError
     ├── CannotConvertError
     │   ├── FormatUnsupportedError
@@ -146,6 +147,7 @@ from bundler.errors.content import (
     ReadOnlyTransportError as ReadOnlyTransportError,
     RejectedByPolicyError as RejectedByPolicyError,
     SignatureProblem as SignatureProblem,
+    SignatureStoreError as SignatureStoreError,
     SignaturesUnsupportedError as SignaturesUnsupportedError,
     SigstoreSignatureError as SigstoreSignatureError,
     SingleImageDestinationError as SingleImageDestinationError,

@@ -358,6 +358,30 @@ class SignaturesUnsupportedError(UnsupportedError):
         self.reason = reason
 
 
+class SignatureStoreError(UnsupportedError):
+    """A store of signatures that is not configured, or cannot be changed.
+
+    Fields:
+        problem: ``attachments``: attachments of sigstore signatures are off for the repository;
+            ``read-only``: the signatures are on a web server.
+        location: the repository, or the URL of the signatures.
+
+    Raised by the transport ``docker:``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problem: Literal["attachments", "read-only"],
+        location: str,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problem = problem
+        self.location = location
+
+
 class UnnamedDestinationError(UnsupportedError):
     """A destination without an image name, which a signature needs.
 

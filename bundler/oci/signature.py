@@ -80,6 +80,11 @@ class SigstoreSignature:
 ImageSignature = SimpleSignature | SigstoreSignature
 
 
+def is_sigstore(raw: bytes) -> bool:
+    """Return whether a stored signature is a sigstore signature; it is not parsed."""
+    return raw.startswith(b"\0" + _SIGSTORE_FORMAT + b"\n")
+
+
 def parse(raw: bytes, subject: str = "signature") -> ImageSignature:
     """Parse a stored signature; ``subject`` is its name in messages.
 

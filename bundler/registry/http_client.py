@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"airbundle/{__version__}"
 
+_SIGNATURE_API = "X-Registry-Supports-Signatures"
+"""The header of a registry with the signature API, at least in the response to ``/v2/``."""
+
 # Seconds within which a scheme is recognized; a server without TLS may ignore a TLS handshake.
 _PROBE_HANDSHAKE_TIMEOUT = 4.0
 _PROBE_RESPONSE_TIMEOUT = 5.0
@@ -64,6 +67,8 @@ class HttpClient:
         self._own = ConnectionPool(lambda: create_registry_context(access.tls))
         self._others = ConnectionPool(lambda: create_redirect_context(access.tls), check_address)
         self._unverified = ConnectionPool(lambda: create_unverified_context(access.tls.details))
+        self.has_signature_api: bool | None = None
+        """Whether the registry has the signature API; None until a response states it."""
 
     def send(
         self,
@@ -107,6 +112,11 @@ class HttpClient:
             raise create_error(error) from error
         if sent.status_code not in refusals.UNAVAILABLE:
             HOSTS.record_response(Origin.of(url))
+        if own and not self.has_signature_api:
+            if sent.headers.get(_SIGNATURE_API) == "1":
+                self.has_signature_api = True
+            elif url.endswith("/v2/"):
+                self.has_signature_api = False
         return Response(
             sent, exchange, own=own, cancellation=self._cancellation, create_error=create_error
         )

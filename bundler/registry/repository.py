@@ -19,6 +19,7 @@ from bundler.errors import (
     MalformedError,
     NotFoundError,
     RefusedRequestError,
+    SizeMismatchError,
     UnsupportedError,
 )
 from bundler.oci import media_types
@@ -155,6 +156,23 @@ class Repository:
         with self._request("HEAD", "blobs", digest, allowed_statuses=(404,)) as response:
             wrong_size = size is not None and response.length not in (None, size)
             return response.status != 404 and not wrong_size
+
+    def get_blob(self, blob: Descriptor, limit: int) -> bytes:
+        """Return a blob of at most ``limit`` bytes completely, verified.
+
+        Raises:
+            LimitError: the blob is larger.
+            NotFoundError: the blob does not exist.
+            IntegrityError: the content does not match the descriptor.
+        """
+        subject, url = self._to_subject(blob.digest), f"/v2/{quote(self.path)}/blobs/{blob.digest}"
+        if blob.size > limit:
+            raise LimitError(f"{subject}: more than the {limit:,} bytes allowed")
+        _, raw = self.session.fetch(url, limit, subject=subject, scopes=self.scopes)
+        if len(raw) != blob.size:
+            raise SizeMismatchError(subject, expected=blob.size, got=f"{len(raw)}")
+        blob.digest.verify(raw, subject)
+        return raw
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int | None, offset: int = 0) -> Iterator[Reader]:

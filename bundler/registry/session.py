@@ -186,6 +186,25 @@ class Session:
         """
         self.request("GET", "/v2/", subject=self.host).close()
 
+    def has_signature_api(self) -> bool:
+        """Return whether the registry has the signature API.
+
+        Usually known from earlier responses; otherwise, one request is sent.
+
+        Raises:
+            RegistryError: the registry cannot be reached.
+        """
+        attempts = Attempts(self._retry_policy, self.host, self._cancellation, self._emit)
+        while self._client.has_signature_api is None:
+            next(attempts)
+            try:
+                self._send_ping(RequestSpec("GET", self.host), {}).close()
+            except RegistryError as error:
+                error.registry = self.host
+                self._client.set_patience(error)
+                attempts.fail(error)
+        return self._client.has_signature_api
+
     def resolve_location(self, base: str, location: str) -> str:
         """Return the absolute URL of a Location header in the response to a request for ``base``.
 

@@ -114,6 +114,7 @@ class FakeRegistry:
         ranges: whether a GET of a blob supports Range.
         resumes: whether an interrupted upload can be resumed.
         strict_children: refuse a manifest whose blobs or children are missing.
+        signature_api: whether simple signatures can be stored beside manifests.
         tls: the server's context, for HTTPS.
         address: the address to listen on; port 0 selects a free port.
     """
@@ -135,6 +136,7 @@ class FakeRegistry:
         ranges: bool = True,
         resumes: bool = True,
         strict_children: bool = True,
+        signature_api: bool = False,
         tls: ssl.SSLContext | None = None,
         address: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
@@ -152,6 +154,9 @@ class FakeRegistry:
         self.ranges = ranges
         self.resumes = resumes
         self.strict_children = strict_children
+        self.signature_api = signature_api
+        self.signatures: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        """Signatures by repository and digest, as the signature API lists them."""
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
         self.tokens: dict[str, tuple[frozenset[str], float]] = {}
@@ -422,7 +427,8 @@ class _Handler(BaseHTTPRequestHandler):
         if refusal := self._refused(path, query):
             return refusal
         if path in ("/v2", "/v2/"):
-            return 200, {"Content-Type": "application/json"}, b"{}"
+            extra = {"X-Registry-Supports-Signatures": "1"} if registry.signature_api else {}
+            return 200, {"Content-Type": "application/json"} | extra, b"{}"
         if path == "/v2/_catalog":
             return self._page("repositories", sorted(self.server.registry.repositories), query)
         for pattern, handle in _ROUTES:
@@ -615,6 +621,18 @@ class _Handler(BaseHTTPRequestHandler):
             headers["OCI-Subject"] = manifest["subject"]["digest"]
         return 201, headers, b""
 
+    def _signatures(self, match: re.Match[str], _: dict[str, str]) -> Answer:
+        registry = self.server.registry
+        if not registry.signature_api:
+            return 404, {"Content-Type": "text/plain"}, b"404 page not found\n"
+        if match["digest"] not in registry.repository(match["name"]).manifests:
+            return create_error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        found = registry.signatures.setdefault((match["name"], match["digest"]), [])
+        if self.command == "PUT":
+            found.append(json.loads(self._body()))
+            return 201, {}, b""
+        return 200, {"Content-Type": "application/json"}, json.dumps({"signatures": found}).encode()
+
     def _tags(self, match: re.Match[str], query: dict[str, str]) -> Answer:
         stored = self.server.registry.repository(match["name"])
         return self._page("tags", sorted(stored.tags), query, {"name": match["name"]})
@@ -777,6 +795,7 @@ _ROUTES = (
     (rf"{_NAME}/blobs/uploads/(?P<upload>[a-f0-9]+)", _Handler._upload),
     (rf"{_NAME}/tags/list", _Handler._tags),
     (rf"{_NAME}/referrers/{_DIGEST}", _Handler._referrers),
+    (rf"/extensions{_NAME}/signatures/{_DIGEST}", _Handler._signatures),
 )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GLOBAL_SECTION = "Global options"
 
 _KEEP_LINES = "\b\n"  # click does not wrap the lines of a paragraph that begins with this
-_PATHS = {"policy", "registries_conf", "tls_details", "tmpdir"}
+_PATHS = {"policy", "registries_conf", "registries_d", "tls_details", "tmpdir"}
 
 
 def command(
@@ -98,6 +98,7 @@ class GlobalOptions(NamedTuple):
     insecure_policy: bool = False
     require_signed: bool = False
     registries_conf: Path | None = None
+    registries_d: Path | None = None
     tls_details: Path | None = None
     tmpdir: Path | None = None
     user_agent_prefix: str = ""
@@ -141,15 +142,6 @@ def read_global_options(context: click.Context) -> GlobalOptions:
 def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
     """Return the global options for click; ``hidden`` hides all but --quiet and --debug."""
 
-    def refuse(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
-        """Refuse an option that would have no effect: lookaside signatures are not read."""
-        if value is not None:
-            from bundler.errors import UnsupportedError  # noqa: PLC0415 - only for errors
-
-            raise UnsupportedError(
-                "--registries.d: unsupported because lookaside signatures are not read"
-            )
-
     def option(*spellings: str, hidden: bool = hidden, **attributes: Any) -> click.Option:  # noqa: ANN401 - click's
         return click.Option(spellings, hidden=hidden, **attributes)
 
@@ -183,8 +175,13 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
         flag("--insecure-policy", help="Accept every image; do not read policy.json."),
         flag("--require-signed", help="Reject images for which policy.json requires no signature."),
         file("--registries-conf", help="Use this file instead of the main registries.conf."),
+        option(
+            "--registries.d",
+            "registries_d",
+            metavar="DIRECTORY",
+            help="Read the locations of image signatures from this directory.",
+        ),
         file("--tls-details", help="Restrict TLS to the versions and ciphers in this file."),
         option("--tmpdir", metavar="DIRECTORY", help="Directory for large temporary files."),
         option("--user-agent-prefix", metavar="TEXT", help="Prefix of the User-Agent header."),
-        click.Option(["--registries.d", "_"], hidden=True, expose_value=False, callback=refuse),
     ]

@@ -108,6 +108,7 @@ class CommandContext:
             ConfigPathOverrides(
                 registries_conf=self.options.registries_conf,
                 policy_json=self.options.policy,
+                registries_d=self.options.registries_d,
                 tls_details=self.options.tls_details,
             ),
             user_agent=user_agent,

@@ -56,6 +56,11 @@ class Mirrors:
         """The mirror that served the last request; None: the registry itself."""
 
     @property
+    def current(self) -> Repository:
+        """The repository that served the last request."""
+        return self._last if self._last is not None else self._origin
+
+    @property
     def served_by(self) -> str | None:
         """The mirror that served the last request, as ``host/path``; None: the registry itself."""
         return self._last.name if self._last is not None else None

@@ -34,6 +34,7 @@ from bundler.transports.docker.manifest_cache import ManifestCache
 from bundler.transports.docker.manifest_writer import ManifestWriter
 from bundler.transports.docker.mirrors import Mirrors, open_repository
 from bundler.transports.docker.reference import DockerReference, VersionName
+from bundler.transports.docker.signatures import SignatureReader, SignatureWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,6 +94,7 @@ class DockerSource(_RegistryRepository):
             self._resources = stack.pop_all()
         self._repository = self._mirrors.primary
         self._manifests = ManifestCache()
+        self._signatures = SignatureReader(reference.image, options)
 
     @property
     def session(self) -> Session:
@@ -167,8 +169,13 @@ class DockerSource(_RegistryRepository):
         """Return the referrers of ``subject``, from the first mirror that lists any."""
         return self._mirrors.query_list(lambda repository: repository.list_referrers(subject))
 
+    def signatures(self, manifest: Digest, /) -> list[bytes]:
+        """Return the signatures of ``manifest``, from the registry or the mirror that served it."""
+        return self._signatures.read(self._mirrors.current, manifest)
+
     def close(self) -> None:
         """Release the sessions."""
+        self._signatures.close()
         self._resources.close()
 
 
@@ -192,6 +199,9 @@ class DockerDestination(_RegistryRepository):
             self._resources = stack.pop_all()
         self._uploads = Uploads(self._repository)
         self._manifests = ManifestWriter(self._repository)
+        self._signatures = SignatureWriter(
+            reference.image, self._repository, self._uploads, options
+        )
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root of a tag or a digest, as the registry reports it."""
@@ -228,8 +238,27 @@ class DockerDestination(_RegistryRepository):
         """Return the number of bytes that the registry has stored of an interrupted push."""
         return 0 if node.digest is None else self._uploads.find_offset(node.digest)
 
+    def check_signatures(self, signatures: Sequence[bytes], /) -> None:
+        """Check that there is a store for each of the signatures.
+
+        Raises:
+            SignatureStoreError: there is none.
+        """
+        self._signatures.check(signatures)
+
+    def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Hold the signatures of a manifest; those that the registry already stores are kept.
+
+        Raises:
+            SignatureStoreError: there is no store for a signature.
+        """
+        self._signatures.add(manifest, signatures)
+
     def commit(self, images: Sequence[Publication], /) -> None:
         """Set all tags, and update the referrers tag if the registry has no referrers API.
+
+        Signatures in a lookaside location are stored before the tags, and those in the registry
+        after them, as the registry has to know the manifest.
 
         Raises:
             ConflictError: a tag is immutable, or two images have the same tag.
@@ -237,21 +266,28 @@ class DockerDestination(_RegistryRepository):
         """
         from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - imports requests
 
-        self._manifests.publish(self._map_roots_by_tag(images))
+        roots_by_tag = self._map_roots_by_tag(images)
+        self._signatures.store_in_lookaside()
+        self._manifests.publish(roots_by_tag)
         for root in (image.root for image in images):
             may_refer = root.media_type in referrers_tag.MAY_HAVE_SUBJECT
             if may_refer and root.digest not in self._manifests.listed:
                 referrers_tag.add_to_referrers(self._repository, root, self._manifests.read(root))
+        self._signatures.store_in_registry()
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Delete a manifest and all its tags; the registry removes the blobs later.
+        """Delete a manifest, all its tags and its lookaside signatures.
+
+        The registry removes the blobs later.
 
         Raises:
             ConflictError: the name contains a digest that the tag does not point to.
+            SignatureStoreError: the image is deleted, but its signatures cannot be.
             UnsupportedError: the registry does not support the deletion.
         """
         found = self._resolve_for_deletion(name)
         self._repository.delete_manifest(found.digest)
+        self._signatures.delete(found.digest)
         return found
 
     def untag(self, name: str | None = None, /) -> Descriptor:

@@ -14,12 +14,11 @@ from bundler.cli.options import common
 from bundler.cli.options.command import (
     GlobalOptions,
     command,
-    create_global_parameters,
     read_global_options,
 )
 from bundler.cli.options.registry_access import AccessOptions, both_sides
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
-from bundler.errors import UnsupportedError, UsageError
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,18 +170,11 @@ def test_global_options_become_one_value() -> None:
         context.obj.append(read_global_options(context))
 
     found: list[GlobalOptions] = []
-    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--tmpdir", "d"]
+    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--registries.d", "d"]
     assert CliRunner().invoke(look, arguments, obj=found, catch_exceptions=False).exit_code == 0
-    assert found == [GlobalOptions(override_arch="arm", command_timeout=60.0, tmpdir=Path("d"))]
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--registries.d=d", "pull"], ["pull", "--registries.d", "d"]]
-)
-def test_registries_d_is_refused(arguments: list[str]) -> None:
-    group = click.Group(params=create_global_parameters(hidden=False), commands={"pull": pull})
-    with pytest.raises(UnsupportedError):
-        CliRunner().invoke(group, arguments, obj={}, catch_exceptions=False)
+    assert found == [
+        GlobalOptions(override_arch="arm", command_timeout=60.0, registries_d=Path("d"))
+    ]
 
 
 def test_insecure_policy_excludes_require_signed() -> None:

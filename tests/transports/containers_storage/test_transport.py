@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from typing import ClassVar
 
 import pytest
 
 from bundler.errors import NotFoundError, UnsupportedError
 from bundler.ports import Deletes, DeletesTags, KeepsOriginalManifests, SynthesizesManifests
 from tests.contracts.destination import DestinationContract
+from tests.contracts.signatures import SignatureContract
 from tests.contracts.source import SourceContract
 from tests.fakes.tars import TarStore
 from tests.transports.containers_storage.sample_storage import SampleStorage
@@ -52,6 +54,26 @@ class TestDestination(DestinationContract):
                 return storage.source()
 
         return open_source
+
+
+class TestSignatures(SignatureContract):
+    new_store = TarStore
+    excluded: ClassVar = {"test_signatures_belong_to_one_manifest": "an index is not stored"}
+
+    def name(self, root):
+        return "example.com/app:1"
+
+    def create_image(self, layer=b"layer"):
+        store = TarStore()
+        return store, store.add_image(compress=False)
+
+    @pytest.fixture
+    def opened(self, storage):
+        return storage.destination
+
+    @pytest.fixture
+    def source(self, storage):
+        return storage.source
 
 
 def test_source_and_destination_implement_optional_protocols(storage):

@@ -24,6 +24,7 @@ from bundler.transports.directory.transport import DirectoryDestination, Directo
 from bundler.transports.shared.path_transport import UnnamedReference
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
+from tests.contracts.signatures import SignatureContract
 from tests.contracts.source import SourceContract
 from tests.fakes.memory import MemoryStore
 from tests.transports.handwritten import write_directory
@@ -49,6 +50,19 @@ class TestSource(OneImage, SourceContract):
         _, _, source = image
         with pytest.raises(NotFoundError):
             source.resolve("nobody")
+
+
+class TestSignatures(SignatureContract):
+    def name(self, root):
+        return None
+
+    @pytest.fixture
+    def opened(self, tmp_path):
+        return lambda: DirectoryDestination(tmp_path / "image")
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return lambda: DirectorySource(tmp_path / "image")
 
 
 class TestDestination(OneImage, DestinationContract):

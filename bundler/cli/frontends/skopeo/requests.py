@@ -50,6 +50,7 @@ def create_global_options(line: CommandLine) -> GlobalOptions:
         insecure_policy=line.is_set("insecure-policy"),
         require_signed=line.is_set("require-signed"),
         registries_conf=line.path("registries-conf"),
+        registries_d=line.path("registries.d"),
         tls_details=line.path("tls-details"),
         tmpdir=line.path("tmpdir"),
         user_agent_prefix=line.text("user-agent-prefix"),

@@ -104,13 +104,6 @@ def test_flags_without_a_side_apply_to_both(capsys: pytest.CaptureFixture[str]) 
     assert "'--tls-verify' is deprecated, instead use: --src-tls-verify" in capsys.readouterr().err
 
 
-def test_registries_d_logs_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    argument_checks.log_warnings(parsed("--registries.d=d", "copy", "dir:a", "dir:b"))
-    logged = capsys.readouterr().err
-    assert "level=warning" in logged
-    assert "--registries.d has no effect yet" in logged
-
-
 def test_compression_of_other_destinations_than_directories_logs_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

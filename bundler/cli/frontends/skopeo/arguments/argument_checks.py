@@ -84,8 +84,6 @@ def log_warnings(line: CommandLine) -> None:
                 logrus.log(
                     "warning", f"--{name} can only be used if the destination transport is 'dir'"
                 )
-    if line.text("registries.d"):
-        logrus.log("warning", "--registries.d has no effect yet: the signatures are not read")
 
 
 def _check_copy(line: CommandLine) -> None:

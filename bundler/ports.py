@@ -340,8 +340,8 @@ class StoresSignatures(Protocol):
 class ChecksSignatures(Protocol):
     """A destination that cannot store signatures of every kind."""
 
-    def check_signatures(self, signatures: Sequence[bytes], /) -> None:
-        """Raise UnsupportedError if one of ``signatures`` cannot be stored."""
+    def check_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Raise UnsupportedError if one of the signatures of ``manifest`` cannot be stored."""
 
 
 class TransportOptions(Protocol):

@@ -96,8 +96,8 @@ class PlannedImage(Generic[HoldingsT_co]):
                     hint="copy the image without its signatures: --remove-signatures",
                 )
             if isinstance(destination, ChecksSignatures):
-                for signatures in image.signatures.values():
-                    destination.check_signatures(signatures)
+                for digest, signatures in image.signatures.items():
+                    destination.check_signatures(digest, signatures)
             reason = reason or "it is signed; remove the signatures with --remove-signatures"
         types = {item.descriptor.media_type for item in image.graph.manifests}
         supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS

@@ -29,6 +29,8 @@ from bundler.errors import (
 )
 from bundler.oci import signature
 from bundler.oci.signature import MAX_SIGNATURE
+from bundler.registry.auth.origin import redact
+from bundler.registry.watchdog import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,9 +63,8 @@ class Lookaside:
         self._base = urlsplit(base)
         self._path = path
         self._create_client = create_client
-        self.is_directory = self._base.scheme == "file"
-        """Whether signatures can be written and deleted."""
-        if self.is_directory and not self._base.path.startswith("/"):
+        self._is_directory = self._base.scheme == "file"
+        if self._is_directory and not self._base.path.startswith("/"):
             raise ConfigError(f"{base[:200]}: no absolute path (expected file:///PATH)")
 
     def read(self, manifest: Digest) -> list[bytes]:
@@ -76,7 +77,7 @@ class Lookaside:
         """
         found: list[bytes] = []
         room = MAX_TOTAL
-        pairs = self._read_files(manifest) if self.is_directory else self._fetch(manifest)
+        pairs = self._read_files(manifest) if self._is_directory else self._fetch(manifest)
         for subject, raw in pairs:
             if len(found) == MAX_SIGNATURES:
                 raise LimitError(
@@ -92,10 +93,9 @@ class Lookaside:
         return found
 
     def write(self, manifest: Digest, signatures: Sequence[bytes]) -> None:
-        """Replace the signatures of a manifest durably, one file after another.
+        """Replace the signatures of a manifest in a directory durably, one file after another.
 
         Raises:
-            SignatureStoreError: the signatures are on a server.
             MediumError, NoSpaceError: a file cannot be written.
         """
         directory = self._get_directory(manifest)
@@ -106,10 +106,9 @@ class Lookaside:
             _remove_from(opened, len(signatures) + 1)
 
     def delete(self, manifest: Digest) -> None:
-        """Delete the signatures of a manifest, if there are any.
+        """Delete the signatures of a manifest in a directory, if there are any.
 
         Raises:
-            SignatureStoreError: the signatures are on a server.
             MediumError: a file cannot be deleted.
         """
         try:
@@ -118,15 +117,20 @@ class Lookaside:
         except NotFoundError:
             return
 
-    def create_read_only_error(self, problem: str) -> SignatureStoreError:
-        """Create the error for a change of signatures that are on a server."""
-        url = urlunsplit(self._base._replace(netloc=self._base.netloc.rpartition("@")[2], query=""))
-        return SignatureStoreError(
-            f"{url}: {problem}, which are on a web server",
-            problem="read-only",
-            location=url,
-            hint="configure lookaside-staging: file:///PATH in registries.d",
-        )
+    def check_writable(self, manifest: Digest, problem: str) -> None:
+        """Check that the signatures are in a directory; ``problem`` begins the message if not.
+
+        Raises:
+            SignatureStoreError: the signatures are on a server.
+        """
+        if not self._is_directory:
+            url = redact(self._create_url(manifest, 1))
+            raise SignatureStoreError(
+                f"{problem}: signatures on a web server cannot be changed: {url}",
+                problem="read-only",
+                location=url,
+                hint="configure lookaside-staging: file:///PATH in registries.d",
+            )
 
     def _read_files(self, manifest: Digest) -> Iterator[tuple[str, bytes]]:
         directory = self._get_directory(manifest)
@@ -141,17 +145,12 @@ class Lookaside:
             return
 
     def _fetch(self, manifest: Digest) -> Iterator[tuple[str, bytes]]:
-        from bundler.registry.auth.origin import redact  # noqa: PLC0415 - for servers only
-        from bundler.registry.watchdog import Silence  # noqa: PLC0415 - as above
-
         if self._create_client is None:
             return
         client, silence, number = self._create_client(), Silence(), 1
-        base = quote(unquote(self._base.path), safe=_URL_SAFE)
         deadline = time.monotonic() + _MAX_TIME
         while True:
-            path = f"{base}{self._to_suffix(manifest)}/signature-{number}"
-            url = urlunsplit(self._base._replace(path=path, fragment=""))
+            url = self._create_url(manifest, number)
             raw = client.fetch(url, MAX_SIGNATURE, silence)
             if raw is None:
                 return
@@ -160,9 +159,12 @@ class Lookaside:
                 raise RegistryError(f"{redact(url)}: the server sends signatures too slowly")
             number += 1
 
+    def _create_url(self, manifest: Digest, number: int) -> str:
+        base = quote(unquote(self._base.path), safe=_URL_SAFE)
+        path = f"{base}{self._to_suffix(manifest)}/signature-{number}"
+        return urlunsplit(self._base._replace(path=path, fragment=""))
+
     def _get_directory(self, manifest: Digest) -> Path:
-        if not self.is_directory:
-            raise self.create_read_only_error("cannot change the signatures")
         return Path(f"{unquote(self._base.path)}{self._to_suffix(manifest)}")
 
     def _to_suffix(self, manifest: Digest) -> str:

@@ -105,14 +105,14 @@ class SignatureWriter:
         self._simple: dict[Digest, list[bytes]] = {}
         self._sigstore: dict[Digest, list[SigstoreSignature]] = {}
 
-    def check(self, signatures: Iterable[bytes]) -> None:
-        """Check that there is a store for each of the signatures.
+    def check(self, manifest: Digest, signatures: Iterable[bytes]) -> None:
+        """Check that there is a store for each of the signatures of a manifest.
 
         Raises:
             SignatureStoreError: there is none.
             MalformedError: a signature is malformed.
         """
-        self._split(signatures)
+        self._split(manifest, signatures)
 
     def add(self, manifest: Digest, signatures: Sequence[bytes]) -> None:
         """Hold the signatures of a manifest until they are stored.
@@ -120,7 +120,7 @@ class SignatureWriter:
         Raises:
             SignatureStoreError, MalformedError: as ``check``.
         """
-        self._simple[manifest], self._sigstore[manifest] = self._split(signatures)
+        self._simple[manifest], self._sigstore[manifest] = self._split(manifest, signatures)
 
     def store_in_lookaside(self) -> None:
         """Replace the signatures in the lookaside location, if it applies.
@@ -161,29 +161,28 @@ class SignatureWriter:
         lookaside = _open_lookaside(self._image, self._options, "write")
         if lookaside is None:
             return
-        if not lookaside.is_directory:
-            raise lookaside.create_read_only_error("the image is deleted, but not its signatures")
+        problem = f"{self._repository.name}@{manifest}: deleted, but not its signatures"
+        lookaside.check_writable(manifest, problem)
         lookaside.delete(manifest)
 
-    def _split(self, signatures: Iterable[bytes]) -> tuple[list[bytes], list[SigstoreSignature]]:
+    def _split(
+        self, manifest: Digest, signatures: Iterable[bytes]
+    ) -> tuple[list[bytes], list[SigstoreSignature]]:
         """Return the simple signatures and the sigstore signatures, if they can be stored."""
-        subject = f"{self._image.repository}: signature"
+        subject = f"{self._repository.name}@{manifest}: signature"
         parsed = [signature.parse(raw, subject) for raw in signatures]
         simple = [item.message for item in parsed if isinstance(item, SimpleSignature)]
         sigstore = [item for item in parsed if isinstance(item, SigstoreSignature)]
         registries = self._options.load_settings().registries_d
         if sigstore and not registries.uses_sigstore_attachments(self._image):
             raise SignatureStoreError(
-                f"{self._image.repository}: cannot store a sigstore signature:"
-                " attachments are off for this repository",
+                f"{subject}: attachments of sigstore signatures are off for this repository",
                 problem="attachments",
                 location=self._image.repository,
                 hint="set use-sigstore-attachments: true in registries.d",
             )
         if simple and not self._repository.session.has_signature_api():
-            lookaside = self._open_lookaside()
-            if not lookaside.is_directory:
-                raise lookaside.create_read_only_error("cannot change the signatures")
+            self._open_lookaside().check_writable(manifest, subject)
         return simple, sigstore
 
     def _open_lookaside(self) -> Lookaside:

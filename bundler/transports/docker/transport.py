@@ -238,13 +238,13 @@ class DockerDestination(_RegistryRepository):
         """Return the number of bytes that the registry has stored of an interrupted push."""
         return 0 if node.digest is None else self._uploads.find_offset(node.digest)
 
-    def check_signatures(self, signatures: Sequence[bytes], /) -> None:
+    def check_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
         """Check that there is a store for each of the signatures.
 
         Raises:
             SignatureStoreError: there is none.
         """
-        self._signatures.check(signatures)
+        self._signatures.check(manifest, signatures)
 
     def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
         """Hold the signatures of a manifest; those that the registry already stores are kept.

@@ -302,13 +302,11 @@ def test_signatures_on_a_server_cannot_be_stored(repository, server):
     repository.configure(f"lookaside: 'http://user:secret@{server.host}/sigs'")
     with closing(repository.destination()) as destination:
         assert isinstance(destination, ChecksSignatures)
-        for call in (
-            destination.check_signatures,
-            lambda s: destination.push_signatures(DIGEST, s),
-        ):
+        for call in (destination.check_signatures, destination.push_signatures):
             with pytest.raises(SignatureStoreError) as raised:
-                call([SIMPLE])
-            assert raised.value.location == f"{server.url}/sigs"
+                call(DIGEST, [SIMPLE])
+            url = f"{server.url}/sigs/tests/app@sha256={DIGEST.hex}/signature-1"
+            assert raised.value.location == url
             assert "secret" not in f"{raised.value.message}{raised.value.hint}"
     assert not server.requests
 
@@ -316,7 +314,7 @@ def test_signatures_on_a_server_cannot_be_stored(repository, server):
 def test_deletion_reports_signatures_on_a_server(repository, server):
     repository.configure(f"lookaside: '{server.url}'")
     with closing(repository.destination()) as destination:
-        with pytest.raises(SignatureStoreError, match="the image is deleted"):
+        with pytest.raises(SignatureStoreError, match="deleted, but not its signatures"):
             destination.delete()
         with pytest.raises(NotFoundError):
             destination.resolve()
@@ -382,13 +380,10 @@ def test_attachments_are_not_read_unless_configured(attached):
 
 def test_attachments_are_not_written_unless_configured(repository):
     with closing(repository.destination()) as destination:
-        destination.check_signatures([SIMPLE])
-        for call in (
-            destination.check_signatures,
-            lambda s: destination.push_signatures(DIGEST, s),
-        ):
+        destination.check_signatures(DIGEST, [SIMPLE])
+        for call in (destination.check_signatures, destination.push_signatures):
             with pytest.raises(SignatureStoreError) as raised:
-                call([SIMPLE, sigstore()])
+                call(DIGEST, [SIMPLE, sigstore()])
             assert raised.value.problem == "attachments"
 
 

@@ -35,6 +35,7 @@ from bundler.errors import (
     PolicyFileError,
     ReadOnlyTransportError,
     RejectedByPolicyError,
+    SignatureStoreError,
     SingleImageDestinationError,
     TemplateError,
     TemplateLimitError,
@@ -218,6 +219,8 @@ def _describe_list_tags_error(error: BundlerError, line: CommandLine) -> SkopeoM
 
 def _describe_delete_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     image, exchange = DisplayReference.parse(line.arguments[0]), error.exchange
+    if isinstance(error, SignatureStoreError):
+        return SkopeoMessage(signing_errors.describe_store_error(error))
     if exchange is not None and exchange.status is None:
         return SkopeoMessage(registry_errors.describe_unreachable(error, image, line))
     if image.is_registry and isinstance(error, NotFoundError):

@@ -10,6 +10,7 @@ from bundler.cli.frontends.skopeo.messages import local_errors
 from bundler.errors import (
     InvalidReferenceError,
     InvalidSignatureError,
+    SignatureStoreError,
     SignaturesUnsupportedError,
     SigningKeyError,
     UnnamedDestinationError,
@@ -70,12 +71,24 @@ def describe_copy_error(error: BundlerError, destination: DisplayReference) -> s
             return f"creating signature: {_describe_key_error(error)}"
         case UnnamedDestinationError(reference=reference):
             return f"Cannot determine canonical Docker reference for destination {reference}"
+        case SignatureStoreError():
+            return f"writing signatures: {describe_store_error(error)}"
         case SignaturesUnsupportedError(reason=reason):
             refusal = _NO_SIGNATURES.get(destination.transport, error.message)
             front = f"Can not copy signatures to {destination}"
             return f"{'writing signatures' if reason == 'signing' else front}: {refusal}"
         case _:
             return None
+
+
+def describe_store_error(error: SignatureStoreError) -> str:
+    """Describe why signatures in a registry cannot be changed."""
+    if error.problem == "attachments":
+        return "writing sigstore attachments is disabled by configuration"
+    return (
+        f"Writing directly to a {error.location.partition(':')[0]} lookaside {error.location} is"
+        " not supported. Configure a lookaside-staging: location"
+    )
 
 
 def describe_command_error(error: BundlerError, line: CommandLine) -> str:

@@ -99,13 +99,16 @@ def parse_bundle(raw: bytes, subject: str = "bundle") -> Bundle:
     timestamps = material.table("timestampVerificationData").tables("rfc3161Timestamps")
     if len(entries) > _MAX_ENTRIES or len(timestamps) > _MAX_TIMESTAMPS:
         raise material.problem("too many log entries or timestamps")
+    parsed = tuple(_parse_entry(entry, version) for entry in entries)
+    if len({(entry.log_id, entry.recorded.log_index) for entry in parsed}) != len(parsed):
+        raise material.problem("tlogEntries has the same entry twice")
     return Bundle(
         version,
         signature,
         envelope,
         hint,
         certificates,
-        tuple(_parse_entry(entry, version) for entry in entries),
+        parsed,
         tuple(item.base64("signedTimestamp") for item in timestamps),
     )
 

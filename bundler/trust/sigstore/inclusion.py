@@ -93,11 +93,17 @@ def verify_checkpoint(
         SigstoreSignatureError: the checkpoint is malformed, or is not signed with ``key``.
     """
     text, separator, signatures = checkpoint.partition("\n\n")
-    if len(checkpoint) > _MAX_CHECKPOINT or not separator:
+    lines = [_SIGNATURE_LINE.fullmatch(line) for line in signatures.split("\n")[:-1]]
+    if (
+        len(checkpoint) > _MAX_CHECKPOINT
+        or not separator
+        or not signatures.endswith("\n")
+        or len(lines) > _MAX_SIGNATURES
+        or not all(lines)
+    ):
         raise _create_error("the checkpoint is malformed")
     signed = f"{text}\n".encode()
-    lines = signatures.removesuffix("\n").split("\n")
-    if not any(_is_signed(line, signed, key) for line in lines[:_MAX_SIGNATURES]):
+    if not any(match is not None and _is_signed(match, signed, key) for match in lines):
         raise _create_error("the checkpoint is not signed by the trusted log")
     fields = text.split("\n")
     if origin is not None and fields[0] != origin:
@@ -111,11 +117,8 @@ def verify_checkpoint(
     return int(size), root
 
 
-def _is_signed(line: str, signed: bytes, key: VerificationKey) -> bool:
+def _is_signed(match: re.Match[str], signed: bytes, key: VerificationKey) -> bool:
     """Return whether a line of a note is a valid signature by ``key``."""
-    match = _SIGNATURE_LINE.fullmatch(line)
-    if match is None:
-        return False
     try:
         decoded = base64.b64decode(match[2], validate=True)
     except ValueError:

@@ -357,6 +357,12 @@ def test_entry_of_other_bundle_is_refused():
         refuse("log", check_identity, document)
 
 
+def test_entry_that_is_repeated_is_refused():
+    document = keyless_bundle()
+    document["verificationMaterial"]["tlogEntries"] *= 2
+    refuse("format", check_identity, document)
+
+
 def test_entry_of_other_log_is_refused():
     refuse("log", check_identity, keyless_bundle(log=fake.FakeLog()))
 
@@ -498,8 +504,11 @@ def test_endless_path_is_refused():
         lambda note, log: log.sign_note("rekor.example.org - 1\nx\nAAAA\n"),
         lambda note, log: log.sign_note("rekor.example.org - 1\n\u0661\nAAAA\n"),
         lambda note, log: note + "x" * 100_000,
+        lambda note, log: note[:-1],
+        lambda note, log: note + "x\n",
+        lambda note, log: note + note.partition("\n\n")[2] * 100,
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_altered_checkpoint_is_refused(alter):
     log = fake.FakeLog()

@@ -107,12 +107,15 @@ def _to_bundler_error(error: BaseException) -> BundlerError:
             return error
         case click.UsageError():
             context = error.ctx.command_path if error.ctx else "airbundle"
-            return errors.UsageError(error.format_message(), hint=f"{context} --help")
+            message = " ".join(error.format_message().split())  # click lists choices on lines
+            return errors.UsageError(message, hint=f"{context} --help")
         case click.ClickException():
             return errors.UsageError(error.format_message())
         case click.Abort() if isinstance(error.__context__, EOFError):
             return errors.UsageError("standard input: unexpected end of input at a prompt")
-        case click.Abort() | KeyboardInterrupt():
+        case click.Abort():  # a prompt was interrupted, before the run
+            return errors.CancelledError(hint=None)
+        case KeyboardInterrupt():
             return errors.CancelledError()
         case ConnectionError() | TimeoutError():
             return errors.RegistryError(f"connection failed: {error}")

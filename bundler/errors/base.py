@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
+_RESUME = "run the same command again: complete layers are kept, except in an archive"
+
 SigningKeyProblem = Literal["unknown", "ambiguous", "passphrase", "unusable"]
 
 
@@ -157,11 +159,10 @@ class CancelledError(BundlerError):
 
     exit_status = 130
 
-    def __init__(self, message: str = "stopped", *, signal_number: int = 2) -> None:
-        super().__init__(
-            message,
-            hint="run the same command again: complete layers are kept, except in an archive",
-        )
+    def __init__(
+        self, message: str = "stopped", *, signal_number: int = 2, hint: str | None = _RESUME
+    ) -> None:
+        super().__init__(message, hint=hint)
         self.signal_number = signal_number
 
     @property

@@ -213,13 +213,15 @@ def find_username(
 def logout(
     registry: CredentialScope, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> None:
-    """Remove the credentials for ``registry``.
+    """Remove the credentials for ``registry``, and the token service that ``login`` stored for it.
 
     Raises:
         NotLoggedInError: no credentials are stored; the hint may name another authfile.
         ConfigError: the credentials cannot be removed.
     """
-    removed = False
+    removed, services = False, settings.paths.token_services
+    if services is not None and not registry.path:
+        removed = token_services.remove(services, registry.host)
     for helper in store.find_helpers(settings):
         if helper == AUTH_FILES:
             path = store.find_file(settings)
@@ -238,11 +240,13 @@ def logout(
 
 
 def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
-    """Remove the credentials for all registries.
+    """Remove the credentials and the token services for all registries.
 
     Raises:
         ConfigError: the credentials cannot be removed.
     """
+    if settings.paths.token_services is not None:
+        token_services.remove(settings.paths.token_services)
     for helper in store.find_helpers(settings):
         if helper == AUTH_FILES:
             auth_store.remove_all(store.find_file(settings), settings.environment)

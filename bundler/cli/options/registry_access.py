@@ -56,14 +56,25 @@ class AccessOptions:
     """The TLS setting for both sides; ``tls_verify`` overrides it."""
     both_patience: float | None = None
     """The patience with the registries of both sides."""
+    prefix: str = field(default="", compare=False)
+    """The prefix of the options, for messages: ``src-``, ``dest-``, or empty."""
 
-    @property
-    def given(self) -> bool:
-        """Whether an option was given that requires a registry on this side.
+    def refuse_registry_options(self, text: str) -> None:
+        """Refuse options that require a registry on this side, which is the local ``text``.
 
-        Options for both sides do not count: the other side may be the registry.
+        Options for both sides are accepted: the other side may be the registry. So is the TLS
+        setting, which scripts give for every copy, and which has no effect here.
+
+        Raises:
+            UsageError: there is such an option.
         """
-        return replace(self, **_LOCAL_UNSET, **_BOTH_UNSET) != AccessOptions()
+        for name in _REGISTRY_ONLY:
+            if getattr(self, name.replace("-", "_")) not in (None, False):
+                prefix = self.prefix if name in _REGISTRY else ""
+                raise UsageError(
+                    f"{text[:200]}: --{prefix}{name} does not apply (expected docker://)",
+                    hint="leave it out",
+                )
 
     def create_override(self) -> RegistryOverride | None:
         """Return the settings for the registry client; None if no option affects it."""
@@ -114,13 +125,10 @@ class AccessOptions:
                 raise UsageError(
                     f"{text[:200]!r}: {name} does not apply (expected {options.transport}:)"
                 )
-        if self.given and self.daemon_host is None:
-            from bundler import transports  # noqa: PLC0415 - not for --help
+        from bundler import transports  # noqa: PLC0415 - not for --help
 
-            if transports.find_registry_host(text) is None:
-                raise UsageError(
-                    f"{text[:200]!r}: registry options do not apply (expected docker://)"
-                )
+        if self.daemon_host is None and transports.find_registry_host(text) is None:
+            self.refuse_registry_options(text)
         return run.create_open_options_for(text, settings)
 
     @classmethod
@@ -146,20 +154,20 @@ class AccessOptions:
             raise UsageError("--creds: user name missing", hint="use --creds USER[:PASSWORD]")
         if creds is None or ":" in creds:
             return options
-        return replace(options, creds=f"{creds}:{ask_for_password(creds)}")
+        password = ask_for_password(creds, hint=f"use --{options.prefix}creds USER:PASSWORD")
+        return replace(options, creds=f"{creds}:{password}")
 
 
 _LOCAL_UNSET: dict[str, Any] = {"daemon_host": None, "shared_blob_dir": None}
-_BOTH_UNSET: dict[str, Any] = {
-    "both_authfile": None,
-    "both_tls_verify": None,
-    "both_patience": None,
-}
 
 
-def ask_for_password(username: str) -> str:
-    """Prompt for a password on the terminal."""
-    return prompt(f"Password of {username}", hidden=True)
+def ask_for_password(username: str, *, hint: str) -> str:
+    """Prompt for a password on the terminal; ``hint`` is the alternative to a prompt.
+
+    Raises:
+        UsageError: standard input is not a terminal.
+    """
+    return prompt(f"Password of {username}", hidden=True, hint=hint)
 
 
 def _parse_chunk(text: str) -> int:
@@ -241,7 +249,8 @@ def _create_group(
         )
         for name, (effect, attributes) in options.items()
     }
-    return option_group(AccessOptions.complete, f"{prefix}access", section, specs, prefix)
+    complete = functools.partial(AccessOptions.complete, prefix=prefix.replace("_", "-"))
+    return option_group(complete, f"{prefix}access", section, specs, prefix)
 
 
 _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -266,6 +275,8 @@ _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
         {"cls": GoBoolOption},
     ),
 }
+_REGISTRY_ONLY = (*(name for name in _REGISTRY if name != "tls-verify"), "patience", "upload-chunk")
+"""The options that are refused without a registry."""
 _PATIENCE: dict[str, tuple[str, dict[str, Any]]] = {
     "patience": (
         "Retry requests to {} for this long while it is unavailable (default: 60s).",

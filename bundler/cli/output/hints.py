@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from click.core import ParameterSource
 
-from bundler.errors import join_remedies
+from bundler.errors import EngineUnreachableError, join_remedies
 
 if TYPE_CHECKING:
     import click
@@ -22,7 +22,10 @@ def complete_hint(error: RegistryError, parsed: click.Context) -> None:
     """Replace the hint of ``error`` by the remedies that the command offers."""
     if error.remedies:
         url = "" if error.exchange is None else error.exchange.url
-        hints = _CommandHints(parsed, error.registry or url.partition("://")[2].partition("/")[0])
+        host = error.registry or url.partition("://")[2].partition("/")[0]
+        if isinstance(error, EngineUnreachableError):
+            host = "docker-daemon:"
+        hints = _CommandHints(parsed, host)
         texts = [text for remedy in error.remedies if (text := hints.describe(remedy))]
         error.hint = join_remedies(error.hint_prefix, texts)
 
@@ -38,7 +41,7 @@ class _CommandHints:
             for spelling in parameter.opts
         }
         self._sides = [side for side in _SIDES if host and host in self._get_reference(side)]
-        """The sides on which the host is; empty if unknown."""
+        """The sides on which the host, or the engine, is; empty if unknown."""
 
     def describe(self, remedy: Remedy) -> str | None:
         """Return the text of a remedy; None if the command does not offer it."""

@@ -21,9 +21,12 @@ def check_path(path: Path) -> None:
         MediumError: it cannot.
     """
     folder = path.parent
-    if not os.access(folder, os.W_OK | os.X_OK):
+    problem = None if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
+    if not folder.exists():
+        problem = errno.ENOENT
+    if problem is not None:
         raise MediumError(
-            f"{folder}: cannot write the receipt: {os.strerror(errno.EACCES)}",
+            f"{folder}: cannot write the receipt: {os.strerror(problem)}",
             hint="choose a writable file with --receipt FILE",
         )
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
+from bundler.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def prompt(text: str, *, hidden: bool = False, twice: bool = False) -> str:
-    """Prompt on stderr; ``hidden`` input is not echoed.
+def prompt(text: str, *, hidden: bool = False, twice: bool = False, hint: str = "") -> str:
+    """Prompt on stderr; ``hidden`` input is not echoed, and needs a terminal.
 
-    With ``twice``, the answer has to be repeated.
+    With ``twice``, the answer has to be repeated. ``hint`` is the alternative to a prompt.
 
     Raises:
+        UsageError: hidden input is requested, and standard input is not a terminal.
         click.Abort: the user interrupted the prompt, or standard input ended.
     """
+    if hidden and not sys.stdin.isatty():
+        raise UsageError(f"{text}: cannot prompt without a terminal", hint=hint)
     with raise_if_interrupted():
         answer: str = click.prompt(text, hide_input=hidden, confirmation_prompt=twice, err=True)
     return answer

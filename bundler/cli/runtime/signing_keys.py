@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from bundler.cli.runtime.prompts import prompt
-from bundler.errors import ConfigError, UsageError
+from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +63,4 @@ def ask_for_passphrase(
     Raises:
         UsageError: if standard input is not a terminal.
     """
-    if not sys.stdin.isatty():
-        raise UsageError(f"{subject}: cannot prompt without a terminal", hint=f"use {option}")
-    return prompt(subject, hidden=True, twice=twice).encode()
+    return prompt(subject, hidden=True, twice=twice, hint=f"use {option}").encode()

@@ -43,9 +43,26 @@ def store(path: Path, host: str, url: str) -> None:
         ConfigError: the file is invalid or cannot be written.
     """
     known = read(path)
-    if known.get(host) == url:
-        return
-    data = json.dumps({**known, host: url}, indent=2, sort_keys=True).encode()
+    if known.get(host) != url:
+        _write(path, {**known, host: url})
+
+
+def remove(path: Path, host: str | None = None) -> bool:
+    """Remove the token service of a registry, or of all; return whether there was one.
+
+    Raises:
+        ConfigError: the file is invalid or cannot be written.
+    """
+    known = read(path)
+    kept = {name: url for name, url in known.items() if host not in (None, name)}
+    if kept == known:
+        return False
+    _write(path, kept)
+    return True
+
+
+def _write(path: Path, services: dict[str, str]) -> None:
+    data = json.dumps(services, indent=2, sort_keys=True).encode()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_bytes(path, data + b"\n", mode=0o600)

@@ -90,12 +90,13 @@ class HostRules:
         """
         if self.belongs(registry, realm):
             return
+        insecure = " --tls-verify=false" if registry.scheme == "http" else ""
         raise UntrustedTokenServiceError(
             f"{registry}: credentials are not sent to the token service {realm}, which belongs to "
             "another domain",
             token_service=str(realm),
         ).suggest(
-            Remedy(f"airbundle login --token-service {realm} {self.registry}"),
+            Remedy(f"airbundle login{insecure} --token-service {realm} {self.registry}"),
             Remedy(f"set tokenService: {realm} for this registry", in_file=True),
             prefix="if you trust it: ",
         )

@@ -138,11 +138,9 @@ class EngineConnector:
                 f"{self.host}: access to the socket is denied: {reason}",
                 hint="join its group (docker), run this as root, or use a rootless engine",
             )
-        return EngineUnreachableError(
-            self.host,
-            error,
-            hint="start it (systemctl start docker, or podman system service), or specify another "
-            "with --src-daemon-host or --dest-daemon-host",
+        return EngineUnreachableError(self.host, error).suggest(
+            Remedy("start it (systemctl start docker, or podman system service)"),
+            Remedy("specify another with {option}", "daemon-host", unless=("daemon-host",)),
         )
 
 

@@ -79,10 +79,13 @@ def export(
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
     if signers.given == unsigned and not dry_run:
+        if unsigned:
+            raise UsageError(
+                "--sign-key and --unsigned are mutually exclusive",
+                hint="leave out --unsigned, or the keys",
+            )
         raise UsageError(
-            "--sign-key and --unsigned are mutually exclusive"
-            if unsigned
-            else "no signing key given",
+            "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
     cancellation = Cancellation()
@@ -91,7 +94,7 @@ def export(
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
-    with context.run(jobs) as run, common.suggest_keep_going(given=keep_going):
+    with context.run(jobs) as run:
         run.cancellation.adopt(cancellation)
         options = run.create_open_options(source.create_overrides(access))
         request = exporting.ExportRequest(
@@ -108,15 +111,16 @@ def export(
             policy_check=run.create_policy_check(),
         )
         engine = run.create_engine_options(keep_going=keep_going)
-        if dry_run:
-            from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
-            from bundler.cli.commands.bundles.plan import print_estimate  # noqa: PLC0415
+        with common.suggest_keep_going(given=keep_going or len(request.images) == 1):
+            if dry_run:
+                from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
+                from bundler.cli.commands.bundles.plan import print_estimate  # noqa: PLC0415
 
-            numbers = estimate(request, engine)
-            print_estimate(numbers, as_json=as_json)
-            numbers.check()
-            return
-        report = exporting.export(request, engine)
+                numbers = estimate(request, engine)
+                print_estimate(numbers, as_json=as_json)
+                numbers.check()
+                return
+            report = exporting.export(request, engine)
     if as_json:
         text.print_json(report.to_json())
     else:

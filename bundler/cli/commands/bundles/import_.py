@@ -237,10 +237,8 @@ def _read_target(
     else:
         location = parse_target(target)
     host = location.domain if isinstance(location, RegistryTarget) else None
-    if host is None and access.given:
-        raise UsageError(
-            f"{target[:200]!r}: registry options do not apply (expected docker://HOST)"
-        )
+    if host is None:
+        access.refuse_registry_options(target)
     names = NameMapping(rules, "host-path" if keep_host else "path")
     overrides = {host: override} if host and override else {}
     return location, overrides, names, cast("Existing", existing or "error")

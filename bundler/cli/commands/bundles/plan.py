@@ -56,7 +56,7 @@ def plan(
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
-    with context.run(jobs) as run, common.suggest_keep_going(given=keep_going):
+    with context.run(jobs) as run:
         options = run.create_open_options(source.create_overrides(access))
         request = ExportRequest(
             images=source.create_image_requests(options, run.emit),
@@ -67,7 +67,8 @@ def plan(
             expires=source.manifest.expires,
         )
         engine = run.create_engine_options(keep_going=keep_going)
-        numbers = estimate(request, engine, check_medium=destination is not None)
+        with common.suggest_keep_going(given=keep_going or len(request.images) == 1):
+            numbers = estimate(request, engine, check_medium=destination is not None)
     print_estimate(numbers, as_json=as_json)
     numbers.check()
 

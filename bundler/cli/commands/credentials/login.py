@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -97,7 +98,7 @@ def login(
         password,
         from_stdin=password_stdin,
         ask_username=lambda: prompt("Username"),
-        ask_password=ask_for_password,
+        ask_password=partial(ask_for_password, hint="use --password-stdin"),
     )
     location = run_login(context, scope, credentials, stored=stored, override=override, store=store)
     if as_json:

@@ -34,7 +34,10 @@ def logout(
     store: CredentialStore,
     as_json: bool,
 ) -> None:
-    """Remove the stored credentials for REGISTRY, specified as for login."""
+    """Remove the stored credentials for REGISTRY, specified as for login.
+
+    A token service that was specified at the login is not trusted any longer.
+    """
     from bundler.images import login as logins  # noqa: PLC0415 - not for --help
 
     if everything == (registry is not None):

@@ -16,6 +16,7 @@ from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.options.signing import SigningOptions, sign_images
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +120,7 @@ def sync(
     from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415
     from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415
 
+    _check_locations(source_kind, source, destination_kind, destination)
     remote = source_kind in ("docker", "yaml")
     request = SyncRequest(
         SyncSource(
@@ -139,7 +141,8 @@ def sync(
         ),
     )
     signers = signing.load_signers(context)
-    with context.run(jobs or DEFAULT_JOBS) as run, common.suggest_keep_going(given=keep_going):
+    cannot_help = keep_going or source_kind != "yaml"  # the images of other sources exist
+    with context.run(jobs or DEFAULT_JOBS) as run, common.suggest_keep_going(given=cannot_help):
         request = request.with_signer(signers.create_sign_manifest(run))
         if remote:  # the source contains the settings of its registries
             reading = run.create_open_options()
@@ -165,6 +168,32 @@ def sync(
     else:
         print_report(report, quiet=context.options.quiet, dry_run=dry_run)
     report.check()
+
+
+def _check_locations(
+    source_kind: str, source: str, destination_kind: str, destination: str
+) -> None:
+    """Check that the locations are written without a transport, as their options require.
+
+    Raises:
+        UsageError: one of them has a transport, or the source is a registry without a repository.
+    """
+    for option_name, kind, location in (
+        ("--src", source_kind, source),
+        ("--dest", destination_kind, destination),
+    ):
+        prefix = "docker://" if kind == "docker" else f"{kind}:"
+        if location.startswith(prefix):
+            raise UsageError(
+                f"{location[:200]}: the transport is already given by {option_name}",
+                hint=f"write {location.removeprefix(prefix)[:200]}",
+            )
+    host, _, port = source.partition(":")
+    if source_kind == "docker" and port.isdecimal() and ("." in host or host == "localhost"):
+        raise UsageError(
+            f"{source[:200]}: a registry without a repository (expected HOST[:PORT]/REPOSITORY)",
+            hint=f"write {source[:200]}/REPOSITORY",
+        )
 
 
 def print_report(report: SyncReport, *, quiet: bool, dry_run: bool) -> None:

@@ -204,9 +204,9 @@ def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> 
     alias = {"src-": "screds", "dest-": "dcreds"}.get(side, f"{side}creds")
     if creds := line.text(alias) or line.text(f"{side}creds"):
         username, colon, password = creds.partition(":")
-        return Credentials(
-            username=username, password=password if colon else ask_for_password(username)
-        )
+        if not colon:
+            password = ask_for_password(username, hint=f"use --{side}creds USER:PASSWORD")
+        return Credentials(username=username, password=password)
     return ANONYMOUS if authfile is not None and not authfile.exists() else None
 
 

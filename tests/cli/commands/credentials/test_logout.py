@@ -49,3 +49,16 @@ def test_logout_requires_either_registry_or_all(run_airbundle: RunAirbundle, arg
     result = run_airbundle("logout", *arguments)
     assert result.status == 2
     assert "either REGISTRY or --all" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["a.example"], ["--all"]])
+def test_logout_ends_trust_in_token_service(
+    run_airbundle: RunAirbundle, tmp_path: Path, arguments: list[str]
+):
+    """The token service may be the only thing that a failed login has left."""
+    path = tmp_path / "home/.config/airbundle/token-services.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"a.example": "https://auth.example.net/token"}))
+    result = run_airbundle("logout", *arguments)
+    assert result.status == 0, result.stderr
+    assert json.loads(path.read_bytes()) == {}

@@ -134,7 +134,7 @@ def test_copy_reports_progress_unless_quiet(run_airbundle: RunAirbundle, layout:
         (["--platform=linux/s390x", "oci:in:app", "oci:out"], 9, "linux/s390x"),
         (["--platform=linux", "oci:in:app", "oci:out"], 2, "'linux' is not a valid platform"),
         (["--all", "--platform=linux/arm64", "oci:in:app", "oci:out"], 2, "--platform"),
-        (["--src-creds=u:p", "oci:in:app", "oci:out"], 2, "registry options do not apply"),
+        (["--src-creds=u:p", "oci:in:app", "oci:out"], 2, "oci:in:app: --src-creds does not apply"),
         (["oci:in:app"], 2, "DESTINATION"),
     ],
 )
@@ -425,3 +425,13 @@ def test_precomputed_layers_are_stored_in_tmpdir(
     assert "/none" in missing.stderr
     remote = run_airbundle("copy", f"--tmpdir={tmp_path}", *flags, f"oci:{layout}:app", "dir:out")
     assert remote.status == 0
+
+
+@pytest.mark.usefixtures("layout")
+def test_tls_options_of_both_sides_are_accepted_for_local_images(
+    run_airbundle: RunAirbundle,
+) -> None:
+    """Scripts give them for every copy; without a registry, they have no effect."""
+    options = ("--src-tls-verify=false", "--dest-tls-verify=false")
+    result = run_airbundle("copy", *options, "oci:in:app", "oci:out:app")
+    assert result.status == 0, result.stderr

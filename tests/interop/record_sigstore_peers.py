@@ -403,7 +403,10 @@ def record_registry(recorder: Recorder) -> None:
         "default-docker:\n  use-sigstore-attachments: true\n"
     )
     skopeo = ("skopeo", "--insecure-policy", "--registries.d", "registries.d", "copy")
-    recorder.run(*skopeo, "--dest-tls-verify=false", "dir:signed", f"docker://{host}/ours:1")
+    recorder.airbundle(
+        "--registries.d", "registries.d", "copy", "--dest-tls-verify=false", *key_flags("site"),
+        "--sign-identity", NAME, "oci:layout:app", f"docker://{host}/ours:1",
+    )  # fmt: skip
     digest = Digest.of((work / "signed" / "manifest.json").read_bytes())
     flags = ("--key", "site.pub", "--insecure-ignore-tlog")
     verify = ("cosign", "verify", *flags, "--new-bundle-format=false")

@@ -15,6 +15,7 @@ from bundler.trust.sigstore import keys
 from bundler.trust.sigstore.attachment import TrustedFulcio, TrustedKeys, verify_attachment
 from bundler.trust.sigstore.certificates import Authority, OidcIdentity
 from tests.fakes import images, sigstore as fake
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -233,14 +234,34 @@ def test_interactive_login_is_refused_in_one_line(workspace, run_airbundle, mode
     assert f"oidcMode {mode} is not supported (expected staticToken)" in refused.stderr
 
 
-def test_sync_signs_each_image(workspace, run_airbundle):
-    for name in ("a", "b"):
-        copied = run_airbundle("copy", "oci:in:app", f"dir:images/{name}")
-        assert copied.status == 0
+def test_sync_into_directory_has_no_name_to_sign(workspace, run_airbundle):
     synced = run_airbundle("sync", "--src", "oci", "--dest", "dir", *KEY_FLAGS, "in", "synced")
-    # The images of a directory have no names to sign.
     assert synced.status == 1
     assert "no image name to sign" in synced.stderr
+
+
+@pytest.mark.parametrize("frontend", [[], ["--as", "skopeo", "--insecure-policy"]])
+def test_sync_signs_each_image_for_its_name(workspace, run_airbundle, frontend):
+    for name in ("a", "b"):
+        assert run_airbundle("copy", "oci:in:app", f"dir:images/{name}").status == 0
+    (workspace / "signatures").mkdir()
+    (workspace / "signatures" / "all.yaml").write_text(
+        "default-docker: {use-sigstore-attachments: true}\n"
+    )
+    with FakeRegistry() as registry:
+        synced = run_airbundle(
+            *frontend, "--registries.d", "signatures", "sync", "--src", "dir", "--dest", "docker",
+            "--dest-tls-verify=false", *KEY_FLAGS, "images", f"{registry.host}/site",
+        )  # fmt: skip
+        assert synced.status == 0
+        for name in ("a", "b"):
+            copied = run_airbundle(
+                "--registries.d", "signatures", "copy", "--src-tls-verify=false",
+                f"docker://{registry.host}/site/{name}:latest", f"dir:back-{name}",
+            )  # fmt: skip
+            assert copied.status == 0
+            signed = verify_all(workspace / f"back-{name}", trusted_key(workspace / "site.pub"))
+            assert signed == {f"{registry.host}/site/{name}:latest"}
 
 
 # generate-sigstore-key

@@ -73,8 +73,9 @@ def list_images(
 ) -> SyncListing:
     """List all images to copy; the tags of several repositories are listed in parallel.
 
-    With ``engine.keep_going``, errors are returned in the listing instead of raised. ``stack``
-    closes the registry sessions, which the copy reuses.
+    Repositories of a YAML file that do not exist are returned in the listing; with
+    ``engine.keep_going``, so are all other errors. ``stack`` closes the registry sessions, which
+    the copy reuses.
 
     Raises:
         UsageError: a reference or the YAML file is invalid.
@@ -96,7 +97,7 @@ def _list_file(
 ) -> SyncListing:
     """List the images of a YAML file in Skopeo's format."""
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - only for a file
-    from bundler.copy.parallel import run_all, run_collecting_errors  # noqa: PLC0415 - as above
+    from bundler.copy.parallel import run_collecting_errors  # noqa: PLC0415 - as above
 
     file, unlisted = _read_file(source)
     overrides = {
@@ -113,11 +114,10 @@ def _list_file(
             raise
 
     tasks = [partial(list_entry, entry) for entry in file.images]
-    run = run_collecting_errors if engine.keep_going or source.lenient else run_all
+    collected = BundlerError if engine.keep_going or source.lenient else NotFoundError
+    results = run_collecting_errors(engine.executor, tasks, engine.cancellation, collected)
     images: list[SourceImage] = []
-    for entry, result in zip(
-        file.images, run(engine.executor, tasks, engine.cancellation), strict=True
-    ):
+    for entry, result in zip(file.images, results, strict=True):
         if isinstance(result, BundlerError):
             unlisted.append(ListingFailure(str(entry.image), result))
         else:

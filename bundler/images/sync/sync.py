@@ -11,7 +11,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from bundler import events, transports
 from bundler.copy.engine import execute
@@ -171,6 +171,14 @@ def sync_images(
         sync = _Sync(
             request, source_options, destination_options, engine, policy_check, len(mapped), dry_run
         )
+        if not engine.keep_going:
+            sync.missing = {
+                item.subject: item.error
+                for item in unlisted
+                if isinstance(item.error, NotFoundError)
+            }
+            if sync.missing and not mapped:
+                raise MissingImagesError.join(sync.missing)
         commits_once = any(item.target.commits_once for item in mapped)
         size = max(1, len(mapped)) if commits_once else _BATCH_SIZE
         for start in range(0, len(mapped), size):
@@ -206,6 +214,8 @@ class _Sync:
     _policy_check: PolicyCheck | None
     _total: int
     _dry_run: bool
+    missing: dict[str, NotFoundError] = field(default_factory=dict)
+    """The errors of repositories that do not exist, because of which nothing is copied."""
     images: list[SyncedImage] = field(default_factory=list)
     totals: TransferTotals = field(default_factory=TransferTotals)
     omitted: int = 0
@@ -313,12 +323,9 @@ class _Sync:
         ):
             emit(events.ImageStarted(item.image.display_name, str(item), number, self._total))
             if isinstance(result, BundlerError) and not self._engine.keep_going:
-                missing = {
-                    item.image.display_name: error
-                    for item, error in zip(batch, resolved, strict=True)
-                    if isinstance(error, NotFoundError)
-                }
-                raise MissingImagesError.join(missing) if result in missing.values() else result
+                self._raise_failure(result, batch, resolved)
+        if self.missing:
+            self._raise_failure(next(iter(self.missing.values())), batch, resolved)
         for result in resolved:
             if isinstance(result, BundlerError):
                 continue
@@ -327,6 +334,22 @@ class _Sync:
                 emit(events.ImagePresent(result.expected.destination, root, result.event))
             elif result.planned is not None:
                 emit(result.event)
+
+    def _raise_failure(
+        self,
+        failure: BundlerError,
+        batch: Sequence[SyncTarget],
+        resolved: Sequence[_Resolved | BundlerError],
+    ) -> NoReturn:
+        """Raise ``failure``; if an image or a repository does not exist, raise all such errors."""
+        if not isinstance(failure, NotFoundError):
+            raise failure
+        missing = self.missing | {
+            item.image.display_name: error
+            for item, error in zip(batch, resolved, strict=True)
+            if isinstance(error, NotFoundError)
+        }
+        raise MissingImagesError.join(missing)
 
 
 class _OpenEndpoints:

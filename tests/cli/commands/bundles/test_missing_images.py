@@ -47,6 +47,20 @@ def test_sync_names_every_missing_image(tmp_path: Path, run_airbundle: RunAirbun
         assert set(registry.repositories) == {"a"}
 
 
+def test_sync_names_missing_repositories_beside_missing_images(
+    tmp_path: Path, run_airbundle: RunAirbundle
+):
+    with FakeRegistry() as registry:
+        registry.add_image("a", "1")
+        text = f"{registry.host}: {{tls-verify: false, images: {{none: [], a: ['1', '2']}}}}\n"
+        (tmp_path / "list.yaml").write_text(text)
+        result = run_airbundle("sync", "--src", "yaml", "--dest", "dir", "list.yaml", "out")
+        assert result.status == 9
+        assert f"{registry.host}/none" in result.stderr
+        assert f"{registry.host}/a:2" in result.stderr
+        assert not (tmp_path / "out").exists()
+
+
 def test_sync_of_list_with_missing_image_suggests_to_keep_going(
     tmp_path: Path, run_airbundle: RunAirbundle
 ):

@@ -188,6 +188,8 @@ class Attempts:
             self._failed_at = now
         wait = self.policy.wait(error, self._attempt, now - self._failed_at)
         if wait is None:
+            if error.outage is not None and error.outage.announced and error.status is None:
+                error.add_outage(now - error.outage.since)
             raise error
         self._wait = wait
         self.announce(error, wait)

@@ -153,6 +153,21 @@ def test_outage_is_announced_once():
     assert [event.patience for event in emitted if isinstance(event, Retrying)] == [60]
 
 
+def test_error_states_the_outage_and_the_next_step():
+    error = RegistryError("connection refused", temporary=True, hint="check the port")
+    error.outage = Outage(time.monotonic() - 61)
+    attempts = Attempts(LimitedTime(SOON, SOON), "it", Cancellation(), discard)
+    next(attempts)
+    attempts.fail(error)
+    error.patience = 0
+    with pytest.raises(RegistryError) as raised:
+        attempts.fail(error)
+    assert str(raised.value) == "connection refused; it was unavailable for 61 s"
+    assert raised.value.hint is not None
+    assert "run the same command again" in raised.value.hint
+    assert "--patience" in raised.value.hint
+
+
 def test_restart_forgets_earlier_failures():
     attempts = Attempts(LimitedTime(SOON, SOON, patience=0.05), "it", Cancellation(), discard)
     next(attempts)

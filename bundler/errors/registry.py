@@ -72,6 +72,7 @@ class RegistryError(BundlerError):
         retry_after: the number of seconds after which to retry, from the response; None if unset.
         patience: the number of seconds for which to retry; 0: not at all; None: the default.
         outage: the outage of the host that the error belongs to; None: the host answered.
+        unavailable_for: the number of seconds for which it was retried in vain; None if it was not.
 
     Raised by the registry client and by the client of container engines.
     """
@@ -96,8 +97,21 @@ class RegistryError(BundlerError):
         self.retry_after = retry_after
         self.patience: float | None = None
         self.outage: Outage | None = None
+        self.unavailable_for: float | None = None
         self.remedies: tuple[Remedy, ...] = ()
         self.hint_prefix = ""
+
+    def add_outage(self, seconds: float) -> None:
+        """Add how long the host was unavailable, and the next step after an outage."""
+        if self.unavailable_for is None:
+            self.unavailable_for = seconds
+            self.message += f"; it was unavailable for {seconds:.0f} s"
+            self.suggest(
+                Remedy(
+                    "run the same command again: complete layers are kept, except in an archive"
+                ),
+                Remedy("allow more time with {option}", "patience"),
+            )
 
     def suggest(self, *remedies: Remedy, prefix: str = "") -> Self:
         """Set the alternatives of the hint, which begins with ``prefix``; return this error."""

@@ -252,8 +252,17 @@ class Refusal:
             hint = "log in to the network (open any page in a browser)" if status == 511 else None
             return RefusedRequestError(message, status=status, codes=self.codes, hint=hint)
         retry_after = _parse_retry_after(self.response.headers) if status == 503 else None
+        hint = None
+        if status == 500:
+            disk = " and its free disk space" if self._writes else ""
+            hint = f"see the log of {self._origin}{disk}"
         return RegistryError(
-            message, status=status, codes=self.codes, temporary=temporary, retry_after=retry_after
+            message,
+            status=status,
+            codes=self.codes,
+            temporary=temporary,
+            retry_after=retry_after,
+            hint=hint,
         )
 
     @property

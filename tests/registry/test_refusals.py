@@ -286,6 +286,7 @@ class TestStatuses:
         [
             (403, "DENIED", "Quota has been exceeded on namespace", QuotaExceededError),
             (500, "UNKNOWN", "write /data/x: no space left on device", QuotaExceededError),
+            (500, "UNKNOWN", "unknown error", RegistryError),
             (413, "", "Datastore disk usage is too high", QuotaExceededError),
             (405, "UNSUPPORTED", "Quay is in read-only mode", ReadOnlyRegistryError),
             (405, "UNSUPPORTED", "The operation is unsupported.", ReadOnlyRegistryError),

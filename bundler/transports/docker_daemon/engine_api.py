@@ -170,9 +170,9 @@ class Engine:
                 hint="check the engine, for example with: docker info",
             ) from failure
         if failure is not None:
-            raise RegistryError(
-                f"{subject}: the connection failed: {type(failure).__name__}", temporary=True
-            ) from failure
+            closed = isinstance(failure, ConnectionError | http.client.HTTPException)
+            reason = "was closed" if closed else f"failed: {failure}"
+            raise RegistryError(f"{subject}: the connection {reason}", temporary=True) from failure
 
 
 def _create_error(subject: str, status: int, text: str) -> BundlerError:

@@ -7,6 +7,7 @@
     │   ├── UnnamedDestinationError
     │   ├── SignaturesUnsupportedError
     │   ├── SignatureStoreError
+    │   ├── OfflineError
     │   └── NotADockerArchiveError
     ├── CannotConvertError
     │   ├── FormatUnsupportedError
@@ -168,6 +169,7 @@ from bundler.errors.records import (
     EquivocationError as EquivocationError,
     FutureBundleError as FutureBundleError,
     LostRecordsError as LostRecordsError,
+    OfflineError as OfflineError,
     RollbackError as RollbackError,
     UnknownStreamError as UnknownStreamError,
 )

@@ -1,8 +1,8 @@
-"""Errors of a site's records: the serials of streams, and the log of imports."""
+"""Errors of a site's records, and of rehearsals without a network."""
 
 from __future__ import annotations
 
-from bundler.errors.content import TrustError
+from bundler.errors.content import TrustError, UnsupportedError
 
 
 class UnknownStreamError(TrustError):
@@ -96,3 +96,21 @@ class LostRecordsError(TrustError):
 
     def __init__(self, path: str, problem: str, *, hint: str | None = None) -> None:
         super().__init__(f"{path}: {problem}", path=path, hint=hint)
+
+
+class OfflineError(UnsupportedError):
+    """An attempt to use the network in a command that must not.
+
+    Fields:
+        operation: the refused operation, for example ``socket.connect``.
+
+    Raised by every use of a socket while the network is refused.
+    """
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(
+            f"network access refused ({operation})",
+            hint="an import of this bundle would need a network beside the target: see the policy"
+            " and its signature stores",
+        )
+        self.operation = operation

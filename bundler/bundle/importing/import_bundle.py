@@ -85,6 +85,8 @@ class ImportRequest:
     """The action if a target name already points to another digest."""
     policy_check: PolicyCheck | None = None
     """Checks the images under the names in the inventory; None: no check."""
+    now: datetime | None = None
+    """The time that the validity of keys is compared with; None: the current time."""
     dry_run: bool = False
     """Only compare and plan; nothing is created, locked or pushed."""
 
@@ -107,6 +109,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         signature_files=request.signature_files,
         allow_unsigned=request.allow_unsigned,
         allow_expired=request.allow_expired or request.admit is not None,
+        now=request.now,
     )
     if request.admit is not None:
         request.admit(bundle)

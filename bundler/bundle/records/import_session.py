@@ -46,14 +46,23 @@ class ImportSession:
 
     ``admit`` is called once, when the bundle is authenticated. From then on, no other process can
     import a bundle of the same stream, until the session is closed. With ``dry_run``, the records
-    are only read.
+    are only read. ``now`` is the time of the check; None: the current time.
     """
 
-    def __init__(self, path: Path, overrides: Overrides, emit: Emit, *, dry_run: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        overrides: Overrides,
+        emit: Emit,
+        *,
+        dry_run: bool,
+        now: datetime | None = None,
+    ) -> None:
         self._path = path
         self._overrides = overrides
         self._emit = emit
         self._dry_run = dry_run
+        self._now = now
         self._stack = ExitStack()
         self._admission: Admission | None = None
         self._authenticated = False
@@ -68,7 +77,7 @@ class ImportSession:
             TrustError: the bundle is refused.
             LockedError: another process imports a bundle of the stream.
         """
-        stream, now = bundle.inventory.stream, datetime.now(UTC)
+        stream, now = bundle.inventory.stream, self._now or datetime.now(UTC)
         records = site.read(self._path)
         known = records.streams.get(stream)
         if not self._dry_run:
@@ -132,10 +141,10 @@ class ImportSession:
         """Report an adoption, and a clock that was set back."""
         if admission.adopts:
             inventory = bundle.inventory
-            verb = "will adopt it" if self._dry_run else "adopts it"
+            verb = "an import adopts it" if self._dry_run else "this import adopts it"
             self._emit(
                 Notice(
-                    f"stream {inventory.stream}: not imported before; this import {verb} at serial"
+                    f"stream {inventory.stream}: not imported before; {verb} at serial"
                     f" {inventory.serial}, and lower serials are refused from then on"
                 )
             )

@@ -13,6 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -142,3 +143,15 @@ def parse_duration(text: str) -> float:
     if seconds < 0:
         raise click.BadParameter(f"negative duration {text[:80]!r}")
     return seconds
+
+
+def parse_day(text: str) -> datetime:
+    """Parse a date; return the end of that day, in UTC."""
+    from datetime import UTC, date, datetime, time  # noqa: PLC0415 - not for --help
+
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        message = f"invalid date {text[:80]!r} (expected for example 2027-02-21)"
+        raise click.BadParameter(message) from None
+    return datetime.combine(day, time(23, 59, 59), UTC)

@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 @option(
     "--keep-going", is_flag=True, help="Skip images that fail, and mark the bundle as incomplete."
 )
+@option(
+    "--rehearse",
+    is_flag=True,
+    help="Finally read the bundle again, and check all that an import will check.",
+)
 @common.dry_run("Print what would be exported; write nothing.")
 @registry_access("every registry of the manifest")
 @common.jobs()
@@ -65,6 +70,7 @@ def export(
     parents: bool,
     on_system_disk: bool,
     keep_going: bool,
+    rehearse: bool,
     dry_run: bool,
     access: AccessOptions,
     jobs: int | None,
@@ -121,10 +127,18 @@ def export(
                 numbers.check()
                 return
             report = exporting.export(request, engine)
+    rehearsal = None
+    if rehearse:
+        from bundler.cli.runtime.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
+
+        rehearsal = rehearse_export(context, destination, [key.public for key in keys])
     if as_json:
-        text.print_json(report.to_json())
+        rehearsed = {} if rehearsal is None else {"rehearsal": rehearsal.to_json()}
+        text.print_json(report.to_json() | rehearsed)
     else:
         print_report(report)
+        if rehearsal is not None:
+            rehearsal.print_text()
     if not context.options.quiet:
         text.print_note(report.medium.completion_message)
     report.check()

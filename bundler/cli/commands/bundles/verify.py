@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
+from bundler.cli.options import common, records
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.option import option, parse_day
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.rehearsal import refuse_network, rehearse
+from bundler.errors import BundlerError, CancelledError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from bundler.bundle.verifying.verify import Verification
 
+_REHEARSAL = "Rehearsal of an import"
 
-@command("verify", "airbundle verify /media/stick/plant-7 --key plant.pub")
+
+@command(
+    "verify",
+    "airbundle verify /media/stick/plant-7 --key plant.pub",
+    "airbundle verify /media/stick/plant-7 --key plant.pub --offline --at 2027-02-21",
+)
 @click.argument("bundle", type=common.PATH)
 @bundle_trust
+@option(
+    "--offline",
+    is_flag=True,
+    section=_REHEARSAL,
+    help="Also check all that an import checks without a target, with no access to networks.",
+)
+@option(
+    "--at",
+    metavar="DATE",
+    type=parse_day,
+    section=_REHEARSAL,
+    help="Check as of the end of this day (UTC), for example 2027-02-21.",
+)
+@option(
+    "--adopt",
+    is_flag=True,
+    section=_REHEARSAL,
+    help="With --offline: accept a stream that this site has not imported before.",
+)
+@records.directory
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
 @pass_context
@@ -30,6 +61,10 @@ def verify(
     bundle: Path,
     *,
     trust: TrustOptions,
+    offline: bool,
+    at: datetime | None,
+    adopt: bool,
+    records_path: Path | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -37,11 +72,18 @@ def verify(
 
     The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, 4 if
     it is whole but expired or not signed by a given key, and 5 if the medium fails to read it.
+
+    With --offline, an import is rehearsed: the bundle is also compared with the records of the
+    site, the policy is applied, all manifests are verified, and target names must not collide.
+    Neither this process nor a program that it starts can use a network.
     """
+    if not offline and (adopt or records_path):
+        raise UsageError(f"{'--adopt' if adopt else '--records'}: expected --offline too")
     trusted = trusted_keys.read_trust(trust)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
-    with context.run(1) as run:
+    rehearsal, refusal = None, None
+    with refuse_network() if offline else nullcontext(), context.run(1) as run:
         verification = verifying.verify(
             bundle,
             trusted,
@@ -49,12 +91,35 @@ def verify(
             threads=jobs,
             cancellation=run.cancellation,
             emit=run.emit,
+            now=at,
         )
+        if offline and verification.whole and verification.trust_error is None:
+            from bundler.bundle.records.admission import Overrides  # noqa: PLC0415 - only with --offline
+
+            try:
+                rehearsal = rehearse(
+                    run,
+                    bundle,
+                    trusted,
+                    records.find_records(records_path, context.environment),
+                    Overrides(adopt=adopt),
+                    signature_files=trust.signature_files,
+                    now=at,
+                )
+            except CancelledError:
+                raise
+            except BundlerError as error:
+                refusal = error
     if as_json:
-        text.print_json(verification.to_json())
+        rehearsed = {"rehearsal": rehearsal and rehearsal.to_json()} if offline else {}
+        text.print_json(verification.to_json() | rehearsed)
     else:
         print_report(verification)
+        if rehearsal is not None:
+            rehearsal.print_text()
     verification.check()
+    if refusal is not None:
+        raise refusal
 
 
 def print_report(verification: Verification) -> None:

@@ -1,0 +1,116 @@
+"""The rehearsal of an import, for ``verify --offline`` and ``export --rehearse``."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bundler.cli.output import text
+from bundler.events import discard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from bundler.bundle.importing.report import ImportReport
+    from bundler.bundle.records.admission import Overrides
+    from bundler.cli.runtime.context import CommandContext, CommandRun
+    from bundler.events import Emit
+    from bundler.trust.bundle_trust import BundleTrust
+    from bundler.trust.keys import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The result of a rehearsal without problems."""
+
+    report: ImportReport
+    has_policy: bool
+    """Whether a policy was applied."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON."""
+        images = [
+            {"reference": str(result.image.reference), "digest": result.image.digest.text}
+            for result in self.report.images
+        ]
+        return {"images": images, "policy": self.has_policy}
+
+    def print_text(self) -> None:
+        """Print the result as text."""
+        policy = "the policy accepts them" if self.has_policy else "no policy"
+        number = text.count(len(self.report.images), "image")
+        text.print_line(f"rehearsed without a network: {number} can be imported; {policy}")
+
+
+@contextmanager
+def refuse_network() -> Iterator[None]:
+    """Refuse every use of a network during the block, also by programs if that is permitted."""
+    from bundler.cli.runtime import offline  # noqa: PLC0415 - loads ctypes
+
+    offline.leave_network()
+    with offline.refuse_sockets():
+        yield
+
+
+def rehearse_export(context: CommandContext, bundle: Path, keys: Sequence[PublicKey]) -> Rehearsal:
+    """Verify a bundle that was just written, and rehearse its import at a new site.
+
+    ``keys`` are those that signed it; all of them must have.
+
+    Raises:
+        DamagedBundleError: the medium does not contain what was written.
+        BundlerError: as an import of the bundle.
+    """
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 - only for rehearsals
+
+    from bundler.bundle.records.admission import Overrides  # noqa: PLC0415 - as above
+    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above
+    from bundler.trust.bundle_trust import NO_KEYS, TrustedKeys  # noqa: PLC0415 - as above
+
+    trust = TrustedKeys.create(keys, len(keys)) if keys else NO_KEYS
+    with refuse_network(), context.run() as run, TemporaryDirectory(prefix="airbundle-") as folder:
+        verification = verify(bundle, trust, cancellation=run.cancellation, emit=run.emit)
+        if keys or not verification.whole:
+            verification.check()
+        overrides = Overrides(unsigned=not keys)
+        return rehearse(run, bundle, trust, Path(folder) / "records", overrides, emit=discard)
+
+
+def rehearse(
+    run: CommandRun,
+    bundle: Path,
+    trust: BundleTrust,
+    records: Path,
+    overrides: Overrides,
+    *,
+    signature_files: tuple[Path, ...] = (),
+    now: datetime | None = None,
+    emit: Emit | None = None,
+) -> Rehearsal:
+    """Rehearse the import of a bundle at the site with ``records``.
+
+    ``emit`` receives the notices of the comparison with the records; None: the display of the run.
+
+    Raises:
+        BundlerError: as an import of the bundle.
+    """
+    from bundler.bundle.importing import rehearse as importing  # noqa: PLC0415 - not for --help
+    from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
+
+    policy_check = run.create_policy_check()
+    with ImportSession(records, overrides, emit or run.emit, dry_run=True, now=now) as session:
+        report = importing.rehearse(
+            bundle,
+            trust,
+            session.admit,
+            run.create_open_options(),
+            run.create_engine_options(),
+            signature_files=signature_files,
+            allow_unsigned=overrides.unsigned,
+            policy_check=policy_check,
+            now=now,
+        )
+    return Rehearsal(report, policy_check is not None)

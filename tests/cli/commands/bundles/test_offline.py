@@ -1,0 +1,132 @@
+"""``verify --offline`` and ``export --rehearse``: an import without a target or a network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.trust import keys
+from tests.fakes import bundles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import RunAirbundle
+
+KEY = keys.generate_key()
+OFFLINE = ("verify", "bundle", "--key", "key.pub", "--offline")
+SERIAL = 1_700_000_000
+REJECT = {"default": [{"type": "reject"}]}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A directory with a signed bundle that is valid until the end of February 2027."""
+    (tmp_path / "key.pub").write_bytes(KEY.public.to_pem())
+    bundles.write(tmp_path / "bundle", keys=(KEY,), serial=SERIAL, expires="2027-02-28T12:00:00Z")
+    return tmp_path
+
+
+def test_rehearsal_lists_images_and_writes_nothing(site: Path, run_airbundle: RunAirbundle):
+    before = sorted(site.rglob("*"))
+    result = run_airbundle(*OFFLINE, "--json", "--insecure-policy")
+    assert result.status == 0, result.stderr
+    rehearsal = json.loads(result.stdout)["rehearsal"]
+    assert [image["reference"] for image in rehearsal["images"]] == list(bundles.REFERENCES)
+    assert rehearsal["policy"] is False
+    assert sorted(site.rglob("*")) == before
+    assert (
+        "2 images can be imported; no policy" in run_airbundle(*OFFLINE, "--insecure-policy").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "status"), [("2027-02-27", 0), ("2027-02-28", 4), ("2027-03-01", 4), ("2030-01-01", 4)]
+)
+@pytest.mark.parametrize("offline", [True, False])
+def test_bundle_is_checked_as_of_the_given_day(
+    site: Path, run_airbundle: RunAirbundle, day: str, status: int, offline: bool
+):
+    options = OFFLINE if offline else OFFLINE[:-1]
+    assert run_airbundle(*options, "--at", day).status == status
+
+
+def test_day_must_be_a_date(site: Path, run_airbundle: RunAirbundle):
+    assert run_airbundle(*OFFLINE, "--at", "tomorrow").status == 2
+
+
+def test_policy_applies_as_in_an_import(site: Path, run_airbundle: RunAirbundle):
+    (site / "policy.json").write_text(json.dumps(REJECT))
+    refused = run_airbundle(*OFFLINE, "--policy", "policy.json")
+    assert (refused.status, "can be imported" in refused.stdout) == (4, False)
+
+
+def test_records_apply_as_in_an_import(site: Path, run_airbundle: RunAirbundle):
+    bundles.write(site / "new", keys=(KEY,), serial=SERIAL + 1)
+    bundles.write(site / "other", keys=(KEY,), stream="other")
+    importing = ("import", "new", "oci:inside", "--key", "key.pub", "--records", "records")
+    assert run_airbundle(*importing).status == 0
+    refused = run_airbundle(*OFFLINE, "--records", "records")
+    assert refused.status == 4
+    assert "older than the bundle imported before" in refused.stderr
+    other = ("verify", "other", *OFFLINE[2:], "--records", "records")
+    assert run_airbundle(*other).status == 4
+    assert run_airbundle(*other, "--adopt").status == 0
+    assert run_airbundle("log", "show", "--records", "records").stdout.count("\n") == 2
+
+
+def test_damage_is_reported_as_by_verify(site: Path, run_airbundle: RunAirbundle):
+    bundles.find_largest_blob(site / "bundle").unlink()
+    assert run_airbundle(*OFFLINE).status == 3
+
+
+def test_export_is_rehearsed(site: Path, run_airbundle: RunAirbundle):
+    (site / "images.txt").write_text("oci:bundle:docker.io/library/nginx:1.27\n")
+    keys.write_key_pair(site / "sign", KEY, None)
+    export = ("export", "images.txt", "stick", "--rehearse")
+    result = run_airbundle(*export, "--sign-key", "sign.key")
+    assert result.status == 0, result.stderr
+    assert "rehearsed without a network: 1 image can be imported" in result.stdout
+    unsigned = run_airbundle(*export[:2], "unsigned", "--rehearse", "--unsigned", "--json")
+    assert len(json.loads(unsigned.stdout)["rehearsal"]["images"]) == 1
+
+
+SOCKETS = """
+import socket, subprocess, sys
+from bundler.cli.runtime import offline
+from bundler.errors import OfflineError
+isolated = offline.leave_network()
+refused = []
+with offline.refuse_sockets():
+    for attempt in (
+        lambda: socket.socket(),
+        lambda: socket.socket(socket.AF_UNIX),
+        lambda: socket.create_connection(("127.0.0.1", 9)),
+        lambda: socket.getaddrinfo("registry.example", 443),
+    ):
+        try:
+            attempt()
+        except OfflineError as error:
+            refused.append(error.operation)
+interfaces = subprocess.run(["cat", "/proc/net/dev"], capture_output=True, text=True).stdout
+print(isolated, len(refused), sum(":" in line for line in interfaces.splitlines()))
+socket.socket().close()
+"""
+
+
+def run_sockets() -> list[str]:
+    output = subprocess.run([sys.executable, "-c", SOCKETS], capture_output=True, check=True)
+    return output.stdout.decode().split()
+
+
+def test_no_socket_can_be_created():
+    assert run_sockets()[1] == "4"
+
+
+@pytest.mark.kernel("network namespaces")
+def test_programs_have_no_network_interface_but_loopback():
+    assert run_sockets() == ["True", "4", "1"]

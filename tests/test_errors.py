@@ -26,7 +26,7 @@ STATUSES = {
     "ReadOnlyTransportError": 1, "UnavailableTransportError": 1, "UnnamedDestinationError": 1,
     "SignaturesUnsupportedError": 1, "SignatureStoreError": 1, "NotADockerArchiveError": 1,
     "FormatUnsupportedError": 1, "SingleImageDestinationError": 1, "UnsupportedLayerError": 1,
-    "FixedIndexError": 1, "TimeLimitError": 1, "SignerError": 1,
+    "FixedIndexError": 1, "SignedOriginalError": 1, "TimeLimitError": 1, "SignerError": 1,
     "UsageError": 2, "InvalidReferenceError": 2, "InvalidBundleManifestError": 2, "ConfigError": 2,
     "TemplateError": 2, "CredentialHelperError": 2, "NoDecryptionKeyError": 2,
     "PolicyFileError": 2, "SigningKeyError": 2,

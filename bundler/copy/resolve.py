@@ -30,6 +30,7 @@ from bundler.errors import (
     MalformedError,
     NotFoundError,
     RegistryError,
+    SignedOriginalError,
     SizeMismatchError,
     UnsupportedError,
 )
@@ -38,7 +39,7 @@ from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index
-from bundler.ports import HasSignatures, PolicyCheck, Source
+from bundler.ports import HasSignatures, KeepsOriginalManifests, PolicyCheck, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -249,6 +250,10 @@ class _Resolver:
         source, policy = self._source, self._request.signatures
         if policy == "none" or not isinstance(source, HasSignatures):
             return {}
+        if isinstance(source, KeepsOriginalManifests):
+            original = source.resolve_original(self._request.source.name).digest
+            if original != graph.root.digest and self._list_signatures(original):
+                raise SignedOriginalError(self._label)
         is_index = graph.root.media_type in media_types.INDEXES
         if replaces and is_index and policy == "all" and self._list_signatures(replaces):
             raise CannotConvertError(

@@ -12,6 +12,7 @@
     ├── CannotConvertError
     │   ├── FormatUnsupportedError
     │   ├── FixedIndexError
+    │   ├── SignedOriginalError
     │   ├── SingleImageDestinationError
     │   └── UnsupportedLayerError
     ├── SignerError
@@ -150,6 +151,7 @@ from bundler.errors.content import (
     SignatureProblem as SignatureProblem,
     SignatureStoreError as SignatureStoreError,
     SignaturesUnsupportedError as SignaturesUnsupportedError,
+    SignedOriginalError as SignedOriginalError,
     SigstoreSignatureError as SigstoreSignatureError,
     SingleImageDestinationError as SingleImageDestinationError,
     SizeMismatchError as SizeMismatchError,

@@ -477,6 +477,20 @@ class FixedIndexError(CannotConvertError):
         self.media_type = media_type
 
 
+class SignedOriginalError(CannotConvertError):
+    """A signed image whose manifest its source can return only in another form.
+
+    Raised by the resolution of an image.
+    """
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(
+            f"{subject}: its manifest changes, because the layers are stored uncompressed",
+            reason="the image is signed",
+            hint="copy the image without its signatures: --remove-signatures",
+        )
+
+
 class UnsupportedLayerError(CannotConvertError):
     """A layer that is not a tar archive, for a destination that stores only such layers.
 

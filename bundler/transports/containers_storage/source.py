@@ -8,7 +8,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bundler.errors import NotFoundError
-from bundler.events import Emit, WarningIssued, discard
 from bundler.ports import SynthesizesManifests
 from bundler.transports.containers_storage import image_store, signatures
 from bundler.transports.containers_storage.readback_manifest import (
@@ -32,30 +31,17 @@ if TYPE_CHECKING:
 class StorageSource(SynthesizesManifests):
     """Source of the images in a storage, with uncompressed layers."""
 
-    def __init__(self, storage: Storage, emit: Emit = discard) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._emit = emit
         self._lock = threading.Lock()
         self._manifests: dict[Digest, bytes] = {}
         """Manifests that this source has returned, by digest."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the manifest of the image that ``name`` points to, with uncompressed layers.
-
-        A warning is emitted if the image is signed and this manifest is not the signed one.
-        """
+        """Return the manifest of the image that ``name`` points to, with uncompressed layers."""
         image = image_store.find(self._storage, name)
-        readback = create_readback_manifest(self._storage, image, self._storage.list_layers())
-        if describe(readback).digest.text not in image.manifests:
-            stored = describe(read_stored_manifest(self._storage, image)).digest
-            if signatures.read(self._storage, image, stored):
-                self._emit(
-                    WarningIssued(
-                        f"{self._storage.subject}: image {image.id}: signatures are not copied, "
-                        "because the manifest changes with the uncompressed layers"
-                    )
-                )
-        return self._remember(readback)
+        layers = self._storage.list_layers()
+        return self._remember(create_readback_manifest(self._storage, image, layers))
 
     def resolve_original(self, name: str | None = None, /) -> Descriptor:
         """Return the original manifest or index of the image that ``name`` points to."""

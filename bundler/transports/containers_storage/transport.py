@@ -34,7 +34,7 @@ class StorageTransport:
 
         config = select_storage(reference.location, options.load_settings)
         storage = open_storage(config, options.cancellation, write=False)
-        return StorageSource(storage, options.emit)
+        return StorageSource(storage)
 
     def destination(
         self, reference: StorageReference, options: OpenOptions, /

@@ -1,20 +1,26 @@
-"""Reading images: manifests that match the uncompressed layers, names, warnings."""
+"""Reading images: manifests that match the uncompressed layers, names, signatures."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
-from bundler.errors import AmbiguousImageError, NotFoundError, UnsupportedError
+from bundler.copy.image import ImageRequest
+from bundler.copy.resolve import resolve
+from bundler.errors import (
+    AmbiguousImageError,
+    NotFoundError,
+    SignedOriginalError,
+    UnsupportedError,
+)
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
 from bundler.ports import Node
 from tests.contracts import contents
 from tests.contracts.source import read
 from tests.fakes.tars import TarStore, directory, hard_link, member, pack, symlink
-from tests.transports.containers_storage.sample_storage import NAME, OPTIONS, image_id
+from tests.transports.containers_storage.sample_storage import NAME
 
 
 def test_layers_are_read_back_byte_for_byte(storage):
@@ -103,15 +109,20 @@ def test_beginning_of_an_id_has_precedence_over_a_name(storage):
         assert source.resolve_original(image[:12]).digest == root.digest
 
 
-def test_signatures_that_cannot_be_copied_cause_a_warning(storage):
+@pytest.mark.parametrize("compress", [True, False])
+def test_signed_image_is_refused_if_its_manifest_changes(storage, compress):
     store = TarStore()
-    root = store.add_image()
+    root = store.add_image(compress=compress)
     with closing(storage.destination()) as destination:
         contents.push_all(destination, store)
         destination.push_signatures(root.digest, [b"one"])
         contents.publish(destination, root, NAME)
-    events = []
-    with closing(storage.source(replace(OPTIONS, emit=events.append))) as source:
-        assert source.signatures(source.resolve(NAME).digest) == []
-    (warning,) = events
-    assert image_id(store, root) in warning.text
+    reference = storage.reference(NAME)
+    with closing(storage.source()) as source:
+        assert not resolve(ImageRequest(reference), source).signatures
+        request = ImageRequest(reference, signatures="all")
+        if not compress:
+            assert resolve(request, source).signatures == {root.digest: (b"one",)}
+            return
+        with pytest.raises(SignedOriginalError):
+            resolve(request, source)

@@ -12,6 +12,7 @@ from bundler.errors import (
     InvalidSignatureError,
     SignatureStoreError,
     SignaturesUnsupportedError,
+    SignedOriginalError,
     SigningKeyError,
     UnnamedDestinationError,
     UnsupportedError,
@@ -77,6 +78,14 @@ def describe_copy_error(error: BundlerError, destination: DisplayReference) -> s
             refusal = _NO_SIGNATURES.get(destination.transport, error.message)
             front = f"Can not copy signatures to {destination}"
             return f"{'writing signatures' if reason == 'signing' else front}: {refusal}"
+        case SignedOriginalError() if destination.transport in _NO_SIGNATURES:
+            refusal = _NO_SIGNATURES[destination.transport]
+            return f"Can not copy signatures to {destination}: {refusal}"
+        case SignedOriginalError():
+            return (
+                "Copying this image would require changing layer representation, which we cannot"
+                ' do: "Would invalidate signatures"'
+            )
         case _:
             return None
 

@@ -150,6 +150,14 @@ def locate_records(
     return (var_lib / "airbundle" if uid == 0 else None), state / "airbundle"
 
 
+def locate_trust_files(environment: Mapping[str, str], home: Path | None) -> tuple[Path, ...]:
+    """Return the candidates for the trust file of the site: the user's and the system's."""
+    named = environment.get("XDG_CONFIG_HOME")
+    base = Path(named) if named else home and home / ".config"
+    user = () if base is None else (base / "airbundle" / "trust.json",)
+    return (*user, Path("/etc/airbundle/trust.json"))
+
+
 def _locate_authfiles(
     environment: Mapping[str, str], home: Path, uid: int, overrides: ConfigPathOverrides
 ) -> tuple[AuthLocation, ...]:

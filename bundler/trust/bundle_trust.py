@@ -37,6 +37,10 @@ class BundleTrust(Protocol):
     def keys(self) -> Sequence[PublicKey]:
         """The keys whose signatures are verified."""
 
+    @property
+    def bundle_keys(self) -> Sequence[PublicKey]:
+        """Those of ``keys`` that may sign bundles."""
+
     def follow(self, read_chain: ReadChain) -> BundleTrust:
         """Apply the newer versions of the trust file that a bundle contains.
 
@@ -90,6 +94,11 @@ class TrustedKeys:
                 hint="specify each signer's public key: --key FILE.pub",
             )
         return cls(distinct, threshold)
+
+    @property
+    def bundle_keys(self) -> tuple[PublicKey, ...]:
+        """All keys."""
+        return self.keys
 
     def follow(self, read_chain: ReadChain) -> TrustedKeys:  # noqa: ARG002 - of the protocol
         """Return the same keys: a bundle cannot change keys of the command line."""

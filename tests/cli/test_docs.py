@@ -37,9 +37,27 @@ def docs() -> ModuleType:
 
 
 def load_command(name: str) -> click.Command:
-    command = native.airbundle.get_command(click.Context(native.airbundle), name)
-    assert command is not None
+    command: click.Command = native.airbundle
+    for part in name.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), part)
+        assert found is not None
+        command = found
     return command
+
+
+def list_commands() -> list[str]:
+    """Return the names of all commands, those of groups with the name of the group."""
+    names = []
+    for name in native.COMMANDS:
+        command = load_command(name)
+        is_group = isinstance(command, click.Group)
+        names += (
+            [f"{name} {below}" for below in command.list_commands(click.Context(command))]
+            if is_group
+            else [name]
+        )
+    return names
 
 
 def test_cli_page_is_up_to_date(docs: ModuleType) -> None:
@@ -47,24 +65,24 @@ def test_cli_page_is_up_to_date(docs: ModuleType) -> None:
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == docs.document()
 
 
-@pytest.mark.parametrize("name", native.COMMANDS)
+@pytest.mark.parametrize("name", list_commands())
 def test_every_command_and_option_has_help(name: str) -> None:
     command = load_command(name)
     assert isinstance(command, Command)
-    assert command.name == name
+    assert command.name == name.rsplit(maxsplit=1)[-1]
     assert (command.help or "").split("\n\n")[0].endswith(".")
     for param in command.params:
         if isinstance(param, click.Option) and not param.hidden:
             assert (param.help or "").endswith("."), param.opts
 
 
-@pytest.mark.parametrize("name", native.COMMANDS)
+@pytest.mark.parametrize("name", list_commands())
 def test_every_command_has_json_output(name: str) -> None:
     spellings = {opt for param in load_command(name).params for opt in param.opts}
     assert "--json" in spellings or name in {"inspect", "list-tags", "login", "logout"}
 
 
-@pytest.mark.parametrize("name", native.COMMANDS)
+@pytest.mark.parametrize("name", list_commands())
 def test_help_of_every_command_has_example(name: str) -> None:
     assert f"$ airbundle {name} " in (load_command(name).help or "")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from bundler.copy.plan import Plan
     from bundler.events import TransferTotals
     from bundler.ports import Holdings, OpenOptions, PolicyCheck
+    from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.signers import Signer
 
 _OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
@@ -71,6 +72,8 @@ class ExportRequest:
     """Lifetime of the bundle from its creation; None: no limit."""
     keys: tuple[Signer, ...] = ()
     """The keys with which the bundle is signed; if empty, it is not signed."""
+    trust_chain: Mapping[int, SignedDocument] = field(default_factory=dict)
+    """The versions of the site's trust file, which the bundle carries."""
     parents: bool = False
     """Create missing parent directories of the bundle."""
     duplicate_blobs: bool = False
@@ -381,6 +384,10 @@ def _report_unchanged(
         return None
     sealing.prune(bundle, present, paths)
     missing_keys = [key for key in request.keys if key.public not in former.signers]
+    if request.trust_chain:
+        from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
+
+        trust_chain.write_chain(bundle, request.trust_chain)
     added = signatures.write_signatures(bundle, former.raw, missing_keys)
     return ExportReport(
         bundle=bundle,

@@ -83,6 +83,10 @@ def replace_seal(
         from bundler.bundle.format.signatures import sign  # noqa: PLC0415 - only for signed bundles
 
         signatures = sign(raw, request.keys)
+    if request.trust_chain:
+        from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
+
+        trust_chain.write_chain(bundle, request.trust_chain)
     _write_files(bundle, files, {bundle_paths.INVENTORY: raw, **signatures})
     prune(bundle, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))

@@ -9,16 +9,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths
+from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, NotFoundError
 from bundler.trust.bundle_trust import SignedDocument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 MAX_CHAIN = 16 * 1024 * 1024
 """Maximum size in bytes of all versions and signatures that one run reads."""
 MAX_FILES = 4096
+
+
+def write_chain(bundle: Path, chain: Mapping[int, SignedDocument]) -> None:
+    """Write the versions of a trust file, each after its signatures; keep equal files.
+
+    Raises:
+        MediumError: one cannot be written.
+    """
+    if not chain:
+        return
+    with Directory.open(bundle) as top, top.enter(bundle_paths.TRUST, create=True) as folder:
+        atomic_write.sync_directory(top)
+        present = set(folder.list_names())
+        for version, document in sorted(chain.items()):
+            name = f"{version}.trust.json"
+            files = {f"{name}.{key_id}.sig": data for key_id, data in document.signatures.items()}
+            for path, data in (files | {name: document.raw}).items():
+                if path not in present or folder.read(path, limit=MAX_CHAIN) != data:
+                    atomic_write.write_bytes_in(folder, path, data)
 
 
 def read_chain(bundle: Path, first: int) -> dict[int, SignedDocument]:

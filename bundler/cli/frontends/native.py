@@ -62,6 +62,7 @@ SECTIONS = {
         "login": ("credentials.login:login", "Store the credentials for a registry."),
         "logout": ("credentials.logout:logout", "Remove the credentials for a registry."),
         "keygen": ("credentials.keygen:keygen", "Create a key pair for signing bundles."),
+        "trust": ("trust.group:trust", "Show and change the keys that a site trusts."),
         "generate-sigstore-key": (
             "credentials.generate_sigstore_key:generate_sigstore_key",
             "Create a key pair for signing images.",

@@ -18,10 +18,11 @@ SECTION = "Trust"
 
 @dataclass(frozen=True, slots=True)
 class TrustOptions:
-    """The trusted keys, and signatures that are stored elsewhere."""
+    """The trusted keys or the trust file, and signatures that are stored elsewhere."""
 
     key_files: tuple[Path, ...] = ()
     threshold: int | None = None
+    trust_file: Path | None = None
     signature_files: tuple[Path, ...] = ()
 
 
@@ -41,7 +42,14 @@ bundle_trust = option_group(
             "--threshold",
             type=click.IntRange(1, 32),
             metavar="K",
-            help="Require signatures by K different keys (default: 1).",
+            help="Require signatures by K different keys of --key (default: 1).",
+        ),
+        "trust_file": spec(
+            "--trust",
+            type=common.PATH,
+            metavar="FILE",
+            help="Trust the keys of this trust file (default: that of the site, if no --key is"
+            " given).",
         ),
         "signature_files": spec(
             "--signature",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
@@ -20,7 +21,7 @@ from bundler.cli.options.option import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 GLOBAL_SECTION = "Global options"
@@ -82,6 +83,40 @@ class Command(click.Command):
                 formatter.write_dl(records)
         formatter.write_paragraph()
         formatter.write_text("airbundle --help lists more global options.")
+
+
+class CommandGroup(click.Group):
+    """A command with subcommands, which are imported when they run.
+
+    ``subcommands`` are the ``module:attribute`` in ``cli.commands`` and the summary of each one.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - click's
+        subcommands: Mapping[str, tuple[str, str]],
+        **attributes: Any,  # noqa: ANN401 - click's
+    ) -> None:
+        super().__init__(*arguments, **attributes)
+        self.subcommands = subcommands
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of ``subcommands``."""
+        return list(self.subcommands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in self.subcommands:
+            return None
+        module, _, attribute = self.subcommands[cmd_name][0].partition(":")
+        return cast(
+            "click.Command", getattr(import_module(f"bundler.cli.commands.{module}"), attribute)
+        )
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.subcommands.items()])
 
 
 class GlobalOptions(NamedTuple):

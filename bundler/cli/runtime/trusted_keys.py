@@ -1,26 +1,46 @@
-"""The trust in the signers of a bundle, from the options of a command."""
+"""The trust in the signers of a bundle, from the options of a command and the site's trust file."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.errors import UsageError
-from bundler.trust.bundle_trust import NO_KEYS, TrustedKeys
+from bundler.cli.options.option import refuse_conflicts
+from bundler.cli.output import text
+from bundler.config.paths import locate_trust_files
+from bundler.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from bundler.cli.options.bundle_trust import TrustOptions
-    from bundler.trust.bundle_trust import BundleTrust
+    from bundler.cli.runtime.context import CommandContext
+    from bundler.cli.runtime.environment import Environment
+    from bundler.trust.bundle_trust import BundleTrust, SignedDocument
+    from bundler.trust.trust_store import TrustStore
 
 
-def read_trust(options: TrustOptions) -> BundleTrust:
-    """Read the trusted keys.
+def read_trust(context: CommandContext, options: TrustOptions, *, read_only: bool) -> BundleTrust:
+    """Read the trusted keys, or the trust file; print a warning for each validity that ends soon.
+
+    With ``read_only``, newer versions of the trust file in the bundle are not stored.
 
     Raises:
-        UsageError: there are fewer different keys than the threshold.
-        NotFoundError, ConfigError, UnsupportedError: a key cannot be read.
+        UsageError: the options are inconsistent, or fewer different keys than the threshold.
+        NotFoundError, ConfigError, UnsupportedError: a key or the trust file cannot be read.
     """
+    from bundler.trust.bundle_trust import NO_KEYS, TrustedKeys  # noqa: PLC0415 - not for --help
+
+    refuse_conflicts({"--key": options.key_files, "--trust": options.trust_file})
+    if options.threshold is not None and not options.key_files:
+        raise UsageError(
+            "--threshold: no key given",
+            hint="add --key FILE.pub; a trust file has its own thresholds",
+        )
     if not options.key_files:
-        return NO_KEYS
+        store = open_store(context, options.trust_file, read_only=read_only)
+        return store or NO_KEYS
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
     given = [keys.read_public_key(path) for path in options.key_files]
@@ -28,3 +48,48 @@ def read_trust(options: TrustOptions) -> BundleTrust:
         return TrustedKeys.create(given, options.threshold or 1)
     except UsageError as error:
         raise UsageError(f"--{error.message}", hint=error.hint) from None
+
+
+def read_trust_chain(context: CommandContext, path: Path | None) -> Mapping[int, SignedDocument]:
+    """Return all versions of the trust file ``path``, or of that of the site; empty if none."""
+    store = open_store(context, path)
+    if store is None:
+        return {}
+    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+
+    return trust_store.read_history(store.path)
+
+
+def open_store(
+    context: CommandContext, path: Path | None, *, read_only: bool = False
+) -> TrustStore | None:
+    """Read the trust file ``path``, or that of the site if it is None; None if there is none.
+
+    Raises:
+        MissingFileError: ``path`` does not exist.
+        ConfigError: the file cannot be read, or is not valid.
+    """
+    path = path or find_trust_file(context.environment)
+    if path is None:
+        return None
+    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+
+    notify = None if context.options.quiet else text.print_note
+    store = trust_store.load(path, read_only=read_only, notify=notify)
+    for line in store.content.find_warnings(datetime.now(UTC)):
+        text.print_note(f"warning: {path}: {line}")
+    return store
+
+
+def find_trust_file(environment: Environment) -> Path | None:
+    """Return the trust file of the site; None if there is none."""
+    return next((path for path in list_trust_files(environment) if path.is_file()), None)
+
+
+def list_trust_files(environment: Environment) -> tuple[Path, ...]:
+    """Return the paths of the trust file, the first of which is the user's."""
+    try:
+        home = environment.home
+    except ConfigError:
+        home = None
+    return locate_trust_files(environment.variables, home)

@@ -43,7 +43,9 @@ def check(signatures, given, threshold=1) -> tuple[keys.PublicKey, ...]:
     """Verify and count the signatures of ``RAW``, as an import does."""
     trust = TrustedKeys.create(given, threshold)
     signers = verify_signatures(RAW, signatures, trust.keys)
-    trust.check_signers(signers, [name.split(".")[2] for name in signatures])
+    trust.check_signers(
+        signers, [name.split(".")[2] for name in signatures if name.endswith(".sig")]
+    )
     return signers
 
 

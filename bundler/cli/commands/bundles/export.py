@@ -15,6 +15,7 @@ from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
 from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.trusted_keys import read_trust_chain
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 @click.argument("destination", type=common.PATH)
 @common.bundle_format
 @bundle_signers("--sign-key")
+@option(
+    "--trust",
+    "trust_path",
+    type=common.PATH,
+    metavar="FILE",
+    section="Signers",
+    help="Carry this trust file and its former versions (default: that of the site, if any).",
+)
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
 @common.image_policies
@@ -63,6 +72,7 @@ def export(
     *,
     bundle_format: str,
     signers: SignerOptions,
+    trust_path: Path | None,
     unsigned: bool,
     locked: bool,
     policies: common.ImagePolicies,
@@ -96,6 +106,7 @@ def export(
         )
     cancellation = Cancellation()
     keys = read_signers(context, signers, cancellation)
+    chain = read_trust_chain(context, trust_path)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
@@ -111,6 +122,7 @@ def export(
             format=cast("Format", bundle_format),
             expires=source.manifest.expires,
             keys=keys,
+            trust_chain=chain,
             parents=parents,
             duplicate_blobs=duplicate_blobs,
             on_system_disk=on_system_disk,

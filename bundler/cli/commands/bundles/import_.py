@@ -113,9 +113,9 @@ def import_(
     configuration files.
     """
     overridden = overrides.create_overrides()
-    trusted = trusted_keys.read_trust(trust)
+    trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
     private = signing_keys.read_private_keys(context, receipt_keys, receipt_passphrase_file)
-    _check_roles(trusted.keys, private)
+    _check_roles(trusted.bundle_keys, private)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above

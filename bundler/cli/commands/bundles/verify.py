@@ -79,7 +79,7 @@ def verify(
     """
     if not offline and (adopt or records_path):
         raise UsageError(f"{'--adopt' if adopt else '--records'}: expected --offline too")
-    trusted = trusted_keys.read_trust(trust)
+    trusted = trusted_keys.read_trust(context, trust, read_only=True)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
     rehearsal, refusal = None, None

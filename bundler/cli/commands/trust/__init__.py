@@ -1,0 +1,1 @@
+"""``airbundle trust``: the trust file of a site, and drafts of its versions."""

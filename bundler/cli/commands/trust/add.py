@@ -1,0 +1,111 @@
+"""``airbundle trust add``: add keys to a draft of a trust file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from bundler.cli.commands.trust import drafts
+from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.runtime.context import CommandContext, pass_context
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from bundler.trust.trust_file import Role
+
+
+@command(
+    "add",
+    "airbundle trust add 1.trust.json --key alice.pub --role trust --comment 'Alice, board'",
+    "airbundle trust add 1.trust.json --key export.pub --role bundle --stream plant-7",
+)
+@click.argument("draft", type=common.PATH)
+@option(
+    "--key",
+    "key_files",
+    multiple=True,
+    required=True,
+    type=common.PATH,
+    metavar="FILE",
+    help="Add this public key, or change it. May be repeated.",
+)
+@option(
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    type=click.Choice(["trust", "bundle", "receipt"]),
+    help="A role of the key. May be repeated.",
+)
+@option("--comment", default="", metavar="TEXT", help="The owner or the purpose of the key.")
+@option(
+    "--stream",
+    "streams",
+    multiple=True,
+    metavar="NAME",
+    help="Allow bundles of this stream only. May be repeated (default: all streams).",
+)
+@option(
+    "--not-before",
+    type=drafts.DATE,
+    metavar="DATE",
+    help="The key signs nothing that was created earlier.",
+)
+@option(
+    "--not-after",
+    type=drafts.DATE,
+    metavar="DATE",
+    help="The key signs nothing that was created later.",
+)
+@drafts.thresholds
+@drafts.expires
+@common.as_json
+@pass_context
+def add(
+    _context: CommandContext,
+    draft: Path,
+    *,
+    key_files: tuple[Path, ...],
+    roles: tuple[str, ...],
+    comment: str,
+    streams: tuple[str, ...],
+    not_before: datetime | None,
+    not_after: datetime | None,
+    thresholds: tuple[str, ...],
+    expires: datetime | None,
+    as_json: bool,
+) -> None:
+    """Add keys to DRAFT, or create it as version 1 if it does not exist.
+
+    A key that DRAFT contains gets the given roles and limits in place of its own. A signed file is
+    not changed.
+    """
+    from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_file import RoleKeys, TrustedKey, TrustFile  # noqa: PLC0415 - as above
+
+    content = drafts.read(draft) or TrustFile(1, {}, {})
+    added = {}
+    for path in key_files:
+        public = keys.read_public_key(path)
+        limits = drafts.utc(not_before), drafts.utc(not_after)
+        added[public.id] = TrustedKey(public, comment, *limits, streams or None)
+    entries: dict[Role, RoleKeys] = {}
+    for role in cast("tuple[Role, ...]", ("trust", "bundle", "receipt")):
+        former = content.roles.get(role, RoleKeys(()))
+        names = [key_id for key_id in former.keys if key_id not in added]
+        names += added if role in roles else ()
+        if names:
+            entries[role] = replace(former, keys=tuple(names))
+    changed = replace(
+        content,
+        keys={**content.keys, **added},
+        roles=drafts.apply_thresholds(entries, thresholds),
+        expires=expires or content.expires,
+    )
+    drafts.write(draft, changed, as_json=as_json)

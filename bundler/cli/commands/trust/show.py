@@ -1,0 +1,93 @@
+"""``airbundle trust show``: print a trust file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.trusted_keys import find_trust_file
+from bundler.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.trust.trust_file import TrustedKey
+    from bundler.trust.trust_store import TrustStore
+
+
+@command("show", "airbundle trust show", "airbundle trust show draft.json")
+@click.argument("file", type=common.PATH, required=False)
+@common.as_json
+@pass_context
+def show(context: CommandContext, file: Path | None, *, as_json: bool) -> None:
+    """Print FILE, or the trust file of this site: keys, roles, and the fingerprint.
+
+    Compare the fingerprint by telephone or on paper. Signatures are not verified.
+    """
+    path = file or find_trust_file(context.environment)
+    if path is None:
+        raise NotFoundError(
+            "this site has no trust file", hint="install one: airbundle trust init FILE"
+        )
+    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+
+    print_store(trust_store.load(path), as_json=as_json)
+
+
+def print_store(store: TrustStore, *, as_json: bool) -> None:
+    """Print a trust file as text or JSON."""
+    from bundler.oci.json import timestamps  # noqa: PLC0415 - not for --help
+    from bundler.trust import trust_file  # noqa: PLC0415 - loads cryptography
+
+    content = store.content
+    fingerprint = trust_file.compute_fingerprint(store.raw)
+    warnings = list(content.find_warnings(datetime.now(UTC)))
+    if as_json:
+        text.print_json(
+            {
+                "path": str(store.path),
+                "version": content.version,
+                "fingerprint": fingerprint,
+                "expires": content.expires and timestamps.format_utc(content.expires),
+                "roles": {
+                    role: {"keys": list(entry.keys), "threshold": entry.threshold}
+                    for role, entry in content.roles.items()
+                },
+                "keys": {key_id: _describe_json(key) for key_id, key in content.keys.items()},
+                "warnings": warnings,
+            }
+        )
+        return
+    until = f", expires {content.expires:%Y-%m-%d}" if content.expires else ""
+    text.print_line(f"{store.path}: version {content.version}{until}")
+    digits = fingerprint.split()
+    text.print_line(f"fingerprint: {' '.join(digits[:8])}")
+    text.print_line(f"             {' '.join(digits[8:])}")
+    for role, entry in content.roles.items():
+        number = text.count(entry.threshold, "signature")
+        text.print_line(f"{role}: {number} of {text.count(len(entry.keys), 'key')}")
+        for key_id in entry.keys:
+            text.print_line(f"  {_describe(content.keys[key_id])}")
+    for line in warnings:
+        text.print_line(f"warning: {line}")
+
+
+def _describe(key: TrustedKey) -> str:
+    parts = [f"{key.label} {key.public.algorithm}"]
+    if key.streams is not None:
+        parts.append(f"streams {', '.join(key.streams)}")
+    if key.not_before is not None:
+        parts.append(f"from {key.not_before:%Y-%m-%d}")
+    if key.not_after is not None:
+        parts.append(f"until {key.not_after:%Y-%m-%d}")
+    return "; ".join(parts)
+
+
+def _describe_json(key: TrustedKey) -> dict[str, Any]:
+    return key.to_json() | {"algorithm": key.public.algorithm}

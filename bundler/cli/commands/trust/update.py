@@ -1,0 +1,67 @@
+"""``airbundle trust update``: apply newer versions of the trust file."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.commands.trust.show import print_store
+from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.trusted_keys import open_store
+from bundler.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bundler.trust.bundle_trust import SignedDocument
+
+
+@command(
+    "update",
+    "airbundle trust update /media/stick/plant-7",
+    "airbundle trust update 2.trust.json",
+)
+@click.argument("source", type=common.PATH)
+@option(
+    "--trust",
+    "trust_path",
+    type=common.PATH,
+    metavar="FILE",
+    help="Update this trust file (default: that of the site).",
+)
+@common.as_json
+@pass_context
+def update(
+    context: CommandContext, source: Path, *, trust_path: Path | None, as_json: bool
+) -> None:
+    """Apply the newer versions of the trust file in SOURCE, a bundle or a trust file.
+
+    Each version must be signed by enough keys of the former one and of its own. An import does the
+    same with the versions in its bundle.
+    """
+    store = open_store(context, trust_path)
+    if store is None:
+        raise NotFoundError(
+            "this site has no trust file", hint="install one: airbundle trust init FILE"
+        )
+    from bundler.bundle.format import trust_chain  # noqa: PLC0415 - not for --help
+
+    if source.is_dir():
+        updated = store.follow(partial(trust_chain.read_chain, source))
+    else:
+        updated = store.follow(partial(_read_file, source))
+    print_store(updated, as_json=as_json)
+
+
+def _read_file(path: Path, _first: int) -> Mapping[int, SignedDocument]:
+    """Return a trust file by its version, unverified."""
+    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
+
+    document = trust_store.read_document(path)
+    return {trust_file.parse(document.raw, str(path)).version: document}

@@ -1,0 +1,366 @@
+"""The trust store of a site: its current trust file, and all versions up to it.
+
+    trust.json                                 the current version
+    trust/<n>.trust.json                       each version
+    trust/<n>.trust.json.<16 hex>.sig          its signatures
+
+The current version is replaced last and atomically. It is trusted as it is: its signatures are
+verified when it is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from bundler.content.files import atomic_write
+from bundler.content.files.file_lock import lock
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import (
+    ConfigError,
+    ConflictError,
+    MissingFileError,
+    NotFoundError,
+    TooFewSignersError,
+    TrustFileError,
+    UnauthenticatedError,
+    UnfitSignerError,
+    count,
+)
+from bundler.trust import trust_file
+from bundler.trust.bundle_trust import SignedDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from bundler.errors import UnfitSignerProblem
+    from bundler.trust.bundle_trust import ReadChain
+    from bundler.trust.keys import PublicKey
+    from bundler.trust.trust_file import TrustFile
+
+HISTORY = "trust"
+_MAX_SIGNATURES = 32
+_MAX_SIGNATURE = 64 * 1024
+
+
+class _Unfit(NamedTuple):
+    """A signer that does not count, and the reason."""
+
+    key_id: str
+    problem: UnfitSignerProblem
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """The trust file of a site as the trust in the signers of bundles."""
+
+    path: Path
+    """The file ``trust.json``."""
+    raw: bytes = field(repr=False)
+    content: TrustFile
+    read_only: bool = False
+    """Whether newer versions are used, but not stored."""
+    notify: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+    """Receives a line for each newer version that is used."""
+
+    @property
+    def version(self) -> int:
+        """The version of the trust file."""
+        return self.content.version
+
+    @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """All keys of the trust file: those that do not count are named in errors."""
+        return tuple(key.public for key in self.content.keys.values())
+
+    @property
+    def bundle_keys(self) -> tuple[PublicKey, ...]:
+        """The keys with the role ``bundle``."""
+        return tuple(key.public for key in self.content.get_keys("bundle").values())
+
+    def follow(self, read_chain: ReadChain) -> TrustStore:
+        """Apply the newer versions in a chain, one by one, and store each of them.
+
+        Raises:
+            InvalidSignatureError, TooFewSignersError: a version is not signed by the former one.
+            TrustFileError: a version is missing, malformed, or differs from the one that is known.
+            MediumError: a version cannot be stored.
+        """
+        chain = read_chain(1)
+        self._refuse_forks(chain)
+        store = self
+        while document := chain.get(store.version + 1):
+            store = store._advance(document)
+        later = [version for version in chain if version > store.version]
+        if later:
+            raise TrustFileError(
+                f"trust file: version {store.version + 1} is missing (the site has version"
+                f" {store.version}, the bundle has version {min(later)})",
+                problem="gap",
+                version=store.version + 1,
+                hint="get all versions, and apply them: airbundle trust update BUNDLE",
+            )
+        return store
+
+    def _advance(self, document: SignedDocument) -> TrustStore:
+        """Verify the next version, and store it."""
+        subject = f"trust file, version {self.version + 1}"
+        content = trust_file.parse_next(self.content, document, subject)
+        if not self.read_only:
+            with Directory.open(self.path.parent) as folder:
+                lock(folder)
+                if folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE) != self.raw:
+                    raise ConflictError(
+                        f"{self.path}: was changed by another process", hint="run the command again"
+                    )
+                _write(folder, self.path.name, content.version, document)
+        if self.notify is not None:
+            used = "used" if self.read_only else "stored"
+            self.notify(f"{self.path}: version {content.version} of the trust file is {used}")
+        return replace(self, raw=document.raw, content=content)
+
+    def _refuse_forks(self, chain: Mapping[int, SignedDocument]) -> None:
+        known = read_history(self.path) | {self.version: SignedDocument(self.raw, {})}
+        for version, document in sorted(chain.items()):
+            if version in known and known[version].raw != document.raw:
+                raise TrustFileError(
+                    f"trust file: there are two different files with version {version}",
+                    problem="fork",
+                    version=version,
+                    hint="find out who signed both: compare airbundle trust show at each site",
+                )
+
+    def check_signers(self, signers: Sequence[PublicKey], signed_by: Sequence[str]) -> None:
+        """Check that enough keys with the role ``bundle`` signed.
+
+        Raises:
+            UnfitSignerError: they did not, and a key with another role signed.
+            TooFewSignersError, UnauthenticatedError: they did not.
+        """
+        allowed = self.content.get_keys("bundle")
+        unfit = [
+            _Unfit(key.id, "role", "does not have the role bundle")
+            for key in signers
+            if key.id not in allowed
+        ]
+        self._check_count([key for key in signers if key.id in allowed], unfit, signed_by)
+
+    def check_bundle(
+        self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
+    ) -> None:
+        """Check that enough of the keys may sign this stream, and could at the time of signing.
+
+        Raises:
+            TrustFileError: the trust file has expired.
+            UnfitSignerError, TooFewSignersError: too few keys may sign the bundle.
+        """
+        expires = self.content.expires
+        if expires is not None and now >= expires:
+            raise TrustFileError(
+                f"{self.path}: the trust file expired on {expires:%Y-%m-%d %H:%M} UTC",
+                problem="expired",
+                version=self.version,
+                hint="get the next version, and apply it: airbundle trust update FILE; if the clock"
+                " of this computer is wrong, set it",
+            )
+        allowed = self.content.get_keys("bundle")
+        fit, unfit = [], []
+        for public in signers:
+            key = allowed.get(public.id)
+            if key is None:
+                continue
+            if key.streams is not None and stream not in key.streams:
+                problem = _Unfit(public.id, "stream", f"may not sign bundles of stream {stream}")
+            elif key.not_before is not None and created < key.not_before:
+                start = f"{key.not_before:%Y-%m-%d}"
+                text = f"was not yet valid on {created:%Y-%m-%d} (valid from {start})"
+                problem = _Unfit(public.id, "not-yet-valid", text)
+            elif key.not_after is not None and created > key.not_after:
+                end = f"{key.not_after:%Y-%m-%d}"
+                text = f"had expired on {created:%Y-%m-%d} (valid until {end})"
+                problem = _Unfit(public.id, "expired", text)
+            else:
+                fit.append(public)
+                continue
+            unfit.append(problem)
+        self._check_count(fit, unfit, (), stream)
+
+    def _check_count(
+        self,
+        fit: Sequence[PublicKey],
+        unfit: Sequence[_Unfit],
+        signed_by: Sequence[str],
+        stream: str | None = None,
+    ) -> None:
+        """Check that the number of fit signers reaches the threshold."""
+        role = self.content.roles.get("bundle")
+        required = 1 if role is None else role.threshold
+        number = len({key.id for key in fit})
+        if role is not None and number >= required:
+            return
+        if unfit:
+            first = min(unfit)
+            raise UnfitSignerError(
+                f"signed by key {self.content.keys[first.key_id].label}, which {first.text}",
+                key_id=first.key_id,
+                problem=first.problem,
+                stream=stream,
+                hint=f"the keys of the site and their roles: airbundle trust show {self.path}",
+            )
+        trusted = () if role is None else role.keys
+        if number:
+            raise TooFewSignersError(
+                f"signed by {count(number, 'key')} of the trust file (expected {required})",
+                trusted=trusted,
+                signed_by=signed_by,
+                signers=[key.id for key in fit],
+                required=required,
+                hint="ask the other holders of keys to sign it: airbundle sign BUNDLE --key"
+                " FILE.key",
+            )
+        found = f"signed by {', '.join(sorted(signed_by))}, but" if signed_by else "the bundle is"
+        raise UnauthenticatedError(
+            f"{found} not signed by a key of the trust file {self.path}, version {self.version}",
+            trusted=trusted,
+            signed_by=signed_by,
+            hint=f"the keys of the site and their roles: airbundle trust show {self.path}",
+        )
+
+
+def load(
+    path: Path, *, read_only: bool = False, notify: Callable[[str], None] | None = None
+) -> TrustStore:
+    """Read the current trust file of a site.
+
+    Raises:
+        MissingFileError: it does not exist.
+        ConfigError: it cannot be read, or is not valid.
+    """
+    raw = read_file(path)
+    try:
+        content = trust_file.parse(raw, str(path))
+    except TrustFileError as error:
+        raise ConfigError(
+            error.message,
+            path=str(path),
+            hint="restore the file, or install it again: airbundle trust init FILE",
+        ) from None
+    return TrustStore(path, raw, content, read_only, notify)
+
+
+def install(path: Path, document: SignedDocument, fingerprint: str, *, replace: bool) -> TrustStore:
+    """Store the first trust file of a site; ``fingerprint`` are the digits of its SHA-256.
+
+    Raises:
+        TrustFileError: it has another fingerprint, or is not valid.
+        InvalidSignatureError, TooFewSignersError: its own keys have not signed it.
+        ConflictError: the site has another trust file, and ``replace`` is false.
+        MediumError: it cannot be stored.
+    """
+    actual = hashlib.sha256(document.raw).hexdigest()
+    if actual != fingerprint:
+        raise TrustFileError(
+            f"trust file: wrong fingerprint (expected {fingerprint}, got {actual})",
+            problem="fingerprint",
+            hint="compare the fingerprint with its owner; do not use this file",
+        )
+    content = trust_file.parse(document.raw, "trust file")
+    trust_file.check_threshold(document, content, "trust file")
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path.parent}: {error.strerror}", path=str(path.parent)) from None
+    with Directory.open(path.parent) as folder:
+        lock(folder)
+        if path.exists() and not replace and read_file(path) != document.raw:
+            raise ConflictError(
+                f"{path}: the site has another trust file",
+                path=str(path),
+                hint="apply a newer version with airbundle trust update; to start anew, use"
+                " --replace",
+            )
+        if replace:
+            for name in _list_history(folder):
+                with folder.enter(HISTORY) as history:
+                    history.remove(name)
+        _write(folder, path.name, content.version, document)
+    return TrustStore(path, document.raw, content)
+
+
+def read_document(path: Path) -> SignedDocument:
+    """Read a trust file, and the signatures beside it (``FILE.<16 hex>.sig``), unverified.
+
+    Raises:
+        MissingFileError: it does not exist.
+        ConfigError, LimitError: it cannot be read.
+    """
+    raw = read_file(path)
+    with Directory.open(path.parent) as folder:
+        prefix = f"{path.name}."
+        names = [
+            name
+            for name in folder.list_names()
+            if name.startswith(prefix) and name.endswith(".sig") and len(name) == len(prefix) + 20
+        ][:_MAX_SIGNATURES]
+        signatures = {
+            name[len(prefix) : -4]: folder.read(name, limit=_MAX_SIGNATURE) for name in names
+        }
+    return SignedDocument(raw, signatures)
+
+
+def read_history(path: Path) -> dict[int, SignedDocument]:
+    """Read the versions that the store of ``path`` contains, with their signatures."""
+    folder = path.parent / HISTORY
+    documents = {}
+    with Directory.open(path.parent) as parent:
+        names = _list_history(parent)
+    for name in names:
+        number, _, rest = name.partition(".")
+        if rest == "trust.json" and number.isdecimal():
+            documents[int(number)] = read_document(folder / name)
+    return documents
+
+
+def read_file(path: Path) -> bytes:
+    """Read a trust file.
+
+    Raises:
+        MissingFileError: it does not exist.
+        ConfigError: it cannot be read, or is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(trust_file.MAX_TRUST_FILE + 1)
+    except FileNotFoundError as error:
+        raise MissingFileError(str(path), os_error=error) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
+    if len(raw) > trust_file.MAX_TRUST_FILE:
+        problem = (
+            f"too large for a trust file (expected at most {trust_file.MAX_TRUST_FILE:,} bytes)"
+        )
+        raise ConfigError(f"{path}: {problem}", path=str(path))
+    return raw
+
+
+def _list_history(parent: Directory) -> list[str]:
+    try:
+        with parent.enter(HISTORY) as history:
+            return history.list_names()
+    except NotFoundError:
+        return []
+
+
+def _write(folder: Directory, name: str, version: int, document: SignedDocument) -> None:
+    """Store a version durably: its signatures, then the file, then as the current version."""
+    with folder.enter(HISTORY, create=True) as history:
+        stored = f"{version}.trust.json"
+        for key_id, signature in document.signatures.items():
+            atomic_write.write_bytes_in(history, f"{stored}.{key_id}.sig", signature)
+        atomic_write.write_bytes_in(history, stored, document.raw)
+    atomic_write.sync_directory(folder)
+    atomic_write.write_bytes_in(folder, name, document.raw)

@@ -1,0 +1,167 @@
+"""``airbundle trust``: a site sets up its trust file, and rotates its keys."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.trust import keys
+from tests.fakes import bundles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import CommandResult, RunAirbundle
+
+ALICE, BOB, CAROL, EXPORT, RECEIPT = (keys.generate_key() for _ in range(5))
+NAMED = {"alice": ALICE, "bob": BOB, "carol": CAROL, "export": EXPORT, "receipt": RECEIPT}
+
+
+class Site:
+    """Runs the commands of a site that has its trust file in ``trust.json``."""
+
+    def __init__(self, directory: Path, run: RunAirbundle) -> None:
+        self.directory = directory
+        self._run = run
+        for name, key in NAMED.items():
+            keys.write_key_pair(directory / name, key, None)
+
+    def __call__(self, line: str, *more: object, status: int = 0) -> CommandResult:
+        result = self._run(*line.split(), *more)
+        assert result.status == status, result.stderr
+        return result
+
+    def read_fingerprint(self, file: str) -> str:
+        return json.loads(self(f"trust show {file} --json").stdout)["fingerprint"]
+
+    def install(self, path: str) -> None:
+        digits = self.read_fingerprint("1.json")
+        self(f"trust init 1.json --trust {path} --fingerprint", digits)
+
+    def set_up(self) -> None:
+        """Create and install version 1: two of Alice and Bob; the exporter for one stream."""
+        self("trust add 1.json --key alice.pub --key bob.pub --role trust --threshold trust=2")
+        self("trust add 1.json --key export.pub --role bundle --stream plant-7")
+        self("trust sign 1.json --key alice.key --key bob.key")
+        self(
+            "trust init 1.json --trust site/trust.json --fingerprint",
+            self.read_fingerprint("1.json"),
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path, run_airbundle: RunAirbundle) -> Site:
+    return Site(tmp_path, run_airbundle)
+
+
+def test_site_imports_bundles_by_its_trust_file(site: Site, hermetic_environment: dict[str, str]):
+    site.set_up()
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    bundles.write(site.directory / "other", keys=(EXPORT,), stream="plant-8")
+    bundles.write(site.directory / "unsigned")
+    bundles.write(site.directory / "role", keys=(ALICE,))
+    site("verify b --trust site/trust.json")
+    site("import b oci:target --trust site/trust.json")
+    for name, reason in (("other", "stream plant-8"), ("unsigned", "not signed"), ("role", "role")):
+        for command in (f"verify {name}", f"import {name} oci:{name}-target"):
+            result = site(f"{command} --trust site/trust.json", status=4)
+            (line,) = [line for line in result.stderr.splitlines() if "error:" in line]
+            assert reason in line
+        assert not (site.directory / f"{name}-target").exists()
+    # Without options, the trust file in the user's configuration applies.
+    site("verify b", status=4)
+    site("trust init 1.json --fingerprint", site.read_fingerprint("1.json"))
+    site("verify b")
+    site("import b oci:second")
+    site("verify b --key alice.pub", status=4)
+
+
+def test_rotation_reaches_a_site_in_a_bundle(site: Site):
+    site.set_up()
+    site.install("outside/trust.json")
+    old = bundles.write(site.directory / "old", keys=(EXPORT,))
+    # Carol replaces Bob, and another key replaces the exporter's.
+    removed = f"--remove {BOB.public.id[:16]} --remove {EXPORT.public.id}"
+    rotate = "trust rotate 2.json --trust outside/trust.json"
+    site(f"{rotate} {removed}", status=2)  # too few keys for the threshold
+    site(rotate)
+    site("trust add 2.json --key carol.pub --role trust --comment Carol")
+    site("trust add 2.json --key receipt.pub --role bundle")
+    site(f"{rotate} {removed}")
+    site("trust sign 2.json --key alice.key --key carol.key")
+    site("trust update 2.json --trust outside/trust.json", status=4)  # Bob has not signed
+    site("trust sign 2.json --key bob.key")
+    shown = site("trust update 2.json --trust outside/trust.json").stdout
+    assert "version 2" in shown
+    assert "Carol" in shown
+    image = f"oci:{old}:docker.io/library/nginx:1.27"
+    (site.directory / "m.yaml").write_text(f"name: plant-7\nimages: ['{image}']\n")
+    site("export m.yaml stick --sign-key receipt.key --trust outside/trust.json")
+    assert (site.directory / "stick/trust/2.trust.json").exists()
+    result = site("verify stick --trust site/trust.json")
+    assert "version 2" in result.stderr
+    assert json.loads(site("trust show site/trust.json --json").stdout)["version"] == 1
+    site("import stick oci:target --trust site/trust.json")
+    assert json.loads(site("trust show site/trust.json --json").stdout)["version"] == 2
+    site("verify old --trust site/trust.json", status=4)  # revoked by absence
+    site("verify old --key export.pub")
+
+
+def test_chain_with_a_gap_or_a_fork_is_refused(site: Site):
+    site.set_up()
+    bundle = bundles.write(site.directory / "b", keys=(EXPORT,))
+    (bundle / "trust").mkdir()
+    (bundle / "trust/3.trust.json").write_bytes((site.directory / "1.json").read_bytes())
+    for command in ("verify b", "import b oci:target"):
+        assert "missing" in site(f"{command} --trust site/trust.json", status=4).stderr
+    (bundle / "trust/3.trust.json").rename(bundle / "trust/1.trust.json")
+    site("verify b --trust site/trust.json")
+    text = (bundle / "trust/1.trust.json").read_text()
+    (bundle / "trust/1.trust.json").write_text(text.replace("plant-7", "plant-9"))
+    for command in ("verify b", "import b oci:target"):
+        assert "two different" in site(f"{command} --trust site/trust.json", status=4).stderr
+
+
+def test_wrong_fingerprint_installs_nothing(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    site("trust sign 1.json --key alice.key")
+    site("trust init 1.json --trust site/trust.json --fingerprint", "ab" * 32, status=4)
+    site("trust init 1.json --trust site/trust.json --fingerprint abc", status=2)
+    assert not (site.directory / "site").exists()
+
+
+def test_signed_draft_is_not_changed(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    site("trust sign 1.json --key alice.key")
+    site("trust add 1.json --key bob.pub --role trust", status=10)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "true", "1.0", "x"])
+def test_invalid_threshold_is_refused(site: Site, value: str):
+    site(f"trust add 1.json --key alice.pub --role trust --threshold trust={value}", status=2)
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    site(f"verify b --key export.pub --threshold {value}", status=2)
+    site(f"import b oci:target --key export.pub --threshold {value}", status=2)
+
+
+def test_openssl_and_sha256sum_check_a_trust_file(site: Site):
+    """The commands are those in the documentation."""
+    site.set_up()
+    fingerprint = site.read_fingerprint("1.json").replace(" ", "")
+    command = (
+        f"echo '{fingerprint}  1.json' | sha256sum -c --strict - && "
+        f"openssl dgst -sha256 -verify alice.pub -signature 1.json.{ALICE.public.id[:16]}.sig"
+        " 1.json"
+    )
+    subprocess.run(command, shell=True, cwd=site.directory, check=True)
+
+
+def test_options_for_keys_and_trust_files_are_exclusive(site: Site):
+    site.set_up()
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    site("verify b --trust site/trust.json --key export.pub", status=2)
+    site("verify b --trust site/trust.json --threshold 2", status=2)
+    site("verify b --trust absent.json", status=9)

@@ -44,7 +44,8 @@ class CommandSigner:
     """A command that signs its standard input. It is run without a shell."""
 
     public: PublicKey
-    command: str
+    command: str = field(repr=False)
+    """It may contain a PIN, so it is not part of messages."""
     cancellation: Cancellation = field(repr=False, compare=False)
     timeout: float = COMMAND_TIMEOUT
 
@@ -58,7 +59,7 @@ class CommandSigner:
         """
         arguments = parse_command(self.command)
         name = arguments[0]
-        hint = f"run it yourself: {self.command} < bundle.json > signature"
+        hint = "run it yourself, with the data as its standard input, to see its messages"
         try:
             result = run_program(
                 arguments, data, self.cancellation, max_output=MAX_SIGNATURE, timeout=self.timeout
@@ -83,8 +84,8 @@ def parse_command(command: str) -> list[str]:
     """
     try:
         arguments = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"{command[:80]!r}: not a command: {error}") from None
+    except ValueError:
+        raise UsageError("the signing command has an unclosed quotation mark") from None
     if not arguments:
         raise UsageError("the signing command is empty")
     return arguments

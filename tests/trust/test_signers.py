@@ -100,6 +100,15 @@ def test_malformed_command_is_a_usage_error(command: str):
         create_signer(command).sign(DATA)
 
 
+@pytest.mark.parametrize("command", ["sh -c 'exit 1' 8527", "'sh 8527", "/nonexistent/sign 8527"])
+def test_messages_do_not_contain_arguments_of_the_command(command: str):
+    """They may contain the PIN of a token."""
+    with pytest.raises((SignerError, UsageError)) as raised:
+        create_signer(command).sign(DATA)
+    assert "8527" not in f"{raised.value} {raised.value.hint}"
+    assert "8527" not in repr(create_signer(command))
+
+
 def test_missing_command_is_an_error():
     with pytest.raises(SignerError):
         create_signer("/nonexistent/sign").sign(DATA)

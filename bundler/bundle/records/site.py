@@ -13,6 +13,7 @@ the state names were written by a run that was interrupted before it wrote the s
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ from bundler.errors import (
     BundlerError,
     IntegrityError,
     LimitError,
+    LockedError,
     LostRecordsError,
+    MediumError,
     MissingFileError,
     NotFoundError,
 )
@@ -106,13 +109,18 @@ def prepare(path: Path) -> None:
     Raises:
         LockedError, NoSpaceError, MediumError: they cannot.
     """
-    with _open_for_writing(path) as directory:
-        _create_private(directory, RECEIPTS)
+    try:
+        with _open_for_writing(path) as directory:
+            _create_private(directory, RECEIPTS)
         for folder in (path, path / RECEIPTS):
             if not os.access(folder, os.W_OK | os.X_OK):
-                raise to_bundler_error(
-                    PermissionError(13, "permission denied"), folder, "cannot write"
-                )
+                error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                raise to_bundler_error(error, folder, "cannot write")
+    except LockedError:
+        raise
+    except MediumError as error:
+        error.hint = "choose a writable directory with --records DIRECTORY"
+        raise
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bundler.bundle.records.site import append, lock_stream
 from bundler.trust import keys
 from tests.fakes import bundles
 
@@ -214,9 +215,43 @@ def test_key_of_bundles_cannot_sign_receipts(site: Site):
     assert site.import_("bundle", *options).status == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_unwritable_records_end_import_before_any_write(site: Site):
     site.write_bundle("bundle")
-    site.records.mkdir(0o500, parents=True)
-    assert site.import_("bundle").status == 5
+    (site.path / "file").write_text("not a directory")
+    refused = site.import_("bundle", "--records", "file/records")
+    assert refused.status == 5
+    assert "--records DIRECTORY" in refused.stderr
     assert not (site.path / "inside").exists()
+
+
+def test_two_imports_of_a_stream_at_once_exclude_each_other(site: Site):
+    """Both may import the recorded bundle, which changes no state."""
+    site.write_bundle("bundle")
+    site.write_bundle("new", serial=SERIAL + 1)
+    site.write_bundle("other", stream="other")
+    assert site.import_("bundle").status == 0
+    with lock_stream(site.records, "plant-7", shared=True):
+        assert site.import_("bundle", target="oci:second").status == 0
+        refused = site.import_("new")
+        assert refused.status == 5
+        assert "locked by another process" in refused.stderr
+        assert site.import_("other", "--adopt", target="oci:apart").status == 0
+    with lock_stream(site.records, "plant-7", shared=False):
+        assert site.import_("bundle", target="oci:third").status == 5
+    assert site.import_("new").status == 0
+
+
+def test_clock_that_was_set_back_is_reported(site: Site):
+    site.write_bundle("bundle", expires="2199-01-01T00:00:00Z")
+    assert site.import_("bundle").status == 0
+    (entry,) = site.read_log()
+    members = {name: entry[name] for name in ("stream", "serial", "inventory", "authenticated")}
+    append(site.records, "import", datetime.now(UTC), members | {"seen": "2198-12-31T00:00:00Z"})
+    result = site.import_("bundle")
+    assert result.status == 0
+    assert "days behind the last time seen" in result.stderr
+    assert site.read_log()[-1]["clockBehind"] > 365 * 86400
+    append(site.records, "import", datetime.now(UTC), members | {"seen": "2199-01-02T00:00:00Z"})
+    refused = site.import_("bundle")
+    assert refused.status == 4
+    assert "the clock is behind the last time seen" in refused.stderr

@@ -95,9 +95,35 @@ def load_object(
     return value
 
 
+def load_canonical(raw: bytes, *, subject: str, limit: int = MAX_DOCUMENT) -> dict[str, Any]:
+    """Parse an object in the form that ``dumps`` writes; no other form is accepted.
+
+    This is faster than ``load_object``: a document that is equal to its canonical form has no
+    duplicate keys and no text that parsers read differently.
+
+    Raises:
+        LimitError: the document is larger or deeper than allowed.
+        MalformedError: it is not an object in canonical form.
+    """
+    if len(raw) > limit:
+        raise LimitError(f"{subject}: too large (expected at most {limit:,} bytes)")
+    _check_tokens(raw, subject, MAX_TOKENS)
+    try:
+        value = json.loads(raw, parse_int=_parse_integer, parse_float=_refuse_constant)
+        if isinstance(value, dict) and _encode(value) == raw:
+            return value
+    except (ValueError, RecursionError):
+        pass
+    raise MalformedError(f"{subject}: not a JSON object in canonical form")
+
+
 def dumps(value: JSON) -> bytes:
     """Encode canonical JSON: sorted keys, no spaces, ASCII only, integers as the only numbers."""
     _refuse_floats(value)
+    return _encode(value)
+
+
+def _encode(value: JSON) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 

@@ -50,7 +50,9 @@ def create_records(known: AuthenticatedBundle | None, seen: datetime = NOW) -> R
     streams = {"other": StreamState(1, Digest.of(b""), NOW - timedelta(days=9))}
     if known is not None:
         streams["plant-7"] = StreamState(known.inventory.serial, Digest.of(known.raw), seen)
-    return Records(Path("records"), Log((Entry(Digest.of(b""), Table({}, "log")),)), streams)
+    return Records(
+        Path("records"), Log((Entry(Digest.of(b""), Table({"event": "restore"}, "log")),)), streams
+    )
 
 
 def check(

@@ -228,3 +228,45 @@ def test_memory_of_the_largest_number_of_values_is_limited(tmp_path):
     path = tmp_path / "document.json"
     path.write_bytes(b"{" + b",".join(b'"%d":0.5' % key for key in range(166_000)) + b"}")
     assert peak_memory.measure(PARSE, path) < 100 * MIB
+
+
+@pytest.mark.parametrize("value", [{}, {"b": [1, True, None], "a": {"é": "\n\u2028"}}])
+def test_canonical_parser_reads_what_is_written(value: dict[str, strict.JSON]):
+    assert strict.load_canonical(strict.dumps(value), subject="document") == value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"1",
+        b"{} ",
+        b"{}\n",
+        b' {"a":1}',
+        b'{"a": 1}',
+        b'{"b":1,"a":1}',
+        b'{"a":1,"a":1}',
+        b'{"a":1.0}',
+        b'{"a":1e3}',
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b'{"a":18446744073709551616}',
+        b'{"a":-0}',
+        b'{"a":"\\u0061"}',
+        b'{"a":"\\/"}',
+        b'{"a":"\xc3\xa9"}',
+        b'{"a":"\xff"}',
+        b'\xef\xbb\xbf{"a":1}',
+    ],
+)
+def test_canonical_parser_refuses_other_forms(raw: bytes):
+    with pytest.raises(MalformedError, match="canonical"):
+        strict.load_canonical(raw, subject="document")
+
+
+def test_canonical_parser_is_bounded():
+    with pytest.raises(LimitError):
+        strict.load_canonical(b'{"a":"' + b"x" * 100 + b'"}', subject="document", limit=50)
+    with pytest.raises(LimitError):
+        strict.load_canonical(b'{"a":' + b"[" * 100 + b"]" * 100 + b"}", subject="document")

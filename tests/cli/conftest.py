@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from tests.cli.launcher import AIRBUNDLE
+from tests import preloaded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,15 +57,11 @@ def run_airbundle(tmp_path: Path, hermetic_environment: dict[str, str]) -> RunAi
     def run(
         *arguments: object, stdin: str = "", env: dict[str, str] | None = None
     ) -> CommandResult:
-        result = subprocess.run(
-            [*AIRBUNDLE, *map(str, arguments)],
-            input=stdin,
+        result = preloaded.run(
+            [*map(str, arguments)],
+            stdin=stdin,
             env=hermetic_environment | (env or {}),
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
         )
         return CommandResult(result.returncode, result.stdout, result.stderr)
 

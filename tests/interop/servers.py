@@ -28,6 +28,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests import preloaded
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -260,6 +262,9 @@ class Client:
         self, *arguments: object, stdin: str = "", cwd: Path | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
         """Run the program; never raise for an exit status."""
+        if self.command[: len(AIRBUNDLE)] == AIRBUNDLE:
+            options = [*self.command[len(AIRBUNDLE) :], *map(str, arguments)]
+            return preloaded.run(options, stdin=stdin, env=self.env(), cwd=cwd, timeout=timeout)
         return subprocess.run(
             [*self.command, *map(str, arguments)],
             input=stdin,

@@ -58,9 +58,8 @@ class NameMapping:
         """
         mapped = rename
         for source, target in sorted(self.rules, key=lambda rule: -len(rule[0])):
-            rest = name.removeprefix(source)
-            if rest != name and (rest[:1] in ("", "/", ":", "@") or source.endswith("/")):
-                mapped = (target + rest).lstrip("/")
+            if _matches(source, name):
+                mapped = (target + name.removeprefix(source)).lstrip("/")
                 break
         if mapped is None:
             domain, _, path = name.partition("/")
@@ -108,6 +107,18 @@ class NameMapping:
         if at or image.tag is None:
             return TargetName(path, None, root)
         return TargetName(path, image.tag)
+
+
+def find_unused_rules(rules: Sequence[tuple[str, str]], names: Iterable[str]) -> list[str]:
+    """Return the FROM of each rename rule that matches none of ``names``."""
+    known = list(names)
+    return [source for source, _ in rules if not any(_matches(source, name) for name in known)]
+
+
+def _matches(source: str, name: str) -> bool:
+    """Return whether ``source`` matches the beginning of ``name``."""
+    rest = name.removeprefix(source)
+    return rest != name and (rest[:1] in ("", "/", ":", "@") or source.endswith("/"))
 
 
 def parse_rules(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -117,7 +117,10 @@ def iterate_pages(
         yield response, body
         next_url = _find_next(response)
         if next_url in seen:
-            raise RefusedRequestError(f"{subject}: duplicate page in the list")
+            raise RefusedRequestError(
+                f"{subject}: duplicate page in the list",
+                hint="check the registry and a proxy in front of it, or list the tags explicitly",
+            )
         if next_url is not None and len(next_url) > _MAX_URL:
             raise LimitError(f"{subject}: the URL of the next page is too long")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
@@ -70,6 +71,16 @@ ONE_IMAGE = "name: one\nimages: ['oci:./none:app:1']\n"
             "--receipt FILE",
         ),
         (
+            "export one.yaml stick --unsigned --locked",
+            "one.lock.yaml: no such file",
+            "airbundle lock one.yaml\n",
+        ),
+        (
+            "copy --preserve-digests --format v2s2 oci:layout:web:1 dir:out",
+            "instructed to preserve digests",
+            "leave out --preserve-digests",
+        ),
+        (
             "login --username ward host.example",
             "Password of ward: cannot prompt without a terminal",
             "use --password-stdin",
@@ -85,6 +96,8 @@ def test_hint_is_the_next_step(
     tmp_path: Path, run_airbundle: RunAirbundle, command: str, problem: str, hint: str
 ) -> None:
     (tmp_path / "one.yaml").write_text(ONE_IMAGE)
+    image = images.image(images.layer({"file": b"text"}))
+    images.write_layout(tmp_path / "layout", {"web:1": image})
     environment = {"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}
     result = run_airbundle(*command.split(), env=environment)
     assert result.status != 0

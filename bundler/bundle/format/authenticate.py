@@ -20,6 +20,7 @@ from bundler.errors import (
     TrustError,
     UnauthenticatedError,
 )
+from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,9 +102,9 @@ def open_bundle(
     contents = inventory.parse(authentication.raw)
     trust_error = authentication.check_contents(contents, now)
     _check_allowed(bundle, trust_error, allow_unsigned=allow_unsigned)
-    if contents.is_expired(now) and not allow_expired:
+    if contents.expires is not None and contents.is_expired(now) and not allow_expired:
         raise ExpiredError(
-            f"{bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
+            f"{bundle}: expired on {timestamps.format_to_minute(contents.expires)}",
             hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
         )
     return AuthenticatedBundle(

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from bundler.bundle.format import absent_layers
+from bundler.errors import shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bundler.bundle.format.inventory import BundledImage
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,14 @@ class Omissions:
         )
 
     def describe(self) -> list[str]:
-        """Describe each omission on one line."""
-        lines = [f"{name}: {absent_layers.describe(layer)}" for name, layer in self.layers]
+        """Describe each omission on one line, with the images that it belongs to."""
+        layers: dict[Digest, tuple[Descriptor, list[str]]] = {}
+        for name, layer in self.layers:
+            layers.setdefault(layer.digest, (layer, []))[1].append(name)
+        lines = [
+            f"{shortlist(names)}: {absent_layers.describe(layer)}"
+            for layer, names in layers.values()
+        ]
         lines += [f"{name}: referrer {referrer}" for name, referrer in self.referrers]
         return [f"not in the bundle: {line}" for line in lines]
 

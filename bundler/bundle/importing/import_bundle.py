@@ -25,7 +25,7 @@ from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, PlannedImage, create_plan
 from bundler.copy.resolve import resolve
-from bundler.copy.target_names import NameMapping, compare_with_target
+from bundler.copy.target_names import NameMapping, compare_with_target, find_unused_rules
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
@@ -163,6 +163,9 @@ def _push(
     _check_present(request.bundle, selected, images, source)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
+    references = [str(image.reference) for image in inventory.images]
+    for rule in find_unused_rules(names.rules, references):
+        engine.emit(WarningIssued(f"rename rule {rule[:200]!r} matches no image of the bundle"))
     tasks = []
     for listed, image in zip(selected, images, strict=True):
         name = names.map_reference(listed.reference, listed.digest, listed.rename)

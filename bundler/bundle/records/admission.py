@@ -185,9 +185,9 @@ def _create_expired_error(inventory: Inventory, now: datetime, last_seen: dateti
     clock = (
         ""
         if inventory.is_expired(now)
-        else (f"; the clock is behind the last time seen ({timestamps.format_utc(last_seen)})")
+        else f"; the clock is behind the last time seen ({timestamps.format_to_minute(last_seen)})"
     )
     return ExpiredError(
-        f"{subject}: expired on {expires:%Y-%m-%d %H:%M} UTC{clock}",
+        f"{subject}: expired on {timestamps.format_to_minute(expires)}{clock}",
         hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
     )

@@ -234,7 +234,7 @@ def verify(
     expired = known is not None and known.is_expired(now)
     if known is not None and known.expires is not None and expired and trust_error is None:
         trust_error = ExpiredError(
-            f"the bundle expired at {timestamps.format_utc(known.expires)}",
+            f"the bundle expired on {timestamps.format_to_minute(known.expires)}",
             hint="export it again; if the clock of this computer is wrong, set it",
         )
     return Verification(

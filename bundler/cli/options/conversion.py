@@ -50,7 +50,11 @@ class ImageConversionOptions:
         Raises:
             UsageError: if options are mutually exclusive.
         """
-        from bundler.copy.convert.options import ConversionOptions, Encryption  # noqa: PLC0415 - not for --help
+        from bundler.copy.convert.options import (  # noqa: PLC0415 - not for --help
+            DIGESTS_PRESERVED,
+            ConversionOptions,
+            Encryption,
+        )
 
         if self.encrypted_layers and not self.encryption_keys:
             raise UsageError("--encrypt-layer needs --encryption-key")
@@ -87,7 +91,7 @@ class ImageConversionOptions:
             encryption=encryption,
             decryption=decryption,
             keep_fixed_images=self.keep_fixed_images,
-            fixed_reason="instructed to preserve digests" if self.preserve_digests else None,
+            fixed_reason=DIGESTS_PRESERVED if self.preserve_digests else None,
         )
 
 

@@ -312,10 +312,11 @@ class ProgressState:
     def describe_position(self) -> str:
         """Return ``12 of 43 blobs, 1.2 GiB of 3.4 GiB (35 %), 120.3 MiB/s, 18 s left``."""
         blobs = self._plan.pushed.blobs + max(self._plan.checked.blobs, self.checked)
+        is_complete = 0 < blobs == self.finished + self.checked and not self.only_checks
         parts = [
             f"{self.finished + self.checked} of {count(blobs, self._noun)}",
             f"{format_size(self.moved)} of {format_size(self.total)} ({self.percent} %)",
-            f"{format_size(self.rate)}/s",
+            "waiting for manifests and names" if is_complete else f"{format_size(self.rate)}/s",
         ]
         left = self.total - self.moved
         now = self._samples[-1][0]

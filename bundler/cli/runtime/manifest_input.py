@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest.expand import expand
-from bundler.errors import ConflictError, UsageError, shortlist
+from bundler.errors import ConflictError, NotFoundError, UsageError, shortlist
 from bundler.ports import RegistryReference
 
 if TYPE_CHECKING:
@@ -86,11 +86,16 @@ def load(
         return ManifestInput(manifest, None, policies)
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - only with --locked
 
-    lock = locks.read(locks.find_lock_path(path))
+    hint = f"airbundle lock {path}"
+    try:
+        lock = locks.read(locks.find_lock_path(path))
+    except NotFoundError as error:
+        error.hint = hint
+        raise
     changed = lock.find_changed_files(manifest)
     if changed:
         raise ConflictError(
             f"{path}: changed since it was locked: {', '.join(changed)}",
-            hint=f"airbundle lock {path}",
+            hint=hint,
         )
     return ManifestInput(manifest, lock, policies)

@@ -14,7 +14,7 @@ from bundler.copy.convert.conversion_plan import (
     LayerConversion,
     is_encrypted,
 )
-from bundler.copy.convert.options import MANIFEST_TYPES
+from bundler.copy.convert.options import DIGESTS_PRESERVED, MANIFEST_TYPES
 from bundler.errors import (
     CannotConvertError,
     FixedIndexError,
@@ -261,4 +261,6 @@ class _Decider:
 
     def _check_may_change(self, change: str) -> None:
         if self._options.fixed_reason is not None:
-            raise CannotConvertError(f"{self._label}: {change}", reason=self._options.fixed_reason)
+            reason = self._options.fixed_reason
+            hint = "leave out --preserve-digests" if reason == DIGESTS_PRESERVED else None
+            raise CannotConvertError(f"{self._label}: {change}", reason=reason, hint=hint)

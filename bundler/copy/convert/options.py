@@ -39,6 +39,10 @@ class TransformedStream(Reader, Protocol):
         ...
 
 
+DIGESTS_PRESERVED = "instructed to preserve digests"
+"""The reason why no digest may change if the user requires that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encryption:
     """The layers to encrypt, and the function that encrypts them."""

@@ -164,6 +164,7 @@ def sync_images(
         source_options = replace(
             source_options, overrides={**source_options.overrides, **listing.overrides}
         )
+        targets.warn_of_unused_rules(listing.images, request.destination, engine.emit)
         mapped = targets.map_targets(listing.images, request.destination)
         if request.refuse_existing:
             targets.check_not_existing(mapped)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
-from bundler.copy.target_names import NameMapping
+from bundler.copy.target_names import NameMapping, find_unused_rules
 from bundler.errors import ConflictError, DirectoryExistsError, InvalidReferenceError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.ports import RegistryReference, RepositoryReference
@@ -87,6 +87,15 @@ def map_targets(images: Iterable[SourceImage], destination: SyncDestination) -> 
             ) from None
         targets.append(SyncTarget(image, target))
     return targets
+
+
+def warn_of_unused_rules(
+    images: Iterable[SourceImage], destination: SyncDestination, emit: Emit
+) -> None:
+    """Emit a warning for each rename rule that matches no image."""
+    names = [image.target_name for image in images]
+    for rule in find_unused_rules(destination.names.rules, names):
+        emit(WarningIssued(f"rename rule {rule[:200]!r} matches no image of the source"))
 
 
 def merge_duplicates(

@@ -23,6 +23,11 @@ def format_utc(moment: datetime) -> str:
     return format_with_offset(moment.astimezone(UTC))
 
 
+def format_to_minute(moment: datetime) -> str:
+    """Format a time for people, in UTC to the minute: ``2026-11-23 07:00 UTC``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def format_with_offset(moment: datetime) -> str:
     """Format a time in its own time zone to the second: ``2026-11-23T08:00:00+01:00``."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

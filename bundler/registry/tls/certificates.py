@@ -21,6 +21,7 @@ from bundler.errors import (
     Remedy,
     shortlist,
 )
+from bundler.oci.json import timestamps
 from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def _describe_problem(
 
 
 def _format_date(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return timestamps.format_to_minute(moment)
 
 
 def _clean(text: str) -> str:

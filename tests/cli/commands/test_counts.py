@@ -63,7 +63,7 @@ def test_reports_of_import_have_the_same_counts(
     second = "{ref: 'oci:./layout:web:2', rename: 'other:2'}"
     (work_dir / "ward.yaml").write_text(MANIFEST.replace("'oci:./layout:web:2'", second))
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
-    command = ("import", "stick", f"docker://{registry.host}", "--allow-unsigned")
+    command = ("import", "stick", f"docker://{registry.host}", "--allow-unsigned", "--reason", "t")
     options = ("--tls-verify=false", "--receipt", "receipt.json")
     for reuse in ("; mounted: ", "; already present: "):
         result = run_airbundle(*command, *options)

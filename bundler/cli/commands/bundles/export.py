@@ -17,6 +17,7 @@ from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.trusted_keys import read_trust_chain
 from bundler.errors import UsageError
+from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +161,7 @@ def print_report(report: ExportReport) -> None:
     """Print the report of an export as text."""
     contents, written = report.inventory, report.medium
     state = "written" if report.changed else "unchanged"
-    until = f", expires {contents.expires:%Y-%m-%d %H:%M}Z" if contents.expires else ""
+    until = f", expires {format_to_minute(contents.expires)}" if contents.expires else ""
     text.print_line(
         f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
         f" {text.count(len(contents.images), 'image')}{until}"

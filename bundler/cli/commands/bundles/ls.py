@@ -10,6 +10,7 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,11 +55,11 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     until = ""
     if known.expires is not None:
         verb = "expired" if listing.expired else "expires"
-        until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
+        until = f", {verb} {format_to_minute(known.expires)}"
     text.print_note(
         f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
         f"{text.format_total(listing.total)}, "
-        f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
+        f"created {format_to_minute(known.created)}{until}"
     )
     if not known.complete:
         text.print_note(text.INCOMPLETE)

@@ -95,10 +95,13 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
             text.format_size(sizes.size),
             text.format_size(sizes.unique),
             str(len(image.referrers)),
+            image.rename or "",
         )
         for image, sizes in numbers.images
     ]
-    text.print_table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
+    text.print_table(
+        ("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS", "RENAME"), rows, right={2, 3, 4}
+    )
     plan = numbers.plan
     for line in missing_platforms.describe(planned.image for planned in plan.images):
         text.print_line(line)

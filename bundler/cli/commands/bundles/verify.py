@@ -16,6 +16,7 @@ from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.rehearsal import refuse_network, rehearse
 from bundler.errors import BundlerError, CancelledError, UsageError
+from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -126,9 +127,9 @@ def print_report(verification: Verification) -> None:
     """Print the report of a verification as text."""
     known = verification.inventory
     if known is not None:
-        until = f", expires {known.expires:%Y-%m-%d %H:%M}Z" if known.expires else ""
+        until = f", expires {format_to_minute(known.expires)}" if known.expires else ""
         text.print_line(
-            f"{known.stream} {known.serial}, created {known.created:%Y-%m-%d %H:%M}Z{until}"
+            f"{known.stream} {known.serial}, created {format_to_minute(known.created)}{until}"
         )
         if not known.complete:
             text.print_line(text.INCOMPLETE)

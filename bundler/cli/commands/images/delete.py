@@ -37,12 +37,18 @@ def delete(
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images.delete import DeleteRequest, delete_image  # noqa: PLC0415 - as above
+    from bundler.ports import RepositoryReference  # noqa: PLC0415 - as above
 
     request = DeleteRequest(transports.parse(image), tag_only)
     with context.run(1) as run:
         options = access.create_open_options(run, image)
         deleted = retry.call(lambda: delete_image(request, options), run.cancellation, run.emit)
-    reference, digest = str(request.reference), str(deleted.digest)
+    named, digest = request.reference, str(deleted.digest)
+    reference = str(named)
+    image_name = named.image if isinstance(named, RepositoryReference) else None
+    if image_name is not None:
+        complete = str(image_name.with_default_tag())
+        reference = f"{reference.removesuffix(str(image_name))}{complete}"
     if as_json:
         text.print_json({"reference": reference, "digest": digest, "tagOnly": tag_only})
     else:

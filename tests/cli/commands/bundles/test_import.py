@@ -120,3 +120,13 @@ def test_receipt_counts_refused_mounts_as_pushed(work_dir: Path, run_airbundle: 
     assert re.search(
         r"^0 blobs, 0 B in .*; already present: .*; checked: ", second.stderr, re.MULTILINE
     )
+
+
+def test_rename_rule_that_matches_nothing_is_reported(work_dir: Path, run_airbundle: RunAirbundle):
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    unsigned = ("--allow-unsigned", "--reason", "test")
+    command = ("import", "stick", "oci:out", *unsigned, "--dry-run")
+    used = "localhost/web=pages"
+    result = run_airbundle(*command, "--names", used, "--names", "foo=bar")
+    assert "warning: rename rule 'foo' matches no image of the bundle" in result.stderr
+    assert "localhost/web" not in result.stderr

@@ -94,3 +94,12 @@ def test_plan_with_missing_images_ends_as_export_does(work_dir: Path, run_airbun
         assert result.status == 11
         assert "localhost/web:1" in result.stdout
         assert "none:1" in result.stderr
+
+
+def test_plan_shows_renamed_images(work_dir: Path, run_airbundle: RunAirbundle):
+    (work_dir / "named.yaml").write_text(
+        "name: named\nimages: [{ref: 'oci:./layout:web:1', rename: 'pages:1'}]\n"
+    )
+    result = run_airbundle("plan", "named.yaml")
+    assert "RENAME\n" in result.stdout
+    assert "  pages:1\n" in result.stdout

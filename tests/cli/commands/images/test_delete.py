@@ -152,3 +152,11 @@ def test_delete_suggests_how_to_enable_deletion(
     result = run_airbundle("delete", "--tls-verify=false", reference)
     assert result.status == 1
     assert "hint: enable deletion" in result.stderr
+
+
+def test_delete_prints_the_complete_reference(
+    run_airbundle: RunAirbundle, registry: FakeRegistry
+) -> None:
+    images.push(registry.host, "app", ONE, "latest")
+    result = run_airbundle("delete", f"docker://{registry.host}/app", "--tls-verify=false")
+    assert result.stdout == f"docker://{registry.host}/app:latest {ONE.digest}\n"

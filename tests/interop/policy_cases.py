@@ -55,7 +55,7 @@ BATCH = 40
 
 NAMES = (
     "r.example/app:1", "r.example/app:2", "r.example/app", "r.example/a/b:1", "busybox:1",
-    "docker.io/library/busybox:1", "r.example/app@sha256:" + "a" * 64, "Not a name", "",
+    "docker.io/library/busybox:1", "r.example/app@sha256:" + "a" * 64, "Not a name",
 )  # fmt: skip
 _PLATFORMS = ("linux/amd64", "linux/arm64")
 _SINGLE = images.image()

@@ -42,7 +42,7 @@ class Site:
         return [{"type": "sigstoreSigned", "keyPath": path} | members]
 
     def import_bundle(self, *options: str) -> tuple[int, str]:
-        command = ("import", "stick", "oci:target", "--allow-unsigned")
+        command = ("import", "stick", "oci:target", "--allow-unsigned", "--reason", "test")
         result = self.run(*command, *options)
         return result.status, result.stderr
 

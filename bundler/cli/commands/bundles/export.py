@@ -97,10 +97,8 @@ def export(
     """
     if signers.given == unsigned and not dry_run:
         if unsigned:
-            raise UsageError(
-                "--sign-key and --unsigned are mutually exclusive",
-                hint="leave out --unsigned, or the keys",
-            )
+            problem = "--sign-key and --unsigned are mutually exclusive"
+            raise UsageError(problem, hint="leave out --unsigned, or the keys")
         raise UsageError(
             "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
@@ -135,9 +133,7 @@ def export(
                 from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
                 from bundler.cli.commands.bundles.plan import print_estimate  # noqa: PLC0415
 
-                numbers = estimate(request, engine)
-                print_estimate(numbers, as_json=as_json)
-                numbers.check()
+                print_estimate(estimate(request, engine), as_json=as_json)
                 return
             report = exporting.export(request, engine)
     rehearsal = None

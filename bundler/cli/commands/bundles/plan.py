@@ -70,12 +70,15 @@ def plan(
         with common.suggest_keep_going(given=keep_going or len(request.images) == 1):
             numbers = estimate(request, engine, check_medium=destination is not None)
     print_estimate(numbers, as_json=as_json)
-    numbers.check()
 
 
 def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
-    """Print the estimate of an export."""
-    from bundler.bundle.exporting import foreign_layers, missing_platforms  # noqa: PLC0415
+    """Print the estimate of an export.
+
+    Raises:
+        PartialError: some images could not be resolved.
+    """
+    from bundler.bundle.exporting import foreign_layers  # noqa: PLC0415 - not for --help
 
     if numbers.refusal is not None:
         text.print_note(f"warning: the export would be refused: {numbers.refusal.message}")
@@ -87,7 +90,14 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
         text.print_note(f"hint: {foreign_layers.HINT}")
     if as_json:
         text.print_json(numbers.to_json())
-        return
+    else:
+        _print_text(numbers)
+    numbers.check()
+
+
+def _print_text(numbers: Estimate) -> None:
+    from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - not for --help
+
     rows = [
         (
             str(image.reference),

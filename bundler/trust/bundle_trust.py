@@ -7,7 +7,7 @@ counts twice.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from bundler.errors import TooFewSignersError, UnauthenticatedError, UsageError, count
 
@@ -40,6 +40,10 @@ class BundleTrust(Protocol):
     @property
     def bundle_keys(self) -> Sequence[PublicKey]:
         """Those of ``keys`` that may sign bundles."""
+
+    @property
+    def version(self) -> int | None:
+        """The version of the trust file; None: the keys were specified."""
 
     def follow(self, read_chain: ReadChain) -> BundleTrust:
         """Apply the newer versions of the trust file that a bundle contains.
@@ -76,6 +80,7 @@ class TrustedKeys:
     keys: tuple[PublicKey, ...]
     threshold: int = 1
     """The number of keys that must have signed."""
+    version: ClassVar[None] = None
 
     @classmethod
     def create(cls, keys: Iterable[PublicKey], threshold: int = 1) -> TrustedKeys:

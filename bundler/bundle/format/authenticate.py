@@ -66,6 +66,8 @@ class AuthenticatedBundle:
     is_authenticated: bool = True
     """Whether the signatures are those that are required; False only if unsigned bundles are
     allowed."""
+    trust_version: int | None = None
+    """The version of the trust file that applied; None: the keys were specified."""
 
 
 def open_bundle(
@@ -108,7 +110,11 @@ def open_bundle(
             hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
         )
     return AuthenticatedBundle(
-        authentication.raw, contents, authentication.signers, trust_error is None
+        raw=authentication.raw,
+        inventory=contents,
+        signers=authentication.signers,
+        is_authenticated=trust_error is None,
+        trust_version=authentication.trust.version,
     )
 
 

@@ -2,9 +2,9 @@
 
 The serials of a stream increase. A bundle is refused if its serial is lower than the recorded one,
 or equal with other content, if it or its serial is far ahead of the clock, or if it has expired at
-the later of the clock and the last time seen. A site that has records imports a stream that it does
-not know only if the operator adopts it; the first import of a site sets up its records, and adopts
-the stream of its bundle.
+the later of the clock and the last time seen. A site imports a stream that it does not know
+only if the operator adopts it, with one exception: on a host without records, a bundle whose keys
+were specified for this import is the first one, and its stream is adopted.
 
 The stream and serial of an unauthenticated bundle are unproven: such a bundle is compared with the
 records, but needs no adoption, and never changes the state.
@@ -22,6 +22,7 @@ from bundler.errors import (
     ExpiredError,
     FutureBundleError,
     RollbackError,
+    TrustFileError,
     UnknownStreamError,
 )
 from bundler.oci.digest import Digest
@@ -90,8 +91,10 @@ def admit(
         RollbackError: the serial is lower than the recorded one.
         FutureBundleError: the bundle or its serial is far ahead of the clock.
         ExpiredError: it has expired.
-        UnknownStreamError: the site has records, and has not adopted the stream.
+        UnknownStreamError: the site has not adopted the stream.
+        TrustFileError: an earlier import used a later version of the trust file.
     """
+    trust = _check_trust_version(bundle.trust_version, records)
     inventory, digest = bundle.inventory, Digest.of(bundle.raw)
     last_seen = find_last_seen(records.streams)
     latest = max(now, last_seen)
@@ -109,7 +112,8 @@ def admit(
             raise _create_expired_error(inventory, now, last_seen)
         used.append("--allow-expired")
     adopts = known is None and bundle.is_authenticated
-    if adopts and not (overrides.adopt or records.is_new):
+    is_first = records.is_new and bundle.trust_version is None
+    if adopts and not (overrides.adopt or is_first):
         raise UnknownStreamError(
             f"stream {inventory.stream}: not known at this site (serial {inventory.serial})",
             stream=inventory.stream,
@@ -119,7 +123,7 @@ def admit(
         )
     behind = last_seen - now
     seen = now if ahead else max(now, inventory.created)
-    state = StreamState(inventory.serial, digest, max(last_seen, seen).astimezone(UTC))
+    state = StreamState(inventory.serial, digest, max(last_seen, seen).astimezone(UTC), trust)
     return Admission(
         state=state if bundle.is_authenticated else None,
         is_recorded=known is not None and known.inventory == digest,
@@ -128,6 +132,20 @@ def admit(
         reason=overrides.reason,
         clock_behind=behind if behind > MAX_CLOCK_ERROR else None,
     )
+
+
+def _check_trust_version(version: int | None, records: Records) -> int | None:
+    """Check that the trust file is not older than one that an earlier import used."""
+    latest = max((state.trust or 0 for state in records.streams.values()), default=0)
+    if version is not None and version < latest:
+        raise TrustFileError(
+            f"trust file: older than the one used before (expected version {latest} or later, got"
+            f" {version})",
+            problem="version",
+            version=version,
+            hint="install the current one: airbundle trust update FILE",
+        )
+    return version
 
 
 def _compare(

@@ -15,6 +15,7 @@ from bundler.errors import (
     FutureBundleError,
     RollbackError,
     TrustError,
+    TrustFileError,
     UnknownStreamError,
 )
 from bundler.events import Notice, WarningIssued
@@ -38,6 +39,7 @@ _REFUSALS: dict[type[TrustError], str] = {
     FutureBundleError: "future",
     ExpiredError: "expired",
     UnknownStreamError: "unknown-stream",
+    TrustFileError: "trust-file",
 }
 
 
@@ -114,10 +116,10 @@ class ImportSession:
         stem = f"{inventory.stream}-{inventory.serial}-{ended}"
         path = receipt.write_new(self._path / site.RECEIPTS, stem)
         state = self._admission and self._admission.state
-        seen = state.seen if state else report.ended
+        unchanged = {"seen": timestamps.format_utc(report.ended)}
         members = _describe_bundle(report.bundle) | {
             "authenticated": self._authenticated,
-            "seen": timestamps.format_utc(seen),
+            **(state.to_json() if state else unchanged),
             "target": report.target,
             "images": len(report.images),
             "failed": len(report.failed),

@@ -34,7 +34,7 @@ class StreamState:
     seen: datetime
     """The latest time seen: of the clock at an import, or at which a bundle was created."""
     trust: int | None = None
-    """The version of the trust store that its signers were checked with; None: keys were given."""
+    """The latest version of the trust file at an import; None: all keys were specified."""
 
     @classmethod
     def from_json(cls, table: Table) -> Self:
@@ -111,6 +111,7 @@ def _add_import(state: Streams, table: Table) -> None:
     name, new = table.text("stream"), StreamState.from_json(table)
     known = state.get(name)
     if known is not None:
-        seen = max(known.seen, new.seen)
-        new = replace(new if new.serial > known.serial else known, seen=seen)
+        seen, trust = max(known.seen, new.seen), max(known.trust or 0, new.trust or 0)
+        latest = new if new.serial > known.serial else known
+        new = replace(latest, seen=seen, trust=trust or None)
     state[name] = new

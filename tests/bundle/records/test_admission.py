@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from bundler.errors import (
     ExpiredError,
     FutureBundleError,
     RollbackError,
+    TrustFileError,
     UnknownStreamError,
 )
 from bundler.oci.digest import Digest
@@ -177,3 +179,23 @@ def test_unauthenticated_bundle_never_changes_the_state():
 def test_unauthenticated_bundle_is_compared_with_the_recorded_serial():
     with pytest.raises(RollbackError):
         check(create_bundle(SERIAL - 1, signed=False), create_records(create_bundle()))
+
+
+def test_first_import_with_a_trust_file_needs_adopt():
+    bundle = replace(create_bundle(), trust_version=1)
+    with pytest.raises(UnknownStreamError):
+        check(bundle, Records(Path("records")))
+    admission = check(bundle, Records(Path("records")), adopt=True)
+    assert admission.state is not None
+    assert admission.state.trust == 1
+
+
+def test_older_trust_file_is_refused():
+    records = create_records(create_bundle())
+    streams = {name: replace(state, trust=3) for name, state in records.streams.items()}
+    records = replace(records, streams=streams)
+    with pytest.raises(TrustFileError) as caught:
+        check(replace(create_bundle(), trust_version=2), records)
+    assert (caught.value.problem, caught.value.version) == ("version", 2)
+    assert check(replace(create_bundle(), trust_version=3), records).is_recorded
+    assert check(create_bundle(), records).is_recorded

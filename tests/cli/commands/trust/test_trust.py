@@ -64,7 +64,8 @@ def test_site_imports_bundles_by_its_trust_file(site: Site, hermetic_environment
     bundles.write(site.directory / "unsigned")
     bundles.write(site.directory / "role", keys=(ALICE,))
     site("verify b --trust site/trust.json")
-    site("import b oci:target --trust site/trust.json")
+    assert "--adopt" in site("import b oci:target --trust site/trust.json", status=4).stderr
+    site("import b oci:target --trust site/trust.json --adopt")
     for name, reason in (("other", "stream plant-8"), ("unsigned", "not signed"), ("role", "role")):
         for command in (f"verify {name}", f"import {name} oci:{name}-target"):
             result = site(f"{command} --trust site/trust.json", status=4)
@@ -104,9 +105,13 @@ def test_rotation_reaches_a_site_in_a_bundle(site: Site):
     result = site("verify stick --trust site/trust.json")
     assert "version 2" in result.stderr
     assert json.loads(site("trust show site/trust.json --json").stdout)["version"] == 1
-    site("import stick oci:target --trust site/trust.json")
+    before = (site.directory / "site/trust.json").read_bytes()
+    site("import stick oci:target --trust site/trust.json --adopt")
     assert json.loads(site("trust show site/trust.json --json").stdout)["version"] == 2
     site("verify old --trust site/trust.json", status=4)  # revoked by absence
+    (site.directory / "site/trust.json").write_bytes(before)
+    result = site("import old oci:target --trust site/trust.json --adopt", status=4)
+    assert "trust file: older than the one used before" in result.stderr
     site("verify old --key export.pub")
 
 

@@ -42,7 +42,7 @@ LONGEST_TEXT = 16 * 1024
 JSON_COMMANDS = (["inspect"], ["list-tags"], ["manifest-digest"])
 """Commands of airbundle whose stdout is for programs even without ``--json``."""
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:?\d\d(:?\d\d)?(?:Z|[+-]\d\d:\d\d)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:?\d\d(:?\d\d)?(?:Z| UTC|[+-]\d\d:\d\d)")
 _MESSAGE = re.compile(r'"(error|text|distrust|refusal)": "(.*)"')
 """The members of JSON reports whose values are wording for people."""
 _WARNINGS = re.compile(r"(?:^warning: .*\n)+", re.MULTILINE)
@@ -267,7 +267,9 @@ class Session:
         return _SECONDS.sub(self._name_seconds, text)
 
     def _name_time(self, match: re.Match[str]) -> str:
-        return self._name_moment(datetime.fromisoformat(match[0]).timestamp(), match[0])
+        return self._name_moment(
+            datetime.fromisoformat(match[0].replace(" UTC", "Z")).timestamp(), match[0]
+        )
 
     def _name_seconds(self, match: re.Match[str]) -> str:
         return self._name_moment(int(match[0]), match[0])

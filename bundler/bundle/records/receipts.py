@@ -13,15 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory, RegularFile
-from bundler.errors import InvalidSignatureError, LimitError, UnauthenticatedError
+from bundler.errors import (
+    InvalidSignatureError,
+    LimitError,
+    TooFewSignersError,
+    UnauthenticatedError,
+    UnfitSignerError,
+    count,
+)
 from bundler.oci.digest import Digest
+from bundler.oci.json import timestamps
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
 
+    from bundler.errors import UnfitSignerProblem
     from bundler.trust.keys import PrivateKey, PublicKey
+    from bundler.trust.trust_file import TrustedKey
 
 TYPE = "airbundle/receipt/v1"
 MAX_RECEIPT = 64 * 1024 * 1024
@@ -78,44 +89,81 @@ def format_suffix(key: PublicKey) -> str:
     return f".{key.id[:_KEY_DIGITS]}.sig"
 
 
-def verify(path: Path, keys: Sequence[PublicKey]) -> tuple[Table, tuple[PublicKey, ...]]:
-    """Verify that one of ``keys`` signed the receipt; return its content and the keys that did.
+def verify(
+    path: Path, keys: Sequence[TrustedKey], threshold: int = 1
+) -> tuple[Table, tuple[PublicKey, ...]]:
+    """Verify that ``threshold`` of the keys signed a receipt, and could when the import ended.
+
+    Returns the content of the receipt, and the keys that signed it.
 
     Raises:
         InvalidSignatureError: a signature with the ID of a given key does not verify.
-        UnauthenticatedError: none of the given keys signed it.
+        UnfitSignerError, TooFewSignersError, UnauthenticatedError: too few of the keys signed it.
         NotFoundError, MediumError: it cannot be read.
         MalformedError, LimitError: it is not a receipt.
     """
     with RegularFile.open(path) as file:
         raw = _read(file, MAX_RECEIPT)
-    signers = []
-    for key in keys:
-        signature_path = path.with_name(path.name + format_suffix(key))
-        if not signature_path.exists():
-            continue
-        with RegularFile.open(signature_path) as file:
-            signature = _read(file, _MAX_SIGNATURE)
-        try:
-            key.verify(signature, raw)
-        except InvalidSignatureError as error:
-            raise InvalidSignatureError(
-                f"{signature_path.name}: {error.message}",
-                key_id=key.id,
-                hint="the receipt was changed after it was signed: get it again from its site",
-            ) from None
-        signers.append(key)
+    signers = [key for key in keys if _has_signed(key.public, path, raw)]
     if not signers:
-        given = ", ".join(key.id[:_KEY_DIGITS] for key in keys)
+        given = ", ".join(key.public.id[:_KEY_DIGITS] for key in keys)
         raise UnauthenticatedError(
-            f"{path}: not signed by a given key ({given})",
-            trusted=[key.id for key in keys],
+            f"{path}: not signed by a trusted key ({given or 'none given'})",
+            trusted=[key.public.id for key in keys],
             hint="copy its .sig file beside it, or compare the fingerprints of the keys",
         )
     table = Table.parse(raw, str(path), limit=MAX_RECEIPT)
     if table.value.get("_type") != TYPE:
         raise table.problem(f"not a receipt (expected {TYPE!r})")
-    return table, tuple(signers)
+    stream, ended = table.text("stream"), timestamps.parse_utc(table.text("ended"), str(path))
+    problems = {key.public: _find_problem(key, stream, ended) for key in signers}
+    fit = tuple(key for key, problem in problems.items() if problem is None)
+    if len(fit) >= threshold:
+        return table, fit
+    for key, problem in problems.items():
+        if problem is not None:
+            raise UnfitSignerError(
+                f"{path}: signed by key {key.id[:_KEY_DIGITS]}, which may not sign it ({problem})",
+                key_id=key.id,
+                problem=problem,
+                stream=stream,
+                hint="the keys of the site, their roles and validity: airbundle trust show",
+            )
+    raise TooFewSignersError(
+        f"{path}: signed by {count(len(fit), 'trusted key')} (expected {threshold})",
+        signers=[key.id for key in fit],
+        required=threshold,
+        hint="copy the other .sig files beside it",
+    )
+
+
+def _has_signed(key: PublicKey, path: Path, raw: bytes) -> bool:
+    """Whether there is a signature by ``key``, which must verify."""
+    signature_path = path.with_name(path.name + format_suffix(key))
+    if not signature_path.exists():
+        return False
+    with RegularFile.open(signature_path) as file:
+        signature = _read(file, _MAX_SIGNATURE)
+    try:
+        key.verify(signature, raw)
+    except InvalidSignatureError as error:
+        raise InvalidSignatureError(
+            f"{signature_path.name}: {error.message}",
+            key_id=key.id,
+            hint="the receipt was changed after it was signed: get it again from its site",
+        ) from None
+    return True
+
+
+def _find_problem(key: TrustedKey, stream: str, ended: datetime) -> UnfitSignerProblem | None:
+    """Return the reason why a key could not sign the receipt; None if it could."""
+    if key.streams is not None and stream not in key.streams:
+        return "stream"
+    if key.not_before is not None and ended < key.not_before:
+        return "not-yet-valid"
+    if key.not_after is not None and ended > key.not_after:
+        return "expired"
+    return None
 
 
 def _read(file: RegularFile, limit: int) -> bytes:

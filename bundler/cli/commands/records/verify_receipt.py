@@ -8,11 +8,16 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.option import option
+from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.output import text
+from bundler.cli.runtime import trusted_keys
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bundler.trust.trust_file import TrustedKey
 
 
 @command("verify-receipt", "airbundle verify-receipt plant-7-1795417200.json --key site.pub")
@@ -21,21 +26,37 @@ if TYPE_CHECKING:
     "--key",
     "key_files",
     multiple=True,
-    required=True,
     type=common.PATH,
+    metavar="FILE",
     help="Trust the signatures of this public key; one signature suffices. May be repeated.",
 )
+@option(
+    "--trust",
+    "trust_file",
+    type=common.PATH,
+    metavar="FILE",
+    help="Trust the keys with the role receipt in this trust file (default: that of the site, if no"
+    " --key is given).",
+)
 @common.as_json
-def verify_receipt(receipt: Path, *, key_files: tuple[Path, ...], as_json: bool) -> None:
-    """Check that a given key signed RECEIPT, and print its content.
+@pass_context
+def verify_receipt(
+    context: CommandContext,
+    receipt: Path,
+    *,
+    key_files: tuple[Path, ...],
+    trust_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Check that a trusted key signed RECEIPT, and print its content.
 
     The signature is a file beside the receipt, with `.sig` at the end of its name. The exit status
-    is 4 if no given key signed the receipt.
+    is 4 if no trusted key signed the receipt.
     """
+    refuse_conflicts({"--key": key_files, "--trust": trust_file})
     from bundler.bundle.records import receipts  # noqa: PLC0415 - not for --help
-    from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
-    table, signers = receipts.verify(receipt, [keys.read_public_key(path) for path in key_files])
+    table, signers = receipts.verify(receipt, *_read_trust(context, key_files, trust_file))
     if as_json:
         text.print_json(dict(table.value))
         return
@@ -50,3 +71,19 @@ def verify_receipt(receipt: Path, *, key_files: tuple[Path, ...], as_json: bool)
         text.print_line(f"override: {option_name}: {table.optional_text('reason') or 'no reason'}")
     for key in signers:
         text.print_line(f"signed by {key.fingerprint}")
+
+
+def _read_trust(
+    context: CommandContext, key_files: tuple[Path, ...], trust_file: Path | None
+) -> tuple[list[TrustedKey], int]:
+    """Return the keys that may sign receipts, and the number of them that must."""
+    if key_files:
+        from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
+        from bundler.trust.trust_file import TrustedKey  # noqa: PLC0415 - as above
+
+        return [TrustedKey(keys.read_public_key(path)) for path in key_files], 1
+    store = trusted_keys.open_store(context, trust_file, read_only=True)
+    if store is None:
+        raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
+    role = store.content.roles.get("receipt")
+    return [*store.content.get_keys("receipt").values()], 1 if role is None else role.threshold

@@ -170,3 +170,34 @@ def test_options_for_keys_and_trust_files_are_exclusive(site: Site):
     site("verify b --trust site/trust.json --key export.pub", status=2)
     site("verify b --trust site/trust.json --threshold 2", status=2)
     site("verify b --trust absent.json", status=9)
+
+
+def test_receipts_are_signed_by_keys_with_their_role(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    site("trust add 1.json --key export.pub --role bundle")
+    site("trust add 1.json --key receipt.pub --key bob.pub --role receipt --threshold receipt=2")
+    site("trust sign 1.json --key alice.key")
+    site.install("site/trust.json")
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    trust = "--trust site/trust.json"
+    importing = f"import b oci:target {trust} --adopt --receipt r.json --receipt-key"
+    site(f"{importing} export.key", status=2)
+    site(f"{importing} receipt.key")
+    site("verify-receipt r.json --key receipt.pub")
+    assert "expected 2" in site(f"verify-receipt r.json {trust}", status=4).stderr
+    site(f"{importing} receipt.key --receipt-key bob.key")
+    site(f"verify-receipt r.json {trust}")
+    site(f"{importing} alice.key")
+    assert site(f"verify-receipt r.json {trust}", status=4)
+
+
+def test_key_of_receipts_is_valid_at_the_time_of_the_import(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    site("trust add 1.json --key export.pub --role bundle")
+    site("trust add 1.json --key receipt.pub --role receipt --not-after 2020-01-01")
+    site("trust sign 1.json --key alice.key")
+    site.install("site/trust.json")
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    site("import b oci:target --key export.pub --receipt r.json --receipt-key receipt.key")
+    result = site("verify-receipt r.json --trust site/trust.json", status=4)
+    assert "may not sign it (expired)" in result.stderr

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from bundler.content.streams import VerifiedReader
-from bundler.errors import LimitError
+from bundler.errors import LimitError, MalformedError
 from bundler.oci import manifest, media_types
+from bundler.oci.manifest import ImageManifest
 from bundler.ports import HasSignatures, Node
 
 if TYPE_CHECKING:
@@ -51,3 +52,21 @@ def fetch(
 def read_signatures(source: Source, manifest: Digest) -> Sequence[bytes]:
     """Return the signatures that ``source`` stores with a manifest, unverified."""
     return source.signatures(manifest) if isinstance(source, HasSignatures) else ()
+
+
+def check_same_image(source: Source, original: bytes, raw: bytes, subject: str) -> None:
+    """Check that a manifest with uncompressed layers describes the same image as the original.
+
+    Both have the same config, and it lists the layers.
+
+    Raises:
+        MalformedError: they describe different images.
+    """
+    first, second = (manifest.parse(item, None, subject=subject) for item in (original, raw))
+    if isinstance(first, ImageManifest) and isinstance(second, ImageManifest):
+        config = fetch(source, second.config, subject, kind="config")
+        diff_ids = manifest.ImageConfig.parse(config, subject=subject).diff_ids
+        layers = tuple(layer.digest for layer in second.layers)
+        if first.config.digest == second.config.digest and diff_ids == layers:
+            return
+    raise MalformedError(f"{subject}: the stored layers are not those of the original manifest")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bundler.copy.fetch import MAX_DEPTH, fetch, read_signatures
+from bundler.copy.fetch import MAX_DEPTH, check_same_image, fetch, read_signatures
 from bundler.copy.graph_builder import GraphBuilder, ReadManifest, mark_rejection
 from bundler.copy.image import Graph, Referrer, ResolvedImage
 from bundler.copy.platform_selection import (
@@ -162,9 +162,15 @@ class _Resolver:
         digest = item.descriptor.digest
         if self._policy_check is None or digest in self._accepted:
             return
+        signed, raw = digest, item.raw
+        if isinstance(self._source, KeepsOriginalManifests):
+            original = self._source.resolve_original(self._request.source.name)
+            signed, raw = original.digest, fetch(self._source, original, self._label)
         self._policy_check.check_manifest(
-            self._policy_reference, item.raw, lambda: self._list_signatures(digest)
+            self._policy_reference, raw, lambda: self._list_signatures(signed)
         )
+        if signed != digest and signed in self._signatures:  # they were needed
+            check_same_image(self._source, raw, item.raw, self._label)
         self._accepted.add(digest)
 
     def select_root(self, found: Descriptor) -> tuple[ReadManifest, PlatformSelection]:

@@ -86,3 +86,10 @@ def test_registries_conf_variable_disables_drop_ins_but_option_does_not():
     assert by_option.registries_conf == (Path("/opt.conf"),)
     assert by_option.registries_conf_required
     assert by_option.registries_conf_d
+
+
+def test_signatures_of_root_are_in_a_directory_of_the_system():
+    assert locate({}, HOME, 1000).lookaside == Path("/home/u/.local/share/containers/sigstore")
+    assert locate({}, HOME, 0).lookaside == Path("/var/lib/containers/sigstore")
+    found = locate({}, HOME, 0, ConfigPathOverrides(var_lib=Path("/var")))
+    assert found.lookaside == Path("/var/containers/sigstore")

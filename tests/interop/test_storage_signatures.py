@@ -78,16 +78,19 @@ def write_policy(path: Path, transport: str, identity: str) -> None:
     path.write_text(json.dumps({"default": [{"type": "reject"}], "transports": transports}))
 
 
-@pytest.mark.parametrize(("identity", "accepted"), [(NAME, True), ("example.com/other:1", False)])
-def test_skopeo_verifies_signatures_in_the_storage(
-    store, airbundle, skopeo, signed, tmp_path, identity, accepted
+@pytest.mark.parametrize("reader", ["airbundle", "skopeo-name", "skopeo"])
+def test_signatures_in_the_storage_meet_a_policy(
+    store, airbundle, clients, signed, tmp_path, reader
 ):
     airbundle.ok("copy", signed, store.ref())
-    write_policy(tmp_path / "policy.json", "containers-storage", identity)
-    strict = servers.Client(skopeo.command[:1], skopeo.home)
+    client = clients(reader)
+    command = tuple(word for word in client.command if word != "--insecure-policy")
+    strict = servers.Client(command, client.home, client.environment)
     options = ("--policy", tmp_path / "policy.json", "copy", "--remove-signatures")
-    copied = strict(*options, store.ref(), f"dir:{tmp_path}/copied")
-    assert (copied.returncode == 0) == accepted, copied.stderr
+    for identity, accepted in ((NAME, True), ("example.com/other:1", False)):
+        write_policy(tmp_path / "policy.json", "containers-storage", identity)
+        copied = strict(*options, store.ref(), f"dir:{tmp_path}/copied")
+        assert (copied.returncode == 0) == accepted, copied.stderr
 
 
 @pytest.mark.parametrize(("identity", "accepted"), [(NAME, True), ("example.com/other:1", False)])

@@ -213,6 +213,7 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
         option(
             "--registries.d",
             "registries_d",
+            type=click.Path(exists=True, file_okay=False),
             metavar="DIRECTORY",
             help="Read the locations of image signatures from this directory.",
         ),

@@ -170,10 +170,10 @@ def test_global_options_become_one_value() -> None:
         context.obj.append(read_global_options(context))
 
     found: list[GlobalOptions] = []
-    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--registries.d", "d"]
+    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--registries.d", "/"]
     assert CliRunner().invoke(look, arguments, obj=found, catch_exceptions=False).exit_code == 0
     assert found == [
-        GlobalOptions(override_arch="arm", command_timeout=60.0, registries_d=Path("d"))
+        GlobalOptions(override_arch="arm", command_timeout=60.0, registries_d=Path("/"))
     ]
 
 

@@ -10,7 +10,9 @@ from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     AmbiguousImageError,
+    MalformedError,
     NotFoundError,
+    RejectedByPolicyError,
     SignedOriginalError,
     UnsupportedError,
 )
@@ -126,3 +128,51 @@ def test_signed_image_is_refused_if_its_manifest_changes(storage, compress):
             return
         with pytest.raises(SignedOriginalError):
             resolve(request, source)
+
+
+class Policy:
+    """Accepts the manifest with the digest ``expected``, if it has signatures."""
+
+    def __init__(self, expected):
+        self.expected = expected
+
+    def check_reference(self, reference):
+        pass
+
+    def check_manifest(self, reference, manifest, read_signatures):
+        if Digest.of(manifest) != self.expected or not read_signatures():
+            raise RejectedByPolicyError("rejected", rule="signedBy")
+
+
+def test_policy_is_applied_to_the_original_manifest(storage):
+    store = TarStore()
+    root = store.add_image()
+    with closing(storage.destination()) as destination:
+        contents.push_all(destination, store)
+        destination.push_signatures(root.digest, [b"one"])
+        contents.publish(destination, root, NAME)
+    request = ImageRequest(storage.reference(NAME))
+    with closing(storage.source()) as source:
+        assert resolve(request, source, Policy(root.digest)).graph.root != root
+        with pytest.raises(RejectedByPolicyError):
+            resolve(request, source, Policy(Digest.of(b"other")))
+
+
+def test_accepted_manifest_must_list_the_stored_layers(storage):
+    """The record of an image can be changed to refer to other layers."""
+    store = TarStore()
+    root = store.add_image()
+    with closing(storage.destination()) as destination:
+        contents.push_all(destination, store)
+        destination.push_signatures(root.digest, [b"one"])
+        contents.publish(destination, root, NAME)
+    storage.add_image(b"hostile", name="example.com/other:1")
+    first, second = storage.read_records("images")
+    first["layer"] = second["layer"]
+    storage.write_records("images", [first, second])
+    request = ImageRequest(storage.reference(NAME))
+    with (
+        closing(storage.source()) as source,
+        pytest.raises(MalformedError, match="not those of the original manifest"),
+    ):
+        resolve(request, source, Policy(root.digest))

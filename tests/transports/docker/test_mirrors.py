@@ -47,6 +47,27 @@ class TestMirrors:
     def open(self, registry, options, text="library/app:1"):
         return TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{text}"), options)
 
+    def test_signatures_are_those_of_the_name_in_the_mirror(
+        self, registry, mirror, configured, tmp_path
+    ):
+        """The registry is contacted only for content that the mirror lacks."""
+        options, _ = configured
+        lookaside = tmp_path / ".local/share/containers/sigstore"
+        for server, path, signature in (
+            (mirror, "copies/library/app", b"\x90mirror"),
+            (registry, "library/app", b"\x90registry"),
+        ):
+            digest = server.add_image(path, "1").replace(":", "=")
+            file = lookaside / f"{path}@{digest}" / "signature-1"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(signature)
+        source = self.open(registry, options)
+        assert source.signatures(source.resolve().digest) == [b"\x90mirror"]
+        assert registry.requests == []
+        mirror.repository("copies/library/app").tags.clear()
+        source = self.open(registry, options)
+        assert source.signatures(source.resolve().digest) == [b"\x90registry"]
+
     def test_mirror_is_queried_first(self, registry, mirror, configured):
         options, events = configured
         digest = mirror.add_image("copies/library/app", "1", [b"layer"])

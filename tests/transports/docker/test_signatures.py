@@ -9,6 +9,8 @@ from typing import ClassVar
 
 import pytest
 
+from bundler.copy.image import ImageRequest
+from bundler.copy.resolve import resolve
 from bundler.errors import (
     DigestMismatchError,
     IntegrityError,
@@ -391,6 +393,15 @@ def test_shared_payload_is_requested_once(attached):
     attached.registry.requests.clear()
     assert len(read(attached)) == 2
     assert attached.registry.count("GET", "/blobs/") == 1
+
+
+@pytest.mark.parametrize("referrers", ["all", "none"])
+def test_attachments_are_copied_as_referrers_or_as_signatures(attached, referrers):
+    request = ImageRequest(attached.reference, referrers=referrers, signatures="all")
+    with closing(attached.source()) as source:
+        image = resolve(request, source)
+    tags = [referrer.tag for referrer in image.referrers]
+    assert (tags, len(image.signatures)) == (([TAG], 0) if referrers == "all" else ([], 1))
 
 
 def replace_attachments(repository, **changes):

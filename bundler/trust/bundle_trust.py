@@ -45,6 +45,10 @@ class BundleTrust(Protocol):
     def version(self) -> int | None:
         """The version of the trust file; None: the keys were specified."""
 
+    @property
+    def expires(self) -> datetime | None:
+        """The end of the validity of the trust file; None: never."""
+
     def follow(self, read_chain: ReadChain) -> BundleTrust:
         """Apply the newer versions of the trust file that a bundle contains.
 
@@ -104,6 +108,10 @@ class TrustedKeys:
     def bundle_keys(self) -> tuple[PublicKey, ...]:
         """All keys."""
         return self.keys
+
+    @property
+    def expires(self) -> None:
+        """None: keys without a trust file do not expire."""
 
     def follow(self, read_chain: ReadChain) -> TrustedKeys:  # noqa: ARG002 - of the protocol
         """Return the same keys: a bundle cannot change keys of the command line."""

@@ -73,6 +73,11 @@ class TrustStore:
         return self.content.version
 
     @property
+    def expires(self) -> datetime | None:
+        """The end of the validity of the trust file; None: never."""
+        return self.content.expires
+
+    @property
     def keys(self) -> tuple[PublicKey, ...]:
         """All keys of the trust file: those that do not count are named in errors."""
         return tuple(key.public for key in self.content.keys.values())
@@ -113,7 +118,8 @@ class TrustStore:
         if not self.read_only:
             with Directory.open(self.path.parent) as folder:
                 lock(folder)
-                if folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE) != self.raw:
+                stored = folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE)
+                if stored not in (self.raw, document.raw):
                     raise ConflictError(
                         f"{self.path}: was changed by another process", hint="run the command again"
                     )

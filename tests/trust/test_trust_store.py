@@ -191,6 +191,27 @@ def test_read_only_store_uses_a_version_without_storing_it(path: Path):
     assert trust_store.load(path).version == 1
 
 
+def test_step_that_was_interrupted_is_completed(path: Path):
+    """The new version was stored, but is not yet the current one."""
+    first = install(path)
+    second = sign(create(2), ALICE, BOB)
+    first.follow(read_chain(second))
+    path.write_bytes(first.raw)
+    assert trust_store.load(path).follow(read_chain(second)).version == 2
+    assert trust_store.load(path).raw == second.raw
+
+
+def test_store_that_another_process_has_changed_is_not_overwritten(path: Path):
+    stale = install(path)
+    second, third = sign(create(2), ALICE, BOB), sign(create(3), ALICE, BOB)
+    assert stale.follow(read_chain(second)).version == 2
+    assert stale.follow(read_chain(second)).version == 2  # two imports at once
+    trust_store.load(path).follow(read_chain(third))
+    with pytest.raises(ConflictError):
+        stale.follow(read_chain(second))
+    assert trust_store.load(path).version == 3
+
+
 def test_missing_version_is_refused_after_the_steps_before_it(path: Path):
     store = install(path)
     second, fourth = sign(create(2), ALICE, BOB), sign(create(4), ALICE, BOB)

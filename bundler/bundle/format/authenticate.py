@@ -68,6 +68,8 @@ class AuthenticatedBundle:
     allowed."""
     trust_version: int | None = None
     """The version of the trust file that applied; None: the keys were specified."""
+    trust_expires: datetime | None = None
+    """The end of its validity, which has not passed by the clock; None: never."""
 
 
 def open_bundle(
@@ -115,6 +117,7 @@ def open_bundle(
         signers=authentication.signers,
         is_authenticated=trust_error is None,
         trust_version=authentication.trust.version,
+        trust_expires=authentication.trust.expires,
     )
 
 

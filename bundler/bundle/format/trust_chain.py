@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import LimitError, NotFoundError
+from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.trust.bundle_trust import SignedDocument
 
 if TYPE_CHECKING:
@@ -49,31 +49,39 @@ def read_chain(bundle: Path, first: int) -> dict[int, SignedDocument]:
         LimitError: they are too many, or too large.
         MalformedError, MediumError: one cannot be read.
     """
-    chain: dict[int, SignedDocument] = {}
-    try:
-        with Directory.open(bundle) as top, top.enter(bundle_paths.TRUST) as folder:
-            signatures: dict[int, dict[str, bytes]] = {}
-            remaining = MAX_CHAIN
-            names = folder.list_names()
-            if len(names) > MAX_FILES:
-                raise LimitError(
-                    f"{folder.path}: too many files (expected at most {MAX_FILES:,},"
-                    f" got {len(names):,})"
-                )
-            documents: dict[int, bytes] = {}
-            for name in sorted(names):
-                parsed = bundle_paths.parse_trust_name(name)
-                if parsed is None or parsed[0] < first:
-                    continue
-                version, key_id = parsed
-                data = folder.read(name, limit=remaining)
-                remaining -= len(data)
-                if key_id is None:
-                    documents[version] = data
-                else:
-                    signatures.setdefault(version, {})[key_id] = data
-    except NotFoundError:
-        return {}
-    for version, raw in sorted(documents.items()):
-        chain[version] = SignedDocument(raw, signatures.get(version, {}))
-    return chain
+    with Directory.open(bundle) as top:
+        try:
+            folder = top.enter(bundle_paths.TRUST)
+        except (NotFoundError, MalformedError):  # MalformedError: a foreign file or link
+            return {}
+        with folder:
+            documents, signatures = _read_files(folder, first)
+    return {
+        version: SignedDocument(raw, signatures.get(version, {}))
+        for version, raw in sorted(documents.items())
+    }
+
+
+def _read_files(
+    folder: Directory, first: int
+) -> tuple[dict[int, bytes], dict[int, dict[str, bytes]]]:
+    """Return the trust files, and their signatures by key ID, both by version."""
+    documents: dict[int, bytes] = {}
+    signatures: dict[int, dict[str, bytes]] = {}
+    names, remaining = folder.list_names(), MAX_CHAIN
+    if len(names) > MAX_FILES:
+        raise LimitError(
+            f"{folder.path}: too many files (expected at most {MAX_FILES:,}, got {len(names):,})"
+        )
+    for name in sorted(names):
+        parsed = bundle_paths.parse_trust_name(name)
+        if parsed is None or parsed[0] < first:
+            continue
+        version, key_id = parsed
+        data = folder.read(name, limit=remaining)
+        remaining -= len(data)
+        if key_id is None:
+            documents[version] = data
+        else:
+            signatures.setdefault(version, {})[key_id] = data
+    return documents, signatures

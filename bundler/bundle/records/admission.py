@@ -92,12 +92,21 @@ def admit(
         FutureBundleError: the bundle or its serial is far ahead of the clock.
         ExpiredError: it has expired.
         UnknownStreamError: the site has not adopted the stream.
-        TrustFileError: an earlier import used a later version of the trust file.
+        TrustFileError: an earlier import used a later version of the trust file, or it has expired.
     """
     trust = _check_trust_version(bundle.trust_version, records)
     inventory, digest = bundle.inventory, Digest.of(bundle.raw)
     last_seen = find_last_seen(records.streams)
     latest = max(now, last_seen)
+    if bundle.trust_expires is not None and bundle.trust_expires <= latest:
+        raise TrustFileError(
+            "trust file: expired on"
+            f" {timestamps.format_to_minute(bundle.trust_expires)}, by the last time that this site"
+            " has seen",
+            problem="expired",
+            version=bundle.trust_version,
+            hint="get the next version: airbundle trust update FILE; or set the clock of this host",
+        )
     known = records.streams.get(inventory.stream)
     used = [] if bundle.is_authenticated else ["--allow-unsigned"]
     if known is not None:

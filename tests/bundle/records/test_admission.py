@@ -199,3 +199,13 @@ def test_older_trust_file_is_refused():
     assert (caught.value.problem, caught.value.version) == ("version", 2)
     assert check(replace(create_bundle(), trust_version=3), records).is_recorded
     assert check(create_bundle(), records).is_recorded
+
+
+def test_trust_file_expires_by_the_last_time_seen():
+    """Setting back the clock does not revive it."""
+    records = create_records(create_bundle(), seen=NOW + timedelta(days=3))
+    bundle = replace(create_bundle(), trust_version=1, trust_expires=NOW + timedelta(days=2))
+    with pytest.raises(TrustFileError) as caught:
+        check(bundle, records)
+    assert caught.value.problem == "expired"
+    assert check(bundle, create_records(create_bundle())).is_recorded

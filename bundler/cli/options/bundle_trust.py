@@ -42,7 +42,7 @@ bundle_trust = option_group(
             "--threshold",
             type=click.IntRange(1, 32),
             metavar="K",
-            help="Require signatures by K different keys of --key (default: 1).",
+            help="Require signatures by K of the given keys (default: 1).",
         ),
         "trust_file": spec(
             "--trust",

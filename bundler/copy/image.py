@@ -30,8 +30,10 @@ class PinnedReferrer:
 ReferrerPolicy = Literal["all", "none"] | tuple[PinnedReferrer, ...]
 """The referrers that are copied with an image: all, none, or only the listed ones."""
 
-SignaturePolicy = Literal["all", "images", "none"]
-"""The signatures that are copied with an image; ``images``: all but those of indexes."""
+SignaturePolicy = Literal["all", "applicable", "images", "none"]
+"""The signatures that are copied with an image; ``images``: all but those of indexes;
+``applicable``: all but those of an index that the selection of platforms replaces, which are left
+behind; ``all``: such an index is an error."""
 
 ForeignLayerPolicy = Literal["fetch", "leave", "fail"]
 """The treatment of a foreign layer that its source does not have: download it from its URLs, copy
@@ -135,7 +137,8 @@ class ResolvedImage:
     """The selected platforms for which no image is available; the image is copied without them."""
     referrers: tuple[Referrer, ...] = ()
     left_behind: tuple[str, ...] = ()
-    """The tags or digests of the referrers of ``replaces``, which do not apply to the new root."""
+    """The tags or digests of the referrers of ``replaces``, which do not apply to the new root, and
+    its signatures as ``<algorithm>=<hex>/signature-<n>``."""
     signatures: Mapping[Digest, tuple[bytes, ...]] = field(
         default_factory=dict, hash=False, repr=False
     )

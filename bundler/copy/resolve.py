@@ -35,11 +35,17 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.events import Emit, WarningIssued, discard
-from bundler.oci import manifest, media_types
+from bundler.oci import manifest, media_types, signature
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index
-from bundler.ports import HasSignatures, KeepsOriginalManifests, PolicyCheck, Source
+from bundler.ports import (
+    HasSignatures,
+    KeepsOriginalManifests,
+    ListsReferrers,
+    PolicyCheck,
+    Source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +90,7 @@ def resolve(
     missing = tuple(resolver.missing_platforms)
     image = ResolvedImage(request, source, graph, replaces, missing, signatures=signatures)
     if request.referrers in ("none", ()):
-        return image
+        return replace(image, left_behind=tuple(resolver.left_behind))
     try:
         referrers = tuple(resolver.find_referrers(graph))
         left_behind = tuple(resolver.left_behind)
@@ -267,11 +273,13 @@ class _Resolver:
                 reason="the index is signed",
                 hint="remove its signatures with --remove-list-signatures",
             )
+        if replaces and policy == "applicable":
+            self.leave_signatures_behind(replaces)
         found: dict[Digest, tuple[bytes, ...]] = {}
         size = 0
         for item in graph.manifests:
             digest = item.descriptor.digest
-            if policy == "all" or item.descriptor.media_type not in media_types.INDEXES:
+            if policy != "images" or item.descriptor.media_type not in media_types.INDEXES:
                 found[digest] = self._list_signatures(digest)
                 size += sum(map(len, found[digest]))
                 if size > MAX_SIGNATURE_BYTES:
@@ -280,6 +288,13 @@ class _Resolver:
                         f" (expected at most {MAX_SIGNATURE_BYTES:,} bytes)"
                     )
         return {digest: signatures for digest, signatures in found.items() if signatures}
+
+    def leave_signatures_behind(self, replaced: Digest) -> None:
+        """Record the signatures of a replaced index, except those that cosign's tags list."""
+        for number, raw in enumerate(self._list_signatures(replaced), 1):
+            if not (signature.is_sigstore(raw) and isinstance(self._source, ListsReferrers)):
+                name = f"{replaced.algorithm}={replaced.hex}/signature-{number}"
+                self.left_behind.append(name)
 
     def _list_signatures(self, digest: Digest) -> tuple[bytes, ...]:
         if digest not in self._signatures:

@@ -78,6 +78,11 @@ class Listing:
                         }
                         for referrer in image.referrers
                     ],
+                    **(
+                        {"signatures": [signature.to_json() for signature in image.signatures]}
+                        if image.signatures
+                        else {}
+                    ),
                 }
                 for image, sizes in self.images
             ],

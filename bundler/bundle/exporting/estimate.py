@@ -13,7 +13,7 @@ from bundler.bundle.exporting.export import (
     create_partial_error,
     read_former,
 )
-from bundler.bundle.exporting.resolve import list_image, resolve_all
+from bundler.bundle.exporting.resolve import list_images, resolve_all
 from bundler.bundle.format import store
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
@@ -176,7 +176,7 @@ def estimate(
             destination,
             policy_check=request.policy_check,
         )
-        listed = [list_image(image) for image in images]
+        listed, _ = list_images(images, request.format, engine.emit)
         planned_images = [
             store.create_planned_image(bundled, image, destination, request.format)
             for bundled, image in zip(listed, images, strict=True)

@@ -18,8 +18,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.resolve import list_image, resolve_all
-from bundler.bundle.format import bundle_paths, inventory, signatures, store
+from bundler.bundle.exporting.resolve import list_images, resolve_all
+from bundler.bundle.format import (
+    bundle_paths,
+    image_signatures,
+    inventory,
+    signatures,
+    store,
+)
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.copy import free_space
@@ -191,7 +197,8 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             raise create_partial_error(
                 bundle, "not written, because no image could be resolved", missing
             )
-        listed = {image.display_name: list_image(image) for image in images}
+        entries, signature_files = list_images(images, request.format, engine.emit)
+        listed = {image.display_name: entry for image, entry in zip(images, entries, strict=True)}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
         destination = store.open_for_writing(
@@ -221,10 +228,12 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         directory.check_connected()
         if not result.published:
             raise create_partial_error(bundle, "not written, because every image failed", missing)
+        image_signatures.write_files(bundle, signature_files, only_missing=True)
         contents, signed = sealing.replace_seal(
             request,
             [(listed[item.image.display_name], item.image) for item in result.published],
             store.get_index_files(destination),
+            signature_files,
             _find_previous_serial(former, engine),
             complete=not missing and not any(image.missing_layers for image in images),
         )
@@ -379,7 +388,7 @@ def _report_unchanged(
         engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None
     present, paths = bundle_paths.scan(bundle).entries, checksums.read(bundle).keys()
-    if paths != sealing.find_listed_paths(request.format, resolved, present):
+    if paths != sealing.find_listed_paths(request.format, images, resolved, present):
         engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
         return None
     sealing.prune(bundle, present, paths)

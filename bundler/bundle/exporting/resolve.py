@@ -6,31 +6,39 @@ Each resolved image becomes an entry of the inventory.
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.bundle.format import absent_layers
+from bundler.bundle.format.image_signatures import SignatureFiles
 from bundler.bundle.format.inventory import BundledImage, BundledReferrer
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     BundlerError,
     ConflictError,
+    LimitError,
+    MalformedError,
     MissingImagesError,
     NotFoundError,
     UsageError,
 )
-from bundler.oci import manifest, media_types
+from bundler.events import WarningIssued
+from bundler.oci import manifest, media_types, signature
 from bundler.ports import ListsTags
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import ExitStack
 
+    from bundler.bundle.format.inventory import Format
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, Referrer, ResolvedImage
+    from bundler.events import Emit
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
     from bundler.oci.manifest import IndexMode
     from bundler.ports import Holdings, OpenOptions, PolicyCheck, Reference
 
@@ -94,6 +102,36 @@ def resolve_all(
     if missing and not engine.keep_going:
         raise MissingImagesError.join(missing)
     return images, failed
+
+
+def list_images(
+    images: Iterable[ResolvedImage], bundle_format: Format, emit: Emit
+) -> tuple[list[BundledImage], dict[str, bytes]]:
+    """Create the entries of images in the inventory, and their signature files, by path.
+
+    Signatures of an unknown format are left behind, and ``emit`` receives a warning.
+
+    Raises:
+        LimitError: an image has too many signatures.
+    """
+    files = SignatureFiles(bundle_format)
+    listed = []
+    for image in images:
+        known: dict[Digest, list[bytes]] = {}
+        left_behind = list(image.left_behind)
+        for digest, found in image.signatures.items():
+            for number, raw in enumerate(found, 1):
+                name = f"{digest.algorithm}={digest.hex}/signature-{number}"
+                try:
+                    signature.parse(raw, f"{image.display_name}: {name}")
+                except (LimitError, MalformedError) as error:
+                    emit(WarningIssued(f"left behind: {error.message}"))
+                    left_behind.append(name)
+                else:
+                    known.setdefault(digest, []).append(raw)
+        entry = replace(list_image(image), left_behind=tuple(left_behind))
+        listed.append(files.add(entry, known))
+    return listed, files.content
 
 
 def list_image(image: ResolvedImage) -> BundledImage:

@@ -14,6 +14,7 @@ from bundler import __version__
 from bundler.bundle.format import (
     bundle_paths,
     checksums,
+    image_signatures,
     instructions,
     inventory,
     store,
@@ -35,6 +36,7 @@ def replace_seal(
     request: ExportRequest,
     images: Sequence[tuple[BundledImage, ResolvedImage]],
     index: Mapping[str, bytes],
+    signature_files: Mapping[str, bytes],
     previous_serial: int | None,
     *,
     complete: bool,
@@ -43,7 +45,8 @@ def replace_seal(
 
     Until the last file is written, the directory verifies as the former bundle or not at all.
     The content of ``images`` is in the directory; ``index`` contains the files that list them, by
-    name. The new serial is larger than ``previous_serial``.
+    name, and ``signature_files`` their signatures, by path. The new
+    serial is larger than ``previous_serial``.
 
     Returns:
         The inventory, and the names of the signature files.
@@ -61,9 +64,11 @@ def replace_seal(
         ),
     }
     present = bundle_paths.scan(bundle).entries
-    paths = find_listed_paths(request.format, [image for _, image in images], present)
+    paths = find_listed_paths(request.format, listed, [image for _, image in images], present)
+    signed = {path: data for path, data in signature_files.items() if path in paths}
+    small = files | signed
     files[bundle_paths.CHECKSUM_FILE], checksum_file = checksums.create(
-        bundle, sorted(paths - files.keys()), files
+        bundle, sorted(paths - small.keys()), small
     )
     created = datetime.now(UTC).replace(microsecond=0)
     contents = Inventory(
@@ -87,15 +92,19 @@ def replace_seal(
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
 
         trust_chain.write_chain(bundle, request.trust_chain)
+    image_signatures.write_files(bundle, signed)
     _write_files(bundle, files, {bundle_paths.INVENTORY: raw, **signatures})
     prune(bundle, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
 
 
 def find_listed_paths(
-    bundle_format: Format, images: Iterable[ResolvedImage], present: Collection[str]
+    bundle_format: Format,
+    listed: Iterable[BundledImage],
+    images: Iterable[ResolvedImage],
+    present: Collection[str],
 ) -> set[str]:
-    """Return the paths that SHA256SUMS lists for ``images``.
+    """Return the paths that SHA256SUMS lists for ``images``, whose entries are ``listed``.
 
     Of the ``present`` paths, only those that an image needs are listed. All others below the
     directories of the content are surplus, and are never signed.
@@ -103,6 +112,7 @@ def find_listed_paths(
     graphs = [graph for image in images for graph in image.graphs]
     paths = {path for graph in graphs for path in store.list_paths(graph, bundle_format)}
     paths.intersection_update(present)
+    paths |= image_signatures.list_paths(listed, bundle_format)
     paths.add(bundle_paths.INSTRUCTIONS)
     if bundle_format == "oci":
         paths |= {bundle_paths.MARKER, bundle_paths.INDEX}

@@ -4,6 +4,7 @@
     bundle.json.sigstore.json                                    for cosign
     trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
+    signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
     images/<hex of the root>/…                                   format dir
 
 A medium is untrusted. A name is used as a path only after ``is_path`` accepted it, and a file is
@@ -38,6 +39,8 @@ INSTRUCTIONS = "VERIFY.txt"
 SIGSTORE_BUNDLE = f"{INVENTORY}.sigstore.json"
 """One of the signatures once more, in the format of cosign. Readers ignore it."""
 TRUST = "trust"
+SIGNATURES = "signatures"
+"""The signatures of images that are not attached to them in their registry, in format ``oci``."""
 MARKER = "oci-layout"
 INDEX = "index.json"
 BLOBS = bundle_guard.BLOBS
@@ -48,9 +51,12 @@ MAX_ENTRIES = 2_000_000
 _MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
 
 _UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE})
-_TOP = _UNLISTED | {INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES, TRUST}
+_TOP = _UNLISTED | {INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST}
+_FOLDERS = (SIGNATURES, TRUST)  # files with these names are foreign
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
 _TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")
+_IMAGE_SIGNATURE = re.compile(r"(?:(?:sha512-)?[0-9a-f]+\.)?signature-[1-9][0-9]{0,3}")
+_SIGNED = re.compile(r"sha256=[0-9a-f]{64}|sha512=[0-9a-f]{128}")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 _DIR_PART = re.compile(r"(?:(sha512)-)?([0-9a-f]+)(?:\.manifest\.json)?")
 # Files that operating systems create on a medium that they mount.
@@ -155,6 +161,18 @@ def find_version_path(root: Digest) -> str:
     return f"{find_image_path(root)}/version"
 
 
+def find_signature_path(bundle_format: Format, root: Digest, manifest: Digest, number: int) -> str:
+    """Return the path of a signature of a manifest of the image whose root is ``root``."""
+    name = f"signature-{number}"
+    if bundle_format == "oci":
+        return f"{SIGNATURES}/{manifest.algorithm}={manifest.hex}/{name}"
+    path = find_image_path(root)
+    if manifest == root:
+        return f"{path}/{name}"
+    prefix = "" if manifest.algorithm == "sha256" else f"{manifest.algorithm}-"
+    return f"{path}/{prefix}{manifest.hex}.{name}"
+
+
 def parse_digest(path: str) -> Digest | None:
     """Return the digest in the path of a file; None if the path contains none."""
     match path.split("/"):
@@ -180,7 +198,13 @@ def is_content(path: str) -> bool:
         case ["blobs", "sha256" | "sha512", name]:
             return part_files.is_part(name)
         case ["images", root, name]:
-            return is_image(root) and (name == "version" or part_files.is_part(name))
+            return is_image(root) and (
+                name == "version"
+                or part_files.is_part(name)
+                or _IMAGE_SIGNATURE.fullmatch(name) is not None
+            )
+        case ["signatures", _, _]:
+            return True  # ``scan`` returns no others
         case _:
             return False
 
@@ -228,7 +252,8 @@ def scan(bundle: Path) -> DirectoryScan:
             raise MediumError(f"{bundle / below}: {error.strerror}") from None
         for item in items:
             path, name = f"{below}{item.name}", item.name
-            if not _belongs_to_bundle(below, name) or (path == TRUST and not _is_directory(item)):
+            is_foreign = path in _FOLDERS and not _is_directory(item)
+            if is_foreign or not _belongs_to_bundle(below, name):
                 ignored += 1
             elif _is_directory(item) and path.count("/") < _MAX_DEPTH:
                 pending.append(f"{path}/")
@@ -246,6 +271,11 @@ def _belongs_to_bundle(below: str, name: str) -> bool:
     """Whether a name in the directory ``below`` is not foreign; ``below`` ends with a slash."""
     if below == f"{TRUST}/":
         return parse_trust_name(name) is not None
+    if below == f"{SIGNATURES}/":
+        return _SIGNED.fullmatch(name) is not None
+    if below.startswith(f"{SIGNATURES}/"):
+        is_signature = "." not in name and _IMAGE_SIGNATURE.fullmatch(name) is not None
+        return is_signature or part_files.is_part(name)
     return not is_system_file(name) if below else _is_top_name(name)
 
 

@@ -4,7 +4,8 @@ It is written as canonical JSON, so that equal inventories have equal bytes. A r
 the raw bytes before it parses them, and never writes them again.
 
 ``_type`` is the version of the format. A reader refuses versions that it does not know and ignores
-members that it does not know; a member that must not be ignored needs a new ``_type``.
+members that it does not know; a member that must not be ignored needs a new ``_type``. A bundle has
+version 2 only if it contains signature files of images; otherwise older readers can read it too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from bundler.bundle.format import absent_layers
+from bundler.bundle.format import absent_layers, image_signatures
 from bundler.errors import InvalidReferenceError, LimitError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
@@ -26,9 +27,12 @@ from bundler.oci.reference import ImageReference, is_tag
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bundler.bundle.format.image_signatures import BundledSignature
     from bundler.oci.digest import Digest
 
 TYPE = "airbundle/bundle/v1"
+TYPE_2 = "airbundle/bundle/v2"
+"""The version with signature files of images."""
 MAX_INVENTORY = 16 * 1024 * 1024
 MAX_ITEMS = 100_000
 MAX_TEXT = 4096
@@ -48,6 +52,7 @@ _FIELDS = (
 _IMAGE_FIELDS = (
     *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
     *("origin", "source", "referrers", "verified", "absentLayers", "leftBehind"),
+    "signatures",
 )
 
 
@@ -138,7 +143,10 @@ class BundledImage:
     """The foreign layers that are not in the bundle; None: there are no foreign layers, or, in a
     bundle of an older version, any of them may be absent."""
     left_behind: tuple[str, ...] = ()
-    """The tags or digests of referrers at the source that are not in the bundle."""
+    """The tags or digests of referrers at the source that are not in the bundle, and its signatures
+    as ``<algorithm>=<hex of the manifest>/signature-<n>``."""
+    signatures: tuple[BundledSignature, ...] = ()
+    """The signature files of the image and its platforms."""
 
     @property
     def is_partial(self) -> bool:
@@ -146,8 +154,11 @@ class BundledImage:
         return bool(self.absent_layers or self.left_behind)
 
     @classmethod
-    def from_json(cls, table: Table) -> Self:
-        """Read an entry of ``images``; raises as ``parse``."""
+    def from_json(cls, table: Table, *, has_signatures: bool) -> Self:
+        """Read an entry of ``images``; raises as ``parse``.
+
+        ``has_signatures``: the version of the format has the member ``signatures``.
+        """
         table.refuse_other_case(_IMAGE_FIELDS)
         text = _read_text(table, "reference")
         try:
@@ -173,6 +184,7 @@ class BundledImage:
             left_behind=tuple(
                 _check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
             ),
+            signatures=image_signatures.read_entries(table) if has_signatures else (),
         )
         image._check_names(table)
         return image
@@ -211,6 +223,7 @@ class BundledImage:
                 else [absent_layers.to_json(layer) for layer in self.absent_layers]
             ),
             leftBehind=list(self.left_behind) or None,
+            signatures=[signature.to_json() for signature in self.signatures] or None,
         )
 
     @property
@@ -235,6 +248,11 @@ class Inventory:
     complete: bool = True
     """Whether all images are included; False if images that failed are missing."""
 
+    @property
+    def type(self) -> str:
+        """The version of the format that the content requires."""
+        return TYPE_2 if any(image.signatures for image in self.images) else TYPE
+
     def is_expired(self, now: datetime) -> bool:
         """Whether the bundle has expired at ``now``, which has a time zone."""
         return self.expires is not None and now >= self.expires
@@ -243,7 +261,7 @@ class Inventory:
         """Return the canonical JSON, the bytes that are written and signed."""
         checksum_file = self.checksum_file
         value = _omit_none(
-            _type=TYPE,
+            _type=self.type,
             format=self.format,
             stream=self.stream,
             serial=self.serial,
@@ -293,7 +311,11 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         )
     table = Table.parse(raw, subject, limit=MAX_INVENTORY)
     _check_version(table)
-    images = tuple(map(BundledImage.from_json, table.tables("images", MAX_ITEMS)))
+    has_signatures = table.value["_type"] == TYPE_2
+    images = tuple(
+        BundledImage.from_json(item, has_signatures=has_signatures)
+        for item in table.tables("images", MAX_ITEMS)
+    )
     names = Counter(image.reference for image in images)
     for name in (name for name, uses in names.items() if uses > 1):
         raise table.problem(f"{name} is listed twice")
@@ -329,13 +351,13 @@ def _omit_none(**values: strict.JSON) -> strict.JSON:
 def _check_version(table: Table) -> None:
     """Refuse unknown versions, and deltas and volumes, which would otherwise appear damaged."""
     actual = table.value.get("_type")
-    if actual != TYPE:
+    if actual not in (TYPE, TYPE_2):
         if isinstance(actual, str) and actual.startswith(_FAMILY):
             raise UnsupportedError(
-                f"{table.subject}: unknown format {actual[:40]!r} (expected {TYPE!r})",
+                f"{table.subject}: unknown format {actual[:40]!r} (expected at most {TYPE_2!r})",
                 hint="use the airbundle that came with the bundle",
             )
-        raise table.problem(f"not the inventory of a bundle: _type is not {TYPE!r}")
+        raise table.problem(f"not the inventory of a bundle: _type is not {TYPE!r} or {TYPE_2!r}")
     table.refuse_other_case(_FIELDS)
     for name in _PARTIAL:
         if name in table:

@@ -27,7 +27,7 @@ class Omissions:
     layers: tuple[tuple[str, Descriptor], ...] = ()
     """Foreign layers that are not in the bundle."""
     referrers: tuple[tuple[str, str], ...] = ()
-    """Tags or digests of referrers that are not in the bundle."""
+    """Tags or digests of referrers, and names of signatures, that are not in the bundle."""
 
     @classmethod
     def of(cls, images: Iterable[BundledImage]) -> Self:
@@ -47,7 +47,7 @@ class Omissions:
             f"{shortlist(names)}: {absent_layers.describe(layer)}"
             for layer, names in layers.values()
         ]
-        lines += [f"{name}: referrer {referrer}" for name, referrer in self.referrers]
+        lines += [f"{name}: {_describe(referrer)}" for name, referrer in self.referrers]
         return [f"not in the bundle: {line}" for line in lines]
 
     def to_json(self) -> dict[str, Any]:
@@ -61,3 +61,10 @@ class Omissions:
             ],
         }
         return {name: entries for name, entries in members.items() if entries}
+
+
+def _describe(referrer: str) -> str:
+    """Describe a referrer, or a signature ``<algorithm>=<hex>/signature-<n>``."""
+    if "/signature-" in referrer:
+        return f"signature {referrer}"
+    return f"referrer {referrer}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -109,6 +109,7 @@ class BundleSource:
 
     def __init__(self, bundle: Path, contents: Inventory) -> None:
         self._bundle = bundle
+        self._format = contents.format
         self._holdings = DirectoryHoldings(bundle, contents.format)
         self._content = open_for_reading(bundle, contents.format)
         self._roots = {image.digest: image.root for image in contents.images}
@@ -143,15 +144,19 @@ class BundleSource:
             ) from error
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
-        """Return the sigstore signatures of a manifest, unverified; no others are in a bundle.
+        """Return the signatures of a manifest, of referrers and of files, unverified.
 
         Raises:
-            IntegrityError: they are damaged or malformed.
+            DamagedBundleError, IntegrityError: they are damaged or malformed.
             LimitError: there are too many, or they are too large.
         """
-        from bundler.bundle.format.attached_signatures import find, read  # noqa: PLC0415 - for policies only
+        from bundler.bundle.format import attached_signatures, image_signatures  # noqa: PLC0415 - for policies only
 
-        return read(self, find(self._images, manifest))
+        found = attached_signatures.read(self, attached_signatures.find(self._images, manifest))
+        files = image_signatures.read_signatures_of(
+            self._bundle, self._format, self._images, manifest
+        )
+        return [*files, *found]
 
     @property
     def capabilities(self) -> Capabilities:
@@ -205,10 +210,13 @@ def list_paths(graph: Graph, bundle_format: Format) -> set[str]:
 def create_planned_image(
     listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
 ) -> PlannedImage[HoldingsT]:
-    """Create the target of ``image`` in a bundle whose inventory describes it as ``listed``."""
+    """Create the target of ``image`` in a bundle whose inventory describes it as ``listed``.
+
+    Its signatures are separate files of the bundle, which the export itself writes.
+    """
     name = format_name(listed, bundle_format)
     return PlannedImage(
-        image,
+        replace(image, signatures={}),
         destination,
         (name,),
         {ANNOTATION_CONTAINERD_NAME: name} if bundle_format == "oci" else {},

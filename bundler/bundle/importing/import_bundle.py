@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from bundler.bundle.format import absent_layers, store
+from bundler.bundle.format import absent_layers, image_signatures, store
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.report import ImageResult, ImportReport
+from bundler.bundle.importing.signatures import merge_signatures, select_signatures
 from bundler.bundle.importing.target import open_target
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
@@ -159,7 +160,15 @@ def _push(
     """
     source = store.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
-    images = _resolve(selected, source, request.policy_check, engine)
+    images = [
+        replace(
+            image,
+            signatures=image_signatures.read_signatures(request.bundle, inventory.format, listed),
+        )
+        for listed, image in zip(
+            selected, _resolve(selected, source, request.policy_check, engine), strict=True
+        )
+    ]
     _check_present(request.bundle, selected, images, source)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
@@ -172,11 +181,18 @@ def _push(
         planned = target.create_planned_image(image, name)
         tasks.append(partial(_compare, listed, name, planned, target, request.existing))
     comparisons = run_all(engine.executor, tasks, engine.cancellation)
+    for unstored in (item for result, *_ in comparisons for item in result.unstored_signatures):
+        engine.emit(WarningIssued(str(unstored)))
     conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
     if conflicts and request.existing == "error":
         _report_conflicts(conflicts, engine, dry_run=request.dry_run)
     results = [result for result, *_ in comparisons]
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
+    if request.dry_run:  # the holdings of a directory cannot store anything
+        planned_images = [
+            replace(item, image=replace(item.image, signatures={})) for item in planned_images
+        ]
+    planned_images = merge_signatures(planned_images)
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
     omissions = Omissions(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
@@ -324,7 +340,11 @@ def _compare(
     names = [(own, image.digest) for own in planned.names]
     referrer_names = planned.referrer_names
     names += [(tag, digest) for digest, tags in referrer_names.items() for tag in tags]
-    result = ImageResult(image, full_name, "new")
+    planned, unstored = select_signatures(
+        planned, full_name, stores_signatures=target.stores_signatures(planned)
+    )
+    stored = sum(map(len, planned.image.signatures.values()))
+    result = ImageResult(image, full_name, "new", signatures=stored, unstored_signatures=unstored)
     conflicts: dict[str, str] = {}
     unchanged: set[str] = set()
     for state in compare_with_target(names, target.find_resolver(planned)):

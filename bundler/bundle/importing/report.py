@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.importing.signatures import UnstoredSignatures
     from bundler.events import TransferTotals
 
 ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
@@ -32,10 +33,14 @@ class ImageResult:
     """The digest that the name pointed to before the import, if it was a different one."""
     error: str | None = None
     """The reason why the image was not imported; None if it was."""
+    signatures: int = 0
+    """The number of signature files that the target can store."""
+    unstored_signatures: tuple[UnstoredSignatures, ...] = ()
+    """The signature files that the target cannot store."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON; ``former`` and ``error`` are absent if unset."""
-        value = {
+        """Return the result as JSON; members that are unset are absent."""
+        value: dict[str, Any] = {
             "reference": str(self.image.reference),
             "name": self.name,
             "digest": self.image.digest.text,
@@ -45,6 +50,10 @@ class ImageResult:
             value["former"] = self.former
         if self.error:
             value["error"] = self.error
+        if self.signatures:
+            value["signatures"] = self.signatures
+        if self.unstored_signatures:
+            value["unstoredSignatures"] = [item.to_json() for item in self.unstored_signatures]
         return value
 
 

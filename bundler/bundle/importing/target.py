@@ -20,7 +20,7 @@ from bundler.copy.plan import PlannedImage
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
-from bundler.ports import Destination, Publication, TagResolver
+from bundler.ports import Destination, Publication, StoresSignatures, TagResolver
 from bundler.transports.shared.bundle_guard import refuse_bundle
 from bundler.transports.source_reference import create_registry_reference, split_registry
 
@@ -133,6 +133,10 @@ class OpenRegistry:
         """Return the full target name."""
         return f"{self._target.host}/{name}"
 
+    def stores_signatures(self, planned: PlannedImage[Holdings]) -> bool:
+        """Return whether the registry stores signatures; it may refuse some of them."""
+        return isinstance(planned.destination, StoresSignatures)
+
     def prepare(self, plan: Plan[Destination]) -> None:
         """Push sparse indexes first, since some registries reject indexes with missing manifests.
 
@@ -200,6 +204,10 @@ class OpenDirectory:
     def format_name(self, name: TargetName) -> str:
         """Return the full target name."""
         return f"{self._format}:{self.directory}:{self._local_name(name)}"
+
+    def stores_signatures(self, planned: PlannedImage[Holdings]) -> bool:  # noqa: ARG002 - as in a registry
+        """Return whether images in the directory can have signatures."""
+        return self._format == "dir"
 
     def prepare(self, plan: Plan[Destination]) -> None:
         """Check that the file system can store files as large as the blobs to push.

@@ -87,6 +87,7 @@ def expand(
                 options.platforms, options.index if options.platforms else "all"
             ),
             referrers="all" if options.referrers else "none",
+            signatures="applicable" if options.referrers else "none",
             foreign_layers=options.foreign_layers,
             expected_root=reference.digest,
             on_tag_moved=options.on_tag_moved,

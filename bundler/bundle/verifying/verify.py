@@ -218,6 +218,7 @@ def verify(
     omissions = Omissions()
     if known is not None:
         omissions = verifier.check_images(known, listed)
+        verifier.check_signatures(known, listed)
         if known.format == "oci":
             verifier.compare_index(known)
     verifier.compare_listed(listed, known)
@@ -263,6 +264,8 @@ class _Verifier:
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     """The full names of the images that need each file, by path, in the order of the inventory."""
+    signatures: dict[str, Digest] = field(default_factory=dict)
+    """The digests of the signature files of the images, by path."""
     unlisted: int = 0
 
     def add(
@@ -356,6 +359,25 @@ class _Verifier:
                 self.add_error(path, error)
         return graphs.find_omissions(self.found.entries.keys() | listed.keys())
 
+    def check_signatures(self, known: Inventory, listed: _Listed) -> None:
+        """Check that the signature files of the images exist, with their sizes, and are listed."""
+        for image in known.images:
+            for item in image.signatures:
+                path = item.find_path(known.format, image.digest)
+                self.images.setdefault(path, {})[str(image.reference)] = None
+                self.signatures.setdefault(path, item.digest)
+                entry = self.found.entries.get(path)
+                if entry is None:
+                    self.add("missing", path, "missing")
+                elif path not in listed:
+                    self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
+                elif self.signatures[path] != item.digest:
+                    self.add("malformed", path, f"has two digests in {bundle_paths.INVENTORY}")
+                elif entry.kind == "file" and entry.size != item.size:
+                    expected, got = f"{item.size:,} bytes", f"{entry.size:,} bytes"
+                    text = f"wrong size (expected {expected}, got {got})"
+                    self.add("size", path, text, expected=expected, got=got)
+
     def compare_index(self, known: Inventory) -> None:
         """Compare ``index.json``, which other tools use, with the images of the inventory."""
         path = bundle_paths.INDEX
@@ -401,6 +423,7 @@ class _Verifier:
         """
         folders = {"oci": bundle_paths.BLOBS, "dir": bundle_paths.IMAGES}
         own = [folders[known.format]] if known is not None else list(folders.values())
+        own.append(bundle_paths.SIGNATURES)
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
                 text = "not a regular file, but a link, a directory, a pipe or a device"
@@ -431,7 +454,8 @@ class _Verifier:
         """
         expected = {}
         for path, digest in listed.items():
-            digests = dict.fromkeys(filter(None, (digest, bundle_paths.parse_digest(path))))
+            named, signed = bundle_paths.parse_digest(path), self.signatures.get(path)
+            digests = dict.fromkeys(filter(None, (digest, named, signed)))
             if digests and path not in self.findings:
                 expected[path] = tuple(digests)
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]

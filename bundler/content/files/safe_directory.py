@@ -35,7 +35,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DEVICE = r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)"
 _PORTABLE_NAME = re.compile(
-    rf"(?!{_DEVICE})[a-z0-9](?:[a-z0-9._-]{{0,198}}[a-z0-9_-])?", re.ASCII | re.IGNORECASE
+    rf"(?!{_DEVICE})[a-z0-9](?:[a-z0-9._=-]{{0,198}}[a-z0-9_-])?", re.ASCII | re.IGNORECASE
 )
 
 PathComponents = tuple[str, ...]

@@ -22,7 +22,7 @@ from bundler.oci.manifest import MAX_MANIFEST, compute_manifest_digest
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bundler.content.files.part_files import KeptParts
@@ -89,6 +89,16 @@ def write_file(directory: Directory, node: Node, content: Content, parts: KeptPa
         durable_name=False,
     )
     return Descriptor(node.media_type, stored.digest, stored.size)
+
+
+def write_signatures(
+    directory: Directory, root: Digest, manifest: Digest, signatures: Sequence[bytes]
+) -> None:
+    """Write the signatures of a manifest of the image whose root is ``root``."""
+    prefix = "" if manifest == root else f"{get_file_stem(manifest)}."
+    for number, signature in enumerate(signatures, 1):
+        name = f"{prefix}signature-{number}"
+        atomic_write.write_bytes_in(directory, name, bytes(signature))
 
 
 def check_reusable(directory: Directory) -> None:

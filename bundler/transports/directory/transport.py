@@ -36,6 +36,7 @@ from bundler.transports.directory.image_files import (
     read_root,
     remove_unneeded,
     write_file,
+    write_signatures,
     write_version,
 )
 from bundler.transports.shared.path_transport import (
@@ -223,10 +224,7 @@ class DirectoryDestination:
         remove_unneeded(self._directory, needed, keep_signatures=is_same and not self._signatures)
         self._parts.remove_unneeded(self._directory)
         for digest, signatures in self._signatures.items():
-            prefix = "" if digest == root.digest else f"{get_file_stem(digest)}."
-            for number, signature in enumerate(signatures, 1):
-                name = f"{prefix}signature-{number}"
-                atomic_write.write_bytes_in(self._directory, name, bytes(signature))
+            write_signatures(self._directory, root.digest, digest, signatures)
         atomic_write.sync_directory(self._directory)
         for path in self._directory.created:
             atomic_write.sync_directory(path.parent)

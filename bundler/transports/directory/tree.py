@@ -26,6 +26,7 @@ from bundler.transports.directory.image_files import (
     read_root,
     remove_unneeded,
     write_file,
+    write_signatures,
     write_version,
 )
 from bundler.transports.directory.staging import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from bundler.content.files.safe_directory import PathComponents
     from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
     from bundler.ports import Publication
 
 
@@ -121,6 +123,7 @@ class DirectoryTreeDestination(_ReadableTree):
             part_files.remove_stale_parts(self._tree)
             self._index = TreeIndex.scan(self._tree)
             self._staging = StagingDirectory(self._tree, may_copy=may_copy)
+            self._signatures: dict[Digest, Sequence[bytes]] = {}
             undo.pop_all()
 
     @property
@@ -158,6 +161,10 @@ class DirectoryTreeDestination(_ReadableTree):
     def open_part(self, node: Node, /) -> RegularFile | None:
         """Open the stored beginning of a blob; None if there is none."""
         return self._staging.open_part(node)
+
+    def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Set the signatures of a manifest; ``commit`` stores them in each of its images."""
+        self._signatures[manifest] = signatures
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Write a complete image for every name.
@@ -201,7 +208,10 @@ class DirectoryTreeDestination(_ReadableTree):
                 self._write_node(node, directory, get_file_name(node), uses)
             atomic_write.sync_directory(directory)
             self._write_node(Node.of(root, "manifest"), directory, MANIFEST, uses)
-            remove_unneeded(directory, needed, keep_signatures=is_same)
+            is_signed = any(digest in self._signatures for digest in needed.manifests)
+            remove_unneeded(directory, needed, keep_signatures=is_same and not is_signed)
+            for digest in needed.manifests:
+                write_signatures(directory, root.digest, digest, self._signatures.get(digest, ()))
             directory.remove(get_file_name(Node.of(root, "manifest")))
             atomic_write.sync_directory(directory)
             self._index.add(directory, path)

@@ -134,7 +134,7 @@ def test_reserved_member_in_other_letter_case_is_refused(member):
         inventory.parse(changed(**{member: []}))
 
 
-@pytest.mark.parametrize("version", ["airbundle/bundle/v2", "airbundle/bundle/v1.1"])
+@pytest.mark.parametrize("version", ["airbundle/bundle/v3", "airbundle/bundle/v1.1"])
 def test_newer_format_is_unsupported(version):
     with pytest.raises(UnsupportedError):
         inventory.parse(changed(_type=version))

@@ -248,7 +248,7 @@ def test_truncated_inventory_is_a_finding(bundle: Path):
 
 def test_newer_format_is_unsupported_rather_than_damaged(bundle: Path):
     raw = (bundle / "bundle.json").read_text()
-    (bundle / "bundle.json").write_text(raw.replace("bundle/v1", "bundle/v2"))
+    (bundle / "bundle.json").write_text(raw.replace("bundle/v1", "bundle/v3"))
     with pytest.raises(UnsupportedError):
         verify(bundle, TrustedKeys.create([KEY.public]))
 

@@ -191,6 +191,9 @@ def print_report(report: ImportReport, *, dry_run: bool) -> None:
     text.print_line(f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}")
     for line in report.omissions.describe():
         text.print_line(line)
+    for result in report.images:
+        for unstored in result.unstored_signatures:
+            text.print_line(str(unstored))
 
 
 def _check_roles(public: Sequence[PublicKey], private: Sequence[PrivateKey]) -> None:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_HEADER = (
+    *("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "SIGNATURES"),
+    *("RENAME", "REPLACES"),
+)
+_SIGNATURES = _HEADER.index("SIGNATURES")  # the column is absent if no image has signature files
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 
 
@@ -34,7 +39,7 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     if as_json:
         text.print_json(listing.to_json())
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             str(image.reference),
             image.digest.text[:_SHORT],
@@ -42,13 +47,16 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
             text.format_size(sizes.size),
             text.format_size(sizes.shared),
             str(len(image.referrers)),
+            str(len(image.signatures)),
             image.rename or "",
             image.replaces.text[:_SHORT] if image.replaces else "",
         )
         for image, sizes in listing.images
     ]
-    header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME", "REPLACES")
-    text.print_table(header, rows, right=(3, 4, 5))
+    header: tuple[str, ...] = _HEADER
+    if not any(image.signatures for image, _ in listing.images):
+        header, *rows = (row[:_SIGNATURES] + row[_SIGNATURES + 1 :] for row in (header, *rows))
+    text.print_table(header, rows, right=(3, 4, 5, 6) if header is _HEADER else (3, 4, 5))
     if context.options.quiet:
         return
     known = listing.inventory

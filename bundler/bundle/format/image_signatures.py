@@ -1,0 +1,206 @@
+"""Signatures of images in a bundle that are not attached to the images in their registry.
+
+They come from lookaside locations, from directories, or from image stores. Each is a file as
+``oci.signature`` encodes it, whose digest and size are in the inventory. Images in format ``oci``
+share the signatures of a manifest; in format ``dir``, they are in the directory of the image, where
+other programs find them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+from bundler.bundle.format import bundle_paths
+from bundler.content.files import atomic_write
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import DamagedBundleError, LimitError, NotFoundError
+from bundler.oci.digest import Digest
+from bundler.oci.signature import MAX_SIGNATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.oci.json import strict
+    from bundler.oci.json.table import Table
+
+MAX_OF_IMAGE = 1_000
+"""Maximum number of signatures of one image, all of its platforms included."""
+MAX_TOTAL = 16 * 1024 * 1024
+"""Maximum size in bytes of the signatures of one image."""
+_MAX_NUMBER = 9_999
+
+
+@dataclass(frozen=True, slots=True)
+class BundledSignature:
+    """A signature of a manifest of an image."""
+
+    manifest: Digest
+    """The signed manifest: the root of the image, or one of its platforms."""
+    number: int
+    """The number in the file name."""
+    digest: Digest
+    """The digest of the file."""
+    size: int
+    """The size of the file in bytes."""
+
+    def find_path(self, bundle_format: Format, root: Digest) -> str:
+        """Return the path of the file; ``root`` is the root of the image."""
+        return bundle_paths.find_signature_path(bundle_format, root, self.manifest, self.number)
+
+    @classmethod
+    def from_json(cls, table: Table) -> Self:
+        """Read an entry of ``signatures``; raises as ``inventory.parse``."""
+        found = cls(
+            table.digest("manifest"),
+            table.integer("number"),
+            table.digest("digest"),
+            table.integer("size"),
+        )
+        if not 0 < found.number <= _MAX_NUMBER:
+            raise table.problem(f"number is {found.number} (expected 1 to {_MAX_NUMBER})")
+        if not 0 < found.size <= MAX_SIGNATURE:
+            raise table.problem(f"size is {found.size} (expected 1 to {MAX_SIGNATURE:,})")
+        return found
+
+    def to_json(self) -> strict.JSON:
+        """Return the entry as JSON."""
+        return {
+            "manifest": self.manifest.text,
+            "number": self.number,
+            "digest": self.digest.text,
+            "size": self.size,
+        }
+
+
+def read_entries(table: Table) -> tuple[BundledSignature, ...]:
+    """Read the member ``signatures`` of an image; raises as ``inventory.parse``."""
+    found = tuple(map(BundledSignature.from_json, table.tables("signatures", MAX_OF_IMAGE)))
+    if len({(item.manifest, item.number) for item in found}) != len(found):
+        raise table.problem("signatures has two entries for the same file")
+    if (total := sum(item.size for item in found)) > MAX_TOTAL:
+        raise LimitError(
+            f"{table.subject}: signatures too large"
+            f" (expected at most {MAX_TOTAL:,} bytes of one image, got {total:,})"
+        )
+    return found
+
+
+@dataclass(slots=True)
+class SignatureFiles:
+    """The signature files of a new bundle, as images are added to it in order."""
+
+    bundle_format: Format
+    content: dict[str, bytes] = field(default_factory=dict)
+    """The files, by path."""
+    _numbers: defaultdict[str, dict[bytes, int]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(
+        self, image: BundledImage, signatures: Mapping[Digest, Sequence[bytes]]
+    ) -> BundledImage:
+        """Add the signatures of an image; return its entry with them.
+
+        Raises:
+            LimitError: the image has too many signatures.
+        """
+        listed: list[BundledSignature] = []
+        for manifest, found in signatures.items():
+            for raw in dict.fromkeys(found):
+                root = image.digest
+                first = bundle_paths.find_signature_path(self.bundle_format, root, manifest, 1)
+                numbers = self._numbers[first]
+                number = numbers.setdefault(raw, len(numbers) + 1)
+                entry = BundledSignature(manifest, number, Digest.of(raw), len(raw))
+                self.content[entry.find_path(self.bundle_format, root)] = raw
+                listed.append(entry)
+                if len(listed) > MAX_OF_IMAGE or number > _MAX_NUMBER:
+                    raise LimitError(
+                        f"{image.reference}: too many signatures (expected at most"
+                        f" {MAX_OF_IMAGE:,} of one image)"
+                    )
+        return replace(image, signatures=tuple(listed))
+
+
+def list_paths(images: Iterable[BundledImage], bundle_format: Format) -> set[str]:
+    """Return the paths of the signatures of ``images``."""
+    return {
+        item.find_path(bundle_format, image.digest) for image in images for item in image.signatures
+    }
+
+
+def write_files(bundle: Path, files: Mapping[str, bytes], *, only_missing: bool = False) -> None:
+    """Durably write the signature ``files`` that differ from those in the bundle.
+
+    With ``only_missing``, existing files, which the former bundle may list, are not changed.
+
+    Raises:
+        NoSpaceError, MediumError: a file cannot be written.
+    """
+    for path, data in files.items():
+        *folders, name = path.split("/")
+        with Directory.open(bundle) as top, top.enter(*folders, create=True) as folder:
+            size = folder.get_size(name)
+            if size is not None and only_missing:
+                continue
+            if size != len(data) or folder.read(name, limit=len(data)) != data:
+                atomic_write.write_bytes_in(folder, name, data)
+                atomic_write.sync_directory(top)
+
+
+def read_signatures(
+    bundle: Path, bundle_format: Format, image: BundledImage
+) -> dict[Digest, tuple[bytes, ...]]:
+    """Return the signatures of an image, compared with the inventory, by manifest.
+
+    Raises:
+        DamagedBundleError: a file is missing, or its content differs from the inventory.
+        MediumError: a file cannot be read.
+    """
+    found: defaultdict[Digest, list[bytes]] = defaultdict(list)
+    for item, path in _list_files([image], bundle_format):
+        found[item.manifest].append(_read(bundle, path, item))
+    return {manifest: tuple(signatures) for manifest, signatures in found.items()}
+
+
+def read_signatures_of(
+    bundle: Path, bundle_format: Format, images: Iterable[BundledImage], manifest: Digest
+) -> list[bytes]:
+    """Return the signatures of a manifest that any of ``images`` has, each once.
+
+    Raises:
+        DamagedBundleError, MediumError: as ``read_signatures``.
+        LimitError: they are too large.
+    """
+    found: dict[Digest, bytes] = {}
+    size = 0
+    for item, path in _list_files(images, bundle_format):
+        if item.manifest != manifest or item.digest in found:
+            continue
+        size += item.size
+        if size > MAX_TOTAL:
+            raise LimitError(f"signatures of {manifest}: more than {MAX_TOTAL:,} bytes")
+        found[item.digest] = _read(bundle, path, item)
+    return list(found.values())
+
+
+def _list_files(
+    images: Iterable[BundledImage], bundle_format: Format
+) -> Iterator[tuple[BundledSignature, str]]:
+    for image in images:
+        for item in image.signatures:
+            yield item, item.find_path(bundle_format, image.digest)
+
+
+def _read(bundle: Path, path: str, item: BundledSignature) -> bytes:
+    hint = f"list the damaged files with airbundle verify {bundle}"
+    try:
+        raw = bundle_paths.read_file(bundle, path, item.size)
+    except (NotFoundError, LimitError) as error:
+        raise DamagedBundleError(f"{bundle}: damaged", [error.message], hint=hint) from error
+    if Digest.of(raw, item.digest.algorithm) != item.digest:
+        problem = f"{path}: digest mismatch (expected {item.digest}, got {Digest.of(raw)})"
+        raise DamagedBundleError(f"{bundle}: damaged", [problem], hint=hint)
+    return raw

@@ -31,6 +31,8 @@ from bundler.cancel import Cancellation
 from bundler.cli.frontends.skopeo.messages.policy_errors import describe_rejection
 from bundler.cli.runtime.policy_file import PolicyFileCheck
 from bundler.config import policy_json
+from bundler.config.paths import ConfigPathOverrides
+from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
@@ -331,7 +333,7 @@ def compare(
             theirs = _judge_by_skopeo(
                 cases, policy, work, registry.host, skopeo, everything=everything
             )
-            ours = _judge(cases, policy, everything=everything)
+            ours = _judge(cases, policy, work, registry.host, everything=everything)
             differences = [
                 Difference(case, mine, other)
                 for case, mine, other in zip(cases, ours, theirs, strict=True)
@@ -376,10 +378,12 @@ def _write_signatures(directory: Path, front: str, signatures: Sequence[bytes]) 
 
 
 def _judge(
-    cases: Sequence[Case], policy: Mapping[str, object], *, everything: bool
+    cases: Sequence[Case], policy: Mapping[str, object], work: Path, host: str, *, everything: bool
 ) -> list[Verdict]:
     parsed = policy_json.parse(json.dumps(policy).encode(), "policy.json")
-    options = OpenOptions(Settings)
+    paths = ConfigPathOverrides(registries_d=work / "registries.d")
+    settings = Settings.load({}, work / "home", 1000, paths)
+    options = OpenOptions(lambda: settings, overrides={host: RegistryOverride(tls_verify=False)})
     with ExitStack() as resources:
         check = PolicyFileCheck(parsed, Cancellation(), resources, require_signed=False)
         return [_judge_one(case, check, options, everything=everything) for case in cases]
@@ -389,14 +393,10 @@ def _judge_one(
     case: Case, check: PolicyFileCheck, options: OpenOptions, *, everything: bool
 ) -> Verdict:
     try:
-        if case.reference.startswith("docker:"):
-            found = case.signatures[case.image.digest]
-            check.check_manifest(case.reference, case.image.root.data, lambda: found)
-        else:
-            reference = transports.parse(case.reference)
-            selection = EVERYTHING if everything else _LOCAL
-            with closing(transports.open_source(reference, options)) as source:
-                resolve(ImageRequest(reference, selection=selection), source, check)
+        reference = transports.parse(case.reference)
+        selection = EVERYTHING if everything else _LOCAL
+        with closing(transports.open_source(reference, options)) as source:
+            resolve(ImageRequest(reference, selection=selection), source, check)
     except RejectedByPolicyError as error:
         return False, _normalize(describe_rejection(error))
     return True, ()

@@ -10,6 +10,7 @@ those of the keys that only the file itself contains.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -43,6 +44,8 @@ MAX_VERSION = 999_999_999
 WARNING_TIME = timedelta(days=30)
 """The time before the end of a validity from which on a warning is printed."""
 
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 _MAX_TEXT = 200
 _MEMBERS = ("_type", "version", "expires", "keys", "roles")
 _KEY_MEMBERS = ("pem", "comment", "notBefore", "notAfter", "streams")
@@ -173,6 +176,9 @@ def _parse(raw: bytes, subject: str) -> TrustFile:
     stored = table.table("keys")
     if not 0 < len(stored.value) <= MAX_KEYS:
         raise stored.problem(f"{len(stored.value):,} keys (expected 1 to {MAX_KEYS})")
+    for key_id in stored.value:
+        if not _KEY_ID.fullmatch(key_id):
+            raise stored.problem(f"{key_id[:80]!r} is not a key ID")
     keys = {key_id: _parse_key(stored.table(key_id), key_id) for key_id in stored.value}
     if len({key_id[:16] for key_id in keys}) < len(keys):
         raise stored.problem("two key IDs have the same first 16 digits")
@@ -198,6 +204,9 @@ def _parse_key(table: Table, key_id: str) -> TrustedKey:
     streams = table.texts("streams") if "streams" in table else None
     if streams is not None and not 0 < len(streams) <= MAX_STREAMS:
         raise table.problem(f"{len(streams):,} streams (expected 1 to {MAX_STREAMS:,})")
+    for stream in streams or ():
+        if not _STREAM.fullmatch(stream):
+            raise table.problem(f"{stream[:80]!r} is not the name of a stream")
     start, end = _parse_time(table, "notBefore"), _parse_time(table, "notAfter")
     if start is not None and end is not None and end < start:
         raise table.problem("notAfter is before notBefore")

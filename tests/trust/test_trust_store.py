@@ -109,6 +109,9 @@ def set_threshold(value):
         lambda file: file["keys"][ALICE.public.id].update(pem="no key"),
         lambda file: file["keys"][ALICE.public.id].update(comment="\x1b[2J"),
         lambda file: file["keys"][ALICE.public.id].update(streams=[]),
+        lambda file: file["keys"][ALICE.public.id].update(streams=["*"]),
+        lambda file: file["keys"][ALICE.public.id].update(streams=["a\x1b[2J"]),
+        lambda file: file["keys"].update({"\x1b" * 99: file["keys"][ALICE.public.id]}),
         lambda file: file["keys"][ALICE.public.id].update(unknown=1),
         lambda file: file["keys"][ALICE.public.id].update(notAfter="2026-11-23"),
         lambda file: file.update(_type="airbundle/bundle/v1"),
@@ -119,7 +122,7 @@ def set_threshold(value):
         lambda file: file.update(unknown=1),
         lambda file: file.update(keys={}),
     ],
-    ids=map(str, range(26)),
+    ids=map(str, range(29)),
 )
 def test_malformed_trust_file_is_refused(change):
     with pytest.raises(TrustFileError) as raised:

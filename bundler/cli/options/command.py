@@ -113,6 +113,25 @@ class CommandGroup(click.Group):
             "click.Command", getattr(import_module(f"bundler.cli.commands.{module}"), attribute)
         )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises:
+            UsageError: there is no command, or it does not exist.
+        """
+        rest = super().parse_args(ctx, args or ["--"])
+        known = ", ".join(self.subcommands)
+        name = next(iter(args), "")
+        if name not in self.subcommands and not ctx.resilient_parsing:
+            from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
+
+            problem = f"unknown command {name[:80]!r}" if name else "no command given"
+            raise UsageError(
+                f"{ctx.info_name}: {problem} (expected one of {known})",
+                hint=f"{ctx.command_path} --help",
+            )
+        return rest
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
         with formatter.section("Commands"):

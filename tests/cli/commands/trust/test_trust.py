@@ -201,3 +201,14 @@ def test_key_of_receipts_is_valid_at_the_time_of_the_import(site: Site):
     site("import b oci:target --key export.pub --receipt r.json --receipt-key receipt.key")
     result = site("verify-receipt r.json --trust site/trust.json", status=4)
     assert "may not sign it (expired)" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("nope",), ("--quiet",)])
+def test_missing_or_unknown_command_is_a_usage_error(
+    run_airbundle: RunAirbundle, arguments: tuple[str, ...]
+):
+    result = run_airbundle("trust", *arguments)
+    assert result.status == 2
+    error, hint = result.stderr.splitlines()
+    assert error.startswith("airbundle: error: ")
+    assert hint == "hint: airbundle trust --help"

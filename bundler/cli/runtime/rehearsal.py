@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.cli.output import text
+from bundler.errors import BundlerError, CancelledError
 from bundler.events import discard
 
 if TYPE_CHECKING:
@@ -24,14 +25,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The result of a rehearsal without problems."""
+    """The result of a rehearsal."""
 
-    report: ImportReport
-    has_policy: bool
+    report: ImportReport | None
+    """None: the import would fail."""
+    has_policy: bool = False
     """Whether a policy was applied."""
+    refusal: BundlerError | None = None
+    """The error with which the import would fail."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON."""
+    def check(self) -> None:
+        """Raise the error with which the import would fail, if any."""
+        if self.refusal is not None:
+            raise self.refusal
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Return the result as JSON; None if the import would fail."""
+        if self.report is None:
+            return None
         images = [
             {"reference": str(result.image.reference), "digest": result.image.digest.text}
             for result in self.report.images
@@ -39,7 +50,9 @@ class Rehearsal:
         return {"images": images, "policy": self.has_policy}
 
     def print_text(self) -> None:
-        """Print the result as text."""
+        """Print the result as text, unless the import would fail."""
+        if self.report is None:
+            return
         policy = "the policy accepts them" if self.has_policy else "no policy"
         number = text.count(len(self.report.images), "image")
         text.print_line(f"rehearsed without a network: {number} can be imported; {policy}")
@@ -58,11 +71,8 @@ def refuse_network() -> Iterator[None]:
 def rehearse_export(context: CommandContext, bundle: Path, keys: Sequence[PublicKey]) -> Rehearsal:
     """Verify a bundle that was just written, and rehearse its import at a new site.
 
-    ``keys`` are those that signed it; all of them must have.
-
-    Raises:
-        DamagedBundleError: the medium does not contain what was written.
-        BundlerError: as an import of the bundle.
+    ``keys`` are those that signed it; all of them must have. A medium that does not contain what
+    was written is a refusal, too.
     """
     from tempfile import TemporaryDirectory  # noqa: PLC0415 - only for rehearsals
 
@@ -74,7 +84,10 @@ def rehearse_export(context: CommandContext, bundle: Path, keys: Sequence[Public
     with refuse_network(), context.run() as run, TemporaryDirectory(prefix="airbundle-") as folder:
         verification = verify(bundle, trust, cancellation=run.cancellation, emit=run.emit)
         if keys or not verification.whole:
-            verification.check()
+            try:
+                verification.check()
+            except BundlerError as error:
+                return Rehearsal(None, refusal=error)
         overrides = Overrides(unsigned=not keys)
         return rehearse(run, bundle, trust, Path(folder) / "records", overrides, emit=discard)
 
@@ -95,22 +108,28 @@ def rehearse(
     ``emit`` receives the notices of the comparison with the records; None: the display of the run.
 
     Raises:
-        BundlerError: as an import of the bundle.
+        CancelledError: the run was cancelled.
+        ConfigError: the policy is not valid.
     """
     from bundler.bundle.importing import rehearse as importing  # noqa: PLC0415 - not for --help
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
 
     policy_check = run.create_policy_check()
     with ImportSession(records, overrides, emit or run.emit, dry_run=True, now=now) as session:
-        report = importing.rehearse(
-            bundle,
-            trust,
-            session.admit,
-            run.create_open_options(),
-            run.create_engine_options(),
-            signature_files=signature_files,
-            allow_unsigned=overrides.unsigned,
-            policy_check=policy_check,
-            now=now,
-        )
+        try:
+            report = importing.rehearse(
+                bundle,
+                trust,
+                session.admit,
+                run.create_open_options(),
+                run.create_engine_options(),
+                signature_files=signature_files,
+                allow_unsigned=overrides.unsigned,
+                policy_check=policy_check,
+                now=now,
+            )
+        except CancelledError:
+            raise
+        except BundlerError as error:
+            return Rehearsal(None, refusal=error)
     return Rehearsal(report, policy_check is not None)

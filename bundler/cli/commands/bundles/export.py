@@ -148,6 +148,8 @@ def export(
         print_report(report)
         if rehearsal is not None:
             rehearsal.print_text()
+    if rehearsal is not None:
+        rehearsal.check()
     if not context.options.quiet:
         text.print_note(report.medium.completion_message)
     report.check()

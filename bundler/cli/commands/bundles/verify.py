@@ -15,7 +15,7 @@ from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.rehearsal import refuse_network, rehearse
-from bundler.errors import BundlerError, CancelledError, UsageError
+from bundler.errors import UsageError
 from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def verify(
     trusted = trusted_keys.read_trust(context, trust, read_only=True)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
-    rehearsal, refusal = None, None
+    rehearsal = None
     with refuse_network() if offline else nullcontext(), context.run(1) as run:
         verification = verifying.verify(
             bundle,
@@ -97,20 +97,15 @@ def verify(
         if offline and verification.whole and verification.trust_error is None:
             from bundler.bundle.records.admission import Overrides  # noqa: PLC0415 - only with --offline
 
-            try:
-                rehearsal = rehearse(
-                    run,
-                    bundle,
-                    trusted,
-                    records.find_records(records_path, context.environment),
-                    Overrides(adopt=adopt),
-                    signature_files=trust.signature_files,
-                    now=at,
-                )
-            except CancelledError:
-                raise
-            except BundlerError as error:
-                refusal = error
+            rehearsal = rehearse(
+                run,
+                bundle,
+                trusted,
+                records.find_records(records_path, context.environment),
+                Overrides(adopt=adopt),
+                signature_files=trust.signature_files,
+                now=at,
+            )
     if as_json:
         rehearsed = {"rehearsal": rehearsal and rehearsal.to_json()} if offline else {}
         text.print_json(verification.to_json() | rehearsed)
@@ -119,8 +114,8 @@ def verify(
         if rehearsal is not None:
             rehearsal.print_text()
     verification.check()
-    if refusal is not None:
-        raise refusal
+    if rehearsal is not None:
+        rehearsal.check()
 
 
 def print_report(verification: Verification) -> None:

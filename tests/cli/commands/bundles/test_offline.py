@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.trust import keys
-from tests.fakes import bundles
+from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +93,23 @@ def test_export_is_rehearsed(site: Path, run_airbundle: RunAirbundle):
     assert "rehearsed without a network: 1 image can be imported" in result.stdout
     unsigned = run_airbundle(*export[:2], "unsigned", "--rehearse", "--unsigned", "--json")
     assert len(json.loads(unsigned.stdout)["rehearsal"]["images"]) == 1
+
+
+def test_export_reports_what_it_wrote_if_an_import_would_fail(
+    site: Path, run_airbundle: RunAirbundle
+):
+    """Two images differ only in their registries, so that their target names collide."""
+    names = ("a.example/app:1", "b.example/app:1")
+    images.write_layout(
+        site / "layout", {name: images.image(images.layer({name: b""})) for name in names}
+    )
+    (site / "images.txt").write_text("".join(f"oci:layout:{name}\n" for name in names))
+    result = run_airbundle("export", "images.txt", "stick", "--unsigned", "--rehearse")
+    assert result.status == 10, result.stderr
+    assert "stick: written: " in result.stdout
+    assert "rehearsed" not in result.stdout
+    importing = ("import", "stick", "oci:inside", "--allow-unsigned", "--reason", "test")
+    assert run_airbundle(*importing).status == 10
 
 
 SOCKETS = """

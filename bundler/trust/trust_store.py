@@ -93,6 +93,7 @@ class TrustStore:
         Raises:
             InvalidSignatureError, TooFewSignersError: a version is not signed by the former one.
             TrustFileError: a version is missing, malformed, or differs from the one that is known.
+            ConflictError: another process stored other versions meanwhile.
             MediumError: a version cannot be stored.
         """
         chain = read_chain(1)
@@ -100,6 +101,10 @@ class TrustStore:
         store = self
         while document := chain.get(store.version + 1):
             store = store._advance(document)
+        if store is not self and not self.read_only and read_file(self.path) != store.raw:
+            raise ConflictError(
+                f"{self.path}: was changed by another process", hint="run the command again"
+            )
         later = [version for version in chain if version > store.version]
         if later:
             raise TrustFileError(
@@ -118,12 +123,9 @@ class TrustStore:
         if not self.read_only:
             with Directory.open(self.path.parent) as folder:
                 lock(folder)
-                stored = folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE)
-                if stored not in (self.raw, document.raw):
-                    raise ConflictError(
-                        f"{self.path}: was changed by another process", hint="run the command again"
-                    )
-                _write(folder, self.path.name, content.version, document)
+                if folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE) == self.raw:
+                    _write(folder, self.path.name, content.version, document)
+                # Otherwise, another run has applied this version, which ``follow`` checks.
         if self.notify is not None:
             used = "used" if self.read_only else "stored"
             self.notify(f"{self.path}: version {content.version} of the trust file is {used}")

@@ -210,6 +210,7 @@ def test_store_that_another_process_has_changed_is_not_overwritten(path: Path):
     assert stale.follow(read_chain(second)).version == 2
     assert stale.follow(read_chain(second)).version == 2  # two imports at once
     trust_store.load(path).follow(read_chain(third))
+    assert stale.follow(read_chain(second, third)).version == 3  # verified first, then imported
     with pytest.raises(ConflictError):
         stale.follow(read_chain(second))
     assert trust_store.load(path).version == 3

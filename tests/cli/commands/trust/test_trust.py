@@ -212,3 +212,19 @@ def test_missing_or_unknown_command_is_a_usage_error(
     error, hint = result.stderr.splitlines()
     assert error.startswith("airbundle: error: ")
     assert hint == "hint: airbundle trust --help"
+
+
+def test_import_that_verifies_first_applies_several_versions(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    site("trust add 1.json --key export.pub --role bundle")
+    site("trust sign 1.json --key alice.key")
+    site.install("site/trust.json")
+    site.install("outside/trust.json")
+    for version in (2, 3):
+        site(f"trust rotate {version}.json --trust outside/trust.json --expires 203{version}-01-01")
+        site(f"trust sign {version}.json --key alice.key")
+        site(f"trust update {version}.json --trust outside/trust.json")
+    bundle = bundles.write(site.directory / "b", keys=(EXPORT,))
+    (site.directory / "outside/trust").rename(bundle / "trust")
+    site("import b oci:target --adopt --verify-first --trust site/trust.json")
+    assert json.loads(site("trust show site/trust.json --json").stdout)["version"] == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from bundler.content.streams import VerifiedReader
-from bundler.errors import LimitError, MalformedError
+from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import ImageManifest
 from bundler.ports import HasSignatures, Node
@@ -50,8 +50,16 @@ def fetch(
 
 
 def read_signatures(source: Source, manifest: Digest) -> Sequence[bytes]:
-    """Return the signatures that ``source`` stores with a manifest, unverified."""
-    return source.signatures(manifest) if isinstance(source, HasSignatures) else ()
+    """Return the signatures that ``source`` stores with a manifest, unverified.
+
+    Raises:
+        BundlerError: they cannot be read; its field ``reads_signatures`` is set.
+    """
+    try:
+        return source.signatures(manifest) if isinstance(source, HasSignatures) else ()
+    except BundlerError as error:
+        error.reads_signatures = True
+        raise
 
 
 def check_same_image(source: Source, original: bytes, raw: bytes, subject: str) -> None:

@@ -57,12 +57,14 @@ class BundlerError(Exception):
         message: one line for the operator; no code reads it.
         hint: the next step, a command or a setting; None if unset.
         exchange: the failed request to a registry; None if the error has another cause.
+        reads_signatures: whether the signatures of an image were being read.
         path: the file or directory that the error is about; None if unset.
         os_error: the underlying error of the operating system; None if unset.
     """
 
     exit_status: ClassVar[int] = 1
     exchange: HttpExchange | None = None
+    reads_signatures: bool = False
 
     def __init__(
         self,

@@ -241,3 +241,21 @@ def test_deletion_reports_that_a_server_keeps_signatures(work, program, target, 
     assert "127.0.0.1:9/sigs" in deleted.stderr
     again = program(name)("delete", "--tls-verify=false", f"docker://{target}:one", cwd=work)
     assert "sigs" not in again.stderr
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("answer", ["page", "unreachable"])
+def test_signatures_that_cannot_be_read_end_the_copy(work, program, target, name, answer):
+    program("skopeo").ok(
+        "copy", "--dest-tls-verify=false", "oci:in:one", f"docker://{target}:one", cwd=work
+    )
+    options = ("copy", "--src-tls-verify=false", f"docker://{target}:one", "dir:copied")
+    with LookasideServer(work) as server:
+        server.fail("GET", "signature-1", html=True, times=None)
+        address = server.url if answer == "page" else "http://127.0.0.1:9"
+        configure(work, target, f"lookaside: '{address}/sigs'")
+        copied = program(name)(*options, cwd=work)
+    assert copied.returncode not in (0, 2)
+    assert not (work / "copied/manifest.json").exists()
+    if name == "skopeo-name":
+        assert 'msg="reading signatures: ' in copied.stderr

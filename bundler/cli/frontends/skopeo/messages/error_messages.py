@@ -106,6 +106,10 @@ def _describe_copy_error(
     if isinstance(error, PolicyFileError):
         reason = local_errors.describe_open_error(error, line.text("policy")) or error.message
         return SkopeoMessage(f"Error loading trust policy: {reason}")
+    if error.reads_signatures:
+        is_answer = exchange is not None and exchange.status is not None
+        reason = registry_errors.describe_answer(exchange) if exchange and is_answer else str(error)
+        return SkopeoMessage(f"reading signatures: {reason}")
     if exchange is None:
         return _describe_local_copy_error(error, line, source, destination)
     # If source and destination are the same repository, a failed read concerns the source.

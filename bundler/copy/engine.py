@@ -162,19 +162,19 @@ class _Execution:
         self.transfers = list(merged.values())
 
     def report_plan(self) -> None:
-        checked = [task.size for task in self.transfers if self._is_checked(task)]
+        checked = [
+            task.size
+            for task in self.transfers
+            if task.action == "present"
+            and task.change is None
+            and (self._options.read_everything or isinstance(task.destination, ReadableDestination))
+        ]
         totals = replace(self._plan.totals, checked=BlobTotal.of(checked))
         keeps_blobs = all(
             isinstance(planned.destination, KeepsParts | RegistryRepository)
             for planned in self._images
         )
         self._emit(events.Planned(totals, keeps_blobs=keeps_blobs))
-
-    def _is_checked(self, task: BlobTask[Destination]) -> bool:
-        """Return whether a blob that is present will be read and verified."""
-        if task.action != "present" or task.change is not None:
-            return False
-        return self._options.read_everything or isinstance(task.destination, ReadableDestination)
 
     def run_each(self, tasks: Sequence[TaskT], perform: Callable[[TaskT], None]) -> None:
         """Perform the tasks in parallel, except those that only failed images need."""
@@ -319,19 +319,16 @@ class _Execution:
             for name in planned.names:
                 digest = planned.image.graph.root.digest
                 self._emit(events.ImagePublished(name, digest.text))
-        totals = self._count_totals()
-        self._emit(events.Completed(totals))
-        return ExecutionResult(
-            tuple(published), dict(self._failed), totals, frozenset(self._changed)
-        )
-
-    def _count_totals(self) -> TransferTotals:
         present = BlobTotal(
             self._plan.count("present") - len(self._damaged),
             self._plan.size("present") - sum(self._damaged),
         )
         pushed, mounted, checked = map(BlobTotal.of, (self._pushed, self._mounted, self._checked))
-        return TransferTotals(pushed, present, mounted, sum(self._resumed), checked)
+        totals = TransferTotals(pushed, present, mounted, sum(self._resumed), checked)
+        self._emit(events.Completed(totals))
+        return ExecutionResult(
+            tuple(published), dict(self._failed), totals, frozenset(self._changed)
+        )
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
         stored = blob_transfer.push_blob(

@@ -13,7 +13,7 @@ from bundler.ports import StoresOnDisk
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.copy.plan import BlobTask, Plan
+    from bundler.copy.plan import Plan
     from bundler.ports import Destination, Holdings
 
 
@@ -26,7 +26,9 @@ def compute_needed_space(plan: Plan[Holdings], destination: Holdings) -> int:
     pushed = [
         task
         for task in plan.blobs
-        if task.destination is destination and task.action == "push" and _is_measured(task)
+        if task.destination is destination
+        and task.action == "push"
+        and (task.change is None or task.change.conversion.form != "compressed")
     ]
     manifests = (task for task in plan.manifests if task.destination is destination)
     return (
@@ -61,11 +63,6 @@ def check_blob(size: int, destination: Destination) -> None:
     """
     if isinstance(destination, StoresOnDisk):
         _check(destination.storage_path, size)
-
-
-def _is_measured(task: BlobTask[Holdings]) -> bool:
-    """Whether the size of a blob is a lower bound of its size at the destination."""
-    return task.change is None or task.change.conversion.form != "compressed"
 
 
 def _check(path: Path, needed: int) -> None:

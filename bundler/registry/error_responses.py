@@ -81,9 +81,9 @@ class ErrorResponse:
         for error in errors[:_MAX_ERRORS] if isinstance(errors, list) else ():
             if isinstance(error, dict):
                 code, message = clean(error.get("code"))[:_MAX_CODE], clean(error.get("message"))
-                has_detail = error.get("detail") is not None
-                entries.append(StatedError(code, message, has_detail=has_detail))
-                details.append(clean(_find_detail(error.get("detail"))))
+                detail = error.get("detail")
+                entries.append(StatedError(code, message, has_detail=detail is not None))
+                details.append(clean(detail.get("message") if isinstance(detail, dict) else detail))
         if text := clean(value.get("details")):
             entries.append(StatedError(_CODES.get(status, "UNKNOWN"), text, has_detail=True))
         entries = [entry for entry in entries if entry.code or entry.text]
@@ -122,8 +122,3 @@ def _load_object(body: bytes) -> dict[str, object]:
 def _find(value: dict[str, object], names: tuple[str, ...], clean: Callable[[object], str]) -> str:
     """Return the first of the members that is a text; empty if there is none."""
     return next(filter(None, (clean(value.get(name)) for name in names)), "")
-
-
-def _find_detail(detail: object) -> object:
-    """Return the text of ``detail``, which may also be an object with a message."""
-    return detail.get("message") if isinstance(detail, dict) else detail

@@ -213,9 +213,5 @@ def _describe(error: BaseException) -> str:
         return error.strerror
     if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
         return type(error).__name__
-    return _clean(str(error)) or type(error).__name__
-
-
-def _clean(text: str) -> str:
-    """Return text from a server as one line without control characters."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()[:_MAX_DETAIL]
+    text = "".join(char if char.isprintable() else " " for char in str(error)).strip()
+    return text[:_MAX_DETAIL] or type(error).__name__

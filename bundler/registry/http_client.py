@@ -155,19 +155,16 @@ class HttpClient:
             return
         error.patience = self._patience
         if isinstance(error, RateLimitedError):
-            error.patience = self._find_rate_limit_patience(error)
+            limits = self._access.limits
+            if limits.rate_limit_patience is not None:
+                error.patience = limits.rate_limit_patience
+            elif limits.patience is None and error.retry_after:
+                error.patience = DEFAULT_RATE_LIMIT_PATIENCE
         if error.status in refusals.UNAVAILABLE and error.exchange is not None:
             origin = Origin.of(error.exchange.url)
             # A proxy answers for a host that does not exist.
             connected = self._access.proxy is None
             HOSTS.record_failure(origin, error, self._patience, connected=connected)
-
-    def _find_rate_limit_patience(self, error: RateLimitedError) -> float:
-        limits = self._access.limits
-        if limits.rate_limit_patience is not None:
-            return limits.rate_limit_patience
-        stated = limits.patience is None and error.retry_after
-        return DEFAULT_RATE_LIMIT_PATIENCE if stated else self._patience
 
     def find_proxy(self, url: str) -> str | None:
         """Return the URL of the proxy for a host that the registry named; None: no proxy."""

@@ -176,7 +176,8 @@ class Refusal:
                 hint="end the read-only mode of the registry, or use a registry that accepts "
                 "pushes, then run again",
             )
-        if status == 404 and self._puts_manifest and "NAME_UNKNOWN" not in self.codes:
+        puts_manifest = self.method == "PUT" and "/manifests/" in self.response.url
+        if status == 404 and puts_manifest and "NAME_UNKNOWN" not in self.codes:
             return RefusedRequestError(
                 f"{self.subject}: {self._origin} lacks content that this manifest "
                 f"lists{self._detail}",
@@ -314,10 +315,6 @@ class Refusal:
     @property
     def _writes(self) -> bool:
         return self.server != "token service" and self.method not in ("GET", "HEAD")
-
-    @property
-    def _puts_manifest(self) -> bool:
-        return self.method == "PUT" and "/manifests/" in self.response.url
 
     @property
     def _refuses_name(self) -> bool:

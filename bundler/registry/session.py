@@ -253,18 +253,14 @@ class Session:
             self._authenticator.answer_challenge(origin, challenge, spec.scopes, authorization)
         if 200 <= response.status < 300 or response.status in spec.allowed_statuses:
             if response.status == HTTPStatus.OK and spec.method not in ("HEAD", "DELETE"):
-                self._refuse_page(response)
+                try:
+                    refusals.refuse_html(response)
+                except RefusedRequestError:
+                    response.close()
+                    raise
             return response
         with response:
             raise self._create_refusal(spec, response, headers).create_error()
-
-    def _refuse_page(self, response: Response) -> None:
-        """Close a response that is a web page, which no registry sends, and raise an error."""
-        try:
-            refusals.refuse_html(response)
-        except RefusedRequestError:
-            response.close()
-            raise
 
     def _find_challenge(
         self, spec: RequestSpec, response: Response, authorization: str | None, *, repeated: bool

@@ -55,7 +55,11 @@ class UrlClient:
             and registry.scheme == "http"
             and find_scope(registry.host, look_up_hosts=access.proxy is None) == "private"
         )
-        self._client = HttpClient(access, cancellation, self._check_address)
+        self._client = HttpClient(
+            access,
+            cancellation,
+            lambda address: self._check_scope(find_scope(address, look_up_hosts=False), address),
+        )
         cancellation.on_request(self._client.abort)
 
     def get(self, url: str, *, subject: str, offset: int = 0) -> Response:
@@ -105,9 +109,6 @@ class UrlClient:
         # Behind a proxy, which resolves names itself, this machine often cannot resolve them.
         look_up_hosts = self._client.find_proxy(str(origin)) is None
         self._check_scope(find_scope(origin.host, look_up_hosts=look_up_hosts), str(origin))
-
-    def _check_address(self, address: str) -> None:
-        self._check_scope(find_scope(address, look_up_hosts=False), address)
 
     def _check_scope(self, scope: AddressScope, subject: str) -> None:
         if scope == "forbidden" or (scope == "private" and not self._is_private_site):

@@ -60,17 +60,13 @@ def parse(text: str) -> Reference:
         InvalidReferenceError: the transport is missing or unknown, or the rest is invalid for it.
     """
     name, colon, rest = text.partition(":")
-    if not colon or (name not in _MODULES and _is_image_name(name, rest)):
+    is_port = "/" in rest and rest.partition("/")[0].isdecimal()
+    if not colon or (name not in _MODULES and ("/" in name or is_port)):
         raise InvalidReferenceError(
             f"{text[:200]!r}: no transport",
             hint=f"write docker://{text[:80]} or oci:{text[:80]}",
         )
     return find_transport(name).parse(rest)
-
-
-def _is_image_name(name: str, rest: str) -> bool:
-    """Return whether ``name:rest`` is not a reference but ``PATH:TAG`` or ``HOST:PORT/PATH``."""
-    return "/" in name or ("/" in rest and rest.partition("/")[0].isdecimal())
 
 
 def find_registry_host(text: str) -> str | None:

@@ -321,7 +321,10 @@ def check_strength(key: PublicKeyTypes, subject: str) -> None:
         ConfigError: an Ed25519 key is a point of small order.
         UnsupportedError: an RSA key is too short.
     """
-    if isinstance(key, ed25519.Ed25519PublicKey) and _is_small_order(key):
+    if (
+        isinstance(key, ed25519.Ed25519PublicKey)
+        and int.from_bytes(key.public_bytes_raw(), "little") % 2**255 in _SMALL_ORDER
+    ):
         raise ConfigError(
             f"{subject}: Ed25519 point of small order, for which anyone can forge signatures",
             path=subject,
@@ -332,11 +335,6 @@ def check_strength(key: PublicKeyTypes, subject: str) -> None:
             f"got {key.key_size})",
             path=subject,
         )
-
-
-def _is_small_order(key: ed25519.Ed25519PublicKey) -> bool:
-    """Return whether the order of the point divides 8, in any encoding of the point."""
-    return int.from_bytes(key.public_bytes_raw(), "little") % 2**255 in _SMALL_ORDER
 
 
 def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:

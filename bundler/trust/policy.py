@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.config.policy_json import Policy, Requirements
-    from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
 
     Signature = SignedBy | SigstoreSigned
@@ -41,7 +40,7 @@ def check_reference(policy: Policy, reference: Reference, *, require_signed: boo
             return False
         if isinstance(requirement, Reject):
             break
-    check(policy, reference, _refuse, require_signed=require_signed)
+    check(policy, reference, lambda _: None, require_signed=require_signed)
     return True
 
 
@@ -84,11 +83,6 @@ def check(
         )
 
 
-def _refuse(requirement: Signature) -> None:
-    """Never called: an image that needs a signature is left to ``check``."""
-    raise AssertionError(requirement)
-
-
 def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requirements]:
     """Return the policy scope that applies to an image, for messages, and its requirements."""
     known = policy.transports.get(reference.transport, {})
@@ -113,7 +107,14 @@ def list_scopes(reference: Reference) -> list[str]:
     match reference.transport:
         case "docker" | "docker-daemon" | "atomic":
             image = reference.image if isinstance(reference, RepositoryReference) else None
-            return [] if image is None else _list_image_scopes(image.with_default_tag())
+            if image is None:
+                return []
+            image = image.with_default_tag()
+            separator = "@" if image.digest is not None else ":"
+            above = _list_parents(image.repository)
+            labels = above[-1].partition(":")[0].split(".")
+            domains = [f"*.{'.'.join(labels[start:])}" for start in range(1, len(labels))]
+            return [f"{image.repository}{separator}{image.version}", *above, *domains]
         case "dir" | "sif":
             return _list_path_scopes(os.path.realpath(rest))
         case "oci" | "oci-archive":
@@ -123,16 +124,6 @@ def list_scopes(reference: Reference) -> list[str]:
             return _list_storage_scopes(rest)
         case _:
             return []
-
-
-def _list_image_scopes(image: ImageReference) -> list[str]:
-    """Return the image, its repository, namespaces and registry, and wildcards for its domains."""
-    separator = "@" if image.digest is not None else ":"
-    above = _list_parents(image.repository)
-    host = above[-1].partition(":")[0]
-    labels = host.split(".")
-    domains = [f"*.{'.'.join(labels[start:])}" for start in range(1, len(labels))]
-    return [f"{image.repository}{separator}{image.version}", *above, *domains]
 
 
 def _list_path_scopes(path: str) -> list[str]:

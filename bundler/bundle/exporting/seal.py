@@ -93,7 +93,12 @@ def replace_seal(
 
         trust_chain.write_chain(bundle, request.trust_chain)
     image_signatures.write_files(bundle, signed)
-    _write_files(bundle, files, {bundle_paths.INVENTORY: raw, **signatures})
+    with Directory.open(bundle) as directory:
+        for name, data in files.items():
+            atomic_write.write_bytes_in(directory, name, data)
+        bundle_paths.remove_signatures(directory)
+        for name, data in {bundle_paths.INVENTORY: raw, **signatures}.items():
+            atomic_write.write_bytes_in(directory, name, data)
     prune(bundle, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
 
@@ -117,16 +122,6 @@ def find_listed_paths(
     if bundle_format == "oci":
         paths |= {bundle_paths.MARKER, bundle_paths.INDEX}
     return paths
-
-
-def _write_files(bundle: Path, listed: Mapping[str, bytes], signed: Mapping[str, bytes]) -> None:
-    """Write the ``listed`` files, then ``signed``: the inventory and its signatures."""
-    with Directory.open(bundle) as directory:
-        for name, data in listed.items():
-            atomic_write.write_bytes_in(directory, name, data)
-        bundle_paths.remove_signatures(directory)
-        for name, data in signed.items():
-            atomic_write.write_bytes_in(directory, name, data)
 
 
 def prune(

@@ -28,12 +28,11 @@ def from_nodes(nodes: Iterable[Node]) -> tuple[Descriptor, ...]:
 
 def from_descriptors(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     """Return absent layers, each once, with the URLs that can be printed."""
-    layers = {
-        item.digest: Descriptor(
-            item.media_type, item.digest, item.size, tuple(_select_urls(item.urls))
-        )
-        for item in descriptors
-    }
+    layers = {}
+    for item in descriptors:
+        short = (url for url in item.urls if len(url) <= _MAX_URL)
+        urls = [url for url in short if url.isascii() and url.isprintable()][:_MAX_URLS]
+        layers[item.digest] = Descriptor(item.media_type, item.digest, item.size, tuple(urls))
     return tuple(layers.values())
 
 
@@ -59,8 +58,3 @@ def describe(layer: Descriptor) -> str:
 
     urls = " or ".join(map(redact, layer.urls)) or "no URL"
     return f"foreign layer {layer.digest}, {layer.size:,} bytes ({urls})"
-
-
-def _select_urls(urls: Iterable[str]) -> list[str]:
-    short = (url for url in urls if len(url) <= _MAX_URL)
-    return [url for url in short if url.isascii() and url.isprintable()][:_MAX_URLS]

@@ -46,7 +46,13 @@ def read(source: Source, roots: Sequence[Descriptor]) -> list[bytes]:
         IntegrityError: a manifest or a signature is damaged or malformed.
         LimitError: there are too many signatures, or they are too large.
     """
-    layers = [layer for root in roots for layer in _read_layers(source, root)]
+    layers: list[Descriptor] = []
+    for root in roots:
+        subject = f"signatures {root.digest}"
+        parsed = manifests.parse(fetch(source, root, subject), root.media_type, subject=subject)
+        if not isinstance(parsed, ImageManifest):
+            raise MalformedError(f"{subject}: not the manifest of signatures")
+        layers += parsed.layers
     if len(layers) > MAX_LAYERS or sum(layer.size for layer in layers) > MAX_TOTAL:
         raise LimitError(
             f"too many signatures (expected at most {MAX_LAYERS} of {MAX_TOTAL:,} bytes in total)"
@@ -57,14 +63,6 @@ def read(source: Source, roots: Sequence[Descriptor]) -> list[bytes]:
         ).to_bytes()
         for layer in layers
     ]
-
-
-def _read_layers(source: Source, root: Descriptor) -> tuple[Descriptor, ...]:
-    subject = f"signatures {root.digest}"
-    parsed = manifests.parse(fetch(source, root, subject), root.media_type, subject=subject)
-    if not isinstance(parsed, ImageManifest):
-        raise MalformedError(f"{subject}: not the manifest of signatures")
-    return parsed.layers
 
 
 def _read_payload(source: Source, layer: Descriptor) -> bytes:

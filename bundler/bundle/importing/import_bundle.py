@@ -50,8 +50,7 @@ if TYPE_CHECKING:
     from bundler.events import TransferTotals
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
-    from bundler.oci.digest import Digest
-    from bundler.ports import Destination, Holdings, OpenOptions, PolicyCheck, Source
+    from bundler.ports import Destination, Holdings, OpenOptions, PolicyCheck
     from bundler.trust.bundle_trust import BundleTrust
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -242,10 +241,12 @@ def _resolve(
     ]
     distinct = dict(zip(keys, requests, strict=True))
     tasks = [partial(resolve, request, source, policy_check) for request in distinct.values()]
-    images = [
-        replace(image, foreign_sources=_find_foreign_sources(image, source))
-        for image in run_all(engine.executor, tasks, engine.cancellation)
-    ]
+    images = []
+    for image in run_all(engine.executor, tasks, engine.cancellation):
+        # An import never contacts the URLs of foreign layers.
+        stored = [node for node in image.foreign_layers if source.has(node)]
+        sources = {node.digest: source for node in stored if node.digest is not None}
+        images.append(replace(image, foreign_sources=sources))
     resolved = dict(zip(distinct, images, strict=True))
     return [
         replace(resolved[key], request=request) for key, request in zip(keys, requests, strict=True)
@@ -294,15 +295,6 @@ def _report_conflicts(
         subjects=tuple(conflicts),
         hint="replace them with --existing overwrite, or keep them with --existing skip",
     )
-
-
-def _find_foreign_sources(image: ResolvedImage, source: store.BundleSource) -> dict[Digest, Source]:
-    """Return the foreign layers that the bundle has; an import never contacts their URLs."""
-    return {
-        node.digest: source
-        for node in image.foreign_layers
-        if node.digest is not None and source.has(node)
-    }
 
 
 def _find_absent_layers(

@@ -49,13 +49,11 @@ class RenameRule:
         if groups is None:
             return None
         if "host" in groups:
-            groups["host"] = _convert_host(groups["host"])
+            host = groups["host"]
+            groups["host"] = (
+                convert_domain_to_component(host) if is_domain(host) else host.replace(":", "-")
+            )
         return _PLACEHOLDER.sub(lambda placeholder: groups[placeholder[1]], self.to)
-
-
-def _convert_host(host: str) -> str:
-    """Convert ``host``, or the part of a host that a group matched, to a path component."""
-    return convert_domain_to_component(host) if is_domain(host) else host.replace(":", "-")
 
 
 def expand(

@@ -111,7 +111,8 @@ def admit(
     used = [] if bundle.is_authenticated else ["--allow-unsigned"]
     if known is not None:
         used += _compare(inventory, digest, known, overrides)
-    ahead = _is_ahead(inventory, latest)
+    limit = latest + MAX_AHEAD
+    ahead = inventory.serial > limit.timestamp() or inventory.created > limit
     if ahead:
         if not overrides.future:
             raise _create_future_error(inventory, latest)
@@ -186,11 +187,6 @@ def _compare(
             " --allow-rollback --reason TEXT",
         )
     return ["--allow-rollback"]
-
-
-def _is_ahead(inventory: Inventory, latest: datetime) -> bool:
-    limit = latest + MAX_AHEAD
-    return inventory.serial > limit.timestamp() or inventory.created > limit
 
 
 def _create_future_error(inventory: Inventory, latest: datetime) -> FutureBundleError:

@@ -78,7 +78,14 @@ def replay(entries: Iterable[Entry], streams: Mapping[str, StreamState] | None =
         elif entry.event == RESET:
             state.pop(table.text("stream"), None)
         elif is_change(entry):
-            _add_import(state, table)
+            # A lower serial leaves the recorded one in place.
+            name, new = table.text("stream"), StreamState.from_json(table)
+            known = state.get(name)
+            if known is not None:
+                seen, trust = max(known.seen, new.seen), max(known.trust or 0, new.trust or 0)
+                latest = new if new.serial > known.serial else known
+                new = replace(latest, seen=seen, trust=trust or None)
+            state[name] = new
     return state
 
 
@@ -104,14 +111,3 @@ def read_streams(table: Table) -> Streams:
 def find_last_seen(streams: Mapping[str, StreamState]) -> datetime:
     """Return the latest time that the site has seen; 1970 if it has adopted no stream."""
     return max((state.seen for state in streams.values()), default=_EPOCH)
-
-
-def _add_import(state: Streams, table: Table) -> None:
-    """Apply an authenticated import; a lower serial leaves the recorded one in place."""
-    name, new = table.text("stream"), StreamState.from_json(table)
-    known = state.get(name)
-    if known is not None:
-        seen, trust = max(known.seen, new.seen), max(known.trust or 0, new.trust or 0)
-        latest = new if new.serial > known.serial else known
-        new = replace(latest, seen=seen, trust=trust or None)
-    state[name] = new

@@ -40,7 +40,11 @@ class _CommandHints:
             for parameter in parsed.command.params
             for spelling in parameter.opts
         }
-        self._sides = [side for side in _SIDES if host and host in self._get_reference(side)]
+        self._sides = [
+            side
+            for side, parameter in _SIDES.items()
+            if host and host in str(parsed.params.get(parameter) or "")
+        ]
         """The sides on which the host, or the engine, is; empty if unknown."""
 
     def describe(self, remedy: Remedy) -> str | None:
@@ -48,7 +52,10 @@ class _CommandHints:
         if any(self._find_given(option) for option in remedy.unless):
             return None
         if remedy.in_file:
-            file = self._find_file()
+            target = str(self._parsed.params.get("target") or "")
+            file = self._parsed.params.get("manifest") or (
+                target if target.endswith((".yaml", ".yml")) else None
+            )
             return f"{remedy.format()} in {file}" if file else None
         if remedy.option is None:
             return remedy.format()
@@ -76,12 +83,3 @@ class _CommandHints:
         """Return the spellings for both sides, and those for the sides of the host."""
         spellings = (f"--{prefix}{option}" for prefix in ("", *(self._sides or _SIDES)))
         return [spelling for spelling in spellings if spelling in self._names]
-
-    def _get_reference(self, side: str) -> str:
-        return str(self._parsed.params.get(_SIDES[side]) or "")
-
-    def _find_file(self) -> str | None:
-        """Return the bundle manifest or target file of the command; None if it has none."""
-        manifest = self._parsed.params.get("manifest")
-        target = str(self._parsed.params.get("target") or "")
-        return str(manifest or "") or (target if target.endswith((".yaml", ".yml")) else None)

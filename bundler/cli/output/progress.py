@@ -383,15 +383,11 @@ class ProgressState:
         """The noun for counts; a verification also reads files that are not blobs."""
         return "file" if self.only_checks else "blob"
 
-    def _is_work(self, activity: Activity) -> bool:
-        """Return whether ``activity`` is the purpose of the run, rather than a check of a blob."""
-        return self.only_checks or activity == "copy"
-
     def _finish(self, digest: str, *, failed: bool) -> None:
         moving = self.moving.get(digest)
         if moving is None:
             return
-        if not failed and self._is_work(moving.activity):
+        if not failed and (self.only_checks or moving.activity == "copy"):
             self.finished += 1
             self._transferred += moving.size // moving.transfers
         elif not failed:

@@ -60,21 +60,18 @@ def write_content(
             try:
                 file.write(chunk)
             except NoSpaceError as error:
-                raise _add_needed_size(error, content, len(chunk)) from error
+                if content.size is None or error.path is None:
+                    raise
+                needed = content.size - content.position + len(chunk)
+                raise NoSpaceError(
+                    error.path, needed=needed, free=error.free, os_error=error.os_error
+                ) from error
         stored = content.descriptor()
         final = name if isinstance(name, str) else name(stored)
         _publish_part(folder, file, final, stored.size)
         if durable_name:
             sync_directory(folder)
     return stored
-
-
-def _add_needed_size(error: NoSpaceError, content: Content, unwritten: int) -> NoSpaceError:
-    """Return ``error`` with the size of the rest of ``content``, if it is known."""
-    if content.size is None or error.path is None:
-        return error
-    needed = content.size - content.position + unwritten
-    return NoSpaceError(error.path, needed=needed, free=error.free, os_error=error.os_error)
 
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:

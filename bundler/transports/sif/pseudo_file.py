@@ -132,7 +132,7 @@ class PseudoFile:
 
         Headers of files with several names are stored in ``linked``.
         """
-        name = _unescape(fields["name"])
+        name = os.fsdecode(re.sub(rb"\\(.)", rb"\1", fields["name"], flags=re.DOTALL))
         member = tarfile.TarInfo("./" if name == "/" else name)
         if name != "/" and ("" in name.split("/") or ".." in name.split("/")):
             raise MalformedError(f"{self._subject}: {name[:80]!r} is not a valid file name")
@@ -185,7 +185,3 @@ def _read_details(member: tarfile.TarInfo, rest: bytes) -> int:
         member.size = numbers[0]
         return numbers[1]
     return 0
-
-
-def _unescape(text: bytes) -> str:
-    return os.fsdecode(re.sub(rb"\\(.)", rb"\1", text, flags=re.DOTALL))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import InvalidSignatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _PREFIX = b"[GNUPG:] "
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
@@ -56,14 +56,12 @@ class StatusLine:
 
 def parse_status(raw: bytes) -> list[StatusLine]:
     """Parse the output of a status pipe; other lines are omitted."""
-    return list(_parse_lines(raw))
-
-
-def _parse_lines(raw: bytes) -> Iterator[StatusLine]:
+    lines = []
     for line in raw.split(b"\n"):
-        words = line.removeprefix(_PREFIX).decode("utf-8", "replace").split(" ")
         if line.startswith(_PREFIX):
-            yield StatusLine(words[0], tuple(words[1:]))
+            words = line.removeprefix(_PREFIX).decode("utf-8", "replace").split(" ")
+            lines.append(StatusLine(words[0], tuple(words[1:])))
+    return lines
 
 
 def find_signer(lines: Sequence[StatusLine], exit_status: int) -> tuple[str, str]:

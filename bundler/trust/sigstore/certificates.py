@@ -139,13 +139,22 @@ def verify_chain(
     Raises:
         SigstoreSignatureError: there is no chain of certificates that are valid at ``moment``.
     """
+    leaf_policy = ExtensionPolicy.permit_all().may_be_present(
+        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_extended_usage
+    )
+    issuer_policy = (
+        ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_constraints)
+        .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_key_usage)
+        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_extended_usage)
+    )
     try:
         verifier = (
             PolicyBuilder()
             .store(Store(list(authority.roots)))
             .time(moment)
             .max_chain_depth(MAX_CHAIN)
-            .extension_policies(ca_policy=_create_ca_policy(), ee_policy=_create_leaf_policy())
+            .extension_policies(ca_policy=issuer_policy, ee_policy=leaf_policy)
             .build_client_verifier()
         )
         return tuple(verifier.verify(certificate, [*authority.intermediates, *untrusted]).chain)
@@ -372,21 +381,6 @@ def _decode_string(data: bytes) -> str:
     if len(values) != 1 or values[0].tag not in _STRINGS:
         raise ValueError("not a string")
     return values[0].content.decode()
-
-
-def _create_ca_policy() -> ExtensionPolicy:
-    return (
-        ExtensionPolicy.permit_all()
-        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_constraints)
-        .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_key_usage)
-        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_extended_usage)
-    )
-
-
-def _create_leaf_policy() -> ExtensionPolicy:
-    return ExtensionPolicy.permit_all().may_be_present(
-        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_extended_usage
-    )
 
 
 def _check_constraints(_: Policy, __: x509.Certificate, found: x509.BasicConstraints) -> None:

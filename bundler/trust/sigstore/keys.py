@@ -161,7 +161,10 @@ def accept_public_key(key: PublicKeyTypes, subject: str) -> VerificationKey:
         ConfigError, UnsupportedError: as for ``parse_public_key``.
     """
     key_files.check_strength(key, subject)
-    if not isinstance(key, VerifyingKey) or not _has_known_curve(key):
+    has_unknown_curve = isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(
+        key.curve, _CURVES
+    )
+    if not isinstance(key, VerifyingKey) or has_unknown_curve:
         raise _create_algorithm_error(key, subject)
     spki = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -194,10 +197,6 @@ def accept_private_key(key: PrivateKeyTypes, subject: str) -> SigningKey:
     if not isinstance(key, _SigningKey):
         raise _create_algorithm_error(key, subject)
     return SigningKey(accept_public_key(key.public_key(), subject), key)
-
-
-def _has_known_curve(key: VerifyingKey) -> bool:
-    return not isinstance(key, ec.EllipticCurvePublicKey) or isinstance(key.curve, _CURVES)
 
 
 def _create_algorithm_error(

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from bundler.config.policy_json import SigstoreSigned
     from bundler.trust.sigstore.attachment import AttachmentTrust
-    from bundler.trust.sigstore.keys import VerificationKey
 
 
 def load_trust(requirement: SigstoreSigned) -> AttachmentTrust:
@@ -28,10 +27,15 @@ def load_trust(requirement: SigstoreSigned) -> AttachmentTrust:
         ConfigError: a file cannot be read, or does not contain a key or certificates.
         UnsupportedError: the algorithm, the curve or the size of a key is not accepted.
     """
-    log_keys = tuple(_load_log_keys(requirement.rekor))
+    log_keys = []
+    for pem, subject in _read_all(requirement.rekor):
+        key = parse_public_key(pem, subject)
+        if key.algorithm != "ecdsa":
+            raise ConfigError(f"{subject}: the key of a log must be an ECDSA key", path=subject)
+        log_keys.append(key)
     if isinstance(requirement.signer, Keys):
         loaded = [parse_public_key(pem, subject) for pem, subject in _read_all(requirement.signer)]
-        return TrustedKeys(tuple(loaded), log_keys)
+        return TrustedKeys(tuple(loaded), tuple(log_keys))
     from bundler.trust.sigstore.certificates import (  # noqa: PLC0415 - loads x509, not for keys
         Authority,
         OidcIdentity,
@@ -41,18 +45,10 @@ def load_trust(requirement: SigstoreSigned) -> AttachmentTrust:
     match requirement.signer:
         case Fulcio() as fulcio:
             identity = OidcIdentity(fulcio.oidc_issuer, fulcio.subject_email)
-            return TrustedFulcio(Authority(_load(fulcio.authority)), identity, log_keys)
+            return TrustedFulcio(Authority(_load(fulcio.authority)), identity, tuple(log_keys))
         case Pki() as pki:
             authority = Authority(_load(pki.roots), _load(pki.intermediates))
             return TrustedPki(authority, PkiIdentity(pki.subject_hostname, pki.subject_email))
-
-
-def _load_log_keys(keys: Keys) -> Iterator[VerificationKey]:
-    for pem, subject in _read_all(keys):
-        key = parse_public_key(pem, subject)
-        if key.algorithm != "ecdsa":
-            raise ConfigError(f"{subject}: the key of a log must be an ECDSA key", path=subject)
-        yield key
 
 
 def _load(keys: Keys) -> tuple[x509.Certificate, ...]:

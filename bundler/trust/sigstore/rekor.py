@@ -22,7 +22,6 @@ from bundler.trust.sigstore.log_entry import MAX_BODY, parse_log_entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.oci.json.table import Table
     from bundler.trust.sigstore.keys import VerificationKey
 
 _MAX_BUNDLE = 2 * MAX_BODY
@@ -136,13 +135,10 @@ def parse_annotation(raw: bytes) -> Promise:
     require_members(table, ("SignedEntryTimestamp", "Payload"))
     payload = table.table("Payload")
     require_members(payload, ("body", "integratedTime", "logIndex", "logID"))
-    return Promise(_parse_entry(payload), table.base64("SignedEntryTimestamp"))
-
-
-def _parse_entry(table: Table) -> RecordedEntry:
-    return RecordedEntry(
-        table.base64("body"),
-        table.integer("integratedTime"),
-        table.integer("logIndex"),
-        table.text("logID"),
+    entry = RecordedEntry(
+        payload.base64("body"),
+        payload.integer("integratedTime"),
+        payload.integer("logIndex"),
+        payload.text("logID"),
     )
+    return Promise(entry, table.base64("SignedEntryTimestamp"))

@@ -19,7 +19,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.report import ImportReport
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.copy.target_names import NameMapping
-    from bundler.trust.keys import PrivateKey, PublicKey
 
 _NAMES = "Target names"
 _RESULTS = {"same": "already present"}
@@ -115,7 +114,12 @@ def import_(
     overridden = overrides.create_overrides()
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
     private = signing_keys.read_private_keys(context, receipt_keys, receipt_passphrase_file)
-    _check_roles(trusted.bundle_keys, private)
+    for key in private:  # or a signature of one kind could pass as one of the other
+        if key.public in trusted.bundle_keys:
+            raise UsageError(
+                f"--receipt-key: key {key.public.id[:16]} signs bundles",
+                hint="create a key for receipts: airbundle keygen PREFIX",
+            )
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
@@ -194,20 +198,6 @@ def print_report(report: ImportReport, *, dry_run: bool) -> None:
     for result in report.images:
         for unstored in result.unstored_signatures:
             text.print_line(str(unstored))
-
-
-def _check_roles(public: Sequence[PublicKey], private: Sequence[PrivateKey]) -> None:
-    """Refuse a key that signs bundles as the key of receipts, so that neither passes as the other.
-
-    Raises:
-        UsageError: a key is specified for both.
-    """
-    for key in private:
-        if key.public in public:
-            raise UsageError(
-                f"--receipt-key: key {key.public.id[:16]} signs bundles",
-                hint="create a key for receipts: airbundle keygen PREFIX",
-            )
 
 
 def _read_target(

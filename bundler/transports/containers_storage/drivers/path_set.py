@@ -51,7 +51,9 @@ class PathSet:
         self._table[position] = value
         self._count += 1
         if 3 * self._count > 2 * len(self._table):
-            self._grow()
+            former, self._table = self._table, array("Q", bytes(16 * len(self._table)))
+            for value in filter(None, former):
+                self._table[self._find(value)] = value
         return True
 
     def add_with_parents(self, parts: PathComponents) -> None:
@@ -70,8 +72,3 @@ class PathSet:
         while table[position] not in (0, value):
             position = (position + 1) % len(table)
         return position
-
-    def _grow(self) -> None:
-        former, self._table = self._table, array("Q", bytes(16 * len(self._table)))
-        for value in filter(None, former):
-            self._table[self._find(value)] = value

@@ -1,4 +1,4 @@
-"""Errors about content: damaged, untrusted, unsupported, or in conflict with a destination."""
+"""Errors about content: damaged, unsupported, or in conflict with a destination."""
 
 from __future__ import annotations
 
@@ -83,239 +83,6 @@ class DamagedBundleError(IntegrityError):
     def __init__(self, message: str, findings: Sequence[str], *, hint: str | None = None) -> None:
         super().__init__("\n".join([message, *findings]), hint=hint)
         self.findings = tuple(findings)
-
-
-class TrustError(BundlerError):
-    """Content that is intact, but not trusted. Raised by the checks of policies and signatures."""
-
-    exit_status = 4
-
-
-class RejectedByPolicyError(TrustError):
-    """An image that the policy does not accept.
-
-    Fields:
-        rule: the requirement that is not met: ``reject``, ``signedBy`` or ``sigstoreSigned`` of
-            policy.json, or ``requireSigned`` of the command line.
-        reference: the image, as a reference with its transport; None if it is unknown.
-        scope: the transport and the narrowest scope of the image, as in policy.json.
-        reasons: the error of each signature that is not accepted; empty if there is no signature,
-            or if none is needed.
-        ignored: the numbers of signatures and attachments of other kinds: simple signatures and
-            attachments that are not signatures, for ``sigstoreSigned``.
-        selected: whether the image was selected from an index.
-        position: the position of the image in its index, from 1, and the number of images; None
-            unless all images of an index are copied.
-
-    Raised by the check of policy.json.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        rule: str,
-        reference: str | None = None,
-        scope: str = "",
-        reasons: Sequence[BundlerError] = (),
-        ignored: tuple[int, int] = (0, 0),
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.rule = rule
-        self.reference = reference
-        self.scope = scope
-        self.reasons = tuple(reasons)
-        self.ignored = ignored
-        self.selected = False
-        self.position: tuple[int, int] | None = None
-
-
-class InvalidSignatureError(TrustError):
-    """A signature that does not verify.
-
-    Fields:
-        key_id: the key ID that the signature states; None if it states none.
-        problem: the part that is not accepted.
-        value: the value that differs, such as the signed digest or image name; empty if the problem
-            has none.
-
-    Raised by the checks of signatures of bundles, and of simple signatures of images.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        key_id: str | None = None,
-        problem: SignatureProblem = "signature",
-        value: str = "",
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.key_id = key_id
-        self.problem = problem
-        self.value = value
-
-
-SignatureProblem = Literal[
-    "format",
-    "annotation",
-    "signature",
-    "payload",
-    "digest",
-    "identity",
-    "certificate",
-    "issuer",
-    "subject",
-    "log",
-    "timestamp",
-    "keys",
-    "unsupported",
-]
-"""The part of a signature that is not accepted.
-
-``format``: the document itself; ``annotation``: a required annotation is missing; ``signature``: no
-key verifies it; ``payload``: the signed content; ``digest``: the signed digest; ``identity``: the
-signed image name; ``certificate``: the chain or its validity; ``issuer`` and ``subject``: the
-identity in the certificate; ``log``: the proof of a transparency log; ``timestamp``: the signed
-time; ``keys``: there is no key to verify it with; ``unsupported``: a feature that this program does
-not verify.
-"""
-
-
-class SigstoreSignatureError(TrustError):
-    """A sigstore signature of an image or artifact that is not accepted.
-
-    Fields:
-        problem: the part that is not accepted.
-        value: the value that is missing or differs, such as an annotation or an issuer; empty if
-            the problem has none.
-
-    Raised by the verification of sigstore signatures.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        problem: SignatureProblem,
-        value: str = "",
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.problem = problem
-        self.value = value
-
-
-class UnauthenticatedError(TrustError):
-    """Content without a signature by any of the trusted keys.
-
-    Fields:
-        trusted: the IDs of the trusted keys.
-        signed_by: the first 16 digits of the IDs of the keys that signed it.
-
-    Raised by the check of a bundle's signatures.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        trusted: Sequence[str] = (),
-        signed_by: Sequence[str] = (),
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.trusted = tuple(trusted)
-        self.signed_by = tuple(signed_by)
-
-
-class TooFewSignersError(UnauthenticatedError):
-    """Content that fewer trusted keys have signed than required.
-
-    Fields:
-        signers: the IDs of the trusted keys that signed it, each once.
-        required: the required number of keys.
-
-    Raised by the check of the signatures of bundles and of trust files.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        signers: Sequence[str],
-        required: int,
-        trusted: Sequence[str] = (),
-        signed_by: Sequence[str] = (),
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, trusted=trusted, signed_by=signed_by, hint=hint)
-        self.signers = tuple(signers)
-        self.required = required
-
-
-class UnfitSignerError(UnauthenticatedError):
-    """Content signed by a key of the trust file that may not sign it.
-
-    Fields:
-        key_id: the ID of the key.
-        problem: the reason: it has another ``role``, is not valid for the ``stream``, or was
-            ``not-yet-valid`` or ``expired`` when the content was signed.
-        stream: the stream of the bundle; None if the content is not a bundle, or not parsed.
-
-    Raised by the check of a bundle against the trust file of the site.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        key_id: str,
-        problem: UnfitSignerProblem,
-        stream: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, trusted=(), signed_by=(key_id[:16],), hint=hint)
-        self.key_id = key_id
-        self.problem = problem
-        self.stream = stream
-
-
-UnfitSignerProblem = Literal["role", "stream", "not-yet-valid", "expired"]
-
-
-class TrustFileError(TrustError):
-    """A trust file that is not accepted, or that has expired.
-
-    Fields:
-        problem: ``expired``; ``fingerprint``: it is not the expected file; ``gap``: a version is
-            missing; ``fork``: two files have one version; ``version``: the version in the file
-            differs from the expected one; ``format``: the file is malformed.
-        version: the version that the error is about; None if it is unknown.
-
-    Raised by the check of a trust file, and of the newer versions in a bundle.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        problem: TrustFileProblem,
-        version: int | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.problem = problem
-        self.version = version
-
-
-TrustFileProblem = Literal["expired", "fingerprint", "gap", "fork", "version", "format"]
-
-
-class ExpiredError(TrustError):
-    """Content past its expiry date. Raised by the check of a bundle's inventory."""
 
 
 class UnsupportedError(BundlerError):
@@ -424,6 +191,24 @@ class NotADockerArchiveError(UnsupportedError):
         problem = f"{path}: not a docker-archive ({missing} is missing)"
         super().__init__(problem, path=path, hint=hint)
         self.missing = missing
+
+
+class OfflineError(UnsupportedError):
+    """An attempt to use the network in a command that must not.
+
+    Fields:
+        operation: the refused operation, for example ``socket.connect``.
+
+    Raised by every use of a socket while the network is refused.
+    """
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(
+            f"network access refused ({operation})",
+            hint="an import of this bundle would need a network beside the target: see the policy"
+            " and its signature stores",
+        )
+        self.operation = operation
 
 
 class CannotConvertError(BundlerError):

@@ -176,7 +176,7 @@ class GlobalOptions(NamedTuple):
             name = "--require-signed" if self.require_signed else "--policy"
             raise UnsupportedError(
                 f"{name}: unsupported because {command} does not evaluate policy.json",
-                hint="import --key FILE.pub accepts only bundles that this key has signed",
+                hint="export and import apply the policy",
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ TYPE = "airbundle/receipt/v1"
 MAX_RECEIPT = 64 * 1024 * 1024
 _MAX_SIGNATURE = 64 * 1024
 _KEY_DIGITS = 16
+_SUFFIX = re.compile(r"\.[0-9a-f]{16}\.sig")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +62,15 @@ class SignedReceipt:
         return Digest.of(self.raw)
 
     def write(self, path: Path, *, mode: int = 0o644) -> None:
-        """Write the receipt to ``path``, signatures first.
+        """Write the receipt to ``path``; signatures of a former receipt there are removed.
 
         Raises:
             NoSpaceError, MediumError: a file cannot be written.
         """
         with Directory.open(path.parent) as directory:
+            for name in directory.list_names():
+                if name.startswith(path.name) and _SUFFIX.fullmatch(name[len(path.name) :]):
+                    directory.remove(name)
             for suffix, signature in self.signatures.items():
                 atomic_write.write_bytes_in(directory, path.name + suffix, signature, mode=mode)
             atomic_write.write_bytes_in(directory, path.name, self.raw, mode=mode)

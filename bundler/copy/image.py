@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from bundler.copy.signature_requirements import (
+        MissingSignatureAction,
+        SignatureRequirement,
+        VerifiedSignature,
+    )
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.platform import Platform
@@ -27,8 +32,8 @@ class PinnedReferrer:
     tag: str | None = None
 
 
-ReferrerPolicy = Literal["all", "none"] | tuple[PinnedReferrer, ...]
-"""The referrers that are copied with an image: all, none, or only the listed ones."""
+ReferrerPolicy = Literal["all", "signatures", "none"] | tuple[PinnedReferrer, ...]
+"""The referrers that are copied with an image: all, only signatures, none, or the listed ones."""
 
 SignaturePolicy = Literal["all", "applicable", "images", "none"]
 """The signatures that are copied with an image; ``images``: all but those of indexes;
@@ -73,6 +78,9 @@ class ImageRequest:
     expected_root: Digest | None = None
     """The digest to which ``source`` must resolve, before platforms are selected."""
     on_tag_moved: TagMovedAction = "fail"
+    verify: tuple[SignatureRequirement, ...] = ()
+    """The required signatures, all of which the image must have at its source."""
+    on_missing: MissingSignatureAction = "fail"
     locked_root: LockedRoot | None = None
     """The record in the lock file, whose root the image must have; None: no lock file."""
     rename: str | None = None
@@ -143,6 +151,10 @@ class ResolvedImage:
         default_factory=dict, hash=False, repr=False
     )
     """The signatures of the manifests in ``graph``, unverified."""
+    verified: tuple[VerifiedSignature, ...] = ()
+    """The signatures that meet the requirements of the request."""
+    unverified: tuple[str, ...] = ()
+    """Descriptions of the requirements that are not met."""
     foreign_sources: Mapping[Digest, Source] | None = field(default=None, hash=False)
     """The sources of the foreign layers; a layer without a source is not copied. None: unknown, and
     destinations that may omit foreign layers do so."""

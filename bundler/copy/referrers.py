@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.errors import NotFoundError
-from bundler.oci import signature
+from bundler.oci import manifest, signature
 from bundler.ports import ListsReferrers, Source
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bundler.copy.image import Referrer
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
+    from bundler.oci.manifest import Manifest
 
 _COSIGN_SUFFIXES: Mapping[str | None, tuple[str, ...]] = {
     None: (".sig", ".att", ".sbom"),
@@ -30,6 +31,17 @@ _COSIGN_SUFFIXES: Mapping[str | None, tuple[str, ...]] = {
 Cosign does not sign signatures, so no suffix follows ``.sig``. Otherwise, a registry that returns
 a manifest for every tag would cause an endless sequence of requests.
 """
+
+_SIGSTORE_BUNDLE = "application/vnd.dev.sigstore.bundle"
+_PREDICATE = "dev.sigstore.bundle.predicateType"
+_COSIGN_SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
+_SIGNATURE_TYPES = frozenset(
+    {
+        "application/vnd.cncf.notary.signature",
+        "application/vnd.dev.cosign.artifact.sig.v1+json",
+        "application/vnd.dev.cosign.simplesigning.v1+json",
+    }
+)
 
 
 def list_referrers(
@@ -48,6 +60,24 @@ def list_referrers(
             yield tag, source.resolve(tag)
         except NotFoundError:
             continue
+
+
+def may_be_signature(tag: str | None) -> bool:
+    """Return whether a referrer with this tag, or without a tag, may be a signature."""
+    return tag is None or tag.endswith(".sig")
+
+
+def is_signature(tag: str | None, parsed: Manifest) -> bool:
+    """Return whether a referrer is a signature: of cosign, of Notation, or a sigstore bundle.
+
+    A sigstore bundle is an attestation if it states another predicate than that of a signature.
+    """
+    if tag is not None:
+        return tag.endswith(".sig")
+    artifact_type = manifest.get_artifact_type(parsed) or ""
+    if artifact_type.startswith(_SIGSTORE_BUNDLE):
+        return parsed.annotations.get(_PREDICATE, _COSIGN_SIGNATURE) == _COSIGN_SIGNATURE
+    return artifact_type in _SIGNATURE_TYPES
 
 
 def leave_out_referrers(

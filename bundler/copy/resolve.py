@@ -21,7 +21,12 @@ from bundler.copy.platform_selection import (
     find_missing_platforms,
     select_children,
 )
-from bundler.copy.referrers import leave_out_referrers, list_referrers
+from bundler.copy.referrers import (
+    is_signature,
+    leave_out_referrers,
+    list_referrers,
+    may_be_signature,
+)
 from bundler.errors import (
     CannotConvertError,
     ConflictError,
@@ -350,6 +355,10 @@ class _Resolver:
                         f"{self._label}: too many referrers (expected at most {MAX_REFERRERS:,})"
                     )
                 seen.add(descriptor.digest)
+                only_signatures = self._request.referrers == "signatures"
+                if only_signatures and not may_be_signature(tag):
+                    self.left_behind.append(tag or descriptor.digest.text)
+                    continue
                 try:
                     item = self.read(descriptor, is_referrer=True)
                     referred = item.parsed.subject
@@ -362,6 +371,9 @@ class _Resolver:
                     continue
                 # The registry's list is not trusted; the subject in the manifest decides.
                 if tag is None and (referred is None or referred.digest != subject):
+                    continue
+                if only_signatures and not is_signature(tag, item.parsed):
+                    self.left_behind.append(descriptor.digest.text)
                     continue
                 own_suffix = tag and tag[tag.rindex(".") :]
                 subjects.append((descriptor.digest, own_suffix, depth + 1))

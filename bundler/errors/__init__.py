@@ -36,6 +36,7 @@
     │   ├── RejectedByPolicyError
     │   ├── InvalidSignatureError
     │   ├── SigstoreSignatureError
+    │   ├── MissingSignatureError
     │   ├── UnauthenticatedError
     │   │   ├── TooFewSignersError
     │   │   └── UnfitSignerError
@@ -182,6 +183,7 @@ from bundler.errors.trust import (
     FutureBundleError as FutureBundleError,
     InvalidSignatureError as InvalidSignatureError,
     LostRecordsError as LostRecordsError,
+    MissingSignatureError as MissingSignatureError,
     RejectedByPolicyError as RejectedByPolicyError,
     RollbackError as RollbackError,
     SignatureProblem as SignatureProblem,

@@ -133,6 +133,29 @@ class SigstoreSignatureError(TrustError):
         self.value = value
 
 
+class MissingSignatureError(TrustError):
+    """An image without a signature that the bundle manifest requires.
+
+    Fields:
+        requirements: the requirements that are not met, as the bundle manifest specifies them.
+        reasons: the errors of the signatures that are not accepted, with the manifest's digest.
+
+    Raised by the verification of images before an export.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        requirements: Sequence[str],
+        reasons: Sequence[BundlerError] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.requirements = tuple(requirements)
+        self.reasons = tuple(reasons)
+
+
 class UnauthenticatedError(TrustError):
     """Content without a signature by any of the trusted keys.
 

@@ -13,7 +13,7 @@ from bundler.bundle.exporting.export import (
     create_partial_error,
     read_former,
 )
-from bundler.bundle.exporting.resolve import list_images, resolve_all
+from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
 from bundler.bundle.format import store
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
@@ -122,6 +122,7 @@ class Estimate:
             ],
             "complete": not (self.missing or self.incomplete),
             **missing_platforms.to_json(planned.image for planned in self.plan.images),
+            **verified_to_json(planned.image for planned in self.plan.images),
             "blobs": len(self.plan.blobs),
             "size": self.total.size,
             "shared": self.saved,

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.resolve import list_images, resolve_all
+from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
 from bundler.bundle.format import (
     bundle_paths,
     image_signatures,
@@ -161,6 +161,7 @@ class ExportReport:
             ],
             "referrers": self.referrers,
             **({"leftBehind": []} | self.omissions.to_json()),
+            **verified_to_json(self.images),
             "missing": [
                 {"reference": name, "error": str(error)} for name, error in self.missing.items()
             ],

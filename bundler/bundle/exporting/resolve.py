@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.bundle.format import absent_layers
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import ExitStack
 
+    from bundler.bundle.exporting.verify_signatures import SignatureChecker
     from bundler.bundle.format.inventory import Format
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, Referrer, ResolvedImage
@@ -64,14 +65,23 @@ def resolve_all(
 
     Raises:
         NotFoundError, MissingImagesError: images do not exist.
+        MissingSignatureError: an image does not have a required signature.
         BundlerError: another failure, with the origin of its request as a note.
     """
+    checker: SignatureChecker | None = None
+    if any(request.verify for request in requests):
+        from bundler.bundle.exporting.verify_signatures import SignatureChecker  # noqa: PLC0415 - only with requirements
+
+        checker = SignatureChecker(engine.cancellation)
+        stack.callback(checker.close)
 
     def resolve_one(request: ImageRequest) -> ResolvedImage:
         try:
             source = transports.open_source(request.source, options)
             stack.callback(source.close)
             image = resolve(request, source, policy_check, engine.emit)
+            if checker is not None and request.verify:
+                image = checker.check(image, engine.emit)
             if holdings is not None and any(image.foreign_layers):
                 from bundler.bundle.exporting.foreign_layers import find_foreign_sources  # noqa: PLC0415 - rare
 
@@ -158,7 +168,27 @@ def list_image(image: ResolvedImage) -> BundledImage:
         referrers=tuple(map(_list_referrer, image.referrers)),
         absent_layers=absent,
         left_behind=image.left_behind,
+        verified=image.verified,
     )
+
+
+def verified_to_json(images: Iterable[ResolvedImage]) -> dict[str, Any]:
+    """Return ``verified`` and ``unverified`` of a report, if a signature was required."""
+    required = [image for image in images if image.request.verify]
+    if not required:
+        return {}
+    return {
+        "verified": [
+            {"reference": image.display_name} | item.to_json()
+            for image in required
+            for item in image.verified
+        ],
+        "unverified": [
+            {"reference": image.display_name, "error": problem}
+            for image in required
+            for problem in image.unverified
+        ],
+    }
 
 
 def _list_referrer(referrer: Referrer) -> BundledReferrer:

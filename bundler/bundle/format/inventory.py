@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from bundler.bundle.format import absent_layers, image_signatures
-from bundler.errors import InvalidReferenceError, LimitError, UnsupportedError
+from bundler.copy.signature_requirements import VerifiedSignature
+from bundler.errors import InvalidReferenceError, LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict, timestamps
@@ -145,6 +147,8 @@ class BundledImage:
     left_behind: tuple[str, ...] = ()
     """The tags or digests of referrers at the source that are not in the bundle, and its signatures
     as ``<algorithm>=<hex of the manifest>/signature-<n>``."""
+    verified: tuple[VerifiedSignature, ...] = ()
+    """The signatures that the writer verified; no reader relies on them."""
     signatures: tuple[BundledSignature, ...] = ()
     """The signature files of the image and its platforms."""
 
@@ -184,6 +188,7 @@ class BundledImage:
             left_behind=tuple(
                 _check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
             ),
+            verified=_read_verified(table),
             signatures=image_signatures.read_entries(table) if has_signatures else (),
         )
         image._check_names(table)
@@ -223,6 +228,7 @@ class BundledImage:
                 else [absent_layers.to_json(layer) for layer in self.absent_layers]
             ),
             leftBehind=list(self.left_behind) or None,
+            verified=[item.to_json() for item in self.verified] or None,
             signatures=[signature.to_json() for signature in self.signatures] or None,
         )
 
@@ -366,6 +372,23 @@ def _check_version(table: Table) -> None:
                 " which this version cannot read",
                 hint="use a newer airbundle, or export a complete bundle",
             )
+
+
+def _read_verified(table: Table) -> tuple[VerifiedSignature, ...]:
+    """Read the member ``verified``; entries of other forms, which have no effect, are ignored."""
+    found = []
+    with suppress(MalformedError, LimitError):
+        for item in table.tables("verified", MAX_ITEMS):
+            with suppress(MalformedError):
+                verified = VerifiedSignature(
+                    item.digest("manifest"),
+                    key=_read_optional_text(item, "key"),
+                    issuer=_read_optional_text(item, "issuer"),
+                    identity=_read_optional_text(item, "identity"),
+                    policy=item.digest("policy") if "policy" in item else None,
+                )
+                found.append(verified)
+    return tuple(found)
 
 
 def _read_media_type(table: Table) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from bundler.config.yaml.context import parse_expressions, parse_version_range
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, get_member
+from bundler.copy.signature_requirements import (
+    IdentitySignature,
+    KeySignature,
+    PolicySignature,
+)
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import is_repository_path, is_tag
@@ -19,6 +24,10 @@ if TYPE_CHECKING:
     from bundler.config.yaml.context import YamlContext
     from bundler.config.yaml.document import YamlMistakes
     from bundler.copy.image import ForeignLayerPolicy, TagMovedAction
+    from bundler.copy.signature_requirements import (
+        MissingSignatureAction,
+        SignatureRequirement,
+    )
     from bundler.oci.manifest import IndexMode
     from bundler.oci.reference import ImageReference
     from bundler.oci.tag_filter import TagSelection
@@ -33,8 +42,11 @@ class ImageOptions:
     """Empty: all platforms."""
     index: IndexMode = "strip"
     """How to export an index if only some of its platforms are selected."""
-    referrers: bool = True
-    """Whether signatures, attestations and SBOMs are exported with the image."""
+    referrers: Literal["all", "signatures", "none"] = "all"
+    """The signatures, attestations and SBOMs that are exported with the image."""
+    verify: tuple[SignatureRequirement, ...] = ()
+    """The signatures that the image must have at its source."""
+    on_missing: MissingSignatureAction = "fail"
     on_tag_moved: TagMovedAction = "fail"
     foreign_layers: ForeignLayerPolicy | None = None
     """The treatment of foreign layers that the source does not have."""
@@ -57,10 +69,9 @@ class ManifestEntry:
     """The target name, ``path[:tag]``."""
 
 
-def read_options(
-    value: Value | None, default: ImageOptions, mistakes: YamlMistakes
-) -> ImageOptions:
+def read_options(value: Value | None, default: ImageOptions, context: YamlContext) -> ImageOptions:
     """Read the options of images; absent members keep their default."""
+    mistakes = context.mistakes
     members = value if isinstance(value, MappingNode) else {}
     platforms, index, referrers = map(members.get, ("platforms", "index", "referrers"))
     options = default
@@ -77,15 +88,21 @@ def read_options(
         options = replace(options, platforms=())
     if index in ("strip", "sparse", "all"):
         options = replace(options, index=cast("IndexMode", str(index)))
-    if referrers is not None:
-        options = replace(options, referrers=referrers == "all")
+    if referrers in ("all", "signatures", "none"):
+        policy = cast("Literal['all', 'signatures', 'none']", str(referrers))
+        options = replace(options, referrers=policy)
+    if "verify" in members:
+        options = replace(options, verify=_read_requirements(members["verify"], context))
+    on_missing = members.get("onMissing")
+    if on_missing in ("fail", "warn"):
+        options = replace(options, on_missing=cast("MissingSignatureAction", str(on_missing)))
     on_tag_moved = members.get("onTagMoved")
     if on_tag_moved in ("fail", "warn"):
         options = replace(options, on_tag_moved=cast("TagMovedAction", str(on_tag_moved)))
     foreign_layers = members.get("foreignLayers")
     if foreign_layers in ("fetch", "leave", "fail"):
-        policy = cast("ForeignLayerPolicy", str(foreign_layers))
-        options = replace(options, foreign_layers=policy)
+        treatment = cast("ForeignLayerPolicy", str(foreign_layers))
+        options = replace(options, foreign_layers=treatment)
     return options
 
 
@@ -101,7 +118,7 @@ def read_images(
             text = item
         if not isinstance(text, ScalarNode) or text.is_null:
             continue  # the schema validation has reported it
-        options = read_options(item, defaults, mistakes)
+        options = read_options(item, defaults, context)
         rename, select = get_member(item, "rename"), get_member(item, "select")
         if isinstance(rename, ScalarNode) and not is_target_name(rename):
             quoted = repr(str(rename[:200]))
@@ -138,6 +155,29 @@ def read_images(
             selection,
             str(rename) if isinstance(rename, ScalarNode) else None,
         )
+
+
+def _read_requirements(value: Value, context: YamlContext) -> tuple[SignatureRequirement, ...]:
+    """Read a list of required signatures; the paths are relative to the file that contains it."""
+    requirements: list[SignatureRequirement] = []
+    for item in value if isinstance(value, SequenceNode) else ():
+        key = get_member(item, "key")
+        files = [
+            path
+            for name in (key if isinstance(key, SequenceNode) else [key])
+            if (path := context.resolve_path(name)) is not None
+        ]
+        trusted_root = context.resolve_path(get_member(item, "trustedRoot"))
+        policy = context.resolve_path(get_member(item, "policy"))
+        # The schema validation has reported other combinations.
+        if files:
+            requirements.append(KeySignature(tuple(files)))
+        elif trusted_root is not None:
+            issuer, identity = get_member(item, "issuer"), get_member(item, "identity")
+            requirements.append(IdentitySignature(str(issuer), str(identity), trusted_root))
+        elif policy is not None:
+            requirements.append(PolicySignature(policy))
+    return tuple(dict.fromkeys(requirements))
 
 
 def is_target_name(text: str) -> bool:

@@ -84,8 +84,10 @@ def expand(
             selection=PlatformSelection(
                 options.platforms, options.index if options.platforms else "all"
             ),
-            referrers="all" if options.referrers else "none",
-            signatures="applicable" if options.referrers else "none",
+            referrers=options.referrers,
+            signatures="none" if options.referrers == "none" else "applicable",
+            verify=options.verify,
+            on_missing=options.on_missing,
             foreign_layers=options.foreign_layers,
             expected_root=reference.digest,
             on_tag_moved=options.on_tag_moved,
@@ -202,6 +204,8 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
             "platforms": (set(selected.platforms), set(requested.platforms)),
             "index": (selected.index, requested.index),
             "referrers": (first.referrers, request.referrers),
+            "verify": (first.verify, request.verify),
+            "onMissing": (first.on_missing, request.on_missing),
             "onTagMoved": (first.on_tag_moved, request.on_tag_moved),
             "foreign layers": (first.foreign_layers, request.foreign_layers),
             "target names": (first.rename, request.rename),

@@ -199,7 +199,7 @@ class _Loader:
     ) -> None:
         """Add a bundle manifest, then the files that it includes."""
         members = value if isinstance(value, MappingNode) else {}
-        options = read_options(members.get("defaults"), options, self.mistakes)
+        options = read_options(members.get("defaults"), options, context)
         registries = members.get("registries")
         if isinstance(registries, MappingNode):
             from bundler.bundle.manifest.registry_overrides import (  # noqa: PLC0415 - for these only

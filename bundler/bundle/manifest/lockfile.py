@@ -6,6 +6,7 @@ It is stored beside the bundle manifest, has equal bytes for equal content, and 
 from __future__ import annotations
 
 import os.path
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from bundler.config.yaml.document import ScalarNode, SequenceNode, Value, YamlMi
 from bundler.content.files import atomic_write
 from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.copy.platform_selection import PlatformSelection
-from bundler.errors import BundlerError
+from bundler.errors import BundlerError, ConflictError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from bundler.bundle.manifest.entries import ImageOptions
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ForeignLayerPolicy
@@ -131,6 +133,10 @@ def create(
             request,
             source=source,
             referrers=tuple(pinned),
+            # ``restore_options`` reads these from the bundle manifest again.
+            signatures="none",
+            verify=(),
+            on_missing="fail",
             expected_root=locked.replaces or root.digest,
             locked_root=locked,
         )
@@ -248,6 +254,40 @@ def keep_times(old: LockFile, new: LockFile) -> LockFile:
         for image in new.images
     )
     return replace(new, images=images)
+
+
+def restore_options(
+    images: Sequence[ImageRequest], manifest: BundleManifest
+) -> tuple[ImageRequest, ...]:
+    """Return the locked images with the options that only the bundle manifest contains.
+
+    Raises:
+        ConflictError: an image is not in the bundle manifest, so its requirements are unknown.
+    """
+    entries: defaultdict[tuple[str, str], list[ImageOptions]] = defaultdict(list)
+    for entry in manifest.images:
+        entries[entry.origin, entry.reference.repository].append(entry.options)
+    restored = []
+    for image in images:
+        repository = "" if image.reference is None else image.reference.repository
+        found = entries.get((image.origin, repository))
+        if found is None:
+            raise ConflictError(
+                f"{image.display_name}: not in the bundle manifest at {image.origin or 'any line'}",
+                hint="run airbundle lock again",
+            )
+        carried = any(options.referrers != "none" for options in found)
+        requirements = dict.fromkeys(item for options in found for item in options.verify)
+        is_strict = any(options.on_missing == "fail" for options in found)
+        restored.append(
+            replace(
+                image,
+                signatures="applicable" if carried else "none",
+                verify=tuple(requirements),
+                on_missing="fail" if is_strict else "warn",
+            )
+        )
+    return tuple(restored)
 
 
 def _has_moved(old: LockedRoot, new: LockedRoot) -> bool:

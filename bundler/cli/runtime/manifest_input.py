@@ -39,7 +39,9 @@ class ManifestInput:
     def create_image_requests(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
         """Return a request for each image; lists tags where a selection needs them."""
         if self.lock is not None:
-            return self.policies.apply(self.lock.images)
+            from bundler.bundle.manifest.lockfile import restore_options  # noqa: PLC0415 - only with --locked
+
+            return self.policies.apply(restore_options(self.lock.images, self.manifest))
         images = expand(self.manifest, partial(list_tags, options=options), emit)
         return self.policies.apply(images)
 

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 import bundler
 from bundler.bundle.manifest import load, target_file
 from bundler.bundle.manifest.expand import expand
+from bundler.copy.signature_requirements import KeySignature
 from bundler.oci.platform import Platform
 
 FOLDER = Path(__file__).parents[3] / "manifests"
@@ -23,7 +24,9 @@ ENVIRONMENT = {
     "INSIDE_PASSWORD": "swordfish",
 }
 SCHEMAS = Path(bundler.__file__).parent / "schemas"
-MANIFESTS = sorted(path.name for path in FOLDER.iterdir() if ".target." not in path.name)
+MANIFESTS = sorted(
+    path.name for path in FOLDER.iterdir() if path.suffix != ".pub" and ".target." not in path.name
+)
 
 
 def _load(name: str) -> load.BundleManifest:
@@ -38,7 +41,7 @@ def test_example_loads(name):
 
 
 def test_every_example_file_is_tested():
-    assert {path.suffix for path in FOLDER.iterdir()} == {".yaml", ".txt"}
+    assert {path.suffix for path in FOLDER.iterdir()} == {".yaml", ".txt", ".pub"}
 
 
 def test_hospital_example_selects_one_platform_and_expires():
@@ -114,3 +117,11 @@ def test_example_is_valid_for_editors(path):
     name = "import-target" if ".target." in path.name else "bundle-manifest"
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
     Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
+
+
+def test_signed_example_requires_a_signature_by_the_vendor():
+    first, second, third = (entry.options for entry in _load("signed.yaml").images)
+    required = (KeySignature((FOLDER / "vendor.pub",)),)
+    assert (first.verify, first.on_missing, first.referrers) == (required, "fail", "signatures")
+    assert (second.verify, second.on_missing) == (required, "warn")
+    assert third.verify == ()

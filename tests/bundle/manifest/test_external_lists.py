@@ -180,7 +180,7 @@ def test_manifest_can_include_lists_and_skopeo_sync_files(load, tmp_path):
         "include: [sync.yml, {path: list.txt}]\n"
     )
     assert [str(entry.options.platforms[0]) for entry in loaded.images] == ["linux/arm64"] * 2
-    assert not any(entry.options.referrers for entry in loaded.images)
+    assert {entry.options.referrers for entry in loaded.images} == {"none"}
     assert loaded.registries["quay.io"].tls_verify is False
 
 

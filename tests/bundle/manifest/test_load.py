@@ -35,7 +35,7 @@ def test_manifest_without_name_is_named_after_its_file(load):
     assert str(entry.reference) == "docker.io/library/nginx:1.27"
     assert str(entry.source) == "docker://docker.io/library/nginx:1.27"
     assert entry.origin == "plant.yaml:1"
-    assert entry.options == ImageOptions(platforms=(), referrers=True)
+    assert entry.options == ImageOptions(platforms=(), referrers="all")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_options_of_an_entry_override_defaults(load):
         "  - {ref: c:1, platforms: all}\n"
     )
     assert [entry.options for entry in loaded.images] == [
-        ImageOptions((AMD64,), "sparse", referrers=False),
-        ImageOptions((ARM64, AMD64), "strip", referrers=True),
-        ImageOptions((), "sparse", referrers=False),
+        ImageOptions((AMD64,), "sparse", referrers="none"),
+        ImageOptions((ARM64, AMD64), "strip", referrers="all"),
+        ImageOptions((), "sparse", referrers="none"),
     ]
 
 
@@ -183,9 +183,9 @@ def test_included_files_follow_in_order_and_inherit_defaults(load, tmp_path):
     assert (loaded.name, loaded.expires) == ("plant", None)
     assert [(entry.origin, entry.options) for entry in loaded.images] == [
         ("plant.yaml:3", ImageOptions((AMD64,))),
-        ("base.yaml:5", ImageOptions((AMD64,), referrers=False)),
-        ("base.yaml:5", ImageOptions((AMD64,), referrers=False)),
-        ("sub/more.txt:2", ImageOptions((AMD64,), referrers=False)),
+        ("base.yaml:5", ImageOptions((AMD64,), referrers="none")),
+        ("base.yaml:5", ImageOptions((AMD64,), referrers="none")),
+        ("sub/more.txt:2", ImageOptions((AMD64,), referrers="none")),
         ("sub/more.txt:2", ImageOptions((AMD64,))),
     ]
     assert [pattern.pattern for pattern in loaded.exclude] == ["one", "two"]

@@ -89,7 +89,10 @@ def test_private_key_loaded_by_mistake_is_not_shown(mistakes):
         ),
         ("images: [{ref: 'a:1', platforms: [amd64]}]", "'amd64' is not a valid platform"),
         ("images: [{ref: 'a:1', platforms: []}]", "`platforms`: the list is empty"),
-        ("images: [{ref: 'a:1', referrers: true}]", "expected `all` or `none`, got 'true'"),
+        (
+            "images: [{ref: 'a:1', referrers: true}]",
+            "expected `all` or `signatures` or `none`, got 'true'",
+        ),
         (
             "images: [{ref: 'a:1', rename: 'host:5000/x'}]",
             "is not a valid target name (expected PATH[:TAG], for example infra/app:v2.1)",

@@ -167,6 +167,11 @@ def print_report(report: ExportReport) -> None:
     text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
+    for resolved in report.images:
+        for item in resolved.verified:
+            text.print_line(f"signature verified: {resolved.display_name}: {item}")
+        for problem in resolved.unverified:
+            text.print_line(f"signature not verified: {resolved.display_name}: {problem}")
     if any(image.missing_platforms for image in report.images):
         from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - rare
 

@@ -1,0 +1,78 @@
+"""Signatures that a request demands of an image, and those that were verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class KeySignature:
+    """A sigstore signature by one of the keys in ``files``, as an attachment or a bundle."""
+
+    files: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return f"key {' or '.join(map(str, self.files))}"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySignature:
+    """A sigstore bundle signed by an OIDC identity, verified by a trusted root."""
+
+    issuer: str
+    identity: str
+    trusted_root: Path
+
+    def __str__(self) -> str:
+        return f"identity {self.identity} of {self.issuer}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySignature:
+    """Signatures that a file in the format of policy.json requires."""
+
+    file: Path
+
+    def __str__(self) -> str:
+        return f"policy {self.file}"
+
+
+SignatureRequirement = KeySignature | IdentitySignature | PolicySignature
+
+MissingSignatureAction = Literal["fail", "warn"]
+"""The action if an image does not have a required signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedSignature:
+    """A requirement that a manifest of an image met when it was exported."""
+
+    manifest: Digest
+    key: str | None = None
+    """The ID of the key that made the signature; None if an identity or a policy was required."""
+    issuer: str | None = None
+    identity: str | None = None
+    policy: Digest | None = None
+    """The digest of the policy file."""
+
+    def to_json(self) -> dict[str, str]:
+        """Return the members of the entry in an inventory or a report."""
+        members = {
+            "manifest": self.manifest.text,
+            "key": self.key,
+            "issuer": self.issuer,
+            "identity": self.identity,
+            "policy": None if self.policy is None else self.policy.text,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+    def __str__(self) -> str:
+        if self.policy is not None:
+            return f"policy {self.policy}"
+        return f"key {self.key}" if self.key else f"identity {self.identity} of {self.issuer}"

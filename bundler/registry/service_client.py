@@ -83,7 +83,13 @@ class ServiceClient:
             LimitError: the response is too large.
         """
         client = self._get_client(Origin.of(url))
-        spec = _create_spec(method, subject, headers or {}, body)
+        content_type = {} if body is None else {"Content-Type": "application/json"}
+        spec = RequestSpec(
+            method,
+            subject,
+            headers={"Accept": "application/json", **content_type, **(headers or {})},
+            body=None if body is None else BytesBody(body),
+        )
         attempts = Attempts(RETRY_POLICY, subject, self._cancellation, self._emit)
         for _ in attempts:
             try:
@@ -114,15 +120,3 @@ def _check_available(response: Response, subject: str) -> None:
         raise RegistryError(
             f"{subject}: HTTP status {response.status}", status=response.status, temporary=True
         )
-
-
-def _create_spec(
-    method: str, subject: str, headers: Mapping[str, str], body: bytes | None
-) -> RequestSpec:
-    content = {} if body is None else {"Content-Type": "application/json"}
-    return RequestSpec(
-        method,
-        subject,
-        headers={"Accept": "application/json", **content, **headers},
-        body=None if body is None else BytesBody(body),
-    )

@@ -13,6 +13,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bundler.errors import (
@@ -166,7 +167,7 @@ def parse(raw: bytes, subject: str) -> TrustFile:
 
 def _parse(raw: bytes, subject: str) -> TrustFile:
     parsed = Table.parse(raw, subject, limit=MAX_TRUST_FILE)
-    table = Table(parsed.value, subject, _create_format_error)
+    table = Table(parsed.value, subject, partial(TrustFileError, problem="format"))
     if (kind := table.value.get("_type")) != TYPE:
         raise table.problem(f"not a trust file: _type is {str(kind)[:80]!r} (expected {TYPE!r})")
     table.refuse_unknown(_MEMBERS)
@@ -232,10 +233,6 @@ def _parse_time(table: Table, name: str) -> datetime | None:
     if name not in table:
         return None
     return timestamps.parse_utc(table.text(name), table.subject, error=table.error)
-
-
-def _create_format_error(message: str) -> TrustFileError:
-    return TrustFileError(message, problem="format")
 
 
 def check_threshold(document: SignedDocument, content: TrustFile, subject: str) -> None:

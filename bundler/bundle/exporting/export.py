@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
@@ -23,7 +22,6 @@ from bundler.bundle.format import (
     bundle_paths,
     image_signatures,
     inventory,
-    signatures,
     store,
 )
 from bundler.bundle.media import filesystem
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage, Format, Inventory
+    from bundler.bundle.format.inventory import Format, Inventory
     from bundler.bundle.format.omissions import Omissions
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
@@ -60,7 +58,6 @@ if TYPE_CHECKING:
     from bundler.trust.signers import Signer
 
 _OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
-_RENEWAL_PART = 3  # after this part of its validity, an unchanged bundle gets a new expiry
 _PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting computer may be ahead
 
 
@@ -216,7 +213,11 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         ]
         plan = create_plan(planned_images, engine.executor, engine.cancellation)
         if former is not None and not missing and plan.count("push") == 0:
-            unchanged = _report_unchanged(request, former, tuple(listed.values()), plan, engine)
+            from bundler.bundle.exporting import unchanged_bundle  # noqa: PLC0415 - rare
+
+            unchanged = unchanged_bundle.verify(
+                request, former, tuple(listed.values()), plan, engine
+            )
             if unchanged is not None:
                 destination.commit(())  # removes what an interrupted export has left
                 return unchanged
@@ -351,61 +352,3 @@ def _find_previous_serial(former: AuthenticatedBundle | None, engine: EngineOpti
         engine.emit(Notice(f"serial {serial} of the former bundle is in the future: ignored"))
         return None
     return serial
-
-
-def _report_unchanged(
-    request: ExportRequest,
-    former: AuthenticatedBundle,
-    images: tuple[BundledImage, ...],
-    plan: Plan[Holdings],
-    engine: EngineOptions,
-) -> ExportReport | None:
-    """Return a report if the former bundle is up to date and verifies; otherwise None.
-
-    Signatures by the requested keys are added if one of these keys signed the former bundle. An
-    inventory without such a signature may have been changed on the medium, and is never signed.
-    """
-    bundle, listed = request.bundle, former.inventory
-    resolved = [planned.image for planned in plan.images]
-    lifetime = None if listed.expires is None else listed.expires - listed.created
-    if (
-        listed.images != images
-        or listed.complete == any(image.missing_layers for image in resolved)
-        or lifetime != request.expires
-    ):
-        return None
-    if lifetime is not None and datetime.now(UTC) - listed.created > lifetime / _RENEWAL_PART:
-        engine.emit(Notice(f"{bundle}: unchanged, but sealed again, so that it expires later"))
-        return None
-    if request.keys and not former.signers:
-        engine.emit(Notice(f"{bundle} is not signed by a given key: it is sealed again"))
-        return None
-    from bundler.bundle.format import checksums  # noqa: PLC0415 - only for a former bundle
-    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above
-    from bundler.trust.bundle_trust import NO_KEYS  # noqa: PLC0415 - as above
-
-    verified = verify(bundle, NO_KEYS, cancellation=engine.cancellation, emit=engine.emit)
-    if not verified.whole or verified.inventory != listed:
-        engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
-        return None
-    present, paths = bundle_paths.scan(bundle).entries, checksums.read(bundle).keys()
-    if paths != sealing.find_listed_paths(request.format, images, resolved, present):
-        engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
-        return None
-    sealing.prune(bundle, present, paths)
-    missing_keys = [key for key in request.keys if key.public not in former.signers]
-    if request.trust_chain:
-        from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
-
-        trust_chain.write_chain(bundle, request.trust_chain)
-    added = signatures.write_signatures(bundle, former.raw, missing_keys)
-    return ExportReport(
-        bundle=bundle,
-        inventory=listed,
-        signatures=tuple(sorted(signatures.read_signatures(bundle))),
-        changed=bool(added),
-        plan=plan,
-        totals=plan.totals,
-        missing={},
-        medium=filesystem.inspect(bundle),
-    )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import (
-    BundlerError,
     ConfigError,
     LimitError,
     MalformedError,
@@ -71,7 +70,8 @@ def select_signatures(
                 if isinstance(destination, ChecksSignatures):
                     destination.check_signatures(digest, [raw])
             except _REFUSALS as error:
-                refused[digest, _describe(error)] += 1
+                reason = f"{error.message} ({error.hint})" if error.hint else error.message
+                refused[digest, reason] += 1
             else:
                 kept[digest] = (*kept.get(digest, ()), raw)
     unstored = (
@@ -99,7 +99,3 @@ def merge_signatures(
         signatures = {digest: each for digest, each in own.items() if each}
         results.append(replace(planned, image=replace(planned.image, signatures=signatures)))
     return results
-
-
-def _describe(error: BundlerError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message

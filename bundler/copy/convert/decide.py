@@ -89,8 +89,14 @@ class _Decider:
                     hint="copy it unchanged, to a registry, a layout or a directory",
                 )
             return None
-        if self._capabilities.only_tar_layers:
-            self._check_layer_types(parsed.layers)
+        for layer in parsed.layers if self._capabilities.only_tar_layers else ():
+            media_type = layer.media_type
+            if self._options.decryption is not None:
+                media_type = media_type.removesuffix("+encrypted")
+            if not media_types.is_tar_layer(media_type):
+                raise UnsupportedLayerError(
+                    f"{self._label}: layer {layer.digest}", media_type=layer.media_type
+                )
         media_type = self._decide_manifest_type(parsed)
         layer_conversions = tuple(
             self._decide_layer(layer, position, len(parsed.layers))
@@ -248,16 +254,6 @@ class _Decider:
         if options.accept_uncompressed:
             return _DETECT_COMPRESSION
         return LayerConversion("compressed", "gzip", options.level, only_uncompressed=True)
-
-    def _check_layer_types(self, layers: Sequence[Descriptor]) -> None:
-        for layer in layers:
-            media_type = layer.media_type
-            if self._options.decryption is not None:
-                media_type = media_type.removesuffix("+encrypted")
-            if not media_types.is_tar_layer(media_type):
-                raise UnsupportedLayerError(
-                    f"{self._label}: layer {layer.digest}", media_type=layer.media_type
-                )
 
     def _check_may_change(self, change: str) -> None:
         if self._options.fixed_reason is not None:

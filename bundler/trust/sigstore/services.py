@@ -139,9 +139,16 @@ def record_signature(
     """
     subject = f"log entry in {url}"
     entries = f"{url.rstrip('/')}/api/v1/log/entries"
-    reply = send(
-        "POST", entries, subject=subject, body=_create_entry(verifier_pem, signature, payload)
-    )
+    digest = hashlib.sha256(payload).hexdigest()
+    spec = {
+        "data": {"hash": {"algorithm": "sha256", "value": digest}},
+        "signature": {
+            "content": encode(signature),
+            "publicKey": {"content": encode(verifier_pem)},
+        },
+    }
+    proposed = json.dumps({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec}).encode()
+    reply = send("POST", entries, subject=subject, body=proposed)
     if reply.status == 409:  # it has been recorded before
         uuid = reply.location.rpartition("/")[2]
         if not _UUID.fullmatch(uuid):
@@ -158,18 +165,6 @@ def record_signature(
             f"{subject}: the response is not an entry for the signature"
         ) from None
     return promise
-
-
-def _create_entry(verifier_pem: bytes, signature: bytes, payload: bytes) -> bytes:
-    digest = hashlib.sha256(payload).hexdigest()
-    spec = {
-        "data": {"hash": {"algorithm": "sha256", "value": digest}},
-        "signature": {
-            "content": encode(signature),
-            "publicKey": {"content": encode(verifier_pem)},
-        },
-    }
-    return json.dumps({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec}).encode()
 
 
 def _parse_reply(raw: bytes, subject: str) -> rekor.Promise:

@@ -89,13 +89,11 @@ class KeylessSigner:
         Raises:
             RefusedRequestError, RegistryError: there is no certificate, or no record in the log.
         """
-        return self._get_signer().sign(reference, descriptor, manifest)
-
-    def _get_signer(self) -> SigstoreSigner:
         with self._lock:
             if self._signer is None or datetime.now(UTC) >= self._renewal:
                 key = generate_signing_key()
                 certificate = self._request(key)
                 self._signer = SigstoreSigner(key, certificate, self._record)
                 self._renewal = certificate.expires - _MARGIN
-            return self._signer
+            signer = self._signer
+        return signer.sign(reference, descriptor, manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -59,7 +59,10 @@ def print_store(store: TrustStore, *, as_json: bool) -> None:
                     role: {"keys": list(entry.keys), "threshold": entry.threshold}
                     for role, entry in content.roles.items()
                 },
-                "keys": {key_id: _describe_json(key) for key_id, key in content.keys.items()},
+                "keys": {
+                    key_id: key.to_json() | {"algorithm": key.public.algorithm}
+                    for key_id, key in content.keys.items()
+                },
                 "warnings": warnings,
             }
         )
@@ -87,7 +90,3 @@ def _describe(key: TrustedKey) -> str:
     if key.not_after is not None:
         parts.append(f"until {key.not_after:%Y-%m-%d}")
     return "; ".join(parts)
-
-
-def _describe_json(key: TrustedKey) -> dict[str, Any]:
-    return key.to_json() | {"algorithm": key.public.algorithm}

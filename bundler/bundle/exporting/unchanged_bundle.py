@@ -1,0 +1,78 @@
+"""Verify a bundle that an export leaves as it is, and add missing signatures to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting.export import ExportReport
+from bundler.bundle.format import bundle_paths, checksums, signatures
+from bundler.bundle.media import filesystem
+from bundler.bundle.verifying.verify import verify as verify_bundle
+from bundler.events import Notice
+from bundler.trust.bundle_trust import NO_KEYS
+
+if TYPE_CHECKING:
+    from bundler.bundle.exporting.export import ExportRequest
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.format.inventory import BundledImage
+    from bundler.copy.engine import EngineOptions
+    from bundler.copy.plan import Plan
+    from bundler.ports import Holdings
+
+_RENEWAL_PART = 3  # after this part of its validity, an unchanged bundle gets a new expiry
+
+
+def verify(
+    request: ExportRequest,
+    former: AuthenticatedBundle,
+    images: tuple[BundledImage, ...],
+    plan: Plan[Holdings],
+    engine: EngineOptions,
+) -> ExportReport | None:
+    """Return a report if the former bundle is up to date and verifies; otherwise None.
+
+    Signatures by the requested keys are added if one of these keys signed the former bundle. An
+    inventory without such a signature may have been changed on the medium, and is never signed.
+    """
+    bundle, listed = request.bundle, former.inventory
+    resolved = [planned.image for planned in plan.images]
+    lifetime = None if listed.expires is None else listed.expires - listed.created
+    if (
+        listed.images != images
+        or listed.complete == any(image.missing_layers for image in resolved)
+        or lifetime != request.expires
+    ):
+        return None
+    if lifetime is not None and datetime.now(UTC) - listed.created > lifetime / _RENEWAL_PART:
+        engine.emit(Notice(f"{bundle}: unchanged, but sealed again, so that it expires later"))
+        return None
+    if request.keys and not former.signers:
+        engine.emit(Notice(f"{bundle} is not signed by a given key: it is sealed again"))
+        return None
+    verified = verify_bundle(bundle, NO_KEYS, cancellation=engine.cancellation, emit=engine.emit)
+    if not verified.whole or verified.inventory != listed:
+        engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
+        return None
+    present, paths = bundle_paths.scan(bundle).entries, checksums.read(bundle).keys()
+    if paths != sealing.find_listed_paths(request.format, images, resolved, present):
+        engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
+        return None
+    sealing.prune(bundle, present, paths)
+    missing_keys = [key for key in request.keys if key.public not in former.signers]
+    if request.trust_chain:
+        from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
+
+        trust_chain.write_chain(bundle, request.trust_chain)
+    added = signatures.write_signatures(bundle, former.raw, missing_keys)
+    return ExportReport(
+        bundle=bundle,
+        inventory=listed,
+        signatures=tuple(sorted(signatures.read_signatures(bundle))),
+        changed=bool(added),
+        plan=plan,
+        totals=plan.totals,
+        missing={},
+        medium=filesystem.inspect(bundle),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,8 +139,9 @@ def test_option_of_one_side_overrides_option_of_both_sides() -> None:
     source, target = given["src_access"].create_override(), given["dest_access"].create_override()
     assert (source.authfile, source.tls_verify) == (Path("a"), False)
     assert (target.authfile, target.tls_verify) == (Path("b"), False)
-    assert given["dest_access"].given
-    assert not AccessOptions(both_tls_verify=False).given
+    with pytest.raises(UsageError, match="--dest-authfile"):
+        given["dest_access"].refuse_registry_options("oci:layout")
+    AccessOptions(both_authfile=Path("a")).refuse_registry_options("oci:layout")
 
 
 def test_option_of_both_sides_applies_to_a_side_without_its_own() -> None:
@@ -205,9 +207,10 @@ def test_error_about_credentials_does_not_show_them(values: dict[str, Any]) -> N
     assert "secret" not in f"{raised.value}{raised.value.hint}{AccessOptions(**values)!r}"
 
 
-def test_missing_password_is_prompted_for() -> None:
+def test_missing_password_is_prompted_for(monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command
     def ask() -> None:
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
         found = AccessOptions.complete(creds="user").create_override().credentials
         assert found == Credentials(username="user", password="typed")
 

@@ -65,5 +65,5 @@ def test_export_reports_date_and_time_of_expiry(work_dir: Path, run_airbundle: R
     export = ("export", "ward.yaml", "stick", "--unsigned")
     first, second = run_airbundle(*export).stdout, run_airbundle(*export).stdout
     expires = json.loads((work_dir / "stick/bundle.json").read_text())["expires"]
-    assert f", expires {expires[:10]} {expires[11:16]}Z\n" in first
-    assert f", expires {expires[:10]} {expires[11:16]}Z\n" in second
+    assert f", expires {expires[:10]} {expires[11:16]} UTC\n" in first
+    assert f", expires {expires[:10]} {expires[11:16]} UTC\n" in second

@@ -45,14 +45,14 @@ def test_ls_shows_digest_that_stripped_index_replaces(tmp_path: Path, run_airbun
     assert "sha256:000000000000" in row
 
 
-def test_ls_json_reports_sizes_in_bytes(tmp_path: Path, run_airbundle: RunAirbundle):
+def test_ls_json_reports_sizes_of_blobs_in_bytes(tmp_path: Path, run_airbundle: RunAirbundle):
     named = bundles.sample()
     bundles.write(tmp_path / "b", named)
     value = json.loads(run_airbundle("ls", "b", "--json").stdout)
     assert value["stream"] == "plant-7"
     for listed, image in zip(value["images"], named.values(), strict=True):
         assert listed["digest"] == image.digest
-        assert listed["size"] == sum(map(len, image.contents().values()))
+        assert listed["size"] == sum(len(blob.data) for blob in image.all_blobs())
         assert listed["unique"] + listed["shared"] == listed["size"]
 
 

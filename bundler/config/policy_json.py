@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from bundler.config.paths import ConfigPaths
+
 KeyType = Literal["GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs"]
 IdentityType = Literal[
     "matchExact",
@@ -125,6 +127,28 @@ class Policy:
     """Requirements by transport name (without a colon), then by scope; ``""`` covers all other
     images.
     """
+
+    @property
+    def accepts_everything(self) -> bool:
+        """Whether no requirement of any image can fail."""
+        scopes = (item for found in self.transports.values() for item in found.values())
+        return all(
+            isinstance(requirement, InsecureAcceptAnything)
+            for requirements in (self.default, *scopes)
+            for requirement in requirements
+        )
+
+
+def load(paths: ConfigPaths) -> Policy | None:
+    """Read the first policy.json that exists; return None if there is no such file.
+
+    Raises:
+        PolicyFileError: the file is unreadable or invalid, or was specified and does not exist.
+    """
+    for path in paths.policy_json:
+        if (found := read(path, required=paths.policy_json_required)) is not None:
+            return found
+    return None
 
 
 def read(path: Path, *, required: bool = False) -> Policy | None:

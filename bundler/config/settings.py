@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.config.credentials.auth_file import CredentialLookup
-    from bundler.config.policy_json import Policy
     from bundler.config.proxy_env import Proxies, Scheme
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
@@ -255,20 +254,6 @@ class Settings:
         from bundler.config import registries_d  # noqa: PLC0415 - imports yaml; only for signatures
 
         return registries_d.load(self.paths.registries_d)
-
-    def load_policy(self) -> Policy | None:
-        """Read policy.json; return None if there is no such file.
-
-        Raises:
-            PolicyFileError: the file is unreadable or invalid, or was specified and does not exist.
-        """
-        from bundler.config import policy_json  # noqa: PLC0415 - only for copying images
-
-        required = self.paths.policy_json_required
-        for path in self.paths.policy_json:
-            if (found := policy_json.read(path, required=required)) is not None:
-                return found
-        return None
 
     def get_storage(self) -> StorageConfig:
         """Read the location and the driver of the local image store.

@@ -20,6 +20,7 @@ from bundler.config.policy_json import (
     SignedBy,
     SignedIdentity,
     SigstoreSigned,
+    load,
     parse,
 )
 from bundler.errors import ConfigError, PolicyFileError
@@ -215,21 +216,27 @@ def test_arbitrary_value_is_parsed_or_refused(value: Any) -> None:
 
 
 def test_first_existing_file_applies(world: World) -> None:
-    assert world.settings().load_policy() is None
+    assert load(world.settings().paths) is None
     reject = {"default": [{"type": "reject"}]}
     world.write("etc/containers/policy.json", reject)
-    found = world.settings().load_policy()
+    found = load(world.settings().paths)
     assert found is not None
     assert found.default == (Reject(),)
     world.write("home/.config/containers/policy.json", {"default": [ANYTHING]})
-    found = world.settings().load_policy()
+    found = load(world.settings().paths)
     assert found is not None
     assert found.default == (InsecureAcceptAnything(),)
+
+
+def test_policy_accepts_everything_only_if_every_scope_does() -> None:
+    assert policy(ANYTHING, docker={"": [ANYTHING]}).accepts_everything
+    assert not policy(ANYTHING, docker={"": [{"type": "reject"}]}).accepts_everything
+    assert not policy(ANYTHING, {"type": "reject"}).accepts_everything
 
 
 def test_missing_specified_file_is_refused(world: World) -> None:
     world.environment["CONTAINERS_POLICY_JSON"] = str(world.root / "none.json")
     with pytest.raises(PolicyFileError) as raised:
-        world.settings().load_policy()
+        load(world.settings().paths)
     assert raised.value.path == str(world.root / "none.json")
     assert isinstance(raised.value.os_error, FileNotFoundError)

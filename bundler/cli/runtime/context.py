@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.cli.frontends.frontend import Frontend
     from bundler.cli.runtime.environment import Environment
+    from bundler.config.paths import ConfigPathOverrides
+    from bundler.config.policy_json import Policy
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
     from bundler.copy.engine import EngineOptions
@@ -95,7 +97,6 @@ class CommandContext:
 
     @functools.cached_property
     def _settings(self) -> Settings:
-        from bundler.config.paths import ConfigPathOverrides  # noqa: PLC0415 - as below
         from bundler.config.settings import Settings  # noqa: PLC0415 - not for --help
 
         user_agent, prefix = self.user_agent, self.options.user_agent_prefix
@@ -105,16 +106,52 @@ class CommandContext:
             self.environment.variables,
             self.environment.home,
             self.environment.uid,
-            ConfigPathOverrides(
-                registries_conf=self.options.registries_conf,
-                policy_json=self.options.policy,
-                registries_d=self.options.registries_d,
-                tls_details=self.options.tls_details,
-            ),
+            self._path_overrides,
             user_agent=user_agent,
             trusts_named_hosts=self.trusts_named_hosts,
             patience=self.patience,
             rate_limit_patience=self.rate_limit_patience,
+        )
+
+    def load_policy(self) -> Policy | None:
+        """Read policy.json; return None if no policy is needed, because every image is accepted.
+
+        Raises:
+            PolicyFileError: policy.json is invalid, or is required and missing.
+            ConfigError: the home directory is unknown.
+        """
+        if self.options.insecure_policy:
+            return None
+        from bundler.config import paths, policy_json  # noqa: PLC0415 - only for copying images
+
+        environment = self.environment
+        found = paths.locate(
+            environment.variables, environment.home, environment.uid, self._path_overrides
+        )
+        policy = policy_json.load(found)
+        require_signed = self.options.require_signed
+        if policy is None and (self.policy_required or require_signed):
+            from bundler.errors import PolicyFileError  # noqa: PLC0415 - only for errors
+
+            raise PolicyFileError(
+                "policy.json: no such file (expected one of"
+                f" {', '.join(map(str, found.policy_json))})",
+                hint="create one, specify one with --policy, or accept every image with "
+                "--insecure-policy",
+            )
+        if policy is None or (policy.accepts_everything and not require_signed):
+            return None
+        return policy
+
+    @property
+    def _path_overrides(self) -> ConfigPathOverrides:
+        from bundler.config.paths import ConfigPathOverrides  # noqa: PLC0415 - not for --help
+
+        return ConfigPathOverrides(
+            registries_conf=self.options.registries_conf,
+            policy_json=self.options.policy,
+            registries_d=self.options.registries_d,
+            tls_details=self.options.tls_details,
         )
 
     def detect_platform(self) -> Platform:
@@ -228,24 +265,15 @@ class CommandRun:
         Raises:
             PolicyFileError: policy.json is invalid, or is required and missing.
         """
-        options = self.context.options
-        policy = None if options.insecure_policy else self.context.settings.load_policy()
-        if policy is None:
-            is_required = self.context.policy_required or options.require_signed
-            if options.insecure_policy or not is_required:
-                return None
-            from bundler.errors import PolicyFileError  # noqa: PLC0415 - only for errors
-
-            paths = ", ".join(map(str, self.context.settings.paths.policy_json))
-            raise PolicyFileError(
-                f"policy.json: no such file (expected one of {paths})",
-                hint="create one, specify one with --policy, or accept every image with "
-                "--insecure-policy",
-            )
-        from bundler.cli.runtime.policy_file import PolicyFileCheck  # noqa: PLC0415 - only where one exists
+        if (policy := self.context.load_policy()) is None:
+            return None
+        from bundler.cli.runtime.policy_file import PolicyFileCheck  # noqa: PLC0415 - rarely needed
 
         return PolicyFileCheck(
-            policy, self.cancellation, self.threads, require_signed=options.require_signed
+            policy,
+            self.cancellation,
+            self.threads,
+            require_signed=self.context.options.require_signed,
         )
 
     def create_open_options(

@@ -84,9 +84,28 @@ def test_missing_policy_is_an_error_only_where_a_policy_is_required(
     variables = {"CONTAINERS_POLICY_JSON": str(tmp_path / "none")}
     monkeypatch.setenv("HOME", str(tmp_path))
     insecure = GlobalOptions(insecure_policy=True)
-    assert create_context(variables, insecure, policy_required=True).create_policy_check() is None
+    assert create_context(variables, insecure, policy_required=True).load_policy() is None
     with pytest.raises(PolicyFileError):
-        create_context(variables, policy_required=True).create_policy_check()
+        create_context(variables, policy_required=True).load_policy()
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_checked"),
+    [
+        ('{"default": [{"type": "insecureAcceptAnything"}]}', False),
+        ('{"default": [{"type": "reject"}]}', True),
+    ],
+)
+def test_images_are_checked_unless_the_policy_accepts_everything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policy: str, is_checked: bool
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "policy.json").write_text(policy)
+    variables = {"CONTAINERS_POLICY_JSON": str(tmp_path / "policy.json")}
+    found = create_context(variables).load_policy()
+    assert (found is not None) == is_checked
+    signed = GlobalOptions(require_signed=True)
+    assert create_context(variables, signed).load_policy() is not None
 
 
 def test_overridden_architecture_comes_without_variant_of_this_machine() -> None:

@@ -31,6 +31,9 @@ class SignerOptions:
         return bool(self.key_files or self.commands or self.agent_keys)
 
 
+NO_SIGNERS = SignerOptions()
+
+
 def bundle_signers(spelling: str) -> Callable[[Decorated], Decorated]:
     """Add the options, in the parameter ``signers``; ``spelling`` is that for key files."""
     return option_group(

@@ -34,6 +34,21 @@ class Environment(NamedTuple):
 
             raise ConfigError("unknown home directory", hint="set HOME") from None
 
+    def list_trust_files(self) -> tuple[Path, ...]:
+        """Return the candidates for the trust file of the site: the user's, then the system's."""
+        from bundler.config.paths import locate_trust_files  # noqa: PLC0415 - not for --help
+        from bundler.errors import ConfigError  # noqa: PLC0415 - as above
+
+        try:
+            home = self.home
+        except ConfigError:
+            home = None
+        return locate_trust_files(self.variables, home)
+
+    def find_trust_file(self) -> Path | None:
+        """Return the trust file of the site; None if there is none."""
+        return next((path for path in self.list_trust_files() if path.is_file()), None)
+
     def find_path(self, name: str) -> Path | None:
         """Return the path in the variable ``name``; None if unset or empty."""
         from pathlib import Path  # noqa: PLC0415 - not for --help

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.options.option import refuse_conflicts
 from bundler.cli.output import text
-from bundler.config.paths import locate_trust_files
-from bundler.errors import ConfigError, UsageError
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from bundler.cli.options.bundle_trust import TrustOptions
     from bundler.cli.runtime.context import CommandContext
-    from bundler.cli.runtime.environment import Environment
     from bundler.trust.bundle_trust import BundleTrust, SignedDocument
     from bundler.trust.trust_store import TrustStore
 
@@ -69,7 +67,7 @@ def open_store(
         MissingFileError: ``path`` does not exist.
         ConfigError: the file cannot be read, or is not valid.
     """
-    path = path or find_trust_file(context.environment)
+    path = path or context.environment.find_trust_file()
     if path is None:
         return None
     from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
@@ -79,17 +77,3 @@ def open_store(
     for line in store.content.find_warnings(datetime.now(UTC)):
         text.print_note(f"warning: {path}: {line}")
     return store
-
-
-def find_trust_file(environment: Environment) -> Path | None:
-    """Return the trust file of the site; None if there is none."""
-    return next((path for path in list_trust_files(environment) if path.is_file()), None)
-
-
-def list_trust_files(environment: Environment) -> tuple[Path, ...]:
-    """Return the paths of the trust file, the first of which is the user's."""
-    try:
-        home = environment.home
-    except ConfigError:
-        home = None
-    return locate_trust_files(environment.variables, home)

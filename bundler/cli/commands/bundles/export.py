@@ -8,22 +8,23 @@ import click
 
 from bundler.cancel import Cancellation
 from bundler.cli.options import common
-from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
+from bundler.cli.options.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
-from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.cli.runtime.trusted_keys import read_trust_chain
 from bundler.errors import UsageError
 from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportReport
     from bundler.bundle.format.inventory import Format
+    from bundler.trust.bundle_trust import SignedDocument
+    from bundler.trust.signers import Signer
 
 
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
@@ -104,8 +105,16 @@ def export(
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
     cancellation = Cancellation()
-    keys = read_signers(context, signers, cancellation)
-    chain = read_trust_chain(context, trust_path)
+    keys: tuple[Signer, ...] = ()
+    if signers != NO_SIGNERS:
+        from bundler.cli.runtime.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
+
+        keys = read_signers(context, signers, cancellation)
+    chain: Mapping[int, SignedDocument] = {}
+    if trust_path := trust_path or context.environment.find_trust_file():
+        from bundler.cli.runtime.trusted_keys import read_trust_chain  # noqa: PLC0415 - if one exists
+
+        chain = read_trust_chain(context, trust_path)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 

@@ -11,7 +11,6 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.cli.runtime.trusted_keys import list_trust_files
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def init(
         digits = trust_file.parse_fingerprint(fingerprint)
     except ValueError:
         raise UsageError("--fingerprint: expected 64 hexadecimal digits") from None
-    path = trust_path or list_trust_files(context.environment)[0]
+    path = trust_path or context.environment.list_trust_files()[0]
     document = trust_store.read_document(file)
     store = trust_store.install(path, document, digits, replace=replace)
     print_store(store, as_json=as_json)

@@ -11,7 +11,6 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.cli.runtime.trusted_keys import find_trust_file
 from bundler.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def show(context: CommandContext, file: Path | None, *, as_json: bool) -> None:
 
     Compare the fingerprint by telephone or on paper. Signatures are not verified.
     """
-    path = file or find_trust_file(context.environment)
+    path = file or context.environment.find_trust_file()
     if path is None:
         raise NotFoundError(
             "this site has no trust file", hint="install one: airbundle trust init FILE"

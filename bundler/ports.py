@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bundler.config.settings import Settings
     from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams import Content, Reader
+    from bundler.errors import BundlerError
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
     from bundler.oci.reference import ImageReference
@@ -84,6 +85,8 @@ class Publication:
     names: tuple[str, ...]
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Stored with the name where the format allows it, for example in index.json of a layout."""
+    is_referrer: bool = False
+    """Whether it belongs to another root, which is stored even if this one is refused."""
 
 
 class Reference(Protocol):
@@ -342,6 +345,15 @@ class ChecksSignatures(Protocol):
 
     def check_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
         """Raise UnsupportedError if one of the signatures of ``manifest`` cannot be stored."""
+
+
+@runtime_checkable
+class RefusesReferrers(Protocol):
+    """A destination that may refuse referrers and store everything else."""
+
+    @property
+    def refused_referrers(self) -> Mapping[Digest, BundlerError]:
+        """The errors of referrers that ``commit`` could not store or list, by digest."""
 
 
 class TransportOptions(Protocol):

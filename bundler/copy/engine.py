@@ -40,12 +40,13 @@ from bundler.ports import (
     MountsBlobs,
     Node,
     ReadableDestination,
+    RefusesReferrers,
     RegistryRepository,
     StoresSignatures,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -82,6 +83,9 @@ class ExecutionResult:
     """The blobs that were transferred, and those that needed no transfer."""
     changed: frozenset[str] = frozenset()
     """The labels of the images with a blob or a manifest that the destination did not have."""
+    refused_referrers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The reasons of destinations that refused referrers, by label of the image, and by the tag or
+    the digest of the referrer."""
 
 
 def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
@@ -141,6 +145,7 @@ class _Execution:
         self._resumed: list[int] = []
         self._checked: list[int] = []
         self._changed: set[str] = set()
+        self._refused: dict[str, dict[str, str]] = {}
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
         # Tasks that only verify the same blob at a source are merged.
         merged: dict[object, BlobTask[Destination]] = {}
@@ -309,6 +314,8 @@ class _Execution:
                 destination.commit(
                     [image for planned in planned_images for image in planned.list_publications()]
                 )
+                if isinstance(destination, RefusesReferrers):
+                    self._record_refusals(destination.refused_referrers, planned_images)
 
         commits = [partial(commit_to, *group) for group in groups.items()]
         run_all(self._options.executor, commits, self._cancellation)
@@ -327,8 +334,28 @@ class _Execution:
         totals = TransferTotals(pushed, present, mounted, sum(self._resumed), checked)
         self._emit(events.Completed(totals))
         return ExecutionResult(
-            tuple(published), dict(self._failed), totals, frozenset(self._changed)
+            tuple(published),
+            dict(self._failed),
+            totals,
+            frozenset(self._changed),
+            dict(self._refused),
         )
+
+    def _record_refusals(
+        self,
+        refused: Mapping[Digest, BundlerError],
+        planned_images: Sequence[PlannedImage[Destination]],
+    ) -> None:
+        """Report each referrer that a destination refused, with its image."""
+        for planned in planned_images:
+            label = planned.image.display_name
+            for referrer in planned.image.referrers:
+                error = refused.get(referrer.graph.root.digest)
+                if error is not None:
+                    name = referrer.tag or referrer.graph.root.digest.text
+                    self._refused.setdefault(label, {})[name] = error.message
+                    problem = f"{label}: referrer {name}: not stored: {error.message}"
+                    self._emit(events.WarningIssued(problem))
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
         stored = blob_transfer.push_blob(

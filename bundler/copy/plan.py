@@ -140,7 +140,8 @@ class PlannedImage(Generic[HoldingsT_co]):
         """Yield the roots and names to commit: the image, then its referrers."""
         yield Publication(self.image.graph.root, self.names, self.annotations)
         for referrer in self.image.referrers:
-            yield Publication(referrer.graph.root, self.list_names(referrer))
+            names = self.list_names(referrer)
+            yield Publication(referrer.graph.root, names, is_referrer=True)
 
     def find_source(self, node: Node) -> Source | None:
         """Return the source of a blob; None: it is a foreign layer that is not copied."""

@@ -212,6 +212,9 @@ def _push(
         error = executed.failed.get(str(result.image.reference))
         if error is not None:
             results[position] = replace(result, state="failed", error=str(error))
+        refused = executed.refused_referrers.get(str(result.image.reference))
+        if refused:
+            results[position] = replace(results[position], refused_referrers=refused)
     return results, executed.totals, omissions
 
 

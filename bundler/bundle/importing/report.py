@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.errors import PartialError
@@ -10,6 +10,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -37,6 +38,8 @@ class ImageResult:
     """The number of signature files that the target can store."""
     unstored_signatures: tuple[UnstoredSignatures, ...] = ()
     """The signature files that the target cannot store."""
+    refused_referrers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The reasons of the target that refused referrers, by their tag or digest."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON; members that are unset are absent."""
@@ -54,6 +57,11 @@ class ImageResult:
             value["signatures"] = self.signatures
         if self.unstored_signatures:
             value["unstoredSignatures"] = [item.to_json() for item in self.unstored_signatures]
+        if self.refused_referrers:
+            value["refusedReferrers"] = [
+                {"referrer": name, "reason": reason}
+                for name, reason in self.refused_referrers.items()
+            ]
         return value
 
 

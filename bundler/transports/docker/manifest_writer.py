@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,14 +24,16 @@ from bundler.oci.manifest import Index
 from bundler.transports.docker.manifest_cache import LIMIT, ManifestCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from bundler.errors import BundlerError
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.registry.repository import Repository
 
 _PARALLEL = 8
 _REFUSALS = frozenset({"MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
+_REFUSED = (400, 405, 406, 413, 415, 422, 501)  # statuses of a registry that refuses a referrer
 _HINT = (
     "the manifest lists foreign layers: allow their URLs in the registry"
     " (validation.manifests.urls.allow of the distribution registry)"
@@ -45,6 +48,8 @@ class ManifestWriter:
     def __init__(self, repository: Repository) -> None:
         self.listed: set[Digest] = set()
         """Manifests that the registry itself lists as referrers."""
+        self.refused: dict[Digest, BundlerError] = {}
+        """The errors of referrers that the registry refuses."""
         self._repository = repository
         self._cache = ManifestCache()
         self._held: dict[Digest, tuple[Descriptor, bytes]] = {}
@@ -71,17 +76,40 @@ class ManifestWriter:
         if is_full:
             self._store(descriptor.digest)
 
-    def publish(self, roots_by_tag: dict[str, Descriptor]) -> None:
-        """Store all held manifests: roots under their tags, the others first, by digest."""
+    def publish(
+        self, roots_by_tag: dict[str, Descriptor], referrers: Collection[Digest] = ()
+    ) -> None:
+        """Store all held manifests: roots under their tags, the others first, by digest.
+
+        Those of ``referrers`` that the registry refuses are left out, and recorded in ``refused``.
+        """
         tagged = {root.digest for root in roots_by_tag.values()}
-        self._store_all(digest for digest in list(self._held) if digest not in tagged)
+
+        def store(digest: Digest) -> None:
+            with self.permit_refusal(digest, referrers):
+                self._store(digest)
 
         def publish_tag(tag: str) -> None:
             root = roots_by_tag[tag]
-            self._put(tag, root, self.read(root))
-            self._release(root.digest)
+            with self.permit_refusal(root.digest, referrers):
+                self._put(tag, root, self.read(root))
+                self._release(root.digest)
 
+        _run_parallel(store, [digest for digest in list(self._held) if digest not in tagged])
         _run_parallel(publish_tag, list(roots_by_tag))
+
+    @contextmanager
+    def permit_refusal(self, digest: Digest, referrers: Collection[Digest]) -> Iterator[None]:
+        """Record the refusal of a manifest that is one of ``referrers``; raise other errors."""
+        try:
+            yield
+        except (RegistryError, UnsupportedError) as error:
+            cause = error if isinstance(error, RegistryError) else error.__cause__
+            status = cause.status if isinstance(cause, RegistryError) else None
+            if digest not in referrers or status not in _REFUSED:
+                raise
+            self.refused[digest] = error
+            self._release(digest)
 
     def read(self, root: Descriptor) -> bytes:
         """Return the bytes of a manifest, from memory or the registry."""

@@ -37,9 +37,10 @@ from bundler.transports.docker.reference import DockerReference, VersionName
 from bundler.transports.docker.signatures import SignatureReader, SignatureWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.content.streams import Content, Reader
+    from bundler.errors import BundlerError
     from bundler.ports import Node, OpenOptions, Publication
     from bundler.registry.repository import Repository
     from bundler.registry.session import Session
@@ -254,11 +255,17 @@ class DockerDestination(_RegistryRepository):
         """
         self._signatures.add(manifest, signatures)
 
+    @property
+    def refused_referrers(self) -> Mapping[Digest, BundlerError]:
+        """The errors of referrers that the registry refuses, and of those that it cannot list."""
+        return self._manifests.refused
+
     def commit(self, images: Sequence[Publication], /) -> None:
         """Set all tags, and update the referrers tag if the registry has no referrers API.
 
         Signatures in a lookaside location are stored before the tags, and those in the registry
-        after them, as the registry has to know the manifest.
+        after them, as the registry has to know the manifest. A referrer that the registry refuses
+        is left out, see ``refused_referrers``.
 
         Raises:
             ConflictError: a tag is immutable, or two images have the same tag.
@@ -268,11 +275,16 @@ class DockerDestination(_RegistryRepository):
 
         roots_by_tag = self._map_roots_by_tag(images)
         self._signatures.store_in_lookaside()
-        self._manifests.publish(roots_by_tag)
+        required = {image.root.digest for image in images if not image.is_referrer}
+        referrers = {image.root.digest for image in images} - required
+        manifests = self._manifests
+        manifests.publish(roots_by_tag, referrers)
         for root in (image.root for image in images):
             may_refer = root.media_type in referrers_tag.MAY_HAVE_SUBJECT
-            if may_refer and root.digest not in self._manifests.listed:
-                referrers_tag.add_to_referrers(self._repository, root, self._manifests.read(root))
+            is_stored = root.digest not in manifests.refused
+            if may_refer and is_stored and root.digest not in manifests.listed:
+                with manifests.permit_refusal(root.digest, referrers):
+                    referrers_tag.add_to_referrers(self._repository, root, manifests.read(root))
         self._signatures.store_in_registry()
 
     def delete(self, name: str | None = None, /) -> Descriptor:

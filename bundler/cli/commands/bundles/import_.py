@@ -198,6 +198,8 @@ def print_report(report: ImportReport, *, dry_run: bool) -> None:
     for result in report.images:
         for unstored in result.unstored_signatures:
             text.print_line(str(unstored))
+        for name, reason in result.refused_referrers.items():
+            text.print_line(f"{result.name}: referrer {name} not stored: {reason}")
 
 
 def _read_target(

@@ -87,7 +87,14 @@ class UrlClient:
 
     def _follow(self, spec: RequestSpec, url: str) -> Response:
         for _ in range(_MAX_REDIRECTS + 1):
-            self._check_url(Origin.of(url))
+            origin = Origin.of(url)
+            if origin.scheme != "https" and not self._is_private_site:
+                raise RefusedRequestError(
+                    f"{origin}: refused to download a foreign layer without TLS", hint=_HINT
+                )
+            # Behind a proxy, which resolves names itself, this machine often cannot resolve them.
+            look_up_hosts = self._client.find_proxy(str(origin)) is None
+            self._check_scope(find_scope(origin.host, look_up_hosts=look_up_hosts), str(origin))
             response = self._client.send(spec, url, {}, own=False)
             if (location := response.redirect) is not None:
                 response.close()
@@ -100,15 +107,6 @@ class UrlClient:
         raise RefusedRequestError(
             f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {redact(url)}"
         )
-
-    def _check_url(self, origin: Origin) -> None:
-        if origin.scheme != "https" and not self._is_private_site:
-            raise RefusedRequestError(
-                f"{origin}: refused to download a foreign layer without TLS", hint=_HINT
-            )
-        # Behind a proxy, which resolves names itself, this machine often cannot resolve them.
-        look_up_hosts = self._client.find_proxy(str(origin)) is None
-        self._check_scope(find_scope(origin.host, look_up_hosts=look_up_hosts), str(origin))
 
     def _check_scope(self, scope: AddressScope, subject: str) -> None:
         if scope == "forbidden" or (scope == "private" and not self._is_private_site):

@@ -57,17 +57,15 @@ def read(source: Source, roots: Sequence[Descriptor]) -> list[bytes]:
         raise LimitError(
             f"too many signatures (expected at most {MAX_LAYERS} of {MAX_TOTAL:,} bytes in total)"
         )
-    return [
-        SigstoreSignature(
-            layer.media_type, _read_payload(source, layer), layer.annotations
-        ).to_bytes()
-        for layer in layers
-    ]
-
-
-def _read_payload(source: Source, layer: Descriptor) -> bytes:
-    subject = f"signature {layer.digest}"
-    if not 0 <= layer.size <= MAX_SIGNATURE:
-        raise LimitError(f"{subject}: too large (expected at most {MAX_SIGNATURE:,} bytes)")
-    with source.open(Node.of(layer, "layer")) as stream:
-        return VerifiedReader(stream, subject, digest=layer.digest, size=layer.size).read()
+    signatures = []
+    for layer in layers:
+        subject = f"signature {layer.digest}"
+        if not 0 <= layer.size <= MAX_SIGNATURE:
+            raise LimitError(f"{subject}: too large (expected at most {MAX_SIGNATURE:,} bytes)")
+        with source.open(Node.of(layer, "layer")) as stream:
+            reader = VerifiedReader(stream, subject, digest=layer.digest, size=layer.size)
+            payload = reader.read()
+        signatures.append(
+            SigstoreSignature(layer.media_type, payload, layer.annotations).to_bytes()
+        )
+    return signatures

@@ -141,7 +141,12 @@ def _verify(message: bytes, certificates: Mapping[str, Any]) -> dict[str, str]:
         raise ValueError("the message does not consist of one content and one signature")
     (signer,) = result.valid_sigs
     certificate = certificates[signer.certificate]
-    _check_certificate(certificate)
+    # The primary key must be valid now, as gpg requires, and not only when it signed.
+    fingerprint = certificate.fingerprint.upper()
+    if certificate.is_revoked:
+        raise ValueError(f"the key {fingerprint} is revoked")
+    if certificate.expiration is not None and certificate.expiration <= dt.datetime.now(dt.UTC):
+        raise ValueError(f"the key {fingerprint} has expired")
     if signer.signing_key != signer.certificate:
         _check_subkey(certificate, signer.signing_key)
     return {
@@ -149,15 +154,6 @@ def _verify(message: bytes, certificates: Mapping[str, Any]) -> dict[str, str]:
         "signingKey": signer.signing_key.upper(),
         "primaryKey": signer.certificate.upper(),
     }
-
-
-def _check_certificate(certificate: Any) -> None:  # noqa: ANN401 - the library is optional
-    """Check that the primary key is valid now, as gpg does, and not only when it signed."""
-    fingerprint = certificate.fingerprint.upper()
-    if certificate.is_revoked:
-        raise ValueError(f"the key {fingerprint} is revoked")
-    if certificate.expiration is not None and certificate.expiration <= dt.datetime.now(dt.UTC):
-        raise ValueError(f"the key {fingerprint} has expired")
 
 
 def _check_subkey(certificate: Any, fingerprint: str) -> None:  # noqa: ANN401 - as above

@@ -115,8 +115,11 @@ class DiffApplier:
 
     def _apply_entry(self, entry: TarEntry, parts: PathComponents, entries: TarEntries) -> None:
         is_whiteout = bool(parts) and parts[-1].startswith(_PREFIX)
-        if not is_whiteout:
-            self._record_owner(entry)
+        owners = (("user", self.uids, entry.uid), ("group", self.gids, entry.gid))
+        for name, ids, value in owners if not is_whiteout else ():
+            ids.add(value)
+            if len(ids) > _MAX_OWNERS:
+                raise LimitError(f"{self._subject}: more than {_MAX_OWNERS:,} {name} IDs")
         is_reserved = bool(parts) and parts[0].startswith(_RESERVED)
         if (is_whiteout or is_reserved) and not self._driver.keep_whiteouts:
             self._apply_whiteout(entry, parts)
@@ -205,12 +208,6 @@ class DiffApplier:
         self._tree.remove(parts)
         self._own.add_with_parents(parts)
         return self._tree.open_directory(parts[:-1], create=True)
-
-    def _record_owner(self, entry: TarEntry) -> None:
-        for name, ids, value in (("user", self.uids, entry.uid), ("group", self.gids, entry.gid)):
-            ids.add(value)
-            if len(ids) > _MAX_OWNERS:
-                raise LimitError(f"{self._subject}: more than {_MAX_OWNERS:,} {name} IDs")
 
     def _set_directory_times(self) -> None:
         """Set the times of directories, which the creation of files in them has changed."""

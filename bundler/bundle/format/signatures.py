@@ -34,20 +34,20 @@ MAX_SIGNATURE = 64 * 1024
 def sign(raw: bytes, keys: Sequence[Signer]) -> dict[str, bytes]:
     """Sign ``raw`` with each key; return the signatures by file name.
 
-    The signature by the first key on P-256 is returned in the format of cosign too.
+    The signature by the first key on P-256 is also returned in the format of cosign, first: if
+    writing is interrupted, no bundle with a valid signature lacks it.
 
     Raises:
         SignerError: a signer failed.
     """
     signed = {key.public: key.sign(raw) for key in keys}
-    files = {
-        bundle_paths.format_signature_name(public.id): signature
-        for public, signature in signed.items()
-    }
+    files = {}
     for public, signature in signed.items():
         if public.algorithm == "ecdsa-p256":
             files[bundle_paths.SIGSTORE_BUNDLE] = create_sigstore_bundle(public, signature, raw)
             break
+    for public, signature in signed.items():
+        files[bundle_paths.format_signature_name(public.id)] = signature
     return files
 
 

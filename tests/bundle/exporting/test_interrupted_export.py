@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from bundler.events import Emit, Event
 
 KEY, OTHER = keys.generate_key(), keys.generate_key()
-SEALING = frozenset({"index.json", "VERIFY.txt", "SHA256SUMS", "bundle.json"})
+SEALING = frozenset(
+    {"index.json", "VERIFY.txt", "SHA256SUMS", "bundle.json", "bundle.json.sigstore.json"}
+)
 FORMATS: list[Format] = ["oci", "dir"]
 
 
@@ -173,7 +175,7 @@ class Site:
 
     def serial(self) -> int | None:
         """The serial of a bundle that is whole and signed; None if no such bundle exists."""
-        if not self.bundle.exists():
+        if not (self.bundle / "bundle.json").exists():
             return None
         checked = verify(self.bundle, TrustedKeys.create([KEY.public]))
         good = checked.whole and checked.trust_error is None and checked.inventory is not None

@@ -44,13 +44,7 @@ from bundler.oci import manifest, media_types, signature
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index
-from bundler.ports import (
-    HasSignatures,
-    KeepsOriginalManifests,
-    ListsReferrers,
-    PolicyCheck,
-    Source,
-)
+from bundler.ports import HasSignatures, KeepsOriginalManifests, ListsReferrers, PolicyCheck, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,11 +132,7 @@ class _Resolver:
     """Reads the manifests of one image and its referrers, each once, within common limits."""
 
     def __init__(
-        self,
-        request: ImageRequest,
-        source: Source,
-        policy_check: PolicyCheck | None,
-        emit: Emit,
+        self, request: ImageRequest, source: Source, policy_check: PolicyCheck | None, emit: Emit
     ) -> None:
         self._request = request
         self._label = request.display_name

@@ -18,12 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
-from bundler.bundle.format import (
-    bundle_paths,
-    image_signatures,
-    inventory,
-    store,
-)
+from bundler.bundle.format import bundle_paths, image_signatures, inventory, store
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.copy import free_space

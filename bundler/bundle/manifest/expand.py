@@ -11,11 +11,7 @@ from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import PlatformSelection
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError, count
 from bundler.events import Notice, discard
-from bundler.oci.reference import (
-    convert_domain_to_component,
-    is_domain,
-    is_repository_path,
-)
+from bundler.oci.reference import convert_domain_to_component, is_domain, is_repository_path
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
@@ -57,9 +53,7 @@ class RenameRule:
 
 
 def expand(
-    manifest: BundleManifest,
-    list_tags: Callable[[Reference], Sequence[str]],
-    emit: Emit = discard,
+    manifest: BundleManifest, list_tags: Callable[[Reference], Sequence[str]], emit: Emit = discard
 ) -> tuple[ImageRequest, ...]:
     """Return one request for each image of ``manifest``, in a deterministic order.
 
@@ -152,9 +146,7 @@ def check_template(template: str, match: GoExpression) -> None:
 
 
 def _select_tags(
-    entries: Iterable[ManifestEntry],
-    list_tags: Callable[[Reference], Sequence[str]],
-    emit: Emit,
+    entries: Iterable[ManifestEntry], list_tags: Callable[[Reference], Sequence[str]], emit: Emit
 ) -> list[tuple[ManifestEntry, ImageReference, Reference]]:
     """Return each entry with the name and the source of every image that it selects."""
     available: dict[str, Sequence[str]] = {}

@@ -246,18 +246,7 @@ def create_summary(
         listed = [Descriptor("", entry.blob, SIZE_UNKNOWN) for entry in image.entries]
     else:
         listed = list(image.layers)
-    layers_data: Value = [
-        Struct(
-            "types.ImageInspectLayer",
-            (
-                StructField("MIMEType", layer.media_type),
-                StructField("Digest", layer.digest.text),
-                StructField("Size", layer.size),
-                StructField("Annotations", to_map(layer.annotations if is_oci else {})),
-            ),
-        )
-        for layer in listed
-    ]
+    layers_data: Value = [_describe_layer(layer, annotated=is_oci) for layer in listed]
     layers = (
         StructField("Layers", to_slice([layer.digest.text for layer in listed])),
         StructField("LayersData", layers_data, omit_empty=True),
@@ -327,3 +316,15 @@ def _get(struct: Struct, name: str) -> Value:
 
 def _artifact_type(image: ImageManifest) -> str:
     return image.artifact_type or image.config.media_type
+
+
+def _describe_layer(layer: Descriptor, *, annotated: bool) -> Struct:
+    return Struct(
+        "types.ImageInspectLayer",
+        (
+            StructField("MIMEType", layer.media_type),
+            StructField("Digest", layer.digest.text),
+            StructField("Size", layer.size),
+            StructField("Annotations", to_map(layer.annotations if annotated else {})),
+        ),
+    )

@@ -39,7 +39,7 @@ from bundler.transports.source_reference import create_registry_reference
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -184,14 +184,7 @@ def _push(
         engine.emit(WarningIssued(str(unstored)))
     conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
     if conflicts and request.existing == "error":
-        problem = "target names point to other digests"
-        if not request.dry_run:
-            raise ConflictError(
-                "\n".join([f"{problem}; nothing was pushed", *conflicts.values()]),
-                subjects=tuple(conflicts),
-                hint="replace them with --existing overwrite, or keep them with --existing skip",
-            )
-        engine.emit(WarningIssued(f"{problem}; an import will fail"))
+        _report_conflicts(conflicts, engine, dry_run=request.dry_run)
     results = [result for result, *_ in comparisons]
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     if request.dry_run:  # the holdings of a directory cannot store anything
@@ -290,6 +283,21 @@ def _check_present(
             ],
             hint=_format_verify_hint(bundle),
         )
+
+
+def _report_conflicts(
+    conflicts: Mapping[str, str], engine: EngineOptions, *, dry_run: bool
+) -> None:
+    """Refuse to change names that point to other digests; in a dry run, emit a warning."""
+    problem = "target names point to other digests"
+    if dry_run:
+        engine.emit(WarningIssued(f"{problem}; an import will fail"))
+        return
+    raise ConflictError(
+        "\n".join([f"{problem}; nothing was pushed", *conflicts.values()]),
+        subjects=tuple(conflicts),
+        hint="replace them with --existing overwrite, or keep them with --existing skip",
+    )
 
 
 def _find_absent_layers(

@@ -23,7 +23,7 @@ class KeySignature:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySignature:
-    """A sigstore bundle signed by an OIDC identity, verified by a trusted root."""
+    """A sigstore signature by an OIDC identity, verified by a trusted root, in either form."""
 
     issuer: str
     identity: str

@@ -254,18 +254,26 @@ class SignatureChecker:
     def _list_identity_attempts(
         self, requirement: IdentitySignature, signed: _SignedManifest
     ) -> Iterator[Callable[[], VerifiedSignature]]:
-        from bundler.trust.sigstore import verify_bundle  # noqa: PLC0415 - only to verify
+        from bundler.trust.sigstore import attachment_identity, verify_bundle  # noqa: PLC0415 - only to verify
         from bundler.trust.sigstore.certificates import OidcIdentity  # noqa: PLC0415 - as above
 
         root = self._load(requirement, partial(_load_root, requirement.trusted_root))
         identity = OidcIdentity(requirement.issuer, requirement.identity)
 
+        verified = VerifiedSignature(
+            signed.digest, issuer=requirement.issuer, identity=requirement.identity
+        )
+
+        def verify_attachment(item: SigstoreSignature) -> VerifiedSignature:
+            attachment_identity.verify_attachment_by_identity(item, signed.raw, identity, root)
+            return verified
+
         def verify_by_identity(item: Bundle) -> VerifiedSignature:
             verify_bundle.verify_by_identity(item, signed.raw, identity, root)
-            return VerifiedSignature(
-                signed.digest, issuer=requirement.issuer, identity=requirement.identity
-            )
+            return verified
 
+        for item in signed.list_attachments():
+            yield partial(verify_attachment, item)
         for bundle in signed.list_bundles():
             yield partial(verify_by_identity, bundle)
 

@@ -139,27 +139,25 @@ def verify_chain(
     Raises:
         SigstoreSignatureError: there is no chain of certificates that are valid at ``moment``.
     """
-    leaf_policy = ExtensionPolicy.permit_all().may_be_present(
-        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_extended_usage
-    )
-    issuer_policy = (
-        ExtensionPolicy.permit_all()
-        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_constraints)
-        .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_key_usage)
-        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_extended_usage)
-    )
+    issuer_policy, signer_policy = _create_policies()
     try:
         verifier = (
             PolicyBuilder()
             .store(Store(list(authority.roots)))
             .time(moment)
             .max_chain_depth(MAX_CHAIN)
-            .extension_policies(ca_policy=issuer_policy, ee_policy=leaf_policy)
+            .extension_policies(ca_policy=issuer_policy, ee_policy=signer_policy)
             .build_client_verifier()
         )
         return tuple(verifier.verify(certificate, [*authority.intermediates, *untrusted]).chain)
     except (VerificationError, *MALFORMED):
-        raise _create_chain_error(certificate, moment) from None
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        when = format_utc(moment)
+        problem = f"no chain of certificates valid at {when} ends at a trusted root"
+        if not start <= moment <= end:
+            valid = f"{format_utc(start)} to {format_utc(end)}"
+            problem = f"the certificate was not valid at {when} (expected {valid})"
+        raise SigstoreSignatureError(problem, problem="certificate") from None
 
 
 def get_key(certificate: x509.Certificate) -> VerificationKey:
@@ -199,16 +197,16 @@ def find_issuer(certificate: x509.Certificate) -> str:
     Raises:
         SigstoreSignatureError: there is none, or the two extensions for it differ.
     """
-    found = {
-        extension.oid: extension.value.public_bytes()
-        for extension in _get_extensions(certificate)
-        if extension.oid in (_ISSUER_V1, _ISSUER_V2)
-    }
+    issuers: set[str] = set()
     try:
-        issuers = {
-            _decode_string(value) if oid == _ISSUER_V2 else value.decode()
-            for oid, value in found.items()
-        }
+        for extension in _get_extensions(certificate):
+            if extension.oid == _ISSUER_V1:
+                issuers.add(extension.value.public_bytes().decode())
+            elif extension.oid == _ISSUER_V2:
+                (value,) = der.parse_values(extension.value.public_bytes())
+                if value.tag not in _STRINGS:
+                    raise ValueError("not a string")  # noqa: TRY301 - reported below
+                issuers.add(value.content.decode())
     except ValueError:
         raise SigstoreSignatureError(
             "the OIDC issuer in the certificate is malformed", problem="issuer"
@@ -302,16 +300,6 @@ def get_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.PEM)
 
 
-def _create_chain_error(certificate: x509.Certificate, moment: datetime) -> SigstoreSignatureError:
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    when = format_utc(moment)
-    problem = f"no chain of certificates valid at {when} ends at a trusted root"
-    if not start <= moment <= end:
-        valid = f"{format_utc(start)} to {format_utc(end)}"
-        problem = f"the certificate was not valid at {when} (expected {valid})"
-    return SigstoreSignatureError(problem, problem="certificate")
-
-
 def _check_email(certificate: x509.Certificate, expected: str) -> None:
     emails, _ = find_subjects(certificate)
     if expected not in emails:
@@ -371,30 +359,30 @@ def _get_extensions(certificate: x509.Certificate) -> x509.Extensions:
         ) from None
 
 
-def _decode_string(data: bytes) -> str:
-    """Decode a single string in DER.
+def _create_policies() -> tuple[ExtensionPolicy, ExtensionPolicy]:
+    """Return the conditions for the extensions of issuers, and of the signing certificate."""
 
-    Raises:
-        ValueError: ``data`` is something else.
-    """
-    values = der.parse_values(data)
-    if len(values) != 1 or values[0].tag not in _STRINGS:
-        raise ValueError("not a string")
-    return values[0].content.decode()
+    def check_constraints(_: Policy, __: x509.Certificate, found: x509.BasicConstraints) -> None:
+        if not found.ca:
+            raise ValueError("an issuer is not an authority")
 
+    def check_usage(_: Policy, __: x509.Certificate, found: x509.KeyUsage | None) -> None:
+        if found is not None and not found.key_cert_sign:
+            raise ValueError("the key of an issuer must not sign certificates")
 
-def _check_constraints(_: Policy, __: x509.Certificate, found: x509.BasicConstraints) -> None:
-    if not found.ca:
-        raise ValueError("an issuer is not an authority")
+    def check_extended(
+        _: Policy, __: x509.Certificate, found: x509.ExtendedKeyUsage | None
+    ) -> None:
+        if found is not None and _USAGES.isdisjoint(found):
+            raise ValueError("a certificate is not for code signing")
 
-
-def _check_key_usage(_: Policy, __: x509.Certificate, found: x509.KeyUsage | None) -> None:
-    if found is not None and not found.key_cert_sign:
-        raise ValueError("the key of an issuer must not sign certificates")
-
-
-def _check_extended_usage(
-    _: Policy, __: x509.Certificate, found: x509.ExtendedKeyUsage | None
-) -> None:
-    if found is not None and _USAGES.isdisjoint(found):
-        raise ValueError("a certificate is not for code signing")
+    issuer_policy = (
+        ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, check_constraints)
+        .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, check_usage)
+        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, check_extended)
+    )
+    signer_policy = ExtensionPolicy.permit_all().may_be_present(
+        x509.ExtendedKeyUsage, Criticality.AGNOSTIC, check_extended
+    )
+    return issuer_policy, signer_policy

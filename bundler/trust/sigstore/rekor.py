@@ -22,6 +22,7 @@ from bundler.trust.sigstore.log_entry import MAX_BODY, parse_log_entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.oci.json.table import Table
     from bundler.trust.sigstore.keys import VerificationKey
 
 _MAX_BUNDLE = 2 * MAX_BODY
@@ -135,10 +136,18 @@ def parse_annotation(raw: bytes) -> Promise:
     require_members(table, ("SignedEntryTimestamp", "Payload"))
     payload = table.table("Payload")
     require_members(payload, ("body", "integratedTime", "logIndex", "logID"))
-    entry = RecordedEntry(
-        payload.base64("body"),
-        payload.integer("integratedTime"),
-        payload.integer("logIndex"),
-        payload.text("logID"),
+    return Promise(parse_recorded_entry(payload), table.base64("SignedEntryTimestamp"))
+
+
+def parse_recorded_entry(table: Table) -> RecordedEntry:
+    """Parse the members that annotations and responses of the log have in common.
+
+    Raises:
+        BundlerError: one is malformed; the error is that of ``table``.
+    """
+    return RecordedEntry(
+        table.base64("body"),
+        table.integer("integratedTime"),
+        table.integer("logIndex"),
+        table.text("logID"),
     )
-    return Promise(entry, table.base64("SignedEntryTimestamp"))

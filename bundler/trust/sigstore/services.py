@@ -173,13 +173,8 @@ def _parse_reply(raw: bytes, subject: str) -> rekor.Promise:
     if len(document.value) != 1:
         raise MalformedError(f"{subject}: wrong number of entries")
     table = document.table(next(iter(document.value)))
-    entry = rekor.RecordedEntry(
-        table.base64("body"),
-        table.integer("integratedTime"),
-        table.integer("logIndex"),
-        table.text("logID"),
-    )
-    return rekor.Promise(entry, table.table("verification").base64("signedEntryTimestamp"))
+    signature = table.table("verification").base64("signedEntryTimestamp")
+    return rekor.Promise(rekor.parse_recorded_entry(table), signature)
 
 
 def _create_refusal(reply: Reply, subject: str) -> RefusedRequestError:

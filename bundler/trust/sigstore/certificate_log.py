@@ -20,10 +20,6 @@ from bundler.errors import SigstoreSignatureError
 from bundler.trust.sigstore.certificates import MALFORMED
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
-
     from bundler.trust.sigstore.trusted_root import TrustedRoot
 
 _PRECERTIFICATE = 1
@@ -52,37 +48,25 @@ def verify_certificate_log(
         log = root.find_certificate_log(sct.log_id)
         if log is None or sct.version != Version.v1:
             continue
-        if sct.entry_type != LogEntryType.PRE_CERTIFICATE or _get_time(sct) not in log.period:
+        moment = sct.timestamp.replace(tzinfo=UTC)  # the library returns it without a time zone
+        if sct.entry_type != LogEntryType.PRE_CERTIFICATE or moment not in log.period:
             continue
+        signed = b"".join(  # ``digitally-signed struct`` in section 3.2
+            (
+                struct.pack("!BBQH", 0, 0, round(moment.timestamp() * 1000), _PRECERTIFICATE),
+                hashlib.sha256(issuer_spki).digest(),
+                len(precertificate).to_bytes(3, "big"),
+                precertificate,
+                struct.pack("!H", len(sct.extension_bytes)),
+                sct.extension_bytes,
+            )
+        )
         try:
-            log.key.verify(sct.signature, _encode_signed(sct, precertificate, issuer_spki))
+            log.key.verify(sct.signature, signed)
         except SigstoreSignatureError:
             continue
         return
     raise _create_error("the certificate is not recorded by a trusted certificate log")
-
-
-def _encode_signed(
-    sct: SignedCertificateTimestamp, precertificate: bytes, issuer_spki: bytes
-) -> bytes:
-    """Return the structure that a log signs: ``digitally-signed struct`` in section 3.2."""
-    milliseconds = round(_get_time(sct).timestamp() * 1000)
-    extensions = sct.extension_bytes
-    return b"".join(
-        (
-            struct.pack("!BBQH", 0, 0, milliseconds, _PRECERTIFICATE),
-            hashlib.sha256(issuer_spki).digest(),
-            len(precertificate).to_bytes(3, "big"),
-            precertificate,
-            struct.pack("!H", len(extensions)),
-            extensions,
-        )
-    )
-
-
-def _get_time(sct: SignedCertificateTimestamp) -> datetime:
-    """Return the time of a timestamp, which the library returns without a time zone."""
-    return sct.timestamp.replace(tzinfo=UTC)
 
 
 def _create_error(message: str) -> SigstoreSignatureError:

@@ -71,19 +71,16 @@ def _create_verifier(authority: TrustedAuthority) -> Verifier:
     *others, root = authority.chain
     builder = VerifierBuilder().add_root_certificate(root)
     for number, certificate in enumerate(others):
-        if number == 0 and not _is_authority(certificate):
+        try:
+            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+            is_issuer = constraints.value.ca
+        except (x509.ExtensionNotFound, *MALFORMED):
+            is_issuer = False
+        if number == 0 and not is_issuer:
             builder = builder.tsa_certificate(certificate)
         else:
             builder = builder.add_intermediate_certificate(certificate)
     return builder.build()
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, *MALFORMED):
-        return False
-    return constraints.value.ca
 
 
 def _create_error(message: str) -> SigstoreSignatureError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -159,8 +158,7 @@ def _parse_authority(table: Table) -> TrustedAuthority:
 
 
 def _parse_period(table: Table) -> Period:
-    parse = partial(_parse_time, table)
-    return Period(parse("start"), parse("end"))
+    return Period(_parse_time(table, "start"), _parse_time(table, "end"))
 
 
 def _parse_time(table: Table, name: str) -> datetime | None:

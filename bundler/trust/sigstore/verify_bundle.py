@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bundler.trust.sigstore.certificates import OidcIdentity
     from bundler.trust.sigstore.dsse import Statement
     from bundler.trust.sigstore.keys import VerificationKey
-    from bundler.trust.sigstore.trusted_root import TrustedLog, TrustedRoot
+    from bundler.trust.sigstore.trusted_root import TrustedRoot
 
 COSIGN_SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 """The type of a statement that only signs an image."""
@@ -153,32 +153,25 @@ def _verify_entries(
         log = root.find_log(entry.log_id)
         if log is None:
             continue
-        moment = _verify_entry(entry, log)
+        if entry.promise is not None:
+            moment = entry.promise.verify([log.key])
+            if moment not in log.period:
+                raise SigstoreSignatureError(
+                    "the key of the transparency log was not valid at the time of the entry",
+                    problem="log",
+                )
+            times.append(moment)
+        if entry.proof is not None:
+            # Newer logs sign with Ed25519, and their name is that of their host.
+            origin = log.host if log.key.raw_ed25519 is not None else None
+            verify_inclusion(entry.proof, entry.recorded.body, log.key, origin)
         _check_binding(bundle, artifact, verifier, entry)
-        times += [] if moment is None else [moment]
         verified += 1
     if not verified:
         raise SigstoreSignatureError(
             "no trusted transparency log has recorded the signature", problem="log"
         )
     return tuple(times)
-
-
-def _verify_entry(entry: TransparencyEntry, log: TrustedLog) -> datetime | None:
-    """Verify the promise and the proof of an entry; return the time of the promise."""
-    moment = None
-    if entry.promise is not None:
-        moment = entry.promise.verify([log.key])
-        if moment not in log.period:
-            raise SigstoreSignatureError(
-                "the key of the transparency log was not valid at the time of the entry",
-                problem="log",
-            )
-    if entry.proof is not None:
-        # Newer logs sign with Ed25519, and their name is that of their host.
-        origin = log.host if log.key.raw_ed25519 is not None else None
-        verify_inclusion(entry.proof, entry.recorded.body, log.key, origin)
-    return moment
 
 
 def _check_binding(

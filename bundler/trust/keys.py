@@ -229,7 +229,19 @@ def parse_private_key(
         UsageError, ConfigError, LimitError, CancelledError: as for ``load_private_key``.
         UnsupportedError: the algorithm is not supported for signing.
     """
-    return _accept_private_key(load_private_key(pem, passphrase, subject, cancellation), subject)
+    key = load_private_key(pem, passphrase, subject, cancellation)
+    match key:
+        case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):
+            return _create_private_key(key, "ecdsa-p256")
+        case ed25519.Ed25519PrivateKey():
+            return _create_private_key(key, "ed25519")
+        case rsa.RSAPrivateKey():
+            raise UnsupportedError(
+                f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)", path=subject
+            )
+        case _:
+            problem = f"{subject}: {describe_algorithm(key)} keys are not accepted"
+            raise UnsupportedError(problem, path=subject)
 
 
 def load_private_key(
@@ -321,35 +333,20 @@ def check_strength(key: PublicKeyTypes, subject: str) -> None:
         ConfigError: an Ed25519 key is a point of small order.
         UnsupportedError: an RSA key is too short.
     """
-    if (
-        isinstance(key, ed25519.Ed25519PublicKey)
-        and int.from_bytes(key.public_bytes_raw(), "little") % 2**255 in _SMALL_ORDER
-    ):
-        raise ConfigError(
-            f"{subject}: Ed25519 point of small order, for which anyone can forge signatures",
-            path=subject,
-        )
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        # The order of such a point divides 8, in any encoding of the point.
+        point = int.from_bytes(key.public_bytes_raw(), "little") % 2**255
+        if point in _SMALL_ORDER:
+            raise ConfigError(
+                f"{subject}: Ed25519 point of small order, for which anyone can forge signatures",
+                path=subject,
+            )
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         raise UnsupportedError(
             f"{subject}: RSA key too short (expected at least {MIN_RSA_BITS} bits, "
             f"got {key.key_size})",
             path=subject,
         )
-
-
-def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:
-    match key:
-        case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):
-            return _create_private_key(key, "ecdsa-p256")
-        case ed25519.Ed25519PrivateKey():
-            return _create_private_key(key, "ed25519")
-        case rsa.RSAPrivateKey():
-            raise UnsupportedError(
-                f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)", path=subject
-            )
-        case _:
-            problem = f"{subject}: {describe_algorithm(key)} keys are not accepted"
-            raise UnsupportedError(problem, path=subject)
 
 
 def describe_algorithm(key: PrivateKeyTypes | PublicKeyTypes) -> str:

@@ -40,7 +40,12 @@ def check_reference(policy: Policy, reference: Reference, *, require_signed: boo
             return False
         if isinstance(requirement, Reject):
             break
-    check(policy, reference, lambda _: None, require_signed=require_signed)
+
+    def refuse(requirement: Signature) -> None:
+        # Never called, because a requirement of a signature ends the loop above.
+        raise AssertionError(requirement)
+
+    check(policy, reference, refuse, require_signed=require_signed)
     return True
 
 

@@ -68,7 +68,14 @@ class SignedPayload:
         _require_members(table, ("critical", "optional"))
         if "optional" not in table and not cls.optional_may_be_null:
             raise table.problem("optional is null")
-        creator, timestamp = _parse_optional(table.table("optional"))
+        optional = table.table("optional")  # other members are annotations of the signer
+        timestamp = optional.value.get("timestamp")
+        if timestamp is not None:
+            is_number = isinstance(timestamp, int | float) and not isinstance(timestamp, bool)
+            if not is_number or abs(timestamp) > strict.MAX_INTEGER or timestamp != int(timestamp):
+                raise optional.problem("timestamp is not an integer of 64 bits")
+            timestamp = int(timestamp)
+        creator = optional.optional_text("creator")
         critical = table.table("critical")
         _require_members(critical, ("type", "image", "identity"))
         if (kind := critical.text("type")) != cls.kind:
@@ -107,14 +114,3 @@ def _require_members(table: Table, names: Collection[str]) -> None:
     for name in names:
         if name not in table.value:
             raise table.problem(f"{name} is missing")
-
-
-def _parse_optional(table: Table) -> tuple[str | None, int | None]:
-    """Return the creator and the timestamp; other members are annotations of the signer."""
-    moment = table.value.get("timestamp")
-    if moment is not None:
-        is_number = isinstance(moment, int | float) and not isinstance(moment, bool)
-        if not is_number or abs(moment) > strict.MAX_INTEGER or moment != int(moment):
-            raise table.problem("timestamp is not an integer of 64 bits")
-        moment = int(moment)
-    return table.optional_text("creator"), moment

@@ -42,7 +42,21 @@ def wrap(secret: bytes, names: Sequence[str]) -> bytes:
         UnsupportedError: gpg is not installed.
     """
     recipients = [argument for name in names for argument in ("--recipient", name)]
-    result = _run_gpg("--trust-model", "always", "--encrypt", *recipients, data=secret)
+    command = ("gpg", "--batch", "--no-tty", "--quiet", "--trust-model", "always", "--encrypt")
+    try:
+        result = subprocess.run(
+            [*command, *recipients],
+            input=secret,
+            capture_output=True,
+            check=False,
+            timeout=_TIMEOUT,
+        )
+    except FileNotFoundError:
+        raise UnsupportedError(
+            "pgp: the program gpg is not installed", hint="install gnupg"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"gpg: no response within {_TIMEOUT} seconds") from None
     if result.returncode:
         reason = result.stderr.decode(errors="replace").strip().splitlines()
         raise UsageError(
@@ -90,20 +104,3 @@ def unwrap(packet: bytes, keys: Sequence[SecretKey], cancellation: Cancellation)
         if decrypted.status == 0:
             return decrypted.output
     return None
-
-
-def _run_gpg(*arguments: str, data: bytes) -> subprocess.CompletedProcess[bytes]:
-    try:
-        return subprocess.run(
-            ["gpg", "--batch", "--no-tty", "--quiet", *arguments],
-            input=data,
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT,
-        )
-    except FileNotFoundError:
-        raise UnsupportedError(
-            "pgp: the program gpg is not installed", hint="install gnupg"
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise UsageError(f"gpg: no response within {_TIMEOUT} seconds") from None

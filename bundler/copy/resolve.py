@@ -85,7 +85,13 @@ def resolve(
     resolver.check_reference(found)
     graph = resolver.read_graph(*resolver.select_root(found))
     replaces = None if graph.root.digest == found.digest else found.digest
-    signatures = resolver.read_signatures(graph, replaces)
+    try:
+        signatures = resolver.read_signatures(graph, replaces)
+    except RegistryError as error:
+        if request.signatures == "applicable":
+            name = request.display_name
+            error.add_note(f"while reading the signatures of {name}; `referrers: none` skips them")
+        raise
     missing = tuple(resolver.missing_platforms)
     image = ResolvedImage(request, source, graph, replaces, missing, signatures=signatures)
     if request.referrers in ("none", ()):

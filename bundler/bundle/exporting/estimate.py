@@ -115,6 +115,7 @@ class Estimate:
                     "own": sizes.unique,
                     "referrers": len(image.referrers),
                 }
+                | ({"signatures": len(image.signatures)} if image.signatures else {})
                 for image, sizes in self.images
             ],
             "missing": [

@@ -176,6 +176,8 @@ def print_report(report: ExportReport) -> None:
     text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
+    if number := sum(len(image.signatures) for image in contents.images):
+        text.print_line(f"signature files: {number}")
     for resolved in report.images:
         for item in resolved.verified:
             text.print_line(f"signature verified: {resolved.display_name}: {item}")

@@ -120,6 +120,13 @@ def _print_text(numbers: Estimate) -> None:
         f" sharing saves {text.format_size(numbers.saved)}"
     )
     text.print_line(f"to transfer: {text.format_transfer(numbers.totals)}")
+    if number := sum(len(image.signatures) for image, _ in numbers.images):
+        text.print_line(f"signature files: {number}")
+    for planned in plan.images:
+        for item in planned.image.verified:
+            text.print_line(f"signature verified: {planned.image.display_name}: {item}")
+        for problem in planned.image.unverified:
+            text.print_line(f"signature not verified: {planned.image.display_name}: {problem}")
     for line in numbers.omissions.describe():
         text.print_line(line)
     medium = numbers.medium

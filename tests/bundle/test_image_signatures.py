@@ -10,6 +10,7 @@ import pytest
 from bundler import transports
 from bundler.bundle.audit.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting
+from bundler.bundle.format.store import BundleSource
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying.verify import verify
@@ -311,3 +312,42 @@ def test_layout_stores_no_signatures_and_the_report_states_it(site):
         [unstored] = result.images[0].unstored_signatures
         assert unstored.reason == "the target stores no signatures"
         assert site.warnings == [str(unstored)]
+
+
+def test_lookaside_signature_travels_from_registry_to_registry(site):
+    with FakeRegistry() as registry:
+        digest = registry.add_image("team/app", "1").removeprefix("sha256:")
+        stored = site.lookaside / f"team/app@sha256={digest}/signature-1"
+        stored.parent.mkdir(parents=True)
+        stored.write_bytes(SIMPLE)
+        plain = {registry.host: RegistryOverride(plain_http=True)}
+        request = ImageRequest(
+            transports.parse(f"docker://{registry.host}/team/app:1"),
+            ImageReference.parse(f"{registry.host}/team/app:1"),
+            referrers="all",
+            signatures="applicable",
+        )
+        options = OpenOptions(site.options.load_settings, overrides=plain)
+        bundle = exporting.ExportRequest(
+            [request], options, site.bundle, "plant-7", "oci", keys=(KEY,)
+        )
+        with ThreadPoolExecutor(4) as executor:
+            exporting.export(bundle, EngineOptions(executor))
+        site.import_(f"docker://{registry.host}/mirror", overrides=plain)
+    copied = site.lookaside / f"mirror/team/app@sha256={digest}/signature-1"
+    assert copied.read_bytes() == SIMPLE
+
+
+def test_policy_of_the_importing_side_sees_the_signatures(site):
+    """They are compared with the inventory before they are used."""
+    site.sign("signature-1", SIMPLE)
+    site.sign(f"{site.platforms[0]}.signature-1", SECOND)
+    report = site.export()
+    source = BundleSource(site.bundle, report.inventory)
+    [root, *_] = {
+        item.manifest
+        for item in report.inventory.images[0].signatures
+        if item.manifest.hex == site.hex
+    }
+    assert source.signatures(root) == [SIMPLE]
+    source.close()

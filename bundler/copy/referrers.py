@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.errors import NotFoundError
-from bundler.oci import manifest, signature
+from bundler.oci import manifest
 from bundler.ports import ListsReferrers, Source
 
 if TYPE_CHECKING:
@@ -84,6 +84,10 @@ def leave_out_referrers(
     signatures: Mapping[Digest, tuple[bytes, ...]], referrers: Sequence[Referrer]
 ) -> dict[Digest, tuple[bytes, ...]]:
     """Return the signatures of each manifest that are not copied as ``referrers``."""
+    if not signatures:
+        return {}
+    from bundler.oci import signature  # noqa: PLC0415 - if there are any
+
     attached = {item.subject for item in referrers if item.tag and item.tag.endswith(".sig")}
     kept = {
         digest: tuple(

@@ -40,7 +40,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.events import Emit, WarningIssued, discard
-from bundler.oci import manifest, media_types, signature
+from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index
@@ -292,6 +292,8 @@ class _Resolver:
 
     def leave_signatures_behind(self, replaced: Digest) -> None:
         """Record the signatures of a replaced index, except those that cosign's tags list."""
+        from bundler.oci import signature  # noqa: PLC0415 - rare
+
         for number, raw in enumerate(self._list_signatures(replaced), 1):
             if not (signature.is_sigstore(raw) and isinstance(self._source, ListsReferrers)):
                 name = f"{replaced.algorithm}={replaced.hex}/signature-{number}"

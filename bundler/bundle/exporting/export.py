@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
-from bundler.bundle.format import bundle_paths, image_signatures, inventory, store
+from bundler.bundle.format import bundle_paths, inventory, store
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.copy import free_space
@@ -225,7 +225,10 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         directory.check_connected()
         if not result.published:
             raise create_partial_error(bundle, "not written, because every image failed", missing)
-        image_signatures.write_files(bundle, signature_files, only_missing=True)
+        if signature_files:
+            from bundler.bundle.format import image_signatures  # noqa: PLC0415 - if there are any
+
+            image_signatures.write_files(bundle, signature_files, only_missing=True)
         contents, signed = sealing.replace_seal(
             request,
             [(listed[item.image.display_name], item.image) for item in result.published],

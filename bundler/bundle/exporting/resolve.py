@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.bundle.format import absent_layers
-from bundler.bundle.format.image_signatures import SignatureFiles
 from bundler.bundle.format.inventory import BundledImage, BundledReferrer
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
@@ -26,7 +25,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.events import WarningIssued
-from bundler.oci import manifest, media_types, signature
+from bundler.oci import manifest, media_types
 from bundler.ports import ListsTags
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def resolve_all(
 
 
 def list_images(
-    images: Iterable[ResolvedImage], bundle_format: Format, emit: Emit
+    images: Sequence[ResolvedImage], bundle_format: Format, emit: Emit
 ) -> tuple[list[BundledImage], dict[str, bytes]]:
     """Create the entries of images in the inventory, and their signature files, by path.
 
@@ -124,6 +123,11 @@ def list_images(
     Raises:
         LimitError: an image has too many signatures.
     """
+    if not any(image.signatures for image in images):
+        return list(map(list_image, images)), {}
+    from bundler.bundle.format.image_signatures import SignatureFiles  # noqa: PLC0415 - if there are any
+    from bundler.oci import signature  # noqa: PLC0415 - as above
+
     files = SignatureFiles(bundle_format)
     listed = []
     for image in images:

@@ -14,7 +14,6 @@ from bundler import __version__
 from bundler.bundle.format import (
     bundle_paths,
     checksums,
-    image_signatures,
     instructions,
     inventory,
     store,
@@ -92,7 +91,10 @@ def replace_seal(
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
 
         trust_chain.write_chain(bundle, request.trust_chain)
-    image_signatures.write_files(bundle, signed)
+    if signed:
+        from bundler.bundle.format import image_signatures  # noqa: PLC0415 - if there are any
+
+        image_signatures.write_files(bundle, signed)
     with Directory.open(bundle) as directory:
         for name, data in files.items():
             atomic_write.write_bytes_in(directory, name, data)
@@ -117,7 +119,9 @@ def find_listed_paths(
     graphs = [graph for image in images for graph in image.graphs]
     paths = {path for graph in graphs for path in store.list_paths(graph, bundle_format)}
     paths.intersection_update(present)
-    paths |= image_signatures.list_paths(listed, bundle_format)
+    paths |= {
+        item.find_path(bundle_format, image.digest) for image in listed for item in image.signatures
+    }
     paths.add(bundle_paths.INSTRUCTIONS)
     if bundle_format == "oci":
         paths |= {bundle_paths.MARKER, bundle_paths.INDEX}

@@ -124,13 +124,6 @@ class SignatureFiles:
         return replace(image, signatures=tuple(listed))
 
 
-def list_paths(images: Iterable[BundledImage], bundle_format: Format) -> set[str]:
-    """Return the paths of the signatures of ``images``."""
-    return {
-        item.find_path(bundle_format, image.digest) for image in images for item in image.signatures
-    }
-
-
 def write_files(bundle: Path, files: Mapping[str, bytes], *, only_missing: bool = False) -> None:
     """Durably write the signature ``files`` that differ from those in the bundle.
 

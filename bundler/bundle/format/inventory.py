@@ -16,8 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from bundler.bundle.format import absent_layers, image_signatures
-from bundler.copy.signature_requirements import VerifiedSignature
+from bundler.bundle.format import absent_layers
 from bundler.errors import InvalidReferenceError, LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.bundle.format.image_signatures import BundledSignature
+    from bundler.copy.signature_requirements import VerifiedSignature
     from bundler.oci.digest import Digest
 
 TYPE = "airbundle/bundle/v1"
@@ -189,7 +189,7 @@ class BundledImage:
                 _check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
             ),
             verified=_read_verified(table),
-            signatures=image_signatures.read_entries(table) if has_signatures else (),
+            signatures=_read_signatures(table) if has_signatures else (),
         )
         image._check_names(table)
         return image
@@ -376,6 +376,10 @@ def _check_version(table: Table) -> None:
 
 def _read_verified(table: Table) -> tuple[VerifiedSignature, ...]:
     """Read the member ``verified``; entries of other forms, which have no effect, are ignored."""
+    if "verified" not in table:
+        return ()
+    from bundler.copy.signature_requirements import VerifiedSignature  # noqa: PLC0415 - rare
+
     found = []
     with suppress(MalformedError, LimitError):
         for item in table.tables("verified", MAX_ITEMS):
@@ -389,6 +393,12 @@ def _read_verified(table: Table) -> tuple[VerifiedSignature, ...]:
                 )
                 found.append(verified)
     return tuple(found)
+
+
+def _read_signatures(table: Table) -> tuple[BundledSignature, ...]:
+    from bundler.bundle.format import image_signatures  # noqa: PLC0415 - only for this version
+
+    return image_signatures.read_entries(table)
 
 
 def _read_media_type(table: Table) -> str:

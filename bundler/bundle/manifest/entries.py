@@ -7,11 +7,6 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from bundler.config.yaml.context import parse_expressions, parse_version_range
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, get_member
-from bundler.copy.signature_requirements import (
-    IdentitySignature,
-    KeySignature,
-    PolicySignature,
-)
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import is_repository_path, is_tag
@@ -159,8 +154,16 @@ def read_images(
 
 def _read_requirements(value: Value, context: YamlContext) -> tuple[SignatureRequirement, ...]:
     """Read a list of required signatures; the paths are relative to the file that contains it."""
+    if not isinstance(value, SequenceNode):
+        return ()
+    from bundler.copy.signature_requirements import (  # noqa: PLC0415 - only for this member
+        IdentitySignature,
+        KeySignature,
+        PolicySignature,
+    )
+
     requirements: list[SignatureRequirement] = []
-    for item in value if isinstance(value, SequenceNode) else ():
+    for item in value:
         key = get_member(item, "key")
         files = [
             path

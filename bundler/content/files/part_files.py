@@ -75,7 +75,6 @@ class PartFile:
             NoSpaceError, MediumError: the file cannot be created.
         """
         name = create_part_name()
-        directory.check_connected()
         try:
             fd = os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory.fd)
         except OSError as error:

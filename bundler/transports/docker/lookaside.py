@@ -99,7 +99,13 @@ class Lookaside:
             MediumError, NoSpaceError: a file cannot be written.
         """
         directory = self._get_directory(manifest)
-        _create_directory(directory)
+        missing = [path for path in (directory, *directory.parents) if not path.exists()]
+        try:
+            directory.mkdir(0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise to_bundler_error(error, directory, "cannot create") from error
+        for path in missing:
+            atomic_write.sync_directory(path.parent)
         with Directory.open(directory) as opened:
             for number, raw in enumerate(signatures, 1):
                 atomic_write.write_bytes_in(opened, f"signature-{number}", raw)
@@ -169,17 +175,6 @@ class Lookaside:
 
     def _to_suffix(self, manifest: Digest) -> str:
         return f"/{self._path}@{manifest.algorithm}={manifest.hex}"
-
-
-def _create_directory(directory: Path) -> None:
-    """Create a directory and its parents durably."""
-    missing = [path for path in (directory, *directory.parents) if not path.exists()]
-    try:
-        directory.mkdir(0o755, parents=True, exist_ok=True)
-    except OSError as error:
-        raise to_bundler_error(error, directory, "cannot create") from error
-    for path in missing:
-        atomic_write.sync_directory(path.parent)
 
 
 def _remove_from(directory: Directory, number: int) -> None:

@@ -24,7 +24,7 @@ from bundler.oci.manifest import Index
 from bundler.transports.docker.manifest_cache import LIMIT, ManifestCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from bundler.errors import BundlerError
     from bundler.oci.descriptor import Descriptor
@@ -66,7 +66,8 @@ class ManifestWriter:
         if descriptor.media_type in media_types.INDEXES:
             parsed = manifest.parse(raw, descriptor.media_type, subject=f"{descriptor.digest}")
             if isinstance(parsed, Index):
-                self._store_all(item.digest for item in parsed.manifests)
+                listed = [item.digest for item in parsed.manifests if self.holds(item.digest)]
+                _run_parallel(self._store, listed)
         self._cache.put(descriptor, raw)
         with self._lock:
             if descriptor.digest not in self._held:
@@ -120,9 +121,6 @@ class ManifestWriter:
             manifest.verify(raw, found, f"{self._repository.name}@{root.digest}")
             self._cache.put(root, raw)
         return raw
-
-    def _store_all(self, digests: Iterable[Digest]) -> None:
-        _run_parallel(self._store, [digest for digest in digests if digest in self._held])
 
     def _store(self, digest: Digest) -> None:
         """Store a held manifest by its digest; wait if another thread is storing it."""

@@ -27,7 +27,6 @@ from bundler.events import WarningIssued
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.reference import ImageReference, is_tag
 from bundler.ports import Capabilities
 from bundler.transports.docker.manifest_cache import ManifestCache
@@ -115,9 +114,7 @@ class DockerSource(_RegistryRepository):
             DigestMismatchError: the content that the registry sent does not match the digest.
         """
         requested = VersionName.parse(name or self._default)
-        descriptor, raw = self._mirrors.query(
-            lambda repository: repository.get_manifest(requested.version)
-        )
+        descriptor, raw = self._mirrors.query(lambda mirror: mirror.get_manifest(requested.version))
         if requested.tag is None and requested.digest is not None:
             manifest.verify(raw, descriptor, f"{self._repository.name}@{requested.digest}")
         else:
@@ -156,15 +153,10 @@ class DockerSource(_RegistryRepository):
         listed = self._repository.list_tags()
         if self._options.get(DockerOptions).invalid_tags:
             return listed
-        tags = [tag for tag in listed if is_tag(tag)]
-        if len(tags) < len(listed):
-            invalid = [repr(tag) for tag in listed if not is_tag(tag)]
-            self._options.emit(
-                WarningIssued(
-                    f"{self._repository.name}: left out invalid tags: {shortlist(invalid)}"
-                )
-            )
-        return tags
+        if invalid := [repr(tag) for tag in listed if not is_tag(tag)]:
+            warning = f"{self._repository.name}: left out invalid tags: {shortlist(invalid)}"
+            self._options.emit(WarningIssued(warning))
+        return [tag for tag in listed if is_tag(tag)]
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """Return the referrers of ``subject``, from the first mirror that lists any."""
@@ -221,13 +213,12 @@ class DockerDestination(_RegistryRepository):
         """Store a blob, or hold a manifest until its index or its name is stored."""
         if node.kind != "manifest":
             return self._uploads.push(node.digest, content)
-        raw = content.read(MAX_MANIFEST + 1)
-        while chunk := content.read(MAX_MANIFEST + 1 - len(raw)):
+        raw = content.read(manifest.MAX_MANIFEST + 1)
+        while chunk := content.read(manifest.MAX_MANIFEST + 1 - len(raw)):
             raw += chunk
-        if len(raw) > MAX_MANIFEST:
-            raise LimitError(f"manifest {node.digest}: more than {MAX_MANIFEST:,} bytes")
-        digest = content.descriptor().digest
-        descriptor = Descriptor(node.media_type, digest, len(raw))
+        if len(raw) > manifest.MAX_MANIFEST:
+            raise LimitError(f"manifest {node.digest}: more than {manifest.MAX_MANIFEST:,} bytes")
+        descriptor = Descriptor(node.media_type, content.descriptor().digest, len(raw))
         self._manifests.push(descriptor, raw)
         return descriptor
 
@@ -297,7 +288,7 @@ class DockerDestination(_RegistryRepository):
             SignatureStoreError: the image is deleted, but its signatures cannot be.
             UnsupportedError: the registry does not support the deletion.
         """
-        found = self._resolve_for_deletion(name)
+        found = self._resolve(name, for_deletion=True)
         self._repository.delete_manifest(found.digest)
         self._signatures.delete(found.digest)
         return found
@@ -316,7 +307,7 @@ class DockerDestination(_RegistryRepository):
                 f"{self._repository.name}: cannot delete a tag (expected a tag, got a digest)",
                 hint="specify the tag, or delete the image with all its tags",
             )
-        found = self._resolve_for_deletion(name)
+        found = self._resolve(name, for_deletion=True)
         try:
             self._repository.delete_manifest(tag)
         except (RegistryError, UnsupportedError) as error:
@@ -336,17 +327,15 @@ class DockerDestination(_RegistryRepository):
         self._resources.close()
 
     def _resolve(self, name: str | None, *, for_deletion: bool = False) -> Descriptor:
-        version = VersionName.parse(name or self._default).version
+        """Resolve a name; for a deletion, its tag and its digest must agree."""
+        requested = VersionName.parse(name or self._default)
+        version = requested.version
         found = self._repository.head_manifest(version, for_deletion=for_deletion)
         if found is None:
             separator = "@" if isinstance(version, Digest) else ":"
             raise NotFoundError(f"{self._repository.name}{separator}{version}: not found")
-        return found
-
-    def _resolve_for_deletion(self, name: str | None) -> Descriptor:
-        """Resolve a name; its tag and its digest must agree."""
-        found = self._resolve(name, for_deletion=True)
-        self._check_tag(VersionName.parse(name or self._default), found)
+        if for_deletion:
+            self._check_tag(requested, found)
         return found
 
     def _map_roots_by_tag(self, images: Sequence[Publication]) -> dict[str, Descriptor]:

@@ -106,7 +106,14 @@ def generate_sigstore_key(context: CommandContext, line: CommandLine) -> None:  
         raise UsageError("Usage: generate-sigstore-key --output-prefix PREFIX")
     public, private = (prefix.with_name(f"{prefix.name}{end}") for end in (".pub", ".private"))
     for path in (public, private):
-        _check_absent(path)
+        try:
+            path.stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            reason = f"stat {path}: {(error.strerror or '').lower()}"
+            raise UsageError(f"Error checking existence of {quote(str(path))}: {reason}") from None
+        raise UsageError(f"Refusing to overwrite existing {quote(str(path))}")
     passphrase = PASSPHRASES.obtain(private, line.path("passphrase-file"))
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
@@ -161,17 +168,6 @@ def dump_signature(context: CommandContext, line: CommandLine) -> None:
     )
     struct = values.Struct("UntrustedSignatureInformation", tuple(fields))
     sys.stdout.write(f"{values.encode_json(struct, indent=4)}\n")
-
-
-def _check_absent(path: Path) -> None:
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        reason = f"stat {path}: {(error.strerror or '').lower()}"
-        raise UsageError(f"Error checking existence of {quote(str(path))}: {reason}") from None
-    raise UsageError(f"Refusing to overwrite existing {quote(str(path))}")
 
 
 def _read_passphrase(path: Path) -> bytes:

@@ -25,14 +25,16 @@ _USAGE_COUNTS = {
     "sync": (2, "Exactly two arguments expected"),
 }
 """Required numbers of arguments; on a mismatch, the usage is printed before the message."""
-_SIGN_USAGE = "Usage: skopeo standalone-sign manifest docker-reference key-fingerprint -o signature"
 _COUNTS = {
     "completion": (1, "accepts 1 arg(s), received {}"),
     "delete": (1, "Usage: delete imageReference"),
     "experimental-image-proxy": (0, "accepts 0 arg(s), received {}"),
     "inspect": (1, "Exactly one argument expected"),
     "manifest-digest": (1, "Usage: skopeo manifest-digest manifest"),
-    "standalone-sign": (3, _SIGN_USAGE),
+    "standalone-sign": (
+        3,
+        "Usage: skopeo standalone-sign manifest docker-reference key-fingerprint -o signature",
+    ),
     "standalone-verify": (
         4,
         "Usage: skopeo standalone-verify manifest docker-reference key-fingerprint signature",
@@ -63,7 +65,8 @@ def check(line: CommandLine) -> None:
         raise UsageError("--insecure-policy and --require-signed are mutually exclusive")
     number = len(line.arguments)
     count, message = _COUNTS.get(line.command.name, (number, ""))
-    if count != number:
+    lacks_output = line.command.name == "standalone-sign" and not line.text("output")
+    if count != number or lacks_output:
         raise UsageError(message.format(number))
     check_command = _CHECKS.get(line.command.name)
     if check_command is not None:
@@ -223,11 +226,6 @@ def _check_login_or_logout(line: CommandLine) -> None:
             raise UsageError("must provide --username with --password-stdin")
 
 
-def _check_standalone_sign(line: CommandLine) -> None:
-    if not line.text("output"):
-        raise UsageError(_SIGN_USAGE)
-
-
 def _check_layers(line: CommandLine) -> None:
     sys.stderr.write("DEPRECATED: skopeo layers is deprecated in favor of skopeo copy\n")
     if not line.arguments:
@@ -288,6 +286,5 @@ _CHECKS: dict[str, Callable[[CommandLine], None]] = {
     "list-tags": _check_list_tags,
     "login": _check_login_or_logout,
     "logout": _check_login_or_logout,
-    "standalone-sign": _check_standalone_sign,
     "sync": _check_sync,
 }

@@ -97,18 +97,16 @@ class SkopeoProgress:
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         exchange = getattr(error, "exchange", None)
         with self._lock:
-            if isinstance(error, SignaturesUnsupportedError):
-                self._write_until_check()
+            if isinstance(error, SignaturesUnsupportedError) and not self._quiet:
+                # The lines up to the check of the destination that failed.
+                lines = [f"{line}\n" for line, _ in self._waiting]
+                count = next(
+                    (n for n, line in enumerate(lines, 1) if line.startswith(_CHECKING)), 0
+                )
+                self._stream.writelines(lines[:count])
             if kind is None or exchange is not None:
                 self._started = True
             self._write_ready(everything=kind is None)
-
-    def _write_until_check(self) -> None:
-        """Write the lines up to the check of the destination that failed."""
-        lines = [line for line, _ in self._waiting]
-        count = next((n for n, line in enumerate(lines, 1) if line.startswith(_CHECKING)), 0)
-        if not self._quiet:
-            self._stream.writelines(f"{line}\n" for line in lines[:count])
 
     def _add_image(self, lines: Iterable[tuple[str, frozenset[str]]]) -> None:
         """Add the lines of an image, after those of the previous image."""

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import SignManifest
     from bundler.trust.sigstore.keys import SigningKey
-    from bundler.trust.sigstore.parameters import SigningParameters
 
     CreateSigner = Callable[[CommandRun], SignManifest]
 
@@ -92,37 +91,30 @@ def load_sigstore_parameters(
         UsageError: the passphrase is wrong, or cannot be prompted for.
         NotFoundError, ConfigError, UnsupportedError: the file is not valid, or its key is not.
     """
-    from bundler.trust.sigstore import parameters  # noqa: PLC0415 - loads cryptography
-    from bundler.trust.sigstore.services import find_token_subject  # noqa: PLC0415 - as above
-
-    found = parameters.read_parameters(path)
-    key = None
-    if found.key_file is not None:
-        key = _load_key(context, found.key_file, found.passphrase_file, passphrases)
-    if found.fulcio is not None:
-        find_token_subject(found.fulcio.token)  # fails before the image is copied
-    return lambda run: _create_service_signer(run, found, key)
-
-
-def _create_service_signer(
-    run: CommandRun, parameters: SigningParameters, key: SigningKey | None
-) -> SignManifest:
-    """Create the signer of a parameter file, with the connections of a run."""
     from functools import partial  # noqa: PLC0415 - as below
 
     from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - loads requests
-    from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore import parameters, services  # noqa: PLC0415 - loads cryptography
     from bundler.trust.sigstore.signer import KeylessSigner, SigstoreSigner  # noqa: PLC0415 - as above
 
-    find_access = run.context.settings.get_service_access
-    send = ServiceClient(find_access, run.cancellation, run.emit).send
-    url, fulcio = parameters.rekor_url, parameters.fulcio
-    record = None if url is None else partial(services.record_signature, send, url)
+    found = parameters.read_parameters(path)
+    url, fulcio, key = found.rekor_url, found.fulcio, None
+    if found.key_file is not None:
+        key = _load_key(context, found.key_file, found.passphrase_file, passphrases)
     if fulcio is not None:
-        request = partial(services.request_certificate, send, fulcio.url, fulcio.token)
-        return KeylessSigner(request, record).sign
-    assert key is not None  # noqa: S101 - the parameters have one of them
-    return SigstoreSigner(key, None, record).sign
+        services.find_token_subject(fulcio.token)  # fails before the image is copied
+
+    def create(run: CommandRun) -> SignManifest:
+        find_access = run.context.settings.get_service_access
+        send = ServiceClient(find_access, run.cancellation, run.emit).send
+        record = None if url is None else partial(services.record_signature, send, url)
+        if fulcio is not None:
+            request = partial(services.request_certificate, send, fulcio.url, fulcio.token)
+            return KeylessSigner(request, record).sign
+        assert key is not None  # noqa: S101 - the parameters have one of them
+        return SigstoreSigner(key, None, record).sign
+
+    return create
 
 
 def _load_key(

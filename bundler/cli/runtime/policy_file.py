@@ -50,11 +50,16 @@ class PolicyFileCheck:
         """Check a manifest, and its signatures if the policy requires them."""
         if self._is_accepted(reference):
             return
-        from bundler.trust.requirements import SignedManifest  # noqa: PLC0415 - for signatures only
+        from bundler.trust import requirements  # noqa: PLC0415 - for signatures only
 
+        with self._lock:
+            if self._verifier is None:
+                self._verifier = self._resources.enter_context(
+                    requirements.SignatureVerifier(self._cancellation)
+                )
         parsed = transports.parse(reference)
-        signed = SignedManifest(parsed, manifest, read_signatures)
-        verify = partial(self._open_verifier().verify, signed)
+        signed = requirements.SignedManifest(parsed, manifest, read_signatures)
+        verify = partial(self._verifier.verify, signed)
         policies.check(self._policy, parsed, verify, require_signed=self._require_signed)
 
     def _is_accepted(self, reference: str) -> bool:
@@ -67,12 +72,3 @@ class PolicyFileCheck:
         if accepted:
             self._accepted.add(reference)
         return accepted
-
-    def _open_verifier(self) -> SignatureVerifier:
-        from bundler.trust.requirements import SignatureVerifier  # noqa: PLC0415 - as above
-
-        with self._lock:
-            if self._verifier is None:
-                verifier = SignatureVerifier(self._cancellation)
-                self._verifier = self._resources.enter_context(verifier)
-            return self._verifier

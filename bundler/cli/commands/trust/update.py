@@ -16,10 +16,7 @@ from bundler.cli.runtime.trusted_keys import open_store
 from bundler.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-
-    from bundler.trust.bundle_trust import SignedDocument
 
 
 @command(
@@ -51,17 +48,12 @@ def update(
             "this site has no trust file", hint="install one: airbundle trust init FILE"
         )
     from bundler.bundle.format import trust_chain  # noqa: PLC0415 - not for --help
+    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
 
     if source.is_dir():
         updated = store.follow(partial(trust_chain.read_chain, source))
     else:
-        updated = store.follow(partial(_read_file, source))
+        document = trust_store.read_document(source)
+        version = trust_file.parse(document.raw, str(source)).version
+        updated = store.follow(lambda _: {version: document})
     print_store(updated, as_json=as_json)
-
-
-def _read_file(path: Path, _first: int) -> Mapping[int, SignedDocument]:
-    """Return a trust file by its version, unverified."""
-    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
-
-    document = trust_store.read_document(path)
-    return {trust_file.parse(document.raw, str(path)).version: document}

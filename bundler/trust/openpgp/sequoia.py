@@ -156,7 +156,7 @@ def _verify(message: bytes, certificates: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _check_subkey(certificate: Any, fingerprint: str) -> None:  # noqa: ANN401 - as above
+def _check_subkey(certificate: Any, fingerprint: str) -> None:  # noqa: ANN401 - the library is optional
     """Check that a subkey is valid now, from the signatures that follow it in the certificate."""
     from pysequoia.packet import PacketPile  # noqa: PLC0415 - optional
 

@@ -1,19 +1,18 @@
 """Resolve a request: read the manifests of an image, without the platforms that are not selected.
 
-The referrers and signatures of the image are included if they are requested. Referrers are
-found by their ``subject`` field, which the source may index, and by cosign's tags. Manifests are
-kept in memory, within limits of number, depth and size. Blobs are not read.
+The signatures of the image are included if they are requested, and its referrers, see
+``referrers``. Manifests are kept in memory, within limits of number, depth and size. Blobs are not
+read.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from bundler.copy.fetch import MAX_DEPTH, check_same_image, fetch, read_signatures
 from bundler.copy.graph_builder import GraphBuilder, ReadManifest, mark_rejection
-from bundler.copy.image import Graph, Referrer, ResolvedImage
+from bundler.copy.image import Graph, ResolvedImage
 from bundler.copy.platform_selection import (
     EVERYTHING,
     PlatformSelection,
@@ -21,23 +20,15 @@ from bundler.copy.platform_selection import (
     find_missing_platforms,
     select_children,
 )
-from bundler.copy.referrers import (
-    is_signature,
-    leave_out_referrers,
-    list_referrers,
-    may_be_signature,
-)
+from bundler.copy.referrers import ReferrerFinder, leave_out_referrers
 from bundler.errors import (
     CannotConvertError,
     ConflictError,
-    DigestMismatchError,
     LimitError,
-    MalformedError,
     NotFoundError,
     RegistryError,
     SignedOriginalError,
     SizeMismatchError,
-    UnsupportedError,
 )
 from bundler.events import Emit, WarningIssued, discard
 from bundler.oci import manifest, media_types
@@ -47,7 +38,7 @@ from bundler.oci.manifest import Index
 from bundler.ports import HasSignatures, KeepsOriginalManifests, ListsReferrers, PolicyCheck, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bundler.copy.image import ImageRequest
     from bundler.oci.platform import Platform
@@ -55,9 +46,6 @@ if TYPE_CHECKING:
 MAX_MANIFESTS = 20_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 MAX_SIGNATURE_BYTES = 16 * 1024 * 1024
-MAX_REFERRERS = 1_000
-
-MAX_REFERRER_DEPTH = 4  # for example an SBOM, its attestation, and the signature of the attestation
 
 
 def resolve(
@@ -97,19 +85,22 @@ def resolve(
     if request.referrers in ("none", ()):
         return replace(image, left_behind=tuple(resolver.left_behind))
     try:
-        referrers = tuple(resolver.find_referrers(graph))
-        left_behind = tuple(resolver.left_behind)
+        finder = ReferrerFinder(request, source, resolver, emit)
+        referrers = tuple(finder.find(graph))
         if replaces is not None:
-            listed = islice(list_referrers(source, replaces), MAX_REFERRERS)
-            left_behind += tuple(tag or descriptor.digest.text for tag, descriptor in listed)
+            finder.leave_behind_all(replaces)
     except RegistryError as error:
         # The image may have been served by a mirror that does not list referrers.
         error.add_note(
             f"while listing the referrers of {request.display_name}; `referrers: none` skips them"
         )
         raise
-    signatures = leave_out_referrers(signatures, referrers)
-    return replace(image, referrers=referrers, left_behind=left_behind, signatures=signatures)
+    return replace(
+        image,
+        referrers=referrers,
+        left_behind=(*resolver.left_behind, *finder.left_behind),
+        signatures=leave_out_referrers(signatures, referrers),
+    )
 
 
 def _resolve_root(request: ImageRequest, source: Source, emit: Emit) -> Descriptor:
@@ -146,7 +137,7 @@ class _Resolver:
         self._policy_check = policy_check
         self._emit = emit
         self.left_behind: list[str] = []
-        """The tags or digests of listed referrers that cannot be read."""
+        """The signatures of a replaced index, which are not copied."""
         self.missing_platforms: list[Platform] = []
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
@@ -303,76 +294,3 @@ class _Resolver:
         if digest not in self._signatures:
             self._signatures[digest] = tuple(read_signatures(self._source, digest))
         return self._signatures[digest]
-
-    def find_referrers(self, graph: Graph) -> Iterator[Referrer]:
-        """Find the requested referrers of the manifests in ``graph``."""
-        if not isinstance(self._request.referrers, tuple):
-            yield from self._find_all_referrers(graph)
-            return
-        # Pinned referrers are found by digest, since their tags may have moved. A source that
-        # cannot resolve the digest may still list the referrer.
-        listed: dict[Digest, Referrer] | None = None
-        for item in self._request.referrers:
-            try:
-                descriptor = self._source.resolve(item.digest.text)
-            except NotFoundError:
-                if listed is None:
-                    referrers = self._find_all_referrers(graph)
-                    listed = {referrer.graph.root.digest: referrer for referrer in referrers}
-                if item.digest not in listed:
-                    raise
-                yield listed[item.digest]
-                continue
-            if descriptor.digest != item.digest:
-                raise DigestMismatchError(
-                    f"{self._label}: referrer",
-                    expected=item.digest.text,
-                    got=descriptor.digest.text,
-                )
-            found = self.read_graph(self.read(descriptor, is_referrer=True))
-            yield Referrer(found, graph.root.digest, item.tag)
-
-    def _find_all_referrers(self, graph: Graph) -> Iterator[Referrer]:
-        """Find all referrers and their own referrers, each once."""
-        seen = {item.descriptor.digest for item in graph.manifests}
-        subjects: list[tuple[Digest, str | None, int]] = [(item, None, 0) for item in sorted(seen)]
-        count = 0
-        while subjects:
-            subject, suffix, depth = subjects.pop()
-            for tag, descriptor in list_referrers(self._source, subject, suffix):
-                if descriptor.digest in seen:
-                    continue
-                if depth >= MAX_REFERRER_DEPTH:
-                    raise LimitError(
-                        f"{self._label}: referrers nested too deeply"
-                        f" (expected at most {MAX_REFERRER_DEPTH} levels)"
-                    )
-                count += 1
-                if count > MAX_REFERRERS:
-                    raise LimitError(
-                        f"{self._label}: too many referrers (expected at most {MAX_REFERRERS:,})"
-                    )
-                seen.add(descriptor.digest)
-                only_signatures = self._request.referrers == "signatures"
-                if only_signatures and not may_be_signature(tag):
-                    self.left_behind.append(tag or descriptor.digest.text)
-                    continue
-                try:
-                    item = self.read(descriptor, is_referrer=True)
-                    referred = item.parsed.subject
-                    found = self.read_graph(item)
-                except (NotFoundError, MalformedError, UnsupportedError) as error:
-                    name = tag or descriptor.digest.text
-                    problem = error.message_about(f"{self._label}: referrer {name}")
-                    self._emit(WarningIssued(f"left behind: {problem}"))
-                    self.left_behind.append(name)
-                    continue
-                # The registry's list is not trusted; the subject in the manifest decides.
-                if tag is None and (referred is None or referred.digest != subject):
-                    continue
-                if only_signatures and not is_signature(tag, item.parsed):
-                    self.left_behind.append(descriptor.digest.text)
-                    continue
-                own_suffix = tag and tag[tag.rindex(".") :]
-                subjects.append((descriptor.digest, own_suffix, depth + 1))
-                yield Referrer(found, subject, tag)

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.copy import resolve as resolving
+from bundler.copy import referrers
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import LimitError
@@ -70,10 +70,10 @@ def test_depth_of_referrers_is_limited(registry):
 def test_referrers_of_referrers_are_found(monkeypatch):
     with FakeRegistry() as registry:
         digest = registry.add_image("app", "1")
-        for number in range(resolving.MAX_REFERRER_DEPTH):
+        for number in range(referrers.MAX_REFERRER_DEPTH):
             subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": number}
             digest = registry.add_image("app", None, subject=subject)
-        assert len(find_referrers(registry)) == resolving.MAX_REFERRER_DEPTH
-        monkeypatch.setattr(resolving, "MAX_REFERRER_DEPTH", resolving.MAX_REFERRER_DEPTH - 1)
+        assert len(find_referrers(registry)) == referrers.MAX_REFERRER_DEPTH
+        monkeypatch.setattr(referrers, "MAX_REFERRER_DEPTH", referrers.MAX_REFERRER_DEPTH - 1)
         with pytest.raises(LimitError):
             find_referrers(registry)

@@ -221,23 +221,18 @@ def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
 
         destination = _create_group("dest_", "Destination", "the destination", options)
         source = _create_group("src_", "Source", "the source", options)
-        return source(destination(_add_common_options(merge)))  # type: ignore[return-value]
+        for name, subject in (
+            ("upload-chunk", "the destination"),
+            ("patience", "a registry"),
+            ("tls-verify", "each registry"),
+            ("authfile", "both sides"),
+        ):
+            effect, attributes = (_REGISTRY | _PATIENCE | _UPLOADS)[name]
+            section, text = "Source and destination", effect.format(subject)
+            merge = option(f"--{name}", section=section, help=text, **attributes)(merge)
+        return source(destination(merge))  # type: ignore[return-value]
 
     return decorate
-
-
-def _add_common_options(merge: Decorated) -> Decorated:
-    """Add the options without a prefix to a command with two sides."""
-    for name, subject in (
-        ("upload-chunk", "the destination"),
-        ("patience", "a registry"),
-        ("tls-verify", "each registry"),
-        ("authfile", "both sides"),
-    ):
-        effect, attributes = (_REGISTRY | _PATIENCE | _UPLOADS)[name]
-        section, text = "Source and destination", effect.format(subject)
-        merge = option(f"--{name}", section=section, help=text, **attributes)(merge)
-    return merge
 
 
 def _create_group(

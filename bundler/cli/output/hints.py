@@ -62,7 +62,11 @@ class _CommandHints:
         if given := self._find_given(remedy.option):
             value = self._parsed.params.get(self._names[given])
             return remedy.format_given(given, str(value))
-        option = self._find_spelling(remedy.option)
+        spellings = self._list_spellings(remedy.option)
+        if len(self._sides) == 1:
+            return remedy.format(spellings[-1]) if spellings else None
+        general = f"--{remedy.option}"
+        option = general if general in spellings else " or ".join(spellings)
         return remedy.format(option) if option else None
 
     def _find_given(self, option: str) -> str | None:
@@ -71,13 +75,6 @@ class _CommandHints:
             if self._parsed.get_parameter_source(self._names[spelling]) in _GIVEN:
                 return spelling
         return None
-
-    def _find_spelling(self, option: str) -> str:
-        """Return the spelling for the registry of the error; empty if the command has none."""
-        spellings = self._list_spellings(option)
-        if len(self._sides) == 1:
-            return spellings[-1] if spellings else ""
-        return f"--{option}" if f"--{option}" in spellings else " or ".join(spellings)
 
     def _list_spellings(self, option: str) -> list[str]:
         """Return the spellings for both sides, and those for the sides of the host."""

@@ -210,7 +210,14 @@ class _SyncLog:
             case events.ImageStarted():
                 with self._lock:
                     self._early[event.number] = event
-                    self._log_started_images()
+                    while (started := self._early.pop(self._logged + 1, None)) is not None:
+                        if self._dry_run and not self._logged:
+                            logrus.log("warning", "Running in dry-run mode")
+                        self._logged += 1
+                        image = f"image ref {started.number}/{started.count}"
+                        verb = "Would have copied" if self._dry_run else "Copying"
+                        sides = {"from": started.source, "to": started.destination}
+                        logrus.log("info", f"{verb} {image}", **sides)
             case events.Skipped(subject, error=BundlerError() as error):
                 reference = quote(subject)
                 logrus.log("error", f"Error copying ref {reference}", error=describe_error(error))
@@ -221,12 +228,3 @@ class _SyncLog:
                 logrus.log("info", f"{verb} {event.images} images from {event.sources} sources")
             case _:
                 pass
-
-    def _log_started_images(self) -> None:
-        while (event := self._early.pop(self._logged + 1, None)) is not None:
-            if self._dry_run and not self._logged:
-                logrus.log("warning", "Running in dry-run mode")
-            self._logged += 1
-            verb = "Would have copied" if self._dry_run else "Copying"
-            sides = {"from": event.source, "to": event.destination}
-            logrus.log("info", f"{verb} image ref {event.number}/{event.count}", **sides)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.oci.digest import Digest
     from bundler.trust.openpgp.keyring import Keyring
-    from bundler.trust.signed_payload import SignedPayload
 
 ANY = "any"
 """Accepts all keys of a file, in place of fingerprints."""
@@ -65,7 +64,17 @@ def verify_manifest_signature(
         payload, signer = simple_signing.verify_signature(
             request.signature, keyring, request.manifest, accepted
         )
-    _check_name(payload, expected)
+    try:
+        signed = ImageReference.parse(payload.reference)
+    except InvalidReferenceError:
+        signed = None
+    if signed != expected:
+        raise InvalidSignatureError(
+            f"the signature is for another image name: {payload.reference[:200]!r}"
+            f" (expected {expected})",
+            problem="identity" if signed is not None else "payload",
+            value=payload.reference,
+        )
     return signer, payload.digest
 
 
@@ -78,20 +87,6 @@ def _open_keyring(
     else:
         with open_keyring([request.public_keys], cancellation) as keyring:
             yield keyring
-
-
-def _check_name(payload: SignedPayload, expected: ImageReference) -> None:
-    try:
-        signed = ImageReference.parse(payload.reference)
-    except InvalidReferenceError:
-        signed = None
-    if signed != expected:
-        raise InvalidSignatureError(
-            f"the signature is for another image name: {payload.reference[:200]!r}"
-            f" (expected {expected})",
-            problem="identity" if signed is not None else "payload",
-            value=payload.reference,
-        )
 
 
 def read_unverified_signature(message: bytes, cancellation: Cancellation) -> dict[str, str | None]:

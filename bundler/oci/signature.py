@@ -112,10 +112,6 @@ def parse(raw: bytes, subject: str = "signature") -> ImageSignature:
         raise MalformedError(
             f"{subject}: unknown signature format {name.decode('ascii', 'replace')!r}"
         )
-    return _parse_sigstore(content, subject)
-
-
-def _parse_sigstore(content: bytes, subject: str) -> SigstoreSignature:
     table = Table.parse(content, subject, limit=MAX_SIGNATURE)
     table.refuse_other_case(("mimeType", "payload", "annotations"))
     return SigstoreSignature(

@@ -80,7 +80,12 @@ class AgentSigner:
                 hint="list the keys of the agent: ssh-add -l",
             )
         try:
-            return check_signature(self.public, _parse_signature(response), data, _NAME)
+            (signature,) = _parse_strings(response, 1)
+            key_type, numbers = _parse_strings(signature, 2)
+            if key_type != KEY_TYPE:
+                raise ValueError(key_type)  # noqa: TRY301 - reported below
+            r, s = (int.from_bytes(number) for number in _parse_strings(numbers, 2))
+            return check_signature(self.public, encode_dss_signature(r, s), data, _NAME)
         except (ValueError, struct.error):
             raise SignerError(_NAME, "malformed signature", cause="signature") from None
 
@@ -165,20 +170,6 @@ def encode_public_key(public: PublicKey) -> bytes:
 
 def _string(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
-
-
-def _parse_signature(response: bytes) -> bytes:
-    """Return the signature in DER.
-
-    Raises:
-        ValueError, struct.error: it is malformed, or of another type.
-    """
-    (signature,) = _parse_strings(response, 1)
-    kind, numbers = _parse_strings(signature, 2)
-    if kind != KEY_TYPE:
-        raise ValueError(kind)
-    r, s = (int.from_bytes(number) for number in _parse_strings(numbers, 2))
-    return encode_dss_signature(r, s)
 
 
 def _parse_strings(data: bytes, count: int) -> list[bytes]:

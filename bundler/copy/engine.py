@@ -88,8 +88,12 @@ class ExecutionResult:
     the digest of the referrer."""
 
 
-def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
+def execute(
+    plan: Plan[Destination], options: EngineOptions, *, overhead: int = 0
+) -> ExecutionResult:
     """Execute ``plan``.
+
+    ``overhead`` is the number of bytes that the caller writes to the same disks afterwards.
 
     Raises:
         NoSpaceError: a disk is too small; nothing was written.
@@ -97,7 +101,7 @@ def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
         BundlerError: the first failure, unless ``options.keep_going``.
     """
     execution = _Execution(plan, options)
-    free_space.check_plan(plan)
+    free_space.check_plan(plan, overhead)
     execution.report_plan()
     execution.run_each(execution.transfers, execution.transfer_blob)
     execution.run_each(execution.mounts, execution.mount_blob)

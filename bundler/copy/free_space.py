@@ -38,8 +38,8 @@ def compute_needed_space(plan: Plan[Holdings], destination: Holdings) -> int:
     )
 
 
-def check_plan(plan: Plan[Destination]) -> None:
-    """Check that the disk of each destination can store what ``plan`` adds to it.
+def check_plan(plan: Plan[Destination], overhead: int = 0) -> None:
+    """Check that the disk of each destination can store what ``plan`` adds, and ``overhead`` bytes.
 
     Raises:
         NoSpaceError: one of them is too small.
@@ -52,7 +52,7 @@ def check_plan(plan: Plan[Destination]) -> None:
             first, size = needed.get(device, (path, 0))
             needed[device] = first, size + compute_needed_space(plan, destination)
     for path, size in needed.values():
-        _check(path, size)
+        _check(path, size + overhead)
 
 
 def check_blob(size: int, destination: Destination) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import missing_platforms
 from bundler.bundle.exporting.export import (
+    OVERHEAD,
     check_destination,
-    compute_needed_space,
     create_partial_error,
     read_former,
 )
@@ -18,6 +18,7 @@ from bundler.bundle.format import store
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
+from bundler.copy import free_space
 from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.plan import Plan, create_plan
 from bundler.errors import ConflictError, MediumError
@@ -201,7 +202,7 @@ def estimate(
         stored=find_stored_size(
             (task.node for task in plan.blobs if task.action == "push"), destination
         ),
-        needed=compute_needed_space(plan, destination),
+        needed=free_space.compute_needed_space(plan, destination) + OVERHEAD,
         medium=medium if check_medium else None,
         bundle=request.bundle,
         refusal=refusal if check_medium else None,

@@ -21,14 +21,12 @@ from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_
 from bundler.bundle.format import bundle_paths, inventory, store
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
-from bundler.copy import free_space
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
 from bundler.errors import (
     BundlerError,
     ConflictError,
     MediumError,
-    NoSpaceError,
     PartialError,
     UsageError,
 )
@@ -52,7 +50,9 @@ if TYPE_CHECKING:
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.signers import Signer
 
-_OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
+OVERHEAD = 4 * 1024 * 1024
+"""Bytes that an export needs on its medium for directories, SHA256SUMS and other small files."""
+
 _PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting computer may be ahead
 
 
@@ -217,10 +217,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
                 destination.commit(())  # removes what an interrupted export has left
                 return unchanged
         filesystem.check_largest_file(bundle, medium, plan.largest)
-        needed = compute_needed_space(plan, destination)
-        if needed > medium.free:
-            raise NoSpaceError(str(bundle), needed=needed, free=medium.free)
-        result = execute(plan, engine)
+        result = execute(plan, engine, overhead=OVERHEAD)
         missing |= result.failed
         directory.check_connected()
         if not result.published:
@@ -247,11 +244,6 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         missing=missing,
         medium=filesystem.inspect(bundle),
     )
-
-
-def compute_needed_space(plan: Plan[Holdings], destination: Holdings) -> int:
-    """Return the free bytes that an export needs on its medium."""
-    return free_space.compute_needed_space(plan, destination) + _OVERHEAD
 
 
 def check_destination(request: ExportRequest, medium: Medium) -> None:

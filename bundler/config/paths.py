@@ -77,6 +77,8 @@ class ConfigPaths:
     """The directory of signatures for registries for which registries.d states none."""
     tls_details: Path | None = None
     """The file of ``--tls-details``, which must exist."""
+    kubeconfig: tuple[Path, ...] = ()
+    """The files that describe the cluster of ``atomic:``; all existing ones are merged."""
 
 
 def locate(
@@ -136,6 +138,7 @@ def locate(
         / "containers"
         / "sigstore",
         tls_details=overrides.tls_details,
+        kubeconfig=_locate_kubeconfig(environment, home),
     )
 
 
@@ -156,6 +159,12 @@ def locate_trust_files(environment: Mapping[str, str], home: Path | None) -> tup
     base = Path(named) if named else home and home / ".config"
     user = () if base is None else (base / "airbundle" / "trust.json",)
     return (*user, Path("/etc/airbundle/trust.json"))
+
+
+def _locate_kubeconfig(environment: Mapping[str, str], home: Path) -> tuple[Path, ...]:
+    if named := environment.get("KUBECONFIG"):
+        return tuple(Path(path) for path in named.split(":") if path)
+    return (home / ".kube" / "config",)
 
 
 def _locate_authfiles(

@@ -58,6 +58,20 @@ ANY_DETAILS = TlsDetails()
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddedCertificates:
+    """Certificates that a kubeconfig file contains or names, in PEM."""
+
+    authorities_origin: str
+    """The file that specifies the authorities, for messages."""
+    client_origin: str
+    """The file that specifies the client certificate, for messages."""
+    authorities: bytes | None = field(default=None, repr=False)
+    """The only CA certificates that are trusted; None: those of the system."""
+    client: bytes | None = field(default=None, repr=False)
+    """The client certificate and its unencrypted key; None: no client certificate."""
+
+
+@dataclass(frozen=True, slots=True)
 class TlsConfig:
     """Verification of a registry's certificate, and the client certificate."""
 
@@ -69,6 +83,7 @@ class TlsConfig:
     plain_http: bool = False
     """Whether to use HTTP only. If False and ``verify`` is off, HTTP is the fallback."""
     details: TlsDetails = ANY_DETAILS
+    embedded: EmbeddedCertificates | None = None
 
 
 DEFAULT_RESPONSE_TIMEOUT = 600.0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.config.credentials.auth_file import CredentialLookup
+    from bundler.config.kubeconfig import Cluster
     from bundler.config.proxy_env import Proxies, Scheme
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
@@ -169,6 +170,17 @@ class Settings:
             proxy=self.proxies.find_proxy(scheme, host),
             proxies=self.proxies,
         )
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The API server of the current context of kubeconfig.
+
+        Raises:
+            ConfigError: a file is invalid, or there is no current context.
+        """
+        from bundler.config import kubeconfig  # noqa: PLC0415 - imports yaml; only for atomic
+
+        return kubeconfig.load(self.paths.kubeconfig)
 
     def list_endpoints(self, image: ImageReference) -> list[Endpoint]:
         """Return the endpoints to pull ``image`` from, in order: mirrors, then the registry.

@@ -104,6 +104,12 @@ class ServiceClient:
                 attempts.fail(error)
         raise AssertionError("unreachable: attempts are unlimited")
 
+    def close(self) -> None:
+        """Close idle connections; the client remains usable."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+
     def _get_client(self, origin: Origin) -> HttpClient:
         with self._lock:
             if origin not in self._clients:

@@ -5,9 +5,11 @@ Users specify cipher suites and groups by IANA name; these are translated to Ope
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.config.registry_access import ANY_DETAILS
@@ -15,7 +17,6 @@ from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bundler.config.registry_access import TlsConfig, TlsDetails
 
@@ -47,6 +48,8 @@ def create_registry_context(tls: TlsConfig) -> ssl.SSLContext:
             tls.client_certificate,
             lambda path: load_client_certificate(context, path, tls.client_key),
         )
+    if tls.embedded is not None and tls.embedded.client is not None:
+        _load_embedded_client(context, tls.embedded.client, tls.embedded.client_origin)
     return context
 
 
@@ -56,7 +59,12 @@ def create_redirect_context(tls: TlsConfig) -> ssl.SSLContext:
     The context always verifies certificates, and has no client certificate. Raises the same errors
     as ``create_registry_context``.
     """
-    context = create_verifying_context(tls.details)
+    embedded = tls.embedded
+    if embedded is not None and embedded.authorities is not None:
+        context = _create_context_of(embedded.authorities, embedded.authorities_origin)
+        restrict(context, tls.details)
+    else:
+        context = create_verifying_context(tls.details)
     for file in tls.ca_files:
         _load_certificate(file, context.load_verify_locations)
     return context
@@ -75,6 +83,35 @@ def load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Pat
         raise ValueError("the key is encrypted")
 
     context.load_cert_chain(certificate, key, password=refuse)
+
+
+def _create_context_of(authorities: bytes, origin: str) -> ssl.SSLContext:
+    """Create a context that trusts ``authorities`` only, and not those of the system."""
+    try:
+        context = ssl.create_default_context(cadata=authorities.decode("ascii"))
+    except (OSError, ValueError):
+        raise ConfigError(
+            f"{origin}: not a usable certificate authority (expected PEM)", path=origin
+        ) from None
+    _relax(context)
+    return context
+
+
+def _load_embedded_client(context: ssl.SSLContext, pem: bytes, origin: str) -> None:
+    """Load a client certificate and its key through a file that exists in memory only."""
+    descriptor = os.memfd_create("client-certificate")
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(pem)
+        load_client_certificate(context, Path(f"/proc/self/fd/{descriptor}"), None)
+    except (OSError, ValueError):
+        raise ConfigError(
+            f"{origin}: not a usable client certificate",
+            path=origin,
+            hint="use PEM and an unencrypted client key",
+        ) from None
+    finally:
+        os.close(descriptor)
 
 
 def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:
@@ -99,10 +136,14 @@ def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContex
         ConfigError: ``details`` cannot be applied.
     """
     context = ssl.create_default_context()
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    _relax(context)
     restrict(context, details)
     return context
+
+
+def _relax(context: ssl.SSLContext) -> None:
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 def create_unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:

@@ -49,8 +49,9 @@ def create_target(transport: str, location: str, name: str) -> TargetReference:
     match transport:
         case "docker" | "atomic":
             image = ImageReference.parse(posixpath.join(location, name)).with_default_tag()
-            repository = f"{transport}://{image.repository}"
-            return TargetReference(transports.parse(f"{transport}://{image}"), repository)
+            prefix = "docker://" if transport == "docker" else "atomic:"
+            reference = transports.parse(f"{prefix}{image}")
+            return TargetReference(reference, f"{prefix}{image.repository}")
         case "containers-storage":
             storage, bracket, prefix = location.rpartition("]")
             image = ImageReference.parse(posixpath.join(prefix, name)).with_default_tag()

@@ -24,6 +24,7 @@ DIGEST = "sha256:" + "a" * 64
             "docker://r:5000/tree/app:latest",
             "docker://r:5000/tree/app",
         ),
+        ("atomic", "r:5000/a", "app:1", "atomic:r:5000/a/app:1", "atomic:r:5000/a/app"),
         ("oci", "lay", "app:1", "oci:lay:app:1", "oci:lay"),
         ("oci-archive", "f", "a/app:1", "oci-archive:f:a/app:1", "oci-archive:f"),
         (

@@ -27,6 +27,7 @@ def test_unknown_transport_is_refused(text):
     [
         ("docker://registry.plant:5000/app:1", "registry.plant:5000"),
         ("docker://app", "docker.io"),
+        ("atomic:registry.plant:5000/a/b:1", "registry.plant:5000"),
         ("docker-daemon:app:1", None),
         ("oci:docker", None),
         ("unknown:app", None),

@@ -1,1 +1,1 @@
-"""``atomic:``: the image API of OpenShift, which is parsed and refused."""
+"""``atomic:``: image streams of OpenShift, by its image API and its registry."""

@@ -179,7 +179,7 @@ def _check_delete(line: CommandLine) -> None:
         raise UsageError(f"Invalid source name {text}: {reason}")
     _check_credentials(line)
     transport = text.partition(":")[0]
-    if transport not in ("docker", "oci", "containers-storage", "atomic"):
+    if transport not in ("docker", "oci", "containers-storage"):
         name = "oci" if transport == "oci-archive" else transport
         raise UsageError(f"Deleting images not implemented for {name}: images")
 

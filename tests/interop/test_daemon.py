@@ -76,13 +76,16 @@ def test_image_missing_in_engine_has_status_9(engine, airbundle, tmp_path) -> No
 
 
 def test_image_that_engine_refuses_is_reported(engine, airbundle, tmp_path) -> None:
-    """The layer differs from the diff ID in the config."""
+    """The layer differs from the diff ID in the config.
+
+    Podman responds with status 500, which may be temporary.
+    """
     wrong = images.layer({"app": b"other"})
     broken = images.image(images.Layer(LAYERS[1].blob, wrong.diff_id))
     layout = images.write_layout(tmp_path / "layout", {"a": broken})
     host = f"--dest-daemon-host={engine}"
     result = airbundle("copy", host, f"oci:{layout}:a", "docker-daemon:broken:1")
-    assert result.returncode == 6
+    assert result.returncode == (6 if "podman" in engine else 1)
     assert "engine" in result.stderr
 
 

@@ -136,7 +136,14 @@ def test_settings_for_a_registry_are_read(load, tmp_path):
     assert corp.ca_files == (tmp_path / "ca.pem",)
     assert (corp.client_certificate, corp.client_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
     assert corp.cert_dir == tmp_path
-    assert corp.limits == RegistryLimits(4, 0.5, 300, 1200, 0.5, 10)
+    assert corp.limits == RegistryLimits(
+        parallel=4,
+        requests_per_second=0.5,
+        patience=300,
+        response_timeout=1200,
+        stall_timeout=0.5,
+        min_bytes_per_second=10,
+    )
     assert corp.upload_chunk == 90 * 1024 * 1024
     assert corp.token_service == "https://auth.example/token"
     assert loaded.registries["127.0.0.1:5000"] == RegistryOverride(

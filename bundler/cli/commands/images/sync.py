@@ -189,7 +189,8 @@ def _check_locations(
                 hint=f"write {location.removeprefix(prefix)[:200]}",
             )
     host, _, port = source.partition(":")
-    if source_kind == "docker" and port.isdecimal() and ("." in host or host == "localhost"):
+    is_registry = port.isdecimal() and "/" not in host and ("." in host or host == "localhost")
+    if source_kind == "docker" and is_registry:
         raise UsageError(
             f"{source[:200]}: a registry without a repository (expected HOST[:PORT]/REPOSITORY)",
             hint=f"write {source[:200]}/REPOSITORY",

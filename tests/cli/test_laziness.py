@@ -65,6 +65,20 @@ def test_unsigned_export_imports_no_keys(imported_modules) -> None:
     assert not imported & (KEYS | {"requests", "zstandard"})
 
 
+def test_unsigned_export_of_unsigned_image_imports_nothing_of_signatures(imported_modules) -> None:
+    imported = imported_modules("export", "--unsigned", "apps.txt", "new")
+    assert not {name for name in imported if name.startswith("bundler.trust")}
+    assert not imported & {
+        "bundler.bundle.format.image_signatures",
+        "bundler.bundle.exporting.verify_signatures",
+        "bundler.cli.runtime.bundle_signers",
+        "bundler.cli.runtime.policy_file",
+        "bundler.cli.runtime.trusted_keys",
+        "bundler.copy.signature_requirements",
+        "bundler.oci.signature",
+    }
+
+
 def test_import_without_keys_and_target_file_imports_no_keys_or_yaml(imported_modules) -> None:
     imported = imported_modules(
         "import", "--allow-unsigned", "--reason", "test", "bundle", "oci:inside"

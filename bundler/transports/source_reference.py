@@ -1,6 +1,7 @@
 """References of images in handwritten lists, and the full names of these images.
 
-A plain name, ``HOST/PATH:TAG``, refers to a registry; ``TRANSPORT:PATH[:NAME]`` to local files.
+A plain name, ``HOST/PATH:TAG``, refers to a registry, ``atomic:HOST/PATH:TAG`` to an image stream,
+and any other ``TRANSPORT:PATH[:NAME]`` to local files.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
         )
     transport, colon, rest = text.partition(":")
     is_registry = text.startswith(_REGISTRY)
+    if transport == "atomic":
+        return ImageReference.parse(rest), transports.parse(text)
     if colon and not is_registry and transport in transports.names():
         return _parse_local_source(transport, rest, folder)
     if "://" in text and not is_registry:

@@ -67,10 +67,10 @@ def program(tmp_path: Path, gnupg: GnuPG, key: str, clients, cluster: FakeOpenSh
     kubeconfig.write_text(json.dumps(config))
     signed = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": str(tmp_path / "keys.gpg")}
     anything = [{"type": "insecureAcceptAnything"}]
-    host = cluster.registry.host
+    scopes = {f"{cluster.registry.host}/tests": [signed]}
     policy = {
         "default": [{"type": "reject"}],
-        "transports": {"oci": {"": anything}, "atomic": {f"{host}/tests": [signed]}},
+        "transports": {"oci": {"": anything}, "atomic": scopes, "docker": scopes},
     }
     (tmp_path / "policy.json").write_text(json.dumps(policy))
 
@@ -126,3 +126,23 @@ def test_unsigned_image_is_rejected_by_a_policy_of_the_namespace(
     assert copied.returncode in (1, 4)
     assert "signature" in copied.stderr
     assert not (tmp_path / "out/manifest.json").exists()
+
+
+def test_signatures_of_an_image_stream_travel_in_a_bundle(
+    tmp_path: Path,
+    program: Callable[[str], servers.Client],
+    cluster: FakeOpenShift,
+    key: str,
+    target: str,
+):
+    client = program("airbundle")
+    tls = "--dest-tls-verify=false"
+    client.ok("copy", "--sign-by", key, tls, "oci:in:app", target, cwd=tmp_path)
+    registries = json.dumps({cluster.registry.host: {"tls": {"verify": False}}})
+    (tmp_path / "stream.yaml").write_text(f"registries: {registries}\nimages: ['{target}']\n")
+    client.ok("export", "--unsigned", "stream.yaml", "bundle", cwd=tmp_path)
+    reason = ("--allow-unsigned", "--reason", "test")
+    client.ok("import", *reason, "bundle", "dir:inside", cwd=tmp_path)
+    (signature,) = (tmp_path / "inside").rglob("signature-1")
+    (stored,) = cluster.signatures[IMAGE.digest]
+    assert base64.b64encode(signature.read_bytes()).decode() == stored["content"]

@@ -25,6 +25,8 @@ def find_reference_problem(text: str) -> str | None:
     match transport:
         case "docker" | "docker-daemon" | "containers-storage":
             return _find_named_problem(transport, rest)
+        case "atomic":
+            return _find_stream_problem(rest)
         case "oci" | "oci-archive" | "docker-archive":
             return _find_path_problem(transport, rest)
         case "tarball":
@@ -89,6 +91,21 @@ def _find_named_problem(transport: str, rest: str) -> str | None:
     if reason is None and "@" not in rest and ":" not in rest.rpartition("/")[2]:
         return f"docker-daemon: reference {rest} has neither a tag nor a digest"
     return reason
+
+
+def _find_stream_problem(rest: str) -> str | None:
+    """Check the tag of an image stream."""
+    if (reason := find_image_name_problem(rest)) is not None:
+        return f"failed to parse image reference {quote(rest)}: {reason}"
+    form = "expected format: 'hostname/namespace/stream:tag'"
+    name = rest.partition("@")[0]
+    if "@" in rest or ":" not in name.rpartition("/")[2]:
+        return f"invalid image reference {rest}, {form}"
+    try:
+        transports.parse(f"atomic:{rest}")
+    except BundlerError:
+        return f"invalid image reference: {rest.removeprefix('docker.io/')}, {form}"
+    return None
 
 
 def _find_path_problem(transport: str, rest: str) -> str | None:

@@ -55,6 +55,8 @@ _DISK = re.compile(
 )
 """Properties of the disk of the directory, each after its name."""
 _SECONDS = re.compile(r"(?<![\w.])1\d{9}(?![\w.])")
+_SECOND_RECEIPT = re.compile(r"(<now>)-\d(\.json)")
+"""The number of a further receipt that is written within the same second."""
 
 
 class Session:
@@ -264,7 +266,7 @@ class Session:
             text = text.replace(old, new)
         text = _TIME.sub(self._name_time, text)
         text = _DISK.sub(lambda match: f"{match[match.lastindex or 0]}<of this machine>", text)
-        return _SECONDS.sub(self._name_seconds, text)
+        return _SECOND_RECEIPT.sub(r"\1\2", _SECONDS.sub(self._name_seconds, text))
 
     def _name_time(self, match: re.Match[str]) -> str:
         return self._name_moment(

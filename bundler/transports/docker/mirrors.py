@@ -28,7 +28,7 @@ _FAILURES = (NotFoundError, RegistryError, UnsupportedError, MalformedError)
 
 T = TypeVar("T")
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # the garbage collector may release a session while another is opened
 _sessions: dict[tuple[RegistryAccess, int], tuple[Session, int]] = {}
 """Each session with its reference count, by access and cancellation of the run."""
 

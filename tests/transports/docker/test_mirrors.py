@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from dataclasses import replace
 
 import pytest
@@ -15,7 +17,7 @@ from bundler.transports.docker import mirrors
 from bundler.transports.docker.transport import TRANSPORT
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
-from tests.transports.docker.repositories import layer, push
+from tests.transports.docker.repositories import layer, push, source
 
 
 class TestMirrors:
@@ -174,3 +176,30 @@ def test_blocked_registry_opens_no_session(registry, tmp_path):
         with pytest.raises(ConfigError):
             open_it(reference, blocked)
     assert len(mirrors._sessions) == before
+
+
+class CollectingText(str):
+    """A text that starts the garbage collector when it is hashed, as in the key of a session."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        gc.collect()
+        return super().__hash__()
+
+
+def test_abandoned_source_may_be_collected_while_another_is_opened():
+    with FakeRegistry() as registry:
+        holder = [source(registry, "tests/abandoned")]
+        holder.append(holder)
+        del holder
+        service = CollectingText("https://tokens.example")
+        override = RegistryOverride(plain_http=True, token_service=service)
+        opening = OpenOptions(Settings, overrides={registry.host: override})
+        reference = TRANSPORT.parse(f"//{registry.host}/tests/app")
+        thread = threading.Thread(
+            target=lambda: TRANSPORT.source(reference, opening).close(), daemon=True
+        )
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()

@@ -16,7 +16,7 @@ from bundler.config import policy_json
 from bundler.errors import SigstoreSignatureError
 from bundler.oci import signature as signatures
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.attachment import TrustedFulcio, TrustedKeys, verify_attachment
+from bundler.trust.sigstore.attachment import SigstoreKeys, TrustedFulcio, verify_attachment
 from bundler.trust.sigstore.bundle import parse_bundle
 from bundler.trust.sigstore.certificates import (
     Authority,
@@ -91,10 +91,10 @@ def test_verdict_on_bundle_equals_that_of_cosign(case):
 
 @pytest.mark.parametrize("name", ["skopeo-key", "cosign-attachment"])
 def test_signature_of_image_by_other_program_is_accepted(name):
-    found = verify_directory(name, TrustedKeys((SITE,)))
+    found = verify_directory(name, SigstoreKeys((SITE,)))
     assert found.payload.reference
     with pytest.raises(SigstoreSignatureError):
-        verify_directory(name, TrustedKeys((keys.generate_signing_key().public,)))
+        verify_directory(name, SigstoreKeys((keys.generate_signing_key().public,)))
 
 
 def test_keyless_signature_of_skopeo_is_accepted():

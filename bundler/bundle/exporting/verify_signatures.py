@@ -235,7 +235,7 @@ class SignatureChecker:
         from bundler.trust.sigstore import attachment, verify_bundle  # noqa: PLC0415 - only to verify
 
         keys = self._load(requirement, partial(_load_keys, requirement.files))
-        trust = attachment.TrustedKeys(keys)
+        trust = attachment.SigstoreKeys(keys)
 
         def verify_attachment(item: SigstoreSignature) -> VerifiedSignature:
             moment = datetime.now(UTC)

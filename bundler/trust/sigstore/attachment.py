@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TrustedKeys:
+class SigstoreKeys:
     """Accepts signatures by one of the keys."""
 
     keys: tuple[VerificationKey, ...]
@@ -62,7 +62,7 @@ class TrustedPki:
     identity: PkiIdentity
 
 
-AttachmentTrust = TrustedKeys | TrustedFulcio | TrustedPki
+AttachmentTrust = SigstoreKeys | TrustedFulcio | TrustedPki
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _find_keys(
     signature: SigstoreSignature, raw: bytes, trust: AttachmentTrust, moment: datetime
 ) -> tuple[Sequence[VerificationKey], x509.Certificate | None]:
     """Return the keys that may have made the signature, after verifying the evidence for them."""
-    if isinstance(trust, TrustedKeys):
+    if isinstance(trust, SigstoreKeys):
         if not trust.log_keys:
             return trust.keys, None
         return [_find_recorded_key(signature, raw, trust)], None
@@ -182,7 +182,7 @@ def _find_keys(
 
 
 def _find_recorded_key(
-    signature: SigstoreSignature, raw: bytes, trust: TrustedKeys
+    signature: SigstoreSignature, raw: bytes, trust: SigstoreKeys
 ) -> VerificationKey:
     """Return the trusted key for which the log recorded the signature."""
     log_bundle = _get_annotation(signature, BUNDLE_ANNOTATION).encode()

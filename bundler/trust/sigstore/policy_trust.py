@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bundler.config import config_file
 from bundler.config.policy_json import Fulcio, Keys, Pki
 from bundler.errors import ConfigError
-from bundler.trust.sigstore.attachment import TrustedFulcio, TrustedKeys, TrustedPki
+from bundler.trust.sigstore.attachment import SigstoreKeys, TrustedFulcio, TrustedPki
 from bundler.trust.sigstore.keys import parse_public_key
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def load_trust(requirement: SigstoreSigned) -> AttachmentTrust:
         log_keys.append(key)
     if isinstance(requirement.signer, Keys):
         loaded = [parse_public_key(pem, subject) for pem, subject in _read_all(requirement.signer)]
-        return TrustedKeys(tuple(loaded), tuple(log_keys))
+        return SigstoreKeys(tuple(loaded), tuple(log_keys))
     from bundler.trust.sigstore.certificates import (  # noqa: PLC0415 - loads x509, not for keys
         Authority,
         OidcIdentity,

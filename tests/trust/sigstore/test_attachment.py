@@ -22,8 +22,8 @@ from bundler.oci.signature import (
 )
 from bundler.trust.sigstore import certificates, keys
 from bundler.trust.sigstore.attachment import (
+    SigstoreKeys,
     TrustedFulcio,
-    TrustedKeys,
     TrustedPki,
     verify_attachment,
 )
@@ -44,7 +44,7 @@ def verification_key(key):
 
 
 def trusted_keys(*items, logs=()):
-    return TrustedKeys(
+    return SigstoreKeys(
         tuple(map(verification_key, items)), tuple(verification_key(log.key) for log in logs)
     )
 
@@ -171,9 +171,9 @@ def test_key_of_every_accepted_algorithm_signs_and_verifies(private):
     text = base64.b64encode(key.sign(payload)).decode()
     signature = annotate(fake.attach(KEY, DIGEST), signature=text)
     signature = replace(signature, payload=payload)
-    found = verify(signature, TrustedKeys((key.public,)))
+    found = verify(signature, SigstoreKeys((key.public,)))
     assert found.key == key.public
-    refuse(replace(signature, payload=payload + b" "), TrustedKeys((key.public,)), "signature")
+    refuse(replace(signature, payload=payload + b" "), SigstoreKeys((key.public,)), "signature")
 
 
 # The payload

@@ -10,7 +10,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.signature import CERTIFICATE_ANNOTATION
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.attachment import TrustedKeys, verify_attachment
+from bundler.trust.sigstore.attachment import SigstoreKeys, verify_attachment
 from bundler.trust.sigstore.services import IssuedCertificate
 from bundler.trust.sigstore.signer import KeylessSigner, SigstoreSigner
 
@@ -43,7 +43,7 @@ def sign(signer) -> signatures.SigstoreSignature:
 def test_signature_by_key_verifies():
     key = keys.generate_signing_key()
     found = verify_attachment(
-        sign(SigstoreSigner(key)), TrustedKeys((key.public,)), MANIFEST, datetime.now(UTC)
+        sign(SigstoreSigner(key)), SigstoreKeys((key.public,)), MANIFEST, datetime.now(UTC)
     )
     assert found.payload.reference == NAME
 

@@ -53,7 +53,7 @@ def standalone_verify(
     for all keys of --public-key-file.
     """
     accepted = tuple(item if item == "any" else item.upper() for item in fingerprints.split(","))
-    files = SignatureFiles(manifest, signature, key_file)
+    files = VerificationInput(manifest, signature, key_file)
     signer, digest = verify_files(context, files, reference, accepted)
     if as_json:
         text.print_json({"fingerprint": signer, "digest": digest})
@@ -61,7 +61,7 @@ def standalone_verify(
         text.print_line(f"{signature}: signed by {signer}, digest {digest}")
 
 
-class SignatureFiles(NamedTuple):
+class VerificationInput(NamedTuple):
     """The files from which a signature is verified."""
 
     manifest: Path
@@ -71,7 +71,7 @@ class SignatureFiles(NamedTuple):
 
 
 def verify_files(
-    context: CommandContext, files: SignatureFiles, reference: str, fingerprints: tuple[str, ...]
+    context: CommandContext, files: VerificationInput, reference: str, fingerprints: tuple[str, ...]
 ) -> tuple[str, str]:
     """Verify a signature in a file; return the fingerprint of the signer and the digest."""
     from bundler.cli.commands.images.manifest_digest import read_manifest  # noqa: PLC0415 - not for --help

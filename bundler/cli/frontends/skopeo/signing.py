@@ -144,7 +144,7 @@ def standalone_sign(context: CommandContext, line: CommandLine) -> None:
 def standalone_verify(context: CommandContext, line: CommandLine) -> None:
     """Verify a signature in a file, and print the signer."""
     from bundler.cli.commands.images.standalone_verify import (  # noqa: PLC0415 - as above
-        SignatureFiles,
+        VerificationInput,
         verify_files,
     )
 
@@ -152,7 +152,7 @@ def standalone_verify(context: CommandContext, line: CommandLine) -> None:
     keys = line.path("public-key-file")
     if keys is None and fingerprints == "any":
         raise UsageError("Cannot use any fingerprint without a public key file")
-    files = SignatureFiles(Path(manifest), Path(signature), keys)
+    files = VerificationInput(Path(manifest), Path(signature), keys)
     signer, digest = verify_files(context, files, reference, tuple(fingerprints.split(",")))
     sys.stdout.write(f"Signature verified using fingerprint {signer}, digest {digest}\n")
 

@@ -12,7 +12,7 @@ import pytest
 from bundler.oci import signature as signatures
 from bundler.oci.signature import BUNDLE_ANNOTATION, CHAIN_ANNOTATION
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.attachment import TrustedFulcio, TrustedKeys, verify_attachment
+from bundler.trust.sigstore.attachment import SigstoreKeys, TrustedFulcio, verify_attachment
 from bundler.trust.sigstore.certificates import Authority, OidcIdentity
 from tests.fakes import images, sigstore as fake
 from tests.fakes.registry import FakeRegistry
@@ -59,8 +59,8 @@ def verify_all(directory: Path, trust) -> set[str]:
     }
 
 
-def trusted_key(path: Path) -> TrustedKeys:
-    return TrustedKeys((keys.parse_public_key(path.read_bytes(), str(path)),))
+def trusted_key(path: Path) -> SigstoreKeys:
+    return SigstoreKeys((keys.parse_public_key(path.read_bytes(), str(path)),))
 
 
 KEY_FLAGS = ("--sign-by-sigstore-private-key", "site.private", "--sign-passphrase-file", "pass")
@@ -172,7 +172,7 @@ def test_signature_by_key_of_parameter_file_is_recorded(workspace, run_airbundle
         )  # fmt: skip
         assert copied.status == 0
         log = (keys.accept_public_key(services.log.key.public_key(), "log"),)
-    trust = TrustedKeys(trusted_key(workspace / "site.pub").keys, log)
+    trust = SigstoreKeys(trusted_key(workspace / "site.pub").keys, log)
     assert verify_all(workspace / "out", trust) == {NAME}
     ((_, signature),) = read_signatures(workspace / "out").values()
     assert BUNDLE_ANNOTATION in signature.annotations

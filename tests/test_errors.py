@@ -34,6 +34,7 @@ STATUSES = {
     "NotRegularFileError": 3, "DamagedBundleError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,
     "SigstoreSignatureError": 4, "UnauthenticatedError": 4, "ExpiredError": 4,
+    "StreamError": 4,
     "UnknownStreamError": 4, "RollbackError": 4, "EquivocationError": 4, "FutureBundleError": 4,
     "LostRecordsError": 4, "OfflineError": 1,
     "TooFewSignersError": 4, "MissingSignatureError": 4, "UnfitSignerError": 4, "TrustFileError": 4,

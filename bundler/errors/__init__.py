@@ -42,10 +42,11 @@
     │   │   └── UnfitSignerError
     │   ├── TrustFileError
     │   ├── ExpiredError
-    │   ├── UnknownStreamError
-    │   ├── RollbackError
-    │   ├── EquivocationError
-    │   ├── FutureBundleError
+    │   ├── StreamError
+    │   │   ├── UnknownStreamError
+    │   │   ├── RollbackError
+    │   │   ├── EquivocationError
+    │   │   └── FutureBundleError
     │   └── LostRecordsError
     ├── MediumError                      5   free, replace or unlock the medium; run again
     │   ├── NoSpaceError
@@ -188,6 +189,7 @@ from bundler.errors.trust import (
     RollbackError as RollbackError,
     SignatureProblem as SignatureProblem,
     SigstoreSignatureError as SigstoreSignatureError,
+    StreamError as StreamError,
     TooFewSignersError as TooFewSignersError,
     TrustError as TrustError,
     TrustFileError as TrustFileError,

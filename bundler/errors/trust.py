@@ -266,8 +266,8 @@ class ExpiredError(TrustError):
     """Content past its expiry date. Raised by the check of a bundle's inventory."""
 
 
-class UnknownStreamError(TrustError):
-    """A bundle of a stream that this site has not adopted.
+class StreamError(TrustError):
+    """A bundle that the records of the site do not permit.
 
     Fields:
         stream: the name of the stream.
@@ -282,7 +282,11 @@ class UnknownStreamError(TrustError):
         self.serial = serial
 
 
-class RollbackError(TrustError):
+class UnknownStreamError(StreamError):
+    """A bundle of a stream that this site has not adopted. Raised as ``StreamError``."""
+
+
+class RollbackError(StreamError):
     """A bundle that is older than one that this site has imported from the same stream.
 
     Fields:
@@ -296,13 +300,11 @@ class RollbackError(TrustError):
     def __init__(
         self, message: str, *, stream: str, serial: int, recorded: int, hint: str | None = None
     ) -> None:
-        super().__init__(message, hint=hint)
-        self.stream = stream
-        self.serial = serial
+        super().__init__(message, stream=stream, serial=serial, hint=hint)
         self.recorded = recorded
 
 
-class EquivocationError(TrustError):
+class EquivocationError(StreamError):
     """Two different bundles with the same stream and serial, both with valid signatures.
 
     Fields:
@@ -324,27 +326,13 @@ class EquivocationError(TrustError):
         got: str,
         hint: str | None = None,
     ) -> None:
-        super().__init__(message, hint=hint)
-        self.stream = stream
-        self.serial = serial
+        super().__init__(message, stream=stream, serial=serial, hint=hint)
         self.expected = expected
         self.got = got
 
 
-class FutureBundleError(TrustError):
-    """A bundle whose serial or date is far ahead of the clock.
-
-    Fields:
-        stream: the name of the stream.
-        serial: the serial of the bundle.
-
-    Raised by the check of a bundle against the records.
-    """
-
-    def __init__(self, message: str, *, stream: str, serial: int, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.stream = stream
-        self.serial = serial
+class FutureBundleError(StreamError):
+    """A bundle whose serial or date is far ahead of the clock. Raised as ``StreamError``."""
 
 
 class LostRecordsError(TrustError):

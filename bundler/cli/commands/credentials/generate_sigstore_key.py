@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bundler.cli.commands.credentials.keygen import print_key_pair
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.output import text
 from bundler.cli.runtime import signing_keys
 
 if TYPE_CHECKING:
@@ -41,17 +41,4 @@ def generate_sigstore_key(prefix: Path, *, passphrase_file: Path | None, as_json
     private, public = keys.write_key_pair(
         prefix, pair, passphrase, suffix=".private", label="COSIGN"
     )
-    if as_json:
-        text.print_json(
-            {
-                "privateKey": str(private),
-                "publicKey": str(public),
-                "algorithm": pair.public.algorithm,
-                "id": pair.public.id,
-                "fingerprint": pair.public.fingerprint,
-            }
-        )
-        return
-    text.print_line(f"private key: {private}")
-    text.print_line(f"public key:  {public}")
-    text.print_line(f"fingerprint: {pair.public.fingerprint}")
+    print_key_pair(pair.public, private, public, as_json=as_json)

@@ -16,6 +16,8 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bundler.trust.keys import PublicKey
+
 _SHORT_PASSPHRASE = 8  # characters; NIST SP 800-63B, section 5.1.1.1
 
 
@@ -60,17 +62,24 @@ def keygen(
 
     pair = trust.generate_key(cast("trust.SigningAlgorithm", key_type))
     private, public = trust.write_key_pair(prefix, pair, passphrase)
+    print_key_pair(pair.public, private, public, encrypted=passphrase is not None, as_json=as_json)
+
+
+def print_key_pair(
+    key: PublicKey, private: Path, public: Path, *, encrypted: bool = True, as_json: bool
+) -> None:
+    """Print the files and the fingerprint of a new key pair."""
     if as_json:
         text.print_json(
             {
                 "privateKey": str(private),
                 "publicKey": str(public),
-                "algorithm": pair.public.algorithm,
-                "id": pair.public.id,
-                "fingerprint": pair.public.fingerprint,
+                "algorithm": key.algorithm,
+                "id": key.id,
+                "fingerprint": key.fingerprint,
             }
         )
         return
-    text.print_line(f"private key: {private}{' (not encrypted)' if passphrase is None else ''}")
+    text.print_line(f"private key: {private}{'' if encrypted else ' (not encrypted)'}")
     text.print_line(f"public key:  {public}")
-    text.print_line(f"fingerprint: {pair.public.fingerprint}")
+    text.print_line(f"fingerprint: {key.fingerprint}")

@@ -17,15 +17,17 @@ _TIMEOUT = 10
 
 
 class RegistryContent:
-    """The repositories of a registry, read when they are requested."""
+    """The repository of one test in a registry that other tests use, read on request."""
 
-    def __init__(self, registry: servers.Registry) -> None:
+    def __init__(self, registry: servers.Registry, repository: str) -> None:
         self.host = registry.host
+        self._repository = repository
 
     @property
     def repositories(self) -> Mapping[str, Repository]:
-        """The current tags and manifests, by repository."""
-        return {name: self._read(name) for name in self._get("_catalog").get("repositories", ())}
+        """The current tags and manifests; empty if the repository has none."""
+        found = self._read(self._repository)
+        return {self._repository: found} if found.tags else {}
 
     def _read(self, name: str) -> Repository:
         tags = self._get(f"{name}/tags/list").get("tags") or ()

@@ -39,8 +39,8 @@ def key(gnupg: GnuPG) -> str:
 
 
 @pytest.fixture
-def cluster(registry: servers.Registry) -> Iterator[FakeOpenShift]:
-    content = RegistryContent(registry)
+def cluster(registry: servers.Registry, repository: str) -> Iterator[FakeOpenShift]:
+    content = RegistryContent(registry, repository)
     authorization, tls = f"Bearer {TOKEN}", create_server_context()
     with FakeOpenShift(content, authorization=authorization, tls=tls) as running:
         yield running

@@ -24,7 +24,7 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer, free_space
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import BlobTask, ManifestTask, Plan, PlannedImage, create_manifest_tasks
+from bundler.copy.plan import BlobTask, ManifestTask, Plan, create_manifest_tasks
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
+    from bundler.copy.planned_image import PlannedImage
     from bundler.oci.digest import Digest
 
 _MAX_LABELS = 3  # maximum number of images listed in a message

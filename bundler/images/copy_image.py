@@ -11,7 +11,8 @@ from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
 from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.image import ImageRequest, SignaturePolicy
-from bundler.copy.plan import Plan, PlannedImage, create_plan
+from bundler.copy.plan import Plan, create_plan
+from bundler.copy.planned_image import PlannedImage
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.copy.resolve import resolve
 from bundler.errors import (

@@ -13,7 +13,8 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
-from bundler.copy.plan import PlannedImage, create_plan
+from bundler.copy.plan import create_plan
+from bundler.copy.planned_image import PlannedImage
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CancelledError,

@@ -17,7 +17,8 @@ from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
-from bundler.copy.plan import PlannedImage, create_plan
+from bundler.copy.plan import create_plan
+from bundler.copy.planned_image import PlannedImage
 from bundler.copy.resolve import resolve
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.part_files import get_kept_name
 from bundler.content.files.safe_directory import Directory
-from bundler.copy.plan import PlannedImage
+from bundler.copy.planned_image import PlannedImage
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import BundlerError, DamagedBundleError, NotFoundError
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME

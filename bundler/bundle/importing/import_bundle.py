@@ -24,7 +24,7 @@ from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import Plan, PlannedImage, create_plan
+from bundler.copy.plan import Plan, create_plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping, compare_with_target, find_unused_rules
 from bundler.errors import (
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
+    from bundler.copy.planned_image import PlannedImage
     from bundler.copy.target_names import TargetName
     from bundler.events import TransferTotals
     from bundler.gocompat.regexp import GoExpression

@@ -18,7 +18,7 @@ from bundler.ports import ChecksSignatures
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.copy.plan import PlannedImage
+    from bundler.copy.planned_image import PlannedImage
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings
 

@@ -16,7 +16,7 @@ from bundler.bundle.format import store
 from bundler.bundle.format.inventory import Format
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
-from bundler.copy.plan import PlannedImage
+from bundler.copy.planned_image import PlannedImage
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain

@@ -13,7 +13,6 @@ All methods may be called from several threads at once unless their docstring sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -23,6 +22,7 @@ from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.media_types import FOREIGN_LAYERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -324,30 +324,6 @@ class ListsReferrers(Protocol):
 
 
 @runtime_checkable
-class HasSignatures(Protocol):
-    """A source that stores signatures with its manifests, as ``oci.signature`` encodes them."""
-
-    def signatures(self, manifest: Digest, /) -> list[bytes]:
-        """Return the stored signatures of ``manifest``, unverified."""
-
-
-@runtime_checkable
-class StoresSignatures(Protocol):
-    """A destination that stores signatures with its manifests, encoded as by ``HasSignatures``."""
-
-    def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
-        """Replace the signatures of ``manifest``; the change takes effect in ``commit``."""
-
-
-@runtime_checkable
-class ChecksSignatures(Protocol):
-    """A destination that cannot store signatures of every kind."""
-
-    def check_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
-        """Raise UnsupportedError if one of the signatures of ``manifest`` cannot be stored."""
-
-
-@runtime_checkable
 class RefusesReferrers(Protocol):
     """A destination that may refuse referrers and store everything else."""
 
@@ -418,35 +394,3 @@ class FindsRegistryHost(Protocol):
 
     def find_registry_host(self, text: str, /) -> str:
         """Return the registry's ``host[:port]`` in ``text``; raises as ``Transport.parse``."""
-
-
-SignManifest = Callable[[str, Descriptor, bytes], Sequence[bytes]]
-"""Called with (reference to sign, descriptor, bytes) of each final manifest; returns its new
-signatures, as ``oci.signature`` encodes them."""
-
-
-class PolicyCheck(Protocol):
-    """The policy that accepts or rejects images.
-
-    ``check_reference`` is called before anything is parsed. ``check_manifest`` is called for every
-    image before its manifest is parsed. An index is parsed to find its images; it is only checked
-    itself if it refers to anything else, or to none.
-    """
-
-    def check_reference(self, reference: str, /) -> None:
-        """Check what the policy decides without regard to signatures.
-
-        Raises:
-            TrustError: the policy rejects all images with this reference.
-        """
-
-    def check_manifest(
-        self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
-    ) -> None:
-        """Check the manifest of the image that the user calls ``reference``.
-
-        ``read_signatures`` returns its signatures, as ``oci.signature`` encodes them.
-
-        Raises:
-            TrustError: the policy rejects the manifest.
-        """

@@ -42,8 +42,8 @@ from bundler.ports import (
     ReadableDestination,
     RefusesReferrers,
     RegistryRepository,
-    StoresSignatures,
 )
+from bundler.signature_ports import StoresSignatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -8,7 +8,8 @@ from bundler.content.streams import VerifiedReader
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import ImageManifest
-from bundler.ports import HasSignatures, Node
+from bundler.ports import Node
+from bundler.signature_ports import HasSignatures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

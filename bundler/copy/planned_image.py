@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bundler.errors import CannotConvertError, SignaturesUnsupportedError
 from bundler.oci import media_types
-from bundler.ports import (
-    ChecksSignatures,
-    Holdings,
-    Node,
-    Publication,
-    Source,
-    StoresSignatures,
-)
+from bundler.ports import Holdings, Node, Publication, Source
+from bundler.signature_ports import ChecksSignatures, StoresSignatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

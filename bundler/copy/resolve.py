@@ -35,7 +35,8 @@ from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index
-from bundler.ports import HasSignatures, KeepsOriginalManifests, ListsReferrers, PolicyCheck, Source
+from bundler.ports import KeepsOriginalManifests, ListsReferrers, Source
+from bundler.signature_ports import HasSignatures, PolicyCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

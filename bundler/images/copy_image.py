@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
     from bundler.oci.reference import ImageReference
-    from bundler.ports import Destination, OpenOptions, PolicyCheck, Reference, SignManifest
+    from bundler.ports import Destination, OpenOptions, Reference
+    from bundler.signature_ports import PolicyCheck, SignManifest
 
 _FALLBACK_FORMATS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
 _MEDIA_TYPES: Mapping[ManifestFormat, frozenset[str]] = {

@@ -20,7 +20,8 @@ from bundler.ports import Node, Publication
 
 if TYPE_CHECKING:
     from bundler.oci.platform import Platform
-    from bundler.ports import OpenOptions, PolicyCheck, Reference
+    from bundler.ports import OpenOptions, Reference
+    from bundler.signature_ports import PolicyCheck
 
 
 @dataclass(frozen=True, slots=True)

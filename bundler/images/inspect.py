@@ -39,7 +39,8 @@ from bundler.ports import KeepsOriginalManifests, ListsTags, RegistryRepository,
 if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.oci.platform import Platform
-    from bundler.ports import OpenOptions, PolicyCheck, Reference, Source
+    from bundler.ports import OpenOptions, Reference, Source
+    from bundler.signature_ports import PolicyCheck
 
 _GO_NOT_FOUND_PAGE = "404 page not found"
 

@@ -30,7 +30,7 @@ class SimplePayload(SignedPayload):
 
 @dataclass(frozen=True, slots=True)
 class SimpleSigner:
-    """Signs manifests; its ``sign`` is a ``ports.SignManifest``."""
+    """Signs manifests; its ``sign`` is a ``signature_ports.SignManifest``."""
 
     sign_content: Callable[[bytes], bytes]
     """Returns an OpenPGP message with the signed content."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from bundler.oci.signature import SIGNATURE_ANNOTATION, SIGSTORE_PAYLOAD, SigstoreSignature
-from bundler.ports import HasSignatures, StoresSignatures
+from bundler.signature_ports import HasSignatures, StoresSignatures
 from tests.contracts.contents import publish, push_all
 from tests.contracts.exclusions import Contract
 from tests.fakes.memory import MemoryStore

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class AcceptsDigests:
-    """Implements ``ports.PolicyCheck``; accepts manifests by their digests, and records them."""
+    """A ``PolicyCheck`` that accepts manifests by their digests, and records them."""
 
     accepted: Collection[str] | None = None
     """None: all."""
@@ -41,7 +41,7 @@ class AcceptsDigests:
 
 @dataclass
 class RejectsReferences:
-    """Implements ``ports.PolicyCheck``; rejects everything before a manifest is checked."""
+    """A ``PolicyCheck`` that rejects everything before a manifest is checked."""
 
     def check_reference(self, reference: str, /) -> None:
         """Reject the reference."""

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.copy.plan import Plan
     from bundler.events import TransferTotals
-    from bundler.ports import Holdings, OpenOptions, PolicyCheck
+    from bundler.ports import Holdings, OpenOptions
+    from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.signers import Signer
 

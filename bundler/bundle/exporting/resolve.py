@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import IndexMode
-    from bundler.ports import Holdings, OpenOptions, PolicyCheck, Reference
+    from bundler.ports import Holdings, OpenOptions, Reference
+    from bundler.signature_ports import PolicyCheck
 
 
 def resolve_all(

@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from bundler.events import TransferTotals
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Destination, Holdings, OpenOptions, PolicyCheck
+    from bundler.ports import Destination, Holdings, OpenOptions
+    from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import BundleTrust
 
 Existing = Literal["error", "skip", "overwrite"]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.importing.report import ImportReport
     from bundler.copy.engine import EngineOptions
-    from bundler.ports import OpenOptions, PolicyCheck
+    from bundler.ports import OpenOptions
+    from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import BundleTrust
 
 

@@ -13,7 +13,7 @@ from bundler.errors import (
     TrustError,
     UnsupportedError,
 )
-from bundler.ports import ChecksSignatures
+from bundler.signature_ports import ChecksSignatures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,8 @@ from bundler.copy.planned_image import PlannedImage
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
-from bundler.ports import Destination, Publication, StoresSignatures, TagResolver
+from bundler.ports import Destination, Publication, TagResolver
+from bundler.signature_ports import StoresSignatures
 from bundler.transports.shared.bundle_guard import refuse_bundle
 from bundler.transports.source_reference import create_registry_reference, split_registry
 

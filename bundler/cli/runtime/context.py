@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from bundler.copy.engine import EngineOptions
     from bundler.events import Emit
     from bundler.oci.platform import Platform
-    from bundler.ports import OpenOptions, PolicyCheck, TransportOptions
+    from bundler.ports import OpenOptions, TransportOptions
+    from bundler.signature_ports import PolicyCheck
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bundler.cli.runtime.context import CommandContext, CommandRun
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import SignManifest
+    from bundler.signature_ports import SignManifest
     from bundler.trust.sigstore.keys import SigningKey
 
     CreateSigner = Callable[[CommandRun], SignManifest]

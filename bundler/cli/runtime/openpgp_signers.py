@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bundler.cli.runtime.context import CommandContext, CommandRun
     from bundler.cli.runtime.image_signers import CreateSigner
-    from bundler.ports import SignManifest
+    from bundler.signature_ports import SignManifest
 
 
 def create_gpg_environment(context: CommandContext) -> dict[str, str]:

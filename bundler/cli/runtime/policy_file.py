@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PolicyFileCheck:
-    """Implements ``ports.PolicyCheck`` with a policy. Thread-safe.
+    """``PolicyCheck`` with the rules of a policy. Thread-safe.
 
     ``resources`` is closed at the end of the run, which removes temporary keyrings.
     """

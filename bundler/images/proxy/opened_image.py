@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bundler.oci.json.strict import JSON
     from bundler.oci.manifest import ImageManifest
     from bundler.oci.platform import Platform
-    from bundler.ports import PolicyCheck
+    from bundler.signature_ports import PolicyCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.images.proxy.protocol import ProxyRequest
     from bundler.oci.platform import Platform
-    from bundler.ports import PolicyCheck, Reference, Source
+    from bundler.ports import Reference, Source
+    from bundler.signature_ports import PolicyCheck
 
 PROTOCOL = "0.2.8"
 MAX_IMAGES = 1_000

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from bundler.images.sync.sources import ListingFailure, SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
-    from bundler.ports import OpenOptions, PolicyCheck, Reference, SignManifest
+    from bundler.ports import OpenOptions, Reference
+    from bundler.signature_ports import PolicyCheck, SignManifest
     from bundler.transports.target_reference import TargetReference
 
 SyncState = Literal["new", "present", "copied", "failed"]

@@ -41,7 +41,7 @@ _MARGIN = timedelta(minutes=1)  # a signature must be recorded before its certif
 
 @dataclass(frozen=True, slots=True)
 class SigstoreSigner:
-    """Signs manifests; its ``sign`` is a ``ports.SignManifest``."""
+    """Signs manifests; its ``sign`` is a ``signature_ports.SignManifest``."""
 
     key: SigningKey
     certificate: IssuedCertificate | None = None

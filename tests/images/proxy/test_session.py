@@ -29,7 +29,8 @@ from tests.interop.proxy_client import Proxy, create_socket_pair, read_all
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bundler.ports import PolicyCheck, Reference, Source
+    from bundler.ports import Reference, Source
+    from bundler.signature_ports import PolicyCheck
 
 LAYER = images.layer({"data": os.urandom(3_000_000)})
 APP = images.image(LAYER)

@@ -9,7 +9,7 @@ import pytest
 
 from bundler.errors import MalformedError
 from bundler.oci.digest import Digest
-from bundler.ports import HasSignatures, StoresSignatures
+from bundler.signature_ports import HasSignatures, StoresSignatures
 from tests.contracts.contents import publish, push_all
 from tests.fakes.tars import TarStore
 from tests.transports.containers_storage.sample_storage import NAME

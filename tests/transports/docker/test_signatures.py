@@ -22,7 +22,7 @@ from bundler.errors import (
     SignatureStoreError,
 )
 from bundler.oci.digest import Digest
-from bundler.ports import ChecksSignatures
+from bundler.signature_ports import ChecksSignatures
 from tests.contracts import signatures as contract
 from tests.contracts.signatures import OTHER_SIMPLE, SIMPLE, SignatureContract, sigstore
 from tests.fakes import images

@@ -1,0 +1,70 @@
+"""Interfaces for the signatures of images: their storage, signers and policies.
+
+The protocols of storage are optional protocols of sources and destinations, as those in ``ports``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from bundler.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from bundler.oci.digest import Digest
+
+
+@runtime_checkable
+class HasSignatures(Protocol):
+    """A source that stores signatures with its manifests, as ``oci.signature`` encodes them."""
+
+    def signatures(self, manifest: Digest, /) -> list[bytes]:
+        """Return the stored signatures of ``manifest``, unverified."""
+
+
+@runtime_checkable
+class StoresSignatures(Protocol):
+    """A destination that stores signatures with its manifests, encoded as by ``HasSignatures``."""
+
+    def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Replace the signatures of ``manifest``; the change takes effect in ``commit``."""
+
+
+@runtime_checkable
+class ChecksSignatures(Protocol):
+    """A destination that cannot store signatures of every kind."""
+
+    def check_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Raise UnsupportedError if one of the signatures of ``manifest`` cannot be stored."""
+
+
+SignManifest = Callable[[str, Descriptor, bytes], Sequence[bytes]]
+"""Called with (reference to sign, descriptor, bytes) of each final manifest; returns its new
+signatures, as ``oci.signature`` encodes them."""
+
+
+class PolicyCheck(Protocol):
+    """The policy that accepts or rejects images.
+
+    ``check_reference`` is called before anything is parsed. ``check_manifest`` is called for every
+    image before its manifest is parsed. An index is parsed to find its images; it is only checked
+    itself if it refers to anything else, or to none.
+    """
+
+    def check_reference(self, reference: str, /) -> None:
+        """Check what the policy decides without regard to signatures.
+
+        Raises:
+            TrustError: the policy rejects all images with this reference.
+        """
+
+    def check_manifest(
+        self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
+    ) -> None:
+        """Check the manifest of the image that the user calls ``reference``.
+
+        ``read_signatures`` returns its signatures, as ``oci.signature`` encodes them.
+
+        Raises:
+            TrustError: the policy rejects the manifest.
+        """

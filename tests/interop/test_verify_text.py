@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import instructions, inventory
+from bundler.bundle.format import instructions
+from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.trust import keys
 from tests.fakes import bundles
 from tests.interop import servers
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bundler.bundle.format.inventory import Inventory
 
 SIGNER, OTHER = keys.generate_key(), keys.generate_key("ed25519")
 PROGRAMS = ("openssl", "sha256sum", "skopeo", "grep", "sed", "cut")
@@ -27,14 +30,14 @@ def find_commands(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("    ")]
 
 
-def render(contents: inventory.Inventory, signers: list[keys.PublicKey]) -> bytes:
+def render(contents: Inventory, signers: list[keys.PublicKey]) -> bytes:
     return instructions.render(contents.stream, contents.format, contents.images, signers)
 
 
 def create_bundle(directory: Path, form: str, signers: tuple[keys.PrivateKey, ...]) -> Path:
     """Create a bundle with its VERIFY.txt."""
     bundle = bundles.write(directory, form=form)
-    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    contents = parse_inventory((bundle / "bundle.json").read_bytes())
     (bundle / "VERIFY.txt").write_bytes(render(contents, [key.public for key in signers]))
     value = json.loads((bundle / "bundle.json").read_bytes())
     value.pop("sums")
@@ -105,7 +108,7 @@ def test_each_signature_has_its_own_command(tmp_path: Path, home: Path):
 
 def test_commands_verify_signature_that_was_added_later(tmp_path: Path, home: Path):
     bundle = create_bundle(tmp_path / "b", "oci", (SIGNER,))
-    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    contents = parse_inventory((bundle / "bundle.json").read_bytes())
     text = render(contents, []).decode()
     (line,) = [line for line in find_commands(text) if line.startswith("openssl dgst")]
     assert run_shell(line, home, bundle).returncode == 0
@@ -126,7 +129,7 @@ def test_hostile_target_name_is_quoted(tmp_path: Path, home: Path):
     """A target name is input from outside; pasting the commands must not execute it."""
     hostile = "x:1 $(touch pwned); `touch pwned` 'touch pwned' \" & touch pwned"
     bundle = bundles.write(tmp_path / "b")
-    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    contents = parse_inventory((bundle / "bundle.json").read_bytes())
     images = tuple(replace(image, rename=hostile) for image in contents.images[:1])
     contents = replace(contents, images=images)
     text = render(contents, []).decode()
@@ -139,7 +142,7 @@ def test_long_list_of_images_is_truncated(tmp_path: Path):
     image = next(iter(bundles.sample().values()))
     named = {f"registry.corp/app-{number}:1": image for number in range(60)}
     bundle = bundles.write(tmp_path / "b", named)
-    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    contents = parse_inventory((bundle / "bundle.json").read_bytes())
     text = render(contents, []).decode()
     assert text.count("skopeo copy") == 50
     assert "10 more" in text

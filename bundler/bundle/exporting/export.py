@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
-from bundler.bundle.format import bundle_paths, inventory, store
+from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.copy.engine import execute
@@ -317,7 +318,7 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     try:
         trust = TrustedKeys.create(key.public for key in request.keys)
         found = authenticate.authenticate(request.bundle, trust)
-        former = inventory.parse(found.raw)
+        former = parse_inventory(found.raw)
     except BundlerError:
         return None
     if former.stream != request.stream:

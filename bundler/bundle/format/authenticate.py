@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, inventory, signatures as signing, trust_chain
+from bundler.bundle.format import bundle_paths, signatures as signing, trust_chain
+from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.errors import (
     BundlerError,
     ExpiredError,
@@ -103,7 +104,7 @@ def open_bundle(
     now = now or datetime.now(UTC)
     authentication = authenticate(bundle, trust, signature_files)
     _check_allowed(bundle, authentication.trust_error, allow_unsigned=allow_unsigned)
-    contents = inventory.parse(authentication.raw)
+    contents = parse_inventory(authentication.raw)
     trust_error = authentication.check_contents(contents, now)
     _check_allowed(bundle, trust_error, allow_unsigned=allow_unsigned)
     if contents.expires is not None and contents.is_expired(now) and not allow_expired:

@@ -53,7 +53,7 @@ class BundledSignature:
 
     @classmethod
     def from_json(cls, table: Table) -> Self:
-        """Read an entry of ``signatures``; raises as ``inventory.parse``."""
+        """Read an entry of ``signatures``; raises as ``parse_inventory``."""
         found = cls(
             table.digest("manifest"),
             table.integer("number"),
@@ -77,7 +77,7 @@ class BundledSignature:
 
 
 def read_entries(table: Table) -> tuple[BundledSignature, ...]:
-    """Read the member ``signatures`` of an image; raises as ``inventory.parse``."""
+    """Read the member ``signatures`` of an image; raises as ``parse_inventory``."""
     found = tuple(map(BundledSignature.from_json, table.tables("signatures", MAX_OF_IMAGE)))
     if len({(item.manifest, item.number) for item in found}) != len(found):
         raise table.problem("signatures has two entries for the same file")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, checksums, inventory
+from bundler.bundle.format import bundle_paths, checksums
+from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
@@ -105,7 +106,7 @@ def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
         MalformedError, LimitError, UnsupportedError: it is not a valid inventory.
     """
     raw = read_raw_inventory(bundle)
-    return raw, inventory.parse(raw)
+    return raw, parse_inventory(raw)
 
 
 def read_raw_inventory(bundle: Path) -> bytes:
@@ -116,7 +117,7 @@ def read_raw_inventory(bundle: Path) -> bytes:
         MalformedError, LimitError, MediumError: it cannot be read.
     """
     try:
-        return bundle_paths.read_file(bundle, bundle_paths.INVENTORY, inventory.MAX_INVENTORY)
+        return bundle_paths.read_file(bundle, bundle_paths.INVENTORY, MAX_INVENTORY)
     except NotFoundError:
         if not bundle.is_dir():
             raise NotFoundError(f"{bundle}: no such directory") from None

@@ -19,9 +19,10 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import bundle_paths, checksums, inventory, store
+from bundler.bundle.format import bundle_paths, checksums, store
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.omissions import Omissions
+from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.format.signatures import create_unfinished_error
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.cancel import Cancellation
@@ -300,7 +301,7 @@ class _Verifier:
             return None, None, ()
         contents, trust_error = None, authentication.trust_error
         try:
-            contents = inventory.parse(authentication.raw)
+            contents = parse_inventory(authentication.raw)
             trust_error = authentication.check_contents(contents, now)
         except (IntegrityError, LimitError) as error:
             self.add_error(path, error)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bundler.bundle.format import bundle_paths, checksums, inventory, signatures
+from bundler.bundle.format.parse_inventory import MAX_INVENTORY
 from bundler.bundle.verifying import verify
 from bundler.oci import manifest
 from bundler.trust import derivation_cost
@@ -41,7 +42,7 @@ def test_format_page_describes_every_finding():
     "text",
     [
         inventory.TYPE,
-        f"{inventory.MAX_INVENTORY >> 20} MiB",
+        f"{MAX_INVENTORY >> 20} MiB",
         f"most {checksums.MAX_CHECKSUM_FILE >> 20} MiB",
         f"{signatures.MAX_SIGNATURES} signatures of at most {signatures.MAX_SIGNATURE >> 10} KiB",
         f"{bundle_paths.MAX_ENTRIES:,}",

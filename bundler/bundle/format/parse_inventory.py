@@ -1,0 +1,242 @@
+"""Parse the inventory of a bundle, strictly: its bytes come from outside.
+
+The caller authenticates the bytes before they are parsed. ``_type`` is the version of the format.
+Versions that are not known are refused, and members that are not known are ignored; a member that
+must not be ignored needs a new ``_type``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, get_args
+
+from bundler.bundle.format import absent_layers, bundle_paths
+from bundler.bundle.format.inventory import (
+    TYPE,
+    TYPE_2,
+    BundledImage,
+    BundledReferrer,
+    ChecksumFile,
+    Format,
+    Inventory,
+    Producer,
+    is_stream_name,
+)
+from bundler.errors import InvalidReferenceError, LimitError, MalformedError, UnsupportedError
+from bundler.oci import media_types
+from bundler.oci.json import strict, timestamps
+from bundler.oci.json.table import Table
+from bundler.oci.manifest import IndexMode
+from bundler.oci.reference import ImageReference, is_tag
+
+if TYPE_CHECKING:
+    from bundler.bundle.format.image_signatures import BundledSignature
+    from bundler.copy.signature_requirements import VerifiedSignature
+
+MAX_INVENTORY = 16 * 1024 * 1024
+MAX_ITEMS = 100_000
+MAX_TEXT = 4096
+
+_ANY_HOST = "host.example"  # completes a name without a host, which is then parsed
+_FAMILY = "airbundle/bundle/"
+_PARTIAL = ("base", "presupposes", "volumes")
+"""Members that are reserved for deltas and volumes."""
+_FIELDS = (
+    *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
+    *("images", *_PARTIAL),
+)
+_IMAGE_FIELDS = (
+    *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
+    *("origin", "source", "referrers", "verified", "absentLayers", "leftBehind"),
+    "signatures",
+)
+
+
+def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
+    """Parse the bytes of a ``bundle.json``, which the caller has authenticated.
+
+    Raises:
+        MalformedError: not strict JSON, or a member is missing, invalid or out of range.
+        LimitError: too large, or too many entries.
+        UnsupportedError: a version of the format that is not known, a delta or a volume.
+    """
+    if len(raw) > strict.MAX_DOCUMENT and not raw.isascii():  # as str, four bytes per character
+        raise LimitError(
+            f"{subject}: too large (expected at most {strict.MAX_DOCUMENT:,} bytes, or ASCII only)"
+        )
+    table = Table.parse(raw, subject, limit=MAX_INVENTORY)
+    _check_version(table)
+    has_signatures = table.value["_type"] == TYPE_2
+    images = tuple(
+        _read_image(item, has_signatures=has_signatures)
+        for item in table.tables("images", MAX_ITEMS)
+    )
+    names = Counter(image.reference for image in images)
+    for name in (name for name, uses in names.items() if uses > 1):
+        raise table.problem(f"{name} is listed twice")
+    stream = _read_text(table, "stream")
+    if not is_stream_name(stream):
+        raise table.problem(f"{stream[:80]!r} is not a valid stream name")
+    tool, checksum_file = table.table("tool"), table.table("sums")
+    path, digest = checksum_file.text("path"), checksum_file.digest("digest")
+    if path != bundle_paths.CHECKSUM_FILE:
+        raise checksum_file.problem(
+            f"path is {path[:80]!r} (expected {bundle_paths.CHECKSUM_FILE!r})"
+        )
+    if digest.algorithm != "sha256":
+        raise checksum_file.problem(f"digest is {digest} (expected sha256)")
+    expires = table.text("expires") if "expires" in table else None
+    return Inventory(
+        format=table.one_of("format", get_args(Format)),
+        stream=stream,
+        serial=table.integer("serial"),
+        created=timestamps.parse_utc(table.text("created"), subject),
+        expires=timestamps.parse_utc(expires, subject) if expires else None,
+        complete=table.flag("complete"),
+        tool=Producer(_read_text(tool, "name"), _read_text(tool, "version")),
+        checksum_file=ChecksumFile(
+            digest, checksum_file.integer("size"), checksum_file.integer("count")
+        ),
+        images=images,
+    )
+
+
+def _check_version(table: Table) -> None:
+    """Refuse unknown versions, and deltas and volumes, which would otherwise appear damaged."""
+    actual = table.value.get("_type")
+    if actual not in (TYPE, TYPE_2):
+        if isinstance(actual, str) and actual.startswith(_FAMILY):
+            raise UnsupportedError(
+                f"{table.subject}: unknown format {actual[:40]!r} (expected at most {TYPE_2!r})",
+                hint="use the airbundle that came with the bundle",
+            )
+        raise table.problem(f"not the inventory of a bundle: _type is not {TYPE!r} or {TYPE_2!r}")
+    table.refuse_other_case(_FIELDS)
+    for name in _PARTIAL:
+        if name in table:
+            raise UnsupportedError(
+                f"{table.subject}: a bundle with {name!r} is a delta or one of several volumes,"
+                " which this version cannot read",
+                hint="use a newer airbundle, or export a complete bundle",
+            )
+
+
+def _read_image(table: Table, *, has_signatures: bool) -> BundledImage:
+    """Read an entry of ``images``; raises as ``parse_inventory``.
+
+    ``has_signatures``: the version of the format has the member ``signatures``.
+    """
+    table.refuse_other_case(_IMAGE_FIELDS)
+    text = _read_text(table, "reference")
+    try:
+        reference = ImageReference.parse(text)
+    except InvalidReferenceError as error:
+        raise table.problem(f"reference: {error.message}") from None
+    if str(reference) != text:
+        raise table.problem(f"reference is {text[:200]!r} (expected {str(reference)!r})")
+    platforms = table.texts("platforms")
+    image = BundledImage(
+        reference=reference,
+        digest=table.digest("digest"),
+        media_type=_read_media_type(table),
+        size=table.integer("size"),
+        platforms=tuple(_check_printable(name, table, "platforms") for name in platforms),
+        index=table.one_of("index", get_args(IndexMode)) if "index" in table else None,
+        replaces=table.digest("replaces") if "replaces" in table else None,
+        rename=_read_optional_text(table, "rename"),
+        origin=_read_optional_text(table, "origin"),
+        source=_read_optional_text(table, "source"),
+        referrers=tuple(map(_read_referrer, table.tables("referrers", MAX_ITEMS))),
+        absent_layers=absent_layers.from_json(table) if "absentLayers" in table else None,
+        left_behind=tuple(
+            _check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
+        ),
+        verified=_read_verified(table),
+        signatures=_read_signatures(table) if has_signatures else (),
+    )
+    _check_names(image, table)
+    return image
+
+
+def _check_names(image: BundledImage, table: Table) -> None:
+    """Check that the digests in the names are those of the image."""
+    digests = {None, image.digest, image.replaces}
+    if image.reference.digest not in digests:
+        raise table.problem(f"reference has another digest (expected {image.digest})")
+    if image.rename is None:
+        return
+    try:
+        target = ImageReference.parse(f"{_ANY_HOST}/{image.rename}")
+    except InvalidReferenceError:
+        raise table.problem(f"rename: {image.rename[:200]!r} is not a valid name") from None
+    if target.digest not in digests:
+        raise table.problem(f"rename has another digest (expected {image.digest})")
+
+
+def _read_referrer(table: Table) -> BundledReferrer:
+    """Read an entry of ``referrers``; raises as ``parse_inventory``."""
+    return BundledReferrer(
+        digest=table.digest("digest"),
+        media_type=_read_media_type(table),
+        size=table.integer("size"),
+        subject=table.digest("subject"),
+        artifact_type=_read_optional_text(table, "artifactType"),
+        tag=_read_tag(table),
+    )
+
+
+def _read_verified(table: Table) -> tuple[VerifiedSignature, ...]:
+    """Read the member ``verified``; entries of other forms, which have no effect, are ignored."""
+    if "verified" not in table:
+        return ()
+    from bundler.copy.signature_requirements import VerifiedSignature  # noqa: PLC0415 - rare
+
+    found = []
+    with suppress(MalformedError, LimitError):
+        for item in table.tables("verified", MAX_ITEMS):
+            with suppress(MalformedError):
+                verified = VerifiedSignature(
+                    item.digest("manifest"),
+                    key=_read_optional_text(item, "key"),
+                    issuer=_read_optional_text(item, "issuer"),
+                    identity=_read_optional_text(item, "identity"),
+                    policy=item.digest("policy") if "policy" in item else None,
+                )
+                found.append(verified)
+    return tuple(found)
+
+
+def _read_signatures(table: Table) -> tuple[BundledSignature, ...]:
+    from bundler.bundle.format import image_signatures  # noqa: PLC0415 - only for this version
+
+    return image_signatures.read_entries(table)
+
+
+def _read_media_type(table: Table) -> str:
+    media_type = _read_text(table, "mediaType")
+    if media_type not in media_types.IMAGE_MANIFESTS | media_types.INDEXES:
+        raise table.problem(f"{media_type[:80]!r} is not the media type of a manifest")
+    return media_type
+
+
+def _read_text(table: Table, key: str) -> str:
+    return _check_printable(table.text(key), table, key)
+
+
+def _read_optional_text(table: Table, key: str) -> str | None:
+    return _read_text(table, key) if table.optional_text(key) else None
+
+
+def _read_tag(table: Table) -> str | None:
+    tag = _read_optional_text(table, "tag")
+    if tag is not None and not is_tag(tag):
+        raise table.problem(f"{tag[:140]!r} is not a valid tag")
+    return tag
+
+
+def _check_printable(text: str, table: Table, key: str) -> str:
+    """Refuse text that could send control sequences to a terminal."""
+    if len(text) > MAX_TEXT or not text.isprintable():
+        raise table.problem(f"{key} is not printable text of at most {MAX_TEXT:,} characters")
+    return text

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths, checksums, store
 from bundler.bundle.format.authenticate import authenticate
@@ -25,12 +25,12 @@ from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.format.signatures import create_unfinished_error
 from bundler.bundle.verifying import parallel_hash, stored_graphs
+from bundler.bundle.verifying.verification import Finding, Verification
 from bundler.cancel import Cancellation
 from bundler.content.files import part_files
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     BundlerError,
-    DamagedBundleError,
     DigestMismatchError,
     ExpiredError,
     IntegrityError,
@@ -38,9 +38,6 @@ from bundler.errors import (
     MediumError,
     NotFoundError,
     TrustError,
-    UnreadableBundleError,
-    count,
-    shortlist,
 )
 from bundler.events import BlobTotal, Completed, Planned, TransferTotals, discard
 from bundler.oci import image_layout
@@ -56,129 +53,11 @@ if TYPE_CHECKING:
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
 
-_MAX_NAMED = 3
 _MAX_MISSING = 10_000  # files that are reported individually
 _MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json is the largest file without a listed size
 
 _Listed = dict[str, Digest | None]
 """The expected sha256 of each file; None if only SHA256SUMS specifies it and it is damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A problem of one file."""
-
-    code: str
-    """One of: missing, damaged, size, special, surplus, unreadable, malformed, index."""
-    path: str
-    text: str
-    images: tuple[str, ...] = ()
-    """The full names of the images that need the file."""
-    expected: str | None = None
-    """The expected digest or size; None for other kinds of problems."""
-    got: str | None = None
-
-    def __str__(self) -> str:
-        problem = self.text
-        if self.expected is not None:
-            subject = "digest mismatch" if self.code == "damaged" else "wrong size"
-            problem = f"{subject} (expected {self.expected}, got {self.got})"
-        users = f" (in {shortlist(self.images, _MAX_NAMED)})" if self.images else ""
-        return f"{self.path}: {problem}{users}"
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The result of verifying a bundle."""
-
-    findings: tuple[Finding, ...]
-    """Damaged, missing and unexpected files, sorted by path."""
-    inventory: Inventory | None
-    """None: ``bundle.json`` cannot be read."""
-    signers: tuple[PublicKey, ...]
-    """The trusted keys that signed the bundle."""
-    trust_error: TrustError | None
-    """The reason why the bundle is not trusted: not authenticated, or expired; None if it is."""
-    expired: bool
-    files: int
-    """The number of files that were hashed."""
-    size: int
-    """The number of bytes that were hashed; hard links of one file count once."""
-    ignored: int
-    """The number of files that do not belong to the bundle, such as those of operating systems."""
-    unlisted: int
-    """The number of content files that are not listed; an interrupted export leaves them."""
-    omissions: Omissions
-    """The content of the images that the export left out; its absence is not damage."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether no file is damaged, missing or unexpected."""
-        return not self.findings
-
-    @property
-    def unreadable(self) -> int:
-        """The number of files that the medium fails to read."""
-        return sum(finding.code == "unreadable" for finding in self.findings)
-
-    def check(self) -> None:
-        """Check that the bundle is undamaged, authenticated and not expired.
-
-        Raises:
-            UnreadableBundleError: the medium fails to read files, so their content is unknown.
-            DamagedBundleError: it is damaged, whether signed or not.
-            TrustError: it is undamaged, but not authenticated, or expired.
-        """
-        lines = [str(finding) for finding in self.findings]
-        if self.unreadable:
-            raise UnreadableBundleError(
-                f"the bundle cannot be read: {count(self.unreadable, 'unreadable file')}",
-                lines,
-                hint="reconnect or replace the medium, or correct the rights of its files, and"
-                " verify it again",
-            )
-        if lines:
-            raise DamagedBundleError(
-                f"the bundle is damaged: {count(len(lines), 'finding')}",
-                lines,
-                hint="copy these files again, or run the export again, which repairs them",
-            )
-        if self.trust_error is not None:
-            raise self.trust_error
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as JSON; sizes are in bytes."""
-        known = self.inventory
-        return {
-            "whole": self.whole,
-            "trusted": self.whole and self.trust_error is None,
-            "distrust": None if self.trust_error is None else self.trust_error.message,
-            "signers": [
-                {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
-                for key in self.signers
-            ],
-            "stream": known and known.stream,
-            "serial": known and known.serial,
-            "created": known and timestamps.format_utc(known.created),
-            "expires": known and known.expires and timestamps.format_utc(known.expires),
-            "expired": self.expired,
-            "complete": known and known.complete,
-            "images": known and len(known.images),
-            "files": self.files,
-            "size": self.size,
-            "ignored": self.ignored,
-            "unlisted": self.unlisted,
-            **self.omissions.to_json(),
-            "findings": [
-                {
-                    "code": finding.code,
-                    "path": finding.path,
-                    "text": finding.text,
-                    "images": list(finding.images),
-                }
-                for finding in self.findings
-            ],
-        }
 
 
 def verify(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from bundler.bundle.verifying.verify import Verification
+    from bundler.bundle.verifying.verification import Verification
 
 _REHEARSAL = "Rehearsal of an import"
 

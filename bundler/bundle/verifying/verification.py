@@ -1,0 +1,139 @@
+"""The result of verifying a bundle: the findings, the signers, and the verdict on both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import (
+    DamagedBundleError,
+    TrustError,
+    UnreadableBundleError,
+    count,
+    shortlist,
+)
+from bundler.oci.json import timestamps
+
+if TYPE_CHECKING:
+    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.omissions import Omissions
+    from bundler.trust.keys import PublicKey
+
+_MAX_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem of one file."""
+
+    code: str
+    """One of: missing, damaged, size, special, surplus, unreadable, malformed, index."""
+    path: str
+    text: str
+    images: tuple[str, ...] = ()
+    """The full names of the images that need the file."""
+    expected: str | None = None
+    """The expected digest or size; None for other kinds of problems."""
+    got: str | None = None
+
+    def __str__(self) -> str:
+        problem = self.text
+        if self.expected is not None:
+            subject = "digest mismatch" if self.code == "damaged" else "wrong size"
+            problem = f"{subject} (expected {self.expected}, got {self.got})"
+        users = f" (in {shortlist(self.images, _MAX_NAMED)})" if self.images else ""
+        return f"{self.path}: {problem}{users}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of verifying a bundle."""
+
+    findings: tuple[Finding, ...]
+    """Damaged, missing and unexpected files, sorted by path."""
+    inventory: Inventory | None
+    """None: ``bundle.json`` cannot be read."""
+    signers: tuple[PublicKey, ...]
+    """The trusted keys that signed the bundle."""
+    trust_error: TrustError | None
+    """The reason why the bundle is not trusted: not authenticated, or expired; None if it is."""
+    expired: bool
+    files: int
+    """The number of files that were hashed."""
+    size: int
+    """The number of bytes that were hashed; hard links of one file count once."""
+    ignored: int
+    """The number of files that do not belong to the bundle, such as those of operating systems."""
+    unlisted: int
+    """The number of content files that are not listed; an interrupted export leaves them."""
+    omissions: Omissions
+    """The content of the images that the export left out; its absence is not damage."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether no file is damaged, missing or unexpected."""
+        return not self.findings
+
+    @property
+    def unreadable(self) -> int:
+        """The number of files that the medium fails to read."""
+        return sum(finding.code == "unreadable" for finding in self.findings)
+
+    def check(self) -> None:
+        """Check that the bundle is undamaged, authenticated and not expired.
+
+        Raises:
+            UnreadableBundleError: the medium fails to read files, so their content is unknown.
+            DamagedBundleError: it is damaged, whether signed or not.
+            TrustError: it is undamaged, but not authenticated, or expired.
+        """
+        lines = [str(finding) for finding in self.findings]
+        if self.unreadable:
+            raise UnreadableBundleError(
+                f"the bundle cannot be read: {count(self.unreadable, 'unreadable file')}",
+                lines,
+                hint="reconnect or replace the medium, or correct the rights of its files, and"
+                " verify it again",
+            )
+        if lines:
+            raise DamagedBundleError(
+                f"the bundle is damaged: {count(len(lines), 'finding')}",
+                lines,
+                hint="copy these files again, or run the export again, which repairs them",
+            )
+        if self.trust_error is not None:
+            raise self.trust_error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON; sizes are in bytes."""
+        known = self.inventory
+        return {
+            "whole": self.whole,
+            "trusted": self.whole and self.trust_error is None,
+            "distrust": None if self.trust_error is None else self.trust_error.message,
+            "signers": [
+                {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
+                for key in self.signers
+            ],
+            "stream": known and known.stream,
+            "serial": known and known.serial,
+            "created": known and timestamps.format_utc(known.created),
+            "expires": known and known.expires and timestamps.format_utc(known.expires),
+            "expired": self.expired,
+            "complete": known and known.complete,
+            "images": known and len(known.images),
+            "files": self.files,
+            "size": self.size,
+            "ignored": self.ignored,
+            "unlisted": self.unlisted,
+            **self.omissions.to_json(),
+            "findings": [
+                {
+                    "code": finding.code,
+                    "path": finding.path,
+                    "text": finding.text,
+                    "images": list(finding.images),
+                }
+                for finding in self.findings
+            ],
+        }

@@ -9,16 +9,15 @@ valid signature is sufficient; others, whatever their content, do not count.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from bundler import transports
-from bundler.bundle.format import attached_signatures
+from bundler.bundle.exporting.manifest_signatures import REJECTIONS, ManifestSignatures
 from bundler.config import config_file, policy_json
-from bundler.content.streams import VerifiedReader
-from bundler.copy.fetch import fetch, read_signatures
+from bundler.copy.fetch import fetch
 from bundler.copy.signature_requirements import (
     IdentitySignature,
     KeySignature,
@@ -28,20 +27,12 @@ from bundler.copy.signature_requirements import (
 from bundler.errors import (
     BundlerError,
     CancelledError,
-    IntegrityError,
-    LimitError,
-    MalformedError,
     MissingSignatureError,
     NotFoundError,
-    TrustError,
-    UnsupportedError,
 )
 from bundler.events import WarningIssued
-from bundler.oci import manifest, media_types, signature
+from bundler.oci import manifest, media_types
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest
-from bundler.oci.signature import SIGSTORE_PAYLOAD, SigstoreSignature
-from bundler.ports import ListsReferrers, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -51,101 +42,15 @@ if TYPE_CHECKING:
     from bundler.copy.image import ResolvedImage
     from bundler.copy.signature_requirements import SignatureRequirement
     from bundler.events import Emit
-    from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Source
+    from bundler.oci.signature import SigstoreSignature
     from bundler.trust.requirements import SignatureVerifier
     from bundler.trust.sigstore.bundle import Bundle
     from bundler.trust.sigstore.keys import VerificationKey
     from bundler.trust.sigstore.trusted_root import TrustedRoot
 
-MAX_SIGNATURES = 64
-"""Maximum number of signatures of a manifest, and of bundles, that are read and verified."""
-MAX_BUNDLE = 4 * 1024 * 1024
-_BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle"
 _MAX_REASONS = 3
-_REJECTIONS = (IntegrityError, LimitError, MalformedError, TrustError, UnsupportedError)
 
 LoadedT = TypeVar("LoadedT")
-
-
-@dataclass(slots=True)
-class _SignedManifest:
-    """A manifest and its signatures, which are read when they are first needed."""
-
-    source: Source
-    digest: Digest
-    raw: bytes
-    problems: list[BundlerError] = field(default_factory=list)
-    """The errors of signatures that cannot be read."""
-    _stored: list[bytes] | None = None
-    _bundles: list[Bundle] | None = None
-
-    def read_stored(self) -> list[bytes]:
-        """Return simple signatures and attachments, as ``oci.signature`` encodes them."""
-        if self._stored is None:
-            found = list(read_signatures(self.source, self.digest))
-            tag = f"{self.digest.algorithm}-{self.digest.hex}.sig"
-            try:
-                found += attached_signatures.read(self.source, [self.source.resolve(tag)])
-            except NotFoundError:
-                pass
-            except _REJECTIONS as error:
-                self.problems.append(error)
-            self._stored = list(dict.fromkeys(found))
-        return self._stored
-
-    def list_attachments(self) -> Iterator[SigstoreSignature]:
-        """Yield the sigstore signatures among the stored ones."""
-        for raw in self.read_stored()[:MAX_SIGNATURES]:
-            if signature.is_sigstore(raw):
-                try:
-                    parsed = signature.parse(raw)
-                except _REJECTIONS as error:
-                    self.problems.append(error)
-                    continue
-                if isinstance(parsed, SigstoreSignature) and parsed.media_type == SIGSTORE_PAYLOAD:
-                    yield parsed
-
-    def list_bundles(self) -> list[Bundle]:
-        """Return the sigstore bundles among the referrers."""
-        if self._bundles is None:
-            self._bundles = []
-            listed = (
-                self.source.referrers(self.digest)
-                if isinstance(self.source, ListsReferrers)
-                else ()
-            )
-            bundles = [
-                item
-                for item in listed
-                if item.artifact_type is None or item.artifact_type.startswith(_BUNDLE_TYPE)
-            ]
-            for item in bundles[:MAX_SIGNATURES]:
-                try:
-                    self._bundles += self._read_bundles(item)
-                except (NotFoundError, *_REJECTIONS) as error:
-                    self.problems.append(error)
-            if len(bundles) > MAX_SIGNATURES:
-                problem = f"too many bundles (only the first {MAX_SIGNATURES} were verified)"
-                self.problems.append(LimitError(problem))
-        return self._bundles
-
-    def _read_bundles(self, item: Descriptor) -> Iterator[Bundle]:
-        from bundler.trust.sigstore.bundle import parse_bundle  # noqa: PLC0415 - only to verify
-
-        subject = f"bundle {item.digest}"
-        raw = fetch(self.source, item, subject)
-        parsed = manifest.parse(raw, item.media_type, subject=subject)
-        if not (manifest.get_artifact_type(parsed) or "").startswith(_BUNDLE_TYPE):
-            return  # the source did not state its type
-        if not isinstance(parsed, ImageManifest) or len(parsed.layers) != 1:
-            raise MalformedError(f"{subject}: not the manifest of a bundle")
-        (layer,) = parsed.layers
-        if not 0 <= layer.size <= MAX_BUNDLE:
-            raise LimitError(f"{subject}: too large (expected at most {MAX_BUNDLE:,} bytes)")
-        with self.source.open(Node.of(layer, "layer")) as stream:
-            content = VerifiedReader(stream, subject, digest=layer.digest, size=layer.size).read()
-        yield parse_bundle(content, subject)
 
 
 class SignatureChecker:
@@ -205,7 +110,7 @@ class SignatureChecker:
         )
 
     def _verify(
-        self, image: ResolvedImage, requirement: SignatureRequirement, signed: _SignedManifest
+        self, image: ResolvedImage, requirement: SignatureRequirement, signed: ManifestSignatures
     ) -> VerifiedSignature:
         """Verify one manifest; raise MissingSignatureError if it does not meet the requirement."""
         if isinstance(requirement, KeySignature):
@@ -221,7 +126,7 @@ class SignatureChecker:
                 return attempt()
             except CancelledError:
                 raise
-            except _REJECTIONS as error:
+            except REJECTIONS as error:
                 reasons.append(error)
         raise MissingSignatureError(
             f"{signed.digest}: no signature",
@@ -230,7 +135,7 @@ class SignatureChecker:
         )
 
     def _list_key_attempts(
-        self, requirement: KeySignature, signed: _SignedManifest
+        self, requirement: KeySignature, signed: ManifestSignatures
     ) -> Iterator[Callable[[], VerifiedSignature]]:
         from bundler.trust.sigstore import attachment, verify_bundle  # noqa: PLC0415 - only to verify
 
@@ -252,7 +157,7 @@ class SignatureChecker:
             yield partial(verify_by_key, bundle)
 
     def _list_identity_attempts(
-        self, requirement: IdentitySignature, signed: _SignedManifest
+        self, requirement: IdentitySignature, signed: ManifestSignatures
     ) -> Iterator[Callable[[], VerifiedSignature]]:
         from bundler.trust.sigstore import attachment_identity, verify_bundle  # noqa: PLC0415 - only to verify
         from bundler.trust.sigstore.certificates import OidcIdentity  # noqa: PLC0415 - as above
@@ -278,7 +183,7 @@ class SignatureChecker:
             yield partial(verify_by_identity, bundle)
 
     def _verify_policy(
-        self, image: ResolvedImage, requirement: PolicySignature, signed: _SignedManifest
+        self, image: ResolvedImage, requirement: PolicySignature, signed: ManifestSignatures
     ) -> VerifiedSignature:
         from bundler.trust import policy as policies  # noqa: PLC0415 - only to verify
         from bundler.trust.requirements import SignedManifest  # noqa: PLC0415 - as above
@@ -308,7 +213,7 @@ class SignatureChecker:
             return cast("LoadedT", self._loaded[name])
 
 
-def _list_candidates(image: ResolvedImage) -> list[list[_SignedManifest]]:
+def _list_candidates(image: ResolvedImage) -> list[list[ManifestSignatures]]:
     """Return groups of manifests; a requirement is met if all of one group are signed.
 
     The images of an index do not stand for the index if it contains anything else.
@@ -316,14 +221,14 @@ def _list_candidates(image: ResolvedImage) -> list[list[_SignedManifest]]:
     source, graph = image.source, image.graph
     root = graph.manifests[-1]
     if image.replaces is None:
-        first = _SignedManifest(source, root.descriptor.digest, root.raw)
+        first = ManifestSignatures(source, root.descriptor.digest, root.raw)
     else:
         try:
             found = source.resolve(image.replaces.text)
         except NotFoundError:  # the source has names only
             found = source.resolve(image.request.source.name)
         raw = fetch(source, replace(found, digest=image.replaces), image.display_name)
-        first = _SignedManifest(source, image.replaces, raw)
+        first = ManifestSignatures(source, image.replaces, raw)
     instances = [
         item for item in graph.manifests if item.descriptor.media_type not in media_types.INDEXES
     ]
@@ -331,7 +236,7 @@ def _list_candidates(image: ResolvedImage) -> list[list[_SignedManifest]]:
     covered = {child.digest for item in parsed for child, _ in manifest.list_children(item)}
     if not instances or any(node.digest not in covered for node in graph.blobs):
         return [[first]]
-    below = [_SignedManifest(source, item.descriptor.digest, item.raw) for item in instances]
+    below = [ManifestSignatures(source, item.descriptor.digest, item.raw) for item in instances]
     return [[first]] if [item.digest for item in below] == [first.digest] else [[first], below]
 
 

@@ -72,6 +72,13 @@ class VerifiedSignature:
         }
         return {name: value for name, value in members.items() if value is not None}
 
+    @property
+    def label(self) -> str:
+        """The key, identity or policy in a short form, for tables."""
+        if self.policy is not None:
+            return f"policy {self.policy.hex[:12]}"
+        return self.key[:16] if self.key else str(self.identity)
+
     def __str__(self) -> str:
         if self.policy is not None:
             return f"policy {self.policy}"

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import instructions
+from bundler.bundle.format import instructions, signatures
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.trust import keys
+from bundler.trust.sigstore.bundle import parse_bundle
 from tests.fakes import bundles
 from tests.interop import servers
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.format.inventory import Inventory
 
 SIGNER, OTHER = keys.generate_key(), keys.generate_key("ed25519")
@@ -77,7 +78,7 @@ def test_commands_verify_and_import_bundle(
 ):
     bundle = create_bundle(tmp_path / "b", form, (SIGNER,))
     lines = find_commands((bundle / "VERIFY.txt").read_text())
-    script = "\n".join(line for line in lines if not line.startswith("airbundle"))
+    script = "\n".join(line for line in lines if not line.startswith(("airbundle", "cosign")))
     target = f"docker://{registry.host}/{repository}"
     done = run_shell(script, home, bundle, TARGET=target)
     assert done.returncode == 0, done.stderr
@@ -104,6 +105,36 @@ def test_each_signature_has_its_own_command(tmp_path: Path, home: Path):
         (bundle / "bundle.json").write_bytes(raw.replace(b"plant-7", b"plant-8"))
         assert run_shell(line, home, bundle).returncode != 0
         (bundle / "bundle.json").write_bytes(raw)
+
+
+def test_cosign_verifies_first_signature_on_p256(tmp_path: Path, home: Path):
+    """cosign, which Debian 12 does not have, accepted these options in a recorded case."""
+    bundle = create_bundle(tmp_path / "b", "oci", (OTHER, SIGNER))
+    raw = (bundle / "bundle.json").read_bytes()
+    for name, content in signatures.sign(raw, [OTHER, SIGNER]).items():
+        (bundle / name).write_bytes(content)
+    (bundle / "signer.pub").write_bytes(SIGNER.public.to_pem())
+    text = (bundle / "VERIFY.txt").read_text()
+    (line,) = [line for line in find_commands(text) if line.startswith("cosign")]
+    assert text.index(line) > text.index(SIGNER.public.id[:16])
+    recorded = json.loads(Path(__file__).with_name("sigstore_peers.json").read_bytes())
+    (case,) = [case for case in recorded["cases"] if case["case"] == "bundle of a file"]
+    assert case["accepted"]
+    names = {"site.pub": "signer.pub", "file.json": "bundle.json.sigstore.json"}
+    words = [names.get(word, word) for word in case["command"].split()[:-1]]
+    assert line.split() == [*words, "bundle.json"]
+    stored = parse_bundle((bundle / "bundle.json.sigstore.json").read_bytes())
+    SIGNER.public.verify(stored.signature, raw)
+    if shutil.which("cosign"):
+        good = run_shell(line, home, bundle)
+        assert good.returncode == 0, good.stderr
+        (bundle / "bundle.json").write_bytes(raw.replace(b"plant-7", b"plant-8"))
+        assert run_shell(line, home, bundle).returncode != 0
+
+
+def test_no_cosign_command_without_signature_on_p256(tmp_path: Path):
+    bundle = create_bundle(tmp_path / "b", "oci", (OTHER,))
+    assert "cosign" not in (bundle / "VERIFY.txt").read_text()
 
 
 def test_commands_verify_signature_that_was_added_later(tmp_path: Path, home: Path):

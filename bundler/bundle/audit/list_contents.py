@@ -38,6 +38,16 @@ class Listing:
     omissions: Omissions
     """The content of the images that is not in the bundle."""
 
+    @property
+    def referrers(self) -> int:
+        """The number of referrers of all images."""
+        return sum(len(image.referrers) for image, _ in self.images)
+
+    @property
+    def signature_files(self) -> int:
+        """The number of signature files of all images."""
+        return sum(len(image.signatures) for image, _ in self.images)
+
     def to_json(self) -> dict[str, Any]:
         """Return the listing as JSON; unknown values are null or empty, sizes in bytes."""
         contents = self.inventory
@@ -53,6 +63,8 @@ class Listing:
             "signatures": list(self.signatures),
             "blobs": self.total.blobs,
             "size": self.total.size,
+            "referrers": self.referrers,
+            "signatureFiles": self.signature_files,
             **self.omissions.to_json(),
             "images": [
                 {
@@ -78,11 +90,8 @@ class Listing:
                         }
                         for referrer in image.referrers
                     ],
-                    **(
-                        {"signatures": [signature.to_json() for signature in image.signatures]}
-                        if image.signatures
-                        else {}
-                    ),
+                    "signatures": [signature.to_json() for signature in image.signatures],
+                    "verified": [verified.to_json() for verified in image.verified],
                 }
                 for image, sizes in self.images
             ],

@@ -53,6 +53,12 @@ files that it lists.
     sha256sum -c --strict --quiet {bundle_paths.CHECKSUM_FILE}
 """
 
+_COSIGN = f"""\
+Or, with cosign 3:
+
+    cosign verify-blob --key signer.pub --insecure-ignore-tlog \
+--bundle {bundle_paths.SIGSTORE_BUNDLE} {bundle_paths.INVENTORY}"""
+
 
 def render(
     stream: str,
@@ -124,14 +130,20 @@ This bundle was not signed when it was created: its signer is unknown. If it was
 the directory contains {name}.<16 digits of the key ID>.sig. To verify that signature:
 
 {_format_openssl(f"{bundle_paths.INVENTORY}.????????????????.sig", "ecdsa-p256")}
+
+{_COSIGN}
 """
     lines = []
+    cosign = f"{_COSIGN}\n"
     for key in keys:
         lines += [
             "Signed by the key with the fingerprint (SHA-256 of the DER-encoded public key):",
             key.fingerprint,
             f"\n{_format_openssl(bundle_paths.format_signature_name(key.id), key.algorithm)}\n",
         ]
+        if key.algorithm == "ecdsa-p256" and cosign:
+            lines.append(cosign)
+            cosign = ""  # the sigstore bundle contains the first signature on P-256
     lines.append(
         "Print the fingerprint of your public key, and compare it:\n\n"
         "    openssl pkey -pubin -in signer.pub -outform DER | sha256sum\n"

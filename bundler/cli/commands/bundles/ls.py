@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
 _HEADER = (
     *("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "SIGNATURES"),
-    *("RENAME", "REPLACES"),
+    *("VERIFIED", "RENAME", "REPLACES"),
 )
-_SIGNATURES = _HEADER.index("SIGNATURES")  # the column is absent if no image has signature files
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 
 
@@ -31,7 +30,9 @@ _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     """List the images of BUNDLE with platforms, sizes and shared bytes.
 
-    Only the manifests are verified; airbundle verify checks everything.
+    VERIFIED shows the keys, identities and policies by which the exporting side verified the
+    image, as the inventory states. Only the manifests are verified; airbundle verify checks
+    everything.
     """
     from bundler.bundle.audit.list_contents import list_bundle  # noqa: PLC0415 - not for --help
 
@@ -47,16 +48,14 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
             text.format_size(sizes.size),
             text.format_size(sizes.shared),
             str(len(image.referrers)),
-            str(len(image.signatures)),
+            str(len(image.signatures) or ""),
+            ", ".join(dict.fromkeys(item.label for item in image.verified)),
             image.rename or "",
             image.replaces.text[:_SHORT] if image.replaces else "",
         )
         for image, sizes in listing.images
     ]
-    header: tuple[str, ...] = _HEADER
-    if not any(image.signatures for image, _ in listing.images):
-        header, *rows = (row[:_SIGNATURES] + row[_SIGNATURES + 1 :] for row in (header, *rows))
-    text.print_table(header, rows, right=(3, 4, 5, 6) if header is _HEADER else (3, 4, 5))
+    text.print_table(_HEADER, rows, right=range(3, 7))
     if context.options.quiet:
         return
     known = listing.inventory
@@ -66,7 +65,8 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
         until = f", {verb} {format_to_minute(known.expires)}"
     text.print_note(
         f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
-        f"{text.format_total(listing.total)}, "
+        f"{text.format_total(listing.total)}, {text.count(listing.referrers, 'referrer')}, "
+        f"{text.count(listing.signature_files, 'signature file')}, "
         f"created {format_to_minute(known.created)}{until}"
     )
     if not known.complete:

@@ -60,3 +60,34 @@ def test_ls_of_directory_without_bundle_has_status_9(tmp_path: Path, run_airbund
     result = run_airbundle("ls", tmp_path)
     assert result.status == 9
     assert "bundle.json" in result.stderr
+
+
+def test_ls_shows_what_the_export_verified_and_how_many_signatures_and_referrers_exist(
+    tmp_path: Path, run_airbundle: RunAirbundle
+):
+    """The listing shows these members of the inventory, and does not verify them."""
+    bundles.write(tmp_path / "b")
+    plain = run_airbundle("ls", "b")
+    assert "VERIFIED" not in plain.stdout
+    assert "SIGNATURES" not in plain.stdout
+    value = json.loads((tmp_path / "b/bundle.json").read_text())
+    image = value["images"][1]
+    verified = [
+        {"manifest": image["digest"], "key": "ab" * 32},
+        {"manifest": "sha256:" + "1" * 64, "key": "ab" * 32},
+        {"manifest": image["digest"], "issuer": "https://issuer", "identity": "ci@corp"},
+        {"manifest": image["digest"], "policy": "sha256:" + "2" * 64},
+    ]
+    signature = {"manifest": image["digest"], "number": 1, "size": 3, "digest": image["digest"]}
+    image |= {"verified": verified, "signatures": [signature]}
+    value["_type"] = "airbundle/bundle/v2"
+    bundles.seal(tmp_path / "b", value)
+
+    listing = json.loads(run_airbundle("ls", "b", "--json").stdout)
+    assert (listing["referrers"], listing["signatureFiles"]) == (0, 1)
+    first, second = listing["images"]
+    assert (first["verified"], first["signatures"]) == ([], [])
+    assert (second["verified"], second["signatures"]) == (verified, [signature])
+    header, _, row = run_airbundle("ls", "b").stdout.splitlines()
+    assert header.split()[-2:] == ["SIGNATURES", "VERIFIED"]
+    assert row.endswith("  1  abababababababab, ci@corp, policy 222222222222")

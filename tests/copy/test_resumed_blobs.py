@@ -10,7 +10,8 @@ import pytest
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.content.files import part_files
+from bundler.content.files import atomic_write, part_files
+from bundler.content.files.safe_directory import Directory
 from bundler.copy import blob_transfer
 from bundler.errors import CancelledError, DigestMismatchError, RegistryError
 from bundler.ports import Node, Publication
@@ -73,7 +74,7 @@ def test_interruption_reports_the_bytes_that_are_kept(location, store, node, tmp
     *_, finished = interrupt(location, store, node)
     (part,) = find_parts(tmp_path)
     assert finished == events.BlobFinished(node.digest.text, failed=True, kept=part.stat().st_size)
-    assert finished.kept > part_files.MIN_KEPT
+    assert finished.kept > atomic_write.MIN_KEPT
 
 
 def resume(location, store, node):
@@ -151,8 +152,8 @@ def test_part_in_use_by_another_process_is_not_written(location, store, node, tm
     interrupt(location, store, node)
     [part] = find_parts(tmp_path)
     before = part.read_bytes()
-    with part_files.Directory.open(part.parent) as directory:
-        other = part_files.PartFile.open_kept(directory, node.digest, create=False)
+    with Directory.open(part.parent) as directory:
+        other = atomic_write.PartFile.open_kept(directory, part.name, create=False)
         with closing(other):
             resume(location, store, node)
     assert store.log == [f"open {node.digest}@0"]

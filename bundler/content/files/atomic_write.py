@@ -2,7 +2,8 @@
 
 The content is written to a temporary file in the same directory, its length is checked, and the
 file is synchronised and renamed; then the directory is synchronised. After an interruption, the
-previous file is unchanged. An unfinished file may remain, see ``part_files``.
+previous file is unchanged. An unfinished file may remain, see ``part_files``. A process locks an
+unfinished file while it writes it.
 
 A file is discarded if its fsync fails: the kernel may have dropped dirty pages, and a second fsync
 would not report the loss.
@@ -13,13 +14,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING
+import secrets
+import stat
+import time
+from typing import TYPE_CHECKING, Self
 
+from bundler.content.files import file_lock
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.files.part_files import PartFile
-from bundler.content.files.safe_directory import Directory
-from bundler.content.streams import read_chunks
-from bundler.errors import MediumError, NoSpaceError
+from bundler.content.files.safe_directory import Directory, RegularFile
+from bundler.content.streams import BUFFER_SIZE, read_chunks
+from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    DisconnectedMediumError,
+    MediumError,
+    NoSpaceError,
+    RegistryError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +39,164 @@ if TYPE_CHECKING:
     from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
 
+MIN_KEPT = BUFFER_SIZE
+"""Minimum size in bytes of a kept part; a smaller one is transferred again quickly."""
+CHECK_INTERVAL = 1.0
+"""Number of seconds after which a writer checks again that its medium is connected."""
+PART_PREFIX = ".airbundle-"
+PART_SUFFIX = ".part"
+
+_SYNC_INTERVAL = 10.0  # seconds of transfer that a power failure may lose
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Errors of the transfer, not of the content.
+_INTERRUPTIONS = (CancelledError, DisconnectedMediumError, NoSpaceError, RegistryError)
 _NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS})
+
+
+class PartFile:
+    """An unfinished file that is being written, until it is published under its final name.
+
+    As a context manager, it closes the file, and removes it unless it is published. A file
+    that was created by ``open_kept`` is kept if the block was interrupted. The caller closes
+    ``directory`` afterwards.
+    """
+
+    def __init__(self, directory: Directory, name: str, fd: int, *, kept: bool = False) -> None:
+        self.name = name
+        self.fd = fd
+        self.path = directory.path / name
+        self._published = False
+        self._directory = directory
+        self._kept = kept
+        self._synced = self._checked = time.monotonic()
+
+    @classmethod
+    def create(cls, directory: Directory, mode: int) -> Self:
+        """Create a file with a random name.
+
+        Raises:
+            NoSpaceError, MediumError: the file cannot be created.
+        """
+        name = create_part_name()
+        try:
+            fd = os.open(name, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory.fd)
+        except OSError as error:
+            directory.check_connected(error)
+            raise to_bundler_error(error, directory.path, "cannot write here") from error
+        part = cls(directory, name, fd)
+        part.lock()
+        part._set_mode(mode)
+        return part
+
+    @classmethod
+    def open_kept(cls, directory: Directory, name: str, *, create: bool) -> Self | None:
+        """Open the file ``name``, which is kept if its transfer is interrupted.
+
+        Returns None if the file cannot be used: it does not exist and ``create`` is False, another
+        process is writing it, or it is not a regular file with a single link.
+        """
+        flags = _FLAGS | (os.O_CREAT if create else 0)
+        while True:
+            try:
+                fd = os.open(name, flags, 0o600, dir_fd=directory.fd)
+            except OSError:
+                return None
+            part = cls(directory, name, fd, kept=True)
+            status = os.fstat(fd)
+            if not (stat.S_ISREG(status.st_mode) and status.st_nlink <= 1 and part.lock()):
+                part.close()
+                return None
+            if part.is_named():
+                part._set_mode(0o644)
+                return part
+            part.close()  # published or removed by another process before the lock was acquired
+
+    @property
+    def size(self) -> int:
+        """The number of stored bytes."""
+        return os.fstat(self.fd).st_size
+
+    def open_reader(self) -> RegularFile:
+        """Open a reader of the stored bytes, which the caller closes before the next ``write``."""
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        return RegularFile(self.path, os.dup(self.fd))
+
+    def start_at(self, offset: int) -> None:
+        """Truncate the file to ``offset`` bytes, and continue there."""
+        try:
+            os.ftruncate(self.fd, offset)
+            os.lseek(self.fd, offset, os.SEEK_SET)
+        except OSError as error:
+            raise to_bundler_error(error, self._directory.path, "cannot write here") from error
+
+    def write(self, data: memoryview) -> None:
+        """Append ``data``.
+
+        Raises:
+            NoSpaceError, MediumError: the file cannot be written.
+        """
+        if time.monotonic() - self._checked > CHECK_INTERVAL:
+            self._directory.check_connected()
+            self._checked = time.monotonic()
+        try:
+            while data:
+                data = data[os.write(self.fd, data) :]
+            if self._kept and time.monotonic() - self._synced > _SYNC_INTERVAL:
+                os.fdatasync(self.fd)
+                with contextlib.suppress(OSError):  # some file systems cannot sync directories
+                    os.fsync(self._directory.fd)
+                self._synced = time.monotonic()
+        except OSError as error:
+            self._directory.check_connected(error)
+            raise to_bundler_error(error, self._directory.path, "cannot write here") from error
+
+    def publish(self, name: str, size: int) -> None:
+        """Make the file of ``size`` bytes durable, and rename it to ``name``.
+
+        Raises:
+            NoSpaceError, MediumError: it cannot be written; a previous file is unchanged.
+        """
+        directory = self._directory
+        publish(directory, self.fd, self.name, name, size=size, path=directory.path / name)
+        self._published = True
+
+    def close(self) -> None:
+        """Close and unlock the file without removing it."""
+        os.close(self.fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        interrupted = isinstance(error, _INTERRUPTIONS) or not isinstance(error, BundlerError)
+        stays = self._kept and error is not None and interrupted and self.size >= MIN_KEPT
+        with contextlib.closing(self), contextlib.suppress(OSError):  # a later run removes it
+            if not (self._published or stays):
+                os.unlink(self.name, dir_fd=self._directory.fd)
+
+    def lock(self) -> bool:
+        """Lock the file; return False if another process locked it, or locks are unsupported."""
+        try:
+            file_lock.lock(self)
+        except MediumError:
+            return False
+        return True
+
+    def _set_mode(self, mode: int) -> None:
+        with contextlib.suppress(OSError):  # some file systems have no modes
+            os.fchmod(self.fd, mode)
+
+    def is_named(self) -> bool:
+        """Whether the name still refers to the open file."""
+        with contextlib.suppress(OSError):
+            named = os.stat(self.name, dir_fd=self._directory.fd, follow_symlinks=False)
+            return os.path.samestat(os.fstat(self.fd), named)
+        return False
+
+
+def create_part_name() -> str:
+    """Create a random name for an unfinished file."""
+    return f"{PART_PREFIX}{secrets.token_hex(8)}{PART_SUFFIX}"
 
 
 def write_content(
@@ -68,7 +236,7 @@ def write_content(
                 ) from error
         stored = content.descriptor()
         final = name if isinstance(name, str) else name(stored)
-        _publish_part(folder, file, final, stored.size)
+        file.publish(final, stored.size)
         if durable_name:
             sync_directory(folder)
     return stored
@@ -88,7 +256,7 @@ def write_bytes_in(directory: Directory, name: str, data: bytes, *, mode: int = 
     """Write a file in an open directory, like ``write_bytes``."""
     with PartFile.create(directory, mode) as part:
         part.write(memoryview(data))
-        _publish_part(directory, part, name, len(data))
+        part.publish(name, len(data))
         sync_directory(directory)
 
 
@@ -127,11 +295,6 @@ def publish(directory: Directory, fd: int, part: str, name: str, *, size: int, p
     except OSError as error:
         directory.check_connected(error)
         raise to_bundler_error(error, path, "cannot write") from error
-
-
-def _publish_part(directory: Directory, part: PartFile, name: str, size: int) -> None:
-    publish(directory, part.fd, part.name, name, size=size, path=directory.path / name)
-    part.published = True
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.content.files.part_files import create_part_name
+from bundler.content.files.atomic_write import create_part_name
 from bundler.content.files.safe_directory import Directory
 from bundler.content.streams import VerifiedReader, copy_to_fd, drain
 from bundler.errors import (

@@ -107,7 +107,7 @@ def create_hard_links_error(path: Path) -> UnsupportedError:
 
 def supports_links(directory: Directory) -> bool:
     """Return whether the file system of ``directory`` supports hard links, by creating one."""
-    probe, second = part_files.create_part_name(), part_files.create_part_name()
+    probe, second = atomic_write.create_part_name(), atomic_write.create_part_name()
     atomic_write.write_bytes_in(directory, probe, b"")
     try:
         if linked := replace_by_link(directory, probe, directory, second):
@@ -125,7 +125,7 @@ def replace_by_link(source: Directory, name: str, target: Directory, link: str) 
     Raises:
         MediumError, NoSpaceError: the link cannot be created for another reason.
     """
-    temporary = part_files.create_part_name()
+    temporary = atomic_write.create_part_name()
     try:
         os.link(name, temporary, src_dir_fd=source.fd, dst_dir_fd=target.fd, follow_symlinks=False)
     except OSError as error:

@@ -16,7 +16,7 @@ import pytest
 from bundler.config.credentials import auth_store
 from bundler.config.credentials.auth_file import DOCKER_HUB_KEY
 from bundler.config.registry_access import Credentials
-from bundler.content.files.part_files import PartFile
+from bundler.content.files.atomic_write import PartFile
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import ConfigError, CredentialHelperError, LockedError
 from tests.config.world import World, entry

@@ -38,7 +38,7 @@ def write(medium, on_read=lambda count: None):
 
 def test_large_blob_is_not_written_to_the_end_on_a_disconnected_medium(medium, monkeypatch):
     """The part remains on the medium, for the run after it is connected again."""
-    monkeypatch.setattr(part_files, "CHECK_INTERVAL", 0)
+    monkeypatch.setattr(atomic_write, "CHECK_INTERVAL", 0)
     unmounted, counts = medium.with_name("unmounted"), []
 
     def disconnect(count):
@@ -50,7 +50,7 @@ def test_large_blob_is_not_written_to_the_end_on_a_disconnected_medium(medium, m
         write(medium, disconnect)
     assert sum(counts) < len(DATA)
     (part,) = unmounted.iterdir()
-    assert part.stat().st_size > part_files.MIN_KEPT
+    assert part.stat().st_size > atomic_write.MIN_KEPT
 
 
 def test_stored_part_remains_on_a_full_disk(medium, monkeypatch):

@@ -59,6 +59,7 @@
     │   ├── StalledError
     │   ├── EngineUnreachableError
     │   ├── UnauthorizedError            7   log in, or request access
+    │   │   └── LoginError
     │   ├── UntrustedTokenServiceError   7
     │   ├── DeniedError                  7
     │   │   └── ReadOnlyRegistryError
@@ -165,6 +166,7 @@ from bundler.errors.registry import (
     CertificateSummary as CertificateSummary,
     DeniedError as DeniedError,
     EngineUnreachableError as EngineUnreachableError,
+    LoginError as LoginError,
     Outage as Outage,
     QuotaExceededError as QuotaExceededError,
     RateLimitedError as RateLimitedError,

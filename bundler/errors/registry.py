@@ -230,6 +230,40 @@ class UnauthorizedError(RegistryError):
     exit_status = 7
 
 
+class LoginError(UnauthorizedError):
+    """A login to an OpenID Connect provider that failed.
+
+    Fields:
+        issuer: the URL of the provider.
+        code: the error code of OAuth 2.0, such as ``access_denied`` or ``expired_token``; None if
+            the provider sent none.
+
+    Raised by the logins of keyless signing.
+    """
+
+    def __init__(
+        self, issuer: str, message: str, *, code: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.issuer = issuer
+        self.code = code
+
+    @classmethod
+    def refused(cls, issuer: str, code: str | None) -> Self:
+        """Create the error for an error code of a provider."""
+        problem, hint = _LOGIN_REFUSALS.get(
+            code or "", (f"the provider refuses the login: {code}", None)
+        )
+        return cls(issuer, f"OIDC provider {issuer}: {problem}", code=code, hint=hint)
+
+
+_LOGIN_REFUSALS = {
+    "access_denied": ("the login was denied", "run again, and confirm the login"),
+    "expired_token": ("the login was not confirmed in time", "run again"),
+}
+"""The problem and the hint, by the error code."""
+
+
 class UntrustedTokenServiceError(RegistryError):
     """The registry names a token service that may not receive the credentials.
 

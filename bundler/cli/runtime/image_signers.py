@@ -1,24 +1,31 @@
 """Signers of images, from the options of ``copy`` and ``sync``.
 
-Keys are loaded, and passphrases are prompted for, before the run starts. Services are contacted
-when a manifest is signed.
+Before the run starts, keys are loaded, passphrases are prompted for, users log in, and certificates
+are requested. A transparency log is contacted when a manifest is signed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.oidc_login import DIALOG, obtain_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bundler.cli.runtime.context import CommandContext, CommandRun
+    from bundler.cli.runtime.oidc_login import LoginDialog
     from bundler.oci.descriptor import Descriptor
     from bundler.signature_ports import SignManifest
     from bundler.trust.sigstore.keys import SigningKey
+    from bundler.trust.sigstore.parameters import FulcioParameters
+    from bundler.trust.sigstore.services import IssuedCertificate
+    from bundler.trust.sigstore.signer import Record, RequestCertificate
+    from bundler.trust.web_service import Send
 
     CreateSigner = Callable[[CommandRun], SignManifest]
 
@@ -83,38 +90,77 @@ def load_sigstore_key(
 
 
 def load_sigstore_parameters(
-    context: CommandContext, path: Path, passphrases: PassphraseInput = PASSPHRASES
+    context: CommandContext,
+    path: Path,
+    passphrases: PassphraseInput = PASSPHRASES,
+    dialog: LoginDialog = DIALOG,
 ) -> CreateSigner:
-    """Read a parameter file, and load its key; return the function that creates the signer.
+    """Read a parameter file; load its key, or request a certificate for a new one.
+
+    The user logs in first if the file says so, and again if the certificate expires during the run.
+
+    Returns:
+        The function that creates the signer.
 
     Raises:
         UsageError: the passphrase is wrong, or cannot be prompted for.
         NotFoundError, ConfigError, UnsupportedError: the file is not valid, or its key is not.
+        RegistryError: the user is not logged in, or there is no certificate.
     """
-    from functools import partial  # noqa: PLC0415 - as below
-
-    from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - loads requests
-    from bundler.trust.sigstore import parameters, services  # noqa: PLC0415 - loads cryptography
-    from bundler.trust.sigstore.signer import KeylessSigner, SigstoreSigner  # noqa: PLC0415 - as above
+    from bundler.trust.sigstore import parameters  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore.signer import (  # noqa: PLC0415 - as above
+        CertifiedKey,
+        KeylessSigner,
+        SigstoreSigner,
+    )
 
     found = parameters.read_parameters(path)
-    url, fulcio, key = found.rekor_url, found.fulcio, None
-    if found.key_file is not None:
+    url, fulcio = found.rekor_url, found.fulcio
+    if fulcio is None:
+        assert found.key_file is not None  # noqa: S101 - the parameters have one of them
         key = _load_key(context, found.key_file, found.passphrase_file, passphrases)
-    if fulcio is not None:
-        services.find_token_subject(fulcio.token)  # fails before the image is copied
+        return lambda run: SigstoreSigner(key, None, _create_record(run, url)).sign
+    with context.run() as own:
+        first = CertifiedKey.create(_create_request(own, fulcio, dialog))
 
     def create(run: CommandRun) -> SignManifest:
-        find_access = run.context.settings.get_service_access
-        send = ServiceClient(find_access, run.cancellation, run.emit).send
-        record = None if url is None else partial(services.record_signature, send, url)
-        if fulcio is not None:
-            request = partial(services.request_certificate, send, fulcio.url, fulcio.token)
-            return KeylessSigner(request, record).sign
-        assert key is not None  # noqa: S101 - the parameters have one of them
-        return SigstoreSigner(key, None, record).sign
+        request = _create_request(run, fulcio, dialog)
+        return KeylessSigner(first, request, _create_record(run, url)).sign
 
     return create
+
+
+def _create_record(run: CommandRun, url: str | None) -> Record | None:
+    """Return the function that records signatures in the log at ``url``; None without a log."""
+    from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
+
+    return None if url is None else partial(services.record_signature, _create_client(run), url)
+
+
+def _create_request(
+    run: CommandRun, fulcio: FulcioParameters, dialog: LoginDialog
+) -> RequestCertificate:
+    """Return the function that requests certificates; the user logs in for each of them."""
+    from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
+
+    send = _create_client(run)
+
+    def request(key: SigningKey) -> IssuedCertificate:
+        token = fulcio.identity
+        if not isinstance(token, str):
+            token = obtain_token(token, send, run.cancellation, dialog)
+        return services.request_certificate(send, fulcio.url, token, key)
+
+    return request
+
+
+def _create_client(run: CommandRun) -> Send:
+    from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - loads requests
+
+    find_access = run.context.settings.get_service_access
+    client = ServiceClient(find_access, run.cancellation, run.emit)
+    run.threads.callback(client.close)
+    return client.send
 
 
 def _load_key(

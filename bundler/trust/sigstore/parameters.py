@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bundler.config import config_file
-from bundler.errors import UnsupportedError
+from bundler.trust.oidc.provider import Client
 
 if TYPE_CHECKING:
     from bundler.oci.json.table import Table
@@ -29,11 +29,20 @@ _FULCIO_MEMBERS = (
 
 
 @dataclass(frozen=True, slots=True)
+class LoginParameters:
+    """A login to an OpenID Connect provider, which issues an identity token."""
+
+    mode: Literal["interactive", "deviceGrant"]
+    issuer: str
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
 class FulcioParameters:
-    """A certificate authority, and the token that identifies the user."""
+    """A certificate authority, and the identity of the user: a token, or a login."""
 
     url: str
-    token: str = field(repr=False)
+    identity: str | LoginParameters = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,6 @@ def read_parameters(path: Path) -> SigningParameters:
 
     Raises:
         ConfigError: the file cannot be read, or its content is invalid.
-        UnsupportedError: the file requests an interactive login.
     """
     table = config_file.parse_yaml(config_file.read(path, required=True), str(path))
     table.refuse_unknown(_MEMBERS)
@@ -73,10 +81,9 @@ def _parse_fulcio(table: Table) -> FulcioParameters:
         case "staticToken":
             return FulcioParameters(url, table.text("oidcIDToken"))
         case "interactive" | "deviceGrant" as mode:
-            raise UnsupportedError(
-                f"{table.subject}: oidcMode {mode} is not supported (expected staticToken)",
-                hint="obtain an OIDC identity token, and set oidcMode: staticToken and oidcIDToken",
-            )
+            client = Client(table.text("oidcClientID"), table.optional_text("oidcClientSecret"))
+            login = LoginParameters(mode, _parse_url(table, "oidcIssuerURL"), client)
+            return FulcioParameters(url, login)
         case other:
             raise table.problem(
                 f"unknown oidcMode {other[:40]!r}"

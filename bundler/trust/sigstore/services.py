@@ -14,56 +14,21 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from bundler.errors import BundlerError, ConfigError, MalformedError, RefusedRequestError
-from bundler.oci.json.base64_strict import decode_url, encode
+from bundler.errors import BundlerError, MalformedError, RefusedRequestError
+from bundler.oci.json.base64_strict import encode
 from bundler.oci.json.table import Table
+from bundler.trust.oidc.identity_token import find_token_subject
 from bundler.trust.sigstore import certificates, log_entry, pem, rekor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from bundler.trust.sigstore.keys import SigningKey
+    from bundler.trust.web_service import Reply, Send
 
-_MAX_TOKEN = 64 * 1024
 _UUID = re.compile(r"[0-9a-f]{64,80}")
-
-
-class Reply(Protocol):
-    """A response of a service."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def location(self) -> str:
-        """The ``Location`` header; empty if it is absent."""
-
-    @property
-    def body(self) -> bytes:
-        """The content."""
-
-
-class Send(Protocol):
-    """A function that sends a request to a service; it retries temporary failures."""
-
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        *,
-        subject: str,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Reply:
-        """Return any response.
-
-        Raises:
-            RegistryError: there is no response.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +69,6 @@ def request_certificate(send: Send, url: str, token: str, key: SigningKey) -> Is
             issued, *chain = map(certificates.get_pem, found)
             return IssuedCertificate(issued, b"".join(chain), found[0].not_valid_after_utc)
     raise RefusedRequestError(f"{subject}: the response is not a certificate for the key")
-
-
-def find_token_subject(token: str) -> str:
-    """Return the email address, or else the subject, in an OIDC identity token.
-
-    Raises:
-        ConfigError: the token is malformed. The message does not contain it.
-    """
-    parts = token.split(".")
-    name = "OIDC identity token"
-    if len(token) > _MAX_TOKEN or len(parts) != 3:
-        raise ConfigError(f"{name}: not a JSON Web Token")
-    try:
-        claims = Table.parse(decode_url(parts[1], name), name)
-        email, subject = claims.optional_text("email"), claims.optional_text("sub")
-    except BundlerError:
-        raise ConfigError(f"{name}: malformed claims") from None
-    if email is not None and claims.value.get("email_verified") not in (True, "true"):
-        raise ConfigError(f"{name}: the identity provider has not verified the email address")
-    if email is None and subject is None:
-        raise ConfigError(f"{name}: contains neither an email address nor a subject")
-    return email or subject or ""
 
 
 def record_signature(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bundler.oci.json.base64_strict import encode
 from bundler.oci.manifest import compute_manifest_digest
@@ -70,18 +70,37 @@ class SigstoreSigner:
         return [SigstoreSignature(SIGSTORE_PAYLOAD, payload, annotations).to_bytes()]
 
 
-class KeylessSigner:
-    """Signs manifests with keys of its own, which ``request`` certifies; thread-safe.
+@dataclass(frozen=True, slots=True)
+class CertifiedKey:
+    """A new key, and the certificate that was issued for it."""
 
-    A certificate is requested for the first manifest, and again before it expires.
+    key: SigningKey
+    certificate: IssuedCertificate
+
+    @classmethod
+    def create(cls, request: RequestCertificate) -> Self:
+        """Generate a key; ``request`` returns its certificate.
+
+        Raises:
+            RefusedRequestError, RegistryError: there is no certificate.
+        """
+        key = generate_signing_key()
+        return cls(key, request(key))
+
+
+class KeylessSigner:
+    """Signs manifests with ``first``, and with another certified key when it expires; thread-safe.
+
+    ``request`` requests the certificates of the other keys.
     """
 
-    def __init__(self, request: RequestCertificate, record: Record | None) -> None:
+    def __init__(
+        self, first: CertifiedKey, request: RequestCertificate, record: Record | None
+    ) -> None:
+        self._current = first
         self._request = request
         self._record = record
         self._lock = threading.Lock()
-        self._signer: SigstoreSigner | None = None
-        self._renewal = datetime.max.replace(tzinfo=UTC)
 
     def sign(self, reference: str, descriptor: Descriptor, manifest: bytes) -> list[bytes]:
         """Sign one manifest, as ``SigstoreSigner.sign``.
@@ -90,10 +109,8 @@ class KeylessSigner:
             RefusedRequestError, RegistryError: there is no certificate, or no record in the log.
         """
         with self._lock:
-            if self._signer is None or datetime.now(UTC) >= self._renewal:
-                key = generate_signing_key()
-                certificate = self._request(key)
-                self._signer = SigstoreSigner(key, certificate, self._record)
-                self._renewal = certificate.expires - _MARGIN
-            signer = self._signer
+            if datetime.now(UTC) >= self._current.certificate.expires - _MARGIN:
+                self._current = CertifiedKey.create(self._request)
+            current = self._current
+        signer = SigstoreSigner(current.key, current.certificate, self._record)
         return signer.sign(reference, descriptor, manifest)

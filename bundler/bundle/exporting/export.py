@@ -213,7 +213,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             from bundler.bundle.exporting import unchanged_bundle  # noqa: PLC0415 - rare
 
             unchanged = unchanged_bundle.verify(
-                request, former, tuple(listed.values()), plan, engine
+                request, former, tuple(listed.values()), plan, engine, directory=directory
             )
             if unchanged is not None:
                 destination.commit(())  # removes what an interrupted export has left
@@ -230,10 +230,11 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             image_signatures.write_files(bundle, signature_files, only_missing=True)
         contents, signed = sealing.replace_seal(
             request,
+            directory,
             [(listed[item.image.display_name], item.image) for item in result.published],
             store.get_index_files(destination),
             signature_files,
-            _find_previous_serial(former, engine),
+            previous_serial=_find_previous_serial(former, engine),
             complete=not missing and not any(image.missing_layers for image in images),
         )
     return ExportReport(

@@ -20,32 +20,32 @@ from bundler.bundle.format import (
 )
 from bundler.bundle.format.inventory import Inventory, Producer
 from bundler.content.files import atomic_write, part_files
-from bundler.content.files.safe_directory import Directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.content.files.safe_directory import Directory
     from bundler.copy.image import ResolvedImage
 
 
 def replace_seal(
     request: ExportRequest,
+    directory: Directory,
     images: Sequence[tuple[BundledImage, ResolvedImage]],
     index: Mapping[str, bytes],
     signature_files: Mapping[str, bytes],
-    previous_serial: int | None,
     *,
+    previous_serial: int | None,
     complete: bool,
 ) -> tuple[Inventory, tuple[str, ...]]:
     """Replace the seal of the former bundle, the signatures last, and prune the directory.
 
     Until the last file is written, the directory verifies as the former bundle or not at all.
-    The content of ``images`` is in the directory; ``index`` contains the files that list them, by
-    name, and ``signature_files`` their signatures, by path. The new
-    serial is larger than ``previous_serial``.
+    The content of ``images`` is in the ``directory`` of the bundle; ``index`` contains the files
+    that list them, by name, and ``signature_files`` their signatures, by path. The new serial is
+    larger than ``previous_serial``.
 
     Returns:
         The inventory, and the names of the signature files.
@@ -67,7 +67,7 @@ def replace_seal(
     signed = {path: data for path, data in signature_files.items() if path in paths}
     small = files | signed
     files[bundle_paths.CHECKSUM_FILE], checksum_file = checksums.create(
-        bundle, sorted(paths - small.keys()), small
+        directory, sorted(paths - small.keys()), small
     )
     created = datetime.now(UTC).replace(microsecond=0)
     contents = Inventory(
@@ -95,13 +95,12 @@ def replace_seal(
         from bundler.bundle.format import image_signatures  # noqa: PLC0415 - if there are any
 
         image_signatures.write_files(bundle, signed)
-    with Directory.open(bundle) as directory:
-        for name, data in files.items():
-            atomic_write.write_bytes_in(directory, name, data)
-        bundle_paths.remove_signatures(directory)
-        for name, data in {bundle_paths.INVENTORY: raw, **signatures}.items():
-            atomic_write.write_bytes_in(directory, name, data)
-    prune(bundle, present, paths, keep_parts=not complete)
+    for name, data in files.items():
+        atomic_write.write_bytes_in(directory, name, data)
+    bundle_paths.remove_signatures(directory)
+    for name, data in {bundle_paths.INVENTORY: raw, **signatures}.items():
+        atomic_write.write_bytes_in(directory, name, data)
+    prune(directory, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
 
 
@@ -129,7 +128,7 @@ def find_listed_paths(
 
 
 def prune(
-    bundle: Path, present: Iterable[str], listed: Collection[str], *, keep_parts: bool = False
+    bundle: Directory, present: Iterable[str], listed: Collection[str], *, keep_parts: bool = False
 ) -> None:
     """Durably remove the ``present`` files of kinds that are listed, but are not in ``listed``.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
+    from bundler.content.files.safe_directory import Directory
     from bundler.copy.engine import EngineOptions
     from bundler.copy.plan import Plan
     from bundler.ports import Holdings
@@ -30,11 +31,14 @@ def verify(
     images: tuple[BundledImage, ...],
     plan: Plan[Holdings],
     engine: EngineOptions,
+    *,
+    directory: Directory,
 ) -> ExportReport | None:
     """Return a report if the former bundle is up to date and verifies; otherwise None.
 
-    Signatures by the requested keys are added if one of these keys signed the former bundle. An
-    inventory without such a signature may have been changed on the medium, and is never signed.
+    ``directory`` is that of the bundle. Signatures by the requested keys are added if one of these
+    keys signed the former bundle. An inventory without such a signature may have been changed on
+    the medium, and is never signed.
     """
     bundle, listed = request.bundle, former.inventory
     resolved = [planned.image for planned in plan.images]
@@ -59,7 +63,7 @@ def verify(
     if paths != sealing.find_listed_paths(request.format, images, resolved, present):
         engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
         return None
-    sealing.prune(bundle, present, paths)
+    sealing.prune(directory, present, paths)
     missing_keys = [key for key in request.keys if key.public not in former.signers]
     if request.trust_chain:
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file

@@ -287,8 +287,8 @@ def _is_directory(item: os.DirEntry[str]) -> bool:
     return item.is_dir(follow_symlinks=False)
 
 
-def open_file(bundle: Path, path: str) -> RegularFile:
-    """Open a regular file of the bundle; the caller closes it.
+def open_file(bundle: Directory, path: str) -> RegularFile:
+    """Open a regular file below the bundle's directory; the caller closes it.
 
     Neither it nor a directory between it and ``bundle`` may be a symbolic link.
 
@@ -297,8 +297,7 @@ def open_file(bundle: Path, path: str) -> RegularFile:
         MalformedError: not a regular file, or reached through a link.
         MediumError: it cannot be read.
     """
-    with Directory.open(bundle) as directory:
-        return directory.open_file(*_split_path(path))
+    return bundle.open_file(*_split_path(path))
 
 
 def read_file(bundle: Path, path: str, limit: int) -> bytes:
@@ -324,7 +323,7 @@ def remove_signatures(bundle: Directory) -> None:
     atomic_write.sync_directory(bundle)
 
 
-def remove_files(bundle: Path, paths: Iterable[str]) -> None:
+def remove_files(bundle: Directory, paths: Iterable[str]) -> None:
     """Durably remove files below the bundle's directory, and each directory that becomes empty.
 
     A directory in place of a file is removed with its content; no link is followed.
@@ -336,19 +335,18 @@ def remove_files(bundle: Path, paths: Iterable[str]) -> None:
     for path in paths:
         folder_path, _, name = path.rpartition("/")
         folders.setdefault(folder_path, []).append(name)
-    with Directory.open(bundle) as top:
-        for folder_path, files in folders.items():
-            names = folder_path.split("/") if folder_path else []
-            with top.enter(*names) as folder:
-                for name in files:
-                    folder.remove_tree(name)
-                atomic_write.sync_directory(folder)
-            if not names:
-                continue
-            with top.enter(*names[:-1]) as parent:
-                with suppress(OSError):  # not empty
-                    os.rmdir(names[-1], dir_fd=parent.fd)
-                atomic_write.sync_directory(parent)
+    for folder_path, files in folders.items():
+        names = folder_path.split("/") if folder_path else []
+        with bundle.enter(*names) as folder:
+            for name in files:
+                folder.remove_tree(name)
+            atomic_write.sync_directory(folder)
+        if not names:
+            continue
+        with bundle.enter(*names[:-1]) as parent:
+            with suppress(OSError):  # not empty
+                os.rmdir(names[-1], dir_fd=parent.fd)
+            atomic_write.sync_directory(parent)
 
 
 def _parse_hex(algorithm: str, text: str) -> Digest | None:

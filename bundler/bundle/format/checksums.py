@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from bundler.content.files.safe_directory import Directory
+
 MAX_CHECKSUM_FILE = 64 * 1024 * 1024
 
 _SHA256 = "sha256:"
@@ -28,7 +30,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
 def create(
-    bundle: Path, paths: Iterable[str], unwritten: Mapping[str, bytes]
+    bundle: Directory, paths: Iterable[str], unwritten: Mapping[str, bytes]
 ) -> tuple[bytes, ChecksumFile]:
     """Return the bytes of SHA256SUMS, and its description for ``bundle.json``.
 

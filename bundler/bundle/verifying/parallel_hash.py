@@ -21,10 +21,10 @@ from bundler.oci.digest import new_hasher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from bundler.bundle.format.bundle_paths import BundleFile
     from bundler.cancel import Cancellation
+    from bundler.content.files.safe_directory import Directory
     from bundler.errors import BundlerError
     from bundler.events import Emit
     from bundler.oci.digest import Digest
@@ -55,7 +55,7 @@ def create_jobs(
 
 
 def hash_all(
-    bundle: Path,
+    bundle: Directory,
     hash_jobs: Sequence[HashJob],
     threads: int | None,
     cancellation: Cancellation,

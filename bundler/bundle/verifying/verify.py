@@ -107,7 +107,9 @@ def verify(
     totals = TransferTotals(checked=BlobTotal(files, size))
     with Directory.open(bundle) as directory:
         emit(Planned(totals, "check"))
-        faults = parallel_hash.hash_all(bundle, work, threads, cancellation or Cancellation(), emit)
+        faults = parallel_hash.hash_all(
+            directory, work, threads, cancellation or Cancellation(), emit
+        )
         directory.check_connected()
     for path, error in faults.items():
         verifier.add_error(path, error)

@@ -138,6 +138,8 @@ def test_remove_files_removes_only_empty_directories(tmp_path: Path):
     for path in ("images/a/version", "images/b/version", "images/b/note", "blobs/sha512/c"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    bundle_paths.remove_files(tmp_path, ["images/a/version", "images/b/version", "blobs/sha512/c"])
+    removed = ["images/a/version", "images/b/version", "blobs/sha512/c"]
+    with Directory.open(tmp_path) as directory:
+        bundle_paths.remove_files(directory, removed)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     assert left == {"images", "images/b", "images/b/note", "blobs"}

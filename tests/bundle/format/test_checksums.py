@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bundler.bundle.format import checksums
+from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 from tests.fakes import bundles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
@@ -21,6 +23,11 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True).filter(
     lambda name: name not in {"con", "prn", "aux", "nul"} and name[:3] not in {"com", "lpt"}
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+
+
+def create(folder: Path, paths: Iterable[str], unwritten: Mapping[str, bytes]):
+    with Directory.open(folder) as directory:
+        return checksums.create(directory, paths, unwritten)
 
 
 @given(st.dictionaries(PATHS, DIGESTS))
@@ -36,7 +43,7 @@ def test_lines_are_sorted_by_path():
 def test_sha256sum_accepts_written_checksums(tmp_path: Path):
     bundles.images.write_layout(tmp_path, bundles.sample())
     paths = [str(path.relative_to(tmp_path)) for path in bundles.find_files(tmp_path)]
-    raw, described = checksums.create(tmp_path, paths, {"VERIFY.txt": b"text"})
+    raw, described = create(tmp_path, paths, {"VERIFY.txt": b"text"})
     (tmp_path / "SHA256SUMS").write_bytes(raw)
     (tmp_path / "VERIFY.txt").write_bytes(b"text")
     subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True)
@@ -45,10 +52,10 @@ def test_sha256sum_accepts_written_checksums(tmp_path: Path):
 
 def test_blob_named_after_its_digest_is_not_read_again(tmp_path: Path):
     path = f"blobs/sha256/{A.hex}"
-    raw, _ = checksums.create(tmp_path, [path], {})
+    raw, _ = create(tmp_path, [path], {})
     assert checksums.parse(raw) == {path: A}
     with pytest.raises(NotFoundError):
-        checksums.create(tmp_path, ["index.json"], {})
+        create(tmp_path, ["index.json"], {})
 
 
 def test_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
@@ -56,7 +63,7 @@ def test_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
     path = f"blobs/sha512/{named.hex}"
     (tmp_path / "blobs/sha512").mkdir(parents=True)
     (tmp_path / path).write_bytes(b"a")
-    raw, _ = checksums.create(tmp_path, [path], {})
+    raw, _ = create(tmp_path, [path], {})
     assert checksums.parse(raw) == {path: A}
 
 

@@ -364,33 +364,3 @@ class OpenOptions:
     def get(self, kind: type[OptionsT]) -> OptionsT:
         """Return the options of type ``kind``, or its defaults if none are given."""
         return next((item for item in self.transport_options if isinstance(item, kind)), kind())
-
-
-class Transport(Protocol):
-    """A transport such as ``docker:`` or ``oci:``: its references, sources and destinations."""
-
-    def parse(self, text: str, /) -> Reference:
-        """Parse the part of a reference after ``transport:``.
-
-        Raises:
-            InvalidReferenceError: ``text`` is not a valid reference of this transport.
-        """
-
-    def source(self, reference: Reference, options: OpenOptions, /) -> Source:
-        """Open the source of ``reference``."""
-
-    def destination(self, reference: Reference, options: OpenOptions, /) -> Destination:
-        """Open the destination of ``reference``.
-
-        Raises:
-            UnsupportedError: the transport is read-only.
-            LockedError: another process is writing to the destination.
-        """
-
-
-@runtime_checkable
-class FindsRegistryHost(Protocol):
-    """A transport whose references name a registry."""
-
-    def find_registry_host(self, text: str, /) -> str:
-        """Return the registry's ``host[:port]`` in ``text``; raises as ``Transport.parse``."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, cast
 from bundler.errors import InvalidReferenceError
 
 if TYPE_CHECKING:
-    from bundler.ports import Destination, OpenOptions, Reference, Source, Transport
+    from bundler.ports import Destination, OpenOptions, Reference, Source
+    from bundler.transport_port import Transport
 
 _MODULES = {
     "atomic": "bundler.transports.openshift.transport",
@@ -77,7 +78,7 @@ def find_registry_host(text: str) -> str | None:
     Raises:
         InvalidReferenceError: the reference is invalid for its transport.
     """
-    from bundler.ports import FindsRegistryHost  # noqa: PLC0415 - only for registry options
+    from bundler.transport_port import FindsRegistryHost  # noqa: PLC0415 - only for registry options
 
     name, _, rest = text.partition(":")
     if name not in _MODULES:

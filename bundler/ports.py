@@ -316,6 +316,15 @@ class ListsTags(Protocol):
 
 
 @runtime_checkable
+class KnowsNames(Protocol):
+    """A source that knows all names without reading anything, so that no other is looked up."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names that ``resolve`` finds, other than positions."""
+
+
+@runtime_checkable
 class ListsReferrers(Protocol):
     """A source that can list the referrers of a manifest."""
 

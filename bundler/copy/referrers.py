@@ -6,6 +6,7 @@ A registry also returns the signatures under a tag of cosign as signatures of th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +21,7 @@ from bundler.errors import (
 )
 from bundler.events import WarningIssued
 from bundler.oci import manifest
-from bundler.ports import ListsReferrers, Source
+from bundler.ports import KnowsNames, ListsReferrers, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -190,12 +191,12 @@ def _list_referrers(
     if isinstance(source, ListsReferrers):
         for descriptor in source.referrers(subject):
             yield None, replace(descriptor, annotations={})
-    for ending in _COSIGN_SUFFIXES[suffix]:
-        tag = f"{subject.text.replace(':', '-')}{ending}"
-        try:
+    tags = [f"{subject.text.replace(':', '-')}{ending}" for ending in _COSIGN_SUFFIXES[suffix]]
+    if isinstance(source, KnowsNames):
+        tags = [tag for tag in tags if tag in source.names]
+    for tag in tags:
+        with suppress(NotFoundError):
             yield tag, source.resolve(tag)
-        except NotFoundError:
-            continue
 
 
 def _may_be_signature(tag: str | None) -> bool:

@@ -12,7 +12,7 @@ from bundler.errors import NotFoundError
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.ports import ListsTags, Node
+from bundler.ports import KnowsNames, ListsTags, Node
 from bundler.transports.shared.reachability import find_reachable
 from tests.contracts import contents
 from tests.contracts.exclusions import Contract
@@ -173,6 +173,15 @@ class SourceContract(Contract):
             assert sorted(source.tags()) == sorted(
                 self.listed(name, root) for name, root in roots.items()
             )
+
+    def test_known_names_are_those_that_resolve(self, filled):
+        store = self.new_store()
+        root = store.add_image("a", layers=[b"a"])
+        with closing(filled(store)) as source:
+            if not isinstance(source, KnowsNames):
+                pytest.skip("looks names up")
+            assert list(source.names) == [self.listed("a", root)]
+            assert source.resolve(self.listed("a", root)).digest == root.digest
 
     def listed(self, name: str, root: Descriptor) -> str | None:
         """Return the name that ``tags`` lists for the image ``name`` of the store."""

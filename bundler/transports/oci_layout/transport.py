@@ -114,6 +114,13 @@ class LayoutSource(ReadableBlobs):
             super().__init__(blobs, shared=shared is not None)
             self._index = read_index(files)
             self._resources = stack.pop_all()
+        self.names = frozenset(
+            name
+            for entry in self._index.entries
+            for name in map(entry.annotations.get, _NAME_ANNOTATIONS)
+            if name is not None
+        )
+        """The names of all images, in both annotations."""
         self._referrers: dict[str, dict[Digest, Descriptor]] | None = None
 
     def resolve(self, name: str | None = None, /) -> Descriptor:

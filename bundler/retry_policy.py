@@ -92,16 +92,17 @@ class LimitedTime:
         limited = isinstance(error, RateLimitedError)
         patience = self.patience if error.patience is None else error.patience
         retries_due = attempt <= self.min_retries and elapsed < _LONGEST_OUTAGE
-        exhausted = elapsed >= patience and not retries_due
+        last = patience * (1 + _MARGIN)
+        exhausted = elapsed >= last and not retries_due
         if not error.temporary or not patience or exhausted:
             return None
         backoff = self.rate_limit_backoff if limited else self.backoff
         wait = backoff.wait(attempt, error.retry_after)
-        if elapsed + wait <= patience or elapsed >= patience:
+        if elapsed + wait <= last or elapsed >= last:
             return wait
         if error.retry_after is not None and elapsed + error.retry_after > patience:
             return None
-        return patience * (1 + _MARGIN) - elapsed
+        return last - elapsed
 
 
 _AFTER_INTERRUPTION = Backoff(0.5, longest=5.0, jitter=(0.5, 1.0), longest_retry_after=300.0)

@@ -100,7 +100,7 @@ def test_number_of_attempts_depends_on_error(error, attempts):
 def test_retries_end_with_patience():
     policy = LimitedTime(Backoff(5, 5, (1.0, 1.0)), SOON, patience=60)
     assert policy.wait(failure(), 1, 0) == 5
-    assert policy.wait(failure(), 9, 60) is None
+    assert policy.wait(failure(), 9, 63) is None
     assert policy.wait(failure(temporary=False), 1, 0) is None
 
 
@@ -108,6 +108,12 @@ def test_last_attempt_is_made_shortly_after_the_patience():
     policy = LimitedTime(Backoff(5, 5, (1.0, 1.0)), SOON, patience=60)
     assert policy.wait(failure(), 9, 58) == 5
     assert policy.wait(failure(), 9, 59.9) == pytest.approx(3.1)
+
+
+def test_attempt_at_the_end_of_the_patience_is_not_the_last():
+    """Otherwise an outage of this length is not survived if that attempt is made a moment early."""
+    policy = LimitedTime(Backoff(5, 5, (1.0, 1.0)), SOON, patience=60)
+    assert policy.wait(failure(), 9, 60.01) == pytest.approx(2.99)
 
 
 def test_patience_of_the_error_has_precedence():

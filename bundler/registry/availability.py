@@ -46,7 +46,9 @@ class HostAvailability:
         host, now = (origin.host, origin.port), time.monotonic()
         with self._lock:
             outage = self._outages.setdefault(host, Outage(now))
-            unknown = not connected and host not in self._answered
+            if connected:
+                self._answered.add(host)
+            unknown = host not in self._answered
         error.outage = outage
         if unknown or now - outage.since > patience * _MARGIN:
             patience = 0.0

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 import trustme
@@ -256,6 +257,26 @@ def test_connection_that_is_dropped_in_the_handshake_is_retried(connect, tls_con
         session = connect(registry, host=host, tls=TlsConfig(verify=False), limits=PATIENT)
         session.ping()
         session.close()
+
+
+def test_outage_that_begins_in_the_first_request_is_survived(connect):
+    """The connection that was established shows that the server exists."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+
+        def restart():
+            listening.accept()[0].close()
+            listening.close()
+            time.sleep(OUTAGE)
+            with FakeRegistry(address=address):
+                finished.wait(5)
+
+        finished, thread = threading.Event(), threading.Thread(target=restart)
+        thread.start()
+        server = SimpleNamespace(tls=None, host=f"127.0.0.1:{address[1]}")
+        connect(server, limits=PATIENT).ping()
+        finished.set()
+        thread.join()
 
 
 def test_host_that_only_the_proxy_answers_for_is_reported_at_once(registry, connect):

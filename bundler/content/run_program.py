@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
 
+LONGEST_RUN = 600.0
+"""Default time limit in seconds, in which a person may enter a passphrase or find a card."""
+
 _INTERVAL = 0.1  # seconds between checks of the cancellation
 _CHUNK = 64 * 1024
 
@@ -62,7 +65,7 @@ def run_program(
         data: the standard input.
         cancellation: its request kills the program.
         max_output: the maximum size in bytes of the standard output, and of each pipe.
-        timeout: the maximum duration in seconds; None: no limit.
+        timeout: the maximum duration in seconds; None: ``LONGEST_RUN``.
         environment: the environment of the program; None: that of this process.
 
     Raises:
@@ -71,11 +74,12 @@ def run_program(
         CancelledError: the run is cancelled.
     """
     name = str(arguments[0]).rpartition("/")[2]
-    deadline = None if timeout is None else time.monotonic() + timeout
+    timeout = LONGEST_RUN if timeout is None else timeout
+    deadline = time.monotonic() + timeout
 
     def check() -> None:
         cancellation.check()
-        if deadline is not None and time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             raise LimitError(f"{name}: not finished (expected at most {timeout:g} seconds)")
         if any(len(end.received) > max_output for end in ends.values()):
             raise LimitError(f"{name}: output too large (expected at most {max_output:,} bytes)")

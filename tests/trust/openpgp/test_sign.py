@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.errors import CancelledError, SigningKeyError, UnsupportedError, UsageError
+from bundler.content import run_program
+from bundler.errors import (
+    CancelledError,
+    LimitError,
+    SigningKeyError,
+    UnsupportedError,
+    UsageError,
+)
 from bundler.trust.openpgp import keyring
 from bundler.trust.openpgp.sign import GpgSigner, SqSigner
 from tests.fakes.openpgp import LONG_AGO, GnuPG
@@ -177,6 +184,16 @@ def test_cancellation_ends_gpg(gnupg, monkeypatch, tmp_path):
     with pytest.raises(CancelledError):
         sign(gnupg, "key", cancellation=cancellation)
     assert time.monotonic() - start < 10
+
+
+def test_gpg_that_does_not_end_is_killed(gnupg, monkeypatch, tmp_path):
+    """Its agent may wait for a card."""
+    (tmp_path / "gpg").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "gpg").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(run_program, "LONGEST_RUN", 0.3)
+    with pytest.raises(LimitError):
+        sign(gnupg, "key")
 
 
 def test_missing_program_is_reported(gnupg, monkeypatch, tmp_path):

@@ -366,6 +366,8 @@ class OpenOptions:
     lenient: bool = False
     """Whether sources are read as Skopeo reads them: symbolic links below a directory are
     followed, and archives may repeat members or lack their end."""
+    time_limit: float | None = None
+    """The time limit of the run in seconds, which the caller enforces; None: no limit."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     """Receives events; called from several threads."""

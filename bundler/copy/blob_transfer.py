@@ -25,6 +25,7 @@ from bundler.ports import (
     ResumesPush,
     Source,
 )
+from bundler.silence import count_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +74,7 @@ def push_blob(
                         # The destination kept what the previous attempts sent.
                         kept = start
                         activity.attempts.restart()
-                    activity.attempts.fail(error)
+                    activity.schedule_retry(activity.attempts, error)
                     activity.undo_progress()
                 else:
                     activity.report_progress()
@@ -184,7 +185,10 @@ def _push_rest(
 
 
 class BlobActivity:
-    """Context in which a blob is read: emits events at its start, during it, and at its end."""
+    """Context in which a blob is read: emits events at its start, during it, and at its end.
+
+    All requests of its transfer are one operation, whose silence is limited.
+    """
 
     def __init__(
         self,
@@ -204,12 +208,15 @@ class BlobActivity:
         self._unreported = 0
         self._reported = 0
         self._resumed = 0
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        self._silence = self._stack.enter_context(count_together())
         self._emit(events.BlobStarted(self._name, self.node.size, self._activity))
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        self._stack.close()
         kept = 0
         if kind is not None:
             self.undo_progress()
@@ -230,6 +237,10 @@ class BlobActivity:
 
         policy = retry_policy.TRANSFER_POLICY
         return retry_policy.Attempts(policy, self._name, self._cancellation, self._emit)
+
+    def schedule_retry(self, attempts: Attempts, error: RegistryError) -> None:
+        """Schedule a retry; raise ``error`` if there must be none. The wait counts as silence."""
+        self._silence.waited += attempts.fail(error)
 
     def create_reader(self, stream: Reader) -> VerifiedReader:
         """Return a reader that verifies the blob in ``stream``, and calls ``observe``."""
@@ -339,7 +350,7 @@ class ResumingReader:
             self._attempts.announce(error)
             return
         attempts = self._attempts or self._activity.create_attempts()
-        attempts.fail(error)
+        self._activity.schedule_retry(attempts, error)
         next(attempts)
 
     def close(self) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.config.registry_access import RegistryAccess
     from bundler.errors import CertificateSummary
+    from bundler.retry_policy import Attempts
+    from bundler.silence import Silence
 
 USER_AGENT = f"airbundle/{__version__}"
 
@@ -148,6 +150,17 @@ class HttpClient:
                         return "http"
             raise error from None
         return "https"
+
+    def schedule_retry(self, attempts: Attempts, error: RegistryError, silence: Silence) -> float:
+        """Schedule a retry of the operation with ``silence``; return the wait in seconds.
+
+        Raises:
+            RegistryError: ``error`` itself, if the operation must not be retried.
+        """
+        self.set_patience(error)
+        wait = attempts.fail(error)
+        silence.waited += wait
+        return wait
 
     def set_patience(self, error: RegistryError) -> None:
         """Set how long a request that failed with ``error`` is retried, if it is unset."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bundler.config.registry_access import RegistryAccess
     from bundler.events import Emit
     from bundler.registry.response import Response
-    from bundler.registry.watchdog import Silence
+    from bundler.silence import Silence
 
 _MAX_REDIRECTS = 5
 
@@ -75,8 +75,7 @@ class LookasideClient:
                     _check_status(response, subject)
                     return response.read(limit, subject)
             except RegistryError as error:
-                self._client.set_patience(error)
-                attempts.fail(error)
+                self._client.schedule_retry(attempts, error, spec.silence)
         raise AssertionError("unreachable: attempts are unlimited")
 
     def close(self) -> None:

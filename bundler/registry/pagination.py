@@ -13,7 +13,7 @@ from bundler.errors import LimitError, MalformedError, RefusedRequestError, Regi
 from bundler.oci.json import strict
 from bundler.registry import errors
 from bundler.registry.auth.origin import get_target, join_location
-from bundler.registry.watchdog import Silence
+from bundler.silence import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
-from bundler.registry.watchdog import Silence
+from bundler.silence import Silence, find_silence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -79,7 +79,7 @@ class RequestSpec:
     """Maximum silence before the response in seconds; None: the setting for the registry."""
     no_retry: bool = False
     """Whether retries are disabled for this request."""
-    silence: Silence = field(default_factory=Silence, compare=False)
+    silence: Silence = field(default_factory=find_silence, compare=False)
     """The silence of the operation, which ``responseTimeout`` limits. It is shared by copies."""
 
     @property

@@ -100,8 +100,7 @@ class ServiceClient:
                         response.status, response.headers.get("Location", ""), content
                     )
             except RegistryError as error:
-                client.set_patience(error)
-                attempts.fail(error)
+                client.schedule_retry(attempts, error, spec.silence)
         raise AssertionError("unreachable: attempts are unlimited")
 
     def close(self) -> None:

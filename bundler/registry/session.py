@@ -28,8 +28,8 @@ from bundler.registry.http_client import HttpClient
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.refusals import Refusal
 from bundler.registry.request import BytesBody, RequestSpec
-from bundler.registry.watchdog import Silence
 from bundler.retry_policy import Attempts, Backoff, LimitedTime, RetryPolicy
+from bundler.silence import find_silence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bundler.registry.auth.challenges import Challenge
     from bundler.registry.request import RequestOptions
     from bundler.registry.response import Response
+    from bundler.silence import Silence
 
 RETRY_POLICY = LimitedTime(
     backoff=Backoff(first=0.5, longest=5.0),
@@ -135,7 +136,7 @@ class Session:
                     self._client.set_patience(error)
                     if spec.no_retry or spec.is_spent:
                         raise
-                    self._rate.delay(self._schedule(attempts, error))
+                    self._rate.delay(self._schedule(attempts, error, spec.silence))
                 else:
                     response.on_close(release)
                     return response
@@ -144,12 +145,11 @@ class Session:
             raise
         raise AssertionError("unreachable: attempts are unlimited")
 
-    @staticmethod
-    def _schedule(attempts: Attempts, error: RegistryError) -> float:
+    def _schedule(self, attempts: Attempts, error: RegistryError, silence: Silence) -> float:
         """Schedule a retry; return the delay of all requests, which the rate limit requires."""
         limited = isinstance(error, RateLimitedError)
         try:
-            wait = attempts.fail(error)
+            wait = self._client.schedule_retry(attempts, error, silence)
         except RegistryError:
             if limited:
                 error.patience = 0.0  # the caller must not retry either
@@ -166,15 +166,14 @@ class Session:
             BundlerError: as ``request``.
         """
         attempts = Attempts(self._retry_policy, subject, self._cancellation, self._emit)
-        options.setdefault("silence", Silence())
+        silence = options.setdefault("silence", find_silence())
         for _ in attempts:
             with self.request("GET", target, subject=subject, **options) as response:
                 try:
                     return response, response.read(limit, subject)
                 except RegistryError as error:
                     failure = error
-            self._client.set_patience(failure)
-            attempts.fail(failure)
+            self._client.schedule_retry(attempts, failure, silence)
         raise AssertionError("unreachable: attempts are unlimited")
 
     def ping(self) -> None:
@@ -195,14 +194,14 @@ class Session:
             RegistryError: the registry cannot be reached.
         """
         attempts = Attempts(self._retry_policy, self.host, self._cancellation, self._emit)
+        spec = RequestSpec("GET", self.host)
         while self._client.has_signature_api is None:
             next(attempts)
             try:
-                self._send_ping(RequestSpec("GET", self.host), {}).close()
+                self._send_ping(spec, {}).close()
             except RegistryError as error:
                 error.registry = self.host
-                self._client.set_patience(error)
-                attempts.fail(error)
+                self._client.schedule_retry(attempts, error, spec.silence)
         return self._client.has_signature_api
 
     def resolve_location(self, base: str, location: str) -> str:

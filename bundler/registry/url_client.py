@@ -77,8 +77,7 @@ class UrlClient:
             try:
                 return self._follow(spec, url)
             except RegistryError as error:
-                self._client.set_patience(error)
-                attempts.fail(error)
+                self._client.schedule_retry(attempts, error, spec.silence)
         raise AssertionError("unreachable: attempts are unlimited")
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from bundler.config.registry_access import (
     DEFAULT_RESPONSE_TIMEOUT,
     DEFAULT_STALL_TIMEOUT,
 )
+from bundler.silence import Silence, find_silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,19 +49,27 @@ class Phase(Enum):
 class ExchangeLimits:
     """Limits of one exchange; times in seconds."""
 
+    operation: float = DEFAULT_RESPONSE_TIMEOUT
+    """The limit of the silence of the whole operation, in every phase."""
     response: float = DEFAULT_RESPONSE_TIMEOUT
     stall: float = DEFAULT_STALL_TIMEOUT
     handshake: float = HANDSHAKE_TIMEOUT
     min_bytes_per_second: float = DEFAULT_MIN_BYTES_PER_SECOND
+    counts_waits: bool = False
+    """Whether waits before retries count as silence, because the user allows no longer outage."""
 
     @classmethod
     def create(cls, limits: RegistryLimits) -> ExchangeLimits:
         """Return the limits for a registry."""
         rate = limits.min_bytes_per_second
+        response = limits.response_timeout or DEFAULT_RESPONSE_TIMEOUT
+        stall = limits.stall_timeout or DEFAULT_STALL_TIMEOUT
         return cls(
-            response=limits.response_timeout or DEFAULT_RESPONSE_TIMEOUT,
-            stall=limits.stall_timeout or DEFAULT_STALL_TIMEOUT,
+            operation=max(response, stall),
+            response=response,
+            stall=stall,
             min_bytes_per_second=DEFAULT_MIN_BYTES_PER_SECOND if rate is None else rate,
+            counts_waits=limits.patience is None,
         )
 
     def get(self, phase: Phase) -> float:
@@ -74,27 +83,16 @@ class ExchangeLimits:
                 return self.stall
 
 
-@dataclass(slots=True)
-class Silence:
-    """The time in which the servers of one operation have made no progress.
-
-    An operation is a request with its redirects, authentication and retries, or a list with all its
-    pages. Otherwise a server could delay each of these exchanges until shortly before its limit.
-    """
-
-    seconds: float = 0.0
-
-
 class Exchange:
     """The progress of one request and its response.
 
     Used by one thread and by the watchdog. Only the time that the thread waits for the server
-    counts. ``silence`` is that of the operation; None: the exchange is the whole operation.
+    counts. ``silence`` is that of the operation; None: that of the thread's current one.
     """
 
     def __init__(self, limits: ExchangeLimits, silence: Silence | None = None) -> None:
         self.limits = limits
-        self._total = silence or Silence()
+        self._total = find_silence() if silence is None else silence
         self.phase = Phase.SENDING
         self.reached = False
         """Whether the server, or the proxy to it, accepted a connection."""
@@ -119,7 +117,7 @@ class Exchange:
         with self._lock:
             self._count_silence()
             self.phase = phase
-            self._silence = self._total.seconds if phase is Phase.RESPONSE else 0.0
+            self._silence = 0.0
             self._limit = self.limits.get(phase) if limit is None else limit
             self._waiting_since = time.monotonic()
 
@@ -166,12 +164,20 @@ class Exchange:
         return self._limit
 
     def check(self, now: float) -> None:
-        """Shut down the socket if the limit is exceeded. The watchdog calls it."""
+        """Shut down the socket if a limit is exceeded. The watchdog calls it."""
         with self._lock:
             since = self._waiting_since
-            if since is None or self._silence + now - since <= self._limit:
+            if since is None:
                 return
-            self.expired = (self.phase, self._limit)
+            total = self._total.seconds + now - since
+            if self.limits.counts_waits:
+                total += self._total.waited
+            if total > self.limits.operation:
+                self.expired = (Phase.RESPONSE, self.limits.operation)
+            elif self._silence + now - since > self._limit:
+                self.expired = (self.phase, self._limit)
+            else:
+                return
             if self._socket is not None:
                 shut_down(self._socket)
 

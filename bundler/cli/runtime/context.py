@@ -294,6 +294,7 @@ class CommandRun:
             transport_options=tuple(transport_options),
             scratch=self.context.scratch,
             lenient=self.context.lenient,
+            time_limit=self.context.options.command_timeout,
             cancellation=self.cancellation,
             emit=self.emit,
         )

@@ -63,7 +63,7 @@ def convert_layer(
                 except RegistryError as error:
                     if stream.failed:
                         raise
-                    attempts.fail(error)
+                    activity.schedule_retry(attempts, error)
                     activity.undo_progress()
                 else:
                     activity.report_progress()

@@ -30,7 +30,7 @@ from bundler.errors import (
 from bundler.oci import signature
 from bundler.oci.signature import MAX_SIGNATURE
 from bundler.registry.auth.origin import redact
-from bundler.registry.watchdog import Silence
+from bundler.silence import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

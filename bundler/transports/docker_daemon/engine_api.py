@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import socket
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from bundler.ports import OpenOptions
     from bundler.transports.docker_daemon.transport import DaemonOptions
 
-LIMITS = ExchangeLimits(response=1800.0, stall=600.0)
+LIMITS = ExchangeLimits(response=600.0, stall=600.0)
 """Limits of a request. Before its response begins, an engine may archive or unpack a complete
-image."""
+image, for which a longer time limit of the run allows more time."""
 
 _MAX_RESPONSE = 1024 * 1024
 _MAX_DETAIL = 300
@@ -56,6 +57,8 @@ class Engine:
     def __init__(self, daemon: DaemonOptions, options: OpenOptions) -> None:
         self._connector = EngineConnector(daemon, options.load_settings)
         self._cancellation = options.cancellation
+        response = max(LIMITS.response, options.time_limit or 0)
+        self._limits = replace(LIMITS, response=response, operation=response)
         self.host = self._connector.host
         """The host, for messages."""
 
@@ -130,7 +133,7 @@ class Engine:
         """Send a request; yield its response if it is successful, else raise an error."""
         self._cancellation.check()
         with ExitStack() as stack:
-            exchange = Exchange(LIMITS)
+            exchange = Exchange(self._limits)
             stack.callback(exchange.finish)
             with self._translate_errors(subject, exchange):
                 connection = stack.enter_context(closing(self._connector.connect(exchange)))
@@ -167,7 +170,8 @@ class Engine:
                 f"{subject}: no progress of the engine within {limit:g} s",
                 host=self.host,
                 limit=limit,
-                hint="check the engine, for example with: docker info",
+                hint="check the engine, for example with: docker info; or allow it more time, for"
+                " example with --command-timeout 1h",
             ) from failure
         if failure is not None:
             closed = isinstance(failure, ConnectionError | http.client.HTTPException)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from bundler.cancel import Cancellation
+from bundler.config.registry_access import DEFAULT_RESPONSE_TIMEOUT
 from bundler.errors import CancelledError, RefusedRequestError, RegistryError, StalledError
 from bundler.registry.watchdog import ExchangeLimits
 from bundler.transports.docker_daemon import engine_api
@@ -61,6 +63,20 @@ def test_image_is_saved_within_the_limits(engine, options, store, monkeypatch, f
     assert engine.host in raised.value.message
     assert raised.value.limit == 0.5
     assert list(options.scratch.iterdir()) == []
+
+
+def test_time_limit_of_the_run_allows_the_engine_more_time(engine, store, monkeypatch):
+    """An engine archives a large image before it responds."""
+    monkeypatch.setattr(engine_api, "LIMITS", replace(LIMITS, response=0.1))
+    engine.silent = True
+    options = create_options(engine.host, time_limit=0.6)
+    with closing(open_source("app", options)) as opened, pytest.raises(StalledError) as raised:
+        opened.resolve()
+    assert raised.value.limit == 0.6
+
+
+def test_engine_gets_as_much_time_as_a_registry():
+    assert engine_api.LIMITS.response == DEFAULT_RESPONSE_TIMEOUT
 
 
 def test_silence_after_an_archive_is_limited(engine, options, monkeypatch):

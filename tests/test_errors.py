@@ -48,7 +48,7 @@ STATUSES = {
     "QuotaExceededError": 5, "RefusedNameError": 2, "RefusedRequestError": 1,
     "LimitError": 8, "TemplateLimitError": 8,
     "NotFoundError": 9, "MissingFileError": 9, "MissingImagesError": 9,
-    "MissingLayersError": 9, "NoSuchImageError": 9,
+    "MissingLayersError": 9, "NoSuchImageError": 9, "SparseIndexError": 9,
     "AmbiguousImageError": 9, "StalledError": 6,
     "IndexOutOfRangeError": 9, "NoPlatformError": 9, "NotLoggedInError": 9,
     "ConflictError": 10, "DigestConflictError": 10, "ArchiveExistsError": 10,

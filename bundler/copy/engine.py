@@ -30,6 +30,7 @@ from bundler.errors import (
     CancelledError,
     DisconnectedMediumError,
     IntegrityError,
+    NotFoundError,
     RegistryError,
     shortlist,
 )
@@ -378,7 +379,8 @@ class _Execution:
         except (CancelledError, DisconnectedMediumError):
             raise
         except BundlerError as error:
-            if isinstance(error, IntegrityError):
+            if isinstance(error, IntegrityError | NotFoundError):
+                error.images = tuple(labels)
                 error.message += f" (in {shortlist(labels, _MAX_LABELS)})"
             if not self._options.keep_going:
                 raise

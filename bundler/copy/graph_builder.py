@@ -6,7 +6,7 @@ if the index refers to anything else, or to nothing that is copied.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 from bundler.copy.fetch import MAX_DEPTH, fetch
 from bundler.copy.image import GraphManifest
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection, select_children
-from bundler.errors import LimitError, MalformedError, RejectedByPolicyError
+from bundler.errors import (
+    BundlerError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    RejectedByPolicyError,
+    SparseIndexError,
+)
 from bundler.oci import manifest
 from bundler.oci.manifest import Index, Manifest, Schema1
 from bundler.ports import Node
@@ -26,6 +33,9 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.oci.platform import Platform
     from bundler.ports import Source
+
+_MAX_PROBES = 32
+"""Maximum number of entries of a sparse index that are read to find those that exist."""
 
 
 class ManifestReader(Protocol):
@@ -127,7 +137,9 @@ class GraphBuilder:
                     )
                 position = (number, len(children)) if level == 0 else None
                 with mark_rejection(position=position):
-                    found = self._reader.read(child, is_referrer=self._is_referrer)
+                    found = read_child(
+                        self._reader, parsed, child, self._label, is_referrer=self._is_referrer
+                    )
                     depth = max(depth, self.visit(found, EVERYTHING, level + 1) + 1)
         else:
             for child, kind in manifest.list_children(parsed):
@@ -143,6 +155,33 @@ class GraphBuilder:
             raise MalformedError(
                 f"{self._label}: {node.digest} has two sizes: {known.size} and {node.size}"
             )
+
+
+def read_child(
+    reader: ManifestReader,
+    index: Index,
+    child: Descriptor,
+    label: str,
+    *,
+    is_referrer: bool = False,
+) -> ReadManifest:
+    """Read the manifest of an entry of ``index``.
+
+    Raises:
+        SparseIndexError: the source does not have it.
+    """
+    try:
+        return reader.read(child, is_referrer=is_referrer)
+    except NotFoundError as error:
+        platform = None if child.platform is None else str(child.platform)
+        failure = SparseIndexError(label, error, manifest=child.digest.text, platform=platform)
+        present = []
+        for other in index.manifests[:_MAX_PROBES]:
+            with suppress(BundlerError):
+                reader.read(other, is_referrer=is_referrer)
+                present.append(other.digest.text if other.platform is None else str(other.platform))
+        failure.add_present(present)
+        raise failure from error
 
 
 @contextmanager

@@ -11,7 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.copy.fetch import MAX_DEPTH, check_same_image, fetch, read_signatures
-from bundler.copy.graph_builder import GraphBuilder, ReadManifest, mark_rejection
+from bundler.copy.graph_builder import (
+    GraphBuilder,
+    ReadManifest,
+    mark_rejection,
+    read_child,
+)
 from bundler.copy.image import Graph, ResolvedImage
 from bundler.copy.platform_selection import (
     EVERYTHING,
@@ -188,7 +193,7 @@ class _Resolver:
                 )
             child = select_children(root.parsed, selection, label)[0]
             with mark_rejection(selected=True):
-                root = self.read(replace(child, annotations={}))
+                root = read_child(self, root.parsed, replace(child, annotations={}), label)
         parsed = root.parsed
         if not isinstance(parsed, Index):
             platform = root.descriptor.platform

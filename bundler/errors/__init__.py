@@ -75,6 +75,7 @@
     │   ├── IndexOutOfRangeError
     │   ├── MissingImagesError
     │   ├── MissingLayersError
+    │   ├── SparseIndexError
     │   ├── NoPlatformError
     │   └── NotLoggedInError
     ├── ConflictError                   10   name points to another digest, or is requested twice
@@ -105,6 +106,7 @@ from bundler.errors.access import (
     NoSuchImageError as NoSuchImageError,
     NotFoundError as NotFoundError,
     NotLoggedInError as NotLoggedInError,
+    SparseIndexError as SparseIndexError,
     UnreadableBundleError as UnreadableBundleError,
 )
 from bundler.errors.base import (
@@ -132,11 +134,14 @@ from bundler.errors.base import (
     format_size as format_size,
     shortlist as shortlist,
 )
+from bundler.errors.bundles import (
+    DamagedBundleError as DamagedBundleError,
+    UnusableBlob as UnusableBlob,
+)
 from bundler.errors.content import (
     ArchiveExistsError as ArchiveExistsError,
     CannotConvertError as CannotConvertError,
     ConflictError as ConflictError,
-    DamagedBundleError as DamagedBundleError,
     DigestConflictError as DigestConflictError,
     DigestMismatchError as DigestMismatchError,
     DirectoryExistsError as DirectoryExistsError,

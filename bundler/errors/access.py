@@ -6,7 +6,7 @@ import errno
 import posixpath
 from typing import TYPE_CHECKING
 
-from bundler.errors.base import BundlerError, format_size
+from bundler.errors.base import BundlerError, format_size, shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +89,44 @@ class IndexOutOfRangeError(NotFoundError):
         super().__init__(f"{subject}: no image @{index} (expected @0 to @{count - 1})")
         self.index = index
         self.count = count
+
+
+class SparseIndexError(NotFoundError):
+    """An index that lists a manifest which does not exist at its source.
+
+    Fields:
+        manifest: the digest of the manifest.
+        platform: its platform in the index; None if unset.
+        present: platforms of the index whose manifests exist.
+
+    Raised by the resolution of an image; the exchange, the path and the error of the operating
+    system are those of the failed request.
+    """
+
+    def __init__(
+        self, subject: str, cause: NotFoundError, *, manifest: str, platform: str | None
+    ) -> None:
+        name = manifest if platform is None else f"{platform} ({manifest})"
+        super().__init__(
+            f"{subject}: the index is sparse: its manifest of {name} is missing",
+            path=cause.path,
+            os_error=cause.os_error,
+        )
+        self.exchange = cause.exchange
+        self.manifest = manifest
+        self.platform = platform
+        self.present: tuple[str, ...] = ()
+
+    def add_present(self, platforms: Sequence[str]) -> None:
+        """Set the platforms whose manifests exist, and the hint."""
+        self.present = tuple(platforms)
+        if platforms:
+            self.hint = (
+                f"select what it has ({shortlist(platforms)}) with --platform, or with platforms"
+                " in a bundle manifest; airbundle import imports a sparse bundle as it is"
+            )
+        else:
+            self.hint = "complete the source; airbundle import imports a sparse bundle as it is"
 
 
 class MissingLayersError(NotFoundError):

@@ -57,6 +57,7 @@ class BundlerError(Exception):
         message: one line for the operator; no code reads it.
         hint: the next step, a command or a setting; None if unset.
         exchange: the failed request to a registry; None if the error has another cause.
+        images: the images that need the missing or damaged content; empty if unset.
         reads_signatures: whether the signatures of an image were being read.
         path: the file or directory that the error is about; None if unset.
         os_error: the underlying error of the operating system; None if unset.
@@ -64,6 +65,7 @@ class BundlerError(Exception):
 
     exit_status: ClassVar[int] = 1
     exchange: HttpExchange | None = None
+    images: tuple[str, ...] = ()
     reads_signatures: bool = False
 
     def __init__(

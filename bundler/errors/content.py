@@ -71,20 +71,6 @@ class NotRegularFileError(MalformedError):
         super().__init__(f"{path}: not {expected}", path=path, os_error=os_error, hint=hint)
 
 
-class DamagedBundleError(IntegrityError):
-    """A damaged bundle.
-
-    Fields:
-        findings: one line for each damaged or missing part.
-
-    Raised by ``verify`` and by readers of bundles.
-    """
-
-    def __init__(self, message: str, findings: Sequence[str], *, hint: str | None = None) -> None:
-        super().__init__("\n".join([message, *findings]), hint=hint)
-        self.findings = tuple(findings)
-
-
 class UnsupportedError(BundlerError):
     """A valid request that this program, a transport or a registry cannot fulfil.
 

@@ -37,6 +37,7 @@ from bundler.errors import (
     NotFoundError,
     PartialError,
     UnauthenticatedError,
+    UnusableBlob,
     UsageError,
 )
 from bundler.gocompat.regexp import GoExpression
@@ -333,14 +334,18 @@ def test_import_refuses_expired_bundle_unless_allowed(site):
     site.import_(f"oci:{site.path / 'inside'}", allow_expired=True)
 
 
-def test_missing_blob_ends_the_import_before_the_first_push(site):
+@pytest.mark.parametrize("left", [None, 7])
+def test_unusable_blob_ends_the_import_before_the_first_push(site, left):
     site.export()
-    blob = bundles.find_largest_blob(site.bundle)
+    blobs = (site.bundle / "blobs/sha256").iterdir()
+    blob = next(path for path in blobs if not path.read_bytes().startswith(b"{"))  # a layer
+    size = blob.stat().st_size
     blob.unlink()
+    if left is not None:
+        blob.write_bytes(bytes(left))
     with pytest.raises(DamagedBundleError) as raised:
         site.import_(f"oci:{site.path / 'inside'}")
-    (finding,) = raised.value.findings
-    assert finding.startswith(f"sha256:{blob.name}: ")
+    assert raised.value.blobs == (UnusableBlob(f"sha256:{blob.name}", size, left),)
     assert not (site.path / "inside").exists()
 
 

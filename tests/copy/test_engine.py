@@ -21,6 +21,7 @@ from bundler.errors import (
     DigestMismatchError,
     MediumError,
     NoPlatformError,
+    NotFoundError,
     RegistryError,
 )
 from bundler.events import BlobTotal, TransferTotals
@@ -97,6 +98,15 @@ def test_second_copy_pushes_nothing(executor):
     plan, _ = copy(executor, src.source(), dst.destination(), "app")
     assert plan.size("push") == 0
     assert not [line for line in dst.log if line.startswith("push ")]
+
+
+def test_missing_blob_at_the_source_is_reported_with_its_image(executor):
+    src = MemoryStore()
+    src.add_image("app", layers=[b"one"])
+    del src.blobs[next(digest for digest, data in src.blobs.items() if data[:2] == b"\x1f\x8b")]
+    with pytest.raises(NotFoundError) as raised:
+        copy(executor, src.source(), MemoryStore().destination(), "app")
+    assert raised.value.images == ("memory:app",)
 
 
 def test_image_with_a_damaged_blob_is_not_published(executor):

@@ -22,6 +22,7 @@ from bundler.errors import (
     RegistryError,
     RejectedByPolicyError,
     SizeMismatchError,
+    SparseIndexError,
 )
 from bundler.events import WarningIssued, discard
 from bundler.oci import media_types
@@ -166,6 +167,18 @@ def test_sparse_keeps_the_index_and_omits_children(store):
     assert found.graph.root.digest == index.digest
     assert found.replaces is None
     assert entries[2].digest not in {item.descriptor.digest for item in found.graph.manifests}
+
+
+@pytest.mark.parametrize("selection", [PlatformSelection(), PlatformSelection((ARM64,))])
+def test_missing_manifest_of_a_sparse_index_is_described(store, selection):
+    amd = store.add_image(layers=[b"amd"], platform=AMD64)
+    arm = store.add_image(layers=[b"arm"], platform=ARM64)
+    store.add_index("app", manifests=[amd, arm])
+    del store.blobs[arm.digest]
+    with pytest.raises(SparseIndexError) as raised:
+        resolve_app(store, selection=selection)
+    assert (raised.value.manifest, raised.value.platform) == (arm.digest.text, "linux/arm64")
+    assert raised.value.present == ("linux/amd64",)
 
 
 def test_image_without_a_platform_in_its_config_has_none(store):

@@ -167,6 +167,10 @@ class BundleSource:
         """Whether the bundle contains ``node`` with its size."""
         return self._holdings.has(node)
 
+    def find_size(self, node: Node) -> int | None:
+        """Return the size of the file of ``node`` in bytes; None if there is none."""
+        return self._holdings.find_size(node)
+
     def close(self) -> None:
         """Close the files on the medium."""
         self._content.close()
@@ -272,16 +276,21 @@ class DirectoryHoldings:
 
     def has(self, node: Node, /) -> bool:
         """Whether a regular file with the name and size of ``node`` exists."""
+        size = self.find_size(node)
+        return size is not None and size == node.size
+
+    def find_size(self, node: Node) -> int | None:
+        """Return the size in bytes of the regular file of ``node``; None if there is none."""
         if node.digest is None:
-            return False
+            return None
         if self._sizes is not None:
-            return self._sizes.get(node.digest) == node.size
+            return self._sizes.get(node.digest)
         try:
             path = bundle_paths.find_path("oci", node.digest, node.digest, manifest=False)
             found = os.lstat(self._directory / path)
         except OSError:
-            return False
-        return stat.S_ISREG(found.st_mode) and found.st_size == node.size
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def open_part(self, node: Node, /) -> RegularFile | None:
         """Open the stored beginning of a blob, as the destination does; None if there is none."""

@@ -32,6 +32,7 @@ from bundler.errors import (
     DamagedBundleError,
     IntegrityError,
     NotFoundError,
+    UnusableBlob,
     count,
 )
 from bundler.events import WarningIssued
@@ -279,8 +280,8 @@ def _check_present(
     if missing:
         raise DamagedBundleError(
             f"{bundle}: damaged; nothing was imported",
-            [
-                f"{node.digest}: missing or wrong size (expected {node.size:,} bytes)"
+            blobs=[
+                UnusableBlob(str(node.digest), node.size or 0, source.find_size(node))
                 for node in missing.values()
             ],
             hint=_format_verify_hint(bundle),

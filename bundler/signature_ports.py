@@ -6,6 +6,7 @@ The protocols of storage are optional protocols of sources and destinations, as 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bundler.oci.descriptor import Descriptor
@@ -43,6 +44,37 @@ SignManifest = Callable[[str, Descriptor, bytes], Sequence[bytes]]
 signatures, as ``oci.signature`` encodes them."""
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedSigner:
+    """The signer of an image that a policy accepts: a key, or an identity in a certificate."""
+
+    key: str | None = None
+    """The fingerprint of an OpenPGP key, or the ID of a sigstore key."""
+    issuer: str | None = None
+    """The OIDC provider that vouches for ``identity``; None: an authority of the policy does."""
+    identity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetRequirement:
+    """A requirement of a policy that a manifest meets."""
+
+    scope: str
+    """The policy scope with its transport, such as ``docker:registry.corp``, or ``default``."""
+    rule: str
+    """The type of the requirement in policy.json."""
+    signer: AcceptedSigner | None = None
+    """The signer of the accepted signature; None: the requirement needs no signature."""
+
+    def to_json(self) -> dict[str, str]:
+        """Return the requirement as JSON; members that are unset are absent."""
+        members = {"scope": self.scope, "rule": self.rule}
+        if (signer := self.signer) is not None:
+            known = {"key": signer.key, "issuer": signer.issuer, "identity": signer.identity}
+            members |= {name: value for name, value in known.items() if value}
+        return members
+
+
 class PolicyCheck(Protocol):
     """The policy that accepts or rejects images.
 
@@ -60,10 +92,13 @@ class PolicyCheck(Protocol):
 
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
-    ) -> None:
+    ) -> tuple[MetRequirement, ...]:
         """Check the manifest of the image that the user calls ``reference``.
 
         ``read_signatures`` returns its signatures, as ``oci.signature`` encodes them.
+
+        Returns:
+            The requirements of the policy, all of which the manifest meets.
 
         Raises:
             TrustError: the policy rejects the manifest.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from bundler.config import config_file
 from bundler.errors import BundlerError, ConfigError, InvalidReferenceError, PolicyFileError
+from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 from bundler.oci.reference import ImageReference
@@ -127,6 +128,8 @@ class Policy:
     """Requirements by transport name (without a colon), then by scope; ``""`` covers all other
     images.
     """
+    digest: Digest | None = field(default=None, compare=False)
+    """The SHA-256 of the file."""
 
     @property
     def accepts_everything(self) -> bool:
@@ -183,7 +186,7 @@ def parse(raw: bytes, origin: str) -> Policy:
     for transport, scopes in document.table("transports").value.items():
         table = Table.of(scopes, f"{origin}: {transport}", error=create_error)
         transports[transport] = _parse_scopes(transport, table)
-    return Policy(origin, default, transports)
+    return Policy(origin, default, transports, Digest.of(raw))
 
 
 # The scopes of these transports are paths. Those of oci: and oci-archive: may end in :NAME.

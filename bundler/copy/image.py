@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bundler.oci.platform import Platform
     from bundler.oci.reference import ImageReference
     from bundler.ports import Node, Reference, Source
+    from bundler.signature_ports import MetRequirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,10 @@ class ResolvedImage:
         default_factory=dict, hash=False, repr=False
     )
     """The signatures of the manifests in ``graph``, unverified."""
+    verdicts: Mapping[Digest, tuple[MetRequirement, ...]] = field(
+        default_factory=dict, hash=False, repr=False
+    )
+    """The requirements of the policy that the manifests meet; empty if no policy was applied."""
     verified: tuple[VerifiedSignature, ...] = ()
     """The signatures that meet the requirements of the request."""
     unverified: tuple[str, ...] = ()

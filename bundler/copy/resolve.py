@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from bundler.copy.image import ImageRequest
     from bundler.oci.platform import Platform
+    from bundler.signature_ports import MetRequirement
 
 MAX_MANIFESTS = 20_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
@@ -87,7 +88,15 @@ def resolve(
             error.add_note(f"while reading the signatures of {name}; `referrers: none` skips them")
         raise
     missing = tuple(resolver.missing_platforms)
-    image = ResolvedImage(request, source, graph, replaces, missing, signatures=signatures)
+    image = ResolvedImage(
+        request,
+        source,
+        graph,
+        replaces,
+        missing,
+        signatures=signatures,
+        verdicts=resolver.verdicts,
+    )
     if request.referrers in ("none", ()):
         return replace(image, left_behind=tuple(resolver.left_behind))
     try:
@@ -147,7 +156,8 @@ class _Resolver:
         self.missing_platforms: list[Platform] = []
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
-        self._accepted: set[Digest] = set()
+        self.verdicts: dict[Digest, tuple[MetRequirement, ...]] = {}
+        """The requirements of the policy that each accepted manifest meets."""
         self._signatures: dict[Digest, tuple[bytes, ...]] = {}
 
     @property
@@ -164,18 +174,18 @@ class _Resolver:
     def check(self, item: ReadManifest) -> None:
         """Check a manifest, unless the policy has already accepted it."""
         digest = item.descriptor.digest
-        if self._policy_check is None or digest in self._accepted:
+        if self._policy_check is None or digest in self.verdicts:
             return
         signed, raw = digest, item.raw
         if isinstance(self._source, KeepsOriginalManifests):
             original = self._source.resolve_original(self._request.source.name)
             signed, raw = original.digest, fetch(self._source, original, self._label)
-        self._policy_check.check_manifest(
+        met = self._policy_check.check_manifest(
             self._policy_reference, raw, lambda: self._list_signatures(signed)
         )
         if signed != digest and signed in self._signatures:  # they were needed
             check_same_image(self._source, raw, item.raw, self._label)
-        self._accepted.add(digest)
+        self.verdicts[digest] = met
 
     def select_root(self, found: Descriptor) -> tuple[ReadManifest, PlatformSelection]:
         """Return the root to copy, and the selection that remains to be applied below it.

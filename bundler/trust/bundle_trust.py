@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TypeAlias
 
+    from bundler.oci.digest import Digest
     from bundler.trust.keys import PublicKey
 
     ReadChain: TypeAlias = Callable[[int], Mapping[int, "SignedDocument"]]
@@ -46,6 +47,14 @@ class BundleTrust(Protocol):
         """The version of the trust file; None: the keys were specified."""
 
     @property
+    def threshold(self) -> int:
+        """The number of keys that must have signed."""
+
+    @property
+    def digest(self) -> Digest | None:
+        """The SHA-256 of the trust file; None: the keys were specified."""
+
+    @property
     def expires(self) -> datetime | None:
         """The end of the validity of the trust file; None: never."""
 
@@ -69,8 +78,11 @@ class BundleTrust(Protocol):
 
     def check_bundle(
         self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
-    ) -> None:
+    ) -> tuple[PublicKey, ...]:
         """Check that ``signers`` may sign a bundle of ``stream`` that was created at ``created``.
+
+        Returns:
+            Those of them that may, at least ``threshold``.
 
         Raises:
             TrustError: they may not.
@@ -85,6 +97,7 @@ class TrustedKeys:
     threshold: int = 1
     """The number of keys that must have signed."""
     version: ClassVar[None] = None
+    digest: ClassVar[None] = None
 
     @classmethod
     def create(cls, keys: Iterable[PublicKey], threshold: int = 1) -> TrustedKeys:
@@ -158,9 +171,14 @@ class TrustedKeys:
         )
 
     def check_bundle(
-        self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
-    ) -> None:
+        self,
+        signers: Sequence[PublicKey],
+        stream: str,  # noqa: ARG002 - of the protocol
+        created: datetime,  # noqa: ARG002 - as above
+        now: datetime,  # noqa: ARG002 - as above
+    ) -> tuple[PublicKey, ...]:
         """Accept every stream and time."""
+        return tuple(signers)
 
 
 NO_KEYS = TrustedKeys(())

@@ -13,23 +13,34 @@ from typing import TYPE_CHECKING
 from bundler.config.policy_json import InsecureAcceptAnything, Reject, SignedBy, SigstoreSigned
 from bundler.errors import RejectedByPolicyError
 from bundler.ports import RepositoryReference
+from bundler.signature_ports import MetRequirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.config.policy_json import Policy, Requirements
     from bundler.ports import Reference
+    from bundler.signature_ports import AcceptedSigner
 
     Signature = SignedBy | SigstoreSigned
-    Verify = Callable[[Signature], None]
-    """Function that raises a TrustError unless a signature of the image meets the requirement."""
+    Verify = Callable[[Signature], AcceptedSigner]
+    """Function that returns the signer of a signature of the image that meets the requirement, and
+    raises a TrustError if there is none."""
+
+_RULES: dict[type, str] = {
+    InsecureAcceptAnything: "insecureAcceptAnything",
+    SignedBy: "signedBy",
+    SigstoreSigned: "sigstoreSigned",
+}
 
 
-def check_reference(policy: Policy, reference: Reference, *, require_signed: bool = False) -> bool:
+def check_reference(
+    policy: Policy, reference: Reference, *, require_signed: bool = False
+) -> tuple[MetRequirement, ...] | None:
     """Check whether the policy accepts an image without regard to its signatures.
 
     Returns:
-        True if it does; False if the signatures decide, with ``check``.
+        The requirements, if it does; None if the signatures decide, with ``check``.
 
     Raises:
         RejectedByPolicyError: the policy rejects the image, or does not require a signature.
@@ -37,31 +48,34 @@ def check_reference(policy: Policy, reference: Reference, *, require_signed: boo
     _, requirements = find_requirements(policy, reference)
     for requirement in requirements:
         if isinstance(requirement, SignedBy | SigstoreSigned):
-            return False
+            return None
         if isinstance(requirement, Reject):
             break
 
-    def refuse(requirement: Signature) -> None:
+    def refuse(requirement: Signature) -> AcceptedSigner:
         # Never called, because a requirement of a signature ends the loop above.
         raise AssertionError(requirement)
 
-    check(policy, reference, refuse, require_signed=require_signed)
-    return True
+    return check(policy, reference, refuse, require_signed=require_signed)
 
 
 def check(
     policy: Policy, reference: Reference, verify: Verify, *, require_signed: bool = False
-) -> None:
+) -> tuple[MetRequirement, ...]:
     """Check that the policy accepts an image, whose reference is as the user specified it.
 
     ``verify`` is called for each requirement of a signature, in their order. With
     ``require_signed``, an image is rejected if the policy does not require a signature for it.
 
+    Returns:
+        The requirements that apply to the image, with the signers that meet them.
+
     Raises:
         RejectedByPolicyError: the policy rejects the image, or does not require a signature.
         TrustError: no signature of the image meets a requirement.
     """
-    where, requirements = find_requirements(policy, reference)
+    scope, requirements = find_requirements(policy, reference)
+    where = _describe_scope(scope, reference)
     hint = f"see {policy.origin}, {where}, or specify another file with --policy"
     reject = partial(
         RejectedByPolicyError,
@@ -69,7 +83,10 @@ def check(
         scope=f"{reference.transport}:{next(iter(list_scopes(reference)), '')}",
         hint=hint,
     )
+    label = "default" if scope is None else f"{reference.transport}:{scope}"
+    met = []
     for requirement in requirements:
+        signer = None
         match requirement:
             case InsecureAcceptAnything():
                 pass
@@ -77,29 +94,36 @@ def check(
                 raise reject(f"{reference}: rejected by policy", rule="reject")
             case SignedBy() | SigstoreSigned():
                 try:
-                    verify(requirement)
+                    signer = verify(requirement)
                 except RejectedByPolicyError as error:
                     error.hint = error.hint or hint
                     raise
+        met.append(MetRequirement(label, _RULES[type(requirement)], signer))
     signed = any(isinstance(item, SignedBy | SigstoreSigned) for item in requirements)
     if require_signed and not signed:
         raise reject(
             f"{reference}: the policy requires no signature for this image", rule="requireSigned"
         )
+    return tuple(met)
 
 
-def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requirements]:
-    """Return the policy scope that applies to an image, for messages, and its requirements."""
+def find_requirements(policy: Policy, reference: Reference) -> tuple[str | None, Requirements]:
+    """Return the scope of its transport that applies to an image, and its requirements.
+
+    The scope is empty if that of all images of the transport applies, and None for the default.
+    """
     known = policy.transports.get(reference.transport, {})
     for scope in (*list_scopes(reference), ""):
         if scope in known:
-            where = (
-                f"scope {scope!r} of {reference.transport}:"
-                if scope
-                else f"empty scope of {reference.transport}:"
-            )
-            return where, known[scope]
-    return "default", policy.default
+            return scope, known[scope]
+    return None, policy.default
+
+
+def _describe_scope(scope: str | None, reference: Reference) -> str:
+    if scope is None:
+        return "default"
+    subject = f"scope {scope!r}" if scope else "empty scope"
+    return f"{subject} of {reference.transport}:"
 
 
 def list_scopes(reference: Reference) -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from bundler.config import config_file
-from bundler.config.policy_json import SignedBy, SigstoreSigned
+from bundler.config.policy_json import Fulcio, Pki, SignedBy, SigstoreSigned
 from bundler.errors import (
     BundlerError,
     ConfigError,
@@ -33,6 +33,7 @@ from bundler.errors import (
 from bundler.oci import signature as signatures
 from bundler.oci.signature import SIGSTORE_PAYLOAD, SigstoreSignature, SimpleSignature
 from bundler.ports import RepositoryReference
+from bundler.signature_ports import AcceptedSigner
 from bundler.trust.signed_identity import accepts_name
 
 if TYPE_CHECKING:
@@ -100,8 +101,10 @@ class SignatureVerifier:
         """Remove the temporary keyrings."""
         self._resources.close()
 
-    def verify(self, signed: SignedManifest, requirement: SignedBy | SigstoreSigned) -> None:
-        """Verify that a signature of the manifest meets ``requirement``.
+    def verify(
+        self, signed: SignedManifest, requirement: SignedBy | SigstoreSigned
+    ) -> AcceptedSigner:
+        """Verify that a signature of the manifest meets ``requirement``; return its signer.
 
         Raises:
             RejectedByPolicyError: none does, or a signature cannot be parsed.
@@ -124,13 +127,10 @@ class SignatureVerifier:
         for candidate in candidates[:MAX_SIGNATURES]:
             try:
                 if isinstance(requirement, SignedBy):
-                    self._verify_simple(requirement, signed, candidate)
-                else:
-                    self._verify_sigstore(requirement, signed, candidate)
+                    return self._verify_simple(requirement, signed, candidate)
+                return self._verify_sigstore(requirement, signed, candidate)
             except _REJECTIONS as error:
                 reasons.append(error)
-            else:
-                return
         if len(candidates) > MAX_SIGNATURES:
             problem = f"too many signatures (only the first {MAX_SIGNATURES} were verified)"
             reasons.append(LimitError(problem))
@@ -139,7 +139,7 @@ class SignatureVerifier:
 
     def _verify_simple(
         self, requirement: SignedBy, signed: SignedManifest, signature: ImageSignature
-    ) -> None:
+    ) -> AcceptedSigner:
         assert isinstance(signature, SimpleSignature)  # noqa: S101 - selected by ``verify``
         from bundler.trust.simple_signing import verify_signature  # noqa: PLC0415 - as needed
 
@@ -158,10 +158,11 @@ class SignatureVerifier:
             raise InvalidSignatureError(
                 _describe_name(name), key_id=signer, problem="identity", value=name
             )
+        return AcceptedSigner(key=signer)
 
     def _verify_sigstore(
         self, requirement: SigstoreSigned, signed: SignedManifest, signature: ImageSignature
-    ) -> None:
+    ) -> AcceptedSigner:
         assert isinstance(signature, SigstoreSignature)  # noqa: S101 - selected by ``verify``
         from bundler.trust.sigstore import attachment, policy_trust  # noqa: PLC0415 - as needed
 
@@ -174,6 +175,13 @@ class SignatureVerifier:
         name = verified.payload.reference
         if not accepts_name(requirement.identity, signed.image, name):
             raise SigstoreSignatureError(_describe_name(name), problem="identity", value=name)
+        signer = requirement.signer
+        if isinstance(signer, Fulcio):  # a key of its own for each signature
+            return AcceptedSigner(issuer=signer.oidc_issuer, identity=signer.subject_email)
+        identity = (
+            signer.subject_email or signer.subject_hostname if isinstance(signer, Pki) else None
+        )
+        return AcceptedSigner(key=verified.key.id, identity=identity)
 
     def _open_keyring(self, keys: Keys) -> Keyring:
         from bundler.trust.openpgp.keyring import open_keyring  # noqa: PLC0415 - as needed

@@ -28,6 +28,7 @@ from bundler.errors import (
     UnfitSignerError,
     count,
 )
+from bundler.oci.digest import Digest
 from bundler.trust import trust_file
 from bundler.trust.bundle_trust import SignedDocument
 
@@ -71,6 +72,17 @@ class TrustStore:
     def version(self) -> int:
         """The version of the trust file."""
         return self.content.version
+
+    @property
+    def threshold(self) -> int:
+        """The number of keys with the role ``bundle`` that must sign."""
+        role = self.content.roles.get("bundle")
+        return 1 if role is None else role.threshold
+
+    @property
+    def digest(self) -> Digest:
+        """The SHA-256 of the trust file."""
+        return Digest.of(self.raw)
 
     @property
     def expires(self) -> datetime | None:
@@ -159,8 +171,10 @@ class TrustStore:
 
     def check_bundle(
         self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
-    ) -> None:
+    ) -> tuple[PublicKey, ...]:
         """Check that enough of the keys may sign this stream, and could at the time of signing.
+
+        Returns the keys that may.
 
         Raises:
             TrustFileError: the trust file has expired.
@@ -196,6 +210,7 @@ class TrustStore:
                 continue
             unfit.append(problem)
         self._check_count(fit, unfit, (), stream)
+        return tuple(fit)
 
     def _check_count(
         self,
@@ -206,7 +221,7 @@ class TrustStore:
     ) -> None:
         """Check that the number of fit signers reaches the threshold."""
         role = self.content.roles.get("bundle")
-        required = 1 if role is None else role.threshold
+        required = self.threshold
         number = len({key.id for key in fit})
         if role is not None and number >= required:
             return

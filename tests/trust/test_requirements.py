@@ -23,6 +23,7 @@ from bundler.errors import (
 )
 from bundler.oci.digest import Digest
 from bundler.oci.signature import SIGNATURE_ANNOTATION, SIGSTORE_PAYLOAD, SigstoreSignature
+from bundler.signature_ports import AcceptedSigner
 from bundler.trust.openpgp.sign import GpgSigner
 from bundler.trust.requirements import MAX_SIGNATURES, SignatureVerifier, SignedManifest
 from bundler.trust.sigstore import keys
@@ -92,13 +93,14 @@ def parse_requirement(item):
     return requirement
 
 
-def verify(requirement, *signatures: bytes, reference: str = REFERENCE, verifier=None) -> None:
+def verify(
+    requirement, *signatures: bytes, reference: str = REFERENCE, verifier=None
+) -> AcceptedSigner:
     signed = SignedManifest(transports.parse(reference), MANIFEST, lambda: signatures)
     if verifier is not None:
-        verifier.verify(signed, requirement)
-        return
+        return verifier.verify(signed, requirement)
     with SignatureVerifier(Cancellation()) as created:
-        created.verify(signed, requirement)
+        return created.verify(signed, requirement)
 
 
 def reject(requirement, *signatures: bytes, reference: str = REFERENCE) -> RejectedByPolicyError:
@@ -110,9 +112,9 @@ def reject(requirement, *signatures: bytes, reference: str = REFERENCE) -> Rejec
 
 def test_first_good_signature_is_sufficient(site):
     bad, good = site.simple(key=site.other), site.simple()
-    verify(signed_by(site), bad, good)
-    verify(signed_by(site), good, bad)
-    verify(signed_by(site, "other", "good"), bad)
+    assert verify(signed_by(site), bad, good) == AcceptedSigner(key=site.good)
+    assert verify(signed_by(site), good, bad) == AcceptedSigner(key=site.good)
+    assert verify(signed_by(site, "other", "good"), bad) == AcceptedSigner(key=site.other)
     inline = base64.b64encode((site.directory / "good.gpg").read_bytes()).decode()
     item = {"type": "signedBy", "keyType": "GPGKeys", "keyData": inline}
     verify(parse_requirement(item), good)
@@ -145,7 +147,8 @@ def test_every_reason_is_reported_in_order(site):
 
 
 def test_sigstore_signature_is_checked_for_digest_and_name(site):
-    verify(sigstore_signed(site), site.attach())
+    signer = verify(sigstore_signed(site), site.attach())
+    assert signer == AcceptedSigner(key=site.sigstore.public.id)
     error = reject(
         sigstore_signed(site),
         site.attach("r.example/app:2"),

@@ -22,6 +22,7 @@ from bundler.errors import (
     UnauthenticatedError,
 )
 from bundler.oci.json import timestamps
+from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,12 +48,19 @@ class Authentication:
 
     def check_contents(self, contents: Inventory, now: datetime) -> BundlerError | None:
         """Return ``trust_error``, or the reason why the signers may not sign ``contents``."""
+        return self.find_accepted(contents, now)[1]
+
+    def find_accepted(
+        self, contents: Inventory, now: datetime
+    ) -> tuple[tuple[PublicKey, ...], BundlerError | None]:
+        """Return the signers that may sign ``contents``, and the error of ``check_contents``."""
         if self.trust_error is None:
+            stream, created = contents.stream, contents.created
             try:
-                self.trust.check_bundle(self.signers, contents.stream, contents.created, now)
+                return self.trust.check_bundle(self.signers, stream, created, now), None
             except TrustError as error:
-                return error
-        return self.trust_error
+                return (), error
+        return (), self.trust_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +72,13 @@ class AuthenticatedBundle:
     inventory: Inventory
     signers: tuple[PublicKey, ...]
     """The trusted keys that signed it; fewer than required only if unsigned bundles are allowed."""
+    accepted: tuple[PublicKey, ...] = ()
+    """Those of ``signers`` that count; none if the bundle is not authenticated."""
     is_authenticated: bool = True
     """Whether the signatures are those that are required; False only if unsigned bundles are
     allowed."""
-    trust_version: int | None = None
-    """The version of the trust file that applied; None: the keys were specified."""
-    trust_expires: datetime | None = None
-    """The end of its validity, which has not passed by the clock; None: never."""
+    trust: BundleTrust = NO_KEYS
+    """The trust that applied; its validity has not ended by the clock."""
 
 
 def open_bundle(
@@ -105,7 +113,7 @@ def open_bundle(
     authentication = authenticate(bundle, trust, signature_files)
     _check_allowed(bundle, authentication.trust_error, allow_unsigned=allow_unsigned)
     contents = parse_inventory(authentication.raw)
-    trust_error = authentication.check_contents(contents, now)
+    accepted, trust_error = authentication.find_accepted(contents, now)
     _check_allowed(bundle, trust_error, allow_unsigned=allow_unsigned)
     if contents.expires is not None and contents.is_expired(now) and not allow_expired:
         raise ExpiredError(
@@ -116,9 +124,9 @@ def open_bundle(
         raw=authentication.raw,
         inventory=contents,
         signers=authentication.signers,
+        accepted=accepted,
         is_authenticated=trust_error is None,
-        trust_version=authentication.trust.version,
-        trust_expires=authentication.trust.expires,
+        trust=authentication.trust,
     )
 
 

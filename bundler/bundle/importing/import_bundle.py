@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from bundler.bundle.format import absent_layers, image_signatures, store
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
+from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.signatures import merge_signatures, select_signatures
 from bundler.bundle.importing.target import open_target
@@ -86,8 +87,8 @@ class ImportRequest:
     """Import images whose full name contains a match of one of these patterns; empty: all."""
     existing: Existing = "error"
     """The action if a target name already points to another digest."""
-    policy_check: PolicyCheck | None = None
-    """Checks the images under the names in the inventory; None: no check."""
+    policy: PolicyUse = NO_POLICY
+    """Decides on the images under the names in the inventory."""
     now: datetime | None = None
     """The time that the validity of keys is compared with; None: the current time."""
     dry_run: bool = False
@@ -144,6 +145,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         started=started,
         ended=datetime.now(UTC),
         omissions=omissions,
+        policy=request.policy,
     )
 
 
@@ -168,7 +170,7 @@ def _push(
             signatures=image_signatures.read_signatures(request.bundle, inventory.format, listed),
         )
         for listed, image in zip(
-            selected, _resolve(selected, source, request.policy_check, engine), strict=True
+            selected, _resolve(selected, source, request.policy.check, engine), strict=True
         )
     ]
     _check_present(request.bundle, selected, images, source)
@@ -342,7 +344,14 @@ def _compare(
         planned, full_name, stores_signatures=target.stores_signatures(planned)
     )
     stored = sum(map(len, planned.image.signatures.values()))
-    result = ImageResult(image, full_name, "new", signatures=stored, unstored_signatures=unstored)
+    result = ImageResult(
+        image,
+        full_name,
+        "new",
+        signatures=stored,
+        unstored_signatures=unstored,
+        verdicts=planned.image.verdicts,
+    )
     conflicts: dict[str, str] = {}
     unchanged: set[str] = set()
     for state in compare_with_target(names, target.find_resolver(planned)):

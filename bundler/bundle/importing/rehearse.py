@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.importing.import_bundle import ImportRequest, import_bundle
+from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.target import DirectoryTarget
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImportReport
     from bundler.copy.engine import EngineOptions
     from bundler.ports import OpenOptions
-    from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import BundleTrust
 
 
@@ -36,7 +36,7 @@ def rehearse(
     *,
     signature_files: tuple[Path, ...] = (),
     allow_unsigned: bool = False,
-    policy_check: PolicyCheck | None = None,
+    policy: PolicyUse = NO_POLICY,
     now: datetime | None = None,
 ) -> ImportReport:
     """Run an import as a dry run into a directory that does not exist.
@@ -49,7 +49,7 @@ def rehearse(
         engine: the options of the copy engine.
         signature_files: signatures of the bundle that are stored elsewhere.
         allow_unsigned: accept a bundle that is not signed as ``trust`` requires.
-        policy_check: checks the images; None: no check.
+        policy: decides on the images.
         now: the time to compare with; None: the current time.
 
     Raises:
@@ -65,7 +65,7 @@ def rehearse(
             signature_files=signature_files,
             allow_unsigned=allow_unsigned,
             admit=admit,
-            policy_check=policy_check,
+            policy=policy,
             now=now,
             dry_run=True,
         )

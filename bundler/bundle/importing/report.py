@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.errors import PartialError
 from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.omissions import Omissions
     from bundler.bundle.importing.signatures import UnstoredSignatures
     from bundler.events import TransferTotals
+    from bundler.signature_ports import MetRequirement
 
 ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
@@ -40,6 +42,8 @@ class ImageResult:
     """The signature files that the target cannot store."""
     refused_referrers: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The reasons of the target that refused referrers, by their tag or digest."""
+    verdicts: Mapping[Digest, tuple[MetRequirement, ...]] = field(default_factory=dict, hash=False)
+    """The requirements of the policy that each manifest meets; empty without a policy."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON; members that are unset are absent."""
@@ -62,7 +66,16 @@ class ImageResult:
                 {"referrer": name, "reason": reason}
                 for name, reason in self.refused_referrers.items()
             ]
-        return value
+        return value | self.describe_acceptance()
+
+    def describe_acceptance(self) -> dict[str, Any]:
+        """Return the member ``accepted``: what each manifest meets; absent without a policy."""
+        accepted = [
+            {"manifest": digest.text} | item.to_json()
+            for digest, met in self.verdicts.items()
+            for item in met
+        ]
+        return {"accepted": accepted} if accepted else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,7 @@ class ImportReport:
     ended: datetime
     omissions: Omissions
     """The content of the images that neither the bundle nor the target has."""
+    policy: PolicyUse = NO_POLICY
 
     @property
     def failed(self) -> tuple[ImageResult, ...]:
@@ -103,6 +117,8 @@ class ImportReport:
             "serial": inventory.serial,
             "inventory": Digest.of(self.bundle.raw).text,
             "signedBy": [key.id for key in self.bundle.signers],
+            "trust": _describe_trust(self.bundle),
+            "policy": self.policy.to_json(),
             "target": self.target,
             "started": timestamps.format_utc(self.started),
             "ended": timestamps.format_utc(self.ended),
@@ -116,3 +132,17 @@ class ImportReport:
             "images": [result.to_json() for result in self.images],
             **self.omissions.to_json(),
         }
+
+
+def _describe_trust(bundle: AuthenticatedBundle) -> dict[str, Any]:
+    """Return the decision on the signers of the bundle as JSON."""
+    trust = bundle.trust
+    value: dict[str, Any] = {
+        "authenticated": bundle.is_authenticated,
+        "accepted": [key.id for key in bundle.accepted],
+        "threshold": trust.threshold,
+        "keys": [key.id for key in trust.bundle_keys],
+    }
+    if trust.digest is not None:
+        value |= {"version": trust.version, "digest": trust.digest.text}
+    return value

@@ -94,17 +94,17 @@ def admit(
         UnknownStreamError: the site has not adopted the stream.
         TrustFileError: an earlier import used a later version of the trust file, or it has expired.
     """
-    trust = _check_trust_version(bundle.trust_version, records)
+    trust = _check_trust_version(bundle.trust.version, records)
     inventory, digest = bundle.inventory, Digest.of(bundle.raw)
     last_seen = find_last_seen(records.streams)
     latest = max(now, last_seen)
-    if bundle.trust_expires is not None and bundle.trust_expires <= latest:
+    if bundle.trust.expires is not None and bundle.trust.expires <= latest:
         raise TrustFileError(
             "trust file: expired on"
-            f" {timestamps.format_to_minute(bundle.trust_expires)}, by the last time that this site"
+            f" {timestamps.format_to_minute(bundle.trust.expires)}, by the last time that this site"
             " has seen",
             problem="expired",
-            version=bundle.trust_version,
+            version=bundle.trust.version,
             hint="get the next version: airbundle trust update FILE; or set the clock of this host",
         )
     known = records.streams.get(inventory.stream)
@@ -122,7 +122,7 @@ def admit(
             raise _create_expired_error(inventory, now, last_seen)
         used.append("--allow-expired")
     adopts = known is None and bundle.is_authenticated
-    is_first = records.is_new and bundle.trust_version is None
+    is_first = records.is_new and bundle.trust.version is None
     if adopts and not (overrides.adopt or is_first):
         raise UnknownStreamError(
             f"stream {inventory.stream}: not known at this site (serial {inventory.serial})",

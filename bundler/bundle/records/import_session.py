@@ -124,6 +124,8 @@ class ImportSession:
             "images": len(report.images),
             "failed": len(report.failed),
             "receipt": {"name": path.name, "digest": receipt.digest.text},
+            "threshold": report.bundle.trust.threshold,
+            "policy": report.policy.to_json(),
             **self.describe(),
         }
         site.append(self._path, streams.IMPORT, report.ended, members)

@@ -115,7 +115,7 @@ class CommandContext:
         )
 
     def load_policy(self) -> Policy | None:
-        """Read policy.json; return None if no policy is needed, because every image is accepted.
+        """Read policy.json; return None if there is none, or if it is ignored.
 
         Raises:
             PolicyFileError: policy.json is invalid, or is required and missing.
@@ -140,8 +140,6 @@ class CommandContext:
                 hint="create one, specify one with --policy, or accept every image with "
                 "--insecure-policy",
             )
-        if policy is None or (policy.accepts_everything and not require_signed):
-            return None
         return policy
 
     @property
@@ -266,7 +264,8 @@ class CommandRun:
         Raises:
             PolicyFileError: policy.json is invalid, or is required and missing.
         """
-        if (policy := self.context.load_policy()) is None:
+        policy, require_signed = self.context.load_policy(), self.context.options.require_signed
+        if policy is None or (policy.accepts_everything and not require_signed):
             return None
         from bundler.cli.runtime.policy_file import PolicyFileCheck  # noqa: PLC0415 - rarely needed
 
@@ -274,7 +273,7 @@ class CommandRun:
             policy,
             self.cancellation,
             self.threads,
-            require_signed=self.context.options.require_signed,
+            require_signed=require_signed,
         )
 
     def create_open_options(

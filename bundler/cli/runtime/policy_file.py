@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import ExitStack
 
+    from bundler.bundle.importing.policy_use import PolicyUse
     from bundler.cancel import Cancellation
+    from bundler.cli.runtime.context import CommandRun
     from bundler.config.policy_json import Policy
+    from bundler.signature_ports import MetRequirement
     from bundler.trust.requirements import SignatureVerifier
 
 
@@ -38,18 +41,18 @@ class PolicyFileCheck:
         self._require_signed = require_signed
         self._lock = threading.Lock()
         self._verifier: SignatureVerifier | None = None
-        self._accepted: set[str] = set()
+        self._accepted: dict[str, tuple[MetRequirement, ...]] = {}
 
     def check_reference(self, reference: str, /) -> None:
         """Check what the policy decides without regard to signatures."""
-        self._is_accepted(reference)
+        self._check_reference(reference)
 
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
-    ) -> None:
+    ) -> tuple[MetRequirement, ...]:
         """Check a manifest, and its signatures if the policy requires them."""
-        if self._is_accepted(reference):
-            return
+        if (accepted := self._check_reference(reference)) is not None:
+            return accepted
         from bundler.trust import requirements  # noqa: PLC0415 - for signatures only
 
         with self._lock:
@@ -60,15 +63,34 @@ class PolicyFileCheck:
         parsed = transports.parse(reference)
         signed = requirements.SignedManifest(parsed, manifest, read_signatures)
         verify = partial(self._verifier.verify, signed)
-        policies.check(self._policy, parsed, verify, require_signed=self._require_signed)
+        return policies.check(self._policy, parsed, verify, require_signed=self._require_signed)
 
-    def _is_accepted(self, reference: str) -> bool:
-        """Return whether no signature is needed; raise if no signature helps."""
+    def _check_reference(self, reference: str) -> tuple[MetRequirement, ...] | None:
+        """Return what the image meets if no signature is needed; raise if no signature helps."""
         if reference in self._accepted:
-            return True
+            return self._accepted[reference]
         accepted = policies.check_reference(
             self._policy, transports.parse(reference), require_signed=self._require_signed
         )
-        if accepted:
-            self._accepted.add(reference)
+        if accepted is not None:
+            self._accepted[reference] = accepted
         return accepted
+
+
+def find_policy(run: CommandRun) -> PolicyUse:
+    """Return the policy that an import applies, also if it accepts every image.
+
+    Raises:
+        PolicyFileError: policy.json is invalid, or is required and missing.
+    """
+    from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse  # noqa: PLC0415 - for imports
+
+    options = run.context.options
+    if options.insecure_policy:
+        return PolicyUse("ignored")
+    if (policy := run.context.load_policy()) is None:
+        return NO_POLICY
+    check = PolicyFileCheck(
+        policy, run.cancellation, run.threads, require_signed=options.require_signed
+    )
+    return PolicyUse("applied", policy.digest, options.require_signed, check)

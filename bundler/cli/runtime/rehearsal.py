@@ -29,8 +29,6 @@ class Rehearsal:
 
     report: ImportReport | None
     """None: the import would fail."""
-    has_policy: bool = False
-    """Whether a policy was applied."""
     refusal: BundlerError | None = None
     """The error with which the import would fail."""
 
@@ -44,16 +42,21 @@ class Rehearsal:
         if self.report is None:
             return None
         images = [
-            {"reference": str(result.image.reference), "digest": result.image.digest.text}
+            {
+                "reference": str(result.image.reference),
+                "digest": result.image.digest.text,
+                **result.describe_acceptance(),
+            }
             for result in self.report.images
         ]
-        return {"images": images, "policy": self.has_policy}
+        return {"images": images, "policy": self.report.policy.to_json()}
 
     def print_text(self) -> None:
         """Print the result as text, unless the import would fail."""
         if self.report is None:
             return
-        policy = "the policy accepts them" if self.has_policy else "no policy"
+        applied = self.report.policy.status == "applied"
+        policy = "the policy accepts them" if applied else "no policy"
         number = text.count(len(self.report.images), "image")
         text.print_line(f"rehearsed without a network: {number} can be imported; {policy}")
 
@@ -113,8 +116,9 @@ def rehearse(
     """
     from bundler.bundle.importing import rehearse as importing  # noqa: PLC0415 - not for --help
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
+    from bundler.cli.runtime import policy_file  # noqa: PLC0415 - as above
 
-    policy_check = run.create_policy_check()
+    policy = policy_file.find_policy(run)
     with ImportSession(records, overrides, emit or run.emit, dry_run=True, now=now) as session:
         try:
             report = importing.rehearse(
@@ -125,11 +129,11 @@ def rehearse(
                 run.create_engine_options(),
                 signature_files=signature_files,
                 allow_unsigned=overrides.unsigned,
-                policy_check=policy_check,
+                policy=policy,
                 now=now,
             )
         except CancelledError:
             raise
         except BundlerError as error:
             return Rehearsal(None, refusal=error)
-    return Rehearsal(report, policy_check is not None)
+    return Rehearsal(report)

@@ -25,6 +25,8 @@ from bundler.errors import (
 )
 from bundler.oci.digest import Digest
 from bundler.oci.json.table import Table
+from bundler.trust.trust_file import TrustFile
+from bundler.trust.trust_store import TrustStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SERIAL = int(NOW.timestamp())
@@ -45,6 +47,11 @@ def create_bundle(
         **members,
     )
     return AuthenticatedBundle(contents.to_bytes(), contents, (), is_authenticated=signed)
+
+
+def create_store(version: int, expires: datetime | None = None) -> TrustStore:
+    """Create the trust of a site with a trust file."""
+    return TrustStore(Path("trust.json"), b"", TrustFile(version, {}, {}, expires))
 
 
 def create_records(known: AuthenticatedBundle | None, seen: datetime = NOW) -> Records:
@@ -182,7 +189,7 @@ def test_unauthenticated_bundle_is_compared_with_the_recorded_serial():
 
 
 def test_first_import_with_a_trust_file_needs_adopt():
-    bundle = replace(create_bundle(), trust_version=1)
+    bundle = replace(create_bundle(), trust=create_store(1))
     with pytest.raises(UnknownStreamError):
         check(bundle, Records(Path("records")))
     admission = check(bundle, Records(Path("records")), adopt=True)
@@ -195,16 +202,16 @@ def test_older_trust_file_is_refused():
     streams = {name: replace(state, trust=3) for name, state in records.streams.items()}
     records = replace(records, streams=streams)
     with pytest.raises(TrustFileError) as caught:
-        check(replace(create_bundle(), trust_version=2), records)
+        check(replace(create_bundle(), trust=create_store(2)), records)
     assert (caught.value.problem, caught.value.version) == ("version", 2)
-    assert check(replace(create_bundle(), trust_version=3), records).is_recorded
+    assert check(replace(create_bundle(), trust=create_store(3)), records).is_recorded
     assert check(create_bundle(), records).is_recorded
 
 
 def test_trust_file_expires_by_the_last_time_seen():
     """Setting back the clock does not revive it."""
     records = create_records(create_bundle(), seen=NOW + timedelta(days=3))
-    bundle = replace(create_bundle(), trust_version=1, trust_expires=NOW + timedelta(days=2))
+    bundle = replace(create_bundle(), trust=create_store(1, NOW + timedelta(days=2)))
     with pytest.raises(TrustFileError) as caught:
         check(bundle, records)
     assert caught.value.problem == "expired"

@@ -102,10 +102,13 @@ def test_images_are_checked_unless_the_policy_accepts_everything(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "policy.json").write_text(policy)
     variables = {"CONTAINERS_POLICY_JSON": str(tmp_path / "policy.json")}
-    found = create_context(variables).load_policy()
-    assert (found is not None) == is_checked
-    signed = GlobalOptions(require_signed=True)
-    assert create_context(variables, signed).load_policy() is not None
+    for options, expected in (
+        (GlobalOptions(), is_checked),
+        (GlobalOptions(require_signed=True), True),
+    ):
+        context = create_context(variables, options)
+        with context.run() as run:
+            assert (run.create_policy_check() is not None) == expected
 
 
 def test_overridden_architecture_comes_without_variant_of_this_machine() -> None:

@@ -122,6 +122,7 @@ def import_(
             )
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
+    from bundler.cli.runtime import policy_file  # noqa: PLC0415 - as above
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
     location, access_overrides, names, handling = _read_target(
@@ -161,7 +162,7 @@ def import_(
             names=names,
             only=patterns,
             existing=handling,
-            policy_check=run.create_policy_check(),
+            policy=policy_file.find_policy(run),
             dry_run=dry_run,
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)

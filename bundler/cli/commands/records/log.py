@@ -81,6 +81,7 @@ def print_entries(entries: tuple[Entry, ...]) -> None:
         value = entry.value
         notes = [str(value.get("refusal", "")), *map(str, value.get("overrides", ()))]
         notes += ["adopted"] if value.get("adopted") else []
+        policy = entry.table.table("policy")
         rows.append(
             (
                 str(value["number"]),
@@ -89,9 +90,14 @@ def print_entries(entries: tuple[Entry, ...]) -> None:
                 str(value.get("stream", "")),
                 str(value.get("serial", "")),
                 str(value.get("target", "")),
+                " ".join(key[:16] for key in entry.table.texts("signedBy")),
+                (policy.optional_text("digest") or policy.optional_text("status") or "")[:19],
                 " ".join(filter(None, notes)),
                 str(value.get("reason", "")),
             )
         )
-    header = ("NUMBER", "TIME", "EVENT", "STREAM", "SERIAL", "TARGET", "NOTES", "REASON")
+    header = (
+        *("NUMBER", "TIME", "EVENT", "STREAM", "SERIAL", "TARGET", "SIGNED BY", "POLICY"),
+        *("NOTES", "REASON"),
+    )
     text.print_table(header, rows, right=(0,))

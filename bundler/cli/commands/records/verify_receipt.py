@@ -17,6 +17,7 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bundler.oci.json.table import Table
     from bundler.trust.trust_file import TrustedKey
 
 
@@ -60,17 +61,37 @@ def verify_receipt(
     if as_json:
         text.print_json(dict(table.value))
         return
-    images = table.tables("images")
-    text.print_line(
-        f"{table.text('stream')} {table.integer('serial')}:"
-        f" {text.count(len(images), 'image')} to {table.text('target')} at {table.text('ended')}"
-    )
-    for image in images:
-        text.print_line(f"  {image.text('name')}: {image.text('action')} {image.text('digest')}")
-    for option_name in table.texts("overrides"):
-        text.print_line(f"override: {option_name}: {table.optional_text('reason') or 'no reason'}")
+    print_receipt(table)
     for key in signers:
         text.print_line(f"signed by {key.fingerprint}")
+
+
+def print_receipt(receipt: Table) -> None:
+    """Print a receipt as text; receipts of older versions lack the decisions on trust."""
+    images = receipt.tables("images")
+    text.print_line(
+        f"{receipt.text('stream')} {receipt.integer('serial')}: {text.count(len(images), 'image')}"
+        f" to {receipt.text('target')} at {receipt.text('ended')}"
+    )
+    if "trust" in receipt:
+        trust = receipt.table("trust")
+        accepted = [key[:16] for key in trust.texts("accepted")]
+        version = f", trust file version {trust.integer('version')}" if "version" in trust else ""
+        required = text.count(trust.integer("threshold"), "key")
+        state = f"signed by {' '.join(accepted)}" if accepted else "not signed as required"
+        text.print_line(f"bundle: {state} ({required} required{version})")
+    if "policy" in receipt:
+        policy = receipt.table("policy")
+        text.print_line(f"policy: {policy.optional_text('digest') or policy.text('status')}")
+    for image in images:
+        text.print_line(f"  {image.text('name')}: {image.text('action')} {image.text('digest')}")
+        for met in image.tables("accepted"):
+            signer = [met.optional_text(name) for name in ("key", "identity", "issuer")]
+            rule = " ".join(filter(None, (met.text("rule"), *signer)))
+            text.print_line(f"    {met.text('manifest')}: {met.text('scope')}: {rule}")
+    for option_name in receipt.texts("overrides"):
+        reason = receipt.optional_text("reason") or "no reason"
+        text.print_line(f"override: {option_name}: {reason}")
 
 
 def _read_trust(

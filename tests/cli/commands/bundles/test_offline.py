@@ -37,7 +37,7 @@ def test_rehearsal_lists_images_and_writes_nothing(site: Path, run_airbundle: Ru
     assert result.status == 0, result.stderr
     rehearsal = json.loads(result.stdout)["rehearsal"]
     assert [image["reference"] for image in rehearsal["images"]] == list(bundles.REFERENCES)
-    assert rehearsal["policy"] is False
+    assert rehearsal["policy"] == {"status": "ignored"}
     assert sorted(site.rglob("*")) == before
     assert (
         "2 images can be imported; no policy" in run_airbundle(*OFFLINE, "--insecure-policy").stdout

@@ -180,41 +180,6 @@ def test_log_head_is_found_until_log_is_replaced(site: Site):
     assert site.run("log", "verify", "--head", head, *other).status == 4
 
 
-def test_receipt_is_signed_and_kept_in_records(site: Site):
-    site.write_bundle("bundle")
-    options = ("--receipt", "receipt.json", "--receipt-key", "receipt.key")
-    assert site.import_("bundle", *options).status == 0
-    suffix = f".{RECEIPT_KEY.public.id[:16]}.sig"
-    raw = (site.path / "receipt.json").read_bytes()
-    RECEIPT_KEY.public.verify((site.path / f"receipt.json{suffix}").read_bytes(), raw)
-    (kept,) = (site.records / "receipts").glob("*.json")
-    assert kept.read_bytes() == raw
-    assert kept.with_name(kept.name + suffix).exists()
-    assert kept.stat().st_mode & 0o777 == 0o600
-    result = site.run("verify-receipt", "receipt.json", "--key", "receipt.pub")
-    assert result.status == 0, result.stderr
-    assert f"plant-7 {SERIAL}: 2 images to oci:inside" in result.stdout
-    assert site.read_log()[0]["receipt"]["name"] == kept.name
-
-
-def test_changed_or_unsigned_receipt_is_refused(site: Site):
-    site.write_bundle("bundle")
-    site.import_("bundle", "--receipt", "receipt.json", "--receipt-key", "receipt.key")
-    command = ("verify-receipt", "receipt.json", "--key")
-    assert site.run(*command, "key.pub").status == 4
-    path = site.path / "receipt.json"
-    path.write_bytes(path.read_bytes().replace(b'"new"', b'"old"', 1))
-    assert site.run(*command, "receipt.pub").status == 4
-    path.write_bytes(b"{}")
-    assert site.run(*command, "receipt.pub").status == 4
-
-
-def test_key_of_bundles_cannot_sign_receipts(site: Site):
-    site.write_bundle("bundle")
-    options = ("--key", "receipt.pub", "--receipt-key", "receipt.key")
-    assert site.import_("bundle", *options).status == 2
-
-
 def test_unwritable_records_end_import_before_any_write(site: Site):
     site.write_bundle("bundle")
     (site.path / "file").write_text("not a directory")

@@ -1,0 +1,189 @@
+"""Receipts of imports: their content, their signatures, and ``verify-receipt``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from bundler.trust import keys
+from bundler.trust.sigstore.keys import SigningKey, generate_signing_key
+from tests.cli.commands.records.test_records import KEY, RECEIPT_KEY, SERIAL, Site
+from tests.cli.commands.records.test_schemas import load
+from tests.fakes import bundles, images
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import RunAirbundle
+
+ACCEPT = [{"type": "insecureAcceptAnything"}]
+TRUST_KEY = {"pem": KEY.public.to_pem().decode(), "streams": ["plant-7"]}
+
+
+@pytest.fixture
+def site(tmp_path: Path, run_airbundle: RunAirbundle) -> Site:
+    return Site(tmp_path, run_airbundle)
+
+
+def write_policy(site: Site, **requirements: Any) -> str:
+    """Write a policy for two images by their tags, and return its digest."""
+    scopes = {f"localhost/layout:{tag}": item for tag, item in requirements.items()}
+    document = {"default": [{"type": "reject"}], "transports": {"docker": scopes}}
+    raw = json.dumps(document).encode()
+    (site.path / "policy.json").write_bytes(raw)
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+def export_signed_image(site: Site, signer: SigningKey) -> None:
+    """Export an image without and one with sigstore signatures of its platforms."""
+    web, app = bundles.sample().values()
+    sign = {"reference": "localhost/layout:app", "sign": signer.sign}
+    signatures = dict(images.cosign_signature(child, **sign) for child in app.children)
+    images.write_layout(site.path / "layout", {"web": web, "app": app} | signatures)
+    manifest = "name: plant-7\nimages: ['oci:./layout:web', 'oci:./layout:app']\n"
+    (site.path / "plant.yaml").write_text(manifest)
+    keys.write_key_pair(site.path / "export", KEY, None)
+    options = ("--sign-key", "export.key", "--insecure-policy")
+    exported = site.run("export", "plant.yaml", "bundle", *options)
+    assert exported.status == 0, exported.stderr
+
+
+def import_with_receipt(site: Site, *options: str) -> dict[str, Any]:
+    """Import the bundle, and return the receipt, which matches its schema."""
+    signing = ("--receipt", "receipt.json", "--receipt-key", "receipt.key")
+    result = site.import_("bundle", *signing, *options)
+    assert result.status == 0, result.stderr
+    receipt = json.loads((site.path / "receipt.json").read_bytes())
+    jsonschema.validate(receipt, load("receipt"))
+    jsonschema.validate(site.read_log()[-1], load("log-entry"))
+    return receipt
+
+
+def test_receipt_is_signed_and_kept_in_records(site: Site):
+    site.write_bundle("bundle")
+    options = ("--receipt", "receipt.json", "--receipt-key", "receipt.key")
+    assert site.import_("bundle", *options).status == 0
+    suffix = f".{RECEIPT_KEY.public.id[:16]}.sig"
+    raw = (site.path / "receipt.json").read_bytes()
+    RECEIPT_KEY.public.verify((site.path / f"receipt.json{suffix}").read_bytes(), raw)
+    (kept,) = (site.records / "receipts").glob("*.json")
+    assert kept.read_bytes() == raw
+    assert kept.with_name(kept.name + suffix).exists()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    result = site.run("verify-receipt", "receipt.json", "--key", "receipt.pub")
+    assert result.status == 0, result.stderr
+    assert f"plant-7 {SERIAL}: 2 images to oci:inside" in result.stdout
+    assert site.read_log()[0]["receipt"]["name"] == kept.name
+
+
+def test_changed_or_unsigned_receipt_is_refused(site: Site):
+    site.write_bundle("bundle")
+    site.import_("bundle", "--receipt", "receipt.json", "--receipt-key", "receipt.key")
+    command = ("verify-receipt", "receipt.json", "--key")
+    assert site.run(*command, "key.pub").status == 4
+    path = site.path / "receipt.json"
+    path.write_bytes(path.read_bytes().replace(b'"new"', b'"old"', 1))
+    assert site.run(*command, "receipt.pub").status == 4
+    path.write_bytes(b"{}")
+    assert site.run(*command, "receipt.pub").status == 4
+
+
+def test_key_of_bundles_cannot_sign_receipts(site: Site):
+    site.write_bundle("bundle")
+    options = ("--key", "receipt.pub", "--receipt-key", "receipt.key")
+    assert site.import_("bundle", *options).status == 2
+
+
+def test_receipt_states_what_the_policy_accepted_and_by_which_key(site: Site):
+    signer = generate_signing_key()
+    export_signed_image(site, signer)
+    (site.path / "sigstore.pub").write_bytes(signer.public.to_pem())
+    signed = [{"type": "sigstoreSigned", "keyPath": str(site.path / "sigstore.pub")}]
+    digest = write_policy(site, web=ACCEPT, app=signed)
+    receipt = import_with_receipt(site, "--policy", "policy.json")
+    assert receipt["policy"] == {"status": "applied", "digest": digest}
+    web, app = receipt["images"]
+    assert web["accepted"] == [
+        {
+            "manifest": web["digest"],
+            "scope": "docker:localhost/layout:web",
+            "rule": "insecureAcceptAnything",
+        }
+    ]
+    manifests = {item.pop("manifest") for item in app["accepted"]}
+    assert len(manifests) == 2
+    assert app["digest"] not in manifests
+    met = {"scope": "docker:localhost/layout:app", "rule": "sigstoreSigned"}
+    assert app["accepted"] == [met | {"key": signer.public.id}] * 2
+    assert site.read_log()[0]["policy"] == receipt["policy"]
+
+    shown = site.run("verify-receipt", "receipt.json", "--key", "receipt.pub").stdout
+    assert f"policy: {digest}" in shown
+    assert f"sigstoreSigned {signer.public.id}" in shown
+    assert digest[:19] in site.run("log", "show").stdout
+
+
+@pytest.mark.parametrize("option", ["", "--insecure-policy"])
+def test_receipt_states_why_no_policy_was_applied(site: Site, option: str):
+    site.write_bundle("bundle")
+    status = "ignored"
+    if not option:
+        status = "applied" if Path("/etc/containers/policy.json").exists() else "none"
+    receipt = import_with_receipt(site, *filter(None, [option]))
+    assert receipt["policy"]["status"] == status
+    assert all(("accepted" in image) == (status == "applied") for image in receipt["images"])
+    shown = site.run("verify-receipt", "receipt.json", "--key", "receipt.pub").stdout
+    assert f"policy: {receipt['policy'].get('digest', status)}" in shown
+
+
+def test_receipt_states_decision_on_the_signers(site: Site):
+    site.write_bundle("bundle")
+    receipt = import_with_receipt(site)
+    assert receipt["trust"] == {
+        "authenticated": True,
+        "accepted": [KEY.public.id],
+        "threshold": 1,
+        "keys": [KEY.public.id],
+    }
+    document = {
+        "_type": "airbundle/trust/v1",
+        "version": 3,
+        "keys": {KEY.public.id: TRUST_KEY},
+        "roles": {
+            "trust": {"keys": [KEY.public.id], "threshold": 1},
+            "bundle": {"keys": [KEY.public.id], "threshold": 1},
+        },
+    }
+    raw = json.dumps(document).encode()
+    (site.path / "trust.json").write_bytes(raw)
+    result = site.run("import", "bundle", "oci:inside", "--trust", "trust.json", "--json")
+    assert result.status == 0, result.stderr
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    assert json.loads(result.stdout)["trust"] == receipt["trust"] | {"version": 3, "digest": digest}
+    unsigned = ("import", "bundle", "oci:inside", "--key", "receipt.pub", "--json")
+    result = site.run(*unsigned, "--allow-unsigned", "--reason", "test")
+    assert json.loads(result.stdout)["trust"] == {
+        "authenticated": False,
+        "accepted": [],
+        "threshold": 1,
+        "keys": [RECEIPT_KEY.public.id],
+    }
+
+
+def test_receipt_and_log_of_older_version_are_shown(site: Site):
+    """They lack the decisions on trust."""
+    site.write_bundle("bundle")
+    receipt = import_with_receipt(site)
+    for member in ("trust", "policy"):
+        del receipt[member]
+    raw = json.dumps(receipt).encode()
+    (site.path / "receipt.json").write_bytes(raw)
+    signature = site.path / f"receipt.json.{RECEIPT_KEY.public.id[:16]}.sig"
+    signature.write_bytes(RECEIPT_KEY.sign(raw))
+    shown = site.run("verify-receipt", "receipt.json", "--key", "receipt.pub")
+    assert shown.status == 0, shown.stderr
+    assert f"plant-7 {SERIAL}" in shown.stdout
+    assert "policy" not in shown.stdout

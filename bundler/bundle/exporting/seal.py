@@ -95,11 +95,9 @@ def replace_seal(
         from bundler.bundle.format import image_signatures  # noqa: PLC0415 - if there are any
 
         image_signatures.write_files(bundle, signed)
-    for name, data in files.items():
-        atomic_write.write_bytes_in(directory, name, data)
+    atomic_write.write_files(directory, files)
     bundle_paths.remove_signatures(directory)
-    for name, data in {bundle_paths.INVENTORY: raw, **signatures}.items():
-        atomic_write.write_bytes_in(directory, name, data)
+    atomic_write.write_files(directory, {bundle_paths.INVENTORY: raw, **signatures})
     prune(directory, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
 

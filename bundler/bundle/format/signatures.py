@@ -145,8 +145,7 @@ def write_signatures(bundle: Path, raw: bytes, keys: Sequence[Signer]) -> list[s
     with Directory.open(bundle) as directory:
         if bundle_paths.SIGSTORE_BUNDLE in directory.list_names():
             signatures.pop(bundle_paths.SIGSTORE_BUNDLE, None)
-        for name, signature in signatures.items():
-            atomic_write.write_bytes_in(directory, name, signature)
+        atomic_write.write_files(directory, signatures)
     return [name for name in signatures if bundle_paths.parse_signature_name(name)]
 
 

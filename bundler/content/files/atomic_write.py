@@ -33,7 +33,7 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from bundler.content.streams import Content
@@ -254,9 +254,20 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 def write_bytes_in(directory: Directory, name: str, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file in an open directory, like ``write_bytes``."""
-    with PartFile.create(directory, mode) as part:
-        part.write(memoryview(data))
-        part.publish(name, len(data))
+    write_files(directory, {name: data}, mode=mode)
+
+
+def write_files(directory: Directory, files: Mapping[str, bytes], *, mode: int = 0o644) -> None:
+    """Write files by name in an open directory, one after the other, like ``write_bytes``.
+
+    After a power failure, any of the previous files may remain, because the names become durable
+    together.
+    """
+    for name, data in files.items():
+        with PartFile.create(directory, mode) as part:
+            part.write(memoryview(data))
+            part.publish(name, len(data))
+    if files:
         sync_directory(directory)
 
 

@@ -96,9 +96,8 @@ def write_signatures(
 ) -> None:
     """Write the signatures of a manifest of the image whose root is ``root``."""
     prefix = "" if manifest == root else f"{get_file_stem(manifest)}."
-    for number, signature in enumerate(signatures, 1):
-        name = f"{prefix}signature-{number}"
-        atomic_write.write_bytes_in(directory, name, bytes(signature))
+    files = {f"{prefix}signature-{number}": raw for number, raw in enumerate(signatures, 1)}
+    atomic_write.write_files(directory, files)
 
 
 def check_reusable(directory: Directory) -> None:

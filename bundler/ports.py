@@ -73,6 +73,8 @@ class Capabilities:
     the manifest must not change. ``any``: layers are stored unchanged."""
     only_tar_layers: bool = False
     """Whether the layers of an image must be tar archives, compressed or not."""
+    keeps_blobs: bool = True
+    """Whether the next run finds the complete blobs of a run that ended before ``commit``."""
     writers: int = 0
     """Maximum number of blobs that may be pushed at the same time; 0: no limit."""
 

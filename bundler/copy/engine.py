@@ -37,12 +37,10 @@ from bundler.errors import (
 from bundler.events import BlobTotal, Emit, TransferTotals, discard
 from bundler.ports import (
     Destination,
-    KeepsParts,
     MountsBlobs,
     Node,
     ReadableDestination,
     RefusesReferrers,
-    RegistryRepository,
 )
 from bundler.signature_ports import StoresSignatures
 
@@ -105,12 +103,16 @@ def execute(
     execution = _Execution(plan, options)
     free_space.check_plan(plan, overhead)
     execution.report_plan()
-    execution.run_each(execution.transfers, execution.transfer_blob)
-    execution.run_each(execution.mounts, execution.mount_blob)
-    execution.run_each(execution.rewrite_manifests(), execution.push_content)
-    for _, stage in groupby(execution.list_manifests(), key=lambda task: task.stage):
-        execution.run_each(list(stage), execution.push_manifest)
-    return execution.commit()
+    try:
+        execution.run_each(execution.transfers, execution.transfer_blob)
+        execution.run_each(execution.mounts, execution.mount_blob)
+        execution.run_each(execution.rewrite_manifests(), execution.push_content)
+        for _, stage in groupby(execution.list_manifests(), key=lambda task: task.stage):
+            execution.run_each(list(stage), execution.push_manifest)
+        return execution.commit()
+    except (CancelledError, RegistryError) as error:
+        error.state_kept(execution.keeps_blobs)
+        raise
 
 
 class _Task(Protocol):
@@ -142,6 +144,7 @@ class _Execution:
         self._images = plan.images
         destinations = dict.fromkeys(planned.destination for planned in plan.images)
         self._serial = [item for item in destinations if item.capabilities.writers == 1]
+        self.keeps_blobs = all(item.capabilities.keeps_blobs for item in destinations)
         self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
         self._failed: dict[str, BundlerError] = {}
         # Lists, because appending is thread-safe.
@@ -181,11 +184,7 @@ class _Execution:
             and (self._options.read_everything or isinstance(task.destination, ReadableDestination))
         ]
         totals = replace(self._plan.totals, checked=BlobTotal.of(checked))
-        keeps_blobs = all(
-            isinstance(planned.destination, KeepsParts | RegistryRepository)
-            for planned in self._images
-        )
-        self._emit(events.Planned(totals, keeps_blobs=keeps_blobs))
+        self._emit(events.Planned(totals, keeps_blobs=self.keeps_blobs))
 
     def run_each(self, tasks: Sequence[TaskT], perform: Callable[[TaskT], None]) -> None:
         """Perform the tasks in parallel, except those that only failed images need."""

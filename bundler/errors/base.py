@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
-_RESUME = "run the same command again: complete layers are kept, except in an archive"
+_RUN_AGAIN = "run the same command again"
 
 SigningKeyProblem = Literal["unknown", "ambiguous", "passphrase", "unusable"]
 
@@ -157,6 +157,8 @@ class CancelledError(BundlerError):
     Fields:
         signal_number: the number of the signal.
         status: the exit status, 128 plus the signal number.
+        keeps_blobs: whether the next run finds the complete blobs of this one; None: unknown, or
+            none were being transferred.
 
     Raised by checks for cancellation in every layer.
     """
@@ -164,10 +166,16 @@ class CancelledError(BundlerError):
     exit_status = 130
 
     def __init__(
-        self, message: str = "stopped", *, signal_number: int = 2, hint: str | None = _RESUME
+        self, message: str = "stopped", *, signal_number: int = 2, hint: str | None = _RUN_AGAIN
     ) -> None:
         super().__init__(message, hint=hint)
         self.signal_number = signal_number
+        self.keeps_blobs: bool | None = None
+
+    def state_kept(self, keeps_blobs: bool) -> None:
+        """Set ``keeps_blobs``, and the hint."""
+        self.keeps_blobs = keeps_blobs
+        self.hint = describe_next_run(keeps_blobs)
 
     @property
     def status(self) -> int:
@@ -312,6 +320,17 @@ class PolicyFileError(ConfigError):
 
     Raised by the reader of policy.json, and where a policy is required.
     """
+
+
+def describe_next_run(keeps_blobs: bool | None) -> str:
+    """Return the next step after a run that did not end by itself."""
+    match keeps_blobs:
+        case None:
+            return _RUN_AGAIN
+        case True:
+            return f"{_RUN_AGAIN}: complete layers are kept"
+        case False:
+            return f"{_RUN_AGAIN}: it transfers all layers again"
 
 
 def format_size(count: float) -> str:

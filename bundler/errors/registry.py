@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from bundler.errors.base import BundlerError
+from bundler.errors.base import BundlerError, describe_next_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,12 +106,18 @@ class RegistryError(BundlerError):
         if self.unavailable_for is None:
             self.unavailable_for = seconds
             self.message += f"; it was unavailable for {seconds:.0f} s"
-            self.suggest(
-                Remedy(
-                    "run the same command again: complete layers are kept, except in an archive"
-                ),
-                Remedy("allow more time with {option}", "patience"),
-            )
+            self._suggest_next_run(None)
+
+    def state_kept(self, keeps_blobs: bool) -> None:
+        """Add to the hint after an outage whether the next run finds the complete blobs."""
+        if self.unavailable_for is not None:
+            self._suggest_next_run(keeps_blobs)
+
+    def _suggest_next_run(self, keeps_blobs: bool | None) -> None:
+        self.suggest(
+            Remedy(describe_next_run(keeps_blobs)),
+            Remedy("allow more time with {option}", "patience"),
+        )
 
     def suggest(self, *remedies: Remedy, prefix: str = "") -> Self:
         """Set the alternatives of the hint, which begins with ``prefix``; return this error."""

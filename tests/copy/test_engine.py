@@ -307,20 +307,53 @@ def test_one_name_for_two_images_is_a_conflict(executor):
         create_plan(targets, executor, Cancellation())
 
 
-def test_plan_states_whether_an_interrupted_run_keeps_blobs(executor, tmp_path):
-    """An archive is written as one stream, and removed if it is not complete."""
+@pytest.mark.parametrize(
+    ("location", "keeps_blobs"),
+    [
+        ("oci:{}/out", True),
+        ("dir:{}/image", True),
+        ("oci-archive:{}/a.tar", False),
+        ("docker-archive:{}/a.tar:app:1", False),
+        ("docker-daemon:app:1", False),
+        ("containers-storage:[vfs@{0}/graph+{0}/run]app:1", False),
+    ],
+)
+def test_interrupted_copy_states_whether_blobs_are_kept(executor, tmp_path, location, keeps_blobs):
+    """An archive is written as one stream, and engines and image stores get complete images."""
+    src, emitted, cancellation = MemoryStore(), [], Cancellation()
+    src.add_image("app", layers=[b"one", b"two"])
+
+    def emit(event):
+        emitted.append(event)
+        if isinstance(event, events.BlobFinished):
+            cancellation.request()
+
+    options = OpenOptions(Settings, scratch=tmp_path)
+    reference = transports.parse(location.format(tmp_path))
+    with (
+        closing(transports.open_destination(reference, options)) as destination,
+        pytest.raises(CancelledError) as raised,
+    ):
+        copy(executor, src.source(), destination, "app", emit=emit, cancellation=cancellation)
+    (planned,) = (event for event in emitted if isinstance(event, events.Planned))
+    assert (planned.keeps_blobs, raised.value.keeps_blobs) == (keeps_blobs, keeps_blobs)
+
+
+def test_outage_states_whether_blobs_are_kept(executor, tmp_path):
     src = MemoryStore()
     src.add_image("app", layers=[b"one"])
-    options = OpenOptions(Settings)
-    locations = {"oci:out": True, "dir:image": True, "oci-archive:a.tar": False}
-    for location, keeps_blobs in locations.items():
-        transport, _, path = location.partition(":")
-        reference = transports.parse(f"{transport}:{tmp_path / path}")
-        emitted = []
-        with closing(transports.open_destination(reference, options)) as destination:
-            copy(executor, src.source(), destination, "app", emit=emitted.append)
-        (planned,) = (event for event in emitted if isinstance(event, events.Planned))
-        assert planned.keeps_blobs == keeps_blobs
+    error = RegistryError("connection refused", temporary=True)
+    error.add_outage(60)
+    hint = error.hint
+    layer = next(digest for digest, data in src.blobs.items() if data[:2] == b"\x1f\x8b")
+    src.faults.append(Fault("open", error=error, digest=layer, times=100))
+    reference = transports.parse(f"oci-archive:{tmp_path}/a.tar")
+    with (
+        closing(transports.open_destination(reference, OpenOptions(Settings))) as destination,
+        pytest.raises(RegistryError) as raised,
+    ):
+        copy(executor, src.source(), destination, "app")
+    assert raised.value.hint != hint
 
 
 def test_progress_events_add_up_to_the_plan(executor):

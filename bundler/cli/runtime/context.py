@@ -369,9 +369,10 @@ def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[N
     except BundlerError as error:
         if not expired.is_set():
             raise
-        raise TimeLimitError(
-            seconds,
-            hint="increase --command-timeout; a new run reuses the content that is already present",
-        ) from error
+        keeps_blobs = isinstance(error, CancelledError) and error.keeps_blobs
+        hint = "increase --command-timeout"
+        if keeps_blobs:
+            hint += "; a new run reuses the content that is already present"
+        raise TimeLimitError(seconds, hint=hint) from error
     finally:
         timer.cancel()

@@ -79,7 +79,9 @@ class StorageDestination:
     @property
     def capabilities(self) -> Capabilities:
         """Image manifests but no indexes; layers with any compression."""
-        return Capabilities(manifests=_MANIFESTS, indexes=False, only_tar_layers=True)
+        return Capabilities(
+            manifests=_MANIFESTS, indexes=False, only_tar_layers=True, keeps_blobs=False
+        )
 
     def has(self, node: Node, /) -> bool:
         """Return whether this run pushed ``node``, or the storage contained it at the start."""

@@ -293,6 +293,7 @@ class DockerArchiveDestination:
             indexes=False,
             layers="uncompressed",
             only_tar_layers=True,
+            keeps_blobs=False,
             writers=1,
         )
 

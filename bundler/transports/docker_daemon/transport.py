@@ -148,7 +148,11 @@ class DaemonDestination:
     def capabilities(self) -> Capabilities:
         """Image manifests but no indexes; a single writer."""
         return Capabilities(
-            manifests=media_types.IMAGE_MANIFESTS, indexes=False, only_tar_layers=True, writers=1
+            manifests=media_types.IMAGE_MANIFESTS,
+            indexes=False,
+            only_tar_layers=True,
+            keeps_blobs=False,
+            writers=1,
         )
 
     def push(self, node: Node, content: Content, /) -> Descriptor:

@@ -100,7 +100,11 @@ class OciArchiveDestination:
     """
 
     capabilities = Capabilities(
-        media_types.BY_DIGEST, omits_foreign_layers=True, layers="compressed", writers=1
+        media_types.BY_DIGEST,
+        omits_foreign_layers=True,
+        layers="compressed",
+        keeps_blobs=False,
+        writers=1,
     )
 
     def __init__(self, path: Path, options: OpenOptions) -> None:

@@ -92,9 +92,7 @@ def interrupt(
 
 
 REPORT = (
-    "nothing was transferred yet\n"
-    "airbundle: error: stopped\n"
-    "hint: run the same command again: complete layers are kept, except in an archive\n"
+    "nothing was transferred yet\nairbundle: error: stopped\nhint: run the same command again\n"
 )
 
 

@@ -299,7 +299,7 @@ def test_interrupted_copy_ends_soon_and_reports_progress(
         assert err.splitlines()[-3:] == [
             "2 of 3 blobs (239 B of 3.2 KiB) transferred and kept; no name was published",
             "airbundle: error: stopped",
-            "hint: run the same command again: complete layers are kept, except in an archive",
+            "hint: run the same command again: complete layers are kept",
         ]
         assert not (tmp_path / "out" / "index.json").exists()
 

@@ -65,7 +65,7 @@ class InvalidSignatureError(TrustError):
         value: the value that differs, such as the signed digest or image name; empty if the problem
             has none.
 
-    Raised by the checks of signatures of bundles, and of simple signatures of images.
+    Raised by the checks of signatures of bundles, and of simple and Notation signatures of images.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ SignatureProblem = Literal[
     "subject",
     "log",
     "timestamp",
+    "expired",
     "keys",
     "unsupported",
 ]
@@ -104,8 +105,8 @@ SignatureProblem = Literal[
 key verifies it; ``payload``: the signed content; ``digest``: the signed digest; ``identity``: the
 signed image name; ``certificate``: the chain or its validity; ``issuer`` and ``subject``: the
 identity in the certificate; ``log``: the proof of a transparency log; ``timestamp``: the signed
-time; ``keys``: there is no key to verify it with; ``unsupported``: a feature that this program does
-not verify.
+time; ``expired``: the expiry that the signer set; ``keys``: there is no key to verify it with;
+``unsupported``: a feature that this program does not verify.
 """
 
 

@@ -1,6 +1,6 @@
 """Trust: key pairs, signatures, the enforcement of policy.json, and layer encryption.
 
 Imports ``ports``, ``config``, ``content``, ``oci`` and below. Read ``keys`` first. Signatures of
-images are those of ``simple_signing``, which uses ``openpgp``, and of ``sigstore``; ``ocicrypt`` is
-independent of the rest.
+images are those of ``simple_signing``, which uses ``openpgp``, of ``sigstore`` and of ``notation``;
+``ocicrypt`` is independent of the rest.
 """

@@ -1,4 +1,4 @@
-"""Minimal DER parser (tags and lengths), for structures that cryptography does not expose.
+"""Minimal DER parser and encoder (tags and lengths), for what cryptography does not expose.
 
 https://www.itu.int/rec/T-REC-X.690
 """
@@ -37,3 +37,11 @@ def parse_values(data: bytes) -> list[Value]:
     if not found:
         raise ValueError("empty")
     return found
+
+
+def encode(value: Value) -> bytes:
+    """Encode a value, with the shortest length as DER requires."""
+    size = len(value.content)
+    length = size.to_bytes((size.bit_length() + 7) // 8 or 1, "big")
+    prefix = b"" if size < 0x80 else bytes([0x80 | len(length)])
+    return bytes([value.tag]) + prefix + length + value.content

@@ -1,0 +1,73 @@
+"""Algorithms of Notation signatures: the key of the signer determines the only permitted one.
+
+https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#algorithm-selection
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
+from bundler.errors import InvalidSignatureError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+    from bundler.trust.notation.envelope import Envelope
+
+_RSA_ALGORITHMS = {2048: "PS256", 3072: "PS384", 4096: "PS512"}
+_CURVE_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "256": hashes.SHA256(),
+    "384": hashes.SHA384(),
+    "512": hashes.SHA512(),
+}
+
+
+def find_algorithm(key: CertificatePublicKeyTypes) -> str | None:
+    """Return the algorithm of a key, as JWS names it; None if the key is not accepted."""
+    match key:
+        case rsa.RSAPublicKey():
+            return _RSA_ALGORITHMS.get(key.key_size)
+        case ec.EllipticCurvePublicKey():
+            return _CURVE_ALGORITHMS.get(key.curve.name)
+        case _:
+            return None
+
+
+def verify_envelope(envelope: Envelope, key: CertificatePublicKeyTypes) -> None:
+    """Verify the signature of an envelope by the key of its signer.
+
+    Raises:
+        InvalidSignatureError: the algorithm is not that of the key, or the signature is false.
+    """
+    algorithm = find_algorithm(key)
+    if algorithm is None or envelope.algorithm != algorithm:
+        raise InvalidSignatureError(
+            f"Notation signature: the algorithm {envelope.algorithm[:40]!r} is not permitted for"
+            f" the key of the certificate (expected {algorithm or 'another key'})",
+            problem="signature",
+            value=envelope.algorithm[:40],
+        )
+    algorithm_hash = _HASHES[algorithm[2:]]
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            salted = padding.PSS(padding.MGF1(algorithm_hash), padding.PSS.DIGEST_LENGTH)
+            return key.verify(envelope.signature, envelope.signed, salted, algorithm_hash)
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            signature = _encode_numbers(envelope.signature, (key.key_size + 7) // 8)
+            return key.verify(signature, envelope.signed, ec.ECDSA(algorithm_hash))
+    except InvalidSignature:
+        pass
+    raise InvalidSignatureError("Notation signature: it does not match the certificate")
+
+
+def _encode_numbers(signature: bytes, size: int) -> bytes:
+    """Encode the numbers r and s of ``size`` bytes each in DER (RFC 7518, section 3.4)."""
+    if len(signature) != 2 * size:
+        raise InvalidSignature
+    numbers = (int.from_bytes(half, "big") for half in (signature[:size], signature[size:]))
+    return utils.encode_dss_signature(*numbers)

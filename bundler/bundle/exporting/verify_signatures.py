@@ -1,9 +1,10 @@
 """Verify the signatures that the bundle manifest requires of an image, before it is exported.
 
 A requirement is met if the root of the image at its source is signed, or else each of the images in
-the index that are exported. Signatures are read from cosign's tag, from sigstore bundles among the
-referrers, and from where the source stores them. Nothing is requested from any other service. One
-valid signature is sufficient; others, whatever their content, do not count.
+the index that are exported. Signatures are read from cosign's tag, from sigstore bundles and
+Notation signatures among the referrers, and from where the source stores them. Nothing is requested
+from any other service. One valid signature is sufficient; others, whatever their content, do not
+count.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bundler.copy.fetch import fetch
 from bundler.copy.signature_requirements import (
     IdentitySignature,
     KeySignature,
+    NotationSignature,
     PolicySignature,
     VerifiedSignature,
 )
@@ -29,6 +31,7 @@ from bundler.errors import (
     CancelledError,
     MissingSignatureError,
     NotFoundError,
+    TrustError,
 )
 from bundler.events import WarningIssued
 from bundler.oci import manifest, media_types
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
     from pathlib import Path
 
+    from bundler.bundle.exporting.manifest_signatures import SignatureArtifact
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage
     from bundler.copy.signature_requirements import SignatureRequirement
@@ -117,6 +121,8 @@ class SignatureChecker:
             attempts = self._list_key_attempts(requirement, signed)
         elif isinstance(requirement, IdentitySignature):
             attempts = self._list_identity_attempts(requirement, signed)
+        elif isinstance(requirement, NotationSignature):
+            attempts = self._list_notation_attempts(image, requirement, signed)
         else:
             attempts = iter([partial(self._verify_policy, image, requirement, signed)])
         reasons: list[BundlerError] = []
@@ -182,6 +188,43 @@ class SignatureChecker:
         for bundle in signed.list_bundles():
             yield partial(verify_by_identity, bundle)
 
+    def _list_notation_attempts(
+        self, image: ResolvedImage, requirement: NotationSignature, signed: ManifestSignatures
+    ) -> Iterator[Callable[[], VerifiedSignature]]:
+        from bundler.trust.notation.trust_policy import read_trust_policy  # noqa: PLC0415 - only to verify
+        from bundler.trust.notation.trust_store import read_stores  # noqa: PLC0415 - as above
+        from bundler.trust.notation.verify import verify_signature  # noqa: PLC0415 - as above
+
+        def verify(item: SignatureArtifact) -> VerifiedSignature:
+            found = verify_signature(
+                item.manifest.layers[0].media_type,
+                item.content,
+                signed.descriptor,
+                statement=statement,
+                trusted=trusted,
+                moment=datetime.now(UTC),
+            )
+            return VerifiedSignature(
+                signed.digest,
+                key=found.key_id,
+                identity=found.subject,
+                policy=policy.digest,
+                trust_store=found.store,
+            )
+
+        policy = self._load(requirement, partial(read_trust_policy, requirement.policy))
+        name = image.request.reference
+        try:
+            statement = policy.find_statement(name.repository if name else image.display_name)
+        except TrustError as error:
+            raise MissingSignatureError(
+                error.message, requirements=[str(requirement)], reasons=[error]
+            ) from None
+        load = partial(read_stores, requirement.trust_store, statement.stores)
+        trusted = self._load((requirement, statement.name), load)
+        for item in signed.list_notation_signatures():
+            yield partial(verify, item)
+
     def _verify_policy(
         self, image: ResolvedImage, requirement: PolicySignature, signed: ManifestSignatures
     ) -> VerifiedSignature:
@@ -221,14 +264,15 @@ def _list_candidates(image: ResolvedImage) -> list[list[ManifestSignatures]]:
     source, graph = image.source, image.graph
     root = graph.manifests[-1]
     if image.replaces is None:
-        first = ManifestSignatures(source, root.descriptor.digest, root.raw)
+        first = ManifestSignatures(source, root.descriptor, root.raw)
     else:
         try:
             found = source.resolve(image.replaces.text)
         except NotFoundError:  # the source has names only
             found = source.resolve(image.request.source.name)
-        raw = fetch(source, replace(found, digest=image.replaces), image.display_name)
-        first = ManifestSignatures(source, image.replaces, raw)
+        descriptor = replace(found, digest=image.replaces)
+        raw = fetch(source, descriptor, image.display_name)
+        first = ManifestSignatures(source, descriptor, raw)
     instances = [
         item for item in graph.manifests if item.descriptor.media_type not in media_types.INDEXES
     ]
@@ -236,7 +280,7 @@ def _list_candidates(image: ResolvedImage) -> list[list[ManifestSignatures]]:
     covered = {child.digest for item in parsed for child, _ in manifest.list_children(item)}
     if not instances or any(node.digest not in covered for node in graph.blobs):
         return [[first]]
-    below = [ManifestSignatures(source, item.descriptor.digest, item.raw) for item in instances]
+    below = [ManifestSignatures(source, item.descriptor, item.raw) for item in instances]
     return [[first]] if [item.digest for item in below] == [first.digest] else [[first], below]
 
 

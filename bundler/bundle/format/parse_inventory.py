@@ -202,6 +202,7 @@ def _read_verified(table: Table) -> tuple[VerifiedSignature, ...]:
                     issuer=_read_optional_text(item, "issuer"),
                     identity=_read_optional_text(item, "identity"),
                     policy=item.digest("policy") if "policy" in item else None,
+                    trust_store=_read_optional_text(item, "trustStore"),
                 )
                 found.append(verified)
     return tuple(found)

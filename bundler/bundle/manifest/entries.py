@@ -159,6 +159,7 @@ def _read_requirements(value: Value, context: YamlContext) -> tuple[SignatureReq
     from bundler.copy.signature_requirements import (  # noqa: PLC0415 - only for this member
         IdentitySignature,
         KeySignature,
+        NotationSignature,
         PolicySignature,
     )
 
@@ -172,6 +173,9 @@ def _read_requirements(value: Value, context: YamlContext) -> tuple[SignatureReq
         ]
         trusted_root = context.resolve_path(get_member(item, "trustedRoot"))
         policy = context.resolve_path(get_member(item, "policy"))
+        notation = get_member(item, "notation")
+        trust_policy = context.resolve_path(get_member(notation, "policy"))
+        trust_store = context.resolve_path(get_member(notation, "trustStore"))
         # The schema validation has reported other combinations.
         if files:
             requirements.append(KeySignature(tuple(files)))
@@ -180,6 +184,8 @@ def _read_requirements(value: Value, context: YamlContext) -> tuple[SignatureReq
             requirements.append(IdentitySignature(str(issuer), str(identity), trusted_root))
         elif policy is not None:
             requirements.append(PolicySignature(policy))
+        elif trust_policy is not None and trust_store is not None:
+            requirements.append(NotationSignature(trust_policy, trust_store))
     return tuple(dict.fromkeys(requirements))
 
 

@@ -9,7 +9,12 @@ import pytest
 from bundler.bundle.manifest import load
 from bundler.bundle.manifest.expand import expand
 from bundler.bundle.manifest.lockfile import restore_options
-from bundler.copy.signature_requirements import IdentitySignature, KeySignature, PolicySignature
+from bundler.copy.signature_requirements import (
+    IdentitySignature,
+    KeySignature,
+    NotationSignature,
+    PolicySignature,
+)
 from bundler.errors import ConflictError, InvalidBundleManifestError
 
 IMAGE = "registry.corp/app:1"
@@ -17,8 +22,9 @@ IMAGE = "registry.corp/app:1"
 
 @pytest.fixture
 def read(tmp_path):
-    for name in ("a.pub", "b.pub", "root.json", "policy.json"):
+    for name in ("a.pub", "b.pub", "root.json", "policy.json", "trustpolicy.json"):
         (tmp_path / name).write_text("content")
+    (tmp_path / "truststore").mkdir()
 
     def read_text(text):
         path = tmp_path / "signed.yaml"
@@ -37,12 +43,14 @@ def test_requirements_of_every_kind_are_read(read, tmp_path):
         f"images:\n- ref: {IMAGE}\n  verify:\n  - key: [a.pub, ./b.pub]\n"
         "  - {issuer: https://idp, identity: ci@corp, trustedRoot: root.json}\n"
         "  - policy: policy.json\n"
+        "  - notation: {policy: trustpolicy.json, trustStore: ./truststore}\n"
     )
     [request] = requests(manifest)
     assert request.verify == (
         KeySignature((tmp_path / "a.pub", tmp_path / "b.pub")),
         IdentitySignature("https://idp", "ci@corp", tmp_path / "root.json"),
         PolicySignature(tmp_path / "policy.json"),
+        NotationSignature(tmp_path / "trustpolicy.json", tmp_path / "truststore"),
     )
     assert request.on_missing == "fail"
 
@@ -69,7 +77,19 @@ def test_entry_replaces_the_requirements_of_the_defaults(read):
         ("{key: ''}", "got nothing"),
         ("{issuer: https://idp, identity: ci@corp}", "trustedRoot"),
         ("{key: a.pub, issuer: https://idp}", "`issuer` requires"),
-        ("{notation: {store: corp}}", "unknown key `notation`"),
+        ("{notation: {}}", "`policy` is missing"),
+        ("{notation: {policy: trustpolicy.json}}", "`trustStore` is missing"),
+        ("{notation: {policy: missing.json, trustStore: truststore}}", "no such file"),
+        ("{notation: {policy: trustpolicy.json, trustStore: missing}}", "no such file"),
+        ("{notation: {policy: [trustpolicy.json], trustStore: truststore}}", "expected"),
+        ("{notation: {policy: '', trustStore: truststore}}", "got nothing"),
+        ("{notation: {policy: trustpolicy.json, store: truststore}}", "unknown key `store`"),
+        ("{notation: trustpolicy.json}", "a mapping with `policy` and `trustStore`"),
+        ("{notation: null}", "expected"),
+        (
+            "{key: a.pub, notation: {policy: trustpolicy.json, trustStore: truststore}}",
+            "exactly one of",
+        ),
         ("a.pub", "expected"),
         ("null", "expected"),
     ],

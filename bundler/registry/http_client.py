@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import requests
 
@@ -27,7 +27,13 @@ from bundler.registry.tls.contexts import (
     create_unverified_context,
 )
 from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
-from bundler.retry_policy import DEFAULT_PATIENCE, DEFAULT_RATE_LIMIT_PATIENCE
+from bundler.retry_policy import (
+    DEFAULT_PATIENCE,
+    DEFAULT_RATE_LIMIT_PATIENCE,
+    Attempts,
+    Backoff,
+    LimitedTime,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,8 +41,16 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.config.registry_access import RegistryAccess
     from bundler.errors import CertificateSummary
-    from bundler.retry_policy import Attempts
+    from bundler.events import Emit
     from bundler.silence import Silence
+
+RETRY_POLICY = LimitedTime(
+    backoff=Backoff(first=0.5, longest=5.0),
+    rate_limit_backoff=Backoff(first=1.0, longest=30.0),
+)
+"""Policy for retries before the response headers; the caller retries an interrupted body."""
+
+T = TypeVar("T")
 
 USER_AGENT = f"airbundle/{__version__}"
 
@@ -150,6 +164,21 @@ class HttpClient:
                         return "http"
             raise error from None
         return "https"
+
+    def retry(self, spec: RequestSpec, emit: Emit, operation: Callable[[], T]) -> T:
+        """Call ``operation``, which sends ``spec``, until it succeeds; return its result.
+
+        Raises:
+            RegistryError: the last failure, if the operation must not be retried.
+            CancelledError: the run was cancelled.
+        """
+        attempts = Attempts(RETRY_POLICY, spec.subject, self._cancellation, emit)
+        for _ in attempts:
+            try:
+                return operation()
+            except RegistryError as error:
+                self.schedule_retry(attempts, error, spec.silence)
+        raise AssertionError("unreachable: attempts are unlimited")
 
     def schedule_retry(self, attempts: Attempts, error: RegistryError, silence: Silence) -> float:
         """Schedule a retry of the operation with ``silence``; return the wait in seconds.

@@ -18,8 +18,6 @@ from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.http_client import HttpClient
 from bundler.registry.request import RequestSpec
-from bundler.registry.session import RETRY_POLICY
-from bundler.retry_policy import Attempts
 
 if TYPE_CHECKING:
     from bundler.cancel import Cancellation
@@ -41,7 +39,6 @@ class LookasideClient:
 
     def __init__(self, access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None:
         self._access = access
-        self._cancellation = cancellation
         self._emit = emit
         self._rules = HostRules(
             access.host,
@@ -66,17 +63,15 @@ class LookasideClient:
         url, headers = _split_credentials(url)
         subject = redact(url)
         spec = RequestSpec("GET", subject, silence=silence)
-        attempts = Attempts(RETRY_POLICY, subject, self._cancellation, self._emit)
-        for _ in attempts:
-            try:
-                with self._follow(spec, url, headers) as response:
-                    if response.status == HTTPStatus.NOT_FOUND:
-                        return None
-                    _check_status(response, subject)
-                    return response.read(limit, subject)
-            except RegistryError as error:
-                self._client.schedule_retry(attempts, error, spec.silence)
-        raise AssertionError("unreachable: attempts are unlimited")
+
+        def read() -> bytes | None:
+            with self._follow(spec, url, headers) as response:
+                if response.status == HTTPStatus.NOT_FOUND:
+                    return None
+                _check_status(response, subject)
+                return response.read(limit, subject)
+
+        return self._client.retry(spec, self._emit, read)
 
     def close(self) -> None:
         """Close idle connections."""

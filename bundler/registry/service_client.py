@@ -13,8 +13,6 @@ from bundler.errors import RegistryError
 from bundler.registry.auth.origin import Origin
 from bundler.registry.http_client import HttpClient
 from bundler.registry.request import BytesBody, RequestSpec
-from bundler.registry.session import RETRY_POLICY
-from bundler.retry_policy import Attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,18 +88,16 @@ class ServiceClient:
             headers={"Accept": "application/json", **content_type, **(headers or {})},
             body=None if body is None else BytesBody(body),
         )
-        attempts = Attempts(RETRY_POLICY, subject, self._cancellation, self._emit)
-        for _ in attempts:
-            try:
-                with client.send(spec, url, {}, own=True) as response:
-                    _check_available(response, subject)
-                    content = response.read(_MAX_RESPONSE, subject)
-                    return ServiceResponse(
-                        response.status, response.headers.get("Location", ""), content
-                    )
-            except RegistryError as error:
-                client.schedule_retry(attempts, error, spec.silence)
-        raise AssertionError("unreachable: attempts are unlimited")
+
+        def send() -> ServiceResponse:
+            with client.send(spec, url, {}, own=True) as response:
+                _check_available(response, subject)
+                content = response.read(_MAX_RESPONSE, subject)
+                return ServiceResponse(
+                    response.status, response.headers.get("Location", ""), content
+                )
+
+        return client.retry(spec, self._emit, send)
 
     def close(self) -> None:
         """Close idle connections; the client remains usable."""

@@ -24,11 +24,11 @@ from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin
 from bundler.registry.auth.token_auth import Authenticator
 from bundler.registry.error_responses import MAX_BODY
-from bundler.registry.http_client import HttpClient
+from bundler.registry.http_client import RETRY_POLICY, HttpClient
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.refusals import Refusal
 from bundler.registry.request import BytesBody, RequestSpec
-from bundler.retry_policy import Attempts, Backoff, LimitedTime, RetryPolicy
+from bundler.retry_policy import Attempts, RetryPolicy
 from bundler.silence import find_silence
 
 if TYPE_CHECKING:
@@ -39,12 +39,6 @@ if TYPE_CHECKING:
     from bundler.registry.request import RequestOptions
     from bundler.registry.response import Response
     from bundler.silence import Silence
-
-RETRY_POLICY = LimitedTime(
-    backoff=Backoff(first=0.5, longest=5.0),
-    rate_limit_backoff=Backoff(first=1.0, longest=30.0),
-)
-"""Policy for retries before the response headers; the caller retries an interrupted body."""
 
 _MAX_CHALLENGES = 2
 _MAX_REDIRECTS = 5

@@ -20,8 +20,6 @@ from bundler.registry.auth.origin import (
 )
 from bundler.registry.http_client import HttpClient
 from bundler.registry.request import RequestSpec
-from bundler.registry.session import RETRY_POLICY
-from bundler.retry_policy import Attempts
 
 if TYPE_CHECKING:
     from bundler.cancel import Cancellation
@@ -48,7 +46,6 @@ class UrlClient:
         cancellation: Cancellation,
         emit: Emit,
     ) -> None:
-        self._cancellation = cancellation
         self._emit = emit
         self._is_private_site = (
             registry is not None
@@ -72,13 +69,7 @@ class UrlClient:
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         spec = RequestSpec("GET", subject, headers=headers)
-        attempts = Attempts(RETRY_POLICY, subject, self._cancellation, self._emit)
-        for _ in attempts:
-            try:
-                return self._follow(spec, url)
-            except RegistryError as error:
-                self._client.schedule_retry(attempts, error, spec.silence)
-        raise AssertionError("unreachable: attempts are unlimited")
+        return self._client.retry(spec, self._emit, lambda: self._follow(spec, url))
 
     def close(self) -> None:
         """Close idle connections."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.errors import LimitError
+from bundler.errors import LimitError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,6 +50,18 @@ class ProgramResult:
     """The bytes that the program wrote to each of its pipes."""
 
 
+def find_program(name: str, *, hint: str) -> str:
+    """Return the path of a program; ``hint`` states how to install it.
+
+    Raises:
+        UnsupportedError: it is not installed.
+    """
+    path = shutil.which(name)
+    if path is None:
+        raise UnsupportedError(f"the program {name} is not installed", hint=hint)
+    return path
+
+
 def run_program(
     arguments: Sequence[str | Pipe],
     data: bytes,
@@ -57,6 +70,7 @@ def run_program(
     max_output: int,
     timeout: float | None = None,
     environment: Mapping[str, str] | None = None,
+    on_terminal: bool = False,
 ) -> ProgramResult:
     """Run a program until it ends. Its standard error is discarded.
 
@@ -67,6 +81,8 @@ def run_program(
         max_output: the maximum size in bytes of the standard output, and of each pipe.
         timeout: the maximum duration in seconds; None: ``LONGEST_RUN``.
         environment: the environment of the program; None: that of this process.
+        on_terminal: whether the program may use the terminal, whose Ctrl-C then ends it too.
+            Otherwise, its own child processes are killed with it.
 
     Raises:
         OSError: the program cannot be started.
@@ -85,38 +101,22 @@ def run_program(
             raise LimitError(f"{name}: output too large (expected at most {max_output:,} bytes)")
 
     stdin, stdout = Pipe(data), Pipe()
-    pipes = [stdin, stdout, *(item for item in arguments if isinstance(item, Pipe))]
-    with ExitStack() as own, ExitStack() as inherited:
-        ends: dict[Pipe, _End] = {}
-        numbers: dict[Pipe, int] = {}
-        for pipe in pipes:
-            reader, writer = os.pipe()
-            files = os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb", 0)
-            own_file, child_file = files if pipe.data is None else files[::-1]
-            ends[pipe] = _End(own.enter_context(own_file), pipe.data)
-            numbers[pipe] = inherited.enter_context(child_file).fileno()
-        process = subprocess.Popen(
-            [
-                f"{item.prefix}{numbers[item]}" if isinstance(item, Pipe) else item
-                for item in arguments
-            ],
-            stdin=numbers[stdin],
-            stdout=numbers[stdout],
-            stderr=subprocess.DEVNULL,
-            pass_fds=[numbers[pipe] for pipe in pipes[2:]],
-            env=environment,
-            start_new_session=True,  # Ctrl-C reaches only this process
+    with ExitStack() as opened:
+        process, ends = _start(
+            arguments, stdin, stdout, opened, environment, own_session=not on_terminal
         )
-        inherited.close()
         with process:
             try:
                 _exchange(ends.values(), check)
                 status = _wait(process, check)
             except BaseException:
                 with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                    if on_terminal:
+                        process.kill()
+                    else:
+                        os.killpg(process.pid, signal.SIGKILL)
                 raise
-    written = {pipe: bytes(ends[pipe].received) for pipe in pipes if pipe.data is None}
+    written = {pipe: bytes(end.received) for pipe, end in ends.items() if pipe.data is None}
     return ProgramResult(status, written.pop(stdout), written)
 
 
@@ -128,6 +128,41 @@ class _End:
     unsent: bytes | None
     """None: the program writes to the pipe."""
     received: bytearray = field(default_factory=bytearray)
+
+
+def _start(
+    arguments: Sequence[str | Pipe],
+    stdin: Pipe,
+    stdout: Pipe,
+    opened: ExitStack,
+    environment: Mapping[str, str] | None,
+    *,
+    own_session: bool,
+) -> tuple[subprocess.Popen[bytes], dict[Pipe, _End]]:
+    """Start a program; return this process's ends of all pipes, which ``opened`` closes."""
+    ends: dict[Pipe, _End] = {}
+    numbers: dict[Pipe, int] = {}
+    passed = [item for item in arguments if isinstance(item, Pipe)]
+    with ExitStack() as inherited:
+        for pipe in (stdin, stdout, *passed):
+            reader, writer = os.pipe()
+            files = os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb", 0)
+            own_file, child_file = files if pipe.data is None else files[::-1]
+            ends[pipe] = _End(opened.enter_context(own_file), pipe.data)
+            numbers[pipe] = inherited.enter_context(child_file).fileno()
+        process = subprocess.Popen(
+            [
+                f"{item.prefix}{numbers[item]}" if isinstance(item, Pipe) else item
+                for item in arguments
+            ],
+            stdin=numbers[stdin],
+            stdout=numbers[stdout],
+            stderr=subprocess.DEVNULL,
+            pass_fds=[numbers[pipe] for pipe in passed],
+            env=environment,
+            start_new_session=own_session,
+        )
+    return process, ends
 
 
 def _exchange(ends: Iterable[_End], check: Callable[[], None]) -> None:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import selectors
 import shutil
-import subprocess
-import time
 from functools import partial
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from bundler.cancel import Cancellation
 from bundler.config.credentials.auth_file import TOKEN_USER, to_credentials
 from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.errors import BundlerError, ConfigError, CredentialHelperError
+from bundler.content.run_program import run_program
+from bundler.errors import BundlerError, ConfigError, CredentialHelperError, LimitError
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 
@@ -111,68 +110,27 @@ def _run(
     if found is None:
         hint = "install it, or remove it from credHelpers, credsStore or credential-helpers"
         raise fail("not found on PATH", hint=hint)
-    deadline = time.monotonic() + timeout
     try:
-        process = subprocess.Popen(
-            [found, verb],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env=dict(environment),
+        result = run_program(
+            (found, verb),
+            data,
+            Cancellation(),
+            max_output=MAX_OUTPUT,
+            timeout=timeout,
+            environment=environment,
+            on_terminal=True,
         )
     except OSError as error:
         raise fail(f"cannot be started: {error.strerror}", os_error=error) from None
-    with process:
-        try:
-            output = _communicate(process, data, deadline)
-            if len(output) > MAX_OUTPUT:
-                raise fail(f"printed more than {MAX_OUTPUT:,} bytes")
-            status = process.wait(max(0.0, deadline - time.monotonic()))
-        except (TimeoutError, subprocess.TimeoutExpired):
-            raise fail(f"no response within {timeout:g} seconds") from None
-        finally:
-            process.kill()
-    if status == 0:
-        return output
-    text = output.decode("utf-8", "replace")
+    except LimitError as error:
+        raise fail(error.message_without(f"{program}: ")) from None
+    if result.status == 0:
+        return result.output
+    text = result.output.decode("utf-8", "replace")
     if verb in ("get", "erase") and _NOT_FOUND in text.lower():
         return None
     lines = text.strip().splitlines()
     # Do not quote JSON, which may contain a secret.
-    reason = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {status}"
+    reason = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {result.status}"
     reason = "".join(char for char in reason if char.isprintable())
-    raise fail(reason, status=status)
-
-
-def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> bytes:
-    """Write ``data`` and read the output at the same time, until ``deadline``.
-
-    The helper may print its output or exit before it has read its input, and a background process
-    that it started may keep the pipe open.
-    """
-    stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-    os.set_blocking(stdin.fileno(), False)
-    output = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(stdin, selectors.EVENT_WRITE)
-        selector.register(stdout, selectors.EVENT_READ)
-        while len(output) <= MAX_OUTPUT:
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise TimeoutError
-            for key, _ in ready:
-                if key.fileobj is stdout:
-                    chunk = os.read(stdout.fileno(), 64 * 1024)
-                    if not chunk:
-                        return output
-                    output += chunk
-                else:
-                    try:
-                        data = data[os.write(stdin.fileno(), data) :]
-                    except BrokenPipeError:
-                        data = b""
-                    if not data:
-                        selector.unregister(stdin)
-                        stdin.close()
-    return output
+    raise fail(reason, status=result.status)

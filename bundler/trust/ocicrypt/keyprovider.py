@@ -8,11 +8,13 @@ https://github.com/containers/ocicrypt/blob/v1.2.1/docs/keyprovider.md
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from bundler.cancel import Cancellation
 from bundler.config import config_file
-from bundler.errors import ConfigError, UnsupportedError, UsageError
+from bundler.content.run_program import run_program
+from bundler.errors import ConfigError, LimitError, UnsupportedError, UsageError
+from bundler.oci.json import strict
 from bundler.oci.json.base64_strict import decode, encode
 from bundler.oci.json.table import Table
 
@@ -100,18 +102,20 @@ def _run(
 ) -> bytes:
     subject = f"key provider {name!r}"
     try:
-        result = subprocess.run(
+        result = run_program(
             command,
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            check=False,
+            json.dumps(request).encode(),
+            Cancellation(),
+            max_output=strict.MAX_DOCUMENT,
             timeout=_TIMEOUT,
+            on_terminal=True,
         )
     except OSError as error:
         raise ConfigError(f"{subject}: cannot be started: {error.strerror}") from None
-    except subprocess.TimeoutExpired:
-        raise UsageError(f"{subject}: no response within {_TIMEOUT} seconds") from None
-    if result.returncode:
-        raise UsageError(f"{subject}: exit status {result.returncode}")
-    results = Table.parse(result.stdout, subject).table(part)
+    except LimitError as error:
+        program = command[0].rpartition("/")[2]
+        raise UsageError(f"{subject}: {error.message_without(f'{program}: ')}") from None
+    if result.status:
+        raise UsageError(f"{subject}: exit status {result.status}")
+    results = Table.parse(result.output, subject).table(part)
     return decode(results.optional_text(key) or "", f"{subject}: {key}", error=ConfigError)

@@ -6,13 +6,12 @@ gpg starts no agent and contacts no key server.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.content.run_program import Pipe, run_program
+from bundler.content.run_program import Pipe, find_program, run_program
 from bundler.errors import InvalidSignatureError, LimitError, UnsupportedError
 from bundler.oci.signature import MAX_SIGNATURE
 from bundler.trust.openpgp.gpg_status import StatusLine, find_key_id, find_signer, parse_status
@@ -143,7 +142,4 @@ def find_gpg() -> str:
     Raises:
         UnsupportedError: gpg is not installed.
     """
-    path = shutil.which("gpg")
-    if path is None:
-        raise UnsupportedError("the program gpg is not installed", hint="install gnupg")
-    return path
+    return find_program("gpg", hint="install gnupg")

@@ -6,12 +6,11 @@ Without one, the agent of gpg prompts the user for it.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.run_program import Pipe, run_program
+from bundler.content.run_program import Pipe, find_program, run_program
 from bundler.errors import SigningKeyError, UnsupportedError, UsageError
 from bundler.oci.signature import MAX_SIGNATURE
 from bundler.trust.openpgp.gpg import run_gpg
@@ -189,13 +188,9 @@ def find_sq() -> str:
     Raises:
         UnsupportedError: sq is not installed.
     """
-    path = shutil.which("sq")
-    if path is None:
-        raise UnsupportedError(
-            "the program sq is not installed",
-            hint="install sequoia-sq 1.0 or later, or sign with a key of gpg: --sign-by",
-        )
-    return path
+    return find_program(
+        "sq", hint="install sequoia-sq 1.0 or later, or sign with a key of gpg: --sign-by"
+    )
 
 
 def _check_passphrase(passphrase: bytes) -> bytes:

@@ -88,6 +88,15 @@ class BundleTrust(Protocol):
             TrustError: they may not.
         """
 
+    def check_receipt_signers(
+        self, keys: Sequence[PublicKey], stream: str, moment: datetime
+    ) -> None:
+        """Check that ``keys`` may sign a receipt of an import of ``stream`` at ``moment``.
+
+        Raises:
+            UnfitSignerError: one of them may not.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedKeys:
@@ -179,6 +188,11 @@ class TrustedKeys:
     ) -> tuple[PublicKey, ...]:
         """Accept every stream and time."""
         return tuple(signers)
+
+    def check_receipt_signers(
+        self, keys: Sequence[PublicKey], stream: str, moment: datetime
+    ) -> None:
+        """Accept all keys: only a trust file has roles."""
 
 
 NO_KEYS = TrustedKeys(())

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
@@ -22,14 +22,10 @@ from bundler.errors import (
     ConflictError,
     MissingFileError,
     NotFoundError,
-    TooFewSignersError,
     TrustFileError,
-    UnauthenticatedError,
-    UnfitSignerError,
-    count,
 )
 from bundler.oci.digest import Digest
-from bundler.trust import trust_file
+from bundler.trust import role_check, trust_file
 from bundler.trust.bundle_trust import SignedDocument
 
 if TYPE_CHECKING:
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from bundler.errors import UnfitSignerProblem
     from bundler.trust.bundle_trust import ReadChain
     from bundler.trust.keys import PublicKey
     from bundler.trust.trust_file import TrustFile
@@ -45,14 +40,6 @@ if TYPE_CHECKING:
 HISTORY = "trust"
 _MAX_SIGNATURES = 32
 _MAX_SIGNATURE = 64 * 1024
-
-
-class _Unfit(NamedTuple):
-    """A signer that does not count, and the reason."""
-
-    key_id: str
-    problem: UnfitSignerProblem
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +150,12 @@ class TrustStore:
         """
         allowed = self.content.get_keys("bundle")
         unfit = [
-            _Unfit(key.id, "role", "does not have the role bundle")
+            role_check.UnfitKey(key.id, "role", "does not have the role bundle")
             for key in signers
             if key.id not in allowed
         ]
-        self._check_count([key for key in signers if key.id in allowed], unfit, signed_by)
+        fit = [key for key in signers if key.id in allowed]
+        role_check.check_bundle_signers(self.path, self.content, fit, unfit, signed_by=signed_by)
 
     def check_bundle(
         self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
@@ -180,6 +168,30 @@ class TrustStore:
             TrustFileError: the trust file has expired.
             UnfitSignerError, TooFewSignersError: too few keys may sign the bundle.
         """
+        self.check_expiry(now)
+        unfit = role_check.find_unfit(self.content, "bundle", signers, stream, created)
+        excluded = {key.key_id for key in unfit}
+        fit = tuple(key for key in signers if key.id not in excluded)
+        limited = [key for key in unfit if key.problem != "role"]
+        role_check.check_bundle_signers(self.path, self.content, fit, limited, stream=stream)
+        return fit
+
+    def check_receipt_signers(
+        self, keys: Sequence[PublicKey], stream: str, moment: datetime
+    ) -> None:
+        """Check that ``keys`` may sign a receipt, if there are keys with the role ``receipt``.
+
+        Raises:
+            UnfitSignerError: one of them may not.
+        """
+        role_check.check_receipt_signers(self.content, keys, stream, moment)
+
+    def check_expiry(self, now: datetime) -> None:
+        """Check that the validity of the trust file has not ended.
+
+        Raises:
+            TrustFileError: it has.
+        """
         expires = self.content.expires
         if expires is not None and now >= expires:
             raise TrustFileError(
@@ -189,69 +201,6 @@ class TrustStore:
                 hint="get the next version, and apply it: airbundle trust update FILE; if the clock"
                 " of this computer is wrong, set it",
             )
-        allowed = self.content.get_keys("bundle")
-        fit, unfit = [], []
-        for public in signers:
-            key = allowed.get(public.id)
-            if key is None:
-                continue
-            if key.streams is not None and stream not in key.streams:
-                problem = _Unfit(public.id, "stream", f"may not sign bundles of stream {stream}")
-            elif key.not_before is not None and created < key.not_before:
-                start = f"{key.not_before:%Y-%m-%d}"
-                text = f"was not yet valid on {created:%Y-%m-%d} (valid from {start})"
-                problem = _Unfit(public.id, "not-yet-valid", text)
-            elif key.not_after is not None and created > key.not_after:
-                end = f"{key.not_after:%Y-%m-%d}"
-                text = f"had expired on {created:%Y-%m-%d} (valid until {end})"
-                problem = _Unfit(public.id, "expired", text)
-            else:
-                fit.append(public)
-                continue
-            unfit.append(problem)
-        self._check_count(fit, unfit, (), stream)
-        return tuple(fit)
-
-    def _check_count(
-        self,
-        fit: Sequence[PublicKey],
-        unfit: Sequence[_Unfit],
-        signed_by: Sequence[str],
-        stream: str | None = None,
-    ) -> None:
-        """Check that the number of fit signers reaches the threshold."""
-        role = self.content.roles.get("bundle")
-        required = self.threshold
-        number = len({key.id for key in fit})
-        if role is not None and number >= required:
-            return
-        if unfit:
-            first = min(unfit)
-            raise UnfitSignerError(
-                f"signed by key {self.content.keys[first.key_id].label}, which {first.text}",
-                key_id=first.key_id,
-                problem=first.problem,
-                stream=stream,
-                hint=f"the keys of the site and their roles: airbundle trust show {self.path}",
-            )
-        trusted = () if role is None else role.keys
-        if number:
-            raise TooFewSignersError(
-                f"signed by {count(number, 'key')} of the trust file (expected {required})",
-                trusted=trusted,
-                signed_by=signed_by,
-                signers=[key.id for key in fit],
-                required=required,
-                hint="ask the other holders of keys to sign it: airbundle sign BUNDLE --key"
-                " FILE.key",
-            )
-        found = f"signed by {', '.join(sorted(signed_by))}, but" if signed_by else "the bundle is"
-        raise UnauthenticatedError(
-            f"{found} not signed by a key of the trust file {self.path}, version {self.version}",
-            trusted=trusted,
-            signed_by=signed_by,
-            hint=f"the keys of the site and their roles: airbundle trust show {self.path}",
-        )
 
 
 def load(

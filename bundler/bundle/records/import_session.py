@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.importing.report import ImportReport
     from bundler.events import Emit
-    from bundler.trust.keys import PrivateKey
+    from bundler.trust.signers import Signer
 
 REFUSED = "refused"
 """The event of a bundle that was authenticated, but refused."""
@@ -48,7 +48,8 @@ class ImportSession:
 
     ``admit`` is called once, when the bundle is authenticated. From then on, no other process can
     import a bundle of the same stream, until the session is closed. With ``dry_run``, the records
-    are only read. ``now`` is the time of the check; None: the current time.
+    are only read. ``receipt_signers`` sign the receipt. ``now`` is the time of the check; None: the
+    current time.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class ImportSession:
         emit: Emit,
         *,
         dry_run: bool,
+        receipt_signers: Sequence[Signer] = (),
         now: datetime | None = None,
     ) -> None:
         self._path = path
         self._overrides = overrides
         self._emit = emit
         self._dry_run = dry_run
+        self._receipt_signers = receipt_signers
         self._now = now
         self._stack = ExitStack()
         self._admission: Admission | None = None
@@ -75,11 +78,14 @@ class ImportSession:
         """Check a bundle against the records; a refusal is recorded.
 
         Raises:
+            UnfitSignerError: a signer of the receipt may not sign it.
             LostRecordsError: the records are damaged.
             TrustError: the bundle is refused.
             LockedError: another process imports a bundle of the stream.
         """
         stream, now = bundle.inventory.stream, self._now or datetime.now(UTC)
+        receipt_keys = [signer.public for signer in self._receipt_signers]
+        bundle.trust.check_receipt_signers(receipt_keys, stream, now)
         records = site.read(self._path)
         known = records.streams.get(stream)
         if not self._dry_run:
@@ -101,16 +107,16 @@ class ImportSession:
         """Return the members of the receipt about the check; unset ones are absent."""
         return {} if self._admission is None else self._admission.to_json()
 
-    def record(
-        self, report: ImportReport, keys: Sequence[PrivateKey]
-    ) -> tuple[SignedReceipt, Path]:
-        """Write the receipt, signed with ``keys``, and the entry in the log; return both.
+    def record(self, report: ImportReport) -> tuple[SignedReceipt, Path]:
+        """Write the signed receipt, and the entry in the log; return the receipt and its path.
+
+        The import is recorded even if a signer of the receipt fails, see ``SignedReceipt.failure``.
 
         Raises:
             LostRecordsError: the records were damaged during the import.
             LockedError, NoSpaceError, MediumError: they cannot be written.
         """
-        receipt = SignedReceipt.create(report.to_json() | self.describe(), keys)
+        receipt = SignedReceipt.create(report.to_json() | self.describe(), self._receipt_signers)
         ended = report.ended.strftime("%Y-%m-%dT%H%M%SZ")
         inventory = report.bundle.inventory
         stem = f"{inventory.stream}-{inventory.serial}-{ended}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
+    BundlerError,
     InvalidSignatureError,
     LimitError,
     TooFewSignersError,
@@ -25,14 +26,14 @@ from bundler.errors import (
 from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
 from bundler.oci.json.table import Table
+from bundler.trust.role_check import find_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
     from pathlib import Path
 
-    from bundler.errors import UnfitSignerProblem
-    from bundler.trust.keys import PrivateKey, PublicKey
+    from bundler.trust.keys import PublicKey
+    from bundler.trust.signers import Signer
     from bundler.trust.trust_file import TrustedKey
 
 TYPE = "airbundle/receipt/v1"
@@ -49,12 +50,21 @@ class SignedReceipt:
     raw: bytes
     signatures: dict[str, bytes]
     """The signatures by the ends of their file names."""
+    failure: BundlerError | None = None
+    """The error of the first signer that failed; the import is recorded nevertheless."""
 
     @classmethod
-    def create(cls, value: dict[str, Any], keys: Sequence[PrivateKey]) -> SignedReceipt:
-        """Encode a receipt and sign it with each key."""
+    def create(cls, value: dict[str, Any], signers: Sequence[Signer]) -> SignedReceipt:
+        """Encode a receipt, and let each signer sign it."""
         raw = json.dumps(value, indent=2).encode() + b"\n"
-        return cls(raw, {format_suffix(key.public): key.sign(raw) for key in keys})
+        signatures: dict[str, bytes] = {}
+        failure: BundlerError | None = None
+        for signer in signers:
+            try:
+                signatures[format_suffix(signer.public)] = signer.sign(raw)
+            except BundlerError as error:
+                failure = failure or error
+        return cls(raw, signatures, failure)
 
     @property
     def digest(self) -> Digest:
@@ -121,16 +131,16 @@ def verify(
     if table.value.get("_type") != TYPE:
         raise table.problem(f"not a receipt (expected {TYPE!r})")
     stream, ended = table.text("stream"), timestamps.parse_utc(table.text("ended"), str(path))
-    problems = {key.public: _find_problem(key, stream, ended) for key in signers}
+    problems = {key.public: find_problem(key, stream, ended) for key in signers}
     fit = tuple(key for key, problem in problems.items() if problem is None)
     if len(fit) >= threshold:
         return table, fit
     for key, problem in problems.items():
         if problem is not None:
             raise UnfitSignerError(
-                f"{path}: signed by key {key.id[:_KEY_DIGITS]}, which may not sign it ({problem})",
+                f"{path}: signed by key {key.id[:_KEY_DIGITS]}, which {problem.text}",
                 key_id=key.id,
-                problem=problem,
+                problem=problem.problem,
                 stream=stream,
                 hint="the keys of the site, their roles and validity: airbundle trust show",
             )
@@ -158,17 +168,6 @@ def _has_signed(key: PublicKey, path: Path, raw: bytes) -> bool:
             hint="the receipt was changed after it was signed: get it again from its site",
         ) from None
     return True
-
-
-def _find_problem(key: TrustedKey, stream: str, ended: datetime) -> UnfitSignerProblem | None:
-    """Return the reason why a key could not sign the receipt; None if it could."""
-    if key.streams is not None and stream not in key.streams:
-        return "stream"
-    if key.not_before is not None and ended < key.not_before:
-        return "not-yet-valid"
-    if key.not_after is not None and ended > key.not_after:
-        return "expired"
-    return None
 
 
 def _read(file: RegularFile, limit: int) -> bytes:

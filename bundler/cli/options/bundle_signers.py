@@ -1,8 +1,9 @@
-"""The options of ``export``, ``sign`` and ``trust`` that name the signers."""
+"""The options that name the signers of bundles, of trust files and of receipts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.common import PATH
@@ -19,6 +20,8 @@ SECTION = "Signers"
 class SignerOptions:
     """The signers, as given on the command line."""
 
+    prefix: str = ""
+    """The beginning of the options, for messages."""
     key_files: tuple[Path, ...] = ()
     passphrase_file: Path | None = None
     commands: tuple[str, ...] = ()
@@ -34,12 +37,17 @@ class SignerOptions:
 NO_SIGNERS = SignerOptions()
 
 
-def bundle_signers(spelling: str) -> Callable[[Decorated], Decorated]:
-    """Add the options, in the parameter ``signers``; ``spelling`` is that for key files."""
+def bundle_signers(
+    spelling: str, parameter: str = "signers", prefix: str = "", section: str = SECTION
+) -> Callable[[Decorated], Decorated]:
+    """Add the options, in ``parameter``; ``spelling`` is that for key files.
+
+    The other options begin with ``--`` and ``prefix``, and are listed in ``section``.
+    """
     return option_group(
-        SignerOptions,
-        "signers",
-        SECTION,
+        partial(SignerOptions, prefix),
+        parameter,
+        section,
         {
             "key_files": spec(
                 spelling,
@@ -49,27 +57,28 @@ def bundle_signers(spelling: str) -> Callable[[Decorated], Decorated]:
                 help="Sign with this private key. May be repeated.",
             ),
             "passphrase_file": spec(
-                "--passphrase-file",
+                f"--{prefix}passphrase-file",
                 type=PATH,
                 metavar="FILE",
                 help="Read the passphrase of the keys from the first line of this file.",
             ),
             "commands": spec(
-                "--sign-cmd",
+                f"--{prefix}sign-cmd",
                 multiple=True,
                 metavar="COMMAND",
                 help="Sign with this command, which reads the data from stdin and writes a DER"
                 " signature (ECDSA, SHA-256) to stdout. May be repeated.",
             ),
             "command_keys": spec(
-                "--sign-cmd-key",
+                f"--{prefix}sign-cmd-key",
                 multiple=True,
                 type=PATH,
                 metavar="FILE",
-                help="The public key of --sign-cmd. Repeat it for each command, in this order.",
+                help=f"The public key of --{prefix}sign-cmd. Repeat it for each command, in this"
+                " order.",
             ),
             "agent_keys": spec(
-                "--ssh-key",
+                f"--{prefix}ssh-key",
                 multiple=True,
                 type=PATH,
                 metavar="FILE",
@@ -77,4 +86,5 @@ def bundle_signers(spelling: str) -> Callable[[Decorated], Decorated]:
                 " May be repeated.",
             ),
         },
+        f"{parameter}_",
     )

@@ -1,4 +1,4 @@
-"""The signers of a bundle, from the options of a command."""
+"""The signers of bundles, trust files and receipts, from the options of a command."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def read_signers(
     """
     if len(options.commands) != len(options.command_keys):
         raise UsageError(
-            f"--sign-cmd-key: one for each --sign-cmd is needed (expected {len(options.commands)},"
-            f" got {len(options.command_keys)})",
-            hint="export the public key of the signing command as PEM: --sign-cmd-key FILE.pub",
+            f"--{options.prefix}sign-cmd-key: one for each --{options.prefix}sign-cmd is needed"
+            f" (expected {len(options.commands)}, got {len(options.command_keys)})",
+            hint="export the public key of the signing command as PEM:"
+            f" --{options.prefix}sign-cmd-key FILE.pub",
         )
     if not options.given and options.passphrase_file is None:
         return ()
@@ -59,7 +60,10 @@ def _read_agent_keys(
 
     socket = context.environment.variables.get("SSH_AUTH_SOCK")
     if not socket:
-        raise UsageError("--ssh-key: no ssh-agent", hint="start the agent, and set SSH_AUTH_SOCK")
+        raise UsageError(
+            f"--{options.prefix}ssh-key: no ssh-agent",
+            hint="start the agent, and set SSH_AUTH_SOCK",
+        )
     public = [ssh_agent.read_public_key(path) for path in options.agent_keys]
     return [
         ssh_agent.AgentSigner(key, ssh_agent.encode_public_key(key), socket, cancellation)

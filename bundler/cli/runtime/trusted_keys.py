@@ -10,12 +10,13 @@ from bundler.cli.output import text
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.cli.options.bundle_trust import TrustOptions
     from bundler.cli.runtime.context import CommandContext
-    from bundler.trust.bundle_trust import BundleTrust, SignedDocument
+    from bundler.trust.bundle_trust import BundleTrust
+    from bundler.trust.signers import Signer
     from bundler.trust.trust_store import TrustStore
 
 
@@ -48,14 +49,21 @@ def read_trust(context: CommandContext, options: TrustOptions, *, read_only: boo
         raise UsageError(f"--{error.message}", hint=error.hint) from None
 
 
-def read_trust_chain(context: CommandContext, path: Path | None) -> Mapping[int, SignedDocument]:
-    """Return all versions of the trust file ``path``, or of that of the site; empty if none."""
-    store = open_store(context, path)
-    if store is None:
-        return {}
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+def warn_of_unfit_signers(
+    store: TrustStore, signers: Sequence[Signer], stream: str, created: datetime
+) -> None:
+    """Print a warning for each signer that the trust file does not accept for a bundle.
 
-    return trust_store.read_history(store.path)
+    They are signed nevertheless: other sites may have a newer version of the file, or none.
+    """
+    from bundler.trust.role_check import find_unfit  # noqa: PLC0415 - loads cryptography
+
+    keys, content = [signer.public for signer in signers], store.content
+    for unfit in find_unfit(content, "bundle", keys, stream, created):
+        text.print_note(
+            f"warning: key {unfit.key_id[:16]} {unfit.text}, by version {content.version} of the"
+            f" trust file {store.path}"
+        )
 
 
 def open_store(

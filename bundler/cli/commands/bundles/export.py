@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -111,14 +112,18 @@ def export(
 
         keys = read_signers(context, signers, cancellation)
     chain: Mapping[int, SignedDocument] = {}
-    if trust_path := trust_path or context.environment.find_trust_file():
-        from bundler.cli.runtime.trusted_keys import read_trust_chain  # noqa: PLC0415 - if one exists
-
-        chain = read_trust_chain(context, trust_path)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
+    if trust_path := trust_path or context.environment.find_trust_file():
+        from bundler.cli.runtime import trusted_keys  # noqa: PLC0415 - if one exists
+        from bundler.trust import trust_store  # noqa: PLC0415 - as above
+
+        if store := trusted_keys.open_store(context, trust_path):
+            chain = trust_store.read_history(store.path)
+            now = datetime.now(UTC)
+            trusted_keys.warn_of_unfit_signers(store, keys, source.manifest.name, now)
     with context.run(jobs) as run:
         run.cancellation.adopt(cancellation)
         options = run.create_open_options(source.create_overrides(access))

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from bundler.cancel import Cancellation
 from bundler.cli.options import common, records
+from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import receipts, text
-from bundler.cli.runtime import signing_keys, trusted_keys
+from bundler.cli.runtime import trusted_keys
+from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import TrustError, UsageError
 
@@ -65,20 +68,7 @@ _RESULTS = {"same": "already present"}
     section=records.SECTION,
     help="Write a copy of the receipt to this file.",
 )
-@option(
-    "--receipt-key",
-    "receipt_keys",
-    multiple=True,
-    type=common.PATH,
-    section=records.SECTION,
-    help="Sign the receipt with this private key. May be repeated.",
-)
-@option(
-    "--receipt-passphrase-file",
-    type=common.PATH,
-    section=records.SECTION,
-    help="Read the passphrase of these keys from the first line of this file.",
-)
+@bundle_signers("--receipt-key", "receipt_signers", "receipt-", "Signers of the receipt")
 @registry_access("the target's registry", uploads=True)
 @common.jobs()
 @common.as_json
@@ -99,8 +89,7 @@ def import_(
     overrides: records.OverrideOptions,
     records_path: Path | None,
     receipt: Path | None,
-    receipt_keys: tuple[Path, ...],
-    receipt_passphrase_file: Path | None,
+    receipt_signers: SignerOptions,
     jobs: int | None,
     as_json: bool,
     access: AccessOptions,
@@ -113,11 +102,12 @@ def import_(
     """
     overridden = overrides.create_overrides()
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
-    private = signing_keys.read_private_keys(context, receipt_keys, receipt_passphrase_file)
-    for key in private:  # or a signature of one kind could pass as one of the other
-        if key.public in trusted.bundle_keys:
+    cancellation = Cancellation()
+    signers = read_signers(context, receipt_signers, cancellation)
+    for signer in signers:  # or a signature of one kind could pass as one of the other
+        if signer.public in trusted.bundle_keys:
             raise UsageError(
-                f"--receipt-key: key {key.public.id[:16]} signs bundles",
+                f"receipt: key {signer.public.id[:16]} signs bundles",
                 hint="create a key for receipts: airbundle keygen PREFIX",
             )
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
@@ -137,8 +127,11 @@ def import_(
     site = records.find_records(records_path, context.environment)
     with (
         context.run(jobs) as run,
-        ImportSession(site, overridden, run.emit, dry_run=dry_run) as session,
+        ImportSession(
+            site, overridden, run.emit, dry_run=dry_run, receipt_signers=signers
+        ) as session,
     ):
+        run.cancellation.adopt(cancellation)
         if verify_first:
             from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
 
@@ -167,7 +160,7 @@ def import_(
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
         report = import_bundle.import_bundle(request, engine)
-        signed, recorded = (None, None) if dry_run else session.record(report, private)
+        signed, recorded = (None, None) if dry_run else session.record(report)
     if as_json:
         text.print_json(report.to_json() | session.describe() | {"dryRun": dry_run})
     else:
@@ -176,6 +169,9 @@ def import_(
         path = receipts.write_copy(signed, recorded, receipt) if receipt else recorded
         if not context.options.quiet:
             text.print_note(f"receipt: {path}")
+        if signed.failure is not None:
+            signed.failure.add_note(f"the import is recorded; {path} lacks this signature")
+            raise signed.failure
     report.check()
 
 

@@ -14,6 +14,7 @@ from bundler.cli.options.option import option
 from bundler.cli.output import text
 from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.trusted_keys import open_store, warn_of_unfit_signers
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,16 +58,19 @@ def sign(
     keys = read_signers(context, signers, cancellation)
     if output is not None and len(keys) != 1:
         raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
-    from bundler.bundle.format.signatures import sign_bundle, sign_elsewhere  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format import signatures  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 
+    if store := open_store(context, None):
+        _, contents = signatures.read_inventory(bundle)
+        warn_of_unfit_signers(store, keys, contents.stream, contents.created)
     with context.run(1) as run:
         run.cancellation.adopt(cancellation)
         if output is not None:
-            sign_elsewhere(bundle, keys[0], output)
+            signatures.sign_elsewhere(bundle, keys[0], output)
             names = [str(output)]
         else:
-            names = sign_bundle(bundle, keys)
+            names = signatures.sign_bundle(bundle, keys)
     if as_json:
         text.print_json({"bundle": str(bundle), "signatures": names})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -106,5 +107,6 @@ def _read_trust(
     store = trusted_keys.open_store(context, trust_file, read_only=True)
     if store is None:
         raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
+    store.check_expiry(datetime.now(UTC))
     role = store.content.roles.get("receipt")
     return [*store.content.get_keys("receipt").values()], 1 if role is None else role.threshold

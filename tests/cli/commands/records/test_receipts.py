@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import RunAirbundle
 
 ACCEPT = [{"type": "insecureAcceptAnything"}]
-TRUST_KEY = {"pem": KEY.public.to_pem().decode(), "streams": ["plant-7"]}
 
 
 @pytest.fixture
@@ -49,6 +48,25 @@ def export_signed_image(site: Site, signer: SigningKey) -> None:
     options = ("--sign-key", "export.key", "--insecure-policy")
     exported = site.run("export", "plant.yaml", "bundle", *options)
     assert exported.status == 0, exported.stderr
+
+
+def write_trust_file(
+    site: Site, receipt: tuple[keys.PrivateKey, ...] = (), **members: Any
+) -> bytes:
+    """Write version 3 of a trust file; ``receipt`` are the keys with this role, all required."""
+    roles = {"trust": [KEY], "bundle": [KEY]} | ({"receipt": receipt} if receipt else {})
+    document = {
+        "_type": "airbundle/trust/v1",
+        "version": 3,
+        "keys": {key.public.id: {"pem": key.public.to_pem().decode()} for key in (KEY, *receipt)},
+        "roles": {
+            role: {"keys": [key.public.id for key in signers], "threshold": len(signers)}
+            for role, signers in roles.items()
+        },
+    }
+    raw = json.dumps(document | members).encode()
+    (site.path / "trust.json").write_bytes(raw)
+    return raw
 
 
 def import_with_receipt(site: Site, *options: str) -> dict[str, Any]:
@@ -148,17 +166,7 @@ def test_receipt_states_decision_on_the_signers(site: Site):
         "threshold": 1,
         "keys": [KEY.public.id],
     }
-    document = {
-        "_type": "airbundle/trust/v1",
-        "version": 3,
-        "keys": {KEY.public.id: TRUST_KEY},
-        "roles": {
-            "trust": {"keys": [KEY.public.id], "threshold": 1},
-            "bundle": {"keys": [KEY.public.id], "threshold": 1},
-        },
-    }
-    raw = json.dumps(document).encode()
-    (site.path / "trust.json").write_bytes(raw)
+    raw = write_trust_file(site)
     result = site.run("import", "bundle", "oci:inside", "--trust", "trust.json", "--json")
     assert result.status == 0, result.stderr
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
@@ -187,3 +195,52 @@ def test_receipt_and_log_of_older_version_are_shown(site: Site):
     assert shown.status == 0, shown.stderr
     assert f"plant-7 {SERIAL}" in shown.stdout
     assert "policy" not in shown.stdout
+
+
+def test_command_signs_the_receipt(site: Site):
+    site.write_bundle("bundle")
+    command = f"openssl dgst -sha256 -sign {site.path / 'receipt.key'}"
+    options = ("--receipt-sign-cmd", command, "--receipt-sign-cmd-key", "receipt.pub")
+    assert site.import_("bundle", "--receipt", "receipt.json", *options).status == 0
+    assert site.run("verify-receipt", "receipt.json", "--key", "receipt.pub").status == 0
+    assert site.import_("bundle", *options[:2]).status == 2
+
+
+def test_import_is_recorded_if_a_signer_of_the_receipt_fails(site: Site):
+    site.write_bundle("bundle")
+    command = ("--receipt-sign-cmd", "false", "--receipt-sign-cmd-key", "receipt.pub")
+    result = site.import_("bundle", "--receipt", "receipt.json", *command)
+    assert result.status == 1
+    assert "receipt.json lacks this signature" in result.stderr
+    (entry,) = site.read_log()
+    assert (entry["event"], entry["images"]) == ("import", 2)
+    raw = (site.path / "receipt.json").read_bytes()
+    assert (site.records / "receipts" / entry["receipt"]["name"]).read_bytes() == raw
+    assert not list(site.path.glob("receipt.json.*"))
+
+
+def test_key_without_role_receipt_is_refused_before_anything_is_pushed(site: Site):
+    site.write_bundle("bundle")
+    other = keys.generate_key()
+    write_trust_file(site, (other,))
+    command = ("import", "bundle", "oci:inside", "--trust", "trust.json", "--adopt")
+    for extra in ((), ("--dry-run",)):
+        refused = site.run(*command, "--receipt-key", "receipt.key", *extra)
+        assert refused.status == 4
+        assert "does not have the role receipt" in refused.stderr
+    assert not (site.path / "inside").exists()
+    assert not (site.records / "log.jsonl").exists()
+    write_trust_file(site)  # no key has the role: the site has not decided who signs receipts
+    assert site.run(*command, "--receipt-key", "receipt.key").status == 0
+
+
+def test_expired_trust_file_verifies_no_receipt(site: Site):
+    site.write_bundle("bundle")
+    import_with_receipt(site)
+    verify = ("verify-receipt", "receipt.json", "--trust", "trust.json")
+    write_trust_file(site, (RECEIPT_KEY,))
+    assert site.run(*verify).status == 0
+    write_trust_file(site, (RECEIPT_KEY,), expires="2026-01-01T00:00:00Z")
+    refused = site.run(*verify)
+    assert refused.status == 4
+    assert "the trust file expired" in refused.stderr

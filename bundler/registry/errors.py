@@ -25,25 +25,16 @@ from bundler.errors import (
 from bundler.gocompat.durations import format_duration
 from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.refusals import create_proxy_login_error
+from bundler.registry.tls import handshake_errors
+from bundler.registry.tls.handshake_errors import list_plain_http_remedies
 from bundler.registry.watchdog import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bundler.errors import CertificateSummary
+    from bundler.registry.tls.handshake_errors import ServerRole
 
-# OpenSSL error reasons when a plain HTTP server answers a TLS handshake.
-_PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
-# OpenSSL error reasons of connections that were cut off, or whose content was damaged in transit.
-_CUT_OFF = frozenset(
-    {
-        "BAD_LENGTH",
-        "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
-        "PROTOCOL_IS_SHUTDOWN",
-        "SSLV3_ALERT_BAD_RECORD_MAC",
-        "UNEXPECTED_EOF_WHILE_READING",
-    }
-)
 _MAX_DETAIL = 300
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})\b")
 
@@ -52,14 +43,15 @@ def create_network_error(
     error: Exception,
     url: str,
     *,
+    role: ServerRole = "registry",
     proxied: bool = False,
-    registry: str | None = None,
+    anchors: Sequence[Remedy] = (),
     fetch_certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
 ) -> RegistryError:
     """Create the error for an exception of requests, urllib3, ssl or socket.
 
-    ``registry`` is the ``host[:port]`` that sent ``url``; None: the host of ``url``.
-    ``fetch_certificate`` fetches the certificate of an untrusted server, for the message.
+    ``anchors`` are the locations of the trusted certificates. ``fetch_certificate`` fetches the
+    certificate of an untrusted server, for the message.
     """
     origin = Origin.of(url)
     causes = list(iterate_causes(error))
@@ -69,36 +61,37 @@ def create_network_error(
     elif refusal := next(refusals, None):
         from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
 
-        address = str(origin).partition("://")[2]
-        anchors = certificates.list_anchors(registry or address, referred=address)
         found = certificates.create_error(
             refusal, str(origin), origin.host, fetch_certificate(origin), anchors=anchors
         )
     else:
-        found = _classify_causes(causes, str(origin))
+        found = _classify_causes(causes, str(origin), role)
     found.exchange = HttpExchange("", redact(url))
     return found
 
 
-def create_stall_error(phase: Phase, limit: float, url: str) -> StalledError:
+def create_stall_error(phase: Phase, limit: float, url: str, role: ServerRole) -> StalledError:
     """Create the error for an exchange that was ended after ``limit`` seconds without progress."""
     origin, duration = Origin.of(url), format_duration(limit)
-    raise_limit = "raise limits: {{{0}: …}} for this registry"
+
+    def raise_limit(name: str) -> list[Remedy]:
+        text = f"raise limits: {{{name}: …}} for this registry"
+        return [] if role == "service" else [Remedy(text, in_file=True)]
+
     match phase:
         case Phase.HANDSHAKE if origin.scheme == "https":
             problem = f"no answer to the TLS handshake within {duration}"
-            remedies = [
-                Remedy("check the port"),
-                Remedy("specify {option}=false if it has no TLS", "tls-verify"),
-            ]
+            remedies = [Remedy("check the port")]
+            if role == "registry":
+                remedies.append(Remedy("specify {option}=false if it has no TLS", "tls-verify"))
+            else:
+                remedies += list_plain_http_remedies(role)
         case Phase.RESPONSE:
             problem = f"no complete response within {duration}"
-            setting = Remedy(raise_limit.format("responseTimeout"), in_file=True)
-            remedies = [Remedy("check the registry"), setting]
+            remedies = [Remedy("check the server"), *raise_limit("responseTimeout")]
         case _:
             problem = f"no progress within {duration}"
-            setting = Remedy(raise_limit.format("stallTimeout"), in_file=True)
-            remedies = [Remedy("check the network"), setting]
+            remedies = [Remedy("check the network"), *raise_limit("stallTimeout")]
     error = StalledError(f"{origin}: {problem}", host=str(origin), limit=limit)
     error.exchange = HttpExchange("", redact(url))
     error.suggest(*remedies)
@@ -113,13 +106,7 @@ def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
 def is_plain_http(error: Exception) -> bool:
     """Return whether a TLS handshake failed because the server uses plain HTTP."""
     failures = (cause for cause in iterate_causes(error) if isinstance(cause, ssl.SSLError))
-    return any(failure.reason in _PLAIN_HTTP for failure in failures)
-
-
-def is_closed_tls(error: ssl.SSLError) -> bool:
-    """Return whether a TLS connection, or its handshake, was cut off or damaged in transit."""
-    closed = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
-    return isinstance(error, closed) or error.reason in _CUT_OFF
+    return any(map(handshake_errors.is_plain_http, failures))
 
 
 def is_connection_refused(error: Exception) -> bool:
@@ -161,7 +148,7 @@ def _create_proxy_error(origin: Origin, causes: list[BaseException]) -> Registry
     )
 
 
-def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
+def _classify_causes(causes: list[BaseException], origin: str, role: ServerRole) -> RegistryError:
     """Create the error for the outermost exception of a known type."""
 
     def fail(problem: str, hint: str | None = None, *, temporary: bool = True) -> RegistryError:
@@ -177,19 +164,8 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
                     "check the host name and the DNS configuration",
                     temporary=cause.errno == socket.EAI_AGAIN,
                 )
-            case ssl.SSLError() if is_plain_http(cause):
-                return fail("the server uses plain HTTP, not HTTPS", temporary=False).suggest(
-                    Remedy("specify {option}=false", "tls-verify"),
-                    Remedy("set tls: {verify: false} for this registry", in_file=True),
-                    prefix="if you trust the network: ",
-                )
-            case ssl.SSLError() if is_closed_tls(cause):
-                return fail("the TLS connection was closed")
             case ssl.SSLError():
-                hint = "check the client certificate (certs.d); the registry may require one"
-                return fail(
-                    f"TLS failed: {cause.reason or _describe(cause)}", hint, temporary=False
-                )
+                return handshake_errors.create_error(cause, origin, role)
             case ConnectionRefusedError():
                 return fail(
                     "connection refused", "check the port, and whether the registry is running"

@@ -21,6 +21,7 @@ from bundler.registry.availability import HOSTS
 from bundler.registry.connection_pool import ConnectionPool
 from bundler.registry.request import RequestSpec
 from bundler.registry.response import NETWORK_ERRORS, Response
+from bundler.registry.tls import certificates
 from bundler.registry.tls.contexts import (
     create_redirect_context,
     create_registry_context,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from bundler.config.registry_access import RegistryAccess
     from bundler.errors import CertificateSummary
     from bundler.events import Emit
+    from bundler.registry.tls.handshake_errors import ServerRole
     from bundler.silence import Silence
 
 RETRY_POLICY = LimitedTime(
@@ -66,7 +68,8 @@ class HttpClient:
     """HTTP client of one registry and of the hosts that it names; thread-safe.
 
     ``check_address`` is called with the IP address of each new connection to another host, as by
-    ``ConnectionPool``.
+    ``ConnectionPool``. ``own_role`` and ``other_role`` determine the hints of errors: the role of
+    the server of ``access``, and of other hosts.
     """
 
     def __init__(
@@ -74,8 +77,13 @@ class HttpClient:
         access: RegistryAccess,
         cancellation: Cancellation,
         check_address: Callable[[str], None] = lambda _: None,
+        *,
+        own_role: ServerRole = "registry",
+        other_role: ServerRole = "named",
     ) -> None:
         self._access = access
+        self._own_role = own_role
+        self._other_role = other_role
         self._cancellation = cancellation
         self._limits = ExchangeLimits.create(access.limits)
         patience = access.limits.patience
@@ -111,7 +119,10 @@ class HttpClient:
         if spec.response_timeout is not None:
             exchange.limits = replace(exchange.limits, response=spec.response_timeout)
         proxy = self._access.proxy if own else self.find_proxy(url)
-        create_error = partial(self._create_error, url=url, exchange=exchange, proxy=proxy)
+        role = self._own_role if own else self._other_role
+        create_error = partial(
+            self._create_error, url=url, exchange=exchange, proxy=proxy, role=role
+        )
         others = self._others if verify else self._unverified
         try:
             sent = (self._own if own else others).exchange(
@@ -248,17 +259,25 @@ class HttpClient:
         return prepared
 
     def _create_error(
-        self, error: Exception, *, url: str, exchange: Exchange, proxy: str | None
+        self,
+        error: Exception,
+        *,
+        url: str,
+        exchange: Exchange,
+        proxy: str | None,
+        role: ServerRole,
     ) -> RegistryError:
         """Create the error for a failed exchange, which states how long the request is retried."""
         if exchange.expired is not None:
-            found: RegistryError = errors.create_stall_error(*exchange.expired, url)
+            found: RegistryError = errors.create_stall_error(*exchange.expired, url, role)
         else:
+            address = str(Origin.of(url)).partition("://")[2]
             found = errors.create_network_error(
                 error,
                 url,
+                role=role,
                 proxied=proxy is not None,
-                registry=self._access.host,
+                anchors=certificates.list_anchors(self._access, address, role),
                 fetch_certificate=lambda origin: self._fetch_certificate(origin, proxy),
             )
         # A handshake that was cut off proves that a server exists; an unanswered one does not.
@@ -271,8 +290,6 @@ class HttpClient:
         return found
 
     def _fetch_certificate(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
-        from bundler.registry.tls import certificates  # noqa: PLC0415 - for untrusted servers only
-
         details = self._access.tls.details
         return certificates.fetch_certificate(
             origin.host, origin.port, lambda: create_unverified_context(details), proxy=proxy

@@ -45,7 +45,7 @@ class LookasideClient:
             trusts_all=access.trusts_named_hosts,
             look_up_hosts=access.proxy is None,
         )
-        self._client = HttpClient(access, cancellation)
+        self._client = HttpClient(access, cancellation, other_role="lookaside")
         cancellation.on_request(self._client.abort)
 
     def fetch(self, url: str, limit: int, silence: Silence) -> bytes | None:

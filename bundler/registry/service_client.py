@@ -110,7 +110,7 @@ class ServiceClient:
             if origin not in self._clients:
                 scheme: Scheme = "http" if origin.scheme == "http" else "https"
                 access = self._find_access(str(origin).partition("://")[2], scheme)
-                client = HttpClient(access, self._cancellation)
+                client = HttpClient(access, self._cancellation, own_role="service")
                 self._cancellation.on_request(client.abort)
                 self._clients[origin] = client
             return self._clients[origin]

@@ -79,7 +79,10 @@ class HostRules:
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https" and not self.trusts_all:
-            raise RefusedRequestError(f"{registry}: refused the token service {target} without TLS")
+            raise RefusedRequestError(
+                f"{registry}: refused the token service {target} without TLS",
+                hint="begin its URL with https:// in the configuration of the registry",
+            )
         self.check_target(registry, target)
 
     def check_realm(self, registry: Origin, realm: Origin) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Sequence
 
+    from bundler.config.registry_access import RegistryAccess
+    from bundler.registry.tls.handshake_errors import ServerRole
 
 _TIMEOUT = 5.0  # seconds, for the connection, and for the second handshake
 _MAX_NAMES = 5
@@ -93,11 +95,16 @@ def create_error(
     return error
 
 
-def list_anchors(registry: str, *, referred: str) -> list[Remedy]:
+def list_anchors(access: RegistryAccess, referred: str, role: ServerRole) -> list[Remedy]:
     """Return the locations of trusted certificates, for a hint.
 
-    ``referred`` is the server: ``registry`` itself, or a host that it refers to.
+    ``referred`` is the server: that of ``access``, or a host that it refers to.
     """
+    registry = access.host
+    if access.tls.embedded is not None:
+        return [Remedy("certificate-authority-data of its cluster in kubeconfig")]
+    if role == "service":
+        return [Remedy("the file in SSL_CERT_FILE")]
     scope = "" if registry == referred else f", which also applies to {referred}"
     return [
         Remedy(f"/etc/containers/certs.d/{registry}/ca.crt{scope}", unless=("cert-dir",)),

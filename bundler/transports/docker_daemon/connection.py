@@ -18,6 +18,7 @@ from bundler.errors import (
     RegistryError,
     Remedy,
 )
+from bundler.registry.tls import handshake_errors
 from bundler.registry.watchdog import Phase
 
 if TYPE_CHECKING:
@@ -126,11 +127,22 @@ class EngineConnector:
             return certificates.create_error(
                 error, self.host, self._name, certificate, anchors=anchors
             )
+        if isinstance(error, ssl.SSLError) and handshake_errors.is_plain_http(error):
+            return RegistryError(f"{self.host}: the engine uses plain HTTP, not TLS").suggest(
+                Remedy(
+                    "specify {option} http://HOST:PORT",
+                    "daemon-host",
+                    given="specify {option} http://HOST:PORT",
+                ),
+                prefix="if you trust the network: ",
+            )
         if isinstance(error, ssl.SSLError):
-            return RegistryError(
-                f"{self.host}: TLS failed: {error.reason}",
-                hint="specify the directory with its ca.pem, and your cert.pem and key.pem, with "
-                "--src-cert-dir or --dest-cert-dir",
+            return RegistryError(f"{self.host}: TLS failed: {error.reason}").suggest(
+                Remedy(
+                    "specify the directory with your cert.pem and key.pem with {option}",
+                    "cert-dir",
+                    given="check cert.pem and key.pem in {value}",
+                ),
             )
         if isinstance(error, PermissionError):
             reason = (error.strerror or str(error)).lower()

@@ -72,8 +72,8 @@ def list_hints(registry: str) -> list[tuple[Remedy, ...]]:
         rules.check_realm(Origin.of(f"https://{registry}"), Origin.of("https://auth.other/token"))
     return [
         tuple(list_login_remedies(registry, ANONYMOUS)),
-        tuple(list_anchors(registry, referred=registry)),
-        tuple(list_anchors(registry, referred="storage.example")),
+        tuple(list_anchors(RegistryAccess(registry), registry, "registry")),
+        tuple(list_anchors(RegistryAccess(registry), "storage.example", "named")),
         untrusted.value.remedies,
         tuple(list_size_remedies(None)),
         tuple(list_size_remedies(1 << 20)),
@@ -141,7 +141,7 @@ def test_hint_names_the_option_of_the_side(command, hint):
     found = airbundle.get_command(click.Context(airbundle), name)
     assert found is not None
     error = RegistryError("x").suggest(
-        *list_anchors(HOST, referred=HOST), prefix="save it as PEM in "
+        *list_anchors(RegistryAccess(HOST), HOST, "registry"), prefix="save it as PEM in "
     )
     error.exchange = HttpExchange("", f"https://{HOST}/v2/")
     complete_hint(error, found.make_context(name, arguments))

@@ -28,12 +28,18 @@ class HostAvailability:
         self._answered: set[tuple[str, int]] = set()
         self._outages: dict[tuple[str, int], Outage] = {}
 
-    def record_response(self, origin: Origin) -> None:
-        """Record that a host answered, which ends its outage."""
+    def record_response(self, origin: Origin, begun: float) -> None:
+        """Record that a host answered an exchange that began at the time ``begun``.
+
+        It ends the outage of the host, unless the exchange began before the outage: its response
+        may have been on its way, and the same outage would be announced again.
+        """
         host = (origin.host, origin.port)
         with self._lock:
             self._answered.add(host)
-            self._outages.pop(host, None)
+            outage = self._outages.get(host)
+            if outage is not None and begun >= outage.since:
+                del self._outages[host]
 
     def record_failure(
         self, origin: Origin, error: RegistryError, patience: float, *, connected: bool

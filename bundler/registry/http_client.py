@@ -138,7 +138,7 @@ class HttpClient:
             self._cancellation.check()
             raise create_error(error) from error
         if sent.status_code not in refusals.UNAVAILABLE:
-            HOSTS.record_response(Origin.of(url))
+            HOSTS.record_response(Origin.of(url), exchange.begun)
         if own and not self.has_signature_api:
             if sent.headers.get(_SIGNATURE_API) == "1":
                 self.has_signature_api = True
@@ -165,7 +165,7 @@ class HttpClient:
                 return "https"
             plain = Origin.of(f"http://{access.address}/")
             if errors.is_plain_http(error) and plain.port == Origin.of(url).port:
-                HOSTS.record_response(plain)  # the server exists
+                HOSTS.record_response(plain, exchange.begun)  # the server exists
                 return plain.scheme
             with suppress(RegistryError):
                 url = f"{plain}/v2/"

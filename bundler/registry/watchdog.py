@@ -94,6 +94,7 @@ class Exchange:
         self.limits = limits
         self._total = find_silence() if silence is None else silence
         self.phase = Phase.SENDING
+        self.begun = time.monotonic()
         self.reached = False
         """Whether the server, or the proxy to it, accepted a connection."""
         self.connected = False

@@ -19,6 +19,8 @@ from bundler.content.streams import VerifiedReader
 from bundler.errors import RegistryError
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
+from bundler.registry.auth.origin import Origin
+from bundler.registry.availability import HostAvailability
 from bundler.registry.repository import Repository
 from bundler.registry.uploads import Uploads
 from tests.fakes.registry import FakeRegistry
@@ -147,6 +149,19 @@ def test_outage_is_announced_once_for_all_threads(restartable, connect):
     for thread in threads:
         thread.join()
     assert len(retries(emitted)) == 1
+
+
+def test_response_from_before_the_outage_does_not_end_it():
+    """Otherwise the same outage is announced again."""
+    hosts, errors = HostAvailability(), [RegistryError("refused", temporary=True) for _ in "ab"]
+    origin, begun = Origin.of("http://registry.example"), time.monotonic()
+    hosts.record_failure(origin, errors[0], 60, connected=True)
+    hosts.record_response(origin, begun)
+    hosts.record_failure(origin, errors[1], 60, connected=False)
+    assert errors[0].outage is errors[1].outage
+    hosts.record_response(origin, time.monotonic())
+    hosts.record_failure(origin, errors[1], 60, connected=False)
+    assert errors[0].outage is not errors[1].outage
 
 
 def test_outage_of_the_token_service_is_survived(restartable, connect):

@@ -1,4 +1,4 @@
-"""Rehearse an import without a target: everything that an import checks, and that needs none.
+"""Rehearse an import without its target: everything that an import checks, and that needs none.
 
 The bundle is authenticated, compared with the records, and checked by the policy; all manifests are
 verified, all blobs must be present with their sizes, and the target names must not collide. The
@@ -12,62 +12,45 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.bundle.importing.import_bundle import ImportRequest, import_bundle
-from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
-from bundler.bundle.importing.target import DirectoryTarget
+from bundler.bundle.importing.import_bundle import import_bundle
+from bundler.bundle.importing.target import NO_TARGET, DirectoryTarget, RegistryTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.bundle.importing.report import ImportReport
+    from bundler.bundle.importing.target import ImportTarget
     from bundler.copy.engine import EngineOptions
-    from bundler.ports import OpenOptions
-    from bundler.trust.bundle_trust import BundleTrust
 
 
-def rehearse(
-    bundle: Path,
-    trust: BundleTrust,
-    admit: Callable[[AuthenticatedBundle], None],
-    options: OpenOptions,
-    engine: EngineOptions,
-    *,
-    signature_files: tuple[Path, ...] = (),
-    allow_unsigned: bool = False,
-    policy: PolicyUse = NO_POLICY,
-    now: datetime | None = None,
-) -> ImportReport:
-    """Run an import as a dry run into a directory that does not exist.
+def rehearse(request: ImportRequest, engine: EngineOptions) -> ImportReport:
+    """Run an import as a dry run into a directory that does not exist, in place of its target.
 
-    Args:
-        bundle: the directory.
-        trust: the keys to trust.
-        admit: checks the bundle against the records, and its expiry.
-        options: options for opening the target.
-        engine: the options of the copy engine.
-        signature_files: signatures of the bundle that are stored elsewhere.
-        allow_unsigned: accept a bundle that is not signed as ``trust`` requires.
-        policy: decides on the images.
-        now: the time to compare with; None: the current time.
+    The target names are those at the target of ``request``, which is not accessed.
 
     Raises:
-        BundlerError: as ``import_bundle`` for the same bundle.
+        BundlerError: as ``import_bundle`` for the same request.
     """
+    target = request.target
+    form = target.format if isinstance(target, DirectoryTarget) else "oci"
     with tempfile.TemporaryDirectory(prefix="airbundle-") as folder:
         directory = Path(folder) / "target"
-        request = ImportRequest(
-            bundle=bundle,
-            target=DirectoryTarget(f"oci:{directory}", "oci", directory),
-            options=options,
-            trust=trust,
-            signature_files=signature_files,
-            allow_unsigned=allow_unsigned,
-            admit=admit,
-            policy=policy,
-            now=now,
-            dry_run=True,
+        stand_in = DirectoryTarget(
+            f"{form}:{directory}",
+            form,
+            directory,
+            target.prefix,
+            stands_for_registry=target == NO_TARGET or isinstance(target, RegistryTarget),
         )
-        report = import_bundle(request, engine)
-    return replace(report, target="none")
+        report = import_bundle(replace(request, target=stand_in, dry_run=True), engine)
+    images = [
+        replace(result, name=_format_name(target, result.name.removeprefix(f"{stand_in}:")))
+        for result in report.images
+    ]
+    return replace(report, target=str(target), images=tuple(images))
+
+
+def _format_name(target: ImportTarget, name: str) -> str:
+    """Return the full name of an image at ``target``; its name there if the target is unknown."""
+    if isinstance(target, RegistryTarget):
+        return f"{target.host}/{name}"
+    return name if target == NO_TARGET else f"{target}:{name}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os.path
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
 from bundler import transports
 from bundler.bundle.format import store
@@ -60,13 +60,19 @@ class DirectoryTarget:
     """The target as the user specified it."""
     format: Format
     directory: Path
-    prefix: ClassVar[str] = ""
+    prefix: str = ""
+    """The prefix of every target name; only a directory that stands for a registry has one."""
+    stands_for_registry: bool = False
+    """Whether an import into a registry is rehearsed: it may store all signatures."""
 
     def __str__(self) -> str:
         return self.text
 
 
 ImportTarget: TypeAlias = RegistryTarget | DirectoryTarget
+
+NO_TARGET = DirectoryTarget("none", "oci", Path(), stands_for_registry=True)
+"""The target of rehearsals of imports whose target is not known."""
 
 
 def parse_target(text: str, folder: Path | None = None) -> ImportTarget:
@@ -170,6 +176,7 @@ class OpenDirectory:
 
     def __init__(self, target: DirectoryTarget, stack: ExitStack, *, writable: bool) -> None:
         self._format = target.format
+        self._stores_signatures = target.format == "dir" or target.stands_for_registry
         self.directory = target.directory
         refuse_bundle(self.directory)
         self._resolver: TagResolver | None = None
@@ -208,7 +215,7 @@ class OpenDirectory:
 
     def stores_signatures(self, planned: PlannedImage[Holdings]) -> bool:  # noqa: ARG002 - as in a registry
         """Return whether images in the directory can have signatures."""
-        return self._format == "dir"
+        return self._stores_signatures
 
     def prepare(self, plan: Plan[Destination]) -> None:
         """Check that the file system can store files as large as the blobs to push.

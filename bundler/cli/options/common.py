@@ -48,6 +48,14 @@ bundle_format = option(
 )
 """``--format`` of ``export`` and ``plan``, in the parameter ``bundle_format``."""
 
+RENAME_RULES = spec(
+    "--names",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Replace the prefix FROM of references by TO. May be repeated.",
+)
+"""``--names``, for option groups."""
+
 image_policies = option_group(
     ImagePolicies,
     "policies",
@@ -100,14 +108,8 @@ def jobs(
 
 def names(section: str) -> Callable[[Decorated], Decorated]:
     """``--names``, in the parameter ``rename_rules``."""
-    return option(
-        "--names",
-        "rename_rules",
-        multiple=True,
-        section=section,
-        metavar="FROM=TO",
-        help="Replace the prefix FROM of references by TO. May be repeated.",
-    )
+    spellings, attributes = RENAME_RULES
+    return option(*spellings, "rename_rules", section=section, **attributes)
 
 
 def dry_run(effect: str) -> Callable[[Decorated], Decorated]:

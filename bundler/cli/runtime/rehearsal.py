@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,14 @@ from bundler.events import discard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
+    from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.bundle.importing.report import ImportReport
     from bundler.bundle.records.admission import Overrides
     from bundler.cli.runtime.context import CommandContext, CommandRun
+    from bundler.cli.runtime.import_target import TargetSettings
     from bundler.events import Emit
-    from bundler.trust.bundle_trust import BundleTrust
-    from bundler.trust.keys import PublicKey
+    from bundler.trust.signers import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,20 @@ class Rehearsal:
             {
                 "reference": str(result.image.reference),
                 "digest": result.image.digest.text,
+                "name": result.name,
                 **result.describe_acceptance(),
             }
             for result in self.report.images
         ]
         return {"images": images, "policy": self.report.policy.to_json()}
 
-    def print_text(self) -> None:
-        """Print the result as text, unless the import would fail."""
+    def print_text(self, *, names: bool) -> None:
+        """Print the result as text, with the target names on request, unless it would fail."""
         if self.report is None:
             return
+        if names:
+            rows = [(str(result.image.reference), result.name) for result in self.report.images]
+            text.print_table(("OLD NAME", "NEW NAME"), rows)
         applied = self.report.policy.status == "applied"
         policy = "the policy accepts them" if applied else "no policy"
         number = text.count(len(self.report.images), "image")
@@ -71,18 +75,25 @@ def refuse_network() -> Iterator[None]:
         yield
 
 
-def rehearse_export(context: CommandContext, bundle: Path, keys: Sequence[PublicKey]) -> Rehearsal:
+def rehearse_export(
+    context: CommandContext,
+    bundle: Path,
+    signers: Sequence[Signer],
+    settings: TargetSettings,
+) -> Rehearsal:
     """Verify a bundle that was just written, and rehearse its import at a new site.
 
-    ``keys`` are those that signed it; all of them must have. A medium that does not contain what
-    was written is a refusal, too.
+    All of ``signers`` must have signed it. A medium that does not contain what
+    was written is a refusal, too. ``settings`` are those of the target.
     """
     from tempfile import TemporaryDirectory  # noqa: PLC0415 - only for rehearsals
 
+    from bundler.bundle.importing.import_bundle import ImportRequest  # noqa: PLC0415 - as above
     from bundler.bundle.records.admission import Overrides  # noqa: PLC0415 - as above
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above
     from bundler.trust.bundle_trust import NO_KEYS, TrustedKeys  # noqa: PLC0415 - as above
 
+    keys = [signer.public for signer in signers]
     trust = TrustedKeys.create(keys, len(keys)) if keys else NO_KEYS
     with refuse_network(), context.run() as run, TemporaryDirectory(prefix="airbundle-") as folder:
         verification = verify(bundle, trust, cancellation=run.cancellation, emit=run.emit)
@@ -91,22 +102,20 @@ def rehearse_export(context: CommandContext, bundle: Path, keys: Sequence[Public
                 verification.check()
             except BundlerError as error:
                 return Rehearsal(None, refusal=error)
+        options = run.create_open_options()
+        request = ImportRequest(bundle, settings.target, options, trust, names=settings.names)
         overrides = Overrides(unsigned=not keys)
-        return rehearse(run, bundle, trust, Path(folder) / "records", overrides, emit=discard)
+        return rehearse(run, request, Path(folder) / "records", overrides, emit=discard)
 
 
 def rehearse(
     run: CommandRun,
-    bundle: Path,
-    trust: BundleTrust,
+    request: ImportRequest,
     records: Path,
     overrides: Overrides,
-    *,
-    signature_files: tuple[Path, ...] = (),
-    now: datetime | None = None,
     emit: Emit | None = None,
 ) -> Rehearsal:
-    """Rehearse the import of a bundle at the site with ``records``.
+    """Rehearse an import at the site with ``records``, with the policy of the user.
 
     ``emit`` receives the notices of the comparison with the records; None: the display of the run.
 
@@ -119,19 +128,14 @@ def rehearse(
     from bundler.cli.runtime import policy_file  # noqa: PLC0415 - as above
 
     policy = policy_file.find_policy(run)
-    with ImportSession(records, overrides, emit or run.emit, dry_run=True, now=now) as session:
+    with ImportSession(
+        records, overrides, emit or run.emit, dry_run=True, now=request.now
+    ) as session:
+        checked = replace(
+            request, admit=session.admit, allow_unsigned=overrides.unsigned, policy=policy
+        )
         try:
-            report = importing.rehearse(
-                bundle,
-                trust,
-                session.admit,
-                run.create_open_options(),
-                run.create_engine_options(),
-                signature_files=signature_files,
-                allow_unsigned=overrides.unsigned,
-                policy=policy,
-                now=now,
-            )
+            report = importing.rehearse(checked, run.create_engine_options())
         except CancelledError:
             raise
         except BundlerError as error:

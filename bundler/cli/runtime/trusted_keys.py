@@ -10,12 +10,12 @@ from bundler.cli.output import text
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bundler.cli.options.bundle_trust import TrustOptions
     from bundler.cli.runtime.context import CommandContext
-    from bundler.trust.bundle_trust import BundleTrust
+    from bundler.trust.bundle_trust import BundleTrust, SignedDocument
     from bundler.trust.signers import Signer
     from bundler.trust.trust_store import TrustStore
 
@@ -47,6 +47,24 @@ def read_trust(context: CommandContext, options: TrustOptions, *, read_only: boo
         return TrustedKeys.create(given, options.threshold or 1)
     except UsageError as error:
         raise UsageError(f"--{error.message}", hint=error.hint) from None
+
+
+def read_chain(
+    context: CommandContext, path: Path, signers: Sequence[Signer], stream: str
+) -> Mapping[int, SignedDocument]:
+    """Return all versions of a trust file, for the bundle of ``stream`` that is being exported.
+
+    A warning is printed for each signer that the file does not accept.
+
+    Raises:
+        MissingFileError, ConfigError: the file cannot be read, or is not valid.
+    """
+    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+
+    if (store := open_store(context, path)) is None:
+        return {}
+    warn_of_unfit_signers(store, signers, stream, datetime.now(UTC))
+    return trust_store.read_history(store.path)
 
 
 def warn_of_unfit_signers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -63,6 +62,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Finally read the bundle again, and check all that an import will check.",
 )
+@option(
+    "--rehearse-target",
+    metavar="TARGET",
+    help="As --rehearse, with the target names at this target, or with this target file. It is not"
+    " accessed.",
+)
 @common.dry_run("Print what would be exported; write nothing.")
 @registry_access("every registry of the manifest")
 @common.jobs()
@@ -84,6 +89,7 @@ def export(
     on_system_disk: bool,
     keep_going: bool,
     rehearse: bool,
+    rehearse_target: str | None,
     dry_run: bool,
     access: AccessOptions,
     jobs: int | None,
@@ -115,15 +121,16 @@ def export(
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
+    rehearsal_target = None
+    if rehearse or rehearse_target is not None:
+        from bundler.cli.runtime.import_target import read_target  # noqa: PLC0415 - to rehearse
+
+        rehearsal_target = read_target(rehearse_target, None, context.environment)
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
     if trust_path := trust_path or context.environment.find_trust_file():
-        from bundler.cli.runtime import trusted_keys  # noqa: PLC0415 - if one exists
-        from bundler.trust import trust_store  # noqa: PLC0415 - as above
+        from bundler.cli.runtime.trusted_keys import read_chain  # noqa: PLC0415 - if one exists
 
-        if store := trusted_keys.open_store(context, trust_path):
-            chain = trust_store.read_history(store.path)
-            now = datetime.now(UTC)
-            trusted_keys.warn_of_unfit_signers(store, keys, source.manifest.name, now)
+        chain = read_chain(context, trust_path, keys, source.manifest.name)
     with context.run(jobs) as run:
         run.cancellation.adopt(cancellation)
         options = run.create_open_options(source.create_overrides(access))
@@ -151,17 +158,17 @@ def export(
                 return
             report = exporting.export(request, engine)
     rehearsal = None
-    if rehearse:
+    if rehearsal_target is not None:
         from bundler.cli.runtime.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
 
-        rehearsal = rehearse_export(context, destination, [key.public for key in keys])
+        rehearsal = rehearse_export(context, destination, keys, rehearsal_target)
     if as_json:
         rehearsed = {} if rehearsal is None else {"rehearsal": rehearsal.to_json()}
         text.print_json(report.to_json() | rehearsed)
     else:
         print_report(report)
         if rehearsal is not None:
-            rehearsal.print_text()
+            rehearsal.print_text(names=rehearse_target is not None)
     if rehearsal is not None:
         rehearsal.check()
     if not context.options.quiet:

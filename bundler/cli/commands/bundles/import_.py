@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -13,6 +12,7 @@ from bundler.cli.options import common, records
 from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.import_names import SECTION, ImportNameOptions, import_names
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import receipts, text
@@ -22,16 +22,12 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.report import ImportReport
-    from bundler.bundle.importing.target import ImportTarget
-    from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
-    from bundler.copy.target_names import NameMapping
 
-_NAMES = "Target names"
 _RESULTS = {"same": "already present"}
 
 
@@ -41,21 +37,12 @@ _RESULTS = {"same": "already present"}
 @click.argument("bundle", type=common.PATH)
 @click.argument("target")
 @bundle_trust
-@common.names(_NAMES)
-@option(
-    "--keep-host", is_flag=True, section=_NAMES, help="Keep the source registry in target names."
-)
+@import_names
 @option(
     "--existing",
     type=click.Choice(["error", "skip", "overwrite"]),
-    section=_NAMES,
+    section=SECTION,
     help="Action for target names with different content (default: error).",
-)
-@option(
-    "--only",
-    multiple=True,
-    metavar="PATTERN",
-    help="Import only images whose reference matches this RE2 expression. May be repeated.",
 )
 @option("--verify-first", is_flag=True, help="Verify the whole bundle before the first push.")
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
@@ -79,10 +66,8 @@ def import_(
     target: str,
     *,
     trust: TrustOptions,
-    rename_rules: tuple[str, ...],
-    keep_host: bool,
+    names: ImportNameOptions,
     existing: str | None,
-    only: tuple[str, ...],
     verify_first: bool,
     keep_going: bool,
     dry_run: bool,
@@ -111,17 +96,19 @@ def import_(
                 hint="create a key for receipts: airbundle keygen PREFIX",
             )
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
+    from bundler.bundle.importing.target import RegistryTarget  # noqa: PLC0415 - as above
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
-    from bundler.cli.runtime import policy_file  # noqa: PLC0415 - as above
-    from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
+    from bundler.cli.runtime import import_target, policy_file  # noqa: PLC0415 - as above
 
-    location, access_overrides, names, handling = _read_target(
-        target, access, rename_rules, context.environment, keep_host=keep_host, existing=existing
-    )
-    try:
-        patterns = tuple(map(GoExpression.parse, only))
-    except UsageError as error:
-        raise UsageError(f"--only: {error.message}") from None
+    settings = import_target.read_target(target, names, context.environment)
+    override, patterns = access.create_override(), names.parse_patterns()
+    if settings.override is not None:
+        override = override.with_defaults(settings.override) if override else settings.override
+    by_host: dict[str, RegistryOverride] = {}
+    if not isinstance(settings.target, RegistryTarget):
+        access.refuse_registry_options(target)
+    elif override is not None:
+        by_host[settings.target.domain] = override
     if receipt is not None and not dry_run:
         receipts.check_path(receipt)
     site = records.find_records(records_path, context.environment)
@@ -146,15 +133,15 @@ def import_(
                 verification.check()
         request = import_bundle.ImportRequest(
             bundle=bundle,
-            target=location,
-            options=run.create_open_options(access_overrides),
+            target=settings.target,
+            options=run.create_open_options(by_host),
             trust=trusted,
             signature_files=trust.signature_files,
             allow_unsigned=overridden.unsigned,
             admit=session.admit,
-            names=names,
+            names=settings.names,
             only=patterns,
-            existing=handling,
+            existing=cast("Existing", existing or settings.existing or "error"),
             policy=policy_file.find_policy(run),
             dry_run=dry_run,
         )
@@ -197,40 +184,3 @@ def print_report(report: ImportReport, *, dry_run: bool) -> None:
             text.print_line(str(unstored))
         for name, reason in result.refused_referrers.items():
             text.print_line(f"{result.name}: referrer {name} not stored: {reason}")
-
-
-def _read_target(
-    target: str,
-    access: AccessOptions,
-    rename_rules: tuple[str, ...],
-    environment: Environment,
-    *,
-    keep_host: bool,
-    existing: str | None,
-) -> tuple[ImportTarget, Mapping[str, RegistryOverride], NameMapping, Existing]:
-    """Return the target, the registry settings by host, the name mapping, and ``--existing``.
-
-    If ``target`` is a target file, the command line overrides the settings in it.
-    """
-    from bundler.bundle.importing.target import RegistryTarget, parse_target  # noqa: PLC0415
-    from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415
-
-    rules, override = parse_rules(rename_rules), access.create_override()
-    if target.endswith((".yaml", ".yml")):
-        from bundler.bundle.manifest import target_file  # noqa: PLC0415 - loads yaml and jsonschema
-
-        file = target_file.load(Path(target), environment=environment.variables)
-        location = file.target
-        known = {source for source, _ in rules}
-        rules = (*rules, *(rule for rule in file.names if rule[0] not in known))
-        keep_host = keep_host or file.keep_host
-        existing = existing or file.existing
-        override = file.override if override is None else override.with_defaults(file.override)
-    else:
-        location = parse_target(target)
-    host = location.domain if isinstance(location, RegistryTarget) else None
-    if host is None:
-        access.refuse_registry_options(target)
-    names = NameMapping(rules, "host-path" if keep_host else "path")
-    overrides = {host: override} if host and override else {}
-    return location, overrides, names, cast("Existing", existing or "error")

@@ -10,6 +10,7 @@ import click
 from bundler.cli.options import common, records
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, parse_day
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
@@ -48,11 +49,19 @@ _REHEARSAL = "Rehearsal of an import"
     help="Check as of the end of this day (UTC), for example 2027-02-21.",
 )
 @option(
+    "--target",
+    metavar="TARGET",
+    section=_REHEARSAL,
+    help="With --offline: the target of the import, or a target file, for target names. It is not"
+    " accessed.",
+)
+@option(
     "--adopt",
     is_flag=True,
     section=_REHEARSAL,
     help="With --offline: accept a stream that this site has not imported before.",
 )
+@import_names
 @records.directory
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
@@ -64,7 +73,9 @@ def verify(
     trust: TrustOptions,
     offline: bool,
     at: datetime | None,
+    target: str | None,
     adopt: bool,
+    names: ImportNameOptions,
     records_path: Path | None,
     jobs: int | None,
     as_json: bool,
@@ -75,11 +86,25 @@ def verify(
     it is whole but expired or not signed by a given key, and 5 if the medium fails to read it.
 
     With --offline, an import is rehearsed: the bundle is also compared with the records of the
-    site, the policy is applied, all manifests are verified, and target names must not collide.
+    site, the policy is applied, all manifests are verified, and target names must be valid and not
+    collide. They are those of the import with the same options: --target names its TARGET.
     Neither this process nor a program that it starts can use a network.
     """
-    if not offline and (adopt or records_path):
-        raise UsageError(f"{'--adopt' if adopt else '--records'}: expected --offline too")
+    for spelling, value in {
+        "--adopt": adopt,
+        "--records": records_path,
+        "--target": target,
+        "--names": names.rename_rules,
+        "--keep-host": names.keep_host,
+        "--only": names.only,
+    }.items():
+        if value and not offline:
+            raise UsageError(f"{spelling}: expected --offline too")
+    settings, patterns = None, names.parse_patterns()
+    if offline:
+        from bundler.cli.runtime.import_target import read_target  # noqa: PLC0415 - only with --offline
+
+        settings = read_target(target, names, context.environment)
     trusted = trusted_keys.read_trust(context, trust, read_only=True)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
@@ -94,25 +119,29 @@ def verify(
             emit=run.emit,
             now=at,
         )
-        if offline and verification.whole and verification.trust_error is None:
-            from bundler.bundle.records.admission import Overrides  # noqa: PLC0415 - only with --offline
+        if settings and verification.whole and verification.trust_error is None:
+            from bundler.bundle.importing.import_bundle import ImportRequest  # noqa: PLC0415 - as above
+            from bundler.bundle.records.admission import Overrides  # noqa: PLC0415 - as above
 
-            rehearsal = rehearse(
-                run,
+            request = ImportRequest(
                 bundle,
+                settings.target,
+                run.create_open_options(),
                 trusted,
-                records.find_records(records_path, context.environment),
-                Overrides(adopt=adopt),
-                signature_files=trust.signature_files,
+                trust.signature_files,
+                names=settings.names,
+                only=patterns,
                 now=at,
             )
+            site = records.find_records(records_path, context.environment)
+            rehearsal = rehearse(run, request, site, Overrides(adopt=adopt))
     if as_json:
         rehearsed = {"rehearsal": rehearsal and rehearsal.to_json()} if offline else {}
         text.print_json(verification.to_json() | rehearsed)
     else:
         print_report(verification)
         if rehearsal is not None:
-            rehearsal.print_text()
+            rehearsal.print_text(names=target is not None or names != ImportNameOptions())
     verification.check()
     if rehearsal is not None:
         rehearsal.check()

@@ -79,6 +79,78 @@ def test_records_apply_as_in_an_import(site: Path, run_airbundle: RunAirbundle):
     assert run_airbundle("log", "show", "--records", "records").stdout.count("\n") == 2
 
 
+def find_names(output: str) -> list[str]:
+    return [image["name"] for image in json.loads(output)["rehearsal"]["images"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ((), ["library/nginx:1.27", "infra/app:v2.1"]),
+        (("--keep-host",), ["docker.io/library/nginx:1.27", "registry.corp-5000/infra/app:v2.1"]),
+        (("--only", "nginx", "--names", "docker.io/library=web"), ["web/nginx:1.27"]),
+        (
+            ("--target", "docker://inside:5000/mirror"),
+            ["inside:5000/mirror/library/nginx:1.27", "inside:5000/mirror/infra/app:v2.1"],
+        ),
+        (
+            ("--target", "dir:inside"),
+            ["dir:inside:library/nginx/1.27", "dir:inside:infra/app/v2.1"],
+        ),
+    ],
+)
+def test_target_names_are_those_of_the_import(
+    site: Path, run_airbundle: RunAirbundle, options: tuple[str, ...], names: list[str]
+):
+    result = run_airbundle(*OFFLINE, "--json", *options)
+    assert result.status == 0, result.stderr
+    assert find_names(result.stdout) == names
+    importing = list(options)
+    target = importing.pop(importing.index("--target") + 1) if "--target" in options else "oci:to"
+    importing = [option for option in importing if option != "--target"]
+    if not target.startswith("docker:"):
+        command = ("import", "bundle", target, "--key", "key.pub", "--dry-run", "--json")
+        images = json.loads(run_airbundle(*command, *importing).stdout)["images"]
+        assert [image["name"].removeprefix("oci:to:") for image in images] == names
+
+
+def test_target_file_is_rehearsed(site: Path, run_airbundle: RunAirbundle):
+    """Its settings determine the target names; its registry is not accessed."""
+    (site / "inside.yaml").write_text(
+        "target: docker://registry.plant:5000/x\nkeepHost: true\nnames: {registry.corp:5000: own}\n"
+    )
+    result = run_airbundle(*OFFLINE, "--target", "inside.yaml")
+    assert result.status == 0, result.stderr
+    assert "registry.plant:5000/x/own/infra/app:v2.1" in result.stdout
+    assert "registry.plant:5000/x/docker.io/library/nginx:1.27" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (("--names", "docker.io/library/nginx=infra/app:v2.1"), 2),
+        (("--names", "docker.io/library/nginx:1.27=infra/app:v2.1"), 10),
+        (("--names", "docker.io/library=UPPER"), 2),
+        (("--only", "nothing"), 9),
+        (("--only", "("), 2),
+        (("--names", "x"), 2),
+        (("--target", "registry.plant"), 2),
+        (("--target", "missing.yaml"), 9),
+    ],
+)
+def test_names_that_an_import_refuses_are_refused(
+    site: Path, run_airbundle: RunAirbundle, options: tuple[str, ...], status: int
+):
+    refused = run_airbundle(*OFFLINE, *options)
+    assert refused.status == status, refused.stderr
+    assert "can be imported" not in refused.stdout
+
+
+def test_options_of_the_rehearsal_need_offline(site: Path, run_airbundle: RunAirbundle):
+    for options in (("--target", "oci:x"), ("--names", "a=b"), ("--keep-host",), ("--only", "x")):
+        assert run_airbundle(*OFFLINE[:-1], *options).status == 2
+
+
 def test_damage_is_reported_as_by_verify(site: Path, run_airbundle: RunAirbundle):
     bundles.find_largest_blob(site / "bundle").unlink()
     assert run_airbundle(*OFFLINE).status == 3
@@ -91,8 +163,11 @@ def test_export_is_rehearsed(site: Path, run_airbundle: RunAirbundle):
     result = run_airbundle(*export, "--sign-key", "sign.key")
     assert result.status == 0, result.stderr
     assert "rehearsed without a network: 1 image can be imported" in result.stdout
-    unsigned = run_airbundle(*export[:2], "unsigned", "--rehearse", "--unsigned", "--json")
-    assert len(json.loads(unsigned.stdout)["rehearsal"]["images"]) == 1
+    target = ("--rehearse-target", "docker://inside:5000/mirror")
+    unsigned = run_airbundle(*export[:2], "unsigned", *target, "--unsigned", "--json")
+    assert find_names(unsigned.stdout) == ["inside:5000/mirror/library/nginx:1.27"]
+    refused = run_airbundle(*export[:2], "none", "--unsigned", "--rehearse-target", "none.yaml")
+    assert (refused.status, (site / "none").exists()) == (9, False)
 
 
 def test_export_reports_what_it_wrote_if_an_import_would_fail(

@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     from bundler.retry_policy import Attempts
 
 
+def exists(node: Node, source: Source) -> bool:
+    """Return whether ``source`` has a blob."""
+    try:
+        with source.open(node):
+            return True
+    except NotFoundError:
+        return False
+
+
 def push_blob(
     node: Node,
     source: Source,

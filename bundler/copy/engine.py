@@ -24,7 +24,8 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer, free_space
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import BlobTask, ManifestTask, Plan, create_manifest_tasks
+from bundler.copy.plan import BlobTask, ManifestTask, Plan, create_manifest_tasks, merge_checks
+from bundler.copy.referrers import leave_incomplete_behind
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -106,6 +107,7 @@ def execute(
     try:
         execution.run_each(execution.transfers, execution.transfer_blob)
         execution.run_each(execution.mounts, execution.mount_blob)
+        execution.leave_referrers_behind()
         execution.run_each(execution.rewrite_manifests(), execution.push_content)
         for _, stage in groupby(execution.list_manifests(), key=lambda task: task.stage):
             execution.run_each(list(stage), execution.push_manifest)
@@ -155,25 +157,10 @@ class _Execution:
         self._checked: list[int] = []
         self._changed: set[str] = set()
         self._refused: dict[str, dict[str, str]] = {}
+        self._absent: dict[Digest, NotFoundError] = {}
+        """The errors of blobs of referrers that their source does not have."""
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
-        # Tasks that only verify the same blob at a source are merged.
-        merged: dict[object, BlobTask[Destination]] = {}
-        for task in plan.blobs:
-            if task.action == "mount":
-                continue
-            only_reads = (
-                task.action == "present"
-                and task.change is None
-                and not isinstance(task.destination, ReadableDestination)
-            )
-            destination = None if only_reads else task.destination
-            conversion = task.change and task.change.conversion
-            key = (destination, task.source, task.node.digest, conversion)
-            known = merged.setdefault(key, task)
-            if known is not task:
-                labels = dict.fromkeys((*known.labels, *task.labels))
-                merged[key] = replace(known, labels=tuple(labels))
-        self.transfers = list(merged.values())
+        self.transfers = merge_checks(plan.blobs)
 
     def report_plan(self) -> None:
         checked = [
@@ -253,6 +240,16 @@ class _Execution:
         self._emit(events.PushAdded(task.size))
         self._push_blob(task)
 
+    def leave_referrers_behind(self) -> None:
+        """Leave out the referrers with blobs that do not exist at their source."""
+        if self._absent:
+            self._images = tuple(
+                replace(
+                    planned, image=leave_incomplete_behind(planned.image, self._absent, self._emit)
+                )
+                for planned in self._images
+            )
+
     def rewrite_manifests(self) -> list[_ContentTask]:
         """Rewrite the manifests of converted images; return tasks for new configs."""
         tasks: list[_ContentTask] = []
@@ -291,7 +288,7 @@ class _Execution:
 
     def list_manifests(self) -> tuple[ManifestTask[Destination], ...]:
         """Return the tasks for all manifests, including the rewritten ones."""
-        if any(planned.conversion is not None for planned in self._images):
+        if self._absent or any(planned.conversion is not None for planned in self._images):
             return create_manifest_tasks(self._images)
         return self._plan.manifests
 
@@ -363,9 +360,19 @@ class _Execution:
                     self._emit(events.WarningIssued(problem))
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
-        stored = blob_transfer.push_blob(
-            task.node, task.source, task.destination, self._cancellation, self._emit
-        )
+        try:
+            stored = blob_transfer.push_blob(
+                task.node, task.source, task.destination, self._cancellation, self._emit
+            )
+        except NotFoundError as error:
+            if (
+                task.node.digest is None
+                or not task.is_optional
+                or blob_transfer.exists(task.node, task.source)
+            ):
+                raise
+            self._absent[task.node.digest] = error
+            return
         self._pushed.append(task.size - stored)
         self._resumed.append(stored)
         self._changed.update(task.labels)

@@ -32,7 +32,7 @@ from bundler.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from bundler.copy.convert.conversion_plan import LayerChange
@@ -57,6 +57,8 @@ class BlobTask(Generic[HoldingsT_co]):
     """For ``mount``: the repository that has the blob, or to which the same run pushes it."""
     change: LayerChange | None = None
     """The conversion of a layer; None: unchanged."""
+    is_optional: bool = False
+    """Whether only referrers need the blob; they are left behind if the source does not have it."""
 
     @property
     def size(self) -> int:
@@ -168,6 +170,27 @@ def create_plan(
     )
 
 
+def merge_checks(tasks: Iterable[BlobTask[HoldingsT_co]]) -> list[BlobTask[HoldingsT_co]]:
+    """Merge the tasks that only verify the same blob at a source; leave out mounts."""
+    merged: dict[object, BlobTask[HoldingsT_co]] = {}
+    for task in tasks:
+        if task.action == "mount":
+            continue
+        only_reads = (
+            task.action == "present"
+            and task.change is None
+            and not isinstance(task.destination, ReadableDestination)
+        )
+        destination = None if only_reads else task.destination
+        conversion = task.change and task.change.conversion
+        key = (destination, task.source, task.node.digest, conversion)
+        known = merged.setdefault(key, task)
+        if known is not task:
+            labels = dict.fromkeys((*known.labels, *task.labels))
+            merged[key] = replace(known, labels=tuple(labels))
+    return list(merged.values())
+
+
 def create_manifest_tasks(
     planned_images: Sequence[PlannedImage[HoldingsT_co]],
 ) -> tuple[ManifestTask[HoldingsT_co], ...]:
@@ -238,10 +261,11 @@ def _find_needed_blobs(
     """Return a task per blob, destination and conversion, and the foreign layers to leave out."""
     tasks: dict[object, BlobTask[HoldingsT_co]] = {}
     labels: dict[object, dict[str, None]] = {}
+    required: set[object] = set()
     foreign: dict[Digest, Node] = {}
     for planned in planned_images:
         image, destination = planned.image, planned.destination
-        label = image.display_name
+        label, own = image.display_name, {node.digest for node in image.graph.blobs}
         for node, change in planned.list_blobs():
             if node.digest is None:
                 continue
@@ -260,7 +284,12 @@ def _find_needed_blobs(
                     hint="one of them is damaged: copy each one separately to find out which",
                 )
             labels.setdefault(key, {})[label] = None
-    complete = [replace(task, labels=tuple(labels[key])) for key, task in tasks.items()]
+            if node.digest in own:
+                required.add(key)
+    complete = [
+        replace(task, labels=tuple(labels[key]), is_optional=key not in required)
+        for key, task in tasks.items()
+    ]
     return complete, list(foreign.values())
 
 

@@ -6,6 +6,7 @@ A registry also returns the signatures under a tag of cosign as signatures of th
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from bundler.copy.image import Referrer
 from bundler.errors import (
+    BundlerError,
     DigestMismatchError,
     LimitError,
     MalformedError,
     NotFoundError,
+    RefusedRequestError,
     UnsupportedError,
+    count,
 )
 from bundler.events import WarningIssued
 from bundler.oci import manifest
@@ -27,14 +31,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.copy.graph_builder import ReadManifest
-    from bundler.copy.image import Graph, ImageRequest
+    from bundler.copy.image import Graph, ImageRequest, ResolvedImage
     from bundler.events import Emit
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Manifest
 
 MAX_REFERRERS = 1_000
-MAX_REFERRER_DEPTH = 4  # for example an SBOM, its attestation, and the signature of the attestation
+"""Maximum number of referrers of an image that are read. As many more are left behind by name."""
+MAX_REFERRER_DEPTH = 8
+"""Maximum number of levels, for example an SBOM, its attestation, and the signature of that."""
 
 _COSIGN_SUFFIXES: Mapping[str | None, tuple[str, ...]] = {
     None: (".sig", ".att", ".sbom"),
@@ -80,9 +86,11 @@ class ReferrerFinder:
         self._label = request.display_name
         self._source = source
         self._reader = reader
+        self._excess: list[str] = []
         self._emit = emit
         self.left_behind: list[str] = []
-        """The tags or digests of listed referrers that are not copied or cannot be read."""
+        """The tags or digests of listed referrers that are not copied or cannot be read, and the
+        fallback tags of lists that cannot be read."""
 
     def find(self, graph: Graph) -> Iterator[Referrer]:
         """Find the requested referrers of the manifests in ``graph``."""
@@ -115,43 +123,44 @@ class ReferrerFinder:
     def _find_all(self, graph: Graph) -> Iterator[Referrer]:
         """Find all referrers and their own referrers, each once."""
         seen = {item.descriptor.digest for item in graph.manifests}
-        subjects: list[tuple[Digest, str | None, int]] = [(item, None, 0) for item in sorted(seen)]
-        count = 0
+        # The levels are searched one after the other: a deep chain cannot displace a signature.
+        subjects: deque[tuple[Digest, str | None, int]] = deque(
+            (item, None, 0) for item in sorted(seen, reverse=True)
+        )
+        listed = 0
+        only_signatures = self._request.referrers == "signatures"
         while subjects:
-            subject, suffix, depth = subjects.pop()
-            for tag, descriptor in _list_referrers(self._source, subject, suffix):
+            subject, suffix, depth = subjects.popleft()
+            for tag, descriptor in self._list_referrers(subject, suffix):
+                name = tag or descriptor.digest.text
                 if descriptor.digest in seen:
                     continue
-                if depth >= MAX_REFERRER_DEPTH:
-                    raise LimitError(
-                        f"{self._label}: referrers nested too deeply"
-                        f" (expected at most {MAX_REFERRER_DEPTH} levels)"
-                    )
-                count += 1
-                if count > MAX_REFERRERS:
-                    raise LimitError(
-                        f"{self._label}: too many referrers (expected at most {MAX_REFERRERS:,})"
-                    )
                 seen.add(descriptor.digest)
-                only_signatures = self._request.referrers == "signatures"
+                listed += 1
+                if listed > MAX_REFERRERS or depth >= MAX_REFERRER_DEPTH:
+                    self._excess.append(name)
+                    if len(self._excess) < MAX_REFERRERS:
+                        continue
+                    return
                 if only_signatures and not _may_be_signature(tag):
-                    self.left_behind.append(tag or descriptor.digest.text)
+                    self.left_behind.append(name)
                     continue
                 try:
                     item = self._reader.read(descriptor, is_referrer=True)
                     referred = item.parsed.subject
                     found = self._reader.read_graph(item)
                 except (NotFoundError, MalformedError, UnsupportedError) as error:
-                    name = tag or descriptor.digest.text
-                    problem = error.message_about(f"{self._label}: referrer {name}")
-                    self._emit(WarningIssued(f"left behind: {problem}"))
-                    self.left_behind.append(name)
+                    self._leave_behind(name, error)
+                    continue
+                except LimitError as error:
+                    self._leave_behind(name, error)
+                    listed = MAX_REFERRERS  # no more are read
                     continue
                 # The registry's list is not trusted; the subject in the manifest decides.
                 if tag is None and (referred is None or referred.digest != subject):
                     continue
                 if only_signatures and not _is_signature(tag, item.parsed):
-                    self.left_behind.append(descriptor.digest.text)
+                    self.left_behind.append(name)
                     continue
                 own_suffix = tag and tag[tag.rindex(".") :]
                 subjects.append((descriptor.digest, own_suffix, depth + 1))
@@ -159,8 +168,70 @@ class ReferrerFinder:
 
     def leave_behind_all(self, replaced: Digest) -> None:
         """Record the referrers of a replaced index, none of which is copied."""
-        for tag, descriptor in islice(_list_referrers(self._source, replaced), MAX_REFERRERS):
+        for tag, descriptor in islice(self._list_referrers(replaced), MAX_REFERRERS):
             self.left_behind.append(tag or descriptor.digest.text)
+
+    def report_excess(self) -> None:
+        """Record the referrers that exceed a limit, with one warning."""
+        if self._excess:
+            self._emit(
+                WarningIssued(
+                    f"left behind: {self._label}: {count(len(self._excess), 'referrer')} or more"
+                    f" above the limits of {MAX_REFERRERS:,} referrers and {MAX_REFERRER_DEPTH}"
+                    " levels"
+                )
+            )
+            self.left_behind += self._excess
+
+    def _list_referrers(
+        self, subject: Digest, suffix: str | None = None
+    ) -> Iterator[tuple[str | None, Descriptor]]:
+        """List referrers with their cosign tag; the tag is None if the registry lists the referrer.
+
+        ``suffix`` is the suffix of the cosign tag of ``subject`` itself; None if it has none.
+        """
+        front = f"{subject.algorithm}-{subject.hex}"  # also the fallback tag of the list
+        if isinstance(self._source, ListsReferrers):
+            try:
+                for descriptor in self._source.referrers(subject):
+                    yield None, replace(descriptor, annotations={})
+            except (LimitError, MalformedError, RefusedRequestError, UnsupportedError) as error:
+                self._leave_behind(front, error)
+        tags = [f"{front}{ending}" for ending in _COSIGN_SUFFIXES[suffix]]
+        if isinstance(self._source, KnowsNames):
+            tags = [tag for tag in tags if tag in self._source.names]
+        for tag in tags:
+            with suppress(NotFoundError):
+                yield tag, self._source.resolve(tag)
+
+    def _leave_behind(self, name: str, error: BundlerError) -> None:
+        problem = error.message_about(f"{self._label}: referrer {name}")
+        self._emit(WarningIssued(f"left behind: {problem}"))
+        self.left_behind.append(name)
+
+
+def leave_incomplete_behind(
+    image: ResolvedImage, absent: Mapping[Digest, NotFoundError], emit: Emit
+) -> ResolvedImage:
+    """Return the image without the referrers that need a blob in ``absent``, and without theirs.
+
+    ``emit`` receives a warning for each of them.
+    """
+    left: dict[Digest, str] = {}
+    kept: list[Referrer] = []
+    for referrer in image.referrers:
+        name = referrer.tag or referrer.graph.root.digest.text
+        digests = [node.digest for node in referrer.graph.blobs if node.digest is not None]
+        errors = [absent[digest] for digest in digests if digest in absent]
+        if not errors and referrer.subject not in left:
+            kept.append(referrer)
+            continue
+        left[referrer.graph.root.digest] = name
+        problem = errors[0].message if errors else "its subject was left behind"
+        emit(WarningIssued(f"left behind: {image.display_name}: referrer {name}: {problem}"))
+    if not left:
+        return image
+    return replace(image, referrers=tuple(kept), left_behind=(*image.left_behind, *left.values()))
 
 
 def leave_out_referrers(
@@ -179,24 +250,6 @@ def leave_out_referrers(
         for digest, found in signatures.items()
     }
     return {digest: found for digest, found in kept.items() if found}
-
-
-def _list_referrers(
-    source: Source, subject: Digest, suffix: str | None = None
-) -> Iterator[tuple[str | None, Descriptor]]:
-    """List referrers with their cosign tag; the tag is None if the registry lists the referrer.
-
-    ``suffix`` is the suffix of the cosign tag of ``subject`` itself; None if it has none.
-    """
-    if isinstance(source, ListsReferrers):
-        for descriptor in source.referrers(subject):
-            yield None, replace(descriptor, annotations={})
-    tags = [f"{subject.text.replace(':', '-')}{ending}" for ending in _COSIGN_SUFFIXES[suffix]]
-    if isinstance(source, KnowsNames):
-        tags = [tag for tag in tags if tag in source.names]
-    for tag in tags:
-        with suppress(NotFoundError):
-            yield tag, source.resolve(tag)
 
 
 def _may_be_signature(tag: str | None) -> bool:

@@ -102,6 +102,7 @@ def resolve(
     try:
         finder = ReferrerFinder(request, source, resolver, emit)
         referrers = tuple(finder.find(graph))
+        finder.report_excess()
         if replaces is not None:
             finder.leave_behind_all(replaces)
     except RegistryError as error:
@@ -272,7 +273,9 @@ class _Resolver:
             return {}
         if isinstance(source, KeepsOriginalManifests):
             original = source.resolve_original(self._request.source.name).digest
-            if original != graph.root.digest and self._list_signatures(original):
+            if original != graph.root.digest and policy == "applicable":
+                self.leave_signatures_behind(original)
+            elif original != graph.root.digest and self._list_signatures(original):
                 raise SignedOriginalError(self._label)
         is_index = graph.root.media_type in media_types.INDEXES
         if replaces and is_index and policy == "all" and self._list_signatures(replaces):
@@ -298,7 +301,7 @@ class _Resolver:
         return {digest: signatures for digest, signatures in found.items() if signatures}
 
     def leave_signatures_behind(self, replaced: Digest) -> None:
-        """Record the signatures of a replaced index, except those that cosign's tags list."""
+        """Record the signatures of a replaced manifest, except those that cosign's tags list."""
         from bundler.oci import signature  # noqa: PLC0415 - rare
 
         for number, raw in enumerate(self._list_signatures(replaced), 1):

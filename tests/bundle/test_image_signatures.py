@@ -9,7 +9,7 @@ import pytest
 
 from bundler import transports
 from bundler.bundle.audit.list_contents import list_bundle
-from bundler.bundle.exporting import export as exporting
+from bundler.bundle.exporting import export as exporting, resolve as resolving
 from bundler.bundle.format.store import BundleSource
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
@@ -20,7 +20,7 @@ from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import PlatformSelection
-from bundler.errors import DamagedBundleError, MalformedError
+from bundler.errors import DamagedBundleError, LimitError, MalformedError
 from bundler.events import WarningIssued
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
@@ -351,3 +351,12 @@ def test_policy_of_the_importing_side_sees_the_signatures(site):
     }
     assert source.signatures(root) == [SIMPLE]
     source.close()
+
+
+def test_total_size_of_signatures_is_limited(site, monkeypatch):
+    site.sign("signature-1", SIMPLE)
+    references = [f"registry.corp/app:{number}" for number in range(4)]
+    monkeypatch.setattr(resolving, "MAX_SIGNATURE_BYTES", 3 * len(SIMPLE))
+    with pytest.raises(LimitError):
+        site.export(references=references)
+    site.export(references=references[:3])

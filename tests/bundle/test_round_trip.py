@@ -66,7 +66,7 @@ def layout(tmp_path):
     app = images.image(shared, images.layer({"own": b"own"}))
     multi = images.multi_platform("multi", "linux/amd64", "linux/arm64", shared=shared)
     tag, signature = images.cosign_signature(app)
-    sbom = images.artifact("application/spdx+json", b"{}", subject=app)
+    sbom = images.artifact("application/spdx+json", b"sbom", subject=app)
     named = {"app": app, "multi": multi, tag: signature, "sbom": sbom}
     images.write_layout(tmp_path / "layout", named)
     return tmp_path / "layout", named
@@ -186,6 +186,23 @@ def test_signatures_and_sboms_are_imported_with_their_image(site):
     site.import_(f"oci:{site.path / 'inside'}")
     tag = next(tag for tag in referrers if tag)
     assert names_in(site.path / "inside")[f"team/app:{tag}"] == site.images[tag].digest
+
+
+def test_referrer_without_its_content_is_left_behind_with_its_own_referrers(site):
+    app, sbom = site.images["app"], site.images["sbom"]
+    note = images.artifact("application/x", b"note", subject=sbom)
+    site.layout = site.path / "more"
+    images.write_layout(site.layout, site.images | {"note": note})
+    shared = {blob.digest for blob in app.all_blobs()}
+    (lost,) = [blob for blob in sbom.blobs if blob.data == b"sbom"]
+    assert lost.digest not in shared
+    (site.layout / "blobs/sha256" / lost.digest.removeprefix("sha256:")).unlink()
+    report = site.export(site.request())
+    (entry,) = report.inventory.images
+    assert [item.tag is None for item in entry.referrers] == [False]
+    assert set(entry.left_behind) == {sbom.digest, note.digest}
+    assert verify(site.bundle, TrustedKeys.create([KEY.public])).whole
+    site.import_(f"oci:{site.path / 'inside'}")
 
 
 def test_each_blob_is_stored_once(site):

@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from bundler.copy import referrers
+from bundler.copy import referrers, resolve as resolving
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
-from bundler.errors import LimitError
+from bundler.events import WarningIssued
 from bundler.transports.docker.transport import TRANSPORT
 from tests.fakes.registry import OCI_INDEX, OCI_MANIFEST, FakeRegistry
 from tests.transports.docker import repositories
@@ -47,10 +47,14 @@ def registry():
 
 
 def find_referrers(registry):
+    return resolve_image(registry).referrers
+
+
+def resolve_image(registry, events=None):
     source = repositories.source(registry, "app:1")
     with closing(source):
         request = ImageRequest(TRANSPORT.parse(f"//{registry.host}/app:1"), referrers="all")
-        return resolve(request, source).referrers
+        return resolve(request, source, emit=[].append if events is None else events.append)
 
 
 def test_signatures_of_signatures_are_not_requested(registry):
@@ -60,20 +64,103 @@ def test_signatures_of_signatures_are_not_requested(registry):
     assert len(registry.find_requests("GET|HEAD", "/manifests/")) < 30
 
 
-def test_depth_of_referrers_is_limited(registry):
+def test_endless_referrers_are_left_behind(registry, monkeypatch):
+    monkeypatch.setattr(referrers, "MAX_REFERRERS", 50)
     registry.nested = True
-    with pytest.raises(LimitError):
-        find_referrers(registry)
-    assert len(registry.repository("app").manifests) < 300
+    events = []
+    image = resolve_image(registry, events)
+    assert image.left_behind
+    assert sum(isinstance(event, WarningIssued) for event in events) == 1
+    assert len(registry.repository("app").manifests) < 120
 
 
-def test_referrers_of_referrers_are_found(monkeypatch):
+def add_chain(registry, length):
+    """Add an image, and referrers of which each refers to the one before."""
+    digest = registry.add_image("app", "1")
+    for number in range(length):
+        subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": number}
+        digest = registry.add_image("app", None, subject=subject)
+    return digest
+
+
+def test_referrers_of_referrers_are_found_to_a_depth():
+    with FakeRegistry() as registry:
+        last = add_chain(registry, referrers.MAX_REFERRER_DEPTH)
+        image = resolve_image(registry)
+        assert len(image.referrers) == referrers.MAX_REFERRER_DEPTH
+        assert image.left_behind == ()
+        subject = {"mediaType": OCI_MANIFEST, "digest": last, "size": 1}
+        deeper = registry.add_image("app", None, subject=subject)
+        image = resolve_image(registry)
+        assert len(image.referrers) == referrers.MAX_REFERRER_DEPTH
+        assert image.left_behind == (deeper,)
+
+
+def test_number_of_referrers_is_limited(monkeypatch):
+    monkeypatch.setattr(referrers, "MAX_REFERRERS", 3)
     with FakeRegistry() as registry:
         digest = registry.add_image("app", "1")
-        for number in range(referrers.MAX_REFERRER_DEPTH):
-            subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": number}
-            digest = registry.add_image("app", None, subject=subject)
-        assert len(find_referrers(registry)) == referrers.MAX_REFERRER_DEPTH
-        monkeypatch.setattr(referrers, "MAX_REFERRER_DEPTH", referrers.MAX_REFERRER_DEPTH - 1)
-        with pytest.raises(LimitError):
-            find_referrers(registry)
+        for size in range(1, 10):
+            subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+            registry.add_image("app", None, subject=subject)
+        image = resolve_image(registry)
+    assert len(image.referrers) == 3
+    assert len(image.left_behind) == 3  # the search ends there
+
+
+def test_size_of_referrers_is_limited(monkeypatch):
+    monkeypatch.setattr(resolving, "MAX_MANIFEST_BYTES", 2_000)
+    with FakeRegistry() as registry:
+        digest = registry.add_image("app", "1")
+        for size in range(1, 10):
+            subject = {"mediaType": OCI_MANIFEST, "digest": digest, "size": size}
+            registry.add_image("app", None, subject=subject, annotations={"a": "x" * 400})
+        image = resolve_image(registry)
+        assert 0 < len(image.referrers) < 5
+        assert len(image.referrers) + len(image.left_behind) == 9
+        assert len(registry.find_requests("GET", "/manifests/sha256:")) < 6
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_cycle_of_referrers_ends(depth):
+    """A registry claims that an image, and a referrer of it, refer to each other."""
+
+    class Claims(FakeRegistry):
+        def answer(self, request):
+            if "/referrers/" not in request.path:
+                return None
+            manifests = self.repository("app").manifests
+            entries = [
+                {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(content[1])}
+                for digest, content in manifests.items()
+            ]
+            index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+            return 200, {"Content-Type": OCI_INDEX}, json.dumps(index).encode()
+
+    with Claims() as registry:
+        add_chain(registry, depth)
+        image = resolve_image(registry)
+        assert len(image.referrers) == 1  # only this one states the image as its subject
+        assert len(registry.find_requests("GET", "/referrers/")) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {"Content-Type": OCI_INDEX}, b"[]"),
+        (200, {"Content-Type": OCI_INDEX}, b'{"schemaVersion":2,"manifests":[{}]}'),
+    ],
+    ids=range(2),
+)
+def test_unreadable_list_is_left_behind_and_tags_are_found(answer):
+    class Malformed(FakeRegistry):
+        def answer(self, request):
+            return answer if "/referrers/" in request.path else None
+
+    with Malformed() as registry:
+        digest = registry.add_image("app", "1")
+        tag = digest.replace(":", "-")
+        registry.add_image("app", f"{tag}.sig", annotations={"a": "b"})
+        image = resolve_image(registry)
+    assert [item.tag for item in image.referrers] == [f"{tag}.sig"]
+    assert tag in image.left_behind

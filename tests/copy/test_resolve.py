@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.copy import referrers, resolve as resolving
+from bundler.copy import resolve as resolving
 from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.platform_selection import PlatformSelection
 from bundler.copy.resolve import resolve
@@ -403,17 +403,6 @@ def test_number_and_size_of_manifests_are_limited(store, monkeypatch):
     monkeypatch.setattr(resolving, "MAX_MANIFEST_BYTES", 1_000)
     with pytest.raises(LimitError):
         resolve_app(store)
-
-
-def test_number_of_referrers_is_limited(store, monkeypatch):
-    root = store.add_image("app")
-    for number in range(4):
-        store.add_artifact(subject=root, blobs=[bytes([number])])
-    monkeypatch.setattr(referrers, "MAX_REFERRERS", 4)
-    resolve_app(store, referrers="all")
-    monkeypatch.setattr(referrers, "MAX_REFERRERS", 3)
-    with pytest.raises(LimitError):
-        resolve_app(store, referrers="all")
 
 
 def test_manifest_with_a_too_large_size_is_not_opened(store):

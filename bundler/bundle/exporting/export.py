@@ -17,7 +17,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
+from bundler.bundle.exporting.resolve import (
+    list_images,
+    resolve_all,
+    update_entry,
+    verified_to_json,
+)
 from bundler.bundle.format import bundle_paths, store
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.media import filesystem
@@ -231,7 +236,10 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         contents, signed = sealing.replace_seal(
             request,
             directory,
-            [(listed[item.image.display_name], item.image) for item in result.published],
+            [
+                (update_entry(listed[item.image.display_name], item.image), item.image)
+                for item in result.published
+            ],
             store.get_index_files(destination),
             signature_files,
             previous_serial=_find_previous_serial(former, engine),

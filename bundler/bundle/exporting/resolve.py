@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from bundler.signature_ports import PolicyCheck
 
 
+MAX_SIGNATURE_BYTES = 256 * 1024 * 1024
+"""Maximum size in bytes of the signatures of all images of a bundle."""
+
+
 def resolve_all(
     requests: Sequence[ImageRequest],
     options: OpenOptions,
@@ -75,11 +79,16 @@ def resolve_all(
         checker = SignatureChecker(engine.cancellation)
         stack.callback(checker.close)
 
+    sizes: list[int] = []  # of the signatures of each image; appending is thread-safe
+
     def resolve_one(request: ImageRequest) -> ResolvedImage:
         try:
             source = transports.open_source(request.source, options)
             stack.callback(source.close)
             image = resolve(request, source, policy_check, engine.emit)
+            if size := sum(len(raw) for found in image.signatures.values() for raw in found):
+                sizes.append(size)
+                check_signature_size(sum(sizes), request.display_name)
             if checker is not None and request.verify:
                 image = checker.check(image, engine.emit)
             if holdings is not None and any(image.foreign_layers):
@@ -112,6 +121,20 @@ def resolve_all(
     if missing and not engine.keep_going:
         raise MissingImagesError.join(missing)
     return images, failed
+
+
+def check_signature_size(total: int, subject: str) -> None:
+    """Check the total size of the signatures of all images, which are kept in memory.
+
+    Raises:
+        LimitError: they are too large.
+    """
+    if total > MAX_SIGNATURE_BYTES:
+        raise LimitError(
+            f"{subject}: signatures too large (expected at most {MAX_SIGNATURE_BYTES:,} bytes of"
+            " all images together)",
+            hint="export the images in several bundles, or with referrers: none",
+        )
 
 
 def list_images(
@@ -174,6 +197,19 @@ def list_image(image: ResolvedImage) -> BundledImage:
         absent_layers=absent,
         left_behind=image.left_behind,
         verified=image.verified,
+    )
+
+
+def update_entry(entry: BundledImage, image: ResolvedImage) -> BundledImage:
+    """Return the entry of an image without the referrers that its transfer has left behind."""
+    kept = {item.graph.root.digest for item in image.referrers}
+    left = [item for item in entry.referrers if item.digest not in kept]
+    if not left:
+        return entry
+    return replace(
+        entry,
+        referrers=tuple(item for item in entry.referrers if item.digest in kept),
+        left_behind=(*entry.left_behind, *(item.tag or item.digest.text for item in left)),
     )
 
 

@@ -21,7 +21,7 @@ from bundler.errors import (
 )
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import Index
-from bundler.transports.docker.manifest_cache import LIMIT, ManifestCache
+from bundler.transports.docker.sized_cache import LIMIT, SizedCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -51,7 +51,7 @@ class ManifestWriter:
         self.refused: dict[Digest, BundlerError] = {}
         """The errors of referrers that the registry refuses."""
         self._repository = repository
-        self._cache = ManifestCache()
+        self._cache = SizedCache[bytes]()
         self._held: dict[Digest, tuple[Descriptor, bytes]] = {}
         self._size = 0
         self._lock = threading.Lock()
@@ -68,7 +68,7 @@ class ManifestWriter:
             if isinstance(parsed, Index):
                 listed = [item.digest for item in parsed.manifests if self.holds(item.digest)]
                 _run_parallel(self._store, listed)
-        self._cache.put(descriptor, raw)
+        self._cache.put(descriptor.digest, raw, len(raw))
         with self._lock:
             if descriptor.digest not in self._held:
                 self._size += len(raw)
@@ -119,7 +119,7 @@ class ManifestWriter:
         if raw is None:
             found, raw = self._repository.get_manifest(root.digest)
             manifest.verify(raw, found, f"{self._repository.name}@{root.digest}")
-            self._cache.put(root, raw)
+            self._cache.put(root.digest, raw, len(raw))
         return raw
 
     def _store(self, digest: Digest) -> None:

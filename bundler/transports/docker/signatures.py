@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from bundler.errors import ConfigError, SignatureStoreError
 from bundler.oci import signature
 from bundler.oci.signature import SigstoreSignature, SimpleSignature
+from bundler.transports.docker.sized_cache import SizedCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 
 
 class SignatureReader:
-    """Reader of the signatures of ``image``; thread-safe. It reads those of a manifest once."""
+    """Reader of the signatures of ``image``; thread-safe. It keeps the most recent ones."""
 
     def __init__(self, image: ImageReference, options: OpenOptions) -> None:
         self._image = image
         self._options = options
         self._lock = threading.Lock()
         self._clients: dict[Session, LookasideClient] = {}
-        self._found: dict[Digest, tuple[bytes, ...]] = {}
+        self._found = SizedCache[tuple[bytes, ...]]()
 
     def read(self, repository: Repository, manifest: Digest) -> list[bytes]:
         """Return the signatures of a manifest that ``repository`` has served, unverified.
@@ -48,12 +49,10 @@ class SignatureReader:
         Raises:
             BundlerError: the signatures cannot be read, or there are too many.
         """
-        with self._lock:
-            found = self._found.get(manifest)
+        found = self._found.get(manifest)
         if found is None:
             found = tuple(self._read(repository, manifest))
-            with self._lock:
-                self._found[manifest] = found
+            self._found.put(manifest, found, sum(map(len, found)))
         return list(found)
 
     def close(self) -> None:

@@ -29,11 +29,11 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference, is_tag
 from bundler.ports import Capabilities
-from bundler.transports.docker.manifest_cache import ManifestCache
 from bundler.transports.docker.manifest_writer import ManifestWriter
 from bundler.transports.docker.mirrors import Mirrors, open_repository
 from bundler.transports.docker.reference import DockerReference, VersionName
 from bundler.transports.docker.signatures import SignatureReader, SignatureWriter
+from bundler.transports.docker.sized_cache import SizedCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ class DockerSource(_RegistryRepository):
             self._mirrors = Mirrors(reference.image, options, stack)
             self._resources = stack.pop_all()
         self._repository = self._mirrors.primary
-        self._manifests = ManifestCache()
+        self._manifests = SizedCache[bytes]()
         self._signatures = SignatureReader(reference.image, options)
 
     @property
@@ -119,7 +119,7 @@ class DockerSource(_RegistryRepository):
             manifest.verify(raw, descriptor, f"{self._repository.name}@{requested.digest}")
         else:
             self._check_tag(requested, descriptor)
-        self._manifests.put(descriptor, raw)
+        self._manifests.put(descriptor.digest, raw, len(raw))
         return descriptor
 
     @contextmanager

@@ -33,7 +33,6 @@ from bundler.errors import (
     IntegrityError,
     NotFoundError,
     RegistryError,
-    shortlist,
 )
 from bundler.events import BlobTotal, Emit, TransferTotals, discard
 from bundler.ports import (
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
     from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
     from bundler.copy.planned_image import PlannedImage
     from bundler.oci.digest import Digest
-
-_MAX_LABELS = 3  # maximum number of images listed in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,8 +383,7 @@ class _Execution:
             raise
         except BundlerError as error:
             if isinstance(error, IntegrityError | NotFoundError):
-                error.images = tuple(labels)
-                error.message += f" (in {shortlist(labels, _MAX_LABELS)})"
+                error.add_images(labels)
             if not self._options.keep_going:
                 raise
             for label in labels:

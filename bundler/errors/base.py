@@ -85,6 +85,12 @@ class BundlerError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def add_images(self, images: Sequence[str]) -> None:
+        """Add the images that need the missing or damaged content, unless some are stated."""
+        if not self.images:
+            self.images = tuple(images)
+            self.message += f" (in {shortlist(images)})"
+
     def message_about(self, subject: str) -> str:
         """Return the message with ``subject`` in front, unless the message contains it.
 

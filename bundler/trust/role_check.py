@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.errors import TooFewSignersError, UnauthenticatedError, UnfitSignerError, count
+from bundler.oci.json.timestamps import format_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +46,12 @@ def find_problem(key: TrustedKey, stream: str, moment: datetime) -> UnfitKey | N
     if key.streams is not None and stream not in key.streams:
         return UnfitKey(key_id, "stream", f"may not sign for stream {stream}")
     if key.not_before is not None and moment < key.not_before:
-        start = f"{key.not_before:%Y-%m-%d}"
-        text = f"was not yet valid on {moment:%Y-%m-%d} (valid from {start})"
+        start = format_date(key.not_before)
+        text = f"was not yet valid on {format_date(moment)} (valid from {start})"
         return UnfitKey(key_id, "not-yet-valid", text)
     if key.not_after is not None and moment > key.not_after:
-        end = f"{key.not_after:%Y-%m-%d}"
-        text = f"had expired on {moment:%Y-%m-%d} (valid until {end})"
+        end = format_date(key.not_after)
+        text = f"had expired on {format_date(moment)} (valid until {end})"
         return UnfitKey(key_id, "expired", text)
     return None
 

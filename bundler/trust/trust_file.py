@@ -115,7 +115,7 @@ class TrustFile:
         for subject, end in limits.items():
             if end is not None and end - now < WARNING_TIME:
                 verb = "expired" if end < now else "expires"
-                yield f"{subject} {verb} on {end:%Y-%m-%d}"
+                yield f"{subject} {verb} on {timestamps.format_date(end)}"
 
     def to_bytes(self) -> bytes:
         """Return the file in its canonical form."""

@@ -25,6 +25,7 @@ from bundler.errors import (
     TrustFileError,
 )
 from bundler.oci.digest import Digest
+from bundler.oci.json.timestamps import format_to_minute
 from bundler.trust import role_check, trust_file
 from bundler.trust.bundle_trust import SignedDocument
 
@@ -195,7 +196,7 @@ class TrustStore:
         expires = self.content.expires
         if expires is not None and now >= expires:
             raise TrustFileError(
-                f"{self.path}: the trust file expired on {expires:%Y-%m-%d %H:%M} UTC",
+                f"{self.path}: the trust file expired on {format_to_minute(expires)}",
                 problem="expired",
                 version=self.version,
                 hint="get the next version, and apply it: airbundle trust update FILE; if the clock"

@@ -28,6 +28,11 @@ def format_to_minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def format_date(moment: datetime) -> str:
+    """Format the date of a time for people, in UTC: ``2026-11-23``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
 def format_with_offset(moment: datetime) -> str:
     """Format a time in its own time zone to the second: ``2026-11-23T08:00:00+01:00``."""
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -17,6 +17,11 @@ def test_format_utc_converts_the_time_zone_and_drops_the_fraction():
     assert timestamps.format_utc(MOMENT) == "2026-11-23T07:00:05Z"
 
 
+def test_format_date_converts_the_time_zone():
+    moment = MOMENT.replace(hour=0)
+    assert timestamps.format_date(moment) == "2026-11-22"
+
+
 def test_format_with_offset_keeps_the_time_zone():
     assert timestamps.format_with_offset(MOMENT) == "2026-11-23T08:00:05+01:00"
     assert timestamps.format_with_offset(MOMENT.astimezone(UTC)) == "2026-11-23T07:00:05Z"

@@ -66,7 +66,7 @@ def print_store(store: TrustStore, *, as_json: bool) -> None:
             }
         )
         return
-    until = f", expires {content.expires:%Y-%m-%d}" if content.expires else ""
+    until = f", expires {timestamps.format_date(content.expires)}" if content.expires else ""
     text.print_line(f"{store.path}: version {content.version}{until}")
     digits = fingerprint.split()
     text.print_line(f"fingerprint: {' '.join(digits[:8])}")
@@ -81,11 +81,13 @@ def print_store(store: TrustStore, *, as_json: bool) -> None:
 
 
 def _describe(key: TrustedKey) -> str:
+    from bundler.oci.json.timestamps import format_date  # noqa: PLC0415 - not for --help
+
     parts = [f"{key.label} {key.public.algorithm}"]
     if key.streams is not None:
         parts.append(f"streams {', '.join(key.streams)}")
     if key.not_before is not None:
-        parts.append(f"from {key.not_before:%Y-%m-%d}")
+        parts.append(f"from {format_date(key.not_before)}")
     if key.not_after is not None:
-        parts.append(f"until {key.not_after:%Y-%m-%d}")
+        parts.append(f"until {format_date(key.not_after)}")
     return "; ".join(parts)

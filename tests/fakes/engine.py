@@ -18,16 +18,18 @@ import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
+
+from tests.fakes.server import FakeServer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
 
-class FakeEngine:
-    """Runs until ``close``, at ``host``; ``images`` are archives of ``docker save``, by name."""
+class FakeEngine(FakeServer):
+    """An engine at ``host``; ``images`` are archives of ``docker save``, by name."""
 
     def __init__(self, *, tcp: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.images: dict[str, bytes] = {}
@@ -56,8 +58,6 @@ class FakeEngine:
             self._server = _UnixServer(str(self.socket), _Handler)
             self.host = f"unix://{self.socket}"
         self._server.engine = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
 
     def add(self, members: Mapping[str, bytes], *names: str) -> None:
         """Store an image under ``names``, and under its config's digest."""
@@ -81,19 +81,11 @@ class FakeEngine:
                 image, *(name.removeprefix("docker.io/library/") for name in entry["RepoTags"])
             )
 
-    def close(self) -> None:
-        """Stop the server."""
+    def stop(self) -> None:
+        """Stop the server, and release the requests that wait."""
         self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().stop()
         self._home.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class _UnixServer(socketserver.ThreadingUnixStreamServer):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+
+from tests.fakes.server import FakeServer
 
 EMAIL = "ci@example.org"
 CLIENT_ID, SECRET = "site", "marked-client-secret"
@@ -33,7 +34,7 @@ def encode_integer(number: int) -> str:
     return encode(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
-class FakeProvider(ThreadingHTTPServer):
+class FakeProvider(FakeServer, ThreadingHTTPServer):
     """A provider with one client; a context manager."""
 
     daemon_threads = True
@@ -64,13 +65,9 @@ class FakeProvider(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+    @property
+    def _server(self):
         return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
 
     def handle_error(self, *_):
         """Ignore clients that end the connection."""

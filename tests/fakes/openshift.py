@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+from tests.fakes.server import FakeServer
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +28,7 @@ _STREAM = re.compile(r"/oapi/v1/namespaces/([^/]+)/imagestreams/([^/@]+)")
 _IMAGE = re.compile(r"/oapi/v1/namespaces/([^/]+)/imagestreamimages/([^/@]+)@([^/@]+)")
 
 
-class FakeOpenShift:
+class FakeOpenShift(FakeServer):
     """The API server of a cluster, which listens on loopback while its context is entered.
 
     Args:
@@ -64,7 +65,6 @@ class FakeOpenShift:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
     def host(self) -> str:
@@ -75,15 +75,6 @@ class FakeOpenShift:
     def url(self) -> str:
         """``http://`` or ``https://``, and the host."""
         return f"{'https' if self.tls else 'http'}://{self.host}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def add_signature(self, image: str, content: bytes, kind: str = "atomic") -> None:
         """Store a signature of an image."""

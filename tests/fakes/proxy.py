@@ -7,10 +7,11 @@ import contextlib
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+
+from tests.fakes.server import FakeServer
 
 
-class FakeProxy:
+class FakeProxy(FakeServer):
     """A proxy on loopback; ``authorized`` counts the tunnels that it opened.
 
     With ``denies``, its rules allow no tunnel.
@@ -22,21 +23,11 @@ class FakeProxy:
         self.denies = denies
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(f"Basic {token}"))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
     def host(self) -> str:
         """``127.0.0.1:port``."""
         return f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _handler(proxy, expected: str) -> type[BaseHTTPRequestHandler]:  # noqa: N805
         class Handler(BaseHTTPRequestHandler):

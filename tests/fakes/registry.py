@@ -26,8 +26,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from tests.fakes.server import FakeServer
 
 if TYPE_CHECKING:
     import ssl
@@ -97,7 +99,7 @@ class Repository:
     uploads: dict[str, bytearray] = field(default_factory=dict)
 
 
-class FakeRegistry:
+class FakeRegistry(FakeServer):
     """A registry that listens on loopback while its context is entered.
 
     Args:
@@ -165,7 +167,6 @@ class FakeRegistry:
         self.tls = tls
         self._faults: list[Fault] = []
         self._server = _Server(self, address)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
     def port(self) -> int:
@@ -183,15 +184,10 @@ class FakeRegistry:
         """``http://`` or ``https://``, and the host."""
         return f"{'https' if self.tls else 'http'}://{self.host}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Stop the server, and cut all connections."""
         self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().stop()
         self._server.cut_all()
 
     def repository(self, name: str) -> Repository:

@@ -6,7 +6,6 @@ import base64
 import copy
 import hashlib
 import json
-import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +29,7 @@ from bundler.trust.sigstore.inclusion import InclusionProof
 from bundler.trust.sigstore.keys import accept_private_key
 from bundler.trust.sigstore.payload import Payload
 from bundler.trust.sigstore.rekor import Promise, RecordedEntry
+from tests.fakes.server import FakeServer
 
 ISSUER = "https://idp.example.org"
 EMAIL = "ci@example.org"
@@ -338,7 +338,7 @@ def attach(
     return SigstoreSignature(SIGSTORE_PAYLOAD, payload, annotations)
 
 
-class FakeServices(ThreadingHTTPServer):
+class FakeServices(FakeServer, ThreadingHTTPServer):
     """Fulcio and Rekor as web services on loopback; a context manager."""
 
     daemon_threads = True
@@ -357,16 +357,12 @@ class FakeServices(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def handle_error(self, *_):
-        """Ignore clients that end the connection."""
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+    @property
+    def _server(self):
         return self
 
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
+    def handle_error(self, *_):
+        """Ignore clients that end the connection."""
 
 
 class _ServicesHandler(BaseHTTPRequestHandler):

@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import attached_signatures
-from bundler.content.streams import VerifiedReader
-from bundler.copy.fetch import fetch, read_signatures
+from bundler.bundle.format.signature_artifacts import (
+    NOTATION_SIGNATURE,
+    SIGSTORE_BUNDLE,
+    may_be_artifact,
+    read_artifact,
+)
+from bundler.copy.fetch import read_signatures
 from bundler.errors import (
     BundlerError,
     IntegrityError,
@@ -20,14 +25,14 @@ from bundler.errors import (
     TrustError,
     UnsupportedError,
 )
-from bundler.oci import manifest, signature
-from bundler.oci.manifest import ImageManifest
+from bundler.oci import signature
 from bundler.oci.signature import SIGSTORE_PAYLOAD, SigstoreSignature
-from bundler.ports import ListsReferrers, Node
+from bundler.ports import ListsReferrers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bundler.bundle.format.signature_artifacts import SignatureArtifact
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Source
@@ -35,32 +40,16 @@ if TYPE_CHECKING:
 
 MAX_SIGNATURES = 64
 """Maximum number of signatures of each kind that are read and verified for a manifest."""
-MAX_CONTENT = 4 * 1024 * 1024
-"""Maximum size of a bundle, and of an envelope of Notation, in bytes."""
 REJECTIONS = (IntegrityError, LimitError, MalformedError, TrustError, UnsupportedError)
 """The errors of a signature that does not count."""
-_BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle"
-_NOTATION_TYPE = "application/vnd.cncf.notary.signature"
 _NOTATION_FORMS = {
-    (_NOTATION_TYPE, "application/vnd.oci.empty.v1+json"),
-    (None, _NOTATION_TYPE),  # before OCI 1.1
+    (NOTATION_SIGNATURE, "application/vnd.oci.empty.v1+json"),
+    (None, NOTATION_SIGNATURE),  # before OCI 1.1
 }
 """The artifact type and the media type of the config.
 
 https://github.com/notaryproject/specifications/blob/main/specs/signature-specification.md#oci-signatures
 """
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureArtifact:
-    """A referrer that contains a signature."""
-
-    subject: str
-    """Its name in messages."""
-    manifest: ImageManifest
-    """It has one layer."""
-    content: bytes = field(repr=False)
-    """The content of the layer."""
 
 
 @dataclass(slots=True)
@@ -113,7 +102,7 @@ class ManifestSignatures:
 
         if self._bundles is None:
             self._bundles = []
-            for found in self._read_artifacts(_BUNDLE_TYPE):
+            for found in self._read_artifacts(SIGSTORE_BUNDLE):
                 try:
                     self._bundles.append(parse_bundle(found.content, found.subject))
                 except REJECTIONS as error:
@@ -124,7 +113,7 @@ class ManifestSignatures:
         """Return the artifacts with envelopes of Notation among the referrers."""
         if self._notation is None:
             self._notation = []
-            for found in self._read_artifacts(_NOTATION_TYPE):
+            for found in self._read_artifacts(NOTATION_SIGNATURE):
                 config = found.manifest.config.media_type
                 named = found.manifest.artifact_type
                 if (named, config) in _NOTATION_FORMS:
@@ -139,14 +128,10 @@ class ManifestSignatures:
         listed = (
             self.source.referrers(self.digest) if isinstance(self.source, ListsReferrers) else ()
         )
-        items = [
-            item
-            for item in listed
-            if item.artifact_type is None or item.artifact_type.startswith(kind)
-        ]
+        items = [item for item in listed if may_be_artifact(item, kind)]
         for item in items[:MAX_SIGNATURES]:
             try:
-                found = self._read_artifact(item, kind)
+                found = read_artifact(self.source, item, kind)
             except (NotFoundError, *REJECTIONS) as error:
                 self.problems.append(error)
                 continue
@@ -155,18 +140,3 @@ class ManifestSignatures:
         if len(items) > MAX_SIGNATURES:
             problem = f"too many signatures (only the first {MAX_SIGNATURES} were verified)"
             self.problems.append(LimitError(problem))
-
-    def _read_artifact(self, item: Descriptor, kind: str) -> SignatureArtifact | None:
-        subject = f"signature {item.digest}"
-        raw = fetch(self.source, item, subject)
-        parsed = manifest.parse(raw, item.media_type, subject=subject)
-        if not (manifest.get_artifact_type(parsed) or "").startswith(kind):
-            return None  # the source did not state its type
-        if not isinstance(parsed, ImageManifest) or len(parsed.layers) != 1:
-            raise MalformedError(f"{subject}: not the manifest of a signature")
-        (layer,) = parsed.layers
-        if not 0 <= layer.size <= MAX_CONTENT:
-            raise LimitError(f"{subject}: too large (expected at most {MAX_CONTENT:,} bytes)")
-        with self.source.open(Node.of(layer, "layer")) as stream:
-            content = VerifiedReader(stream, subject, digest=layer.digest, size=layer.size).read()
-        return SignatureArtifact(subject, parsed, content)

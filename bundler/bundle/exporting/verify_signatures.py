@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
     from pathlib import Path
 
-    from bundler.bundle.exporting.manifest_signatures import SignatureArtifact
+    from bundler.bundle.format.signature_artifacts import SignatureArtifact
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage
     from bundler.copy.signature_requirements import SignatureRequirement

@@ -58,6 +58,10 @@ class BundleTrust(Protocol):
     def expires(self) -> datetime | None:
         """The end of the validity of the trust file; None: never."""
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The names that the site gives to keys, such as those of their holders, by key ID."""
+
     def follow(self, read_chain: ReadChain) -> BundleTrust:
         """Apply the newer versions of the trust file that a bundle contains.
 
@@ -135,6 +139,11 @@ class TrustedKeys:
     def expires(self) -> None:
         """None: keys without a trust file do not expire."""
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """No names: only a trust file contains them."""
+        return {}
+
     def follow(self, read_chain: ReadChain) -> TrustedKeys:  # noqa: ARG002 - of the protocol
         """Return the same keys: a bundle cannot change keys of the command line."""
         return self
@@ -197,3 +206,12 @@ class TrustedKeys:
 
 NO_KEYS = TrustedKeys(())
 """Trust in no key: only unsigned bundles can be read."""
+
+
+def signers_to_json(signers: Iterable[PublicKey], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the keys that signed as JSON; those in ``names`` have a name."""
+    return [
+        {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
+        | ({"name": names[key.id]} if key.id in names else {})
+        for key in signers
+    ]

@@ -87,6 +87,11 @@ class TrustStore:
         """The keys with the role ``bundle``."""
         return tuple(key.public for key in self.content.get_keys("bundle").values())
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The comments of the keys, by key ID."""
+        return {key_id: key.comment for key_id, key in self.content.keys.items() if key.comment}
+
     def follow(self, read_chain: ReadChain) -> TrustStore:
         """Apply the newer versions in a chain, one by one, and store each of them.
 

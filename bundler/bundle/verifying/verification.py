@@ -13,8 +13,11 @@ from bundler.errors import (
     shortlist,
 )
 from bundler.oci.json import timestamps
+from bundler.trust.bundle_trust import signers_to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.format.omissions import Omissions
     from bundler.trust.keys import PublicKey
@@ -55,6 +58,8 @@ class Verification:
     """None: ``bundle.json`` cannot be read."""
     signers: tuple[PublicKey, ...]
     """The trusted keys that signed the bundle."""
+    names: Mapping[str, str]
+    """The names that the site gives to keys, by their IDs."""
     trust_error: TrustError | None
     """The reason why the bundle is not trusted: not authenticated, or expired; None if it is."""
     expired: bool
@@ -111,10 +116,7 @@ class Verification:
             "whole": self.whole,
             "trusted": self.whole and self.trust_error is None,
             "distrust": None if self.trust_error is None else self.trust_error.message,
-            "signers": [
-                {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
-                for key in self.signers
-            ],
+            "signers": signers_to_json(self.signers, self.names),
             "stream": known and known.stream,
             "serial": known and known.serial,
             "created": known and timestamps.format_utc(known.created),

@@ -45,7 +45,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
@@ -127,6 +127,7 @@ def verify(
         ),
         inventory=known,
         signers=signers,
+        names=verifier.names,
         trust_error=trust_error,
         expired=expired,
         files=files,
@@ -148,6 +149,8 @@ class _Verifier:
     """The full names of the images that need each file, by path, in the order of the inventory."""
     signatures: dict[str, Digest] = field(default_factory=dict)
     """The digests of the signature files of the images, by path."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """The names of keys, by their IDs."""
     unlisted: int = 0
 
     def add(
@@ -180,6 +183,7 @@ class _Verifier:
         except (IntegrityError, LimitError, MediumError) as error:
             self.add_error(path, error)
             return None, None, ()
+        self.names = authentication.trust.names
         contents, trust_error = None, authentication.trust_error
         try:
             contents = parse_inventory(authentication.raw)

@@ -16,11 +16,12 @@ from bundler.errors import (  # re-exported for output
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bundler.bundle.format.sizes import Sizes
     from bundler.errors import BundlerError
     from bundler.events import BlobTotal, TransferTotals
+    from bundler.trust.keys import PublicKey
 
 INCOMPLETE = "incomplete: the export left out images or layers that it could not read"
 """The note on a bundle whose inventory states that it is incomplete."""
@@ -79,6 +80,18 @@ def print_table(
         aligned.append([cell.rjust(width) if is_right else cell.ljust(width) for cell in column])
     for row in zip(*aligned, strict=True):
         sys.stdout.write("  ".join(row).rstrip() + "\n")
+
+
+def print_signers(signers: Iterable[PublicKey], names: Mapping[str, str]) -> None:
+    """Write a line for each key that signed, with its name if ``names`` contains its ID."""
+    for key in signers:
+        name = f" ({names[key.id]})" if key.id in names else ""
+        print_line(f"signed by {key.fingerprint}{name}")
+
+
+def format_key_id(key_id: str, names: Mapping[str, str]) -> str:
+    """Return the first digits of a key ID, and the name of the key if it is known."""
+    return f"{key_id[:16]} ({names[key_id]})" if key_id in names else key_id[:16]
 
 
 def print_omitted_layers(number: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.options.option import refuse_conflicts
 from bundler.cli.output import text
-from bundler.errors import UsageError
+from bundler.errors import BundlerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +82,19 @@ def warn_of_unfit_signers(
             f"warning: key {unfit.key_id[:16]} {unfit.text}, by version {content.version} of the"
             f" trust file {store.path}"
         )
+
+
+def read_names(context: CommandContext) -> Mapping[str, str]:
+    """Return the names in the trust file of the site, by key ID; empty if there is none.
+
+    A report does not depend on them: a file that cannot be read is mentioned, and has no names.
+    """
+    try:
+        store = open_store(context, None, read_only=True)
+    except BundlerError as error:
+        text.print_note(f"warning: no names of keys: {error.message}")
+        return {}
+    return {} if store is None else store.names
 
 
 def open_store(

@@ -178,5 +178,4 @@ def print_report(verification: Verification) -> None:
             f"unlisted: {text.count(verification.unlisted, 'file')} from an interrupted renewal;"
             " run the export again to complete it"
         )
-    for key in verification.signers:
-        text.print_line(f"signed by {key.fingerprint}")
+    text.print_signers(verification.signers, verification.names)

@@ -10,9 +10,11 @@ from bundler.cli.options import common, records
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.output import text
+from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bundler.bundle.records.log import Entry
@@ -60,7 +62,7 @@ def log(
         if as_json:
             text.print_json({"entries": [entry.value for entry in entries]})
         else:
-            print_entries(entries)
+            print_entries(entries, trusted_keys.read_names(context))
         return
     if head is not None:
         site.find_entry(found, head)
@@ -74,8 +76,8 @@ def log(
         text.print_line(f"head: {last or 'empty'}")
 
 
-def print_entries(entries: tuple[Entry, ...]) -> None:
-    """Print one line for each entry."""
+def print_entries(entries: tuple[Entry, ...], names: Mapping[str, str]) -> None:
+    """Print one line for each entry, with the ``names`` of keys by their IDs."""
     rows = []
     for entry in entries:
         value = entry.value
@@ -90,7 +92,7 @@ def print_entries(entries: tuple[Entry, ...]) -> None:
                 str(value.get("stream", "")),
                 str(value.get("serial", "")),
                 str(value.get("target", "")),
-                " ".join(key[:16] for key in entry.table.texts("signedBy")),
+                " ".join(text.format_key_id(key, names) for key in entry.table.texts("signedBy")),
                 (policy.optional_text("digest") or policy.optional_text("status") or "")[:19],
                 " ".join(filter(None, notes)),
                 str(value.get("reason", "")),

@@ -16,6 +16,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bundler.oci.json.table import Table
@@ -58,17 +59,20 @@ def verify_receipt(
     refuse_conflicts({"--key": key_files, "--trust": trust_file})
     from bundler.bundle.records import receipts  # noqa: PLC0415 - not for --help
 
-    table, signers = receipts.verify(receipt, *_read_trust(context, key_files, trust_file))
+    keys, threshold, names = _read_trust(context, key_files, trust_file)
+    table, signers = receipts.verify(receipt, keys, threshold)
     if as_json:
         text.print_json(dict(table.value))
         return
-    print_receipt(table)
-    for key in signers:
-        text.print_line(f"signed by {key.fingerprint}")
+    print_receipt(table, names)
+    text.print_signers(signers, names)
 
 
-def print_receipt(receipt: Table) -> None:
-    """Print a receipt as text; receipts of older versions lack the decisions on trust."""
+def print_receipt(receipt: Table, names: Mapping[str, str]) -> None:
+    """Print a receipt as text, with the ``names`` of keys by their IDs.
+
+    Receipts of older versions lack the decisions on trust.
+    """
     images = receipt.tables("images")
     text.print_line(
         f"{receipt.text('stream')} {receipt.integer('serial')}: {text.count(len(images), 'image')}"
@@ -76,7 +80,7 @@ def print_receipt(receipt: Table) -> None:
     )
     if "trust" in receipt:
         trust = receipt.table("trust")
-        accepted = [key[:16] for key in trust.texts("accepted")]
+        accepted = [text.format_key_id(key, names) for key in trust.texts("accepted")]
         version = f", trust file version {trust.integer('version')}" if "version" in trust else ""
         required = text.count(trust.integer("threshold"), "key")
         state = f"signed by {' '.join(accepted)}" if accepted else "not signed as required"
@@ -97,16 +101,17 @@ def print_receipt(receipt: Table) -> None:
 
 def _read_trust(
     context: CommandContext, key_files: tuple[Path, ...], trust_file: Path | None
-) -> tuple[list[TrustedKey], int]:
-    """Return the keys that may sign receipts, and the number of them that must."""
+) -> tuple[list[TrustedKey], int, Mapping[str, str]]:
+    """Return the keys that may sign receipts, the number of them that must, and all names."""
     if key_files:
         from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
         from bundler.trust.trust_file import TrustedKey  # noqa: PLC0415 - as above
 
-        return [TrustedKey(keys.read_public_key(path)) for path in key_files], 1
+        return [TrustedKey(keys.read_public_key(path)) for path in key_files], 1, {}
     store = trusted_keys.open_store(context, trust_file, read_only=True)
     if store is None:
         raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
     store.check_expiry(datetime.now(UTC))
     role = store.content.roles.get("receipt")
-    return [*store.content.get_keys("receipt").values()], 1 if role is None else role.threshold
+    threshold = 1 if role is None else role.threshold
+    return [*store.content.get_keys("receipt").values()], threshold, store.names

@@ -163,6 +163,8 @@ class ResolvedImage:
     foreign_sources: Mapping[Digest, Source] | None = field(default=None, hash=False)
     """The sources of the foreign layers; a layer without a source is not copied. None: unknown, and
     destinations that may omit foreign layers do so."""
+    added: Mapping[Digest, Source] = field(default_factory=dict, hash=False, repr=False)
+    """The sources of blobs that ``source`` does not have: those of attestations of an export."""
 
     display_name: str = field(init=False, compare=False, repr=False)
     """The name of the image in messages and reports."""
@@ -182,6 +184,10 @@ class ResolvedImage:
         yield self.graph
         for referrer in self.referrers:
             yield referrer.graph
+
+    def get_source(self, digest: Digest | None) -> Source:
+        """Return the source of a blob other than a foreign layer."""
+        return self.source if digest is None else self.added.get(digest, self.source)
 
     @property
     def foreign_layers(self) -> Iterator[Node]:

@@ -119,7 +119,7 @@ class PlannedImage(Generic[HoldingsT_co]):
         """Return the source of a blob; None: it is a foreign layer that is not copied."""
         image = self.image
         if not node.urls:
-            return image.source
+            return image.get_source(node.digest)
         if image.foreign_sources is not None and node.digest is not None:
             return image.foreign_sources.get(node.digest)
         destination: Holdings = self.destination

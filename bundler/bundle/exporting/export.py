@@ -11,9 +11,9 @@ changed, nothing is written, unless a third of the validity of the former bundle
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import seal as sealing
@@ -24,6 +24,7 @@ from bundler.bundle.exporting.resolve import (
     verified_to_json,
 )
 from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format.inventory import create_serial
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.copy.plan import Plan
     from bundler.events import TransferTotals
+    from bundler.oci.digest import Digest
     from bundler.ports import Holdings, OpenOptions
     from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import SignedDocument
@@ -85,6 +87,10 @@ class ExportRequest:
     """In format ``dir``, store copies of a shared blob if hard links are not possible."""
     policy_check: PolicyCheck | None = None
     """Checks the images at their sources; None: no check."""
+    attest: bool = False
+    """Attest the origin of each image with ``keys``, unless it is requested without referrers."""
+    manifest_files: Mapping[str, Digest] = field(default_factory=dict, hash=False)
+    """The digests of the files of the bundle manifest, by their names in origins."""
     on_system_disk: bool = False
     """Allow an empty mount point on which no medium is mounted."""
 
@@ -110,6 +116,11 @@ class ExportReport:
     def referrers(self) -> int:
         """The number of exported signatures, attestations and SBOMs."""
         return sum(len(image.referrers) for image in self.inventory.images)
+
+    @property
+    def attested(self) -> int:
+        """The number of images with an attestation of this export, or of an earlier one."""
+        return sum(bool(image.added) for image in self.images)
 
     @property
     def omissions(self) -> Omissions:
@@ -159,6 +170,7 @@ class ExportReport:
                 for image in contents.images
             ],
             "referrers": self.referrers,
+            **({"attested": self.attested} if self.attested else {}),
             **({"leftBehind": []} | self.omissions.to_json()),
             **verified_to_json(self.images),
             "missing": [
@@ -197,6 +209,11 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             raise create_partial_error(
                 bundle, "not written, because no image could be resolved", missing
             )
+        serial = _choose_serial(former, engine) if request.attest else None
+        if serial is not None:
+            from bundler.bundle.exporting.attest import attest  # noqa: PLC0415 - on request
+
+            images = attest(images, request, former, serial, engine)
         entries, signature_files = list_images(images, request.format, engine.emit)
         listed = {image.display_name: entry for image, entry in zip(images, entries, strict=True)}
         medium = filesystem.inspect(bundle)
@@ -242,7 +259,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             ],
             store.get_index_files(destination),
             signature_files,
-            previous_serial=_find_previous_serial(former, engine),
+            serial=_choose_serial(former, engine) if serial is None else serial,
             complete=not missing and not any(image.missing_layers for image in images),
         )
     return ExportReport(
@@ -340,16 +357,17 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     return authenticate.AuthenticatedBundle(found.raw, former, found.signers)
 
 
-def _find_previous_serial(former: AuthenticatedBundle | None, engine: EngineOptions) -> int | None:
-    """Return the serial of the former bundle; None if there is none, or it is not plausible.
+def _choose_serial(former: AuthenticatedBundle | None, engine: EngineOptions) -> int:
+    """Return the serial of the new bundle.
 
     The inventory may have been changed on the medium, so a serial far in the future counts only if
     a key of the request signed it.
     """
+    now = datetime.now(UTC)
     if former is None:
-        return None
-    serial = former.inventory.serial
-    if not former.signers and serial > time.time() + _PLAUSIBLE_LEAD:
+        return create_serial(None, now)
+    serial: int | None = former.inventory.serial
+    if not former.signers and former.inventory.serial > now.timestamp() + _PLAUSIBLE_LEAD:
         engine.emit(Notice(f"serial {serial} of the former bundle is in the future: ignored"))
-        return None
-    return serial
+        serial = None
+    return create_serial(serial, now)

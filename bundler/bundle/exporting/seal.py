@@ -15,7 +15,6 @@ from bundler.bundle.format import (
     bundle_paths,
     checksums,
     instructions,
-    inventory,
     store,
 )
 from bundler.bundle.format.inventory import Inventory, Producer
@@ -37,15 +36,14 @@ def replace_seal(
     index: Mapping[str, bytes],
     signature_files: Mapping[str, bytes],
     *,
-    previous_serial: int | None,
+    serial: int,
     complete: bool,
 ) -> tuple[Inventory, tuple[str, ...]]:
     """Replace the seal of the former bundle, the signatures last, and prune the directory.
 
     Until the last file is written, the directory verifies as the former bundle or not at all.
     The content of ``images`` is in the ``directory`` of the bundle; ``index`` contains the files
-    that list them, by name, and ``signature_files`` their signatures, by path. The new serial is
-    larger than ``previous_serial``.
+    that list them, by name, and ``signature_files`` their signatures, by path.
 
     Returns:
         The inventory, and the names of the signature files.
@@ -73,7 +71,7 @@ def replace_seal(
     contents = Inventory(
         format=request.format,
         stream=request.stream,
-        serial=inventory.create_serial(previous_serial, created),
+        serial=serial,
         created=created,
         tool=Producer("airbundle", __version__),
         checksum_file=checksum_file,

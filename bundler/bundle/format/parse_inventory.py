@@ -75,7 +75,7 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     names = Counter(image.reference for image in images)
     for name in (name for name, uses in names.items() if uses > 1):
         raise table.problem(f"{name} is listed twice")
-    stream = _read_text(table, "stream")
+    stream = read_text(table, "stream")
     if not is_stream_name(stream):
         raise table.problem(f"{stream[:80]!r} is not a valid stream name")
     tool, checksum_file = table.table("tool"), table.table("sums")
@@ -94,7 +94,7 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         created=timestamps.parse_utc(table.text("created"), subject),
         expires=timestamps.parse_utc(expires, subject) if expires else None,
         complete=table.flag("complete"),
-        tool=Producer(_read_text(tool, "name"), _read_text(tool, "version")),
+        tool=Producer(read_text(tool, "name"), read_text(tool, "version")),
         checksum_file=ChecksumFile(
             digest, checksum_file.integer("size"), checksum_file.integer("count")
         ),
@@ -128,7 +128,7 @@ def _read_image(table: Table, *, has_signatures: bool) -> BundledImage:
     ``has_signatures``: the version of the format has the member ``signatures``.
     """
     table.refuse_other_case(_IMAGE_FIELDS)
-    text = _read_text(table, "reference")
+    text = read_text(table, "reference")
     try:
         reference = ImageReference.parse(text)
     except InvalidReferenceError as error:
@@ -141,16 +141,16 @@ def _read_image(table: Table, *, has_signatures: bool) -> BundledImage:
         digest=table.digest("digest"),
         media_type=_read_media_type(table),
         size=table.integer("size"),
-        platforms=tuple(_check_printable(name, table, "platforms") for name in platforms),
+        platforms=tuple(check_printable(name, table, "platforms") for name in platforms),
         index=table.one_of("index", get_args(IndexMode)) if "index" in table else None,
         replaces=table.digest("replaces") if "replaces" in table else None,
-        rename=_read_optional_text(table, "rename"),
-        origin=_read_optional_text(table, "origin"),
-        source=_read_optional_text(table, "source"),
+        rename=read_optional_text(table, "rename"),
+        origin=read_optional_text(table, "origin"),
+        source=read_optional_text(table, "source"),
         referrers=tuple(map(_read_referrer, table.tables("referrers", MAX_ITEMS))),
         absent_layers=absent_layers.from_json(table) if "absentLayers" in table else None,
         left_behind=tuple(
-            _check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
+            check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
         ),
         verified=_read_verified(table),
         signatures=_read_signatures(table) if has_signatures else (),
@@ -181,7 +181,7 @@ def _read_referrer(table: Table) -> BundledReferrer:
         media_type=_read_media_type(table),
         size=table.integer("size"),
         subject=table.digest("subject"),
-        artifact_type=_read_optional_text(table, "artifactType"),
+        artifact_type=read_optional_text(table, "artifactType"),
         tag=_read_tag(table),
     )
 
@@ -198,11 +198,11 @@ def _read_verified(table: Table) -> tuple[VerifiedSignature, ...]:
             with suppress(MalformedError):
                 verified = VerifiedSignature(
                     item.digest("manifest"),
-                    key=_read_optional_text(item, "key"),
-                    issuer=_read_optional_text(item, "issuer"),
-                    identity=_read_optional_text(item, "identity"),
+                    key=read_optional_text(item, "key"),
+                    issuer=read_optional_text(item, "issuer"),
+                    identity=read_optional_text(item, "identity"),
                     policy=item.digest("policy") if "policy" in item else None,
-                    trust_store=_read_optional_text(item, "trustStore"),
+                    trust_store=read_optional_text(item, "trustStore"),
                 )
                 found.append(verified)
     return tuple(found)
@@ -215,28 +215,30 @@ def _read_signatures(table: Table) -> tuple[BundledSignature, ...]:
 
 
 def _read_media_type(table: Table) -> str:
-    media_type = _read_text(table, "mediaType")
+    media_type = read_text(table, "mediaType")
     if media_type not in media_types.IMAGE_MANIFESTS | media_types.INDEXES:
         raise table.problem(f"{media_type[:80]!r} is not the media type of a manifest")
     return media_type
 
 
-def _read_text(table: Table, key: str) -> str:
-    return _check_printable(table.text(key), table, key)
+def read_text(table: Table, key: str) -> str:
+    """Return a printable string that must be present and not empty."""
+    return check_printable(table.text(key), table, key)
 
 
-def _read_optional_text(table: Table, key: str) -> str | None:
-    return _read_text(table, key) if table.optional_text(key) else None
+def read_optional_text(table: Table, key: str) -> str | None:
+    """Return a printable string, or None if it is absent or empty."""
+    return read_text(table, key) if table.optional_text(key) else None
 
 
 def _read_tag(table: Table) -> str | None:
-    tag = _read_optional_text(table, "tag")
+    tag = read_optional_text(table, "tag")
     if tag is not None and not is_tag(tag):
         raise table.problem(f"{tag[:140]!r} is not a valid tag")
     return tag
 
 
-def _check_printable(text: str, table: Table, key: str) -> str:
+def check_printable(text: str, table: Table, key: str) -> str:
     """Refuse text that could send control sequences to a terminal."""
     if len(text) > MAX_TEXT or not text.isprintable():
         raise table.problem(f"{key} is not printable text of at most {MAX_TEXT:,} characters")

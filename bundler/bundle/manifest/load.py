@@ -31,6 +31,7 @@ from bundler.config.yaml.document import (
     Value,
     YamlMistakes,
     get_member,
+    is_true,
 )
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
@@ -72,6 +73,8 @@ class BundleManifest:
     """The stream to which the bundles of this manifest belong."""
     expires: timedelta | None
     """Lifetime of a bundle from its creation; None: no limit."""
+    attest: bool
+    """Attest the origin of the images in the bundle."""
     registries: Mapping[str, RegistryOverride]
     """Settings by ``host[:port]``. They contain secrets, and are never written to a bundle or a
     lock file."""
@@ -114,6 +117,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     return BundleManifest(
         name=str(name) if isinstance(name, ScalarNode) else path.stem,
         expires=int(match[1]) * _UNITS[match[2]] if match else None,
+        attest=is_true(members.get("attest")),
         registries=loader.registries,
         images=tuple(loader.entries),
         exclude=tuple(loader.exclude),

@@ -10,6 +10,7 @@ https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import SigstoreSignatureError
@@ -100,6 +101,8 @@ class Statement:
     subjects: tuple[Mapping[str, str], ...] = field(hash=False)
     """The digests of each artifact in hexadecimal, by algorithm."""
     predicate: Mapping[str, Any] = field(hash=False, repr=False, default_factory=dict)
+    names: tuple[str, ...] = ()
+    """The name of each artifact, which may be empty; or no names at all."""
 
     def is_about(self, digest: Digest) -> bool:
         """Return whether one of the artifacts has ``digest``."""
@@ -112,7 +115,10 @@ class Statement:
                 "_type": STATEMENT,
                 "predicate": dict(self.predicate),
                 "predicateType": self.predicate_type,
-                "subject": [{"digest": dict(subject)} for subject in self.subjects],
+                "subject": [
+                    {"digest": dict(digests)} | ({"name": name} if name else {})
+                    for digests, name in zip_longest(self.subjects, self.names)
+                ],
             }
         )
 
@@ -141,4 +147,5 @@ def parse_statement(envelope: Envelope) -> Statement:
         table.text("predicateType"),
         tuple(subject.text_map("digest") for subject in subjects),
         table.table("predicate").value,
+        tuple(subject.optional_text("name") or "" for subject in subjects),
     )

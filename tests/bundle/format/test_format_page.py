@@ -16,7 +16,9 @@ from bundler.oci import manifest
 from bundler.trust import derivation_cost
 
 PAGE = (Path(__file__).parents[3] / "docs" / "format.md").read_text()
-SCHEMA = json.loads((resources.files("bundler") / "schemas/inventory.schema.json").read_text())
+SCHEMAS = resources.files("bundler") / "schemas"
+SCHEMA = json.loads((SCHEMAS / "inventory.schema.json").read_text())
+PREDICATE = json.loads((SCHEMAS / "export-predicate.schema.json").read_text())["properties"]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,8 @@ SCHEMA = json.loads((resources.files("bundler") / "schemas/inventory.schema.json
     [
         SCHEMA["properties"],
         *(SCHEMA["$defs"][name]["properties"] for name in ("image", "referrer", "absentLayer")),
+        PREDICATE,
+        *(PREDICATE[name]["properties"] for name in ("bundle", "tool", "source", "entry")),
     ],
 )
 def test_format_page_describes_every_member(members):

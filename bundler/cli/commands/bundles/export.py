@@ -10,7 +10,7 @@ from bundler.cancel import Cancellation
 from bundler.cli.options import common
 from bundler.cli.options.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
 from bundler.cli.options.command import command
-from bundler.cli.options.option import option
+from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -39,6 +39,13 @@ if TYPE_CHECKING:
     metavar="FILE",
     section="Signers",
     help="Carry this trust file and its former versions (default: that of the site, if any).",
+)
+@option(
+    "--attest",
+    is_flag=True,
+    section="Signers",
+    help="Add an attestation to each image, which states its source and this bundle (default:"
+    " attest in MANIFEST).",
 )
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
@@ -81,6 +88,7 @@ def export(
     bundle_format: str,
     signers: SignerOptions,
     trust_path: Path | None,
+    attest: bool,
     unsigned: bool,
     locked: bool,
     policies: common.ImagePolicies,
@@ -103,14 +111,7 @@ def export(
 
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
-    if signers.given == unsigned and not dry_run:
-        if unsigned:
-            problem = "--sign-key and --unsigned are mutually exclusive"
-            raise UsageError(problem, hint="leave out --unsigned, or the keys")
-        raise UsageError(
-            "no signing key given",
-            hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
-        )
+    _check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
     cancellation = Cancellation()
     keys: tuple[Signer, ...] = ()
     if signers != NO_SIGNERS:
@@ -147,6 +148,8 @@ def export(
             duplicate_blobs=duplicate_blobs,
             on_system_disk=on_system_disk,
             policy_check=run.create_policy_check(),
+            attest=attest or source.manifest.attest,
+            manifest_files={file.path: file.digest for file in source.manifest.files},
         )
         engine = run.create_engine_options(keep_going=keep_going)
         with common.suggest_keep_going(given=keep_going or len(request.images) == 1):
@@ -176,6 +179,20 @@ def export(
     report.check()
 
 
+def _check_signers(signers: SignerOptions, *, unsigned: bool, attest: bool, dry_run: bool) -> None:
+    """Check that either signers or ``--unsigned`` are given; a dry run needs neither."""
+    refuse_conflicts({"--attest": attest, "--unsigned": unsigned})
+    if signers.given != unsigned or dry_run:
+        return
+    if unsigned:
+        problem = "--sign-key and --unsigned are mutually exclusive"
+        raise UsageError(problem, hint="leave out --unsigned, or the keys")
+    raise UsageError(
+        "no signing key given",
+        hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
+    )
+
+
 def print_report(report: ExportReport) -> None:
     """Print the report of an export as text."""
     contents, written = report.inventory, report.medium
@@ -188,6 +205,8 @@ def print_report(report: ExportReport) -> None:
     text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
+    if report.attested:
+        text.print_line(f"attested: {text.count(report.attested, 'image')}")
     if number := sum(len(image.signatures) for image in contents.images):
         text.print_line(f"signature files: {number}")
     for resolved in report.images:

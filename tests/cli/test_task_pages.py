@@ -33,6 +33,7 @@ WITH_BUNDLE = {
     "import-into-a-registry.md",
     "renew-a-bundle.md",
     "sign-and-rotate-keys.md",
+    "trace-an-image.md",
 }
 """Pages that use the key pair and the bundle of the page about exports."""
 WITHOUT_LOGIN = {"log-in-to-registries.md"}

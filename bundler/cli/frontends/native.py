@@ -30,6 +30,10 @@ SECTIONS = {
         "lock": ("bundles.lock:lock", "Pin the images of a bundle manifest to their digests."),
         "ls": ("bundles.ls:ls", "List the images of a bundle."),
         "sign": ("bundles.sign:sign", "Add a signature to a bundle."),
+        "verify-attestation": (
+            "bundles.verify_attestation:verify_attestation",
+            "Show from which bundle and source an image comes.",
+        ),
     },
     "Records of a site": {
         "stream": ("records.stream:stream", "Show or reset the serials of streams."),

@@ -26,31 +26,37 @@ class TrustOptions:
     signature_files: tuple[Path, ...] = ()
 
 
+_KEYS = {
+    "key_files": spec(
+        "--key",
+        multiple=True,
+        type=common.PATH,
+        metavar="FILE",
+        help="Trust the signatures of this public key. May be repeated.",
+    ),
+    "threshold": spec(
+        "--threshold",
+        type=click.IntRange(1, 32),
+        metavar="K",
+        help="Require signatures by K of the given keys (default: 1).",
+    ),
+    "trust_file": spec(
+        "--trust",
+        type=common.PATH,
+        metavar="FILE",
+        help="Trust the keys of this trust file (default: that of the site, if no --key is given).",
+    ),
+}
+
+key_trust = option_group(TrustOptions, "trust", SECTION, _KEYS)
+"""The options for keys, in the parameter ``trust``."""
+
 bundle_trust = option_group(
     TrustOptions,
     "trust",
     SECTION,
-    {
-        "key_files": spec(
-            "--key",
-            multiple=True,
-            type=common.PATH,
-            metavar="FILE",
-            help="Trust the signatures of this public key. May be repeated.",
-        ),
-        "threshold": spec(
-            "--threshold",
-            type=click.IntRange(1, 32),
-            metavar="K",
-            help="Require signatures by K of the given keys (default: 1).",
-        ),
-        "trust_file": spec(
-            "--trust",
-            type=common.PATH,
-            metavar="FILE",
-            help="Trust the keys of this trust file (default: that of the site, if no --key is"
-            " given).",
-        ),
+    _KEYS
+    | {
         "signature_files": spec(
             "--signature",
             multiple=True,

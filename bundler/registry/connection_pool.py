@@ -19,7 +19,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bundler.content.streams import BUFFER_SIZE
-from bundler.registry.auth.origin import get_target
+from bundler.errors import LimitError
+from bundler.registry.auth.origin import Origin, get_target
+from bundler.registry.response_head import BoundedResponse, HeadTooLargeError
 from bundler.registry.watchdog import TUNNEL_TIMEOUT, Exchange, Phase, shut_down
 
 if TYPE_CHECKING:
@@ -139,6 +141,7 @@ class _Connection(HTTPConnection):
     timeouts of their own, except for connecting.
     """
 
+    response_class = BoundedResponse
     default_socket_options = HTTPConnection.default_socket_options + _KEEPALIVE
     _attach: Callable[[socket.socket], Exchange]
     _check_address: Callable[[str], None]
@@ -204,10 +207,17 @@ class _Connection(HTTPConnection):
             raise
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        """Receive the head of the response."""
+        """Receive the head of the response.
+
+        Raises:
+            LimitError: it is too large.
+        """
         self._exchange.enter(Phase.RESPONSE)
         try:
             response = super().getresponse()
+        except HeadTooLargeError as error:
+            self.close()
+            raise LimitError(f"{Origin.of(_sending.url)}: {error}") from None
         except Exception:
             if self._send_error is not None:
                 raise self._send_error from None

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from bundler.config.registry_access import ANY_DETAILS, Credentials, RegistryLimits, TlsConfig
-from bundler.errors import RegistryError, StalledError
+from bundler.errors import LimitError, RegistryError, StalledError
 from bundler.oci.digest import Digest
 from bundler.registry import http_client, response, watchdog
 from bundler.registry.repository import Repository
@@ -149,6 +149,26 @@ def test_response_without_complete_head_ends_at_limit(connect, parts):
         with pytest.raises(StalledError) as raised:
             repository.get_manifest("1")
         assert raised.value.patience == 0
+
+
+LARGE_HEADS = {
+    "lines": [OK, *[b"X-Header: %s\r\n" % (b"x" * 60_000)] * 5, b"\r\n"],
+    "line": [OK, b"X-Header: %s\r\n" % (b"x" * 70_000), b"\r\n"],
+    "fields": [OK, b"X-Header: 1\r\n" * 101, b"\r\n"],
+    "interim responses": [b"HTTP/1.1 100 Continue\r\nX: %s\r\n\r\n" % (b"x" * 3000)] * 100,
+}
+
+
+@pytest.mark.parametrize("parts", LARGE_HEADS.values(), ids=LARGE_HEADS)
+def test_large_head_is_refused(connect, parts):
+    with serving(parts) as server, ending_within(5), pytest.raises(LimitError):
+        connect(server, limits=LIMITS).ping()
+
+
+def test_head_with_long_urls_is_accepted(connect):
+    parts = [OK, *[b"X-Header: %s\r\n" % (b"x" * 60_000)] * 4, b"Content-Length: 2\r\n\r\n{}"]
+    with serving(parts) as server:
+        connect(server, limits=LIMITS).ping()
 
 
 def test_redirects_share_the_limit_of_a_response(connect):

@@ -18,6 +18,7 @@ from bundler.errors import (
     RegistryError,
     Remedy,
 )
+from bundler.registry.response_head import BoundedResponse
 from bundler.registry.tls import handshake_errors
 from bundler.registry.watchdog import Phase
 
@@ -82,6 +83,7 @@ class EngineConnector:
             RegistryError: TLS failed.
         """
         connection = http.client.HTTPConnection(self._name, self._port, blocksize=BUFFER_SIZE)
+        connection.response_class = BoundedResponse
         try:
             connection.sock = self._open_socket(exchange)
         except OSError as error:

@@ -18,12 +18,14 @@ from urllib.parse import quote
 from bundler.content.streams import new_buffer
 from bundler.errors import (
     BundlerError,
+    LimitError,
     NotFoundError,
     RefusedRequestError,
     RegistryError,
     StalledError,
 )
 from bundler.oci.json import strict
+from bundler.registry.response_head import HeadTooLargeError
 from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
 from bundler.transports.docker_daemon.connection import EngineConnector
 
@@ -173,6 +175,8 @@ class Engine:
                 hint="check the engine, for example with: docker info; or allow it more time, for"
                 " example with --command-timeout 1h",
             ) from failure
+        if isinstance(failure, HeadTooLargeError):
+            raise LimitError(f"{subject}: {failure}") from None
         if failure is not None:
             closed = isinstance(failure, ConnectionError | http.client.HTTPException)
             reason = "was closed" if closed else f"failed: {failure}"

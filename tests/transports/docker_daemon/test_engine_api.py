@@ -11,10 +11,17 @@ import pytest
 
 from bundler.cancel import Cancellation
 from bundler.config.registry_access import DEFAULT_RESPONSE_TIMEOUT
-from bundler.errors import CancelledError, RefusedRequestError, RegistryError, StalledError
+from bundler.errors import (
+    CancelledError,
+    LimitError,
+    RefusedRequestError,
+    RegistryError,
+    StalledError,
+)
 from bundler.registry.watchdog import ExchangeLimits
 from bundler.transports.docker_daemon import engine_api
 from tests.fakes.memory import MemoryStore
+from tests.registry.test_slow_servers import serving
 from tests.transports.docker_daemon.opening import create_options, open_source, publish
 
 LIMITS = ExchangeLimits(response=0.5, stall=0.5, handshake=0.5, min_bytes_per_second=1000)
@@ -77,6 +84,13 @@ def test_time_limit_of_the_run_allows_the_engine_more_time(engine, store, monkey
 
 def test_engine_gets_as_much_time_as_a_registry():
     assert engine_api.LIMITS.response == DEFAULT_RESPONSE_TIMEOUT
+
+
+def test_large_head_is_refused():
+    with serving([b"HTTP/1.1 200 OK\r\n", *[b"X: %s\r\n" % (b"x" * 60_000)] * 5]) as server:
+        options = create_options(f"http://{server.host}")
+        with closing(open_source("app", options)) as opened, pytest.raises(LimitError):
+            opened.resolve()
 
 
 def test_silence_after_an_archive_is_limited(engine, options, monkeypatch):

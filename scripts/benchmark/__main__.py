@@ -19,6 +19,7 @@ from scripts.benchmark import (
     contents,
     copy_rows,
     memory_rows,
+    signature_rows,
     start_rows,
     sync_rows,
     table,
@@ -41,6 +42,8 @@ ROWS = {
     "compress": copy_rows.compress,
     "sync": sync_rows.sync,
     "verify": bundle_rows.verify,
+    "verify-signed": signature_rows.verify,
+    "import-signed": signature_rows.import_,
     "inspect": start_rows.inspect,
     "start": start_rows.start,
 }

@@ -15,7 +15,7 @@ from scripts.benchmark import contents
 from tests.interop import engines, servers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from scripts.benchmark.measuring import Meter
@@ -99,21 +99,32 @@ class Bench:
 
     def export(self, host: str, out: Path) -> list[str]:
         """Return the command of airbundle that exports all images."""
-        manifest = self.work / "bundle.yaml"
-        plain = {host: {"tls": {"plainHttp": True}}}
-        names = [f"{host}/{name}" for name in contents.NAMES]
-        manifest.write_text(json.dumps({"name": "bench", "registries": plain, "images": names}))
-        key = str(self.work / "key.key")
-        return [self.airbundle, "-q", "export", str(manifest), str(out), "--sign-key", key]
+        return self.export_names(host, contents.NAMES, out)
 
-    def verify(self, bundle: Path) -> list[str]:
+    def export_names(
+        self, host: str, names: Sequence[str], out: Path, *options: str, referrers: str = "all"
+    ) -> list[str]:
+        """Return the command of airbundle that exports images of the registry ``host``."""
+        manifest = out.with_suffix(".yaml")
+        content = {
+            "name": "bench",
+            "registries": {host: {"tls": {"plainHttp": True}}},
+            "defaults": {"referrers": referrers},
+            "images": [f"{host}/{name}" for name in names],
+        }
+        manifest.write_text(json.dumps(content))
+        key = ["--sign-key", str(self.work / "key.key")]
+        return [self.airbundle, "-q", *options, "export", str(manifest), str(out), *key]
+
+    def verify(self, bundle: Path, *options: str) -> list[str]:
         """Return the command of airbundle that verifies a bundle."""
-        return [self.airbundle, "-q", "verify", str(bundle), "--key", str(self.work / "key.pub")]
+        key = ["--key", str(self.work / "key.pub")]
+        return [self.airbundle, "-q", "verify", str(bundle), *key, *options]
 
-    def import_(self, bundle: Path, target: str) -> list[str]:
+    def import_(self, bundle: Path, target: str, *options: str) -> list[str]:
         """Return the command of airbundle that imports into the registry ``target``."""
         key = ["--key", str(self.work / "key.pub"), "--tls-verify=false"]
-        return [self.airbundle, "-q", "import", str(bundle), f"docker://{target}", *key]
+        return [self.airbundle, "-q", "import", str(bundle), f"docker://{target}", *key, *options]
 
     def copy(self, source: str, destination: str, *options: str) -> list[str]:
         """Return the command of airbundle that copies an image; registries use plain HTTP."""
@@ -121,10 +132,16 @@ class Bench:
         return [self.airbundle, "-q", "copy", *plain, *options, source, destination]
 
 
-def skopeo_copy(skopeo: str, source: str, destination: str, *options: str) -> list[str]:
+def skopeo_copy(
+    skopeo: str,
+    source: str,
+    destination: str,
+    *options: str,
+    settings: Sequence[str] = ("--insecure-policy",),
+) -> list[str]:
     """Return the command of Skopeo that copies an image; registries use plain HTTP."""
     plain = plain_http(source, destination)
-    return [skopeo, "--insecure-policy", "copy", "-q", *plain, *options, source, destination]
+    return [skopeo, *settings, "copy", "-q", *plain, *options, source, destination]
 
 
 def plain_http(source: str, destination: str) -> list[str]:

@@ -70,7 +70,9 @@ def _import_bundle(bench: Bench, bundle: Path, settings: Sequence[str], target: 
 def _copy_images(
     skopeo: str, signed: SignedImages, settings: Sequence[str], target: str
 ) -> Commands:
-    pairs = [(f"docker://{signed.host}/{name}", f"docker://{target}/{name}") for name in signed.names]
+    pairs = [
+        (f"docker://{signed.host}/{name}", f"docker://{target}/{name}") for name in signed.names
+    ]
     return [skopeo_copy(skopeo, *pair, settings=settings) for pair in pairs]
 
 

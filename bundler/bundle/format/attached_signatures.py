@@ -5,6 +5,7 @@ https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from bundler.content.streams import VerifiedReader
@@ -16,7 +17,7 @@ from bundler.oci.signature import MAX_SIGNATURE, SigstoreSignature
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bundler.bundle.format.inventory import BundledImage
     from bundler.oci.descriptor import Descriptor
@@ -27,16 +28,14 @@ MAX_LAYERS = 128
 MAX_TOTAL = 16 * 1024 * 1024
 
 
-def find(images: Iterable[BundledImage], subject: Digest) -> list[Descriptor]:
-    """Return the manifests with signatures of ``subject``, each once."""
-    tag = f"{subject.algorithm}-{subject.hex}.sig"
-    found = {
-        item.digest: item.root
-        for image in images
-        for item in image.referrers
-        if item.tag == tag and item.subject == subject
-    }
-    return list(found.values())
+def find_all(images: Iterable[BundledImage]) -> Mapping[Digest, Sequence[Descriptor]]:
+    """Return the manifests that contain signatures, each once, by the manifest they belong to."""
+    found: defaultdict[Digest, dict[Digest, Descriptor]] = defaultdict(dict)
+    for image in images:
+        for item in image.referrers:
+            if item.tag == f"{item.subject.algorithm}-{item.subject.hex}.sig":
+                found[item.subject][item.digest] = item.root
+    return {subject: list(roots.values()) for subject, roots in found.items()}
 
 
 def read(source: Source, roots: Sequence[Descriptor]) -> list[bytes]:

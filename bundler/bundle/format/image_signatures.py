@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from bundler.bundle.format import bundle_paths
@@ -20,7 +21,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.signature import MAX_SIGNATURE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Format
@@ -143,57 +144,61 @@ def write_files(bundle: Path, files: Mapping[str, bytes], *, only_missing: bool 
                 atomic_write.sync_directory(top)
 
 
-def read_signatures(
-    bundle: Path, bundle_format: Format, image: BundledImage
-) -> dict[Digest, tuple[bytes, ...]]:
-    """Return the signatures of an image, compared with the inventory, by manifest.
+class StoredSignatures:
+    """The signature files of the images in a bundle; each is read once. Thread-safe."""
 
-    Raises:
-        DamagedBundleError: a file is missing, or its content differs from the inventory.
-        MediumError: a file cannot be read.
-    """
-    found: defaultdict[Digest, list[bytes]] = defaultdict(list)
-    for item, path in _list_files([image], bundle_format):
-        found[item.manifest].append(_read(bundle, path, item))
-    return {manifest: tuple(signatures) for manifest, signatures in found.items()}
+    def __init__(self, bundle: Path, bundle_format: Format, images: Sequence[BundledImage]) -> None:
+        self._bundle = bundle
+        self._format = bundle_format
+        self._images = images
+        self._content: dict[str, bytes] = {}
 
+    def of_image(self, image: BundledImage) -> dict[Digest, tuple[bytes, ...]]:
+        """Return the signatures of an image, compared with the inventory, by manifest.
 
-def read_signatures_of(
-    bundle: Path, bundle_format: Format, images: Iterable[BundledImage], manifest: Digest
-) -> list[bytes]:
-    """Return the signatures of a manifest that any of ``images`` has, each once.
-
-    Raises:
-        DamagedBundleError, MediumError: as ``read_signatures``.
-        LimitError: they are too large.
-    """
-    found: dict[Digest, bytes] = {}
-    size = 0
-    for item, path in _list_files(images, bundle_format):
-        if item.manifest != manifest or item.digest in found:
-            continue
-        size += item.size
-        if size > MAX_TOTAL:
-            raise LimitError(f"signatures of {manifest}: more than {MAX_TOTAL:,} bytes")
-        found[item.digest] = _read(bundle, path, item)
-    return list(found.values())
-
-
-def _list_files(
-    images: Iterable[BundledImage], bundle_format: Format
-) -> Iterator[tuple[BundledSignature, str]]:
-    for image in images:
+        Raises:
+            DamagedBundleError: a file is missing, or its content differs from the inventory.
+            MediumError: a file cannot be read.
+        """
+        found: defaultdict[Digest, list[bytes]] = defaultdict(list)
         for item in image.signatures:
-            yield item, item.find_path(bundle_format, image.digest)
+            path = item.find_path(self._format, image.digest)
+            found[item.manifest].append(self._read(path, item))
+        return {manifest: tuple(signatures) for manifest, signatures in found.items()}
 
+    def of_manifest(self, manifest: Digest) -> list[bytes]:
+        """Return the signatures of a manifest that any of the images has, each once.
 
-def _read(bundle: Path, path: str, item: BundledSignature) -> bytes:
-    hint = f"list the damaged files with airbundle verify {bundle}"
-    try:
-        raw = bundle_paths.read_file(bundle, path, item.size)
-    except (NotFoundError, LimitError) as error:
-        raise DamagedBundleError(f"{bundle}: damaged", [error.message], hint=hint) from error
-    if Digest.of(raw, item.digest.algorithm) != item.digest:
-        problem = f"{path}: digest mismatch (expected {item.digest}, got {Digest.of(raw)})"
-        raise DamagedBundleError(f"{bundle}: damaged", [problem], hint=hint)
-    return raw
+        Raises:
+            DamagedBundleError, MediumError: as ``of_image``.
+            LimitError: they are too large.
+        """
+        files = self._files.get(manifest, {})
+        if sum(item.size for item, _ in files.values()) > MAX_TOTAL:
+            raise LimitError(f"signatures of {manifest}: more than {MAX_TOTAL:,} bytes")
+        return [self._read(path, item) for item, path in files.values()]
+
+    @cached_property
+    def _files(self) -> Mapping[Digest, Mapping[Digest, tuple[BundledSignature, str]]]:
+        """One file for each signature, by manifest and by digest."""
+        found: defaultdict[Digest, dict[Digest, tuple[BundledSignature, str]]] = defaultdict(dict)
+        for image in self._images:
+            for item in image.signatures:
+                path = item.find_path(self._format, image.digest)
+                found[item.manifest].setdefault(item.digest, (item, path))
+        return found
+
+    def _read(self, path: str, item: BundledSignature) -> bytes:
+        raw = self._content.get(path)
+        if raw is None:
+            hint = f"list the damaged files with airbundle verify {self._bundle}"
+            try:
+                raw = bundle_paths.read_file(self._bundle, path, item.size)
+            except (NotFoundError, LimitError) as error:
+                problems = [error.message]
+                raise DamagedBundleError(f"{self._bundle}: damaged", problems, hint=hint) from error
+            if Digest.of(raw, item.digest.algorithm) != item.digest:
+                problem = f"{path}: digest mismatch (expected {item.digest}, got {Digest.of(raw)})"
+                raise DamagedBundleError(f"{self._bundle}: damaged", [problem], hint=hint)
+            self._content[path] = raw
+        return raw

@@ -10,6 +10,7 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from bundler.bundle.format.image_signatures import StoredSignatures
     from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format, Inventory
     from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams import Reader
@@ -150,13 +152,23 @@ class BundleSource:
             DamagedBundleError, IntegrityError: they are damaged or malformed.
             LimitError: there are too many, or they are too large.
         """
-        from bundler.bundle.format import attached_signatures, image_signatures  # noqa: PLC0415 - for policies only
+        from bundler.bundle.format import attached_signatures  # noqa: PLC0415 - for policies only
 
-        found = attached_signatures.read(self, attached_signatures.find(self._images, manifest))
-        files = image_signatures.read_signatures_of(
-            self._bundle, self._format, self._images, manifest
-        )
-        return [*files, *found]
+        files = self.signature_files.of_manifest(manifest)
+        return [*files, *attached_signatures.read(self, self._attached.get(manifest, ()))]
+
+    @cached_property
+    def signature_files(self) -> StoredSignatures:
+        """The signatures that are files of the bundle."""
+        from bundler.bundle.format.image_signatures import StoredSignatures  # noqa: PLC0415 - rare
+
+        return StoredSignatures(self._bundle, self._format, self._images)
+
+    @cached_property
+    def _attached(self) -> Mapping[Digest, Sequence[Descriptor]]:
+        from bundler.bundle.format import attached_signatures  # noqa: PLC0415 - for policies only
+
+        return attached_signatures.find_all(self._images)
 
     @property
     def capabilities(self) -> Capabilities:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from bundler.bundle.format import absent_layers, image_signatures, store
+from bundler.bundle.format import absent_layers, store
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
@@ -164,13 +164,11 @@ def _push(
     """
     source = store.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
+    signatures = [source.signature_files.of_image(image) for image in selected]
     images = [
-        replace(
-            image,
-            signatures=image_signatures.read_signatures(request.bundle, inventory.format, listed),
-        )
-        for listed, image in zip(
-            selected, _resolve(selected, source, request.policy.check, engine), strict=True
+        replace(image, signatures=of_image)
+        for image, of_image in zip(
+            _resolve(selected, source, request.policy.check, engine), signatures, strict=True
         )
     ]
     _check_present(request.bundle, selected, images, source)

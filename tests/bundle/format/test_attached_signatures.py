@@ -37,7 +37,7 @@ def find(*referrers: BundledReferrer):
         BundledImage(image.reference, SUBJECT, "x", 1, referrers=referrers),
         BundledImage(image.reference, SUBJECT, "x", 1, referrers=referrers),
     ]
-    return attached_signatures.find(images, SUBJECT)
+    return attached_signatures.find_all(images).get(SUBJECT, [])
 
 
 def test_signatures_are_found_by_subject_and_tag(store):

@@ -90,6 +90,12 @@ class PolicyCheck(Protocol):
             TrustError: the policy rejects all images with this reference.
         """
 
+    def expect_signatures(self, reference: str, signatures: Sequence[bytes], /) -> None:
+        """Announce signatures of an image before it is checked, so that many are verified together.
+
+        The verdicts are the same as without this call.
+        """
+
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
     ) -> tuple[MetRequirement, ...]:

@@ -11,7 +11,7 @@ https://github.com/containers/image/blob/v5.36.2/signature/policy_eval_sigstore.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +85,7 @@ class SignatureVerifier:
         self._resources = ExitStack()
         self._lock = threading.Lock()
         self._loaded: dict[Hashable, object] = {}
+        self._expected: dict[Keys, list[bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +101,18 @@ class SignatureVerifier:
     def close(self) -> None:
         """Remove the temporary keyrings."""
         self._resources.close()
+
+    def expect(self, requirement: SignedBy, stored: Sequence[bytes]) -> None:
+        """Announce signatures that ``verify`` may verify for ``requirement``, to save time.
+
+        Call it before ``verify``. Signatures that cannot be parsed are ignored here.
+        """
+        expected = self._expected.setdefault(requirement.keys, [])
+        for raw in stored:
+            with suppress(LimitError, MalformedError):
+                signature = signatures.parse(raw)
+                if isinstance(signature, SimpleSignature):
+                    expected.append(signature.message)
 
     def verify(
         self, signed: SignedManifest, requirement: SignedBy | SigstoreSigned
@@ -191,6 +204,7 @@ class SignatureVerifier:
         keyring = self._resources.enter_context(opened)
         if not keyring.fingerprints:
             raise InvalidSignatureError("the policy names no usable public key", problem="keys")
+        keyring.expect(self._expected.pop(keys, ()))
         return keyring
 
     def _load(self, keys: Hashable, load: Callable[[], LoadedT]) -> LoadedT:

@@ -12,6 +12,7 @@ from bundler.bundle.audit.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting, resolve as resolving
 from bundler.bundle.format.store import BundleSource
 from bundler.bundle.importing import import_bundle
+from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
@@ -29,6 +30,7 @@ from bundler.ports import OpenOptions
 from bundler.trust import keys
 from bundler.trust.bundle_trust import TrustedKeys
 from tests.fakes import bundles, images
+from tests.fakes.policies import AcceptsDigests
 from tests.fakes.registry import FakeRegistry
 
 KEY = keys.generate_key()
@@ -78,13 +80,14 @@ class Site:
         with ThreadPoolExecutor(4) as executor:
             return exporting.export(request, EngineOptions(executor, emit=self.events.append))
 
-    def import_(self, target, *, dry_run=False, overrides=None):
+    def import_(self, target, *, dry_run=False, overrides=None, policy=NO_POLICY):
         options = OpenOptions(self.options.load_settings, overrides=overrides or {})
         request = import_bundle.ImportRequest(
             self.bundle,
             parse_target(target),
             options,
             TrustedKeys.create([KEY.public]),
+            policy=policy,
             dry_run=dry_run,
         )
         with ThreadPoolExecutor(4) as executor:
@@ -360,3 +363,14 @@ def test_total_size_of_signatures_is_limited(site, monkeypatch):
     with pytest.raises(LimitError):
         site.export(references=references)
     site.export(references=references[:3])
+
+
+def test_all_signatures_are_announced_to_the_policy(site):
+    site.sign("signature-1", SIMPLE)
+    site.sign(f"{site.platforms[0]}.signature-1", SECOND)
+    site.export(references=("registry.corp/app:1", "registry.corp/app:2"))
+    policy = AcceptsDigests()
+    site.import_(f"dir:{site.path / 'target'}", policy=PolicyUse("applied", check=policy))
+    names = [f"docker://registry.corp/app:{tag}" for tag in (1, 2)]
+    announced = {name: set(found) for name, found in policy.expected.items()}
+    assert announced == {name: {SIMPLE, SECOND} for name in names}

@@ -23,10 +23,16 @@ class AcceptsDigests:
     checked: list[Digest] = field(default_factory=list)
     signatures: dict[Digest, list[bytes]] = field(default_factory=dict)
     """The signatures of the manifests that were checked."""
+    expected: dict[str, list[bytes]] = field(default_factory=dict)
+    """The announced signatures, by reference."""
 
     def check_reference(self, reference: str, /) -> None:
         """Accept every reference."""
         self.references.append(reference)
+
+    def expect_signatures(self, reference: str, signatures: Sequence[bytes], /) -> None:
+        """Record the signatures."""
+        self.expected.setdefault(reference, []).extend(signatures)
 
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
@@ -46,6 +52,9 @@ class RejectsReferences:
     def check_reference(self, reference: str, /) -> None:
         """Reject the reference."""
         raise RejectedByPolicyError("rejected", rule="reject", reference=reference)
+
+    def expect_signatures(self, reference: str, signatures: Sequence[bytes], /) -> None:
+        """Do nothing."""
 
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /

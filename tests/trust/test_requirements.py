@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -231,6 +233,23 @@ def test_keys_are_read_once(site, tmp_path):
         verify(requirement, site.simple(), verifier=verifier)
         path.unlink()
         verify(requirement, site.simple(), verifier=verifier)
+
+
+def test_expected_signatures_are_verified_together(site, tmp_path, monkeypatch):
+    script = f'#!/bin/sh\necho "$@" >>{tmp_path}/runs\nexec {shutil.which("gpg")} "$@"\n'
+    (tmp_path / "gpg").write_text(script)
+    (tmp_path / "gpg").chmod(0o755)
+    requirement, second = signed_by(site), f"{NAME}-2"
+    first_signature, second_signature = site.simple(), site.simple(second)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with SignatureVerifier(Cancellation()) as verifier:
+        verifier.expect(requirement, [first_signature, site.attach(), b"garbage"])
+        verifier.expect(requirement, [second_signature])
+        verify(requirement, first_signature, verifier=verifier)
+        verify(requirement, second_signature, verifier=verifier, reference=f"docker://{second}")
+        with pytest.raises(RejectedByPolicyError):
+            verify(requirement, second_signature, verifier=verifier)
+    assert len((tmp_path / "runs").read_text().splitlines()) == 2  # it also imported the key
 
 
 def test_cancellation_is_not_a_rejection(site):

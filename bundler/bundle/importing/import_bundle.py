@@ -246,6 +246,10 @@ def _resolve(
         for request in requests
     ]
     distinct = dict(zip(keys, requests, strict=True))
+    if policy_check is not None:
+        for request, listed in zip(requests, selected, strict=True):
+            for found in source.signature_files.of_image(listed).values():
+                policy_check.expect_signatures(request.policy_reference, found)
     tasks = [partial(resolve, request, source, policy_check) for request in distinct.values()]
     images = []
     for image in run_all(engine.executor, tasks, engine.cancellation):

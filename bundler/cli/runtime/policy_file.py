@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler import transports
+from bundler.config.policy_json import SignedBy
 from bundler.trust import policy as policies
 
 if TYPE_CHECKING:
@@ -47,6 +48,13 @@ class PolicyFileCheck:
         """Check what the policy decides without regard to signatures."""
         self._check_reference(reference)
 
+    def expect_signatures(self, reference: str, signatures: Sequence[bytes], /) -> None:
+        """Announce signatures; those of requirements with keys of GPG are verified together."""
+        _, required = policies.find_requirements(self._policy, transports.parse(reference))
+        for requirement in required:
+            if isinstance(requirement, SignedBy):
+                self._open_verifier().expect(requirement, signatures)
+
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
     ) -> tuple[MetRequirement, ...]:
@@ -55,15 +63,20 @@ class PolicyFileCheck:
             return accepted
         from bundler.trust import requirements  # noqa: PLC0415 - for signatures only
 
+        parsed = transports.parse(reference)
+        signed = requirements.SignedManifest(parsed, manifest, read_signatures)
+        verify = partial(self._open_verifier().verify, signed)
+        return policies.check(self._policy, parsed, verify, require_signed=self._require_signed)
+
+    def _open_verifier(self) -> SignatureVerifier:
+        from bundler.trust import requirements  # noqa: PLC0415 - for signatures only
+
         with self._lock:
             if self._verifier is None:
                 self._verifier = self._resources.enter_context(
                     requirements.SignatureVerifier(self._cancellation)
                 )
-        parsed = transports.parse(reference)
-        signed = requirements.SignedManifest(parsed, manifest, read_signatures)
-        verify = partial(self._verifier.verify, signed)
-        return policies.check(self._policy, parsed, verify, require_signed=self._require_signed)
+            return self._verifier
 
     def _check_reference(self, reference: str) -> tuple[MetRequirement, ...] | None:
         """Return what the image meets if no signature is needed; raise if no signature helps."""

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.run_program import Pipe, find_program, run_program
 from bundler.errors import InvalidSignatureError, LimitError, UnsupportedError
 from bundler.oci.signature import MAX_SIGNATURE
-from bundler.trust.openpgp.gpg_status import StatusLine, find_key_id, find_signer, parse_status
+from bundler.trust.openpgp.expected_messages import ExpectedMessages
+from bundler.trust.openpgp.gpg_status import (
+    StatusLine,
+    find_key_id,
+    find_signer,
+    parse_status,
+    split_by_file,
+)
 from bundler.trust.openpgp.keyring import VerifiedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bundler.cancel import Cancellation
     from bundler.content.run_program import ProgramResult
@@ -73,9 +81,16 @@ class GpgKeyring:
     _environment: Mapping[str, str]
     fingerprints: tuple[str, ...]
     _cancellation: Cancellation
+    _expected: ExpectedMessages = field(default_factory=ExpectedMessages)
+
+    def expect(self, messages: Iterable[bytes], /) -> None:
+        """Announce messages, as ``Keyring.expect`` describes."""
+        self._expected.add(messages)
 
     def verify(self, message: bytes, /) -> VerifiedMessage:
         """Verify ``message``, as ``Keyring.verify`` describes."""
+        if (expected := self._expected.find(message, self._verify_all)) is not None:
+            return expected
         result, lines = self._verify(message)
         signing_key, primary_key = find_signer(lines, result.status)
         return VerifiedMessage(result.output, signing_key, primary_key)
@@ -95,10 +110,30 @@ class GpgKeyring:
     def _verify(self, message: bytes) -> tuple[ProgramResult, list[StatusLine]]:
         if len(message) > MAX_SIGNATURE:
             raise LimitError(f"signature: too large (expected at most {MAX_SIGNATURE:,} bytes)")
-        limit = ("--max-output", str(MAX_SIGNATURE))
+        return self._run(("--output", "-", "--verify"), message)
+
+    def _verify_all(self, messages: Sequence[bytes]) -> list[VerifiedMessage]:
+        """Verify messages with one process; see ``ExpectedMessages``.
+
+        Of the commands that read several messages, only ``--decrypt`` writes the content of each.
+        """
+        with tempfile.TemporaryDirectory(prefix="airbundle-", ignore_cleanup_errors=True) as folder:
+            contents = [Path(folder, str(number)) for number in range(len(messages))]
+            files = [path.with_suffix(".gpg") for path in contents]
+            for path, message in zip(files, messages, strict=True):
+                path.write_bytes(message)
+            result, lines = self._run(("--multifile", "--decrypt", "--", *map(str, files)), b"")
+            parts = split_by_file(lines, len(messages))
+            signers = [find_signer(part, result.status) for part in parts]
+            return [
+                VerifiedMessage(path.read_bytes(), *signer)
+                for path, signer in zip(contents, signers, strict=True)
+            ]
+
+    def _run(self, command: tuple[str, ...], data: bytes) -> tuple[ProgramResult, list[StatusLine]]:
         return run_gpg(
-            (*_CLOSED, *self._options, *limit, "--output", "-", "--verify"),
-            message,
+            (*_CLOSED, *self._options, "--max-output", str(MAX_SIGNATURE), *command),
+            data,
             self._cancellation,
             environment=self._environment,
             timeout=_TIMEOUT,

@@ -64,6 +64,27 @@ def parse_status(raw: bytes) -> list[StatusLine]:
     return lines
 
 
+def split_by_file(lines: Sequence[StatusLine], number: int) -> list[list[StatusLine]]:
+    """Return the lines about each of ``number`` files, in their order.
+
+    Raises:
+        InvalidSignatureError: there are lines about something else, or about fewer or more files.
+    """
+    parts: list[list[StatusLine]] = []
+    is_open = False
+    for line in lines:
+        if is_open == (line.keyword == "FILE_START"):
+            raise _reject("gpg reports something else than files", None)
+        if line.keyword == "FILE_START":
+            parts.append([])
+        elif line.keyword != "FILE_DONE":
+            parts[-1].append(line)
+        is_open = line.keyword != "FILE_DONE"
+    if is_open or len(parts) != number:
+        raise _reject(f"gpg reports {len(parts)} messages (expected {number})", None)
+    return parts
+
+
 def find_signer(lines: Sequence[StatusLine], exit_status: int) -> tuple[str, str]:
     """Return the fingerprints of the signing key and its primary key, if the signature is good.
 

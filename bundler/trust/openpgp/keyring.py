@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from bundler.errors import InvalidSignatureError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from bundler.cancel import Cancellation
 
@@ -55,6 +55,12 @@ class Keyring(Protocol):
     @property
     def fingerprints(self) -> tuple[str, ...]:
         """The fingerprints of the primary keys, in upper case."""
+
+    def expect(self, messages: Iterable[bytes], /) -> None:
+        """Announce messages that may be verified, which then takes less time.
+
+        The verdicts are the same as without this call.
+        """
 
     def verify(self, message: bytes, /) -> VerifiedMessage:
         """Verify a message that contains the signed content.

@@ -23,10 +23,11 @@ from bundler.errors import InvalidSignatureError, LimitError, UnsupportedError
 from bundler.oci.json import base64_strict
 from bundler.oci.json.table import Table
 from bundler.oci.signature import MAX_SIGNATURE
+from bundler.trust.openpgp.expected_messages import ExpectedMessages
 from bundler.trust.openpgp.keyring import VerifiedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bundler.cancel import Cancellation
 
@@ -49,32 +50,45 @@ class SequoiaKeyring:
     """The fingerprints of the primary keys, in upper case."""
     _keys: Sequence[bytes] = field(repr=False)
     _cancellation: Cancellation
+    _expected: ExpectedMessages = field(default_factory=ExpectedMessages, repr=False)
 
     @classmethod
     def open(cls, keys: Sequence[bytes], cancellation: Cancellation) -> Self:
         """Read the fingerprints of ``keys``; see ``keyring.open_keyring``."""
         if sum(map(len, keys)) > _MAX_KEYS:
             raise LimitError(f"public keys: too large (expected at most {_MAX_KEYS:,} bytes)")
-        answer = _ask_child(keys, None, cancellation)
+        answer = _ask_child(keys, (), cancellation)
         return cls(answer.texts("fingerprints"), tuple(keys), cancellation)
+
+    def expect(self, messages: Iterable[bytes], /) -> None:
+        """Announce messages, as ``Keyring.expect`` describes."""
+        self._expected.add(messages)
 
     def verify(self, message: bytes, /) -> VerifiedMessage:
         """Verify ``message``, as ``Keyring.verify`` describes."""
-        if len(message) > MAX_SIGNATURE:
+        expected = self._expected.find(message, self._verify_all)
+        return expected or self._verify_all([message])[0]
+
+    def _verify_all(self, messages: Sequence[bytes]) -> list[VerifiedMessage]:
+        if any(len(message) > MAX_SIGNATURE for message in messages):
             raise LimitError(f"signature: too large (expected at most {MAX_SIGNATURE:,} bytes)")
-        answer = _ask_child(self._keys, message, self._cancellation)
-        if reason := answer.optional_text("problem"):
-            raise InvalidSignatureError(f"Invalid GPG signature: {reason}")
-        return VerifiedMessage(
-            answer.base64("content"), answer.text("signingKey"), answer.text("primaryKey")
-        )
+        answer = _ask_child(self._keys, messages, self._cancellation)
+        verified = []
+        for result in answer.tables("results"):
+            if reason := result.optional_text("problem"):
+                raise InvalidSignatureError(f"Invalid GPG signature: {reason}")
+            keys = result.text("signingKey"), result.text("primaryKey")
+            verified.append(VerifiedMessage(result.base64("content"), *keys))
+        return verified
 
 
-def _ask_child(keys: Sequence[bytes], message: bytes | None, cancellation: Cancellation) -> Table:
-    """Verify ``message`` in the child process; None: only read the fingerprints of the keys."""
+def _ask_child(
+    keys: Sequence[bytes], messages: Sequence[bytes], cancellation: Cancellation
+) -> Table:
+    """Read the fingerprints of the keys, and verify the messages, in the child process."""
     request = {
         "keys": [base64_strict.encode(data) for data in keys],
-        "message": None if message is None else base64_strict.encode(message),
+        "messages": [base64_strict.encode(message) for message in messages],
     }
     try:
         result = run_program(
@@ -104,17 +118,17 @@ def main() -> None:
             for item in pysequoia.Cert.split_bytes(base64_strict.decode(text, "key")):
                 known = certificates.get(item.fingerprint)
                 certificates[item.fingerprint] = item if known is None else known.merge(item)
-    answer: dict[str, Any]
-    if request["message"] is None:
-        answer = {"fingerprints": [fingerprint.upper() for fingerprint in certificates]}
-    else:
+    results: list[dict[str, str]] = []
+    for text in request["messages"]:
         try:
-            answer = _verify(base64_strict.decode(request["message"], "message"), certificates)
+            results.append(_verify(base64_strict.decode(text, "message"), certificates))
         except RuntimeError:
-            answer = {"problem": "the message has no valid signature by a trusted key"}
+            problem = "the message has no valid signature by a trusted key"
+            results.append({"problem": problem})
         except ValueError as error:
-            answer = {"problem": str(error)}
-    json.dump(answer, sys.stdout)
+            results.append({"problem": str(error)})
+    fingerprints = [fingerprint.upper() for fingerprint in certificates]
+    json.dump({"fingerprints": fingerprints, "results": results}, sys.stdout)
 
 
 def _verify(message: bytes, certificates: Mapping[str, Any]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.cli.commands.credentials.keygen import print_key_pair
+from bundler.cli.commands.credentials.keygen import print_key_pair, warn_about_short_passphrase
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
@@ -35,6 +35,7 @@ def generate_sigstore_key(prefix: Path, *, passphrase_file: Path | None, as_json
         passphrase = signing_keys.read_passphrase(passphrase_file, may_be_empty=True)
     else:
         passphrase = signing_keys.ask_for_passphrase("New passphrase", twice=True)
+    warn_about_short_passphrase(passphrase)
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
     pair = keys.generate_key()

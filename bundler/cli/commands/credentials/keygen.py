@@ -53,16 +53,22 @@ def keygen(
             raise UsageError(
                 error.message, hint="use --passphrase-file FILE, or --no-passphrase"
             ) from None
-    if passphrase is not None and len(passphrase) < _SHORT_PASSPHRASE:
-        text.print_note(
-            f"warning: the passphrase has fewer than {_SHORT_PASSPHRASE} characters; "
-            "if the key file is stolen, it can be guessed"
-        )
+    if passphrase is not None:
+        warn_about_short_passphrase(passphrase)
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography
 
     pair = trust.generate_key(cast("trust.SigningAlgorithm", key_type))
     private, public = trust.write_key_pair(prefix, pair, passphrase)
     print_key_pair(pair.public, private, public, encrypted=passphrase is not None, as_json=as_json)
+
+
+def warn_about_short_passphrase(passphrase: bytes) -> None:
+    """Print a warning if the passphrase of a new key can be guessed."""
+    if len(passphrase) < _SHORT_PASSPHRASE:
+        text.print_note(
+            f"warning: the passphrase has fewer than {_SHORT_PASSPHRASE} characters; "
+            "if the key file is stolen, it can be guessed"
+        )
 
 
 def print_key_pair(

@@ -42,15 +42,16 @@ def test_passphrase_is_first_line_of_passphrase_file(tmp_path: Path, run_airbund
     )
 
 
+@pytest.mark.parametrize("command", ["keygen site", "generate-sigstore-key --output-prefix site"])
 @pytest.mark.parametrize(("passphrase", "warned"), [("x", True), ("correct horse", False)])
-def test_keygen_warns_about_short_passphrase(
-    tmp_path: Path, run_airbundle: RunAirbundle, passphrase: str, warned: bool
+def test_short_passphrase_causes_a_warning(
+    tmp_path: Path, run_airbundle: RunAirbundle, command: str, passphrase: str, warned: bool
 ):
     (tmp_path / "p").write_text(passphrase)
-    result = run_airbundle("keygen", "site", "--passphrase-file", "p")
+    result = run_airbundle(*command.split(), "--passphrase-file", "p")
     assert result.status == 0
     assert ("warning: the passphrase" in result.stderr) == warned
-    assert (tmp_path / "site.key").exists()
+    assert (tmp_path / "site.pub").exists()
 
 
 @pytest.mark.parametrize(

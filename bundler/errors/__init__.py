@@ -5,6 +5,7 @@
     │   ├── ReadOnlyTransportError
     │   ├── UnavailableTransportError
     │   ├── UnnamedDestinationError
+    │   ├── UntaggedManifestError
     │   ├── SignaturesUnsupportedError
     │   ├── SignatureStoreError
     │   ├── OfflineError
@@ -163,6 +164,7 @@ from bundler.errors.content import (
     UnnamedDestinationError as UnnamedDestinationError,
     UnsupportedError as UnsupportedError,
     UnsupportedLayerError as UnsupportedLayerError,
+    UntaggedManifestError as UntaggedManifestError,
 )
 from bundler.errors.registry import (
     CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,

@@ -135,6 +135,28 @@ class SignatureStoreError(UnsupportedError):
         self.location = location
 
 
+class UntaggedManifestError(UnsupportedError):
+    """A registry that refuses a manifest without a tag, such as those of an index.
+
+    Fields:
+        manifest: the digest of the manifest.
+
+    Raised by destinations in registries. No tag is invented: it would remain visible, and the index
+    would be damaged if it were deleted or moved.
+    """
+
+    def __init__(self, subject: str, manifest: str, cause: BundlerError) -> None:
+        reason = cause.exchange.reason if cause.exchange else ""
+        super().__init__(
+            f"{subject}: the registry accepts no manifest without a tag, such as those of an index,"
+            f" or is read-only{f' ({reason})' if reason else ''}",
+            hint="push a single platform: --platform of airbundle copy and sync, or platforms in"
+            " the bundle manifest of the export",
+        )
+        self.exchange = cause.exchange
+        self.manifest = manifest
+
+
 class UnnamedDestinationError(UnsupportedError):
     """A destination without an image name, which a signature needs.
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from bundler.errors import (
-    ReadOnlyRegistryError,
     RefusedRequestError,
     RegistryError,
     UnsupportedError,
+    UntaggedManifestError,
 )
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import Index
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 _PARALLEL = 8
 _REFUSALS = frozenset({"MANIFEST_INVALID", "MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 _REFUSED = (400, 405, 406, 413, 415, 422, 501)  # statuses of a registry that refuses a referrer
+_NO_DIGESTS = frozenset({"UNSUPPORTED", "TAG_INVALID", "NAME_INVALID"})
 _HINT = (
     "the manifest lists foreign layers: allow their URLs in the registry"
     " (validation.manifests.urls.allow of the distribution registry)"
@@ -105,8 +105,7 @@ class ManifestWriter:
         try:
             yield
         except (RegistryError, UnsupportedError) as error:
-            cause = error if isinstance(error, RegistryError) else error.__cause__
-            status = cause.status if isinstance(cause, RegistryError) else None
+            status = error.exchange.status if error.exchange else None
             if digest not in referrers or status not in _REFUSED:
                 raise
             self.refused[digest] = error
@@ -130,14 +129,11 @@ class ManifestWriter:
                 return
             try:
                 self._put(digest, *held)
-            except ReadOnlyRegistryError as error:
-                if error.status != HTTPStatus.METHOD_NOT_ALLOWED:
+            except (RegistryError, UnsupportedError) as error:
+                if not _may_refuse_digests(error):
                     raise
-                raise UnsupportedError(
-                    f"{self._repository.name}@{digest}: the registry is read-only, or accepts no "
-                    "manifest without a tag, such as those of an index",
-                    hint="if it accepts tags only, push the image of a single platform",
-                ) from error
+                subject = f"{self._repository.name}@{digest}"
+                raise UntaggedManifestError(subject, digest.text, error) from error
             self._release(digest)
 
     def _release(self, digest: Digest) -> None:
@@ -159,6 +155,14 @@ class ManifestWriter:
             raise refusal from error
         if subject is not None:
             self.listed.add(root.digest)
+
+
+def _may_refuse_digests(error: BundlerError) -> bool:
+    """Return whether a registry refused a manifest because its version is a digest."""
+    if error.exchange is None:
+        return False
+    codes = {entry.code for entry in error.exchange.entries}
+    return error.exchange.status in (405, 501) or not codes.isdisjoint(_NO_DIGESTS)
 
 
 def _has_foreign_layers(root: Descriptor, raw: bytes) -> bool:

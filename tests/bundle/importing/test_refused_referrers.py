@@ -66,7 +66,7 @@ def import_(tmp_path):
     return run, tag
 
 
-@pytest.mark.parametrize("status", [400, 405])
+@pytest.mark.parametrize("status", [400, 405, 501])
 def test_refused_referrer_is_reported_and_the_rest_is_stored(import_, status):
     run, tag = import_
     with FakeRegistry() as registry:

@@ -11,7 +11,7 @@ from bundler.errors import (
     InvalidReferenceError,
     NotFoundError,
     RefusedRequestError,
-    UnsupportedError,
+    UntaggedManifestError,
 )
 from bundler.events import WarningIssued
 from bundler.oci.digest import Digest
@@ -248,13 +248,21 @@ class TestManifestRequests:
         target.close()
         assert registry.repositories["app"].tags == {"1": image.digest}
 
-    def test_registry_that_refuses_digests_cannot_store_an_index(self, registry):
-        registry.fail("PUT", "/manifests/sha256:", status=405, times=None)
+    @pytest.mark.parametrize(
+        "refusal",
+        [(405, ""), (501, ""), (400, "TAG_INVALID"), (400, "NAME_INVALID"), (404, "UNSUPPORTED")],
+    )
+    def test_registry_that_refuses_digests_cannot_store_an_index(self, registry, refusal):
+        status, code = refusal
+        body = b'{"errors":[{"code":"%s"}]}' % code.encode()
+        registry.fail("PUT", "/manifests/sha256:", times=None, status=status, body=body)
         image = images.multi_platform("app", "linux/amd64", "linux/arm64")
         target = destination(registry, "app")
-        with pytest.raises(UnsupportedError, match="without a tag"):
+        with pytest.raises(UntaggedManifestError) as raised:
             push(target, image)
         target.close()
+        assert raised.value.manifest in {item.digest for item in image.manifests()}
+        assert raised.value.exchange.status == status
 
     def test_missing_child_is_named_as_missing_content(self, registry):
         image = images.multi_platform("app", "linux/amd64", "linux/arm64")

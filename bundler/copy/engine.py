@@ -387,4 +387,4 @@ class _Execution:
             if not self._options.keep_going:
                 raise
             for label in labels:
-                self._failed.setdefault(label, error)
+                self._failed.setdefault(label, error.without_traceback())

@@ -78,7 +78,7 @@ def run_collecting_errors(
             except CancelledError:
                 raise
             except collected as error:
-                return error
+                return error.without_traceback()
 
         return call
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +90,24 @@ class BundlerError(Exception):
         if not self.images:
             self.images = tuple(images)
             self.message += f" (in {shortlist(images)})"
+
+    def without_traceback(self) -> Self:
+        """Drop the tracebacks of the error and its causes, and return it, to be collected.
+
+        The frames of a traceback hold the content that was read, which may be large.
+        """
+        pending: list[BaseException | None] = [self, self.os_error]
+        seen: set[int] = set()
+        while pending:
+            error = pending.pop()
+            if error is None or id(error) in seen:
+                continue
+            seen.add(id(error))
+            error.__traceback__ = None
+            if error.__suppress_context__:
+                error.__context__ = None
+            pending += [error.__cause__, error.__context__]
+        return self
 
     def message_about(self, subject: str) -> str:
         """Return the message with ``subject`` in front, unless the message contains it.

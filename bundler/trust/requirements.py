@@ -143,7 +143,7 @@ class SignatureVerifier:
                     return self._verify_simple(requirement, signed, candidate)
                 return self._verify_sigstore(requirement, signed, candidate)
             except _REJECTIONS as error:
-                reasons.append(error)
+                reasons.append(error.without_traceback())
         if len(candidates) > MAX_SIGNATURES:
             problem = f"too many signatures (only the first {MAX_SIGNATURES} were verified)"
             reasons.append(LimitError(problem))

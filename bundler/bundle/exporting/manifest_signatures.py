@@ -80,7 +80,7 @@ class ManifestSignatures:
             except NotFoundError:
                 pass
             except REJECTIONS as error:
-                self.problems.append(error)
+                self.problems.append(error.without_traceback())
             self._stored = list(dict.fromkeys(found))
         return self._stored
 
@@ -91,7 +91,7 @@ class ManifestSignatures:
                 try:
                     parsed = signature.parse(raw)
                 except REJECTIONS as error:
-                    self.problems.append(error)
+                    self.problems.append(error.without_traceback())
                     continue
                 if isinstance(parsed, SigstoreSignature) and parsed.media_type == SIGSTORE_PAYLOAD:
                     yield parsed
@@ -106,7 +106,7 @@ class ManifestSignatures:
                 try:
                     self._bundles.append(parse_bundle(found.content, found.subject))
                 except REJECTIONS as error:
-                    self.problems.append(error)
+                    self.problems.append(error.without_traceback())
         return self._bundles
 
     def list_notation_signatures(self) -> list[SignatureArtifact]:
@@ -133,7 +133,7 @@ class ManifestSignatures:
             try:
                 found = read_artifact(self.source, item, kind)
             except (NotFoundError, *REJECTIONS) as error:
-                self.problems.append(error)
+                self.problems.append(error.without_traceback())
                 continue
             if found is not None:
                 yield found

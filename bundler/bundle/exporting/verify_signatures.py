@@ -133,7 +133,7 @@ class SignatureChecker:
             except CancelledError:
                 raise
             except REJECTIONS as error:
-                reasons.append(error)
+                reasons.append(error.without_traceback())
         raise MissingSignatureError(
             f"{signed.digest}: no signature",
             requirements=[str(requirement)],

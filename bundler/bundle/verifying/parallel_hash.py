@@ -86,7 +86,7 @@ def hash_all(
                         hasher.update(chunk)
                     emit(BlobProgressed(label, len(chunk)))
         except (IntegrityError, NotFoundError, MediumError) as error:
-            faults = dict.fromkeys(job.expected, error)
+            faults = dict.fromkeys(job.expected, error.without_traceback())
         else:
             actual = {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
             for path, digests in job.expected.items():

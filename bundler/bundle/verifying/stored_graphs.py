@@ -133,9 +133,9 @@ class _GraphReader:
                     self._children[digest] = self.read_children(node, visit.depth)
                 except NotFoundError as error:
                     if node.required:
-                        self.problems[node.path] = error
+                        self.problems[node.path] = error.without_traceback()
                 except BundlerError as error:
-                    self.problems[node.path] = error
+                    self.problems[node.path] = error.without_traceback()
             return self._children[digest]
 
         nodes: dict[str, StoredNode] = {}

@@ -91,7 +91,7 @@ class ForeignUrlSource:
                 except CancelledError:
                     raise
                 except BundlerError as error:
-                    failures.append(error)
+                    failures.append(error.without_traceback())
                 else:
                     yield stream
                     return

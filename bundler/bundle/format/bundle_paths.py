@@ -27,7 +27,7 @@ from bundler.oci.digest import Digest
 from bundler.transports.shared import bundle_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Format
@@ -47,7 +47,7 @@ BLOBS = bundle_guard.BLOBS
 IMAGES = bundle_guard.IMAGES
 
 MAX_PATH = 300
-MAX_ENTRIES = 2_000_000
+MAX_ENTRIES = 250_000
 _MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
 
 _UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE})
@@ -242,15 +242,7 @@ def scan(bundle: Path) -> DirectoryScan:
     pending = [""]
     while pending:
         below = pending.pop()
-        try:
-            with os.scandir(bundle / below) as listing:
-                items = list(listing)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            problem = "no such" if isinstance(error, FileNotFoundError) else "not a"
-            raise NotFoundError(f"{bundle}: {problem} directory") from None
-        except OSError as error:
-            raise MediumError(f"{bundle / below}: {error.strerror}") from None
-        for item in items:
+        for item in _list_directory(bundle, below):
             path, name = f"{below}{item.name}", item.name
             is_foreign = path in _FOLDERS and not _is_directory(item)
             if is_foreign or not _belongs_to_bundle(below, name):
@@ -265,6 +257,18 @@ def scan(bundle: Path) -> DirectoryScan:
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: too many files (expected at most {MAX_ENTRIES:,})")
     return DirectoryScan(entries, ignored)
+
+
+def _list_directory(bundle: Path, below: str) -> Iterator[os.DirEntry[str]]:
+    """Yield the entries of a directory one by one, because it may have millions of them."""
+    try:
+        with os.scandir(bundle / below) as listing:
+            yield from listing
+    except (FileNotFoundError, NotADirectoryError) as error:
+        problem = "no such" if isinstance(error, FileNotFoundError) else "not a"
+        raise NotFoundError(f"{bundle}: {problem} directory") from None
+    except OSError as error:
+        raise MediumError(f"{bundle / below}: {error.strerror}") from None
 
 
 def _belongs_to_bundle(below: str, name: str) -> bool:

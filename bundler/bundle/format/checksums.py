@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bundler.content.files.safe_directory import Directory
 
-MAX_CHECKSUM_FILE = 64 * 1024 * 1024
+MAX_CHECKSUM_FILE = 16 * 1024 * 1024
 
 _SHA256 = "sha256:"
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -41,6 +41,7 @@ def create(
 
     Raises:
         MalformedError: a path must not be listed.
+        LimitError: there are more files than a bundle may have.
         NotFoundError, MediumError: a file cannot be read.
     """
     listed = {path: Digest.of(data) for path, data in unwritten.items()}
@@ -67,12 +68,20 @@ def render(listed: Mapping[str, Digest]) -> bytes:
 
     Raises:
         MalformedError: a path must not be listed.
+        LimitError: there are more files than a bundle may have.
     """
     bundle_paths.check_listed(listed)
     lines = [
         f"{digest.text.removeprefix(_SHA256)}  {path}\n" for path, digest in sorted(listed.items())
     ]
-    return "".join(lines).encode("ascii")
+    raw = "".join(lines).encode("ascii")
+    if len(raw) > MAX_CHECKSUM_FILE:
+        raise LimitError(
+            f"{bundle_paths.CHECKSUM_FILE}: too large (expected at most {MAX_CHECKSUM_FILE:,} "
+            f"bytes, got {len(raw):,})",
+            hint="divide the images among several bundle manifests",
+        )
+    return raw
 
 
 def read(bundle: Path) -> dict[str, Digest]:

@@ -72,6 +72,10 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         _read_image(item, has_signatures=has_signatures)
         for item in table.tables("images", MAX_ITEMS)
     )
+    if sum(len(image.left_behind) for image in images) > MAX_ITEMS:
+        raise LimitError(
+            f"{subject}: too many entries in leftBehind (expected at most {MAX_ITEMS:,})"
+        )
     names = Counter(image.reference for image in images)
     for name in (name for name, uses in names.items() if uses > 1):
         raise table.problem(f"{name} is listed twice")

@@ -130,6 +130,14 @@ def test_inventory_that_is_too_large_is_not_parsed():
         parse_inventory(b"{" + b" " * MAX_INVENTORY)
 
 
+def test_long_lists_of_what_was_left_behind_are_refused(monkeypatch):
+    """The limit applies to all images together, because a report lists each entry."""
+    raw = image_changed(leftBehind=["a", "b", "c"])
+    monkeypatch.setattr("bundler.bundle.format.parse_inventory.MAX_ITEMS", 2)
+    with pytest.raises(LimitError, match="leftBehind"):
+        parse_inventory(raw)
+
+
 PARSE = """
 import sys
 from contextlib import suppress

@@ -233,6 +233,13 @@ class TestBearer:
                 connect(registry, USER).ping()
             assert caught.value.exit_status == 8
 
+    def test_token_that_no_header_can_contain_is_refused(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            body = b'{"token":"%s"}' % (b"x" * 900_000)
+            registry.fail("GET", "^/token", status=200, body=body)
+            with pytest.raises(LimitError):
+                connect(registry, USER).ping()
+
 
 class TestRealms:
     @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bundler.errors import (
     BundlerError,
+    LimitError,
     MalformedError,
     RefusedRequestError,
     UnauthorizedError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 CLIENT_ID = "airbundle"
 _MAX_TOKEN_BODY = 1024 * 1024
+_MAX_TOKEN = 64 * 1024  # registries accept headers of 8 KiB to 1 MiB
 _DEFAULT_LIFETIME = 60.0  # seconds; the default of the specification for a token without expires_in
 _LONGEST_LIFETIME = 3600.0
 _MARGIN = 15.0
@@ -207,6 +209,10 @@ class Authenticator:
         except MalformedError as error:
             raise errors.create_parse_error(subject, error) from None
         token = value.get("token") or value.get("access_token")
+        if isinstance(token, str) and len(token) > _MAX_TOKEN:
+            raise LimitError(
+                f"{subject}: a token of more than the {_MAX_TOKEN:,} characters allowed"
+            )
         if not isinstance(token, str) or _VISIBLE.fullmatch(token) is None:
             raise RefusedRequestError(f"{subject}: the response contains no token")
         if self._identity_token is not None and isinstance(value.get("refresh_token"), str):

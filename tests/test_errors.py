@@ -100,6 +100,10 @@ def test_text_of_error_is_message_without_hint():
             errors.NoSpaceError("/stick", needed=None, free=0),
             "/stick: needs more, but only 0 B (0 bytes) is free",
         ),
+        (
+            errors.NoPlatformError("app", requested=["a/b"], offered=["o/x"] * 40),
+            f"app: no image for a/b; it offers {', '.join(['o/x'] * 30)} and 10 more",
+        ),
         (errors.InvalidBundleManifestError(["a:1:2: x", "a:3:4: y"]), "a:1:2: x\na:3:4: y"),
         (errors.DamagedBundleError("damaged", ["a", "b"]), "damaged\na\nb"),
         (errors.PartialError("2 failed", ["a", "b"]), "2 failed\na\nb"),

@@ -11,6 +11,8 @@ from bundler.errors.base import BundlerError, format_size, shortlist
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_MAX_OFFERED = 30  # platforms in a message
+
 
 class NotFoundError(BundlerError):
     """An image, tag, platform, blob or file that does not exist.
@@ -189,7 +191,7 @@ class NoPlatformError(NotFoundError):
     ) -> None:
         super().__init__(
             f"{subject}: no image for {', '.join(requested)};"
-            f" it offers {', '.join(offered) or 'no platforms'}",
+            f" it offers {shortlist(offered, _MAX_OFFERED) or 'no platforms'}",
             hint="specify a platform that it offers, or none",
         )
         self.requested = tuple(requested)

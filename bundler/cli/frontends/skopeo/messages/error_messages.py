@@ -184,8 +184,8 @@ def _describe_inspect_error(error: BundlerError, line: CommandLine) -> SkopeoMes
     exchange = error.exchange
     if exchange is not None and image.is_registry:
         if exchange.url.endswith("/tags/list"):
-            answer = registry_errors.describe_answer(exchange)
-            return SkopeoMessage(f"Error determining repository tags: fetching tags list: {answer}")
+            reason = _describe_tags_error(error, exchange, image, line)
+            return SkopeoMessage(f"Error determining repository tags: {reason}")
         reason, status = registry_errors.describe_read_error(error, exchange, image, line)
         return SkopeoMessage(reason, status, front)
     match error:
@@ -212,13 +212,18 @@ def _describe_list_tags_error(error: BundlerError, line: CommandLine) -> SkopeoM
     if exchange is None:
         unreadable = local_errors.describe_unreadable(error, source)
         return SkopeoMessage(unreadable[0] if unreadable else error.message)
-    if exchange.status is None:
-        reason = (
-            f"getting repository tags: {registry_errors.describe_unreachable(error, source, line)}"
-        )
-    else:
-        reason = f"fetching tags list: {registry_errors.describe_answer(exchange)}"
+    reason = _describe_tags_error(error, exchange, source, line)
     return SkopeoMessage(reason, prefix="Error listing repository tags: ")
+
+
+def _describe_tags_error(
+    error: BundlerError, exchange: HttpExchange, image: DisplayReference, line: CommandLine
+) -> str:
+    """Describe a failure to list the tags of the repository of ``image``."""
+    if exchange.status is None:
+        unreachable = registry_errors.describe_unreachable(error, image, line)
+        return f"getting repository tags: {unreachable}"
+    return f"fetching tags list: {registry_errors.describe_answer(exchange)}"
 
 
 def _describe_delete_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:

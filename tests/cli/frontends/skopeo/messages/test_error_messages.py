@@ -263,3 +263,13 @@ def test_only_the_challenge_of_a_refused_blob_request_is_stated():
     challenge = errors.StatedError("DENIED", "no licence", in_body=False)
     exchange = exchange._replace(entries=(challenge, stated))
     assert registry_errors.describe_answer(exchange) == "denied: no licence"
+
+
+def test_inspect_reports_why_the_tags_cannot_be_read():
+    """Without a complete response there is no status."""
+    error = errors.StalledError("http://h: no progress within 3s", host="h", limit=3)
+    error.exchange = errors.HttpExchange("GET", "http://h/v2/app/tags/list")
+    status, message = describe(error, "inspect", "docker://h/app:1")
+    assert status == 1
+    assert message.startswith("Error determining repository tags: getting repository tags: ")
+    assert message.endswith("no progress within 3s")

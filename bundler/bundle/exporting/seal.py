@@ -18,6 +18,7 @@ from bundler.bundle.format import (
     store,
 )
 from bundler.bundle.format.inventory import Inventory, Producer
+from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.content.files import atomic_write, part_files
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def replace_seal(
 
     Raises:
         NotFoundError, IntegrityError: a file to list is missing, or is not a regular file.
+        LimitError: the bundle has more images, files or omissions than its readers accept.
         NoSpaceError, MediumError: a file cannot be read or written.
     """
     bundle, listed = request.bundle, tuple(image for image, _ in images)
@@ -80,6 +82,7 @@ def replace_seal(
         complete=complete,
     )
     raw = contents.to_bytes()
+    parse_inventory(raw)  # an inventory beyond the limits of its readers must not be sealed
     signatures: dict[str, bytes] = {}
     if keys:
         from bundler.bundle.format.signatures import sign  # noqa: PLC0415 - only for signed bundles

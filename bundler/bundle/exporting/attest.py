@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import Inventory
+    from bundler.cancel import Cancellation
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage
 
@@ -71,7 +72,7 @@ def attest(
         engine.emit(Notice(f"{request.bundle}: not signed, so its images are not attested"))
         return list(images)
     moment = datetime.now(UTC).replace(microsecond=0)
-    kept = {} if former is None else _read_former(request, former.inventory)
+    kept = {} if former is None else _read_former(request, former.inventory, engine.cancellation)
     memory = MemoryStore()
     empty = Digest.of(attestation.EMPTY)
     memory.blobs[empty] = attestation.EMPTY
@@ -138,12 +139,13 @@ def _find_kept(
     return []
 
 
-def _read_former(request: ExportRequest, former: Inventory) -> _Kept:
+def _read_former(request: ExportRequest, former: Inventory, cancellation: Cancellation) -> _Kept:
     """Return the attestations by keys of the request; those that cannot be read are left out."""
     trusted = [key.public for key in request.keys]
     kept: dict[str, dict[ExportStatement, dict[str, _Attestation]]] = {}
     with closing(store.BundleSource(request.bundle, former)) as source:
         for image in former.images:
+            cancellation.check()
             for item in image.referrers:
                 if item.subject != image.digest or not may_be_artifact(item.root, SIGSTORE_BUNDLE):
                     continue

@@ -306,6 +306,26 @@ def sign(session: Session) -> None:
     session.airbundle("sign", "stick", "--key", "first.pub")
 
 
+def attest(session: Session) -> None:
+    """Attest images that come from a registry and from a layout; verify one, also without a key."""
+    registry = session.registry()
+    samples.push_images(registry)
+    samples.write_layout(session.directory)
+    session.write(
+        "ward.yaml", f"attest: true\nimages:\n- oci:./layout:web:1\n- {registry.host}/team/tool:2\n"
+    )
+    plain = ("--tls-verify=false", "--sign-key", "first.key")
+    session.airbundle("export", "ward.yaml", "stick", *plain)
+    session.airbundle("export", "ward.yaml", "stick", *plain, "--json")
+    for name in ("localhost/web:1", f"{registry.host}/team/tool:2"):
+        image = f"oci:stick:{name}"
+        session.airbundle("verify-attestation", image, "--key", "first.pub")
+        session.airbundle("verify-attestation", image, "--key", "first.pub", "--json")
+    session.airbundle("verify-attestation", image, "--key", "second.pub")
+    session.airbundle("verify-attestation", image)
+    session.airbundle("verify-attestation", "oci:layout:tool:2", "--key", "first.pub")
+
+
 def keygen(session: Session) -> None:
     """Create key pairs of both types; existing files are kept."""
     session.airbundle("keygen", "plant", "--passphrase-file", "passphrase", "--json")

@@ -131,11 +131,12 @@ def verify_attestations(
         more = f"; and {len(reasons) - _MAX_REASONS} more" if len(reasons) > _MAX_REASONS else ""
         listed = f": {'; '.join(reasons[:_MAX_REASONS])}{more}" if reasons else ""
         raise UnauthenticatedError(
-            f"{reference}: no attestation of an export that is trusted{listed}",
+            f"{reference}: no trusted attestation of an export{listed}",
             trusted=[key.id for key in trust.bundle_keys],
             signed_by=sorted({key.id[:16] for found in signed.values() for key in found}),
-            hint="attestations are added by airbundle export --attest, to the digest of the image"
-            " in the bundle",
+            hint="compare the fingerprints, and specify the right public key: --key FILE.pub"
+            if reasons
+            else "the image was exported without --attest, or its registry stores no referrers",
         )
     trusted.sort(key=lambda item: (item.statement.exported, item.statement.serial), reverse=True)
     return AttestationReport(str(reference), root.digest, tuple(trusted), reasons, trust.names)

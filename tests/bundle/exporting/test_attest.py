@@ -85,9 +85,12 @@ class Site:
             )
             for line, name in enumerate(names, 1)
         ]
+        return self.export_request(*requests, signers=signers, kind=kind)
+
+    def export_request(self, *requests, signers, kind="oci", options=None):
         request = exporting.ExportRequest(
             requests,
-            OpenOptions(self.load),
+            options or OpenOptions(self.load),
             self.bundle,
             "plant-7",
             kind,
@@ -97,6 +100,20 @@ class Site:
         )
         with ThreadPoolExecutor(4) as executor:
             return exporting.export(request, EngineOptions(executor, emit=self.events.append))
+
+    def import_into(self, registry):
+        """Import the bundle; return the options for opening the registry."""
+        overrides = {registry.host: RegistryOverride(plain_http=True)}
+        options = OpenOptions(self.load, overrides=overrides)
+        request = import_bundle.ImportRequest(
+            self.bundle,
+            parse_target(f"docker://{registry.host}/plant"),
+            options,
+            TrustedKeys.create([KEY.public]),
+        )
+        with ThreadPoolExecutor(4) as executor:
+            import_bundle.import_bundle(request, EngineOptions(executor))
+        return options
 
     def read(self, report, reference, *trusted):
         """Return the statements about an image, by the ID of the key."""
@@ -151,29 +168,21 @@ def test_statement_names_source_entry_and_bundle(site):
     assert abs((statement.exported - report.inventory.created).total_seconds()) < 60
 
 
-def test_source_in_registry_is_named(tmp_path):
+def test_source_in_registry_is_named(site):
     with FakeRegistry() as registry:
         images.push(registry.host, "team/tool", TOOL, "1")
-        site = Site(tmp_path)
         reference = f"{registry.host}/team/tool:1"
-        request = exporting.ExportRequest(
-            [
-                ImageRequest(
-                    transports.parse(f"docker://{reference}"),
-                    ImageReference.parse(reference),
-                    referrers="all",
-                    signatures="applicable",
-                )
-            ],
-            OpenOptions(site.load, overrides={registry.host: RegistryOverride(plain_http=True)}),
-            site.bundle,
-            "plant-7",
-            "oci",
-            keys=(KEY,),
-            attest=True,
+        overrides = {registry.host: RegistryOverride(plain_http=True)}
+        report = site.export_request(
+            ImageRequest(
+                transports.parse(f"docker://{reference}"),
+                ImageReference.parse(reference),
+                referrers="all",
+                signatures="applicable",
+            ),
+            options=OpenOptions(site.load, overrides=overrides),
+            signers=(KEY,),
         )
-        with ThreadPoolExecutor(4) as executor:
-            report = exporting.export(request, EngineOptions(executor))
     (statement,) = site.read(report, reference).values()
     assert statement.source.reference == f"docker://{reference}"
     assert statement.entry is None
@@ -260,21 +269,35 @@ def test_failing_signer_leaves_no_bundle(site):
 @pytest.mark.parametrize("referrers", [True, False])
 def test_import_stores_attestations_in_registry(site, referrers):
     site.export(KEY)
+    former = site.list_digests()["registry.corp/app:1"]
     with FakeRegistry(referrers=referrers) as registry:
-        options = OpenOptions(
-            site.load, overrides={registry.host: RegistryOverride(plain_http=True)}
-        )
-        request = import_bundle.ImportRequest(
-            site.bundle,
-            parse_target(f"docker://{registry.host}/plant"),
-            options,
-            TrustedKeys.create([KEY.public]),
-        )
-        with ThreadPoolExecutor(4) as executor:
-            import_bundle.import_bundle(request, EngineOptions(executor))
+        options = site.import_into(registry)
         source = transports.open_source(
             transports.parse(f"docker://{registry.host}/plant/app:1"), options
         )
         found = {item.digest.text for item in source.referrers(Digest(APP.digest))}
         source.close()
-    assert found == set(site.list_digests()["registry.corp/app:1"])
+    assert found == set(former)
+
+
+def test_second_gap_keeps_the_statement_about_the_first(site):
+    """The exporter inside attests its own source, and carries what the first one stated."""
+    site.export(KEY)
+    with FakeRegistry() as registry:
+        options = site.import_into(registry)
+        reference = f"{registry.host}/plant/app:1"
+        site.bundle = site.path / "second"
+        report = site.export_request(
+            ImageRequest(
+                transports.parse(f"docker://{reference}"),
+                ImageReference.parse(reference),
+                selection=PlatformSelection(index="all"),
+                referrers="all",
+                signatures="applicable",
+            ),
+            options=options,
+            signers=(SECOND,),
+        )
+    found = site.read(report, reference, KEY.public, SECOND.public)
+    assert found[KEY.public.id].reference == "registry.corp/app:1"
+    assert found[SECOND.public.id].source.reference == f"docker://{reference}"

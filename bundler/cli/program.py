@@ -6,8 +6,10 @@ import os
 import resource
 import sys
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bundler.cli import frontends
@@ -27,8 +29,7 @@ def run_program(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
     if sys.stdout is None:  # the caller closed it
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
-    # A core file would contain passphrases and tokens.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    _leave_memory_out_of_core_files()
     if not sys.warnoptions:  # libraries warn about untrusted content, such as odd certificates
         warnings.simplefilter("ignore")
     for stream in (sys.stdout, sys.stderr):
@@ -56,6 +57,17 @@ def run_program(arguments: Sequence[str] | None = None) -> None:
             sys.stderr.flush()
             os._exit(status)  # a thread may still wait for an unresponsive server
     sys.exit(status)
+
+
+def _leave_memory_out_of_core_files() -> None:
+    """Exclude passphrases, tokens and keys from core files, also those of child processes.
+
+    The limit does not apply if the kernel passes core files to a program, or if it is raised from
+    outside. With the filter, core files contain no memory; see core(5).
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with suppress(OSError):  # some kernels have no filter, and some containers no /proc
+        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
 
 
 def select_frontend(

@@ -10,9 +10,9 @@ from bundler.bundle.exporting import missing_platforms
 from bundler.bundle.exporting.export import (
     OVERHEAD,
     check_destination,
-    create_partial_error,
     read_former,
 )
+from bundler.bundle.exporting.report import create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
 from bundler.bundle.format import store
 from bundler.bundle.format.omissions import Omissions

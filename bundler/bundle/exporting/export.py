@@ -14,15 +14,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.resolve import (
-    list_images,
-    resolve_all,
-    update_entry,
-    verified_to_json,
-)
+from bundler.bundle.exporting.report import ExportReport, create_partial_error
+from bundler.bundle.exporting.resolve import list_images, resolve_all, update_entry
 from bundler.bundle.format import bundle_paths, store
 from bundler.bundle.format.inventory import create_serial
 from bundler.bundle.format.parse_inventory import parse_inventory
@@ -34,11 +30,9 @@ from bundler.errors import (
     BundlerError,
     ConflictError,
     MediumError,
-    PartialError,
     UsageError,
 )
 from bundler.events import Notice
-from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,15 +40,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import Format, Inventory
-    from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.inventory import Format
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.image import ImageRequest, ResolvedImage
-    from bundler.copy.plan import Plan
-    from bundler.events import TransferTotals
+    from bundler.copy.image import ImageRequest
     from bundler.oci.digest import Digest
-    from bundler.ports import Holdings, OpenOptions
+    from bundler.ports import OpenOptions
     from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.signers import Signer
@@ -93,92 +84,6 @@ class ExportRequest:
     """The digests of the files of the bundle manifest, by their names in origins."""
     on_system_disk: bool = False
     """Allow an empty mount point on which no medium is mounted."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportReport:
-    """The result of an export."""
-
-    bundle: Path
-    inventory: Inventory
-    signatures: tuple[str, ...]
-    changed: bool
-    """Whether anything was written; False if the bundle was already up to date."""
-    plan: Plan[Holdings]
-    totals: TransferTotals
-    """The blobs that were transferred, without those that an interrupted export had stored."""
-    missing: Mapping[str, BundlerError]
-    """The errors of images that are not in the bundle, by reference; empty if none is missing."""
-    medium: Medium
-    """The medium, with its free space after the export."""
-
-    @property
-    def referrers(self) -> int:
-        """The number of exported signatures, attestations and SBOMs."""
-        return sum(len(image.referrers) for image in self.inventory.images)
-
-    @property
-    def attested(self) -> int:
-        """The number of images with an attestation of this export, or of an earlier one."""
-        return sum(bool(image.added) for image in self.images)
-
-    @property
-    def omissions(self) -> Omissions:
-        """The content of the exported images that is not in the bundle."""
-        from bundler.bundle.format.omissions import Omissions  # noqa: PLC0415 - rare
-
-        return Omissions.of(self.inventory.images)
-
-    @property
-    def images(self) -> list[ResolvedImage]:
-        """The images at their sources."""
-        return [planned.image for planned in self.plan.images]
-
-    def check(self) -> None:
-        """Check that the bundle is complete.
-
-        Raises:
-            PartialError: images are missing, or foreign layers that the requests do not leave out.
-        """
-        incomplete = [
-            image
-            for image in self.images
-            if image.missing_layers and image.display_name not in self.missing
-        ]
-        if self.missing or incomplete:
-            kinds = ["images"] * bool(self.missing) + ["foreign layers"] * bool(incomplete)
-            problem = f"incomplete bundle; missing {' and '.join(kinds)}"
-            raise create_partial_error(self.bundle, problem, self.missing, incomplete)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON; sizes are in bytes."""
-        from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - only for JSON
-
-        contents = self.inventory
-        return {
-            "bundle": str(self.bundle),
-            "changed": self.changed,
-            "stream": contents.stream,
-            "serial": contents.serial,
-            "created": timestamps.format_utc(contents.created),
-            "expires": contents.expires and timestamps.format_utc(contents.expires),
-            "complete": contents.complete,
-            "signatures": list(self.signatures),
-            **self.totals.to_json(),
-            "images": [
-                {"reference": str(image.reference), "digest": image.digest.text}
-                for image in contents.images
-            ],
-            "referrers": self.referrers,
-            **({"attested": self.attested} if self.attested else {}),
-            **({"leftBehind": []} | self.omissions.to_json()),
-            **verified_to_json(self.images),
-            "missing": [
-                {"reference": name, "error": str(error)} for name, error in self.missing.items()
-            ],
-            **missing_platforms.to_json(self.images),
-            "medium": self.medium.to_json(),
-        }
 
 
 def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
@@ -299,22 +204,6 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
             f"{request.bundle}: format dir needs hard links (unsupported by {medium.file_system})",
             hint="use --format oci, or copy shared blobs with --duplicate-blobs",
         )
-
-
-def create_partial_error(
-    bundle: Path,
-    problem: str,
-    failures: Mapping[str, BundlerError],
-    incomplete: Sequence[ResolvedImage] = (),
-) -> PartialError:
-    """Create the error for images that failed, and for images with missing layers."""
-    lines, hint = [error.message_about(name) for name, error in failures.items()], None
-    if incomplete:
-        from bundler.bundle.exporting import foreign_layers  # noqa: PLC0415 - rare
-
-        lines += foreign_layers.describe_missing(incomplete)
-        hint = foreign_layers.HINT
-    return PartialError(f"{bundle}: {problem}", lines, hint=hint)
 
 
 def read_former(request: ExportRequest) -> AuthenticatedBundle | None:

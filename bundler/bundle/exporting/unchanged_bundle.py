@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.export import ExportReport
+from bundler.bundle.exporting.report import ExportReport
 from bundler.bundle.format import bundle_paths, checksums, signatures
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify as verify_bundle

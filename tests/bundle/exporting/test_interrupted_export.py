@@ -33,6 +33,7 @@ from tests.fakes import images
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory import Format
     from bundler.events import Emit, Event
 
@@ -140,7 +141,7 @@ class Site:
         keep_going: bool = False,
         emit: Emit = discard,
         expires: timedelta | None = None,
-    ) -> exporting.ExportReport:
+    ) -> ExportReport:
         requests = [
             ImageRequest(
                 transports.parse(f"oci:{self.path / 'layout'}:{name}"),

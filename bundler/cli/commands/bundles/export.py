@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bundler.bundle.exporting.export import ExportReport
+    from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory import Format
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.signers import Signer

@@ -75,7 +75,10 @@ def load(paths: Iterable[Path]) -> Cluster:
         origin, user = _find(documents, "user", user_name)
         credentials, client = _read_credentials(user), _read_client_certificate(user, origin)
         if credentials.anonymous and client is None:
-            _refuse_other_logins(user)
+            for key in (key for key in _OTHER_LOGINS if key in user):
+                error = user.problem(f"{key} is not supported")
+                error.hint = "specify a token, for example with oc login --token"
+                raise error
     defaults_to_tls = insecure or authorities is not None or client is not None
     scheme, host = _parse_server(cluster, server, "https" if defaults_to_tls else "http")
     if scheme == "http":
@@ -126,14 +129,6 @@ def _read_pem(table: Table, key: str, path: Path) -> bytes | None:
     if file is not None:
         data = config_file.read(path.parent / file, required=True)
     return data or None
-
-
-def _refuse_other_logins(user: Table) -> None:
-    for key in _OTHER_LOGINS:
-        if key in user:
-            error = user.problem(f"{key} is not supported")
-            error.hint = "specify a token, for example with oc login --token"
-            raise error
 
 
 def _parse_server(cluster: Table, server: str, default: Scheme) -> tuple[Scheme, str]:

@@ -113,7 +113,7 @@ def locate(
         main, drop_ins = (Path(named),), []
     override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
     policy = overrides.policy_json or environment.get("CONTAINERS_POLICY_JSON")
-    registries_d = overrides.registries_d
+    registries_d, kubeconfig = overrides.registries_d, environment.get("KUBECONFIG")
     return ConfigPaths(
         auth=_locate_authfiles(environment, home, uid, overrides),
         registries_conf=main,
@@ -138,7 +138,9 @@ def locate(
         / "containers"
         / "sigstore",
         tls_details=overrides.tls_details,
-        kubeconfig=_locate_kubeconfig(environment, home),
+        kubeconfig=tuple(Path(path) for path in kubeconfig.split(":") if path)
+        if kubeconfig
+        else (home / ".kube" / "config",),
     )
 
 
@@ -159,12 +161,6 @@ def locate_trust_files(environment: Mapping[str, str], home: Path | None) -> tup
     base = Path(named) if named else home and home / ".config"
     user = () if base is None else (base / "airbundle" / "trust.json",)
     return (*user, Path("/etc/airbundle/trust.json"))
-
-
-def _locate_kubeconfig(environment: Mapping[str, str], home: Path) -> tuple[Path, ...]:
-    if named := environment.get("KUBECONFIG"):
-        return tuple(Path(path) for path in named.split(":") if path)
-    return (home / ".kube" / "config",)
 
 
 def _locate_authfiles(

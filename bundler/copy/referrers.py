@@ -142,7 +142,7 @@ class ReferrerFinder:
                     if len(self._excess) < MAX_REFERRERS:
                         continue
                     return
-                if only_signatures and not _may_be_signature(tag):
+                if only_signatures and tag is not None and not tag.endswith(".sig"):
                     self.left_behind.append(name)
                     continue
                 try:
@@ -250,11 +250,6 @@ def leave_out_referrers(
         for digest, found in signatures.items()
     }
     return {digest: found for digest, found in kept.items() if found}
-
-
-def _may_be_signature(tag: str | None) -> bool:
-    """Return whether a referrer with this tag, or without a tag, may be a signature."""
-    return tag is None or tag.endswith(".sig")
 
 
 def _is_signature(tag: str | None, parsed: Manifest) -> bool:

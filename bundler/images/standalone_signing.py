@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,11 +15,10 @@ from bundler.trust.openpgp.gpg import open_temporary_keyring, open_user_keyring
 from bundler.trust.openpgp.keyring import open_keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bundler.cancel import Cancellation
     from bundler.oci.digest import Digest
-    from bundler.trust.openpgp.keyring import Keyring
 
 ANY = "any"
 """Accepts all keys of a file, in place of fingerprints."""
@@ -57,7 +56,11 @@ def verify_manifest_signature(
             "any key is accepted only from a file", hint="specify the keys with --public-key-file"
         )
     expected = ImageReference.parse(request.reference)
-    with _open_keyring(request, environment, cancellation) as keyring:
+    with (
+        nullcontext(open_user_keyring(environment, cancellation))
+        if request.public_keys is None
+        else open_keyring([request.public_keys], cancellation)
+    ) as keyring:
         accepted: Sequence[str] = request.fingerprints
         if request.fingerprints == (ANY,):
             accepted = keyring.fingerprints
@@ -76,17 +79,6 @@ def verify_manifest_signature(
             value=payload.reference,
         )
     return signer, payload.digest
-
-
-@contextmanager
-def _open_keyring(
-    request: VerificationRequest, environment: Mapping[str, str], cancellation: Cancellation
-) -> Iterator[Keyring]:
-    if request.public_keys is None:
-        yield open_user_keyring(environment, cancellation)
-    else:
-        with open_keyring([request.public_keys], cancellation) as keyring:
-            yield keyring
 
 
 def read_unverified_signature(message: bytes, cancellation: Cancellation) -> dict[str, str | None]:

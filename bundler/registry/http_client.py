@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
     from bundler.config.registry_access import RegistryAccess
-    from bundler.errors import CertificateSummary
     from bundler.events import Emit
     from bundler.registry.tls.handshake_errors import ServerRole
     from bundler.silence import Silence
@@ -272,13 +271,16 @@ class HttpClient:
             found: RegistryError = errors.create_stall_error(*exchange.expired, url, role)
         else:
             address = str(Origin.of(url)).partition("://")[2]
+            create_context = partial(create_unverified_context, self._access.tls.details)
             found = errors.create_network_error(
                 error,
                 url,
                 role=role,
                 proxied=proxy is not None,
                 anchors=certificates.list_anchors(self._access, address, role),
-                fetch_certificate=lambda origin: self._fetch_certificate(origin, proxy),
+                fetch_certificate=lambda origin: certificates.fetch_certificate(
+                    origin.host, origin.port, create_context, proxy=proxy
+                ),
             )
         # A handshake that was cut off proves that a server exists; an unanswered one does not.
         cut_off = exchange.reached and exchange.expired is None and proxy is None
@@ -288,9 +290,3 @@ class HttpClient:
             # A request that exceeded this limit is not retried.
             found.patience = 0.0
         return found
-
-    def _fetch_certificate(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
-        details = self._access.tls.details
-        return certificates.fetch_certificate(
-            origin.host, origin.port, lambda: create_unverified_context(details), proxy=proxy
-        )

@@ -66,10 +66,15 @@ class LookasideClient:
 
         def read() -> bytes | None:
             with self._follow(spec, url, headers) as response:
-                if response.status == HTTPStatus.NOT_FOUND:
+                status = response.status
+                if status == HTTPStatus.OK:
+                    return response.read(limit, subject)
+                if status == HTTPStatus.NOT_FOUND:
                     return None
-                _check_status(response, subject)
-                return response.read(limit, subject)
+                is_limited = status == HTTPStatus.TOO_MANY_REQUESTS
+                temporary = is_limited or status in refusals.UNAVAILABLE
+                kind = RegistryError if temporary else RefusedRequestError
+                raise kind(f"{subject}: HTTP status {status}", status=status, temporary=temporary)
 
         return self._client.retry(spec, self._emit, read)
 
@@ -91,16 +96,6 @@ class LookasideClient:
             response.close()
             url = self._rules.resolve_location(url, location)
         raise RefusedRequestError(f"{spec.subject}: more than {_MAX_REDIRECTS} redirects")
-
-
-def _check_status(response: Response, subject: str) -> None:
-    """Raise an error unless the response contains the signature."""
-    status = response.status
-    if status == HTTPStatus.OK:
-        return
-    temporary = status == HTTPStatus.TOO_MANY_REQUESTS or status in refusals.UNAVAILABLE
-    kind = RegistryError if temporary else RefusedRequestError
-    raise kind(f"{subject}: HTTP status {status}", status=status, temporary=temporary)
 
 
 def _split_credentials(url: str) -> tuple[str, dict[str, str]]:

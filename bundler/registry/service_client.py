@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bundler.config.proxy_env import Scheme
     from bundler.config.registry_access import RegistryAccess
     from bundler.events import Emit
-    from bundler.registry.response import Response
 
 _MAX_RESPONSE = 4 * 1024 * 1024
 _UNAVAILABLE = frozenset({429, 502, 503, 504})
@@ -91,7 +90,9 @@ class ServiceClient:
 
         def send() -> ServiceResponse:
             with client.send(spec, url, {}, own=True) as response:
-                _check_available(response, subject)
+                if response.status in _UNAVAILABLE:
+                    problem = f"{subject}: HTTP status {response.status}"
+                    raise RegistryError(problem, status=response.status, temporary=True)
                 content = response.read(_MAX_RESPONSE, subject)
                 return ServiceResponse(
                     response.status, response.headers.get("Location", ""), content
@@ -114,10 +115,3 @@ class ServiceClient:
                 self._cancellation.on_request(client.abort)
                 self._clients[origin] = client
             return self._clients[origin]
-
-
-def _check_available(response: Response, subject: str) -> None:
-    if response.status in _UNAVAILABLE:
-        raise RegistryError(
-            f"{subject}: HTTP status {response.status}", status=response.status, temporary=True
-        )

@@ -75,7 +75,10 @@ def check(
         TrustError: no signature of the image meets a requirement.
     """
     scope, requirements = find_requirements(policy, reference)
-    where = _describe_scope(scope, reference)
+    where = "default"
+    if scope is not None:
+        subject = f"scope {scope!r}" if scope else "empty scope"
+        where = f"{subject} of {reference.transport}:"
     hint = f"see {policy.origin}, {where}, or specify another file with --policy"
     reject = partial(
         RejectedByPolicyError,
@@ -117,13 +120,6 @@ def find_requirements(policy: Policy, reference: Reference) -> tuple[str | None,
         if scope in known:
             return scope, known[scope]
     return None, policy.default
-
-
-def _describe_scope(scope: str | None, reference: Reference) -> str:
-    if scope is None:
-        return "default"
-    subject = f"scope {scope!r}" if scope else "empty scope"
-    return f"{subject} of {reference.transport}:"
 
 
 def list_scopes(reference: Reference) -> list[str]:

@@ -52,7 +52,14 @@ def find_foreign_sources(
         if _has(image, node, options.emit):
             sources[node.digest] = image.source
         elif policy == "fetch":
-            urls = urls or _open_urls(image, options, stack)
+            if urls is None:
+                from bundler.transports.docker.foreign_urls import (  # noqa: PLC0415 - imports requests
+                    ForeignUrlSource,
+                )
+
+                opened = ForeignUrlSource(image.source, image.display_name, options)
+                stack.callback(opened.close)
+                urls = opened
             if not holdings.has(node):
                 with urls.open(node):  # an export fails before its first transfer
                     pass
@@ -88,13 +95,3 @@ def _has(image: ResolvedImage, node: Node, emit: Emit) -> bool:
             raise
         emit(WarningIssued(f"{image.display_name}: {error.message}"))
         return False
-
-
-def _open_urls(image: ResolvedImage, options: OpenOptions, stack: ExitStack) -> Source:
-    from bundler.transports.docker.foreign_urls import (  # noqa: PLC0415 - imports requests
-        ForeignUrlSource,
-    )
-
-    source = ForeignUrlSource(image.source, image.display_name, options)
-    stack.callback(source.close)
-    return source

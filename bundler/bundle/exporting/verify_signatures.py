@@ -39,7 +39,6 @@ from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
-    from pathlib import Path
 
     from bundler.bundle.format.signature_artifacts import SignatureArtifact
     from bundler.cancel import Cancellation
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from bundler.trust.requirements import SignatureVerifier
     from bundler.trust.sigstore.bundle import Bundle
     from bundler.trust.sigstore.keys import VerificationKey
-    from bundler.trust.sigstore.trusted_root import TrustedRoot
 
 _MAX_REASONS = 3
 
@@ -144,8 +142,15 @@ class SignatureChecker:
         self, requirement: KeySignature, signed: ManifestSignatures
     ) -> Iterator[Callable[[], VerifiedSignature]]:
         from bundler.trust.sigstore import attachment, verify_bundle  # noqa: PLC0415 - only to verify
+        from bundler.trust.sigstore.keys import parse_public_key  # noqa: PLC0415 - as above
 
-        keys = self._load(requirement, partial(_load_keys, requirement.files))
+        def load_keys() -> tuple[VerificationKey, ...]:
+            return tuple(
+                parse_public_key(config_file.read(path, required=True), str(path))
+                for path in requirement.files
+            )
+
+        keys = self._load(requirement, load_keys)
         trust = attachment.SigstoreKeys(keys)
 
         def verify_attachment(item: SigstoreSignature) -> VerifiedSignature:
@@ -167,8 +172,9 @@ class SignatureChecker:
     ) -> Iterator[Callable[[], VerifiedSignature]]:
         from bundler.trust.sigstore import attachment_identity, verify_bundle  # noqa: PLC0415 - only to verify
         from bundler.trust.sigstore.certificates import OidcIdentity  # noqa: PLC0415 - as above
+        from bundler.trust.sigstore.trusted_root import read_trusted_root  # noqa: PLC0415 - as above
 
-        root = self._load(requirement, partial(_load_root, requirement.trusted_root))
+        root = self._load(requirement, partial(read_trusted_root, requirement.trusted_root))
         identity = OidcIdentity(requirement.issuer, requirement.identity)
 
         verified = VerifiedSignature(
@@ -232,7 +238,12 @@ class SignatureChecker:
         from bundler.trust.requirements import SignedManifest  # noqa: PLC0415 - as above
 
         path = requirement.file
-        policy, digest = self._load(requirement, partial(_load_policy, path))
+
+        def load_policy() -> tuple[policy_json.Policy, Digest]:
+            raw = config_file.read(path, required=True)
+            return policy_json.parse(raw, str(path)), Digest.of(raw)
+
+        policy, digest = self._load(requirement, load_policy)
         request = image.request
         reference = transports.parse(request.policy_reference or str(request.source))
         candidate = SignedManifest(reference, signed.raw, signed.read_stored)
@@ -282,25 +293,6 @@ def _list_candidates(image: ResolvedImage) -> list[list[ManifestSignatures]]:
         return [[first]]
     below = [ManifestSignatures(source, item.descriptor, item.raw) for item in instances]
     return [[first]] if [item.digest for item in below] == [first.digest] else [[first], below]
-
-
-def _load_keys(files: Sequence[Path]) -> tuple[VerificationKey, ...]:
-    from bundler.trust.sigstore.keys import parse_public_key  # noqa: PLC0415 - only to verify
-
-    return tuple(
-        parse_public_key(config_file.read(path, required=True), str(path)) for path in files
-    )
-
-
-def _load_root(path: Path) -> TrustedRoot:
-    from bundler.trust.sigstore.trusted_root import read_trusted_root  # noqa: PLC0415 - as above
-
-    return read_trusted_root(path)
-
-
-def _load_policy(path: Path) -> tuple[policy_json.Policy, Digest]:
-    raw = config_file.read(path, required=True)
-    return policy_json.parse(raw, str(path)), Digest.of(raw)
 
 
 def _describe(requirement: SignatureRequirement, reasons: Sequence[BundlerError]) -> str:

@@ -47,7 +47,10 @@ class Omissions:
             f"{shortlist(names)}: {absent_layers.describe(layer)}"
             for layer, names in layers.values()
         ]
-        lines += [f"{name}: {_describe(referrer)}" for name, referrer in self.referrers]
+        for name, item in self.referrers:
+            # A signature is listed as <algorithm>=<hex>/signature-<n>.
+            kind = "signature" if "/signature-" in item else "referrer"
+            lines.append(f"{name}: {kind} {item}")
         return [f"not in the bundle: {line}" for line in lines]
 
     def to_json(self) -> dict[str, Any]:
@@ -61,10 +64,3 @@ class Omissions:
             ],
         }
         return {name: entries for name, entries in members.items() if entries}
-
-
-def _describe(referrer: str) -> str:
-    """Describe a referrer, or a signature ``<algorithm>=<hex>/signature-<n>``."""
-    if "/signature-" in referrer:
-        return f"signature {referrer}"
-    return f"referrer {referrer}"

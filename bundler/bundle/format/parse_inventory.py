@@ -139,6 +139,11 @@ def _read_image(table: Table, *, has_signatures: bool) -> BundledImage:
         raise table.problem(f"reference: {error.message}") from None
     if str(reference) != text:
         raise table.problem(f"reference is {text[:200]!r} (expected {str(reference)!r})")
+    signatures: tuple[BundledSignature, ...] = ()
+    if has_signatures:
+        from bundler.bundle.format import image_signatures  # noqa: PLC0415 - only for this version
+
+        signatures = image_signatures.read_entries(table)
     platforms = table.texts("platforms")
     image = BundledImage(
         reference=reference,
@@ -157,7 +162,7 @@ def _read_image(table: Table, *, has_signatures: bool) -> BundledImage:
             check_printable(name, table, "leftBehind") for name in table.texts("leftBehind")
         ),
         verified=_read_verified(table),
-        signatures=_read_signatures(table) if has_signatures else (),
+        signatures=signatures,
     )
     _check_names(image, table)
     return image
@@ -180,13 +185,16 @@ def _check_names(image: BundledImage, table: Table) -> None:
 
 def _read_referrer(table: Table) -> BundledReferrer:
     """Read an entry of ``referrers``; raises as ``parse_inventory``."""
+    tag = read_optional_text(table, "tag")
+    if tag is not None and not is_tag(tag):
+        raise table.problem(f"{tag[:140]!r} is not a valid tag")
     return BundledReferrer(
         digest=table.digest("digest"),
         media_type=_read_media_type(table),
         size=table.integer("size"),
         subject=table.digest("subject"),
         artifact_type=read_optional_text(table, "artifactType"),
-        tag=_read_tag(table),
+        tag=tag,
     )
 
 
@@ -212,12 +220,6 @@ def _read_verified(table: Table) -> tuple[VerifiedSignature, ...]:
     return tuple(found)
 
 
-def _read_signatures(table: Table) -> tuple[BundledSignature, ...]:
-    from bundler.bundle.format import image_signatures  # noqa: PLC0415 - only for this version
-
-    return image_signatures.read_entries(table)
-
-
 def _read_media_type(table: Table) -> str:
     media_type = read_text(table, "mediaType")
     if media_type not in media_types.IMAGE_MANIFESTS | media_types.INDEXES:
@@ -233,13 +235,6 @@ def read_text(table: Table, key: str) -> str:
 def read_optional_text(table: Table, key: str) -> str | None:
     """Return a printable string, or None if it is absent or empty."""
     return read_text(table, key) if table.optional_text(key) else None
-
-
-def _read_tag(table: Table) -> str | None:
-    tag = read_optional_text(table, "tag")
-    if tag is not None and not is_tag(tag):
-        raise table.problem(f"{tag[:140]!r} is not a valid tag")
-    return tag
 
 
 def check_printable(text: str, table: Table, key: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bundler.content.streams import new_buffer
+from bundler.content.streams import new_buffer, read_chunks
 from bundler.errors import (
     BundlerError,
     LimitError,
@@ -78,7 +78,7 @@ class Engine:
         path = f"/images/{quote(image, safe='/:@')}/get"
         with self._request(subject, "GET", path) as (response, exchange):
 
-            def read_chunks() -> Iterator[memoryview]:
+            def read_response() -> Iterator[memoryview]:
                 buffer = new_buffer()
                 while True:
                     with self._translate_errors(subject, exchange):
@@ -90,7 +90,7 @@ class Engine:
                     yield buffer[:count]
                     exchange.resume()
 
-            yield read_chunks()
+            yield read_response()
 
     def load(self, archive: Reader, size: int) -> None:
         """Load all images of an archive of ``size`` bytes.
@@ -147,7 +147,7 @@ class Engine:
 
                 self._cancellation.on_request(abort)
                 exchange.enter(Phase.SENDING)
-                chunks = None if body is None else exchange.watch_sending(_read_chunks(body))
+                chunks = None if body is None else exchange.watch_sending(read_chunks(body))
                 connection.request(method, path, chunks, headers or {})
                 exchange.enter(Phase.RESPONSE)
                 response = connection.getresponse()
@@ -192,13 +192,6 @@ def _create_error(subject: str, status: int, text: str) -> BundlerError:
         )
     kind = RefusedRequestError if 400 <= status < 500 else RegistryError
     return kind(f"{subject}: the engine responded {status}{detail}", status=status)
-
-
-def _read_chunks(content: Reader) -> Iterator[memoryview]:
-    """Yield ``content`` in chunks; a chunk is valid until the next one."""
-    buffer = new_buffer()
-    while count := content.readinto(buffer):
-        yield buffer[:count]
 
 
 def _read_member(raw: bytes, name: str) -> str:

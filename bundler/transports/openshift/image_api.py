@@ -67,7 +67,12 @@ class ImageApi:
         self.cluster: Cluster = self._settings.cluster
         self._namespace, _, self._stream = path.partition("/")
         self._path = path
-        self._client = ServiceClient(self._find_access, options.cancellation, options.emit)
+
+        def find_access(host: str, scheme: Scheme) -> RegistryAccess:
+            access = self._settings.get_service_access(host, scheme)
+            return replace(access, tls=replace(self.cluster.tls, details=access.tls.details))
+
+        self._client = ServiceClient(find_access, options.cancellation, options.emit)
 
     def get_stream(self) -> ImageStream:
         """Return the image stream.
@@ -102,9 +107,15 @@ class ImageApi:
             MalformedError: the response is malformed.
             RegistryError: the server refuses the request, or cannot be reached.
         """
+        subject = f"image {self._path}@{manifest}"
+        path = f"{self._in_namespace}/imagestreamimages/{self._stream}@{manifest}"
+        image = self._get(path, subject).table("image")
+        name = image.table("metadata").optional_text("name")
+        if name not in (None, manifest.text):
+            raise MalformedError(f"{subject}: the server returned another image: {name[:80]!r}")
         return [
             entry.base64("content")
-            for entry in self._get_signatures(manifest)
+            for entry in image.tables("signatures", MAX_SIGNATURES)
             if entry.value.get("type") == _TYPE
         ]
 
@@ -138,43 +149,22 @@ class ImageApi:
     def _in_namespace(self) -> str:
         return f"/oapi/v1/namespaces/{self._namespace}"
 
-    def _get_signatures(self, manifest: Digest) -> tuple[Table, ...]:
-        subject = f"image {self._path}@{manifest}"
-        path = f"{self._in_namespace}/imagestreamimages/{self._stream}@{manifest}"
-        image = self._get(path, subject).table("image")
-        name = image.table("metadata").optional_text("name")
-        if name not in (None, manifest.text):
-            raise MalformedError(f"{subject}: the server returned another image: {name[:80]!r}")
-        return image.tables("signatures", MAX_SIGNATURES)
-
     def _get(self, path: str, subject: str) -> Table:
         return Table.parse(self._send("GET", path, subject), subject)
 
     def _send(self, method: str, path: str, subject: str, body: bytes | None = None) -> bytes:
         """Return the body of a successful response."""
-        response = self._client.send(
-            method,
-            f"{self.cluster.url}{path}",
-            subject=subject,
-            headers=self._create_headers(),
-            body=body,
-        )
+        credentials, headers = self.cluster.credentials, {}
+        if credentials.registry_token is not None:
+            headers["Authorization"] = f"Bearer {credentials.registry_token}"
+        elif credentials.username is not None:
+            pair = f"{credentials.username}:{credentials.password or ''}".encode()
+            headers["Authorization"] = f"Basic {base64_strict.encode(pair)}"
+        url = f"{self.cluster.url}{path}"
+        response = self._client.send(method, url, subject=subject, headers=headers, body=body)
         if 200 <= response.status < 300:
             return response.body
         raise _create_error(response.status, f"{subject}: {self.cluster.host}")
-
-    def _create_headers(self) -> dict[str, str]:
-        credentials = self.cluster.credentials
-        if credentials.registry_token is not None:
-            return {"Authorization": f"Bearer {credentials.registry_token}"}
-        if credentials.username is not None:
-            pair = f"{credentials.username}:{credentials.password or ''}".encode()
-            return {"Authorization": f"Basic {base64_strict.encode(pair)}"}
-        return {}
-
-    def _find_access(self, host: str, scheme: Scheme) -> RegistryAccess:
-        access = self._settings.get_service_access(host, scheme)
-        return replace(access, tls=replace(self.cluster.tls, details=access.tls.details))
 
 
 def _create_error(status: int, subject: str) -> RegistryError | NotFoundError:

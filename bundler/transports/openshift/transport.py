@@ -80,7 +80,15 @@ class OpenShiftSource:
         stream = self._api.get_stream()
         if image.tag not in stream.images:
             raise NotFoundError(f"atomic:{image}: not found")
-        found = _convert_reference(stream.images[image.tag], image)
+        # The host of the stored reference is that inside the cluster.
+        text = stream.images[image.tag]
+        try:
+            stored = ImageReference.parse(f"{image.domain}/{text.partition('/')[2]}")
+        except (InvalidReferenceError, MalformedError):
+            raise MalformedError(
+                f"atomic:{image}: the server returned the invalid reference {text[:200]!r}"
+            ) from None
+        found = stored.with_default_tag()
         return self._open_repository(found, stream).resolve(DockerReference(found).name)
 
     @contextmanager
@@ -237,17 +245,6 @@ class OpenShiftTransport:
     ) -> OpenShiftDestination:
         """Open the image stream for writing."""
         return OpenShiftDestination(reference, options)
-
-
-def _convert_reference(text: str, image: ImageReference) -> ImageReference:
-    """Return the reference of an image with the host of ``image`` for that inside the cluster."""
-    try:
-        found = ImageReference.parse(f"{image.domain}/{text.partition('/')[2]}")
-    except (InvalidReferenceError, MalformedError):
-        raise MalformedError(
-            f"atomic:{image}: the server returned the invalid reference {text[:200]!r}"
-        ) from None
-    return found.with_default_tag()
 
 
 def _add_token(

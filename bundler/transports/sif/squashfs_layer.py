@@ -79,7 +79,11 @@ class SquashfsConverter:
             try:
                 with unpacked.reader() as file, os.fdopen(os.dup(layer.fd), "wb") as output:
                     pseudo = PseudoFile(file, self._subject)
-                    types = self._write_files(pseudo, output)
+                    types: dict[str, bytes] = {}
+                    for member, content in pseudo.read_members():
+                        if member.name in _SCRIPT_FILES:
+                            types[member.name] = member.type
+                        self._write_member(output, member, content)
                     self._report_losses(pseudo)
                     if script is not None:
                         self._write_script(script, types, output)
@@ -120,15 +124,6 @@ class SquashfsConverter:
             raise LimitError(f"{self._subject}: more than {limit:,} bytes after decompression")
         if process.returncode != 0:
             raise MalformedError(f"{self._subject}: unsquashfs cannot read the root directory")
-
-    def _write_files(self, pseudo: PseudoFile, output: BinaryIO) -> dict[str, bytes]:
-        """Write all files to a tar archive; return the types of those that the script needs."""
-        types: dict[str, bytes] = {}
-        for member, content in pseudo.read_members():
-            if member.name in _SCRIPT_FILES:
-                types[member.name] = member.type
-            self._write_member(output, member, content)
-        return types
 
     def _report_losses(self, pseudo: PseudoFile) -> None:
         if pseudo.sockets:

@@ -71,11 +71,15 @@ def _decode(raw: bytes, subject: str) -> Any:  # noqa: ANN401 - any CBOR value
     """Decode one data item of definite length, without duplicate keys or tags of other meaning."""
     if len(raw) > envelope.MAX_ENVELOPE:
         raise refuse(f"{subject}: too large (expected at most {envelope.MAX_ENVELOPE:,} bytes)")
+
+    def refuse_tag(_: object, __: bool) -> NoReturn:
+        raise ValueError("a tag that no envelope has")
+
     stream = io.BytesIO(raw)
     decoder = cbor2.CBORDecoder(
         stream,
         semantic_decoders={_TIME: lambda value, _: cbor2.CBORTag(_TIME, value)}
-        | dict.fromkeys(_OTHER_TAGS, _refuse_tag),
+        | dict.fromkeys(_OTHER_TAGS, refuse_tag),
         max_depth=_MAX_DEPTH,
         allow_indefinite=False,
         allow_duplicate_keys=False,
@@ -87,10 +91,6 @@ def _decode(raw: bytes, subject: str) -> Any:  # noqa: ANN401 - any CBOR value
     if stream.read(1):
         raise refuse(f"{subject}: bytes after the CBOR data item")
     return value
-
-
-def _refuse_tag(_: object, __: bool) -> NoReturn:
-    raise ValueError("a tag that no envelope has")
 
 
 def _read_algorithm(headers: Mapping[object, object]) -> str:

@@ -100,7 +100,12 @@ def record_signature(
     if reply.status not in (200, 201):
         raise _create_refusal(reply, subject)
     try:
-        promise = _parse_reply(reply.body, subject)
+        document = Table.parse(reply.body, subject)
+        if len(document.value) != 1:  # the entry is a member named by its UUID
+            raise MalformedError(f"{subject}: wrong number of entries")
+        table = document.table(next(iter(document.value)))
+        promised = table.table("verification").base64("signedEntryTimestamp")
+        promise = rekor.Promise(rekor.parse_recorded_entry(table), promised)
         entry = log_entry.parse_log_entry(promise.entry.body)
         entry.check(pem.decode_block(verifier_pem), signature, payload)
     except BundlerError:
@@ -108,16 +113,6 @@ def record_signature(
             f"{subject}: the response is not an entry for the signature"
         ) from None
     return promise
-
-
-def _parse_reply(raw: bytes, subject: str) -> rekor.Promise:
-    """Parse the single entry of a response, which is a member named by its UUID."""
-    document = Table.parse(raw, subject)
-    if len(document.value) != 1:
-        raise MalformedError(f"{subject}: wrong number of entries")
-    table = document.table(next(iter(document.value)))
-    signature = table.table("verification").base64("signedEntryTimestamp")
-    return rekor.Promise(rekor.parse_recorded_entry(table), signature)
 
 
 def _create_refusal(reply: Reply, subject: str) -> RefusedRequestError:

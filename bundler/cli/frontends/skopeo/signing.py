@@ -64,7 +64,9 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
                 path = quote(str(parameters))
                 reason = f"setting up signing using parameter file {path}: reading {path}: {reason}"
             elif isinstance(error, LoginError):
-                reason = f"Error authenticating with OIDC: {_describe_login_error(error)}"
+                is_refused = error.code in ("access_denied", "expired_token")
+                problem = f"error obtaining token: {error.code}" if is_refused else error.message
+                reason = f"Error authenticating with OIDC: {problem}"
             message = f"Error using --sign-by-sigstore: {reason or error.message}"
             raise UsageError(message) from None
     signers += _create_openpgp_signers(line, context, passphrase_file)
@@ -81,12 +83,6 @@ def load_signers(line: CommandLine, context: CommandContext) -> ImageSigners:
                 "initializing private key: decrypt: encrypted: decryption failed"
             ) from None
     return ImageSigners(tuple(signers))
-
-
-def _describe_login_error(error: LoginError) -> str:
-    if error.code in ("access_denied", "expired_token"):
-        return f"error obtaining token: {error.code}"
-    return error.message
 
 
 def _create_openpgp_signers(

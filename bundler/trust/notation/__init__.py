@@ -2,7 +2,7 @@
 
 Read ``envelope`` first (the content of a signature), then ``jws`` and ``cose``, its two forms.
 ``trust_policy``, ``trust_store`` and ``identity`` read what a site trusts; ``verify`` decides, with
-``signing_key``, ``chain`` and ``timestamps``.
+``algorithms``, ``chain`` and ``timestamps``.
 
 https://github.com/notaryproject/specifications
 """

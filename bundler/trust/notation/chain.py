@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bundler.errors import InvalidSignatureError
 from bundler.trust.keys import MIN_RSA_BITS
-from bundler.trust.notation.signing_key import find_algorithm
+from bundler.trust.notation.algorithms import find_algorithm
 from bundler.trust.sigstore.certificates import MALFORMED
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.errors import InvalidSignatureError
+from bundler.errors import InvalidSignatureError, LimitError, MalformedError
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ PLUGIN_HEADERS = (
 )
 TIMESTAMP = "io.cncf.notary.timestampSignature"
 
+EnvelopePart = Literal["format", "payload", "unsupported"]
 Scheme = Literal["notary.x509", "notary.x509.signingAuthority"]
 _SCHEMES: dict[str, tuple[Scheme, str, str]] = {
     "notary.x509": ("notary.x509", SIGNING_TIME, AUTHENTIC_TIME),
@@ -109,8 +111,23 @@ def read_attributes(
     return SignedAttributes(scheme, moment, expiry)
 
 
-def refuse(
-    problem: str, part: Literal["format", "payload", "unsupported"] = "format"
-) -> InvalidSignatureError:
+def parse_json(raw: bytes, subject: str, part: EnvelopePart = "format") -> Table:
+    """Parse a JSON object of an envelope; the errors of its members name ``part``.
+
+    Raises:
+        InvalidSignatureError: ``raw`` is too large, or is not a strict JSON object.
+    """
+    try:
+        table = Table.parse(raw, subject, limit=MAX_ENVELOPE)
+    except (LimitError, MalformedError) as error:
+        raise refuse(error.message, part) from None
+
+    def create_error(text: str) -> InvalidSignatureError:
+        return refuse(text, part)
+
+    return Table(table.value, subject, create_error)
+
+
+def refuse(problem: str, part: EnvelopePart = "format") -> InvalidSignatureError:
     """Create the error for an envelope that is not accepted; the caller raises it."""
     return InvalidSignatureError(f"Notation signature: {problem}", problem=part)

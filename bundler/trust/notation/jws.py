@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from bundler.errors import InvalidSignatureError, LimitError, MalformedError
 from bundler.oci.json import base64_strict
-from bundler.oci.json.table import Table
 from bundler.trust.notation import envelope
 from bundler.trust.notation.envelope import Envelope, refuse
-
-if TYPE_CHECKING:
-    from typing import Literal
 
 _MEMBERS = ("payload", "protected", "header", "signature")
 _KNOWN = (
@@ -33,12 +27,12 @@ def parse_jws(raw: bytes) -> Envelope:
     Raises:
         InvalidSignatureError: it is malformed, or has a header that is not accepted.
     """
-    document = parse_json(raw, "envelope", "format")
+    document = envelope.parse_json(raw, "envelope")
     document.refuse_unknown(_MEMBERS)
     payload, protected, signature = (
         document.text(name) for name in ("payload", "protected", "signature")
     )
-    headers = parse_json(_decode(protected, "protected"), "protected header", "format")
+    headers = envelope.parse_json(_decode(protected, "protected"), "protected header")
     headers.refuse_other_case(_KNOWN)
     unprotected = document.table("header")
     unprotected.refuse_other_case(("x5c", envelope.TIMESTAMP))
@@ -61,23 +55,6 @@ def parse_jws(raw: bytes) -> Envelope:
         ),
         timestamp=unprotected.base64(envelope.TIMESTAMP),
     )
-
-
-def parse_json(raw: bytes, subject: str, part: Literal["format", "payload"]) -> Table:
-    """Parse a JSON object of an envelope; the errors of its members name ``part``.
-
-    Raises:
-        InvalidSignatureError: ``raw`` is too large, or is not a strict JSON object.
-    """
-    try:
-        table = Table.parse(raw, subject, limit=envelope.MAX_ENVELOPE)
-    except (LimitError, MalformedError) as error:
-        raise refuse(error.message, part) from None
-
-    def create_error(text: str) -> InvalidSignatureError:
-        return refuse(text, part)
-
-    return Table(table.value, subject, create_error)
 
 
 def _decode(text: str, name: str) -> bytes:

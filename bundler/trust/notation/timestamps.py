@@ -58,9 +58,8 @@ def verify_timestamp(
         from rfc3161_client import VerificationError, VerifierBuilder  # noqa: PLC0415 - optional
     except ImportError:
         raise InvalidSignatureError(
-            "Notation signature: timestamps (RFC 3161) are not supported here",
+            "Notation signature: its timestamp needs the Python package rfc3161-client",
             problem="unsupported",
-            hint="install the Python package rfc3161-client",
         ) from None
     if not 0 < len(token) <= _MAX_TOKEN:
         raise _refuse("there is no timestamp" if not token else "the timestamp is too large")

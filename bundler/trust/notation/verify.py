@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bundler.errors import InvalidSignatureError
 from bundler.oci.json.timestamps import format_utc
-from bundler.trust.notation import chain as certificates, jws
-from bundler.trust.notation.envelope import refuse
+from bundler.trust.notation import chain as certificates
+from bundler.trust.notation.algorithms import verify_envelope
+from bundler.trust.notation.envelope import parse_json, refuse
 from bundler.trust.notation.identity import check_identity, format_subject
-from bundler.trust.notation.signing_key import verify_envelope
+from bundler.trust.notation.jws import parse_jws
 from bundler.trust.notation.timestamps import verify_timestamp
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def verify_signature(
 
 def _parse_envelope(media_type: str, raw: bytes) -> Envelope:
     if media_type == JWS_MEDIA_TYPE:
-        return jws.parse_jws(raw)
+        return parse_jws(raw)
     if media_type == COSE_MEDIA_TYPE:
         from bundler.trust.notation.cose import parse_cose  # noqa: PLC0415 - loads cbor2
 
@@ -122,7 +123,7 @@ def _find_authority(
 
 def _check_target(payload: bytes, target: Descriptor) -> None:
     """Check that the payload, whose signature was verified, describes the manifest."""
-    table = jws.parse_json(payload, "payload", "payload")
+    table = parse_json(payload, "payload", "payload")
     table.refuse_other_case(("targetArtifact",))
     signed = table.table("targetArtifact")
     signed.refuse_other_case(("mediaType", "digest", "size"))

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bundler.trust import der
+from bundler.trust.der import Value
 from tests.fakes import images
 
 ARTIFACT = "application/vnd.cncf.notary.signature"
@@ -140,6 +142,18 @@ def create_signer(name: str = "builder", *, root: Signer | None = None, **option
 
 def create_root(name: str = "root") -> Signer:
     return issue(subject(name), authority=True)
+
+
+def edit_certificate(signer: Signer, old: bytes, new: bytes) -> Signer:
+    """Return a signer whose issuer signed other bytes; both have the same length."""
+    data = signer.certificate.public_bytes(serialization.Encoding.DER)
+    body = signer.certificate.tbs_certificate_bytes
+    _, algorithm, _ = der.parse_values(der.parse_values(data)[0].content)
+    edited = body.replace(old, new)
+    signature = signer.issuer.key.sign(edited, ec.ECDSA(SHA256))
+    members = edited + der.encode(algorithm) + der.encode(Value(0x03, b"\0" + signature))
+    certificate = x509.load_der_x509_certificate(der.encode(Value(0x30, members)))
+    return replace(signer, certificate=certificate)
 
 
 @dataclass
@@ -367,3 +381,8 @@ def b64(data: bytes) -> str:
 
 def url(data: bytes) -> str:
     return re.sub("=+$", "", base64.urlsafe_b64encode(data).decode())
+
+
+ROOT = create_root()
+TARGET = images.image().root
+"""A manifest to sign."""

@@ -70,7 +70,8 @@ def check_chain(chain: Sequence[x509.Certificate]) -> None:
     try:
         if not is_issued_by(chain[-1], chain[-1]):
             raise refuse("the last certificate is not a root")
-        for certificate, issuer in pairwise(chain):
+        # From the root down, so that no work is done for a chain that the root did not issue.
+        for certificate, issuer in reversed([*pairwise(chain)]):
             if not is_issued_by(certificate, issuer):
                 raise refuse("the certificates are not one chain in order")
             if is_issued_by(certificate, certificate):
@@ -118,6 +119,18 @@ def check_validity(chain: Sequence[x509.Certificate], start: datetime, end: date
                 f" {certificate.not_valid_before_utc:%Y-%m-%d} to"
                 f" {certificate.not_valid_after_utc:%Y-%m-%d})"
             )
+
+
+def read_subject(certificate: x509.Certificate) -> x509.Name:
+    """Return the subject of a certificate.
+
+    Raises:
+        InvalidSignatureError: it is malformed.
+    """
+    try:
+        return certificate.subject
+    except (TypeError, *MALFORMED):  # TypeError: a bit string where the name has text
+        raise refuse("the subject of a certificate is malformed") from None
 
 
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -6,7 +6,7 @@ https://github.com/notaryproject/specifications/blob/main/specs/signature-envelo
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bundler.oci.json import base64_strict
 from bundler.trust.notation import envelope
@@ -66,7 +66,7 @@ def _decode(text: str, name: str) -> bytes:
 def _parse_time(value: object, name: str) -> datetime:
     try:
         if isinstance(value, str) and _TIME.fullmatch(value):
-            return datetime.fromisoformat(value)
-    except ValueError:
+            return datetime.fromisoformat(value).astimezone(UTC)
+    except (OverflowError, ValueError):
         pass
     raise refuse(f"{name} is not a time of RFC 3339")

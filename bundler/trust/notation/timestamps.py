@@ -76,7 +76,12 @@ def verify_timestamp(
             raise _refuse("the certificate of the timestamp is for other purposes too")
         check_signer(signer, critical=False)
         return _read_range(response)
-    except (VerificationError, x509.ExtensionNotFound, IndexError, OverflowError, *MALFORMED):
+    except (
+        VerificationError,
+        x509.ExtensionNotFound,
+        *(IndexError, OverflowError, TypeError),
+        *MALFORMED,
+    ):
         raise _refuse(
             "the timestamp is malformed, or not by a trusted authority for this signature"
         ) from None

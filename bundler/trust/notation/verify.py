@@ -77,8 +77,9 @@ def verify_signature(
     certificates.check_chain(chain)
     key = chain[0].public_key()
     verify_envelope(envelope, key)
+    subject = certificates.read_subject(chain[0])
     if statement.identities is not None:
-        check_identity(chain[0].subject, statement.identities)
+        check_identity(subject, statement.identities)
     _check_target(envelope.payload, target)
     if envelope.attributes.expiry is not None and moment >= envelope.attributes.expiry:
         raise InvalidSignatureError(
@@ -88,7 +89,7 @@ def verify_signature(
     _check_time(envelope, chain, statement, trusted, moment)
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return VerifiedSigner(
-        subject=format_subject(chain[0].subject),
+        subject=format_subject(subject),
         key_id=hashlib.sha256(spki).hexdigest(),
         store=f"{authority.type}:{authority.name}",
     )

@@ -13,9 +13,8 @@ from bundler.copy.signature_requirements import NotationSignature
 from bundler.errors import ConfigError, MissingSignatureError
 from tests.bundle.exporting.test_required_signatures import AMD64, REFERENCE, Site
 from tests.fakes import images, notation as fake
-from tests.fakes.notation import COSE, JWS, Signature
+from tests.fakes.notation import COSE, JWS, ROOT, Signature
 
-ROOT = fake.create_root()
 SIGNER = fake.create_signer(root=ROOT)
 NOW = datetime.now(UTC).replace(microsecond=0)
 """The certificates of the fake are valid then."""

@@ -13,10 +13,9 @@ from bundler.trust.notation.chain import parse_chain
 from bundler.trust.notation.cose import parse_cose
 from bundler.trust.notation.envelope import MAX_ENVELOPE
 from bundler.trust.notation.jws import parse_jws
-from tests.fakes import images, notation as fake
-from tests.fakes.notation import NOW, PREFIX, Signature
+from tests.fakes import notation as fake
+from tests.fakes.notation import NOW, PREFIX, TARGET, Signature
 
-TARGET = images.image().root
 SIGNER = fake.create_signer()
 GOOD = Signature(SIGNER, TARGET)
 MESSAGE = cbor2.loads(GOOD.to_cose()).value
@@ -56,17 +55,16 @@ def test_times_of_jws_may_have_an_offset(time):
 
 @pytest.mark.parametrize(
     "time",
-    ["2026-12-01", "2026-12-01T12:00:00", "2026-02-30T12:00:00Z", "20261201T120000Z", "", [], 1,
-     "2026-12-01T12:00:00+25:00", "٢026-12-01T12:00:00Z", "9999-12-31T23:59:59-23:59"],
-)  # fmt: skip
+    [
+        *("2026-12-01", "2026-12-01T12:00:00", "2026-02-30T12:00:00Z", "20261201T120000Z"),
+        *("", [], 1, "2026-12-01T12:00:00+25:00", "\u0662026-12-01T12:00:00Z"),
+        *("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"),
+    ],
+)
 def test_other_times_of_jws_are_refused(time):
     raw = Signature(SIGNER, TARGET, headers={f"{PREFIX}expiry": time}, critical=[
         f"{PREFIX}signingScheme", f"{PREFIX}expiry"]).to_jws()  # fmt: skip
-    try:
-        parse_jws(raw)
-    except InvalidSignatureError:
-        return
-    assert time == "9999-12-31T23:59:59-23:59"  # a valid time, which no calendar can convert
+    assert refuses(parse_jws, raw) == "format"
 
 
 JWS = [

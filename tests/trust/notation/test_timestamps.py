@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,14 +10,15 @@ import pytest
 from bundler.errors import InvalidSignatureError
 from bundler.trust.notation.timestamps import verify_timestamp
 from tests.fakes import notation as fake
-from tests.fakes.notation import DAY, NOW, Signature
-from tests.trust.notation.test_verify import ROOT, TARGET, both, refuse, verify  # noqa: F401
+from tests.fakes.notation import COSE, DAY, JWS, NOW, ROOT, TARGET, Signature
 
 AUTHORITY = fake.create_timestamp_authority()
 TSA_ROOT = AUTHORITY.chain[-1]
 STORES = {"ca:corp": [ROOT.certificate], "tsa:time": [TSA_ROOT]}
 SIGNER = fake.create_signer(root=ROOT, end=NOW + 3600 * DAY)
 LATER = NOW + 3601 * DAY
+
+both = pytest.mark.parametrize("form", [JWS, COSE], ids=["jws", "cose"])
 
 
 def timestamped(form, **options):
@@ -28,7 +30,7 @@ def timestamped(form, **options):
 
 
 @both
-def test_timestamp_proves_that_the_certificate_was_valid(verify, form):  # noqa: F811
+def test_timestamp_proves_that_the_certificate_was_valid(verify, form):
     raw = timestamped(form)
     for use in ("always", "afterCertExpiry"):
         verify(raw, form, stores=STORES, verifyTimestamp=use)
@@ -36,7 +38,7 @@ def test_timestamp_proves_that_the_certificate_was_valid(verify, form):  # noqa:
 
 
 @both
-def test_timestamp_is_required_if_a_store_for_it_is_trusted(refuse, verify, form):  # noqa: F811
+def test_timestamp_is_required_if_a_store_for_it_is_trusted(refuse, verify, form):
     raw = Signature(SIGNER, TARGET).to_envelope(form)
     assert refuse(raw, form, stores=STORES) == "timestamp"
     verify(raw, form, stores=STORES, verifyTimestamp="afterCertExpiry")
@@ -45,7 +47,7 @@ def test_timestamp_is_required_if_a_store_for_it_is_trusted(refuse, verify, form
 
 
 @both
-def test_timestamp_does_not_count_without_a_trusted_authority(refuse, form):  # noqa: F811
+def test_timestamp_does_not_count_without_a_trusted_authority(refuse, form):
     raw = timestamped(form)
     assert refuse(raw, form, moment=LATER) == "certificate"
     other = fake.create_timestamp_authority().chain[-1]
@@ -53,9 +55,16 @@ def test_timestamp_does_not_count_without_a_trusted_authority(refuse, form):  # 
 
 
 @both
-def test_timestamp_after_the_certificate_expired_is_refused(refuse, form):  # noqa: F811
+def test_timestamp_after_the_certificate_expired_is_refused(refuse, form):
     signer = fake.create_signer(root=ROOT, end=datetime.now(UTC) - timedelta(hours=1))
     assert refuse(timestamped(form, signer=signer), form, stores=STORES) == "certificate"
+
+
+def test_timestamp_needs_the_optional_library(refuse, verify, monkeypatch):
+    raw = timestamped(JWS)
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    assert refuse(raw, stores=STORES) == "unsupported"
+    verify(raw, stores=STORES, verifyTimestamp="afterCertExpiry")
 
 
 def test_time_is_a_range():

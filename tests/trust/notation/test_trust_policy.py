@@ -12,8 +12,8 @@ from bundler.trust.notation.identity import check_identity, parse_identity
 from bundler.trust.notation.trust_policy import read_trust_policy
 from bundler.trust.notation.trust_store import read_stores
 from tests.fakes import notation as fake
+from tests.fakes.notation import ROOT
 
-ROOT = fake.create_root()
 STATEMENT = {
     "name": "all",
     "registryScopes": ["*"],

@@ -12,63 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from bundler.errors import InvalidSignatureError
-from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
-from bundler.trust.notation.trust_policy import read_trust_policy
-from bundler.trust.notation.trust_store import read_stores
-from bundler.trust.notation.verify import verify_signature
 from tests.fakes import images, notation as fake
-from tests.fakes.notation import COSE, DAY, JWS, NOW, Signature
+from tests.fakes.notation import COSE, DAY, JWS, NOW, ROOT, TARGET, Signature
 
-ROOT = fake.create_root()
 SIGNER = fake.create_signer(root=ROOT)
-TARGET = images.image().root
 WEAK = rsa.generate_private_key(65537, 1024)
 MINE = "x509.subject: C=US, ST=WA, O=Example, CN=builder"
 PLUGIN = f"{fake.PREFIX}verificationPlugin"
 SIGNING_TIME, AUTHENTIC_TIME = f"{fake.PREFIX}signingTime", f"{fake.PREFIX}authenticSigningTime"
 
 both = pytest.mark.parametrize("form", [JWS, COSE], ids=["jws", "cose"])
-
-
-@pytest.fixture
-def verify(tmp_path):
-    def run(
-        signature,
-        form=JWS,
-        *,
-        stores=None,
-        identities=("*",),
-        moment=NOW,
-        target=TARGET,
-        media_type=None,
-        **verification,
-    ):
-        stores = {"ca:corp": [ROOT.certificate]} if stores is None else stores
-        fake.write_trust(tmp_path, stores, identities, **verification)
-        statement = read_trust_policy(tmp_path / "trustpolicy.json").find_statement("corp.org/app")
-        raw = signature.to_envelope(form) if isinstance(signature, Signature) else signature
-        return verify_signature(
-            media_type or form,
-            raw,
-            Descriptor(target.media_type, Digest(target.digest), len(target.data)),
-            statement=statement,
-            trusted=read_stores(tmp_path / "truststore", statement.stores),
-            moment=moment,
-        )
-
-    return run
-
-
-@pytest.fixture
-def refuse(verify):
-    def run(signature, form=JWS, **options):
-        with pytest.raises(InvalidSignatureError) as raised:
-            verify(signature, form, **options)
-        assert raised.value.exit_status == 4
-        return raised.value.problem
-
-    return run
 
 
 @both
@@ -202,6 +155,17 @@ def test_identity_is_compared_exactly(verify, refuse, form, identities, accepted
         verify(signature, form, identities=identities)
     else:
         assert refuse(signature, form, identities=identities) == "subject"
+
+
+@pytest.mark.parametrize("identity", ["*", MINE])
+def test_malformed_subject_is_refused(refuse, verify, identity):
+    """Its issuer is trusted, but not to be competent."""
+    signer = fake.create_signer(root=ROOT)
+    same = fake.edit_certificate(signer, b"builder", b"builder")
+    verify(Signature(same, TARGET), identities=(identity,))
+    for old, new in ((b"builder", b"build\xff\xff"), (b"\x0c\x07builder", b"\x03\x07\0uilder")):
+        edited = fake.edit_certificate(signer, old, new)
+        assert refuse(Signature(edited, TARGET), identities=(identity,)) == "certificate"
 
 
 def test_subject_of_issuer_is_not_an_identity(refuse):

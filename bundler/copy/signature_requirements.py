@@ -93,7 +93,7 @@ class VerifiedSignature:
     def label(self) -> str:
         """The key, identity or policy in a short form, for tables."""
         if self.trust_store is not None:
-            return f"Notation identity {self.identity} of {self.trust_store}"
+            return str(self.identity)
         if self.policy is not None:
             return f"policy {self.policy.hex[:12]}"
         return self.key[:16] if self.key else str(self.identity)

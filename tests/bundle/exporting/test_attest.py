@@ -266,6 +266,18 @@ def test_failing_signer_leaves_no_bundle(site):
     assert not (site.bundle / "bundle.json").exists()
 
 
+def test_attestations_of_interrupted_export_are_removed(site):
+    """Those that were written before the seal are not listed; the next run signs new ones."""
+    with pytest.raises(SignerError):
+        site.export(CountingSigner(KEY, limit=2))  # the third signature is that of the bundle
+    assert not (site.bundle / "bundle.json").exists()
+    site.export(KEY)
+    verification = verify(site.bundle, TrustedKeys.create([KEY.public]))
+    verification.check()
+    assert verification.unlisted == 0
+    assert sum(map(len, site.list_digests().values())) == 3
+
+
 @pytest.mark.parametrize("referrers", [True, False])
 def test_import_stores_attestations_in_registry(site, referrers):
     site.export(KEY)

@@ -108,7 +108,7 @@ def _create_statement(
 ) -> ExportStatement:
     source, root = image.request.source, image.graph.root.digest
     file, _, line = image.request.origin.rpartition(":")
-    digest = request.manifest_files.get(file)
+    digest = request.manifest_files.get(file) if line.isdecimal() else None
     return ExportStatement(
         reference=image.display_name,
         digest=root,

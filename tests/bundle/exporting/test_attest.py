@@ -80,8 +80,7 @@ class Site:
             ImageRequest(
                 transports.parse(f"oci:{layout}:{name}"),
                 ImageReference.parse(f"registry.corp/{name}:1"),
-                origin=f"plant.yaml:{line}",
-                **options,
+                **{"origin": f"plant.yaml:{line}"} | options,
             )
             for line, name in enumerate(names, 1)
         ]
@@ -166,6 +165,16 @@ def test_statement_names_source_entry_and_bundle(site):
     assert (entry.file, entry.line, entry.digest) == ("plant.yaml", 1, FILE)
     assert statement.platforms == ("linux/amd64",)
     assert abs((statement.exported - report.inventory.created).total_seconds()) < 60
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "plant.yaml", "plant.yaml:", "plant.yaml:x", "other.yaml:1"]
+)
+def test_origin_without_known_file_and_line_is_left_out(site, origin):
+    """The origin may come from a lock file."""
+    report = site.export(KEY, names=["tool"], origin=origin)
+    (statement,) = site.read(report, "registry.corp/tool:1").values()
+    assert statement.entry is None
 
 
 def test_source_in_registry_is_named(site):

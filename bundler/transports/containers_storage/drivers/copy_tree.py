@@ -8,7 +8,8 @@ import os
 import stat
 from contextlib import suppress
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from bundler.transports.containers_storage.drivers.open_path import OpenPath, PendingNames
+
 _FICLONE = 0x40049409  # the files share blocks until one of them is written
 _MAX_CHUNK = 1 << 30
 _NO_XATTRS = frozenset({errno.ENOTSUP, errno.EPERM})
@@ -26,55 +27,35 @@ def copy_tree(source: int, target: int, links: int) -> None:
     Raises:
         OSError: a file cannot be read or written.
     """
-    # An explicit stack, because the tree may be deeper than Python's recursion limit.
-    stack = [_Level(os.dup(source), os.dup(target))]
-    try:
-        _copy_files(source, target, links)
-        while stack:
-            level = stack[-1]
-            name = level.find_next_directory()
-            if name is None:
-                _copy_metadata(level.source, level.target, os.fstat(level.source))
-                stack.pop().close()
+    with (
+        OpenPath(os.dup(source)) as original,
+        OpenPath(os.dup(target)) as copy,
+        PendingNames() as directories,
+    ):
+        _copy_files(original.fd, copy.fd, links, directories)
+        while True:
+            name = directories.pop()
+            if name is not None:
+                os.mkdir(name, 0o700, dir_fd=copy.fd)
+                original.enter(name)
+                copy.enter(name)
+                _copy_files(original.fd, copy.fd, links, directories)
                 continue
-            os.mkdir(name, 0o700, dir_fd=level.target)
-            source = os.open(name, _DIRECTORY, dir_fd=level.source)
-            target = os.open(name, _DIRECTORY, dir_fd=level.target)
-            stack.append(_Level(source, target))
-            _copy_files(source, target, links)
-    finally:
-        for level in stack:
-            level.close()
+            _copy_metadata(original.fd, copy.fd, os.fstat(original.fd))
+            if not original.depth:
+                return
+            original.leave()
+            copy.leave()
 
 
-class _Level:
-    """A directory and its copy, whose files are copied, and directories in it are being copied."""
-
-    def __init__(self, source: int, target: int) -> None:
-        self.source = source
-        self.target = target
-        self._entries = os.scandir(source)
-
-    def find_next_directory(self) -> str | None:
-        """Return the name of the next directory in this one; None if there are no more."""
-        for entry in self._entries:
-            if entry.is_dir(follow_symlinks=False):
-                return entry.name
-        return None
-
-    def close(self) -> None:
-        """Close the directories."""
-        self._entries.close()
-        os.close(self.source)
-        os.close(self.target)
-
-
-def _copy_files(source: int, target: int, links: int) -> None:
-    """Copy everything in ``source`` except directories."""
+def _copy_files(source: int, target: int, links: int, directories: PendingNames) -> None:
+    """Copy everything in ``source`` except directories; push its end and their names."""
+    directories.add_end()
     with os.scandir(source) as entries:
         for name in (entry.name for entry in entries):
             status = os.stat(name, dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
+                directories.push(name)
                 continue
             if status.st_nlink == 1:
                 _copy_file(name, status, source, target)

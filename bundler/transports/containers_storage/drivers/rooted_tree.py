@@ -11,24 +11,27 @@ import errno
 import os
 import stat
 from collections import OrderedDict, deque
-from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import LimitError, MalformedError
+from bundler.transports.containers_storage.drivers.open_path import (
+    DIRECTORY,
+    OpenPath,
+    PendingNames,
+)
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.content.files.safe_directory import PathComponents
+    from bundler.transports.containers_storage.drivers.open_path import Identity
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_LINKS = 40  # the limit of Linux
-_MAX_DEPTH = 1024
+_MAX_DEPTH = 2048  # of a path of 4,096 bytes, the longest that Linux resolves
 _MAX_OPEN_DIRECTORIES = 32
-_MAX_NAMES = 256  # names of one directory, in memory
 
 
 class RootedTree:
@@ -40,7 +43,8 @@ class RootedTree:
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self.fd = fd
-        self._open: OrderedDict[PathComponents, int] = OrderedDict()
+        self._open: OrderedDict[PathComponents, tuple[int, tuple[Identity, ...]]] = OrderedDict()
+        """Open directories, with the identities of the directories above them."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -50,7 +54,7 @@ class RootedTree:
             NotFoundError, MalformedError, MediumError: the directory cannot be opened.
         """
         with convert_os_errors(path, "cannot open"):
-            return cls(path, os.open(path, _DIRECTORY))
+            return cls(path, os.open(path, DIRECTORY))
 
     def open_directory(self, parts: PathComponents, *, create: bool = False) -> int:
         """Return a descriptor of a directory. The tree owns it, and may close it in the next call.
@@ -66,36 +70,41 @@ class RootedTree:
         known = self._open.get(parts)
         if known is not None:
             self._open.move_to_end(parts)
-            return known
-        opened = [os.dup(self.fd)]  # all parent directories, for ``..``
-        pending = deque(parts)
-        links = 0
-        try:
-            while pending:
-                name = pending.popleft()
-                if name == "..":
-                    if len(opened) > 1:
-                        os.close(opened.pop())
-                    continue
-                target = _enter(opened, name, create=create)
-                if target is None:
-                    continue
-                links += 1
-                if links > _MAX_LINKS or len(pending) > _MAX_DEPTH:
-                    raise LimitError(f"{self.path}: too many links in {'/'.join(parts)[:160]!r}")
-                if target.startswith("/"):
-                    while len(opened) > 1:
-                        os.close(opened.pop())
-                names = [name for name in target.split("/") if name not in ("", ".")]
-                pending.extendleft(reversed(names))
-            fd = opened.pop()
-        finally:
-            for above in opened:
-                os.close(above)
-        self._open[parts] = fd
+            return known[0]
+        fd, above = self._open.get(parts[:-1], (self.fd, ()))
+        pending = deque(parts if fd == self.fd else parts[-1:])
+        with OpenPath(os.dup(fd), above) as path:
+            self._walk(path, pending, parts, create=create)
+            opened = path.release()
+        self._open[parts] = opened
         if len(self._open) > _MAX_OPEN_DIRECTORIES:
-            os.close(self._open.popitem(last=False)[1])
-        return fd
+            os.close(self._open.popitem(last=False)[1][0])
+        return opened[0]
+
+    def _walk(
+        self, path: OpenPath, pending: deque[str], parts: PathComponents, *, create: bool
+    ) -> None:
+        """Enter the directories ``pending``, and those in links among them."""
+        links = 0
+        while pending:
+            name = pending.popleft()
+            if name == "..":
+                if path.depth:
+                    path.leave()
+                continue
+            target = _enter(path, name, create=create)
+            if path.depth > _MAX_DEPTH:
+                raise LimitError(f"{self.path}: links lead to more than {_MAX_DEPTH:,} levels")
+            if target is None:
+                continue
+            links += 1
+            if links > _MAX_LINKS or len(pending) > _MAX_DEPTH:
+                raise LimitError(f"{self.path}: too many links in {'/'.join(parts)[:160]!r}")
+            if target.startswith("/"):
+                while path.depth:
+                    path.leave()
+            names = [name for name in target.split("/") if name not in ("", ".")]
+            pending.extendleft(reversed(names))
 
     def status(self, parts: PathComponents) -> os.stat_result | None:
         """Return the status of a file, or of a link itself; None if it does not exist."""
@@ -157,7 +166,7 @@ class RootedTree:
 
     def _close_directories(self) -> None:
         while self._open:
-            os.close(self._open.popitem()[1])
+            os.close(self._open.popitem()[1][0])
 
 
 def parse_member_name(name: str, subject: str) -> PathComponents:
@@ -201,53 +210,49 @@ def _remove(name: str, directory: int) -> None:
         return
     else:
         return
-    # An explicit stack, because a hostile tree may be deeper than Python's recursion limit.
-    pending: list[str] = []
-    stack = [(name, os.open(name, _DIRECTORY, dir_fd=directory), pending)]
-    try:
-        while stack:
-            current, fd, pending = stack[-1]
-            if pending:
-                child = pending.pop()
-                stack.append((child, os.open(child, _DIRECTORY, dir_fd=fd), []))
-            elif not _remove_some(fd, pending):
-                os.close(stack.pop()[1])
-                os.rmdir(current, dir_fd=stack[-1][1] if stack else directory)
-    finally:
-        for _, fd, _ in stack:
-            os.close(fd)
+    with OpenPath(os.dup(directory)) as path, PendingNames() as entries, PendingNames() as names:
+        names.add_end()
+        names.push(name)
+        entered: list[str] = []
+        while True:
+            child = names.pop()
+            if child is not None:
+                path.enter(child)
+                entered.append(child)
+                _remove_files(path.fd, entries, names)
+            elif not entered:
+                return
+            else:
+                path.leave()
+                os.rmdir(entered.pop(), dir_fd=path.fd)
 
 
-def _remove_some(fd: int, directories: list[str]) -> bool:
-    """Remove files of a directory, and append directories in it; return False if it is empty.
-
-    Only a part of the names is read at a time, because a hostile directory may have millions.
-    """
+def _remove_files(fd: int, entries: PendingNames, directories: PendingNames) -> None:
+    """Remove the files of a directory; push the end of it and the directories in it."""
+    directories.add_end()
+    entries.add_end()
     with os.scandir(fd) as found:
-        entries = list(islice(found, _MAX_NAMES))
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            directories.append(entry.name)
-        else:
-            os.unlink(entry.name, dir_fd=fd)
-    return bool(entries)
+        for entry in found:
+            (directories if entry.is_dir(follow_symlinks=False) else entries).push(entry.name)
+    while (name := entries.pop()) is not None:
+        os.unlink(name, dir_fd=fd)
 
 
-def _enter(opened: list[int], name: str, *, create: bool) -> str | None:
-    """Append the directory ``name`` to ``opened``; if it is a link, return its target instead."""
+def _enter(path: OpenPath, name: str, *, create: bool) -> str | None:
+    """Enter the directory ``name``; if it is a link, return its target instead."""
     for _ in range(2):
         try:
-            opened.append(os.open(name, _DIRECTORY, dir_fd=opened[-1]))
+            path.enter(name)
         except FileNotFoundError:
             if not create:
                 raise
-            os.mkdir(name, 0o755, dir_fd=opened[-1])
-            os.chmod(name, 0o755, dir_fd=opened[-1])  # noqa: S103 - as other tools do, regardless of the umask
+            os.mkdir(name, 0o755, dir_fd=path.fd)
+            os.chmod(name, 0o755, dir_fd=path.fd)  # noqa: S103 - as other tools do, regardless of the umask
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
             try:
-                return os.readlink(name, dir_fd=opened[-1])
+                return os.readlink(name, dir_fd=path.fd)
             except OSError:
                 raise error from None
         else:

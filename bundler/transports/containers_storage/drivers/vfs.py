@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from typing import TYPE_CHECKING
 
 from bundler.transports.containers_storage.drivers.copy_tree import copy_tree
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
+from bundler.transports.containers_storage.drivers.open_path import PendingNames
 from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree, remove_tree
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
@@ -66,19 +67,20 @@ class VfsDriver:
     def make_opaque(self, tree: RootedTree, parts: PathComponents, own: PathSet) -> None:
         """Remove the copies of the files in the directory, whose names are not kept in memory."""
         try:
-            stack = [(parts, os.scandir(tree.open_directory(parts)))]
+            fd = tree.open_directory(parts)
         except (FileNotFoundError, NotADirectoryError):
             return
-        try:
-            while stack:
-                directory, entries = stack[-1]
-                entry = next(entries, None)
-                if entry is None:
-                    stack.pop()[1].close()
-                elif (path := (*directory, entry.name)) not in own:
+        directory = parts
+        with PendingNames() as names:
+            names.push_entries(fd)
+            while True:
+                name = names.pop()
+                if name is None:
+                    if directory == parts:
+                        return
+                    directory = directory[:-1]
+                elif (path := (*directory, name)) not in own:
                     tree.remove(path)
-                elif entry.is_dir(follow_symlinks=False):
-                    stack.append((path, os.scandir(tree.open_directory(path))))
-        finally:
-            for _, entries in stack:
-                entries.close()
+                elif (status := tree.status(path)) and stat.S_ISDIR(status.st_mode):
+                    names.push_entries(tree.open_directory(path))
+                    directory = path

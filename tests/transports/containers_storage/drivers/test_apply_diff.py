@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 import stat
 import tarfile
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
 from bundler.content.archives import tar_stream
 from bundler.errors import BundlerError, LimitError, MalformedError, UnsupportedError
 from bundler.oci.digest import Digest
+from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
 from tests.fakes.memory import MemoryStore
 from tests.fakes.tars import directory, hard_link, member, pack, symlink
 from tests.transports.containers_storage.sample_storage import NAME
@@ -152,6 +155,29 @@ def test_whiteout_with_content_is_refused(storage):
 
 def test_hard_link_to_a_directory_is_refused(storage):
     assert_refused(storage, directory("d"), hard_link("x", "d"))
+
+
+@pytest.fixture
+def few_descriptors():
+    """Permit only a few more open files than there are now."""
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 100, former[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, former)
+
+
+def test_deep_tree_needs_few_descriptors(storage, few_descriptors):
+    deep = "/".join("d" * 300)
+    below = pack(member(deep, b"deep"), member("d/other", b"1"))
+    above = pack(directory("d"), member("d/.wh..wh..opq"), member("d/d/new", b"2"))
+    storage.add_tars(below, above)
+    tree = storage.tree(Digest.of(below), Digest.of(above))
+    assert (tree / "d/d/new").exists()
+    with pytest.raises(LimitError):
+        storage.add_tars(pack(member("/".join("d" * 2049), b"too deep")))
+    remove_tree(storage.root)
+    assert not storage.root.exists()
 
 
 def test_deep_tree_is_unpacked_and_removed(storage):

@@ -41,6 +41,8 @@ _MAX_OWNERS = 65_536  # a range of /etc/subuid has as many
 # Layers must not set the SELinux labels of this host or the attributes that drivers use.
 _REFUSED_XATTRS = ("security.selinux",)
 _REFUSED_PREFIXES = ("trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.")
+_TOO_LARGE = frozenset({errno.ENOSPC, errno.E2BIG, errno.ERANGE})
+"""Errors of ``setxattr`` if the attributes of a file exceed what the file system stores."""
 _INVALID_PATH = frozenset(
     {errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENOENT, errno.ENAMETOOLONG}
 )
@@ -232,6 +234,12 @@ class DiffApplier:
             try:
                 os.setxattr(fd, name, value)
             except OSError as error:
+                if error.errno in _TOO_LARGE and os.fstatvfs(fd).f_bavail:
+                    size = sum(len(key) + len(item) for key, item in entry.xattrs.items())
+                    raise LimitError(
+                        f"{self._subject}: {entry.name[:160]!r}: too many extended attributes for"
+                        f" the file system (got {len(entry.xattrs):,} of {size:,} bytes in total)"
+                    ) from error
                 if error.errno != errno.ENOTSUP and not (
                     self._in_userns and error.errno == errno.EPERM
                 ):

@@ -180,6 +180,11 @@ def test_deep_tree_needs_few_descriptors(storage, few_descriptors):
     assert not storage.root.exists()
 
 
+def test_more_attributes_than_the_file_system_stores_are_a_limit(storage):
+    attributes = {f"SCHILY.xattr.user.{number}": "x" * 1000 for number in range(2000)}
+    assert_refused(storage, member("file", b"", pax_headers=attributes), error=LimitError)
+
+
 def test_deep_tree_is_unpacked_and_removed(storage):
     tar = pack(member("/".join(["d"] * 700), b"deep"))
     storage.add_tars(tar)

@@ -10,7 +10,7 @@ import os.path
 import re
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bundler import transports
 from bundler.errors import InvalidReferenceError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bundler.ports import Reference
 
 _REGISTRY = "docker://"
+_IMAGE_STREAMS = "atomic:"
 _LOCAL_DOMAIN = "localhost"
 _UNSUPPORTED = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
 _NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
@@ -43,7 +44,7 @@ def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
         )
     transport, colon, rest = text.partition(":")
     is_registry = text.startswith(_REGISTRY)
-    if transport == "atomic":
+    if text.startswith(_IMAGE_STREAMS):
         return ImageReference.parse(rest), transports.parse(text)
     if colon and not is_registry and transport in transports.names():
         return _parse_local_source(transport, rest, folder)
@@ -55,17 +56,37 @@ def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
     return image, create_registry_reference(image)
 
 
-def split_registry(text: str) -> tuple[str, str] | None:
-    """Split ``docker://HOST[:PORT][/PATH]`` into host and path; None for any other text."""
-    if not text.startswith(_REGISTRY):
-        return None
-    host, _, path = text.removeprefix(_REGISTRY).rstrip("/").partition("/")
-    return host, path
+class RegistryLocation(NamedTuple):
+    """A registry, or a path in it.
+
+    Fields:
+        front: the beginning of references to its images: ``docker://``, or ``atomic:`` for image
+            streams.
+        host: the ``host[:port]``.
+        path: the path; empty: the whole registry.
+    """
+
+    front: str
+    host: str
+    path: str
 
 
-def create_registry_reference(image: ImageReference) -> Reference:
-    """Return the reference of an image in a registry: by tag if it has one, else by digest."""
-    return transports.parse(f"{_REGISTRY}{replace(image, digest=None) if image.tag else image}")
+def split_registry(text: str) -> RegistryLocation | None:
+    """Split ``docker://HOST[:PORT][/PATH]`` or ``atomic:HOST[:PORT][/PATH]``; None: other text."""
+    for front in (_REGISTRY, _IMAGE_STREAMS):
+        if text.startswith(front):
+            host, _, path = text.removeprefix(front).rstrip("/").partition("/")
+            return RegistryLocation(front, host, path)
+    return None
+
+
+def create_registry_reference(image: ImageReference, front: str = _REGISTRY) -> Reference:
+    """Return the reference of an image in a registry: by tag if it has one, else by digest.
+
+    Raises:
+        InvalidReferenceError: an image stream cannot have this name.
+    """
+    return transports.parse(f"{front}{replace(image, digest=None) if image.tag else image}")
 
 
 def derive_name(path: str, name: str) -> tuple[str, str] | None:

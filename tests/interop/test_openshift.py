@@ -144,5 +144,10 @@ def test_signatures_of_an_image_stream_travel_in_a_bundle(
     reason = ("--allow-unsigned", "--reason", "test")
     client.ok("import", *reason, "bundle", "dir:inside", cwd=tmp_path)
     (signature,) = (tmp_path / "inside").rglob("signature-1")
-    (stored,) = cluster.signatures[IMAGE.digest]
+    (stored,) = cluster.signatures.pop(IMAGE.digest)
     assert base64.b64encode(signature.read_bytes()).decode() == stored["content"]
+    options = (*reason, "--tls-verify=false")
+    client.ok("import", *options, "bundle", f"atomic:{cluster.registry.host}", cwd=tmp_path)
+    (again,) = cluster.signatures[IMAGE.digest]
+    assert again["content"] == stored["content"]
+    client.ok("copy", "--src-tls-verify=false", target, "dir:accepted", cwd=tmp_path)

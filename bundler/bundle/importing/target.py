@@ -1,6 +1,7 @@
 """The target of an import: a registry, an image layout, or a tree of ``dir:`` images.
 
-A target is written as ``docker://host[:port][/prefix]``, ``oci:DIR`` or ``dir:DIR``. In a tree of
+A target is written as ``docker://host[:port][/prefix]``, ``atomic:host[:port][/namespace]``,
+``oci:DIR`` or ``dir:DIR``. In a tree of
 ``dir:`` images, an image is stored in the directory ``path/tag``.
 """
 
@@ -39,6 +40,8 @@ class RegistryTarget:
 
     text: str
     """The target as the user specified it."""
+    front: str
+    """The beginning of references to its images: ``docker://`` or ``atomic:``."""
     host: str
     prefix: str
     """The prefix of every target name; empty: none."""
@@ -83,22 +86,23 @@ def parse_target(text: str, folder: Path | None = None) -> ImportTarget:
     """
     registry = split_registry(text)
     if registry is not None:
-        host, prefix = registry
+        front, host, prefix = registry
         # In a reference, a first component that does not look like a host belongs to the path.
         is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
         if not is_host or (prefix and not is_repository_path(prefix)):
             quoted = "the target (it contains credentials)" if "@" in text else text[:200]
             raise InvalidReferenceError(
                 f"{quoted} is not a valid registry"
-                " (expected docker://host[:port][/prefix] in lower case)",
-                hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
+                f" (expected {front}host[:port][/prefix] in lower case)",
+                hint=f"write {front}HOST:PORT[/PREFIX], the prefix in lower case",
             )
-        return RegistryTarget(text, host, prefix)
+        return RegistryTarget(text, front, host, prefix)
     bundle_format, _, path = text.partition(":")
     if not path or bundle_format not in get_args(Format):
         raise InvalidReferenceError(
             f"{text[:200]!r} is not a valid import target",
-            hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or specify a target file",
+            hint="write docker://HOST[:PORT][/PREFIX], atomic:HOST[:PORT]/NAMESPACE, oci:DIR,"
+            " dir:DIR, or specify a target file",
         )
     if folder is not None:
         path = os.path.normpath(folder / path)
@@ -123,7 +127,7 @@ class OpenRegistry:
         reference = ImageReference.parse(self.format_name(name))
         destination = self._repositories.get(reference.repository)
         if destination is None:
-            location = create_registry_reference(reference)
+            location = create_registry_reference(reference, self._target.front)
             destination = transports.open_destination(location, self._options)
             self._repositories[reference.repository] = destination
             self._stack.callback(destination.close)

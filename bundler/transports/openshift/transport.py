@@ -27,9 +27,10 @@ from bundler.transports.docker.transport import DockerDestination, DockerSource
 from bundler.transports.openshift.image_api import ImageApi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.content.streams import Content, Reader
+    from bundler.errors import BundlerError
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Node, OpenOptions, Publication
@@ -94,9 +95,7 @@ class OpenShiftSource:
     @contextmanager
     def open(self, node: Node, /, offset: int = 0) -> Iterator[Reader]:
         """Open a manifest or a blob in the registry."""
-        if not self._repositories:
-            self._open_repository(self._reference.image, self._api.get_stream())
-        *others, last = self._repositories.values()
+        *others, last = self._list_repositories()
         with ExitStack() as stack:
             for repository in others:
                 with suppress(NotFoundError):
@@ -110,6 +109,11 @@ class OpenShiftSource:
         """Return all tags of the image stream that point to an image."""
         return list(self._api.get_stream().images)
 
+    def referrers(self, subject: Digest, /) -> list[Descriptor]:
+        """Return the referrers of ``subject`` in the repositories of the resolved images."""
+        found = [item.referrers(subject) for item in self._list_repositories()]
+        return [descriptor for each in found for descriptor in each]
+
     def signatures(self, manifest: Digest, /) -> list[bytes]:
         """Return the signatures of ``manifest`` in the image API."""
         return self._api.list_signatures(manifest)
@@ -119,6 +123,11 @@ class OpenShiftSource:
         for repository in self._repositories.values():
             repository.close()
         self._api.close()
+
+    def _list_repositories(self) -> list[DockerSource]:
+        if not self._repositories:
+            self._open_repository(self._reference.image, self._api.get_stream())
+        return list(self._repositories.values())
 
     def _open_repository(self, image: ImageReference, stream: ImageStream) -> DockerSource:
         repository = replace(image, tag=None, digest=None)
@@ -186,6 +195,11 @@ class OpenShiftDestination:
             if signatures:
                 self._api.add_signatures(manifest, signatures)
         self._signatures.clear()
+
+    @property
+    def refused_referrers(self) -> Mapping[Digest, BundlerError]:
+        """The errors of referrers that the registry refused to store or list."""
+        return self._docker.refused_referrers
 
     def close(self) -> None:
         """Cancel unfinished uploads, and release the connections."""

@@ -81,7 +81,8 @@ def import_(
 ) -> None:
     """Push the images of BUNDLE to TARGET; the bundle must be signed by a given key.
 
-    TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
+    TARGET is docker://HOST[:PORT][/PREFIX], atomic:HOST[:PORT]/NAMESPACE for image streams of
+    OpenShift, oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
     one of these targets and further settings. Options override these settings, which override the
     configuration files.
     """

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.cancel import Cancellation
     from bundler.cli.options.bundle_signers import SignerOptions
     from bundler.cli.runtime.context import CommandContext
     from bundler.trust.signers import Signer
 
 
-def read_signers(
-    context: CommandContext, options: SignerOptions, cancellation: Cancellation
-) -> tuple[Signer, ...]:
+def read_signers(context: CommandContext, options: SignerOptions) -> tuple[Signer, ...]:
     """Read the keys of all signers, and prompt for passphrases; nothing is signed yet.
-
-    ``cancellation`` is that of the run in which the signers are used.
 
     Raises:
         UsageError: the options are inconsistent, two signers have one key, or a passphrase is
@@ -43,9 +38,9 @@ def read_signers(
     )
     for command, path in zip(options.commands, options.command_keys, strict=True):
         parse_command(command)
-        signers.append(CommandSigner(keys.read_public_key(path), command, cancellation))
+        signers.append(CommandSigner(keys.read_public_key(path), command, context.cancellation))
     if options.agent_keys:
-        signers += _read_agent_keys(context, options, cancellation)
+        signers += _read_agent_keys(context, options)
     identifiers = [signer.public.id for signer in signers]
     for key_id in identifiers:
         if identifiers.count(key_id) > 1:
@@ -53,9 +48,7 @@ def read_signers(
     return tuple(signers)
 
 
-def _read_agent_keys(
-    context: CommandContext, options: SignerOptions, cancellation: Cancellation
-) -> list[Signer]:
+def _read_agent_keys(context: CommandContext, options: SignerOptions) -> list[Signer]:
     from bundler.trust import ssh_agent  # noqa: PLC0415 - rare
 
     socket = context.environment.variables.get("SSH_AUTH_SOCK")
@@ -66,6 +59,6 @@ def _read_agent_keys(
         )
     public = [ssh_agent.read_public_key(path) for path in options.agent_keys]
     return [
-        ssh_agent.AgentSigner(key, ssh_agent.encode_public_key(key), socket, cancellation)
+        ssh_agent.AgentSigner(key, ssh_agent.encode_public_key(key), socket, context.cancellation)
         for key in public
     ]

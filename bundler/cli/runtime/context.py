@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 import click
 
 from bundler import __version__
+from bundler.cancel import Cancellation
 from bundler.cli.options.command import GlobalOptions, read_global_options
 from bundler.cli.runtime.signals import handle_signals
 from bundler.errors import BundlerError, CancelledError, RegistryError, TimeLimitError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from bundler.cancel import Cancellation
     from bundler.cli.frontends.frontend import Frontend
     from bundler.cli.runtime.environment import Environment
     from bundler.config.paths import ConfigPathOverrides
@@ -80,6 +80,8 @@ class CommandContext:
     """How long requests that exceed the rate limit are repeated; None: the default."""
     policy_required: bool = False
     """Whether a missing policy.json is an error; otherwise, every image is accepted without one."""
+    cancellation: Cancellation = field(default_factory=Cancellation, compare=False)
+    """The cancellation of the command; during a ``run``, signals request it."""
 
     @property
     def scratch(self) -> Path | None:
@@ -182,14 +184,14 @@ class CommandContext:
         progress = self.frontend.show_progress(quiet=self.options.quiet)
         show_interruption = progress.show_interruption if progress else lambda: None
         emit = progress.emit if progress else discard
-        with handle_signals(show_interruption, self.frontend.report_error) as cancellation:
+        with handle_signals(self.cancellation, show_interruption, self.frontend.report_error):
             try:
                 with (
-                    _time_limit(self.options.command_timeout, cancellation),
+                    _time_limit(self.options.command_timeout, self.cancellation),
                     progress or nullcontext(),
                     ExitStack() as threads,
                 ):
-                    yield CommandRun(self, cancellation, emit, jobs or DEFAULT_JOBS, threads)
+                    yield CommandRun(self, self.cancellation, emit, jobs or DEFAULT_JOBS, threads)
             except CancelledError:
                 show_interruption()
                 raise

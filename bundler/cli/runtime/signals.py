@@ -15,11 +15,12 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from bundler.cancel import Cancellation
 from bundler.errors import BundlerError, CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from bundler.cancel import Cancellation
 
 
 GRACE_PERIOD = 1.5
@@ -31,14 +32,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def handle_signals(
-    show_interruption: Callable[[], None], report_error: Callable[[BundlerError], object]
-) -> Iterator[Cancellation]:
-    """Provide a cancellation that is requested by a signal; only for the main thread.
+    cancellation: Cancellation,
+    show_interruption: Callable[[], None],
+    report_error: Callable[[BundlerError], object],
+) -> Iterator[None]:
+    """Request ``cancellation`` at a signal during the block; only for the main thread.
 
     A signal that is already ignored, as under nohup, stays ignored. If the process has to end
     without the main thread, ``show_interruption`` and then ``report_error`` are called.
     """
-    cancellation = Cancellation()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     ended = threading.Event()
@@ -56,7 +58,7 @@ def handle_signals(
         if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
-        yield cancellation
+        yield
     finally:
         ended.set()
         if not cancellation.requested:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from bundler.cancel import Cancellation
 from bundler.cli.options import common
 from bundler.cli.options.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
 from bundler.cli.options.command import command
@@ -112,12 +111,11 @@ def export(
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
     _check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
-    cancellation = Cancellation()
     keys: tuple[Signer, ...] = ()
     if signers != NO_SIGNERS:
         from bundler.cli.runtime.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
 
-        keys = read_signers(context, signers, cancellation)
+        keys = read_signers(context, signers)
     chain: Mapping[int, SignedDocument] = {}
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
@@ -133,7 +131,6 @@ def export(
 
         chain = read_chain(context, trust_path, keys, source.manifest.name)
     with context.run(jobs) as run:
-        run.cancellation.adopt(cancellation)
         options = run.create_open_options(source.create_overrides(access))
         request = exporting.ExportRequest(
             images=source.create_image_requests(options, run.emit),

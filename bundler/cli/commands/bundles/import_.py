@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from bundler.cancel import Cancellation
 from bundler.cli.options import common, records
 from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
@@ -88,8 +87,7 @@ def import_(
     """
     overridden = overrides.create_overrides()
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
-    cancellation = Cancellation()
-    signers = read_signers(context, receipt_signers, cancellation)
+    signers = read_signers(context, receipt_signers)
     for signer in signers:  # or a signature of one kind could pass as one of the other
         if signer.public in trusted.bundle_keys:
             raise UsageError(
@@ -119,7 +117,6 @@ def import_(
             site, overridden, run.emit, dry_run=dry_run, receipt_signers=signers
         ) as session,
     ):
-        run.cancellation.adopt(cancellation)
         if verify_first:
             from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cancel import Cancellation
 from bundler.cli.options import common
 from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.command import command
@@ -54,8 +53,7 @@ def sign(
         raise UsageError(
             "no signing key given", hint="add --key FILE.key, --sign-cmd COMMAND or --ssh-key FILE"
         )
-    cancellation = Cancellation()
-    keys = read_signers(context, signers, cancellation)
+    keys = read_signers(context, signers)
     if output is not None and len(keys) != 1:
         raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
     from bundler.bundle.format import signatures  # noqa: PLC0415 - not for --help
@@ -64,8 +62,7 @@ def sign(
     if store := open_store(context, None):
         _, contents = signatures.read_inventory(bundle)
         warn_of_unfit_signers(store, keys, contents.stream, contents.created)
-    with context.run(1) as run:
-        run.cancellation.adopt(cancellation)
+    with context.run(1):
         if output is not None:
             signatures.sign_elsewhere(bundle, keys[0], output)
             names = [str(output)]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cancel import Cancellation
 from bundler.cli.options import common
 from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.command import command
@@ -34,14 +33,12 @@ def sign(context: CommandContext, draft: Path, *, signers: SignerOptions, as_jso
         raise UsageError(
             "no signing key given", hint="add --key FILE.key, --sign-cmd COMMAND or --ssh-key FILE"
         )
-    cancellation = Cancellation()
-    keys = read_signers(context, signers, cancellation)
+    keys = read_signers(context, signers)
     from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
     from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
 
     raw = trust_store.load(draft).raw
-    with context.run(1) as run:
-        run.cancellation.adopt(cancellation)
+    with context.run(1):
         signed = {f"{draft.name}.{key.public.id[:16]}.sig": key.sign(raw) for key in keys}
     for name, signature in signed.items():
         atomic_write.write_bytes(draft.with_name(name), signature)

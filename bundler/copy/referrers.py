@@ -190,7 +190,7 @@ class ReferrerFinder:
 
         ``suffix`` is the suffix of the cosign tag of ``subject`` itself; None if it has none.
         """
-        front = f"{subject.algorithm}-{subject.hex}"  # also the fallback tag of the list
+        front = subject.text.replace(":", "-")  # also the fallback tag of the list
         if isinstance(self._source, ListsReferrers):
             try:
                 for descriptor in self._source.referrers(subject):

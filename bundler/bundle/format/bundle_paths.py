@@ -321,10 +321,15 @@ def remove_signatures(bundle: Directory) -> None:
     Raises:
         MediumError: one of them cannot be removed.
     """
-    for name in bundle.list_names():
-        if parse_signature_name(name) or name == SIGSTORE_BUNDLE:
-            bundle.remove(name)
-    atomic_write.sync_directory(bundle)
+    signatures = [
+        name
+        for name in bundle.list_names()
+        if parse_signature_name(name) or name == SIGSTORE_BUNDLE
+    ]
+    for name in signatures:
+        bundle.remove(name)
+    if signatures:
+        atomic_write.sync_directory(bundle)
 
 
 def remove_files(bundle: Directory, paths: Iterable[str]) -> None:

@@ -35,6 +35,8 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 class Medium:
     """The mounted file system on which a bundle is stored."""
 
+    existing: Path
+    """The inspected directory, or the nearest one above it that exists."""
     mount_point: Path
     device: str
     """The mounted device or share, such as ``/dev/sdb1``; empty if unknown."""
@@ -103,7 +105,9 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     except OSError as error:
         raise to_bundler_error(error, existing, "cannot inspect its file system") from error
     read_only = read_only or bool(status.f_flag & os.ST_RDONLY)
-    return Medium(mount_point, device, file_system, read_only, status.f_bavail * status.f_frsize)
+    return Medium(
+        existing, mount_point, device, file_system, read_only, status.f_bavail * status.f_frsize
+    )
 
 
 def check_directory(
@@ -114,7 +118,7 @@ def check_directory(
     parents: bool = False,
     on_system_disk: bool = False,
 ) -> None:
-    """Check that a bundle may be written to the directory ``bundle``.
+    """Check that a bundle may be written to the directory ``bundle``, which is on ``medium``.
 
     It need not exist, nor, with ``parents``, the directories above it. ``on_system_disk`` permits
     an empty mount point on which nothing is mounted. If the directory contains other files, the
@@ -124,7 +128,7 @@ def check_directory(
         MediumError: the medium is read-only; or ``bundle`` is not a directory, contains other
             files, has no parent directory, or seems to be a mount point without a mount.
     """
-    existing = find_existing(bundle)
+    existing = medium.existing
     if not existing.is_dir():
         raise MediumError(
             f"{existing}: not a directory",

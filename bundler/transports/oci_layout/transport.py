@@ -238,13 +238,13 @@ class LayoutDestination(WritableBlobs):
     def _sync(self) -> None:
         """Make all blobs and all new directories durable, and mark the directory as a layout."""
         self.sync_blobs()
-        atomic_write.sync_directory(self._layout)
+        mark = image_layout.LAYOUT_FILE
+        if self._layout.get_size(mark) is None:  # synchronises the directory too
+            atomic_write.write_bytes_in(self._layout, mark, image_layout.LAYOUT_FILE_CONTENT)
+        else:
+            atomic_write.sync_directory(self._layout)
         for path in self._layout.created:
             atomic_write.sync_directory(path.parent)
-        if self._layout.get_size(image_layout.LAYOUT_FILE) is None:
-            atomic_write.write_bytes_in(
-                self._layout, image_layout.LAYOUT_FILE, image_layout.LAYOUT_FILE_CONTENT
-            )
 
 
 def read_index(files: Files) -> LayoutIndex:

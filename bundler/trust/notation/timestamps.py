@@ -9,6 +9,7 @@ https://github.com/notaryproject/specifications/blob/main/specs/trust-store-trus
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
@@ -54,21 +55,18 @@ def verify_timestamp(
     Raises:
         InvalidSignatureError: it is malformed, is about something else, or is not by one of them.
     """
-    try:
-        from rfc3161_client import VerificationError, VerifierBuilder  # noqa: PLC0415 - optional
-    except ImportError:
+    if importlib.util.find_spec("rfc3161_client") is None:
         raise InvalidSignatureError(
             "Notation signature: its timestamp needs the Python package rfc3161-client",
             problem="unsupported",
-        ) from None
+        )
     if not 0 < len(token) <= _MAX_TOKEN:
         raise _refuse("there is no timestamp" if not token else "the timestamp is too large")
     try:
         response = _parse_token(token)
-        builder = VerifierBuilder()
-        for root in dict.fromkeys(roots):
-            builder = builder.add_root_certificate(root)
-        builder.build().verify_message(response, signature)
+        # One root at a time, because OpenSSL tries only one of several with the same name.
+        if not any(_is_below(root, response, signature) for root in roots):
+            raise _refuse("the timestamp is not by a trusted authority for this signature")
         signer = _find_signer(response)
         _check_signing_certificate(token, signer)
         purposes = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
@@ -76,15 +74,19 @@ def verify_timestamp(
             raise _refuse("the certificate of the timestamp is for other purposes too")
         check_signer(signer, critical=False)
         return _read_range(response)
-    except (
-        VerificationError,
-        x509.ExtensionNotFound,
-        *(IndexError, OverflowError, TypeError),
-        *MALFORMED,
-    ):
-        raise _refuse(
-            "the timestamp is malformed, or not by a trusted authority for this signature"
-        ) from None
+    except (x509.ExtensionNotFound, IndexError, OverflowError, TypeError, *MALFORMED):
+        raise _refuse("the timestamp is malformed") from None
+
+
+def _is_below(root: x509.Certificate, response: TimeStampResponse, signature: bytes) -> bool:
+    """Return whether an authority below ``root`` made the timestamp, for ``signature``."""
+    from rfc3161_client import VerificationError, VerifierBuilder  # noqa: PLC0415 - optional
+
+    verifier = VerifierBuilder().add_root_certificate(root).build()
+    try:
+        return verifier.verify_message(response, signature)
+    except VerificationError:
+        return False
 
 
 def _parse_token(token: bytes) -> TimeStampResponse:
@@ -92,7 +94,7 @@ def _parse_token(token: bytes) -> TimeStampResponse:
 
     The certificates are not signed, and many authorities do not sort them as DER requires.
     """
-    from rfc3161_client import decode_timestamp_response  # noqa: PLC0415 - as above
+    from rfc3161_client import decode_timestamp_response  # noqa: PLC0415 - optional
 
     kind, members = _split_token(token)
     for number, member in enumerate(members):

@@ -67,6 +67,17 @@ def test_timestamp_needs_the_optional_library(refuse, verify, monkeypatch):
     verify(raw, stores=STORES, verifyTimestamp="afterCertExpiry")
 
 
+def test_authority_may_be_below_an_intermediate_one():
+    """Other roots of the same name do not prevent that the right one is found."""
+    root = fake.create_root("timestamps")
+    middle = fake.issue(fake.subject("middle"), root, authority=True)
+    token = fake.create_timestamp(fake.create_timestamp_authority(root=middle), b"x")
+    verify_timestamp(token, b"x", [TSA_ROOT, root.certificate])
+    for roots in ([], [TSA_ROOT], [middle.certificate]):
+        with pytest.raises(InvalidSignatureError):
+            verify_timestamp(token, b"x", roots)
+
+
 def test_time_is_a_range():
     start, end = verify_timestamp(fake.create_timestamp(AUTHORITY, b"x"), b"x", [TSA_ROOT])
     assert end - start == timedelta(seconds=2)

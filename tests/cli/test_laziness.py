@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes import images
+from tests.fakes import images, notation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,3 +88,18 @@ def test_import_without_keys_and_target_file_imports_no_keys_or_yaml(imported_mo
 
 def test_ls_imports_only_bundle_modules(imported_modules) -> None:
     assert not imported_modules("ls", "bundle") & (YAML | KEYS | NETWORK | COMPRESSION)
+
+
+def test_notation_signature_in_jws_loads_no_other_format(imported_modules, tmp_path) -> None:
+    image = images.image()
+    signature = notation.Signature(notation.create_signer(root=notation.ROOT), image.root)
+    signed = notation.artifact(image, signature.to_jws())
+    images.write_layout(tmp_path / "signed", {"app": image, "signature": signed})
+    notation.write_trust(tmp_path, {"ca:corp": [notation.ROOT.certificate]})
+    (tmp_path / "signed.yaml").write_text(
+        "images:\n- ref: oci:signed:app\n  verify:\n"
+        "  - notation: {policy: trustpolicy.json, trustStore: truststore}\n"
+    )
+    imported = imported_modules("export", "--unsigned", "signed.yaml", "new")
+    assert "bundler.trust.notation.jws" in imported
+    assert not imported & {"cbor2", "rfc3161_client", "bundler.trust.sigstore.bundle", "nacl"}

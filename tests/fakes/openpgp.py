@@ -17,6 +17,8 @@ class GnuPG:
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="gpg-"))
+        # By default, each use of a passphrase takes as long as an attacker should need for a guess.
+        (self.home / "gpg-agent.conf").write_text("s2k-count 65536\n")
         self.environment = {
             "GNUPGHOME": str(self.home),
             "HOME": str(self.home),

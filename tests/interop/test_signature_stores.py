@@ -145,20 +145,23 @@ def test_server_without_staging_location_is_not_written(work, program, key, targ
     assert "lookaside-staging" in copied.stderr or "sigstore-staging" in copied.stderr
 
 
-@pytest.fixture
-def attached(work: Path, program) -> list[str]:
+@pytest.fixture(scope="module")
+def attached(tmp_path_factory) -> list[str]:
     """Two copies of an image in directories, with sigstore signatures of different keys.
 
     Debian's Skopeo creates no sigstore signatures, but it copies them.
     """
-    airbundle = program("airbundle")
+    folder = tmp_path_factory.mktemp("attached")
+    images.write_layout(folder / "in", IMAGES)
+    (folder / "pass").write_text(f"{PASSPHRASE}\n")
+    airbundle = servers.Client(servers.AIRBUNDLE, folder, dict(servers.CHECKOUT))
     phrase = ("--sign-passphrase-file", "pass", "--sign-identity", "example.com/many:1")
     for name in ("first", "second"):
         options = ("--output-prefix", name, "--passphrase-file", "pass")
-        airbundle.ok("generate-sigstore-key", *options, cwd=work)
+        airbundle.ok("generate-sigstore-key", *options, cwd=folder)
         sign = ("--sign-by-sigstore-private-key", f"{name}.private", *phrase)
-        airbundle.ok("copy", "--all", *sign, "oci:in:many", f"dir:{name}", cwd=work)
-    return ["dir:first", "dir:second"]
+        airbundle.ok("copy", "--all", *sign, "oci:in:many", f"dir:{name}", cwd=folder)
+    return [f"dir:{folder}/first", f"dir:{folder}/second"]
 
 
 def push(client: servers.Client, work: Path, source: str, target: str) -> None:

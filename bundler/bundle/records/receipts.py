@@ -12,12 +12,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundle.records.streams import IMPORT
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
     BundlerError,
+    IntegrityError,
     InvalidSignatureError,
     LimitError,
+    LostRecordsError,
+    NotFoundError,
     TooFewSignersError,
     UnauthenticatedError,
     UnfitSignerError,
@@ -29,9 +33,10 @@ from bundler.oci.json.table import Table
 from bundler.trust.role_check import find_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from bundler.bundle.records.log import Entry
     from bundler.trust.keys import PublicKey
     from bundler.trust.signers import Signer
     from bundler.trust.trust_file import TrustedKey
@@ -40,6 +45,7 @@ TYPE = "airbundle/receipt/v1"
 MAX_RECEIPT = 64 * 1024 * 1024
 _MAX_SIGNATURE = 64 * 1024
 _KEY_DIGITS = 16
+_RESTORE_RECEIPT = "put the receipt back from a backup; the log is whole, and shows the import"
 _SUFFIX = re.compile(r"\.[0-9a-f]{16}\.sig")
 
 
@@ -102,6 +108,36 @@ class SignedReceipt:
 def format_suffix(key: PublicKey) -> str:
     """Return the end of the name of a signature by ``key``."""
     return f".{key.id[:_KEY_DIGITS]}.sig"
+
+
+def compare_with_log(folder: Path, entries: Iterable[Entry]) -> int:
+    """Compare the receipts in ``folder`` with their digests in the log; return how many are absent.
+
+    A receipt may be moved elsewhere, but not changed.
+
+    Raises:
+        LostRecordsError: a receipt is not the one that its entry names.
+        MediumError: one cannot be read.
+    """
+    absent = 0
+    for entry in entries:
+        if entry.event != IMPORT:
+            continue
+        recorded = entry.table.table("receipt")
+        path, digest = folder / recorded.text("name"), recorded.digest("digest")
+        try:
+            with Directory.open(folder) as directory:
+                actual = Digest.of(directory.read(path.name, limit=MAX_RECEIPT))
+        except NotFoundError:
+            absent += 1
+            continue
+        except (IntegrityError, LimitError) as error:
+            problem = error.message_without(f"{path}: ")
+            raise LostRecordsError(str(path), problem, hint=_RESTORE_RECEIPT) from None
+        if actual != digest:
+            problem = f"changed since its import (expected {digest}, got {actual})"
+            raise LostRecordsError(str(path), problem, hint=_RESTORE_RECEIPT)
+    return absent
 
 
 def verify(

@@ -5,6 +5,7 @@
 ``receipts/``        the receipts of imports
 ``locks/STREAM``     locked while a bundle of the stream is imported
 
+An import writes the state before its first lock: records with locks and without a state were lost.
 The log and the state are two witnesses: the state is what the log amounts to, and names the last
 line that it includes. If one of them is missing, damaged or older than the other, nothing is
 imported until the operator restores it. The log is written first: its entries after the line that
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records import log as logs, streams as states
 from bundler.content.files import atomic_write, file_lock
-from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     BundlerError,
@@ -31,6 +32,7 @@ from bundler.errors import (
     LostRecordsError,
     MediumError,
     MissingFileError,
+    NoSpaceError,
     NotFoundError,
 )
 from bundler.oci.digest import Digest
@@ -47,11 +49,14 @@ if TYPE_CHECKING:
 STATE = "state.json"
 STATE_TYPE = "airbundle/state/v1"
 RECEIPTS = "receipts"
+MIN_FREE = 1024 * 1024
+"""The space in bytes that must be free for the records before an import."""
 _LOCKS = "locks"
 _MAX_STATE = 16 * 1024 * 1024
 _LOCK_TIMEOUT = 30.0  # seconds; other runs hold the lock only while they write an entry
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
+_CHOOSE = "choose a writable directory with --records DIRECTORY"
 _RESTORE = "airbundle stream restore --reason TEXT"
 
 
@@ -74,11 +79,13 @@ def read(path: Path) -> Records:
 
     Raises:
         LostRecordsError: the log or the state is missing, damaged, or older than the other.
-        MediumError: they cannot be read.
+        MediumError: they cannot be read, or ``path`` is not a directory.
     """
     try:
         directory = Directory.open(path)
     except (NotFoundError, MissingFileError):
+        if os.path.lexists(path):  # a file, or a link to a medium that is not mounted
+            raise MediumError(f"{path}: not a directory", path=str(path), hint=_CHOOSE) from None
         return Records(path)
     with directory:
         file_lock.lock(directory, shared=True, timeout=_LOCK_TIMEOUT)
@@ -106,20 +113,29 @@ def append(path: Path, event: str, moment: datetime, members: dict[str, Any]) ->
 def prepare(path: Path) -> None:
     """Create the directory and its ``receipts``, and check that they can be written.
 
+    Without a state, that of a new site is written.
+
     Raises:
         LockedError, NoSpaceError, MediumError: they cannot.
     """
     try:
         with _open_for_writing(path) as directory:
+            if not {STATE, logs.NAME, _LOCKS} & set(directory.list_names()):
+                _write_state(directory, logs.Log(), {})
             _create_private(directory, RECEIPTS)
         for folder in (path, path / RECEIPTS):
-            if not os.access(folder, os.W_OK | os.X_OK):
-                error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                number = errno.EACCES if folder.is_dir() else errno.EEXIST
+                error = OSError(number, os.strerror(number))
                 raise to_bundler_error(error, folder, "cannot write")
+        # An import that could not be recorded would have changed the target.
+        free = measure_free_space(path)
+        if free is not None and free < MIN_FREE:
+            raise NoSpaceError(str(path), needed=MIN_FREE, free=free)
     except LockedError:
         raise
     except MediumError as error:
-        error.hint = "choose a writable directory with --records DIRECTORY"
+        error.hint = _CHOOSE
         raise
 
 
@@ -230,9 +246,11 @@ def _read(directory: Directory) -> Records:
         problem = f"damaged: {error.message_without(f'{state_path}: ')}"
         raise _create_error(state_path, problem) from None
     if state is None:
-        if log is None:
-            return Records(directory.path)
-        raise _create_error(state_path, "missing, although the site has a log of imports")
+        if log is not None:
+            raise _create_error(state_path, "missing, although the site has a log of imports")
+        if _LOCKS in directory.list_names():
+            raise _create_error(state_path, "missing, although the site has imported bundles")
+        return Records(directory.path)
     known = log or logs.Log()
     lines, head, recorded = state
     if lines > len(known.entries):

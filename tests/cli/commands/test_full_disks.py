@@ -101,3 +101,18 @@ def test_repair_of_damaged_blob_needs_space(disk: Path, run_airbundle: RunAirbun
     fill(disk, free=4608 * KIB)
     needed, _ = parse_error(run_airbundle("export", "ward.yaml", "disk/b", "--unsigned"))
     assert needed == size
+
+
+def test_import_with_full_records_pushes_nothing(
+    tmp_path: Path, disk: Path, run_airbundle: RunAirbundle
+):
+    """An import that cannot be recorded would change the target."""
+    exported = run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    assert exported.status == 0, exported.stderr
+    command = ("import", "stick", "oci:inside", "--allow-unsigned", "--reason", "test")
+    fill(disk, free=100 * KIB)
+    refused = run_airbundle(*command, "--records", disk / "records")
+    assert parse_error(refused)[0] == 1024 * KIB
+    assert not (tmp_path / "inside").exists()
+    (disk / "filler").unlink()
+    assert run_airbundle(*command, "--records", disk / "records").status == 0

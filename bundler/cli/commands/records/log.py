@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,16 +48,22 @@ def log(
 
     Each entry contains the digest of the entry before it. The head is the digest of the last entry:
     keep it elsewhere, and pass it to `verify` later, to detect entries that were changed or removed
-    by somebody who could write to this host.
+    by somebody who could write to this host. `verify` also compares the receipts with the log.
 
-    The exit status is 4 if the log or the state of the streams is not as it was written.
+    The exit status is 4 if the log, the state of the streams or a receipt is not as it was written.
     """
     from bundler.bundle.records import site  # noqa: PLC0415 - not for --help
-    from bundler.errors import UsageError  # noqa: PLC0415 - as above
+    from bundler.errors import NotFoundError, UsageError  # noqa: PLC0415 - as above
 
     if head is not None and action != "verify":
         raise UsageError("--head: expected the action verify")
-    found = site.read(records.find_records(records_path, context.environment))
+    path = records.find_records(records_path, context.environment)
+    if not os.path.lexists(path):
+        raise NotFoundError(
+            f"{path}: no records of imports",
+            hint="specify the directory with --records DIRECTORY; the first import creates it",
+        )
+    found = site.read(path)
     entries = found.log.entries
     if action == "show":
         if as_json:
@@ -67,12 +74,19 @@ def log(
     if head is not None:
         site.find_entry(found, head)
     last = None if found.log.head is None else found.log.head.text
+    value: dict[str, Any] = {"entries": len(entries), "head": last}
+    if action == "verify":
+        from bundler.bundle.records import receipts  # noqa: PLC0415 - only for this action
+
+        value["absentReceipts"] = receipts.compare_with_log(path / site.RECEIPTS, entries)
     if as_json:
-        text.print_json({"entries": len(entries), "head": last})
+        text.print_json(value)
     elif action == "head":
         text.print_line(last or "empty")
     else:
         text.print_line(f"whole: {text.count(len(entries), 'line')}")
+        if absent := value["absentReceipts"]:
+            text.print_line(f"not here: {text.count(absent, 'receipt')}")
         text.print_line(f"head: {last or 'empty'}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from bundler.trust import keys
 from tests.fakes import bundles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.cli.conftest import CommandResult, RunAirbundle
@@ -149,6 +151,89 @@ def test_lost_file_is_reported_until_records_are_restored(site: Site, name: str)
     assert site.import_("bundle").status == 0
 
 
+def test_loss_of_both_files_does_not_look_like_a_new_site(site: Site):
+    site.write_bundle("bundle")
+    site.write_bundle("old", serial=SERIAL - 1)
+    assert site.import_("bundle").status == 0
+    for name in ("state.json", "log.jsonl"):
+        (site.records / name).unlink()
+    refused = site.import_("old", "--adopt")
+    assert refused.status == 4
+    assert "state.json: missing" in refused.stderr
+    assert site.run("log", "verify").status == 4
+
+
+def make_link(path: Path, aside: Path) -> None:
+    path.symlink_to(aside)
+
+
+def make_dangling_link(path: Path, _: Path) -> None:
+    path.symlink_to("unmounted")
+
+
+def make_file(path: Path, _: Path) -> None:
+    path.touch()
+
+
+def make_pipe(path: Path, _: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_directory(path: Path, _: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "replace", "status"),
+    [
+        ("log.jsonl", make_link, 4),
+        ("state.json", make_link, 4),
+        ("locks", make_link, 3),
+        ("locks/plant-7", make_link, 3),
+        ("log.jsonl", make_pipe, 4),
+        ("state.json", make_directory, 4),
+        ("receipts", make_file, 5),
+        (".", make_file, 5),
+        (".", make_dangling_link, 5),
+    ],
+)
+def test_other_kinds_of_files_are_refused(
+    site: Site, name: str, replace: Callable[[Path, Path], None], status: int
+):
+    site.write_bundle("bundle")
+    site.write_bundle("new", serial=SERIAL + 1)
+    assert site.import_("bundle").status == 0
+    path, aside = site.records / name, site.path / "aside"
+    path.rename(aside)
+    replace(path, aside)
+    refused = site.import_("new", "--adopt", target="oci:other")
+    assert refused.status == status, refused.stderr
+    assert not (site.path / "other").exists()
+    if status == 5:
+        assert "--records DIRECTORY" in refused.stderr
+
+
+def test_log_without_records_is_not_whole(site: Site):
+    for action in ("show", "head", "verify"):
+        assert site.run("log", action, "--records", "misspelt").status == 9
+    (site.path / "file").touch()
+    assert site.run("log", "verify", "--records", "file").status == 5
+
+
+def test_log_verify_compares_receipts(site: Site):
+    site.write_bundle("bundle")
+    for _ in range(2):
+        assert site.import_("bundle").status == 0
+    first, second = sorted((site.records / "receipts").glob("*.json"))
+    first.unlink()  # an operator may move it elsewhere
+    verified = site.run("log", "verify", "--json")
+    assert (verified.status, json.loads(verified.stdout)["absentReceipts"]) == (0, 1)
+    second.write_bytes(second.read_bytes().replace(b"action", b"Action"))
+    refused = site.run("log", "verify")
+    assert refused.status == 4
+    assert second.name in refused.stderr
+
+
 def test_dry_run_checks_records_and_writes_none(site: Site):
     site.write_bundle("bundle")
     site.write_bundle("old", serial=SERIAL - 1)
@@ -165,6 +250,9 @@ def test_failed_import_records_no_serial(site: Site):
     bundles.find_largest_blob(site.path / "bundle").unlink()
     assert site.import_("bundle").status == 3
     assert not (site.records / "log.jsonl").exists()
+    assert list((site.records / "locks").iterdir())
+    site.write_bundle("whole")
+    assert site.import_("whole").status == 0  # still the first one
 
 
 def test_log_head_is_found_until_log_is_replaced(site: Site):

@@ -2,6 +2,8 @@
 
 The format is that of containers-registries.d(5). All ``*.yaml`` files in one directory are read; a
 scope may appear in only one of them.
+
+An unknown key is refused, since a misspelled one would drop signatures. Skopeo ignores it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ _LOOKASIDE = ("lookaside", "sigstore")
 _STAGING = ("lookaside-staging", "sigstore-staging")
 _ATTACHMENTS = "use-sigstore-attachments"
 _SCHEMES = ("file", "http", "https")
+_BOOLEANS = {"true": True, "yes": True, "y": True, "on": True} | {
+    "false": False, "no": False, "n": False, "off": False,
+}  # fmt: skip
+"""The booleans of YAML 1.1, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,8 @@ class RegistriesD:
             yield self.default
 
 
-def load(directories: Iterable[Path]) -> RegistriesD:
-    """Read the first existing directory.
+def load(directories: Iterable[Path], *, ignore_unknown: bool = False) -> RegistriesD:
+    """Read the first existing directory; ``ignore_unknown`` keys, as Skopeo does, or refuse them.
 
     Raises:
         ConfigError: a file is unreadable or invalid, or a scope appears in two files.
@@ -93,17 +99,18 @@ def load(directories: Iterable[Path]) -> RegistriesD:
         entries = [entry for entry in entries if entry.suffix == ".yaml"]
         if len(entries) > MAX_FILES:
             raise ConfigError(f"{directory}: more than {MAX_FILES:,} files", path=str(directory))
-        return _read_files(entries)
+        return _read_files(entries, ignore_unknown=ignore_unknown)
     return RegistriesD()
 
 
-def _read_files(files: Iterable[Path]) -> RegistriesD:
+def _read_files(files: Iterable[Path], *, ignore_unknown: bool) -> RegistriesD:
     default: LookasideConfig | None = None
     scopes: dict[str, LookasideConfig] = {}
     origins: dict[str, Path] = {}
     for path in files:
         document = config_file.parse_yaml(config_file.read(path, required=True), str(path))
-        document.refuse_unknown(("default-docker", "docker"))
+        if not ignore_unknown:
+            document.refuse_unknown(("default-docker", "docker"))
         sections = {
             f"docker {scope}": Table.of(
                 {} if value is None else value,
@@ -113,16 +120,18 @@ def _read_files(files: Iterable[Path]) -> RegistriesD:
             )
             for scope, value in document.table("docker").value.items()
         }
-        if "default-docker" in document.value:
+        if "default-docker" in document:
             sections["default-docker"] = document.table("default-docker")
         for name, section in sections.items():
             if name in origins:
                 raise document.problem(f"{name} is also in {origins[name]}")
             origins[name] = path
-            section.refuse_unknown((*_LOOKASIDE, *_STAGING, _ATTACHMENTS))
-            attachments = None
-            if _ATTACHMENTS in section:
-                attachments = section.one_of(_ATTACHMENTS, ("true", "false")) == "true"
+            if not ignore_unknown:
+                section.refuse_unknown((*_LOOKASIDE, *_STAGING, _ATTACHMENTS))
+            text = section.optional_text(_ATTACHMENTS)
+            attachments = None if text is None else _BOOLEANS.get(text.lower())
+            if text is not None and attachments is None:
+                raise section.problem(f"{_ATTACHMENTS} is neither true nor false")
             config = LookasideConfig(
                 _read_url(section, *_LOOKASIDE), _read_url(section, *_STAGING), attachments
             )
@@ -135,14 +144,14 @@ def _read_files(files: Iterable[Path]) -> RegistriesD:
 
 def _read_url(section: Table, key: str, former_key: str) -> str | None:
     """Read a URL. The former key is used only if the current one is absent."""
-    present = [name for name in (key, former_key) if name in section.value]
-    if not present:
+    name = key if section.optional_text(key) else former_key
+    text = section.optional_text(name)
+    if text is None:
         return None
-    text = section.text(present[0])
     try:
         scheme = urlsplit(text).scheme
     except ValueError:
         scheme = ""
     if scheme not in _SCHEMES:
-        raise section.problem(f"{present[0]}: expected a URL with {', '.join(_SCHEMES)}")
+        raise section.problem(f"{name}: expected a URL with {', '.join(_SCHEMES)}")
     return text

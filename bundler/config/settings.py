@@ -54,6 +54,7 @@ class Settings:
         user_agent: str | None = None,
         *,
         trusts_named_hosts: bool = False,
+        ignores_unknown_keys: bool = False,
         patience: float | None = None,
         rate_limit_patience: float | None = None,
     ) -> None:
@@ -64,6 +65,8 @@ class Settings:
         """The ``User-Agent`` of requests to registries; None: the program and its version."""
         self.trusts_named_hosts = trusts_named_hosts
         """Whether all hosts that a registry names belong to it, as in Skopeo."""
+        self.ignores_unknown_keys = ignores_unknown_keys
+        """Whether registries.d may contain unknown keys, as in Skopeo."""
         self.patience = patience
         """How long registries may be unavailable, in seconds; None: the default."""
         self.rate_limit_patience = rate_limit_patience
@@ -83,6 +86,7 @@ class Settings:
         *,
         user_agent: str | None = None,
         trusts_named_hosts: bool = False,
+        ignores_unknown_keys: bool = False,
         patience: float | None = None,
         rate_limit_patience: float | None = None,
     ) -> Settings:
@@ -100,6 +104,7 @@ class Settings:
             locate_storage,
             user_agent,
             trusts_named_hosts=trusts_named_hosts,
+            ignores_unknown_keys=ignores_unknown_keys,
             patience=patience,
             rate_limit_patience=rate_limit_patience,
         )
@@ -265,7 +270,7 @@ class Settings:
         """
         from bundler.config import registries_d  # noqa: PLC0415 - imports yaml; only for signatures
 
-        return registries_d.load(self.paths.registries_d)
+        return registries_d.load(self.paths.registries_d, ignore_unknown=self.ignores_unknown_keys)
 
     def get_storage(self) -> StorageConfig:
         """Read the location and the driver of the local image store.

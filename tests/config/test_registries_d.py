@@ -80,12 +80,27 @@ def test_scope_in_two_files_is_refused(tmp_path: Path) -> None:
         ("docker: {a: {}, a: {}}", "a"),
         ("docker: {a: {lookaside: /var}}", "expected a URL"),
         ("docker: {a: {lookaside: 'ftp://x'}}", "expected a URL"),
-        ("docker: {a: {use-sigstore-attachments: maybe}}", "not one of true, false"),
+        ("docker: {a: {use-sigstore-attachments: maybe}}", "neither true nor false"),
     ],
 )
 def test_invalid_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         directory(tmp_path / "d", a=text)
+
+
+def test_unknown_keys_are_ignored_as_by_skopeo(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "later: 1\ndefault-docker: {lookaside: 'file:///a', later: [1]}\n"
+        "docker: {r.example:5000: {looksaide: x}}\n"
+    )
+    found = load([tmp_path], ignore_unknown=True)
+    assert found.find_lookaside(IMAGE, "read") == "file:///a"
+
+
+@pytest.mark.parametrize(("text", "expected"), [("yes", True), ("On", True), ("off", False)])
+def test_booleans_are_those_of_yaml_1_1(tmp_path: Path, text: str, expected: bool) -> None:
+    found = directory(tmp_path / "d", a=f"default-docker: {{use-sigstore-attachments: {text}}}")
+    assert found.uses_sigstore_attachments(IMAGE) == expected
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -73,7 +73,7 @@ class CommandContext:
     trusts_named_hosts: bool = False
     """Whether all hosts that a registry names belong to it, as in Skopeo."""
     lenient: bool = False
-    """Whether sources are read as Skopeo reads them, see ``OpenOptions``."""
+    """Whether sources, see ``OpenOptions``, and registries.d are read as Skopeo reads them."""
     patience: float | None = None
     """How long registries may be unavailable, in seconds; None: the default."""
     rate_limit_patience: float | None = None
@@ -112,6 +112,7 @@ class CommandContext:
             self._path_overrides,
             user_agent=user_agent,
             trusts_named_hosts=self.trusts_named_hosts,
+            ignores_unknown_keys=self.lenient,
             patience=self.patience,
             rate_limit_patience=self.rate_limit_patience,
         )

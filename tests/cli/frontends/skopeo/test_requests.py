@@ -17,6 +17,7 @@ from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import UsageError
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
     from bundler.images.copy_image import CopyRequest
@@ -168,3 +169,14 @@ def test_password_without_username_is_refused() -> None:
     with pytest.raises(UsageError) as refused:
         argument_checks.check(parsed("inspect", "--password=x", "docker://a/b"))
     assert refused.value.message == "username must be specified when password is specified"
+
+
+def test_unknown_keys_in_registries_d_are_ignored_only_under_skopeos_name(tmp_path, run_airbundle):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/all.yaml").write_text("default-docker: {later: 1}\n")
+    with FakeRegistry() as registry:
+        registry.add_image("app", "1")
+        copy = ("copy", "--src-tls-verify=false", f"docker://{registry.host}/app:1")
+        front_end = ("--as", "skopeo", "--insecure-policy")
+        assert run_airbundle(*front_end, "--registries.d", "d", *copy, "dir:a").status == 0
+        assert run_airbundle("--registries.d", "d", *copy, "dir:b").status == 2

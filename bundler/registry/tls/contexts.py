@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bundler.config.registry_access import TlsConfig, TlsDetails
 
+_MAX_FILE = 16 * 1024 * 1024
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _GROUPS = {
     "secp256r1": "prime256v1",
@@ -77,7 +78,11 @@ def load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Pat
 
     Raises:
         OSError, ValueError: a file cannot be used.
+        ConfigError: a file is too large.
     """
+    check_size(certificate)
+    if key is not None:
+        check_size(key)
 
     def refuse() -> str:
         raise ValueError("the key is encrypted")
@@ -114,8 +119,24 @@ def _load_embedded_client(context: ssl.SSLContext, pem: bytes, origin: str) -> N
         os.close(descriptor)
 
 
+def check_size(file: Path) -> None:
+    """Check the size of a file of certificates or keys, which OpenSSL reads completely.
+
+    Raises:
+        OSError: it does not exist, or may not be read.
+        ConfigError: it is too large.
+    """
+    size = file.stat().st_size
+    if size > _MAX_FILE:
+        raise ConfigError(
+            f"{file}: too large (expected at most {_MAX_FILE:,} bytes, got {size:,})",
+            path=str(file),
+        )
+
+
 def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:
     try:
+        check_size(file)
         load(file)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not usable"

@@ -171,6 +171,7 @@ def _create_context(daemon: DaemonOptions, details: TlsDetails) -> ssl.SSLContex
         return context
     try:
         if daemon.tls_verify:
+            contexts.check_size(directory / "ca.pem")
             context.load_verify_locations(directory / "ca.pem")
         contexts.load_client_certificate(context, directory / "cert.pem", directory / "key.pem")
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import ssl
 import time
@@ -162,3 +163,19 @@ def test_encrypted_client_key_is_refused_without_decrypting_it(tmp_path: Path) -
     with pytest.raises(ConfigError):
         create_registry_context(tls)
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("large", ["me.cert", "me.key", "ca.crt"])
+def test_certificate_file_that_is_too_large_is_not_read(tmp_path: Path, large: str) -> None:
+    """OpenSSL would read a sparse file of a terabyte to its end."""
+    for name in ("me.cert", "me.key", "ca.crt"):
+        authority().issue_cert("me").cert_chain_pems[0].write_to_path(str(tmp_path / name))
+    os.truncate(tmp_path / large, 1 << 40)
+    tls = TlsConfig(
+        ca_files=(tmp_path / "ca.crt",),
+        client_certificate=tmp_path / "me.cert",
+        client_key=tmp_path / "me.key",
+    )
+    with pytest.raises(ConfigError) as raised:
+        create_registry_context(tls)
+    assert raised.value.path == str(tmp_path / large)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
     load_pem_public_key,
@@ -52,6 +53,7 @@ KEYS = "org.opencontainers.image.enc.keys."
 
 _MAX_FILE = 1024 * 1024
 _MAX_PACKETS = 64
+_KEY_SIZE = 32  # bytes of the key that is encrypted for each recipient
 _PGP_SECRET_KEY = (b"-----BEGIN PGP PRIVATE KEY", b"\x94", b"\x95", b"\xc5")
 
 
@@ -249,7 +251,22 @@ def _load_public_key(data: bytes, path: str) -> jwe.PublicKey:
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         problem = f"{path}: unsupported key (expected RSA or elliptic curve)"
         raise UnsupportedError(problem, path=path)
+    if isinstance(key, rsa.RSAPublicKey):
+        _check_rsa_key(key, path)
     return key
+
+
+def _check_rsa_key(key: rsa.RSAPublicKey, path: str) -> None:
+    """Check that OpenSSL encrypts with a key: it limits the modulus and the exponent."""
+    scheme = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    try:
+        key.encrypt(bytes(_KEY_SIZE), scheme)
+    except ValueError:
+        raise UnsupportedError(
+            f"{path}: the RSA key cannot encrypt (expected 2,048 to 16,384 bits and a small"
+            f" exponent, got {key.key_size:,} bits)",
+            path=path,
+        ) from None
 
 
 def _load_private_key(
@@ -293,6 +310,7 @@ def _load_certificate(data: bytes, path: str) -> x509.Certificate:
     if not isinstance(key, rsa.RSAPublicKey):
         problem = f"{path}: unsupported key in the certificate (expected RSA)"
         raise UnsupportedError(problem, path=path)
+    _check_rsa_key(key, path)
     return found
 
 

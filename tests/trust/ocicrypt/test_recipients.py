@@ -65,10 +65,11 @@ def write(home, name, key, password=None):
         (home / f"{name}.crt").write_bytes(certificate(key).public_bytes(pem))
 
 
-def certificate(key):
+def certificate(key, public=None):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "reader")])
+    public = public or key.public_key()
     return (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(name, name, public, x509.random_serial_number())
         .not_valid_before(datetime.now(UTC) - timedelta(days=1))
         .not_valid_after(datetime.now(UTC) + timedelta(days=9))
         .sign(key, hashes.SHA256())
@@ -91,6 +92,25 @@ def seal(*recipients, data=DATA, configuration=None):
 def unseal(sealed, annotations, *keys, configuration=None):
     opening = ocicrypt.create_decryptor([str(key) for key in keys], configuration)
     return opening(io.BytesIO(sealed), layer(sealed, annotations)).read()
+
+
+@pytest.mark.parametrize(
+    ("bits", "exponent"),
+    [(32_768, 3), (8_192, 2**4096 + 1), (512, 3)],
+    ids=["modulus", "exponent", "short"],
+)
+@pytest.mark.parametrize("form", ["jwe", "pkcs7"])
+def test_rsa_key_that_cannot_encrypt_is_refused(tmp_path, form, bits, exponent):
+    pem, info = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    key = rsa.RSAPublicNumbers(exponent, 2**bits - 1).public_key()
+    if form == "jwe":
+        raw = key.public_bytes(pem, info)
+    else:
+        raw = certificate(ec.generate_private_key(ec.SECP256R1()), key).public_bytes(pem)
+    (tmp_path / "key").write_bytes(raw)
+    with pytest.raises(UnsupportedError) as raised:
+        seal(f"{form}:{tmp_path}/key")
+    assert raised.value.path == f"{tmp_path}/key"
 
 
 @pytest.mark.parametrize("data", [b"", b"x", DATA])

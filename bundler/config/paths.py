@@ -113,7 +113,10 @@ def locate(
         main, drop_ins = (Path(named),), []
     override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
     policy = overrides.policy_json or environment.get("CONTAINERS_POLICY_JSON")
-    registries_d, kubeconfig = overrides.registries_d, environment.get("KUBECONFIG")
+    registries_d = overrides.registries_d
+    kubeconfig: tuple[Path, ...] = (home / ".kube" / "config",)
+    if named_clusters := environment.get("KUBECONFIG"):
+        kubeconfig = tuple(Path(path) for path in named_clusters.split(":") if path)
     return ConfigPaths(
         auth=_locate_authfiles(environment, home, uid, overrides),
         registries_conf=main,
@@ -138,9 +141,7 @@ def locate(
         / "containers"
         / "sigstore",
         tls_details=overrides.tls_details,
-        kubeconfig=tuple(Path(path) for path in kubeconfig.split(":") if path)
-        if kubeconfig
-        else (home / ".kube" / "config",),
+        kubeconfig=kubeconfig,
     )
 
 

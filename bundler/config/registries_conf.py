@@ -14,7 +14,6 @@ from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import ImageReference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from bundler.config.paths import ConfigPaths
@@ -113,7 +112,12 @@ def load(paths: ConfigPaths) -> RegistriesConf:
         if raw is not None:
             files.append(parse(raw, path))
             break
-    for path in _list_drop_ins(paths.registries_conf_d):
+    drop_ins: dict[str, Path] = {}  # by file name, because the last directory wins
+    for directory in paths.registries_conf_d:
+        for entry in config_file.list_directory(directory) or ():
+            if entry.name.endswith(".conf") and not entry.is_dir():
+                drop_ins[entry.name] = entry
+    for path in (drop_ins[name] for name in sorted(drop_ins)):
         raw = config_file.read(path)
         if raw is not None:
             files.append(parse(raw, path, only_v2=True))
@@ -168,16 +172,6 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
 def _to_lookup_name(image: ImageReference) -> str:
     """Return the name to compare with prefixes. A digest takes precedence over a tag."""
     return str(image if image.digest is None else replace(image, tag=None))
-
-
-def _list_drop_ins(directories: Iterable[Path]) -> list[Path]:
-    """List the files in order of name. For equal names, the last directory wins."""
-    found: dict[str, Path] = {}
-    for directory in directories:
-        entries = config_file.list_directory(directory) or ()
-        files = (entry for entry in entries if entry.name.endswith(".conf"))
-        found |= {file.name: file for file in files if not file.is_dir()}
-    return [found[name] for name in sorted(found)]
 
 
 def _parse_registry(table: Table, path: Path) -> Registry:

@@ -69,7 +69,12 @@ class ErrorResponse:
         def clean(value: object) -> str:
             return clean_text(redact_secrets(value)) if isinstance(value, str) else ""
 
-        value = _load_object(body)
+        try:
+            value = strict.loads(body, limit=MAX_BODY)
+        except (BundlerError, RecursionError):
+            value = {}
+        if not isinstance(value, dict):
+            value = {}
         entries: list[StatedError] = []
         details: list[str] = []
         stated = None if challenge is None else challenge.parameters.get("error")
@@ -109,14 +114,6 @@ class ErrorResponse:
 def clean_text(text: str) -> str:
     """Return text from a server as one line without control characters."""
     return "".join(char if char.isprintable() else " " for char in text).strip()[:_MAX_TEXT]
-
-
-def _load_object(body: bytes) -> dict[str, object]:
-    try:
-        value = strict.loads(body, limit=MAX_BODY)
-    except (BundlerError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _find(value: dict[str, object], names: tuple[str, ...], clean: Callable[[object], str]) -> str:

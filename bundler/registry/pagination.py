@@ -115,7 +115,9 @@ def iterate_pages(
         if size > MAX_TOTAL:
             raise LimitError(f"{subject}: pages larger than {MAX_TOTAL:,} bytes in total")
         yield response, body
-        next_url = _find_next(response)
+        header = response.headers.get("Link", "")
+        link = _NEXT.search(header) or _BARE_NEXT.match(header)  # some omit the brackets
+        next_url = get_target(join_location(response.url, link[1])) if link and link[1] else None
         if next_url in seen:
             raise RefusedRequestError(
                 f"{subject}: duplicate page in the list",
@@ -123,12 +125,3 @@ def iterate_pages(
             )
         if next_url is not None and len(next_url) > _MAX_URL:
             raise LimitError(f"{subject}: the URL of the next page is too long")
-
-
-def _find_next(response: Response) -> str | None:
-    """Return the path and query of the next page; None if this is the last one."""
-    header = response.headers.get("Link", "")
-    link = _NEXT.search(header) or _BARE_NEXT.match(header)  # some registries omit the brackets
-    if link is None or not link[1]:
-        return None
-    return get_target(join_location(response.url, link[1]))

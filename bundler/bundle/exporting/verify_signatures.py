@@ -235,7 +235,7 @@ class SignatureChecker:
         self, image: ResolvedImage, requirement: PolicySignature, signed: ManifestSignatures
     ) -> VerifiedSignature:
         from bundler.trust import policy as policies  # noqa: PLC0415 - only to verify
-        from bundler.trust.requirements import SignedManifest  # noqa: PLC0415 - as above
+        from bundler.trust.requirements import SignatureVerifier, SignedManifest  # noqa: PLC0415 - as above
 
         path = requirement.file
 
@@ -247,17 +247,12 @@ class SignatureChecker:
         request = image.request
         reference = transports.parse(request.policy_reference or str(request.source))
         candidate = SignedManifest(reference, signed.raw, signed.read_stored)
-        verify = partial(self._open_verifier().verify, candidate)
-        policies.check(policy, reference, verify, require_signed=True)
-        return VerifiedSignature(signed.digest, policy=digest)
-
-    def _open_verifier(self) -> SignatureVerifier:
-        from bundler.trust.requirements import SignatureVerifier  # noqa: PLC0415 - only to verify
-
         with self._lock:
             if self._verifier is None:
                 self._verifier = SignatureVerifier(self._cancellation)
-            return self._verifier
+        verify = partial(self._verifier.verify, candidate)
+        policies.check(policy, reference, verify, require_signed=True)
+        return VerifiedSignature(signed.digest, policy=digest)
 
     def _load(self, name: Hashable, load: Callable[[], LoadedT]) -> LoadedT:
         """Return what ``load`` reads from the files of a requirement on the first call."""

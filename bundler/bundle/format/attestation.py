@@ -160,15 +160,13 @@ def parse_statement(statement: dsse.Statement, digest: Digest) -> ExportStatemen
         serial=bundle.integer("serial"),
         exported=timestamps.parse_utc(table.text("exported"), subject, error=error),
         tool=Producer(read_text(tool, "name"), read_text(tool, "version")),
-        entry=None if entry is None else _parse_entry(entry),
+        entry=None
+        if entry is None
+        else EntryRecord(read_text(entry, "file"), entry.integer("line"), entry.digest("digest")),
         platforms=tuple(
             check_printable(text, table, "platforms") for text in table.texts("platforms")
         ),
     )
-
-
-def _parse_entry(table: Table) -> EntryRecord:
-    return EntryRecord(read_text(table, "file"), table.integer("line"), table.digest("digest"))
 
 
 def may_contain(annotations: Mapping[str, str]) -> bool:

@@ -212,11 +212,14 @@ def restore(path: Path, moment: datetime, reason: str) -> Records:
     with _open_for_writing(path) as directory:
         former, kept = _recover(directory), {}
         for name in (logs.NAME, STATE):
-            if (raw := _read_former(directory, name)) is not None:
-                digest = Digest.of(raw)
-                copy = f"{name}.{digest.hex[:16]}.former"
-                atomic_write.write_bytes_in(directory, copy, raw, mode=_FILE_MODE)
-                kept[name] = digest.text
+            try:
+                raw = directory.read(name, limit=logs.MAX_LOG)
+            except NotFoundError:
+                continue
+            digest = Digest.of(raw)
+            copy = f"{name}.{digest.hex[:16]}.former"
+            atomic_write.write_bytes_in(directory, copy, raw, mode=_FILE_MODE)
+            kept[name] = digest.text
         members = {
             "reason": reason,
             "former": kept,
@@ -345,13 +348,6 @@ def _replay_readable(raw: bytes) -> Streams:
         else:
             low = middle + 1
     return result
-
-
-def _read_former(directory: Directory, name: str) -> bytes | None:
-    try:
-        return directory.read(name, limit=logs.MAX_LOG)
-    except NotFoundError:
-        return None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,11 +204,6 @@ def _prompt(key: Path) -> bytes:
 PASSPHRASES = PassphraseInput(_read_passphrase, _prompt)
 
 
-def _show(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
 def _ask_code() -> str:
     sys.stdout.write("Enter verification code: ")
     sys.stdout.flush()
@@ -215,5 +211,5 @@ def _ask_code() -> str:
         return sys.stdin.readline(_MAX_CODE).strip()
 
 
-DIALOG = LoginDialog(_show, _ask_code)
+DIALOG = LoginDialog(partial(print, flush=True), _ask_code)
 """The dialog of a login on stdout, as in Skopeo."""

@@ -27,7 +27,7 @@ from bundler.registry.tls.contexts import (
     create_registry_context,
     create_unverified_context,
 )
-from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
+from bundler.registry.watchdog import Exchange, ExchangeLimits
 from bundler.retry_policy import (
     DEFAULT_PATIENCE,
     DEFAULT_RATE_LIMIT_PATIENCE,
@@ -286,7 +286,7 @@ class HttpClient:
         cut_off = exchange.reached and exchange.expired is None and proxy is None
         connected = exchange.connected or cut_off
         HOSTS.record_failure(Origin.of(url), found, self._patience, connected=connected)
-        if exchange.expired is not None and exchange.expired[0] is Phase.RESPONSE:
+        if exchange.has_ended_operation:
             # A request that exceeded this limit is not retried.
             found.patience = 0.0
         return found

@@ -154,7 +154,8 @@ class Response:
         Bytes that were received before a failure are returned; the next call raises the error.
 
         Raises:
-            RegistryError: the body is truncated, or the transfer is too slow; temporary.
+            RegistryError: the body is truncated, or the transfer is too slow; temporary, unless the
+                operation has reached its limit.
         """
         if self._failure is not None:
             raise self._failure
@@ -174,7 +175,8 @@ class Response:
         except NETWORK_ERRORS as error:
             self._cancellation.check()
             self._failure = self._create_error(error)
-            self._failure.temporary = True
+            # Reopening the body would exceed the limit of the operation at once.
+            self._failure.temporary = not self._exchange.has_ended_operation
             if not count:
                 raise self._failure from error
         finally:

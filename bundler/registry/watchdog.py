@@ -65,7 +65,7 @@ class ExchangeLimits:
         response = limits.response_timeout or DEFAULT_RESPONSE_TIMEOUT
         stall = limits.stall_timeout or DEFAULT_STALL_TIMEOUT
         return cls(
-            operation=max(response, stall),
+            operation=max(response, 2 * stall),  # a transfer that stalled can be resumed
             response=response,
             stall=stall,
             min_bytes_per_second=DEFAULT_MIN_BYTES_PER_SECOND if rate is None else rate,
@@ -163,6 +163,11 @@ class Exchange:
     def get_limit(self) -> float:
         """Return the limit of the current phase."""
         return self._limit
+
+    @property
+    def has_ended_operation(self) -> bool:
+        """Whether the limit of a response or of the whole operation was exceeded."""
+        return self.expired is not None and self.expired[0] is Phase.RESPONSE
 
     def check(self, now: float) -> None:
         """Shut down the socket if a limit is exceeded. The watchdog calls it."""

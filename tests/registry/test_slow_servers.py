@@ -174,7 +174,7 @@ def test_head_with_long_urls_is_accepted(connect):
 def test_redirects_share_the_limit_of_a_response(connect):
     redirect = Late(0.5, b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /v2/\r\n\r\n")
     with serving(redirect) as server, ending_within(2), pytest.raises(StalledError) as raised:
-        connect(server, limits=LIMITS).ping()
+        connect(server, limits=replace(LIMITS, stall_timeout=0.3)).ping()
     assert raised.value.limit == 0.6
 
 

@@ -257,7 +257,11 @@ def load_private_key(
         UnsupportedError: the algorithm is not known.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
-        raise ConfigError(f"{subject}: a public key (expected a private key)", path=subject)
+        raise ConfigError(
+            f"{subject}: a public key (expected a private key)",
+            path=subject,
+            hint="specify the private key of this pair, a .key file",
+        )
     if needs_passphrase(pem) and passphrase is None:
         raise UsageError(
             f"{subject}: the key is encrypted, and no passphrase is specified",
@@ -319,7 +323,10 @@ def load_public_key(pem: bytes, subject: str) -> PublicKeyTypes:
     try:
         loaded = serialization.load_pem_public_key(pem)
     except ValueError:
-        raise ConfigError(f"{subject}: not a public key in PEM", path=subject) from None
+        hint = "specify a .pub file in PEM, as airbundle keygen writes it"
+        if pem.startswith((b"ssh-", b"ecdsa-", b"sk-")):
+            hint = "convert this key of OpenSSH: ssh-keygen -e -m PKCS8 -f FILE"
+        raise ConfigError(f"{subject}: not a public key in PEM", path=subject, hint=hint) from None
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"{subject}: {error}", path=subject) from None
     check_strength(loaded, subject)

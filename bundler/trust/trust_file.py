@@ -135,7 +135,11 @@ class TrustFile:
 
 def compute_fingerprint(raw: bytes) -> str:
     """Return the SHA-256 of a trust file in groups of four digits, for visual comparison."""
-    digits = hashlib.sha256(raw).hexdigest()
+    return format_fingerprint(hashlib.sha256(raw).hexdigest())
+
+
+def format_fingerprint(digits: str) -> str:
+    """Return a fingerprint in groups of four digits."""
     return " ".join(digits[start : start + 4] for start in range(0, len(digits), 4))
 
 
@@ -162,7 +166,10 @@ def parse(raw: bytes, subject: str) -> TrustFile:
     except TrustFileError:
         raise
     except BundlerError as error:
-        raise TrustFileError(error.message, problem="format") from None
+        problem = error.message_without(f"{subject}: ")
+        if raw.startswith(b"-----BEGIN "):
+            problem = "it is a key or a certificate"
+        raise TrustFileError(f"{subject}: not a trust file: {problem}", problem="format") from None
 
 
 def _parse(raw: bytes, subject: str) -> TrustFile:
@@ -246,14 +253,17 @@ def check_threshold(document: SignedDocument, content: TrustFile, subject: str) 
     signers = find_signers(document, (key.public for key in known.values()), subject)
     required = content.roles["trust"].threshold
     if len(signers) < required:
+        others = sorted(set(document.signatures) - {key.id[:16] for key in signers})
+        more = f"; signatures by {', '.join(others)} do not count" if others else ""
         raise TooFewSignersError(
             f"{subject}: signed by {count(len(signers), 'key')} of version {content.version} with"
-            f" the role trust (expected {required})",
+            f" the role trust (expected {required}){more}",
             trusted=list(known),
             signed_by=sorted(document.signatures),
             signers=[key.id for key in signers],
             required=required,
-            hint="ask the holders of the keys to sign it: airbundle trust sign FILE",
+            hint="ask the holders of these keys to sign it (airbundle trust sign FILE), and copy"
+            " their .sig files beside it",
         )
 
 

@@ -114,7 +114,7 @@ class TrustStore:
         if later:
             raise TrustFileError(
                 f"trust file: version {store.version + 1} is missing (the site has version"
-                f" {store.version}, the bundle has version {min(later)})",
+                f" {store.version}, the next one here is {min(later)})",
                 problem="gap",
                 version=store.version + 1,
                 hint="get all versions, and apply them: airbundle trust update BUNDLE",
@@ -210,9 +210,13 @@ class TrustStore:
 
 
 def load(
-    path: Path, *, read_only: bool = False, notify: Callable[[str], None] | None = None
+    path: Path,
+    *,
+    read_only: bool = False,
+    notify: Callable[[str], None] | None = None,
+    installed: bool = True,
 ) -> TrustStore:
-    """Read the current trust file of a site.
+    """Read the current trust file of a site; ``installed``: it is one, and not a draft.
 
     Raises:
         MissingFileError: it does not exist.
@@ -225,7 +229,9 @@ def load(
         raise ConfigError(
             error.message,
             path=str(path),
-            hint="restore the file, or install it again: airbundle trust init FILE",
+            hint="restore the file, or install it again: airbundle trust init FILE"
+            if installed
+            else "specify a trust file, as airbundle trust add and trust rotate write it",
         ) from None
     return TrustStore(path, raw, content, read_only, notify)
 
@@ -242,7 +248,8 @@ def install(path: Path, document: SignedDocument, fingerprint: str, *, replace: 
     actual = hashlib.sha256(document.raw).hexdigest()
     if actual != fingerprint:
         raise TrustFileError(
-            f"trust file: wrong fingerprint (expected {fingerprint}, got {actual})",
+            f"trust file: wrong fingerprint (expected {trust_file.format_fingerprint(fingerprint)},"
+            f" got {trust_file.format_fingerprint(actual)})",
             problem="fingerprint",
             hint="compare the fingerprint with its owner; do not use this file",
         )

@@ -51,7 +51,7 @@ def read(path: Path) -> TrustFile | None:
             path=str(path),
             hint="remove the signatures, or create the next version with airbundle trust rotate",
         )
-    return trust_store.load(path).content
+    return trust_store.load(path, installed=False).content
 
 
 def write(path: Path, content: TrustFile, *, as_json: bool) -> None:
@@ -70,7 +70,9 @@ def write(path: Path, content: TrustFile, *, as_json: bool) -> None:
         parsed = trust_file.parse(raw, str(path))
     except TrustFileError as error:
         raise UsageError(
-            error.message, hint="the roles and thresholds of the draft must be consistent"
+            error.message,
+            hint="a draft needs a key with the role trust, and no role may require more signatures"
+            " than it has keys",
         ) from None
     atomic_write.write_bytes(path, raw)
     print_store(trust_store.TrustStore(path, raw, parsed), as_json=as_json)

@@ -57,7 +57,10 @@ def init(
     try:
         digits = trust_file.parse_fingerprint(fingerprint)
     except ValueError:
-        raise UsageError("--fingerprint: expected 64 hexadecimal digits") from None
+        raise UsageError(
+            "--fingerprint: expected 64 hexadecimal digits",
+            hint="the other side prints them with airbundle trust show FILE",
+        ) from None
     path = trust_path or context.environment.list_trust_files()[0]
     document = trust_store.read_document(file)
     store = trust_store.install(path, document, digits, replace=replace)

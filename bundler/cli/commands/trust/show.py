@@ -36,7 +36,7 @@ def show(context: CommandContext, file: Path | None, *, as_json: bool) -> None:
         )
     from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
 
-    print_store(trust_store.load(path), as_json=as_json)
+    print_store(trust_store.load(path, installed=file is None), as_json=as_json)
 
 
 def print_store(store: TrustStore, *, as_json: bool) -> None:

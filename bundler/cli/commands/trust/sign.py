@@ -12,6 +12,7 @@ from bundler.cli.options.command import command
 from bundler.cli.output import text
 from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.trusted_keys import open_store
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,18 @@ def sign(context: CommandContext, draft: Path, *, signers: SignerOptions, as_jso
     from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
     from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
 
-    raw = trust_store.load(draft).raw
+    loaded = trust_store.load(draft, installed=False)
+    raw = loaded.raw
+    current = open_store(context, None, read_only=True)
+    counted = set(loaded.content.get_keys("trust"))
+    if current is not None:
+        counted |= set(current.content.get_keys("trust"))
+    for key in keys:
+        if key.public.id not in counted:
+            text.print_note(
+                f"warning: key {key.public.id[:16]} does not have the role trust in {draft}; its"
+                " signature counts only if the version before gives it this role"
+            )
     with context.run(1):
         signed = {f"{draft.name}.{key.public.id[:16]}.sig": key.sign(raw) for key in keys}
     for name, signature in signed.items():

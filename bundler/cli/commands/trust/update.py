@@ -11,6 +11,7 @@ from bundler.cli.commands.trust.show import print_store
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
+from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.trusted_keys import open_store
 from bundler.errors import NotFoundError
@@ -56,4 +57,6 @@ def update(
         document = trust_store.read_document(source)
         version = trust_file.parse(document.raw, str(source)).version
         updated = store.follow(lambda _: {version: document})
+    if updated.version == store.version and not context.options.quiet:
+        text.print_note(f"{source}: contains no version after {store.version}; nothing changed")
     print_store(updated, as_json=as_json)

@@ -247,3 +247,45 @@ def test_signing_with_a_key_that_sites_will_refuse_prints_a_warning(site: Site):
         for output in (exported, signed):
             assert ("warning: key" in output) == (warning is not None)
             assert warning is None or warning in output
+
+
+def test_files_that_are_mixed_up_are_refused_with_the_next_step(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    (site.directory / "ssh.pub").write_text("ecdsa-sha2-nistp256 AAAA me\n")
+    for line, problem, hint in (
+        ("trust add 1.json --role trust --key alice.key", "a private key", ".pub file"),
+        ("trust add 1.json --role trust --key ssh.pub", "not a public key", "ssh-keygen -e"),
+        ("trust add 1.json --role trust --key 1.json", "not a public key", ".pub file"),
+        ("trust sign 1.json --key alice.pub", "a public key", ".key file"),
+        ("trust sign alice.pub --key alice.key", "not a trust file", "trust add"),
+        ("trust show alice.pub", "it is a key", "trust add"),
+        ("trust add 2.json --role bundle --key export.pub", "trust is missing", "role trust"),
+        ("trust init 1.json --fingerprint 12", "64 hexadecimal", "trust show FILE"),
+    ):
+        refused = site(line, status=2).stderr
+        assert problem in refused
+        assert hint in refused.partition("hint: ")[2]
+
+
+def test_signature_by_a_key_without_the_role_prints_a_warning_and_does_not_count(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    fingerprint = site.read_fingerprint("1.json")
+    assert "role trust" in site("trust sign 1.json --key bob.key").stderr
+    refused = site("trust init 1.json --fingerprint", fingerprint, status=4).stderr
+    assert f"signatures by {BOB.public.id[:16]} do not count" in refused
+    assert site("trust sign 1.json --key alice.key").stderr == ""
+    site("trust init 1.json --fingerprint", fingerprint)
+    # A key of the version before may sign the one that removes it.
+    site("trust rotate 2.json")
+    site("trust add 2.json --key bob.pub --role trust")
+    site(f"trust rotate 2.json --remove {ALICE.public.id[:16]}")
+    assert site("trust sign 2.json --key alice.key --key bob.key").stderr == ""
+
+
+def test_update_says_that_it_found_no_newer_version(site: Site):
+    site.set_up()
+    for source in ("1.json", "site"):
+        result = site(f"trust update {source} --trust site/trust.json")
+        assert "no version after 1" in result.stderr
+    refused = site("trust update alice.pub --trust site/trust.json", status=4)
+    assert "not a trust file" in refused.stderr

@@ -21,14 +21,18 @@ class RateLimiter:
         self._next = 0.0
         self._lock = threading.Lock()
 
-    def wait(self, cancellation: Cancellation) -> None:
-        """Wait until the next request may be sent, or raise CancelledError."""
+    def wait(self, cancellation: Cancellation) -> float:
+        """Wait until the next request may be sent, or raise CancelledError.
+
+        Returns the number of seconds for which ``delay`` has prolonged the wait at most.
+        """
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next)
             self._next = turn + self._interval
         if turn > now:
             cancellation.sleep(turn - now)
+        return 0.0 if self._interval else turn - now
 
     def delay(self, seconds: float) -> None:
         """Delay all requests by ``seconds``, for example after a ``Retry-After`` header."""

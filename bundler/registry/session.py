@@ -223,7 +223,9 @@ class Session:
         origin = self.origin
         self._current.silence = spec.silence
         url = f"{origin}{target}" if target.startswith("/") else target
-        self._wait_for_rate_limit(url)  # before authorization: a token could expire during the wait
+        self._wait_for_rate_limit(
+            spec, url
+        )  # before authorization: a token could expire during the wait
         answered = 0
         while True:
             authorization = self._authenticator.get_authorization(spec.scopes)
@@ -242,7 +244,7 @@ class Session:
                 self._authenticator.discard_token(spec.scopes, authorization)
                 message = f"{spec.subject}: the token expired before the upload began"
                 raise RegistryError(message, status=401, temporary=True)
-            self._wait_for_rate_limit(url)
+            self._wait_for_rate_limit(spec, url)
             self._authenticator.answer_challenge(origin, challenge, spec.scopes, authorization)
         if 200 <= response.status < 300 or response.status in spec.allowed_statuses:
             if response.status == HTTPStatus.OK and spec.method not in ("HEAD", "DELETE"):
@@ -309,7 +311,7 @@ class Session:
         for hop in range(_MAX_REDIRECTS + 1):
             own = Origin.of(url) == origin
             if hop:
-                self._wait_for_rate_limit(url)
+                self._wait_for_rate_limit(spec, url)
             if not own:
                 self._rules.check_target(origin, Origin.of(url))
             keeps = self._rules.keeps_authorization(origin, Origin.of(url))
@@ -329,10 +331,10 @@ class Session:
             f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {origin}"
         )
 
-    def _wait_for_rate_limit(self, url: str) -> None:
+    def _wait_for_rate_limit(self, spec: RequestSpec, url: str) -> None:
         """Wait for the rate limit, which does not apply to hosts that the registry redirects to."""
         if Origin.of(url) == self.origin:
-            self._rate.wait(self._cancellation)
+            spec.silence.waited += self._rate.wait(self._cancellation)
 
     def _send_token_request(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import closing
 
@@ -58,6 +59,22 @@ def test_requests_of_an_upload_share_the_limit():
         registry.fail("POST", delay=0.7)
         registry.fail("PUT", delay=0.7)
         error, _ = push(store.source(), destination)
+    assert error.limit == 1.0
+
+
+def test_waits_for_the_rate_limit_of_another_request_count():
+    """A registry that demands a wait delays the requests of all threads."""
+    with FakeRegistry() as registry, open_repository(registry, "source") as source:
+        registry.fail("GET", "/manifests/", status=429, headers={"Retry-After": "1"})
+        registry.fail("GET", "/blobs/", delay=0.7)
+        registry.add_image("library/app", "1", [DATA])
+        resolving = threading.Thread(target=source.resolve)
+        resolving.start()
+        while not registry.count("GET", "/manifests/"):
+            time.sleep(0.01)
+        time.sleep(0.1)
+        error, _ = push(source, MemoryStore().destination())
+        resolving.join()
     assert error.limit == 1.0
 
 

@@ -38,11 +38,13 @@ _NAMES = {
 }
 _REQUIRED = ("C", "ST", "O")
 _MAX_TEXT = 4096
-_PARTS = re.compile(r"(?P<part>(?:\\.|[^\\,])*+)(?P<comma>,?)", re.DOTALL)
+_PARTS = re.compile(r"(?P<part>(?:\\.|[^\\,;])*+)(?P<separator>[,;]?)", re.DOTALL)
 
 
 def parse_identity(text: str) -> Identity:
-    """Parse the name after ``x509.subject:``, in the form of RFC 4514.
+    """Parse the name after ``x509.subject:``, in the form of RFC 4514 with optional spaces.
+
+    As in notation, a semicolon separates attributes too.
 
     Raises:
         ValueError: it is malformed, has an attribute twice, or has no C, ST or O.
@@ -51,17 +53,17 @@ def parse_identity(text: str) -> Identity:
         raise ValueError("too long, or with a value in hexadecimal digits")
     attributes: list[x509.RelativeDistinguishedName] = []
     for match in _PARTS.finditer(text):
-        part = match["part"].lstrip()
-        if not part.endswith("\\ "):
-            part = part.rstrip()
-        name, _, _ = part.partition("=")
+        name, _, value = (part.lstrip() for part in match["part"].partition("="))
+        name = name.rstrip()
+        if not value.endswith("\\ "):
+            value = value.rstrip()
         if name not in _NAMES:
             raise ValueError(f"unknown attribute {name[:40]!r}")
         try:
-            attributes += x509.Name.from_rfc4514_string(part, _NAMES).rdns
+            attributes += x509.Name.from_rfc4514_string(f"{name}={value}", _NAMES).rdns
         except ValueError as error:
-            raise ValueError(f"malformed attribute {part[:80]!r} {error}".strip()) from None
-        if not match["comma"]:
+            raise ValueError(f"malformed attribute {name}={value[:80]!r} {error}".strip()) from None
+        if not match["separator"]:
             if match.end() < len(text):
                 raise ValueError("ends with a backslash")
             break

@@ -127,6 +127,7 @@ def test_invalid_document_is_refused(read, statements, members):
         (r"C=US, ST=WA, O=a\ ", ["US", "WA", "a "]),
         (r"C=US, ST=WA, O=\C3\A9", ["US", "WA", "é"]),
         ("C=US, ST=WA, O=a, CN=x = y", ["US", "WA", "a", "x = y"]),
+        ("C = US; ST = WA ;O =a ", ["US", "WA", "a"]),
     ],
 )
 def test_identity_is_parsed(text, values):
@@ -146,7 +147,7 @@ def test_identity_is_parsed(text, values):
         "C=US, ST=WA, O=a, c=x",
         "C=US, ST=WA, O=a, 2.5.4.3=x",
         "C=US, ST=WA, O=a, E=x",
-        "C=US, ST=WA, O=a; CN=x",
+        "C=US, ST=WA, O=a; cn=x",
         "C=USA, ST=WA, O=a",
         "C=US, ST=WA, O=a\\",
         "C=US, ST=WA, O=#04024869",

@@ -1,13 +1,14 @@
-"""Read the tar of a layer as a stream, and record everything except file contents.
+"""Read the tar of a layer as a stream, and optionally record everything except file contents.
 
 The tar can be reproduced byte for byte from the recorded bytes and the files. Names are not checked
-here: they are untrusted until an ``ImageTree`` has resolved them.
+here: they are untrusted until ``member_names`` has parsed them.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -69,10 +70,11 @@ class TarEntries:
     """Iterator over the members of a tar, which also passes the stream to ``recorder``.
 
     For each entry with a size, ``content`` or ``chunks`` must be called once before the next entry
-    is requested. ``subject`` is the layer's name in messages. For one thread.
+    is requested. ``recorder`` is None if the tar need not be reproduced. ``subject`` is the layer's
+    name in messages. For one thread.
     """
 
-    def __init__(self, stream: Reader, recorder: SplitWriter, subject: str) -> None:
+    def __init__(self, stream: Reader, recorder: SplitWriter | None, subject: str) -> None:
         self._stream = stream
         self._recorder = recorder
         self._subject = subject
@@ -124,7 +126,7 @@ class TarEntries:
         if self._extended:
             raise MalformedError(f"{self._subject}: truncated archive after an extended header")
         for chunk in read_chunks(self._stream):
-            self._recorder.write_raw(chunk)
+            self._record(chunk)
 
     def content(self, name: str, write: Callable[[memoryview], None]) -> None:
         """Pass the content of the current entry to ``write``."""
@@ -133,15 +135,23 @@ class TarEntries:
 
     def chunks(self, name: str) -> Iterator[memoryview]:
         """Yield the content of the current entry; each chunk is valid until the next one."""
-        with self._recorder.start_file(name, self._unread) as record:
+        recorder = self._recorder
+        recording = recorder.start_file(name, self._unread) if recorder else nullcontext()
+        with recording as record:
             while self._unread:
                 count = self._stream.readinto(self._buffer[: self._unread])
                 if not count:
                     raise MalformedError(f"{self._member}: truncated archive")
-                record(self._buffer[:count])
+                if record is not None:
+                    record(self._buffer[:count])
                 self._unread -= count
                 yield self._buffer[:count]
-        self._recorder.write_raw(self._read_exactly(self._padding))
+        self._record(self._read_exactly(self._padding))
+
+    def _record(self, data: bytes | memoryview) -> None:
+        """Record bytes that are not the content of a member."""
+        if self._recorder is not None:
+            self._recorder.write_raw(data)
 
     def _read_header(self) -> bytes | None:
         """Read and record a header; None at the end of the archive."""
@@ -150,7 +160,7 @@ class TarEntries:
             return None  # some programs omit the end-of-archive blocks
         if len(block) < BLOCK:
             raise MalformedError(f"{self._subject}: truncated archive")
-        self._recorder.write_raw(block)
+        self._record(block)
         if not any(block):
             return None
         name = block[:100].partition(b"\0")[0].decode("utf-8", "replace")
@@ -167,7 +177,7 @@ class TarEntries:
                 f"{self._member}: extended headers too large ({self._extended_size:,} bytes)"
             )
         data = self._read_exactly(tar_header.padded(size))
-        self._recorder.write_raw(data)
+        self._record(data)
         return data[:size]
 
     def _create_entry(self, block: bytes, typeflag: int) -> TarEntry:

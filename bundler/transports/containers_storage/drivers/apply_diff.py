@@ -14,13 +14,13 @@ import stat
 import struct
 from typing import TYPE_CHECKING, BinaryIO
 
+from bundler.content.archives.member_names import parse_member_name
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams import write_all
 from bundler.errors import LimitError, MalformedError, MediumError
 from bundler.transports.containers_storage.drivers.driver import in_user_namespace
 from bundler.transports.containers_storage.drivers.path_set import PathSet
-from bundler.transports.containers_storage.drivers.rooted_tree import parse_member_name
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import stat
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Self
 
+from bundler.content.archives.member_names import MAX_DEPTH, parse_member_name
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import LimitError, MalformedError
 from bundler.transports.containers_storage.drivers.open_path import (
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MAX_LINKS = 40  # the limit of Linux
-_MAX_DEPTH = 2048  # of a path of 4,096 bytes, the longest that Linux resolves
 _MAX_OPEN_DIRECTORIES = 32
 
 
@@ -93,12 +93,12 @@ class RootedTree:
                     path.leave()
                 continue
             target = _enter(path, name, create=create)
-            if path.depth > _MAX_DEPTH:
-                raise LimitError(f"{self.path}: links lead to more than {_MAX_DEPTH:,} levels")
+            if path.depth > MAX_DEPTH:
+                raise LimitError(f"{self.path}: links lead to more than {MAX_DEPTH:,} levels")
             if target is None:
                 continue
             links += 1
-            if links > _MAX_LINKS or len(pending) > _MAX_DEPTH:
+            if links > _MAX_LINKS or len(pending) > MAX_DEPTH:
                 raise LimitError(f"{self.path}: too many links in {'/'.join(parts)[:160]!r}")
             if target.startswith("/"):
                 while path.depth:
@@ -167,28 +167,6 @@ class RootedTree:
     def _close_directories(self) -> None:
         while self._open:
             os.close(self._open.popitem()[1][0])
-
-
-def parse_member_name(name: str, subject: str) -> PathComponents:
-    """Split the name of a tar member into components; the root itself has none.
-
-    Raises:
-        MalformedError: the name escapes the layer root, or contains a NUL byte.
-        LimitError: the name has too many components.
-    """
-    parts: list[str] = []
-    for part in name.split("/"):
-        if (part == ".." and not parts) or "\0" in part:
-            raise MalformedError(f"{subject}: {name[:160]!r} escapes the layer root")
-        if part == "..":
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    if len(parts) > _MAX_DEPTH:
-        raise LimitError(
-            f"{subject}: path too deep (expected up to {_MAX_DEPTH} levels, got {len(parts):,})"
-        )
-    return tuple(parts)
 
 
 def remove_tree(path: Path) -> None:

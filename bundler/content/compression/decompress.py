@@ -6,12 +6,10 @@ limit if the caller sets one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import Literal, Protocol, cast
 
+from bundler.content.streams import Reader
 from bundler.errors import LimitError, MalformedError
-
-if TYPE_CHECKING:
-    from bundler.content.streams import Reader
 
 Compression = Literal["gzip", "zstd", "bzip2", "xz"]
 
@@ -35,6 +33,40 @@ _MAGICS: dict[bytes, Compression] = {
 def detect(head: bytes) -> Compression | None:
     """Return the compression of a stream that starts with ``head`` (``MAGIC_SIZE`` bytes)."""
     return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), None)
+
+
+class PeekedReader(Reader):
+    """The stream ``source``, whose owner closes it; ``head`` has its first bytes, for ``detect``.
+
+    The bytes in ``head`` are read again as part of the stream. For one thread.
+    """
+
+    def __init__(self, source: Reader) -> None:
+        self._source = source
+        head = b""
+        while len(head) < MAGIC_SIZE and (more := source.read(MAGIC_SIZE - len(head))):
+            head += more
+        self.head = head
+        self._left = memoryview(head)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most ``size`` bytes, or to the end."""
+        if not self._left:
+            return self._source.read(size)
+        if size < 0:
+            data, self._left = bytes(self._left), memoryview(b"")
+            return data + self._source.read()
+        data, self._left = bytes(self._left[:size]), self._left[size:]
+        return data
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
+        count = min(len(self._left), len(buffer))
+        if count:
+            buffer[:count], self._left = self._left[:count], self._left[count:]
+        if count == len(buffer):
+            return count
+        return count + self._source.readinto(buffer[count:])
 
 
 class DecompressingReader:

@@ -106,10 +106,10 @@ class _LayerPipeline:
         self._subject = f"layer {layer.digest}"
         self._stack = stack
         self._transformed: list[TransformedStream] = []
-        peeked = _PeekedStream(stream)
+        peeked = decompress.PeekedReader(stream)
         content = original = activity.create_reader(peeked)
         if conversion.decrypt is not None:
-            peeked = _PeekedStream(conversion.decrypt(original, layer))
+            peeked = decompress.PeekedReader(conversion.decrypt(original, layer))
             content = self._hash(peeked)
         found = decompress.detect(peeked.head)
         self._compression: str | None = found
@@ -196,34 +196,3 @@ class _LayerPipeline:
             size=None,
             media_type=self._layer.media_type,
         )
-
-
-class _PeekedStream:
-    """A reader whose first bytes are available in ``head`` before they are read."""
-
-    def __init__(self, stream: Reader) -> None:
-        self._stream = stream
-        head = b""
-        while len(head) < decompress.MAGIC_SIZE and (
-            more := stream.read(decompress.MAGIC_SIZE - len(head))
-        ):
-            head += more
-        self.head = head
-        self._left = memoryview(head)
-
-    def read(self, size: int = -1, /) -> bytes:
-        if not self._left:
-            return self._stream.read(size)
-        if size < 0:
-            data, self._left = bytes(self._left), memoryview(b"")
-            return data + self._stream.read()
-        data, self._left = bytes(self._left[:size]), self._left[size:]
-        return data
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        count = min(len(self._left), len(buffer))
-        if count:
-            buffer[:count], self._left = self._left[:count], self._left[count:]
-        if count == len(buffer):
-            return count
-        return count + self._stream.readinto(buffer[count:])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.part_files import get_kept_name
 from bundler.content.files.safe_directory import Directory
+from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.planned_image import PlannedImage
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import BundlerError, DamagedBundleError, NotFoundError
@@ -186,6 +187,17 @@ class BundleSource:
     def close(self) -> None:
         """Close the files on the medium."""
         self._content.close()
+
+
+def create_request(image: BundledImage) -> ImageRequest:
+    """Create the request for an image of a bundle and its referrers, for ``BundleSource``."""
+    return ImageRequest(
+        source=BundleReference(image.digest),
+        reference=image.reference,
+        selection=find_selection(image),
+        referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
+        expected_root=image.digest,
+    )
 
 
 def find_selection(image: BundledImage) -> PlatformSelection:

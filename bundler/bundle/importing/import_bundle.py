@@ -23,7 +23,7 @@ from bundler.bundle.importing.signatures import merge_signatures, select_signatu
 from bundler.bundle.importing.target import open_target
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
+from bundler.copy.image import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, create_plan
 from bundler.copy.resolve import resolve
@@ -228,19 +228,12 @@ def _resolve(
 
     A policy applies to the name by which the image was exported, so every name is checked.
     """
-    requests = [
-        ImageRequest(
-            source=store.BundleReference(image.digest),
-            reference=image.reference,
-            selection=store.find_selection(image),
-            referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
-            expected_root=image.digest,
-            policy_reference=str(create_registry_reference(image.reference))
-            if policy_check
-            else "",
-        )
-        for image in selected
-    ]
+    requests = [store.create_request(image) for image in selected]
+    if policy_check is not None:
+        requests = [
+            replace(request, policy_reference=str(create_registry_reference(image.reference)))
+            for request, image in zip(requests, selected, strict=True)
+        ]
     keys = [
         (request.expected_root, request.selection, request.referrers, request.policy_reference)
         for request in requests

@@ -35,6 +35,10 @@ SECTIONS = {
             "Show from which bundle and source an image comes.",
         ),
     },
+    "Contents": {
+        "files": ("audit.files:files", "List the files of an image."),
+        "cat": ("audit.cat:cat", "Print a file of an image."),
+    },
     "Records of a site": {
         "stream": ("records.stream:stream", "Show or reset the serials of streams."),
         "log": ("records.log:log", "Show and verify the log of imports."),

@@ -1,10 +1,194 @@
 """List the members of one layer, and read selected ones, in a single pass over its stream.
 
 The stream is verified against the digest of the layer, and the digest of the uncompressed tar (the
-diff ID) is computed on the way. Everything in it is untrusted: the size of a listing is limited,
-and a member whose name cannot be in a file tree ends the scan with an error.
+diff ID) is computed on the way. Everything in it is untrusted, so the size of a listing is limited.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
 """
 
 from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bundler.content.archives.member_names import parse_member_name
+from bundler.content.archives.tar_stream import TarEntries
+from bundler.content.compression import decompress
+from bundler.content.streams import VerifiedReader, drain
+from bundler.errors import LimitError, NotFoundError
+from bundler.ports import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bundler.cancel import Cancellation
+    from bundler.content.archives.tar_stream import TarEntry
+    from bundler.content.streams import Reader
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+    from bundler.ports import Source
+
+MAX_LISTING = 96 * 1024 * 1024
+"""The maximum memory of the listing of one layer in bytes, estimated; about 400,000 members."""
+MAX_UNCOMPRESSED = 256 * 1024**3
+_MEMBER = 240  # bytes of memory of a listed member, without its name
+
+MemberKind = Literal[
+    "file", "directory", "symbolic link", "hard link", "character device", "block device", "pipe"
+]
+_KINDS: dict[int, MemberKind] = {
+    0: "hard link",
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symbolic link",
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+    stat.S_IFIFO: "pipe",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a layer."""
+
+    path: str
+    """The components of the name, joined by ``/``, without ``.`` and ``..``; empty for the root.
+    Bytes that are not UTF-8 are decoded with surrogateescape."""
+    kind: MemberKind
+    mode: int
+    """The permission bits, with set-user-ID, set-group-ID and sticky bits."""
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    """Seconds since 1970."""
+    target: str
+    """The target of a link: as in the tar for a symbolic link, a path for a hard link."""
+    position: int
+    """The number of members before this one in the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerListing:
+    """The members of a layer, in the order of the tar."""
+
+    digest: Digest
+    """The digest of the layer as stored."""
+    diff_id: Digest
+    """The digest of the uncompressed tar."""
+    members: tuple[Member, ...]
+
+
+def list_layer(source: Source, layer: Descriptor, cancellation: Cancellation) -> LayerListing:
+    """List the members of a layer, which is read to its end and verified.
+
+    Raises:
+        NotFoundError: the source does not have the layer.
+        IntegrityError: the layer does not match its descriptor, or is no valid tar.
+        LimitError: there are too many members, or the layer is a decompression bomb.
+        UnsupportedError: a member has a type that no file system can store.
+    """
+    members: list[Member] = []
+    memory = 0
+
+    def add(member: Member, _: Iterator[memoryview]) -> None:
+        nonlocal memory
+        memory += _MEMBER + 2 * (len(member.path) + len(member.target))
+        if memory > MAX_LISTING:
+            raise LimitError(
+                f"layer {layer.digest}: too many files to list ({len(members):,} read)"
+            )
+        members.append(member)
+
+    diff_id = scan_layer(source, layer, add, cancellation)
+    return LayerListing(layer.digest, diff_id, tuple(members))
+
+
+def read_member(
+    source: Source,
+    layer: Descriptor,
+    position: int,
+    write: Callable[[memoryview], object],
+    cancellation: Cancellation,
+) -> None:
+    """Pass the content of the member at ``position`` to ``write``, then verify the whole layer.
+
+    Raises:
+        NotFoundError: the layer has no such member.
+        IntegrityError, LimitError, UnsupportedError: as ``list_layer``; content that was passed
+            before the error is wrong, or may be.
+    """
+    found = False
+
+    def read(member: Member, content: Iterator[memoryview]) -> None:
+        nonlocal found
+        if member.position == position:
+            found = True
+            for chunk in content:
+                write(chunk)
+
+    scan_layer(source, layer, read, cancellation)
+    if not found:
+        raise NotFoundError(f"layer {layer.digest}: no member {position}")
+
+
+def scan_layer(
+    source: Source,
+    layer: Descriptor,
+    visit: Callable[[Member, Iterator[memoryview]], object],
+    cancellation: Cancellation,
+) -> Digest:
+    """Pass each member of a layer to ``visit``, with its content; return the diff ID.
+
+    ``visit`` may read the content, whose chunks are valid until the next one, and only during the
+    call. The layer is verified at its end.
+
+    Raises:
+        NotFoundError: the source does not have the layer.
+        IntegrityError: the layer does not match its descriptor, or is no valid tar.
+        LimitError: the layer is a decompression bomb, or a name is too long or too deep.
+        UnsupportedError: a member has a type that no file system can store.
+    """
+    subject = f"layer {layer.digest}"
+    with source.open(Node.of(layer, "layer")) as stream:
+        size = None if layer.size < 0 else layer.size
+        stored = VerifiedReader(
+            stream, subject, digest=layer.digest, size=size, observe=lambda _: cancellation.check()
+        )
+        peeked = decompress.PeekedReader(stored)
+        compression = decompress.detect(peeked.head)
+        tar: Reader = peeked
+        if compression is not None:
+            tar = decompress.DecompressingReader(
+                peeked, compression, subject, limit=MAX_UNCOMPRESSED
+            )
+        uncompressed = VerifiedReader(tar, f"{subject}, uncompressed", digest=None, size=None)
+        entries = TarEntries(uncompressed, None, subject)
+        for position, entry in enumerate(entries):
+            member = _create_member(entry, position, subject)
+            content = entries.chunks(entry.name) if entry.size else iter(())
+            visit(member, content)
+            for _ in content:
+                pass
+        drain(uncompressed)
+        drain(stored)
+        return uncompressed.descriptor().digest
+
+
+def _create_member(entry: TarEntry, position: int, subject: str) -> Member:
+    kind = _KINDS[entry.format]
+    target = entry.target
+    if kind == "hard link":
+        target = "/".join(parse_member_name(target, subject))
+    return Member(
+        path="/".join(parse_member_name(entry.name, subject)),
+        kind=kind,
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        size=entry.size,
+        mtime=entry.mtime // 10**9,
+        target=target if kind in ("hard link", "symbolic link") else "",
+        position=position,
+    )

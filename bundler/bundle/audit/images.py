@@ -1,0 +1,158 @@
+"""Open the images of a bundle, or those at any other source, to look into them.
+
+Manifests are verified against their digests. The signatures of a bundle are not verified here, so
+its inventory is not authenticated.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from bundler import transports
+from bundler.bundle.format import bundle_paths, signatures, store
+from bundler.copy.image import ImageRequest
+from bundler.copy.resolve import resolve
+from bundler.errors import InvalidReferenceError, NotFoundError, UsageError, count
+from bundler.ports import ListsTags
+from bundler.transports.source_images import SourceImage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.copy.image import ReferrerPolicy, ResolvedImage
+    from bundler.events import Emit
+    from bundler.ports import OpenOptions, Reference, Source
+
+MIN_DIGEST = 12
+"""The minimum number of hexadecimal digits that identify an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenImage:
+    """An image whose source is open; its manifests have not been read."""
+
+    name: str
+    """The full name in the inventory, or the reference with its transport."""
+    source: Source
+    request: ImageRequest
+    listed: BundledImage | None
+    """The entry in the inventory; None: the image is not part of a bundle."""
+
+    def resolve(self, emit: Emit, *, referrers: bool = False) -> ResolvedImage:
+        """Read and verify the manifests of the image, and of its referrers if requested.
+
+        Raises:
+            BundlerError: a manifest is missing or damaged, see ``copy.resolve.resolve``.
+        """
+        policy: ReferrerPolicy = "all" if self.listed is None else self.request.referrers
+        request = replace(self.request, referrers=policy if referrers else "none")
+        return resolve(request, self.source, emit=emit)
+
+
+class OpenImages:
+    """The images of a bundle or of another source. Closed by its context. For one thread."""
+
+    def __init__(
+        self,
+        location: str,
+        inventory: Inventory | None,
+        images: Sequence[OpenImage],
+        stack: ExitStack,
+    ) -> None:
+        self.location = location
+        self.inventory = inventory
+        """The inventory, not authenticated; None: the images are not those of a bundle."""
+        self.images = tuple(images)
+        self._stack = stack
+
+    def find(self, text: str | None) -> OpenImage:
+        """Return the image that ``text`` identifies; None: the only image.
+
+        ``text`` is the name of the image, the end of it after a ``/``, or its digest, which may be
+        abbreviated to ``MIN_DIGEST`` digits.
+
+        Raises:
+            NotFoundError: there is no such image.
+            UsageError: several images match.
+        """
+        found = [image for image in self.images if text is None or _matches(image, text)]
+        if not found:
+            raise NotFoundError(
+                f"{self.location}: no image {text!r} (it has {count(len(self.images), 'image')})",
+                hint=f"list the images: airbundle ls {self.location}",
+            )
+        if len({image.request.expected_root or image.name for image in found}) > 1:
+            names = ", ".join(image.name for image in found[:3])
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            raise UsageError(
+                f"{self.location}: several images match (expected one, got {names}{more})",
+                hint="add the full name of one of them",
+            )
+        return found[0]
+
+    def close(self) -> None:
+        """Close the sources."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_images(location: str, options: OpenOptions) -> OpenImages:
+    """Open the images at ``location``: the directory of a bundle, or a reference.
+
+    Raises:
+        NotFoundError: the bundle or the image does not exist.
+        InvalidReferenceError: ``location`` is neither a directory nor a reference.
+        MalformedError, LimitError, UnsupportedError: the inventory cannot be read.
+    """
+    path = Path(location)
+    if path.is_dir() or ":" not in location:
+        return _open_bundle(path)
+    return _open_source(location, options)
+
+
+def _open_bundle(bundle: Path) -> OpenImages:
+    if not (bundle / bundle_paths.INVENTORY).exists() and (bundle / bundle_paths.MARKER).exists():
+        raise InvalidReferenceError(
+            f"{bundle}: an image layout, but no bundle", hint=f"write oci:{bundle}"
+        )
+    _, inventory = signatures.read_inventory(bundle)
+    with ExitStack() as stack:
+        source = store.BundleSource(bundle, inventory)
+        stack.callback(source.close)
+        images = [
+            OpenImage(str(image.reference), source, store.create_request(image), image)
+            for image in inventory.images
+        ]
+        return OpenImages(str(bundle), inventory, images, stack.pop_all())
+
+
+def _open_source(location: str, options: OpenOptions) -> OpenImages:
+    """Open the image at ``location``, or all images there if the reference names none."""
+    reference = transports.parse(location)
+    with ExitStack() as stack:
+        source = transports.open_source(reference, options)
+        stack.callback(source.close)
+        images: list[Reference] = [reference]
+        if reference.name is None and isinstance(source, ListsTags) and (names := source.tags()):
+            images = [SourceImage(reference, name, f"{reference}:{name}", name) for name in names]
+        found = [OpenImage(str(item), source, ImageRequest(source=item), None) for item in images]
+        return OpenImages(location, None, found, stack.pop_all())
+
+
+def _matches(image: OpenImage, text: str) -> bool:
+    digest = image.listed.digest.text if image.listed is not None else ""
+    short = text.removeprefix("sha256:")
+    return (
+        image.name == text
+        or image.name.endswith(f"/{text}")
+        or (len(short) >= MIN_DIGEST and digest.partition(":")[2].startswith(short))
+    )

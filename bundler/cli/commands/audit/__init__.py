@@ -1,0 +1,1 @@
+"""Commands that look into bundles and images, one file each."""

@@ -1,0 +1,42 @@
+"""``airbundle cat``: print a file of an image."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bundler.cli.options import looked_at
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
+
+
+@command("cat", "airbundle cat /media/stick/plant-7 prometheus:v2.53.1 /etc/os-release")
+@click.argument("location")
+@click.argument("words", nargs=-1, required=True, metavar="[IMAGE] PATH")
+@option("--layer", type=int, metavar="N", help="Read the file as layer N contains it.")
+@looked_at.platform
+@access("the registry")
+@pass_context
+def cat(
+    context: CommandContext,
+    location: str,
+    words: tuple[str, ...],
+    *,
+    layer: int | None,
+    platform: str | None,
+    access: AccessOptions,
+) -> None:
+    """Print the file PATH of IMAGE, unchanged.
+
+    LOCATION and IMAGE are specified as for files. Symbolic links are followed as in a container.
+    The layer is verified at its end: if the command fails, the output is not to be trusted.
+    """
+    if len(words) > 2:
+        raise UsageError(f"unexpected argument {words[2][:80]!r} (expected [IMAGE] PATH)")
+    image, path = (None, words[0]) if len(words) == 1 else words
+    with looked_at.open_files(context, location, image, platform, access) as found:
+        found.read_file(found.find(path, layer=layer), sys.stdout.buffer.write)

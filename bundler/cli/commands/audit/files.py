@@ -1,0 +1,115 @@
+"""``airbundle files``: list the files of an image."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, looked_at
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option, refuse_conflicts
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from bundler.bundle.audit.layers.scan import Member
+
+_TYPES = {
+    "file": stat.S_IFREG,
+    "hard link": stat.S_IFREG,
+    "directory": stat.S_IFDIR,
+    "symbolic link": stat.S_IFLNK,
+    "character device": stat.S_IFCHR,
+    "block device": stat.S_IFBLK,
+    "pipe": stat.S_IFIFO,
+}
+
+
+@command("files", "airbundle files /media/stick/plant-7 prometheus:v2.53.1")
+@click.argument("location")
+@click.argument("image", required=False)
+@option("--layer", type=int, metavar="N", help="List the members of layer N; the lowest is 1.")
+@option("--all-layers", is_flag=True, help="List the members of each layer, whiteouts included.")
+@looked_at.platform
+@access("the registry")
+@common.as_json
+@pass_context
+def files(
+    context: CommandContext,
+    location: str,
+    image: str | None,
+    *,
+    layer: int | None,
+    all_layers: bool,
+    platform: str | None,
+    access: AccessOptions,
+    as_json: bool,
+) -> None:
+    """List the files of IMAGE, as its layers put them together.
+
+    LOCATION is a bundle, or a reference as for copy. IMAGE is the name or the digest of an image of
+    the bundle, and can be left out if there is only one. The layers are read and verified; nothing
+    is unpacked. In the first column, s marks set-user-ID and set-group-ID, and a w before the last
+    character a file that everybody may write.
+    """
+    refuse_conflicts({"--layer": layer, "--all-layers": all_layers})
+    with looked_at.open_files(context, location, image, platform, access) as found:
+        if layer is None and not all_layers:
+            listed = [(0, file.path, file.member) for file in found.read_tree()]
+        else:
+            numbers = range(1, len(found.layers) + 1) if layer is None else [layer]
+            listed = [
+                (number, member.path, member)
+                for number in numbers
+                for member in found.list_layer(number).members
+            ]
+    if as_json:
+        text.print_json({"files": [_to_json(*item) for item in listed]})
+    else:
+        _print_files(listed)
+
+
+def _print_files(listed: Iterable[tuple[int, str, Member]]) -> None:
+    current = 0
+    for number, path, member in listed:
+        if number != current:
+            text.print_line(f"layer {number}")
+            current = number
+        mode = stat.filemode(_TYPES[member.kind] | member.mode)
+        owner = f"{member.uid}:{member.gid}"
+        arrow = {"symbolic link": " -> ", "hard link": " link to "}.get(member.kind, "")
+        text.print_line(
+            f"{mode} {owner:>11} {member.size:>11} {_format_time(member.mtime)} "
+            f"{path or '.'}{arrow}{member.target}"
+        )
+
+
+def _format_time(seconds: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:>16}"
+
+
+def _to_json(number: int, path: str, member: Member) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "path": path,
+        "type": member.kind,
+        "mode": f"{member.mode:04o}",
+        "uid": member.uid,
+        "gid": member.gid,
+        "size": member.size,
+        "mtime": member.mtime,
+    }
+    if member.target:
+        value["target"] = member.target
+    if number:
+        value["layer"] = number
+    return value

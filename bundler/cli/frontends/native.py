@@ -36,6 +36,7 @@ SECTIONS = {
         ),
     },
     "Contents": {
+        "tree": ("audit.tree:tree", "Show the content of images as a tree."),
         "files": ("audit.files:files", "List the files of an image."),
         "cat": ("audit.cat:cat", "Print a file of an image."),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.option import option
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandContext, CommandRun
+    from bundler.ports import Source
 
 platform = option(
     "--platform",
@@ -36,6 +39,36 @@ def open_images(
             yield found, run
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPlatform:
+    """The image of one platform, and its open source."""
+
+    name: str
+    source: Source
+    image: PlatformImage
+    run: CommandRun
+
+
+@contextmanager
+def open_platform(
+    context: CommandContext,
+    location: str,
+    image: str | None,
+    platform: str | None,
+    access: AccessOptions,
+) -> Iterator[OpenPlatform]:
+    """Open one image at ``location``, for one platform, for one run of a command."""
+    from bundler.bundle.audit.platforms import select_platform  # noqa: PLC0415 - not for --help
+    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
+
+    requested = None if platform is None else Platform.parse(platform)
+    with open_images(context, location, access) as (images, run):
+        found = images.find(image)
+        resolved = found.resolve(run.emit)
+        selected = select_platform(resolved, requested, context.detect_platform())
+        yield OpenPlatform(found.name, found.source, selected, run)
+
+
 @contextmanager
 def open_files(
     context: CommandContext,
@@ -44,14 +77,8 @@ def open_files(
     platform: str | None,
     access: AccessOptions,
 ) -> Iterator[ImageFiles]:
-    """Open the files of one image at ``location`` for one run of a command."""
+    """Open the files of one image at ``location``, for one platform, for one run of a command."""
     from bundler.bundle.audit.files import ImageFiles  # noqa: PLC0415 - not for --help
-    from bundler.bundle.audit.platforms import select_platform  # noqa: PLC0415 - as above
-    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
-    requested = None if platform is None else Platform.parse(platform)
-    with open_images(context, location, access) as (images, run):
-        found = images.find(image)
-        resolved = found.resolve(run.emit)
-        selected = select_platform(resolved, requested, context.detect_platform())
-        yield ImageFiles(found.source, selected.manifest, run.cancellation)
+    with open_platform(context, location, image, platform, access) as found:
+        yield ImageFiles(found.source, found.image.manifest, found.run.cancellation)

@@ -1,0 +1,34 @@
+"""Text that looks like a secret: a password, a token or a private key.
+
+The check is a guess, for a reader: it finds well-known forms, and names that announce a secret.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NAMES = re.compile(
+    r"(?i)(pass(word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credentials?)$"
+)
+_FORMS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"  # PEM
+    r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b"  # access keys of AWS
+    r"|\bgh[opsur]_[0-9A-Za-z]{36,}"  # GitHub
+    r"|\bgithub_pat_[0-9A-Za-z_]{22,}"
+    r"|\bglpat-[0-9A-Za-z_-]{20,}"  # GitLab
+    r"|\bxox[abprs]-[0-9A-Za-z-]{10,}"  # Slack
+    r"|\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]+"  # JSON Web Token
+    r"|://[^/\s:@]+:[^/\s:@]{3,}@"  # URL with a password
+)
+_LONGEST = 64 * 1024
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Return whether the variable ``name`` with this value looks like a secret."""
+    value = value[:_LONGEST]
+    return bool(value and (_NAMES.search(name) or _FORMS.search(value)))
+
+
+def hide(value: str) -> str:
+    """Return the text that replaces a secret in output."""
+    return f"(looks like a secret: {len(value):,} characters)"

@@ -1,0 +1,96 @@
+"""``airbundle show``: show the properties of an image of a bundle."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, looked_at
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.oci.descriptor import Descriptor
+
+_WIDTH = 11  # of the longest label
+
+
+@command("show", "airbundle show /media/stick/plant-7 prometheus:v2.53.1")
+@click.argument("location")
+@click.argument("image", required=False)
+@looked_at.platform
+@option("--secrets", is_flag=True, help="Print the values of variables that look like secrets.")
+@access("the registry")
+@common.as_json
+@pass_context
+def show(
+    context: CommandContext,
+    location: str,
+    image: str | None,
+    *,
+    platform: str | None,
+    secrets: bool,
+    access: AccessOptions,
+    as_json: bool,
+) -> None:
+    """Show what IMAGE states about itself: user, command, environment, labels, history and more.
+
+    LOCATION and IMAGE are specified as for files. The manifest and the config are verified; their
+    statements are the author's. Values of variables that look like secrets are not printed.
+    """
+    from bundler.bundle.audit.image_properties import read_properties  # noqa: PLC0415 - not for --help
+
+    with looked_at.open_platform(context, location, image, platform, access) as found:
+        properties = read_properties(found.name, found.source, found.image)
+    if as_json:
+        text.print_json(properties.to_json(secrets=secrets))
+        return
+    text.print_line(properties.name)
+    for label, lines in _describe(properties, secrets=secrets):
+        for number, line in enumerate(lines):
+            text.print_line(f"{'' if number else label:<{_WIDTH}} {line}")
+
+
+def _describe(image: ImageProperties, *, secrets: bool) -> Iterator[tuple[str, Iterable[str]]]:
+    from bundler.bundle.audit.secret_text import hide, looks_secret  # noqa: PLC0415 - not for --help
+
+    yield "digest", [image.digest.text]
+    yield "platform", [str(image.platform)]
+    yield "created", [image.created or "not stated"]
+    yield "author", [image.author] if image.author else []
+    yield "user", [image.user or "root, since none is stated"]
+    yield "entrypoint", [json.dumps(image.entrypoint)] if image.entrypoint else []
+    yield "command", [json.dumps(image.command)] if image.command else []
+    yield "directory", [image.working_directory] if image.working_directory else []
+    yield "ports", [" ".join(image.ports)] if image.ports else []
+    yield "volumes", image.volumes
+    yield (
+        "environment",
+        [
+            f"{name}={hide(value) if looks_secret(name, value) and not secrets else value}"
+            for name, value in image.environment
+        ],
+    )
+    yield "labels", [f"{key}={value}" for key, value in sorted(image.labels.items())]
+    yield "annotations", [f"{key}={value}" for key, value in sorted(image.annotations.items())]
+    if image.base or image.base_digest:
+        yield "base image", [" ".join(filter(None, (image.base, image.base_digest)))]
+    yield (
+        "history",
+        [
+            f"{step.created or '-'}  {_format_layer(step.layer):>10}  {step.command}"
+            for step in image.history
+        ],
+    )
+
+
+def _format_layer(layer: Descriptor | None) -> str:
+    return "no layer" if layer is None else text.format_size(layer.size)

@@ -28,7 +28,8 @@ def _list(files: ImageFiles) -> list[str]:
 
 def test_upper_layer_replaces_a_file(open_files: OpenFiles):
     files = open_files(
-        tars.layer(tars.file("etc/a", b"old")), tars.layer(tars.file("etc/a", b"new"))
+        tars.layer(tars.member("etc/a", b"old")),
+        tars.layer(tars.member("etc/a", b"new")),
     )
     output = io.BytesIO()
     files.read_file(files.find("/etc/a"), output.write)
@@ -37,42 +38,44 @@ def test_upper_layer_replaces_a_file(open_files: OpenFiles):
 
 
 def test_whiteout_removes_a_directory_of_a_lower_layer(open_files: OpenFiles):
-    lower = tars.layer(tars.other("directory", "a"), tars.file("a/b/c"), tars.file("d"))
-    upper = tars.layer(tars.file(".wh.a"))
+    lower = tars.layer(tars.directory("a"), tars.member("a/b/c"), tars.member("d"))
+    upper = tars.layer(tars.member(".wh.a"))
     assert _list(open_files(lower, upper)) == ["d"]
 
 
 def test_whiteout_keeps_what_its_own_layer_adds(open_files: OpenFiles):
-    lower = tars.layer(tars.file("a/old"))
-    upper = tars.layer(tars.file("a/new"), tars.file(".wh.a"))
+    lower = tars.layer(tars.member("a/old"))
+    upper = tars.layer(tars.member("a/new"), tars.member(".wh.a"))
     assert _list(open_files(lower, upper)) == ["a/new"]
 
 
 def test_opaque_directory_hides_all_lower_layers(open_files: OpenFiles):
-    lower = tars.layer(tars.file("a/b/old"), tars.file("a/old"))
+    lower = tars.layer(tars.member("a/b/old"), tars.member("a/old"))
     upper = tars.layer(
-        tars.other("directory", "a/b"), tars.file("a/b/new"), tars.file("a/.wh..wh..opq")
+        tars.directory("a/b"),
+        tars.member("a/b/new"),
+        tars.member("a/.wh..wh..opq"),
     )
     assert _list(open_files(lower, upper)) == ["a/b", "a/b/new"]
 
 
 def test_whiteout_of_an_absent_file_has_no_effect(open_files: OpenFiles):
-    upper = tars.layer(tars.file("x/.wh.a"), tars.file("y/.wh..wh..opq"), tars.file("b"))
+    upper = tars.layer(tars.member("x/.wh.a"), tars.member("y/.wh..wh..opq"), tars.member("b"))
     assert _list(open_files(upper)) == ["b"]
 
 
 def test_file_that_replaces_a_directory_removes_its_content(open_files: OpenFiles):
-    lower = tars.layer(tars.other("directory", "a"), tars.file("a/b"))
-    assert _list(open_files(lower, tars.layer(tars.file("a", b"now a file")))) == ["a"]
+    lower = tars.layer(tars.directory("a"), tars.member("a/b"))
+    assert _list(open_files(lower, tars.layer(tars.member("a", b"now a file")))) == ["a"]
 
 
 def test_links_are_followed_below_the_root(open_files: OpenFiles):
     files = open_files(
         tars.layer(
-            tars.file("usr/lib/os-release", b"ID=test"),
-            tars.other("symbolic link", "lib", "usr/lib"),
-            tars.other("symbolic link", "etc/os-release", "../../../lib/os-release"),
-            tars.other("symbolic link", "var/etc", "/etc"),
+            tars.member("usr/lib/os-release", b"ID=test"),
+            tars.symlink("lib", "usr/lib"),
+            tars.symlink("etc/os-release", "../../../lib/os-release"),
+            tars.symlink("var/etc", "/etc"),
         )
     )
     for path in ("etc/os-release", "/var/etc/os-release", "./usr/../lib/os-release"):
@@ -80,15 +83,15 @@ def test_links_are_followed_below_the_root(open_files: OpenFiles):
 
 
 def test_cycle_of_links_is_refused(open_files: OpenFiles):
-    layer = tars.layer(tars.other("symbolic link", "a", "b"), tars.other("symbolic link", "b", "a"))
+    layer = tars.layer(tars.symlink("a", "b"), tars.symlink("b", "a"))
     with pytest.raises(LimitError):
         open_files(layer).find("a")
 
 
 def test_hard_link_has_the_content_of_a_lower_layer(open_files: OpenFiles):
     files = open_files(
-        tars.layer(tars.file("bin/busybox", b"program", mode=0o4755)),
-        tars.layer(tars.other("hard link", "bin/sh", "bin/busybox")),
+        tars.layer(tars.member("bin/busybox", b"program", mode=0o4755)),
+        tars.layer(tars.hard_link("bin/sh", "bin/busybox")),
     )
     file, output = files.find("bin/sh"), io.BytesIO()
     files.read_file(file, output.write)
@@ -97,18 +100,18 @@ def test_hard_link_has_the_content_of_a_lower_layer(open_files: OpenFiles):
 
 def test_hard_link_without_target_is_refused(open_files: OpenFiles):
     with pytest.raises(NotFoundError):
-        open_files(tars.layer(tars.other("hard link", "a", "absent"))).read_tree()
+        open_files(tars.layer(tars.hard_link("a", "absent"))).read_tree()
 
 
 @pytest.mark.parametrize("path", ["absent", "dir/absent", "file/below"])
 def test_absent_file_is_not_found(open_files: OpenFiles, path: str):
-    files = open_files(tars.layer(tars.other("directory", "dir"), tars.file("file")))
+    files = open_files(tars.layer(tars.directory("dir"), tars.member("file")))
     with pytest.raises(NotFoundError):
         files.find(path)
 
 
 def test_directory_cannot_be_read(open_files: OpenFiles):
-    files = open_files(tars.layer(tars.other("directory", "dir")))
+    files = open_files(tars.layer(tars.directory("dir")))
     with pytest.raises(UnsupportedError):
         files.read_file(files.find("dir"), io.BytesIO().write)
 

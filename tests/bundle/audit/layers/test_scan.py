@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tarfile
 import zlib
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 def test_members_have_paths_kinds_and_metadata(open_files: OpenFiles):
     layer = tars.layer(
-        tars.other("directory", "./bin/"),
-        tars.file("./bin/su", b"data", mode=0o4755),
-        tars.other("symbolic link", "bin/sh", "../usr/bin/dash"),
-        tars.other("hard link", "bin/login", "./bin/su"),
-        tars.other("pipe", "run/pipe"),
-        tars.other("character device", "dev/null"),
+        tars.directory("./bin/"),
+        tars.member("./bin/su", b"data", mode=0o4755),
+        tars.symlink("bin/sh", "../usr/bin/dash"),
+        tars.hard_link("bin/login", "./bin/su"),
+        tars.member("run/pipe", kind=tarfile.FIFOTYPE),
+        tars.member("dev/null", kind=tarfile.CHRTYPE),
     )
     listing = open_files(layer).list_layer(1)
     assert [(item.path, item.kind, item.target) for item in listing.members] == [
@@ -52,14 +53,14 @@ def test_diff_id_is_that_of_the_uncompressed_tar(open_files: OpenFiles, compress
 
 
 def test_content_of_a_member_is_read(open_files: OpenFiles):
-    files = open_files(tars.layer(tars.file("a", b"1" * 3_000_000), tars.file("b", b"second")))
+    files = open_files(tars.layer(tars.member("a", b"1" * 3_000_000), tars.member("b", b"second")))
     output = io.BytesIO()
     files.read_file(files.find("b"), output.write)
     assert output.getvalue() == b"second"
 
 
 def test_last_of_several_members_with_one_name_is_read(open_files: OpenFiles):
-    files = open_files(tars.layer(tars.file("a", b"first"), tars.file("./a", b"second")))
+    files = open_files(tars.layer(tars.member("a", b"first"), tars.member("./a", b"second")))
     output = io.BytesIO()
     files.read_file(files.find("a"), output.write)
     assert output.getvalue() == b"second"
@@ -79,7 +80,7 @@ def test_damaged_layer_is_refused(open_files: OpenFiles, tmp_path: Path):
 @pytest.mark.parametrize("name", ["../escape", "a/../../b"])
 def test_member_outside_of_the_root_is_refused(open_files: OpenFiles, name: str):
     with pytest.raises(MalformedError):
-        open_files(tars.layer(tars.file(name))).list_layer(1)
+        open_files(tars.layer(tars.member(name))).list_layer(1)
 
 
 def test_layer_that_is_no_tar_is_refused(open_files: OpenFiles):

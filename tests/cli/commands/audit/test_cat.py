@@ -18,10 +18,8 @@ NAME = bundles.REFERENCES[0]
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    lower = tars.layer(
-        tars.file("etc/motd", b"old\n"), tars.other("symbolic link", "m", "etc/motd")
-    )
-    upper = tars.layer(tars.file("etc/motd", b"new\n"))
+    lower = tars.layer(tars.member("etc/motd", b"old\n"), tars.symlink("m", "etc/motd"))
+    upper = tars.layer(tars.member("etc/motd", b"new\n"))
     return bundles.write(tmp_path / "b", {NAME: images.image(lower, upper)})
 
 

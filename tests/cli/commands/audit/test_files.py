@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 NAME = bundles.REFERENCES[0]
 LAYERS = (
-    tars.layer(tars.file("bin/su", b"su", mode=0o4755), tars.file("etc/old")),
-    tars.layer(tars.file("etc/.wh.old"), tars.other("symbolic link", "bin/sh", "su")),
+    tars.layer(tars.member("bin/su", b"su", mode=0o4755), tars.member("etc/old")),
+    tars.layer(tars.member("etc/.wh.old"), tars.symlink("bin/sh", "su")),
 )
 
 
@@ -62,7 +62,7 @@ def test_image_of_a_layout_is_read(run_airbundle: RunAirbundle, tmp_path: Path):
 
 
 def test_hostile_name_is_escaped(run_airbundle: RunAirbundle, tmp_path: Path):
-    layer = tars.layer(tars.file("a\x1b[31m"))
+    layer = tars.layer(tars.member("a\x1b[31m"))
     images.write_layout(tmp_path / "layout", {"app:1": images.image(layer)})
     assert "\x1b" not in run_airbundle("files", "oci:layout").stdout
 

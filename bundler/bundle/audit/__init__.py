@@ -1,1 +1,1 @@
-"""Reports on the contents of a bundle. Read ``list_contents`` first."""
+"""The contents of a bundle, or in images at any other source. Read ``images`` first."""

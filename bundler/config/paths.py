@@ -96,6 +96,7 @@ def locate(
     usr_share = overrides.usr_share / "containers"
     base = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     config = base / "containers"
+    data = overrides.var_lib if uid == 0 else home / ".local" / "share"
     main: tuple[Path, ...] = tuple(root / "registries.conf" for root in (config, etc, usr_share))
     drop_ins: list[Path] = []
     for root in (usr_share, etc):
@@ -113,7 +114,6 @@ def locate(
         main, drop_ins = (Path(named),), []
     override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
     policy = overrides.policy_json or environment.get("CONTAINERS_POLICY_JSON")
-    registries_d = overrides.registries_d
     kubeconfig: tuple[Path, ...] = (home / ".kube" / "config",)
     if named_clusters := environment.get("KUBECONFIG"):
         kubeconfig = tuple(Path(path) for path in named_clusters.split(":") if path)
@@ -135,11 +135,9 @@ def locate(
         else tuple(root / "policy.json" for root in (config, etc, usr_share)),
         policy_json_required=bool(policy),
         registries_d=(config / "registries.d", etc / "registries.d")
-        if registries_d is None
-        else (registries_d,),
-        lookaside=(overrides.var_lib if uid == 0 else home / ".local" / "share")
-        / "containers"
-        / "sigstore",
+        if overrides.registries_d is None
+        else (overrides.registries_d,),
+        lookaside=data / "containers" / "sigstore",
         tls_details=overrides.tls_details,
         kubeconfig=kubeconfig,
     )

@@ -123,12 +123,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         listed = {image.display_name: entry for image, entry in zip(images, entries, strict=True)}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
-        destination = store.open_for_writing(
-            bundle, request.format, unsealed=True, may_copy=request.duplicate_blobs
-        )
-        stack.callback(destination.close)
-        directory = stack.enter_context(Directory.open(bundle))
-        stack.enter_context(directory.report_disconnection())
+        destination, directory = open_destination(request, stack)
         planned_images = [
             store.create_planned_image(
                 listed[image.display_name], image, destination, request.format
@@ -204,6 +199,26 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
             f"{request.bundle}: format dir needs hard links (unsupported by {medium.file_system})",
             hint="use --format oci, or copy shared blobs with --duplicate-blobs",
         )
+
+
+def open_destination(
+    request: ExportRequest, stack: ExitStack
+) -> tuple[store.WritableDirectory, Directory]:
+    """Open the directory of the bundle to write images, and to write other files.
+
+    ``stack`` closes both, and reports a disconnected medium as the cause of an error.
+
+    Raises:
+        LockedError: another process is writing there.
+        MediumError: it cannot be created or written.
+    """
+    destination = store.open_for_writing(
+        request.bundle, request.format, unsealed=True, may_copy=request.duplicate_blobs
+    )
+    stack.callback(destination.close)
+    directory = stack.enter_context(Directory.open(request.bundle))
+    stack.enter_context(directory.report_disconnection())
+    return destination, directory
 
 
 def read_former(request: ExportRequest) -> AuthenticatedBundle | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bundler.bundle.exporting.export import ExportRequest
-    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.bundle.format.inventory import BundledImage, ChecksumFile, Format
     from bundler.content.files.safe_directory import Directory
     from bundler.copy.image import ResolvedImage
 
@@ -69,18 +69,7 @@ def replace_seal(
     files[bundle_paths.CHECKSUM_FILE], checksum_file = checksums.create(
         directory, sorted(paths - small.keys()), small
     )
-    created = datetime.now(UTC).replace(microsecond=0)
-    contents = Inventory(
-        format=request.format,
-        stream=request.stream,
-        serial=serial,
-        created=created,
-        tool=Producer("airbundle", __version__),
-        checksum_file=checksum_file,
-        images=listed,
-        expires=None if request.expires is None else created + request.expires,
-        complete=complete,
-    )
+    contents = create_inventory(request, listed, checksum_file, serial, complete=complete)
     raw = contents.to_bytes()
     parse_inventory(raw)  # an inventory beyond the limits of its readers must not be sealed
     signatures: dict[str, bytes] = {}
@@ -101,6 +90,29 @@ def replace_seal(
     atomic_write.write_files(directory, {bundle_paths.INVENTORY: raw, **signatures})
     prune(directory, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
+
+
+def create_inventory(
+    request: ExportRequest,
+    images: tuple[BundledImage, ...],
+    checksum_file: ChecksumFile,
+    serial: int,
+    *,
+    complete: bool,
+) -> Inventory:
+    """Create the inventory of a bundle that is created now."""
+    created = datetime.now(UTC).replace(microsecond=0)
+    return Inventory(
+        format=request.format,
+        stream=request.stream,
+        serial=serial,
+        created=created,
+        tool=Producer("airbundle", __version__),
+        checksum_file=checksum_file,
+        images=images,
+        expires=None if request.expires is None else created + request.expires,
+        complete=complete,
+    )
 
 
 def find_listed_paths(

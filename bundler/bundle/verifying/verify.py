@@ -102,24 +102,7 @@ def verify(
         if known.format == "oci":
             verifier.compare_index(known)
     verifier.compare_listed(listed, known)
-    work = verifier.create_hash_jobs(listed)
-    files, size = sum(len(job.expected) for job in work), sum(job.size for job in work)
-    totals = TransferTotals(checked=BlobTotal(files, size))
-    with Directory.open(bundle) as directory:
-        emit(Planned(totals, "check"))
-        faults = parallel_hash.hash_all(
-            directory, work, threads, cancellation or Cancellation(), emit
-        )
-        directory.check_connected()
-    for path, error in faults.items():
-        verifier.add_error(path, error)
-    emit(Completed(totals))
-    expired = known is not None and known.is_expired(now)
-    if known is not None and known.expires is not None and expired and trust_error is None:
-        trust_error = ExpiredError(
-            f"the bundle expired on {timestamps.format_to_minute(known.expires)}",
-            hint="export it again; if the clock of this computer is wrong, set it",
-        )
+    hashed = verifier.hash_files(listed, threads, cancellation or Cancellation(), emit)
     return Verification(
         findings=tuple(
             replace(finding, images=tuple(verifier.images.get(path, ())))
@@ -129,9 +112,9 @@ def verify(
         signers=signers,
         names=verifier.names,
         trust_error=trust_error,
-        expired=expired,
-        files=files,
-        size=size,
+        expired=known is not None and known.is_expired(now),
+        files=hashed.blobs,
+        size=hashed.size,
         ignored=verifier.found.ignored,
         unlisted=verifier.unlisted,
         omissions=omissions,
@@ -173,7 +156,10 @@ class _Verifier:
     def read_inventory(
         self, trust: BundleTrust, signature_files: Sequence[Path], now: datetime
     ) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
-        """Authenticate the bytes of ``bundle.json``, then parse them."""
+        """Authenticate the bytes of ``bundle.json``, then parse them.
+
+        Returns the inventory, the reason why the bundle is not trusted, and its signers.
+        """
         path = bundle_paths.INVENTORY
         try:
             authentication = authenticate(self.bundle, trust, signature_files)
@@ -192,6 +178,12 @@ class _Verifier:
             self.add_error(path, error)
         if trust_error is not None and not isinstance(trust_error, TrustError):
             trust_error = TrustError(f"a signature cannot be read: {trust_error.message}")
+        expires = contents.expires if contents is not None and contents.is_expired(now) else None
+        if expires is not None and trust_error is None:
+            trust_error = ExpiredError(
+                f"the bundle expired on {timestamps.format_to_minute(expires)}",
+                hint="export it again; if the clock of this computer is wrong, set it",
+            )
         return contents, trust_error, authentication.signers
 
     def read_checksum_file(self, known: Inventory | None) -> _Listed:
@@ -333,8 +325,10 @@ class _Verifier:
                 text = f"too large (expected {limit}, got {known_file.size:,})"
                 self.add("size", path, text)
 
-    def create_hash_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:
-        """Return the files to hash: listed files that exist and have an expected digest.
+    def hash_files(
+        self, listed: _Listed, threads: int | None, cancellation: Cancellation, emit: Emit
+    ) -> BlobTotal:
+        """Hash the listed files that exist and have an expected digest; return their total.
 
         A file that already has a finding is not read, because it may have any size.
         """
@@ -345,4 +339,14 @@ class _Verifier:
             if digests and path not in self.findings:
                 expected[path] = tuple(digests)
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
-        return parallel_hash.create_jobs(expected, files)
+        jobs = parallel_hash.create_jobs(expected, files)
+        total = BlobTotal(sum(len(job.expected) for job in jobs), sum(job.size for job in jobs))
+        totals = TransferTotals(checked=total)
+        with Directory.open(self.bundle) as directory:
+            emit(Planned(totals, "check"))
+            faults = parallel_hash.hash_all(directory, jobs, threads, cancellation, emit)
+            directory.check_connected()
+        for path, error in faults.items():
+            self.add_error(path, error)
+        emit(Completed(totals))
+        return total

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.records.site import Records
+    from bundler.trust.bundle_trust import BundleTrust
 
 MAX_AHEAD = timedelta(days=1)
 """How far the serial and the date of a bundle may be ahead of the clock."""
@@ -94,19 +95,10 @@ def admit(
         UnknownStreamError: the site has not adopted the stream.
         TrustFileError: an earlier import used a later version of the trust file, or it has expired.
     """
-    trust = _check_trust_version(bundle.trust.version, records)
     inventory, digest = bundle.inventory, Digest.of(bundle.raw)
     last_seen = find_last_seen(records.streams)
     latest = max(now, last_seen)
-    if bundle.trust.expires is not None and bundle.trust.expires <= latest:
-        raise TrustFileError(
-            "trust file: expired on"
-            f" {timestamps.format_to_minute(bundle.trust.expires)}, by the last time that this site"
-            " has seen",
-            problem="expired",
-            version=bundle.trust.version,
-            hint="get the next version: airbundle trust update FILE; or set the clock of this host",
-        )
+    _check_trust_file(bundle.trust, records, latest)
     known = records.streams.get(inventory.stream)
     used = [] if bundle.is_authenticated else ["--allow-unsigned"]
     if known is not None:
@@ -133,7 +125,9 @@ def admit(
         )
     behind = last_seen - now
     seen = now if ahead else max(now, inventory.created)
-    state = StreamState(inventory.serial, digest, max(last_seen, seen).astimezone(UTC), trust)
+    state = StreamState(
+        inventory.serial, digest, max(last_seen, seen).astimezone(UTC), bundle.trust.version
+    )
     return Admission(
         state=state if bundle.is_authenticated else None,
         is_recorded=known is not None and known.inventory == digest,
@@ -144,18 +138,25 @@ def admit(
     )
 
 
-def _check_trust_version(version: int | None, records: Records) -> int | None:
-    """Check that the trust file is not older than one that an earlier import used."""
-    latest = max((state.trust or 0 for state in records.streams.values()), default=0)
-    if version is not None and version < latest:
+def _check_trust_file(trust: BundleTrust, records: Records, latest: datetime) -> None:
+    """Check that the trust file is not older than an earlier one, and valid at ``latest``."""
+    used = max((state.trust or 0 for state in records.streams.values()), default=0)
+    if trust.version is not None and trust.version < used:
         raise TrustFileError(
-            f"trust file: older than the one used before (expected version {latest} or later, got"
-            f" {version})",
+            f"trust file: older than the one used before (expected version {used} or later, got"
+            f" {trust.version})",
             problem="version",
-            version=version,
+            version=trust.version,
             hint="install the current one: airbundle trust update FILE",
         )
-    return version
+    if trust.expires is not None and trust.expires <= latest:
+        raise TrustFileError(
+            f"trust file: expired on {timestamps.format_to_minute(trust.expires)}, by the last time"
+            " that this site has seen",
+            problem="expired",
+            version=trust.version,
+            hint="get the next version: airbundle trust update FILE; or set the clock of this host",
+        )
 
 
 def _compare(

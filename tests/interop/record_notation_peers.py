@@ -224,6 +224,7 @@ class Recorder:
             env={
                 "HOME": str(self.work),
                 "XDG_CONFIG_HOME": str(self.work / "config"),
+                "NOTATION_EXPERIMENTAL": "1",  # for signatures in a layout
                 "PATH": os.environ["PATH"],  # noqa: TID251 - as the user runs it
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
@@ -353,6 +354,10 @@ def record_carried_signature(recorder: Recorder) -> None:
             *servers.AIRBUNDLE, "export", "--unsigned", "--tls-verify=false", "carried.yaml",
             "carried",
         )  # fmt: skip
+        medium = f"{recorder.work / 'carried'}@{IMAGE.digest}"
+        recorder.run(
+            recorder.notation, "verify", "--oci-layout", medium, "--scope", "local/carried"
+        )
         recorder.run(
             *servers.AIRBUNDLE, "import", "--allow-unsigned", "--reason", "a recording",
             "--tls-verify=false", "carried", f"docker://{inside.host}",

@@ -11,6 +11,7 @@ https://github.com/containers/image/blob/v5.36.2/signature/policy_eval_sigstore.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ MAX_SIGNATURES = 64
 
 LoadedT = TypeVar("LoadedT")
 
+_MAX_TIME = 120.0  # seconds, after which no further signature for a requirement is verified
 _MAX_REASONS = 4  # in a message; the error has all of them
 _REJECTIONS = (ConfigError, LimitError, MalformedError, TrustError, UnsupportedError)
 
@@ -137,15 +139,19 @@ class SignatureVerifier:
         sigstore = [item for item in attachments if item.media_type == SIGSTORE_PAYLOAD]
         candidates: Sequence[ImageSignature] = simple if is_simple else sigstore
         reasons: list[BundlerError] = []
+        deadline = time.monotonic() + _MAX_TIME
         for candidate in candidates[:MAX_SIGNATURES]:
+            if reasons and time.monotonic() > deadline:
+                break
             try:
                 if isinstance(requirement, SignedBy):
                     return self._verify_simple(requirement, signed, candidate)
                 return self._verify_sigstore(requirement, signed, candidate)
             except _REJECTIONS as error:
                 reasons.append(error.without_traceback())
-        if len(candidates) > MAX_SIGNATURES:
-            problem = f"too many signatures (only the first {MAX_SIGNATURES} were verified)"
+        if len(candidates) > len(reasons):
+            limit = f"{MAX_SIGNATURES} in {_MAX_TIME:g} seconds"
+            problem = f"too many signatures (expected at most {limit}, verified {len(reasons)})"
             reasons.append(LimitError(problem))
         ignored = (0, 0) if is_simple else (len(simple), len(attachments) - len(sigstore))
         raise _create_error(signed, rule, reasons, ignored)

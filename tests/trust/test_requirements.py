@@ -204,6 +204,16 @@ def test_number_of_verified_signatures_is_limited(site):
     assert len(error.message) < 1000
 
 
+def test_time_for_all_signatures_is_limited(site, monkeypatch):
+    """A verification by gpg may need its whole time limit for each of them."""
+    monkeypatch.setattr("bundler.trust.requirements._MAX_TIME", 0.0)
+    bad, good = site.attach("r.example/app:2"), site.attach()
+    verify(sigstore_signed(site), good, bad)
+    error = reject(sigstore_signed(site), bad, bad, good)
+    assert isinstance(error.reasons[-1], LimitError)
+    assert len(error.reasons) == 2
+
+
 def test_missing_or_empty_keys_accept_nothing(site, tmp_path):
     empty = tmp_path / "empty.gpg"
     empty.write_bytes(b"")

@@ -16,6 +16,7 @@ https://github.com/containers/ocicrypt/blob/v1.2.1/README.md
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ KEYS = "org.opencontainers.image.enc.keys."
 
 _MAX_FILE = 1024 * 1024
 _MAX_PACKETS = 64
+_MAX_TIME = 120.0  # seconds, after which no further wrapped key is tried
 _KEY_SIZE = 32  # bytes of the key that is encrypted for each recipient
 _PGP_SECRET_KEY = (b"-----BEGIN PGP PRIVATE KEY", b"\x94", b"\x95", b"\xc5")
 
@@ -171,12 +173,14 @@ class _DecryptionKeys:
         Raises:
             NoDecryptionKeyError: no key is suitable.
             MalformedError: the annotations are invalid.
+            LimitError: there are too many wrapped keys, or they take too long.
         """
         wrapped = {
             name.removeprefix(KEYS): text
             for name, text in annotations.items()
             if name.startswith(KEYS)
         }
+        deadline = time.monotonic() + _MAX_TIME
         for protocol, text in wrapped.items():
             parts = text.split(",")
             if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
@@ -187,6 +191,10 @@ class _DecryptionKeys:
                 secret = self.unwrap_packet(protocol, packet, subject)
                 if secret is not None:
                     return secret
+                if time.monotonic() > deadline:
+                    raise LimitError(
+                        f"{subject}: wrapped keys take more than {_MAX_TIME:g} seconds"
+                    )
         raise NoDecryptionKeyError(subject, sorted(wrapped))
 
     def unwrap_packet(self, protocol: str, packet: bytes, subject: str) -> bytes | None:

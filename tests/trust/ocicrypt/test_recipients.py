@@ -378,6 +378,15 @@ def test_compressed_pgp_packet_is_not_decompressed_without_limit(pgp, monkeypatc
         unwrap(bomb, [SecretKey(file.read_bytes(), b"secret")], Cancellation())
 
 
+def test_time_to_unwrap_several_keys_is_limited(keys, monkeypatch):
+    """The program gpg may need its whole time limit for each of them."""
+    monkeypatch.setattr("bundler.trust.ocicrypt.recipients._MAX_TIME", 0.0)
+    sealed, annotations = seal(f"jwe:{keys}/other.pub", data=b"x")
+    annotations[JWE] = f"{annotations[JWE]},{annotations[JWE]}"
+    with pytest.raises(LimitError):
+        unseal(sealed, annotations, keys / "rsa.key")
+
+
 def test_unknown_pgp_recipient_is_refused(pgp, monkeypatch):
     monkeypatch.setenv("GNUPGHOME", str(pgp[0]))
     with pytest.raises(UsageError, match=r"nobody@example\.com"):

@@ -117,12 +117,21 @@ class Site:
         signer.chmod(0o755)
         self.inputs = {path / name for name in self._find_leaks()}
 
-    def run(self, line: str, *, status: int | str = 0, stdin: str = "") -> CommandResult:
-        """Run a command, compare its status, and search what it left."""
+    def run(
+        self,
+        line: str,
+        *,
+        status: int | str = 0,
+        stdin: str = "",
+        env: dict[str, str] | None = None,
+    ) -> CommandResult:
+        """Run a command, compare its status, and search what it left; ``%`` is a space."""
         variables = {"TOKEN_PIN": PIN, "USERNAME": "user", "PASSWORD": PASSWORD}
-        variables["TMPDIR"] = str(self.path / "tmp")
+        variables |= {"TMPDIR": str(self.path / "tmp")} | (env or {})
         words = [word.replace("%", " ") for word in line.split()]
-        result = self._run("--debug", *words, stdin=stdin, env=variables)
+        front_end = ["--as", "skopeo"] if words[0] == "skopeo" else []
+        words = words[len(front_end) // 2 :]
+        result = self._run(*front_end, "--debug", *words, stdin=stdin, env=variables)
         assert (result.status != 0) if status == REFUSED else (result.status == status), (
             line,
             result.stderr,
@@ -233,6 +242,25 @@ def test_registry_credentials(site: Site, auth: str):
     registry.fail("GET", "/blobs/", times=None, redirect=redirect)
     copying = f"copy {image} oci:moved --src-tls-verify=false --src-authfile auth.json"
     site.run(copying, status=REFUSED)
+
+
+@pytest.mark.parametrize("command", ["", "skopeo "])
+def test_credentials_in_arguments_and_proxies(site: Site, command: str):
+    host = site.registry.host
+    image, address = f"docker://{host}/app:1", f"user:{PASSWORD}@{host}"
+    site.run(f"{command}inspect docker://{address}/app:1", status=REFUSED)
+    site.run(f"{command}copy {image} docker://{address}/app:1", status=REFUSED)
+    for proxy in (f"http://{address}", f"socks5://{address}", f"http://user:{PASSWORD}@a%b:x"):
+        variables = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), proxy)
+        variables |= {name.lower(): proxy for name in variables}
+        where = f"{command}inspect docker://registry.invalid/app:1"
+        site.run(f"{where} {'' if command else '--patience 1s'}", status=REFUSED, env=variables)
+    if not command:
+        site.run(f"import bundle docker://{address}/x --key site.pub", status=2)
+        target = f"--target docker://{address}/x"
+        site.run(f"verify bundle --key site.pub --offline {target}", status=2)
+        for signer in (f"false%--pin%{PIN}", f"false%'--pin%{PIN}", f"./none%{PIN}"):
+            site.run(f"sign bundle --sign-cmd {signer} --sign-cmd-key site.pub", status=REFUSED)
 
 
 def test_login(site: Site):

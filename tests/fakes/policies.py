@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import RejectedByPolicyError
 from bundler.oci.digest import Digest
+from bundler.signature_ports import MetRequirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -36,13 +37,14 @@ class AcceptsDigests:
 
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
-    ) -> None:
+    ) -> tuple[MetRequirement, ...]:
         """Reject a manifest with another digest."""
         digest = Digest.of(manifest)
         self.checked.append(digest)
         self.signatures[digest] = list(read_signatures())
         if self.accepted is not None and digest.text not in self.accepted:
             raise RejectedByPolicyError("rejected", rule="signedBy", reference=reference)
+        return (MetRequirement("default", "signedBy"),)
 
 
 @dataclass
@@ -58,6 +60,6 @@ class RejectsReferences:
 
     def check_manifest(
         self, reference: str, manifest: bytes, read_signatures: Callable[[], Sequence[bytes]], /
-    ) -> None:
+    ) -> tuple[MetRequirement, ...]:
         """Never called."""
         raise AssertionError(reference)

@@ -19,12 +19,18 @@ Level = Literal["debug", "info", "warning", "error", "fatal"]
 
 _COLOURS: dict[Level, int] = {"debug": 37, "info": 36, "warning": 33, "error": 31, "fatal": 31}
 _UNQUOTED = re.compile(r"[a-zA-Z0-9._/@^+-]*")
+_CREDENTIALS = re.compile(r"//[^/\s\"@]+@(?=[^\s\"]*/)")
+"""Credentials before a host, which Skopeo would show; a digest has no slash after its ``@``."""
 _STARTED = time.monotonic()
 _LOCK = threading.Lock()
 
 
 def log(level: Level, message: str, /, **fields: object) -> None:
-    """Write an entry to stderr, with colours on a terminal; may be called from any thread."""
+    """Write an entry to stderr, with colours on a terminal; may be called from any thread.
+
+    Credentials in the references of the message are replaced.
+    """
+    message = _CREDENTIALS.sub("//***@", message)
     if sys.stderr.isatty():
         colour, seconds = f"\x1b[{_COLOURS[level]}m", int(time.monotonic() - _STARTED)
         start = f"{colour}{level.upper()[:4]}\x1b[0m[{seconds:04}]"

@@ -189,28 +189,44 @@ def parse(raw: bytes, origin: str) -> Policy:
     return Policy(origin, default, transports, Digest.of(raw))
 
 
-# The scopes of these transports are paths. Those of oci: and oci-archive: may end in :NAME.
-_PATH_TRANSPORTS = frozenset({"dir", "oci", "oci-archive", "sif", "ostree"})
+_PATH_TRANSPORTS = frozenset({"dir", "oci", "oci-archive", "sif"})
+"""The transports whose scopes are paths."""
 _UNSCOPED_TRANSPORTS = frozenset({"docker-archive", "tarball"})
+_STREAM_SCOPE = re.compile(r"[^/]*(/[^:/]*(/[^:/]*(:[^:/]*)?)?)?")
+"""``HOST[/NAMESPACE[/STREAM[:TAG]]]``, the scopes of ``atomic:``."""
+_DIGEST = r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})"
+_STORE_SCOPE = re.compile(
+    rf"\[(?:[^\]@]+@)?/[^\]]*\][^@]*(?:@{_DIGEST}(?:@[0-9a-f]{{64}})?|@[0-9a-f]{{64}})?"
+)
+"""``[[DRIVER@]ROOT]NAME@DIGEST@ID``, the scopes of ``containers-storage:``."""
 
 
 def _parse_scopes(transport: str, table: Table) -> dict[str, Requirements]:
     found = {}
     for scope, requirements in table.value.items():
-        if scope and transport in _UNSCOPED_TRANSPORTS:
-            raise table.problem(
-                f"{scope!r}: unsupported scope (expected an empty scope for this transport)"
-            )
-        if scope and transport in _PATH_TRANSPORTS:
-            path = scope if transport in ("dir", "sif") else scope.partition(":")[0]
-            parts = path.split("/")
-            if parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
-                raise table.problem(
-                    f"{scope!r}: invalid scope (expected an absolute path without . and ..)"
-                )
+        expected = _find_expected_scope(transport, scope) if scope else None
+        if expected is not None:
+            raise table.problem(f"{scope[:200]!r}: invalid scope (expected {expected})")
         subject = f"{table.subject}: {scope!r}"
         found[scope] = _parse_requirements(requirements, replace(table, subject=subject))
     return found
+
+
+def _find_expected_scope(transport: str, scope: str) -> str | None:
+    """Describe the scopes of a transport if ``scope`` is none of them; None if it is valid."""
+    if transport in _UNSCOPED_TRANSPORTS:
+        return "an empty scope for this transport"
+    if transport in _PATH_TRANSPORTS:
+        first, *parts = scope.split("/")
+        if first or not parts or any(part in ("", ".", "..") for part in parts):
+            return "an absolute path without . and .."
+    elif transport == "atomic" and not _STREAM_SCOPE.fullmatch(scope):
+        return "HOST[/NAMESPACE[/STREAM[:TAG]]]"
+    elif transport == "containers-storage" and not _STORE_SCOPE.fullmatch(scope):
+        return "[[DRIVER@]/ROOT][NAME]"
+    elif transport == "docker-daemon" and re.fullmatch(_DIGEST, scope):
+        return "a name"
+    return None
 
 
 def _parse_requirements(value: object, context: Table) -> Requirements:

@@ -40,7 +40,12 @@ from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index
-from bundler.ports import KeepsOriginalManifests, ListsReferrers, Source
+from bundler.ports import (
+    CompletesReferences,
+    KeepsOriginalManifests,
+    ListsReferrers,
+    Source,
+)
 from bundler.signature_ports import HasSignatures, PolicyCheck
 
 if TYPE_CHECKING:
@@ -163,7 +168,12 @@ class _Resolver:
 
     @property
     def _policy_reference(self) -> str:
-        return self._request.policy_reference or str(self._request.source)
+        request, source = self._request, self._source
+        if request.policy_reference:
+            return request.policy_reference
+        if isinstance(source, CompletesReferences):
+            return source.complete(request.source)
+        return str(request.source)
 
     def check_reference(self, root: Descriptor) -> None:
         """Check what the policy decides without the signatures of the image."""

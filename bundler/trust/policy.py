@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.config.policy_json import Policy, Requirements
+    from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
     from bundler.signature_ports import AcceptedSigner
 
@@ -146,7 +147,8 @@ def list_scopes(reference: Reference) -> list[str]:
             # The manual page also describes the scope path:name, but Skopeo uses the path only.
             return _list_path_scopes(os.path.realpath(rest.partition(":")[0]))
         case "containers-storage":
-            return _list_storage_scopes(rest)
+            image = reference.image if isinstance(reference, RepositoryReference) else None
+            return _list_storage_scopes(rest, image)
         case _:
             return []
 
@@ -156,22 +158,20 @@ def _list_path_scopes(path: str) -> list[str]:
     return [scope for scope in _list_parents(path) if scope]
 
 
-def _list_storage_scopes(text: str) -> list[str]:
-    """Return the scopes of ``[driver@root+run:options]name@id``, without the options."""
+def _list_storage_scopes(text: str, image: ImageReference | None) -> list[str]:
+    """Return the scopes of ``[driver@root+run:options]name@id``, where ``image`` is the name."""
     store, bracket, rest = text.partition("]")
     if not bracket:
-        store, rest = "", text
-    root = store.removeprefix("[").partition("+")[0].partition(":")[0]
-    name, _, identifier = rest.partition("@")
-    prefix = f"[{root}]" if root else ""
-    repository = name if ":" not in name.rpartition("/")[2] else name.rpartition(":")[0]
-    inside = [name, *_list_parents(repository)] if name else []
-    found = [f"{prefix}{rest}"] if identifier else []
-    found += [f"{prefix}{scope}" for scope in inside]
-    if root:
-        path = root.rpartition("@")[2]
-        found += [f"[{root}]", *(f"[{scope}]" for scope in _list_path_scopes(path))]
-    return list(dict.fromkeys(found))
+        return []  # an unknown storage; a source states which one it is
+    place = store.removeprefix("[").partition("+")[0].partition(":")[0]
+    found = [rest]
+    if image is not None:
+        found += [str(image)]
+        if image.tag and image.digest:
+            found.append(f"{image.repository}:{image.tag}")
+        found += _list_parents(image.repository)
+    scopes = [f"[{place}]{name}" for name in (*found, "")]
+    return list(dict.fromkeys([*scopes, f"[{place.rpartition('@')[2]}]"]))
 
 
 def _list_parents(path: str) -> list[str]:

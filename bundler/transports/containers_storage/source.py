@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Manifest
-    from bundler.ports import Node
+    from bundler.ports import Node, Reference
     from bundler.transports.containers_storage.storage import Storage
 
 
@@ -36,6 +36,15 @@ class StorageSource(SynthesizesManifests):
         self._lock = threading.Lock()
         self._manifests: dict[Digest, bytes] = {}
         """Manifests that this source has returned, by digest."""
+
+    def complete(self, reference: Reference, /) -> str:
+        """Return ``reference`` with the driver and directories of the storage, and the image ID."""
+        storage, name = self._storage, parse_image_name(reference.name or "")
+        image = image_store.find(storage, reference.name)
+        is_id = name.possible_id is not None and image.id.startswith(name.possible_id)
+        named = "" if is_id else name.reference or ""
+        where = f"{storage.driver.name}@{storage.root}+{storage.run_root}"
+        return f"{reference.transport}:[{where}]{named}@{image.id}"
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the manifest of the image that ``name`` points to, with uncompressed layers."""

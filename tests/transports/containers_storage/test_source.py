@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import ClassVar
 
 import pytest
 
+from bundler import transports
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
@@ -18,7 +20,7 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
-from bundler.ports import Node
+from bundler.ports import CompletesReferences, Node
 from tests.contracts import contents
 from tests.contracts.source import read
 from tests.fakes.tars import TarStore, directory, hard_link, member, pack, symlink
@@ -176,3 +178,27 @@ def test_accepted_manifest_must_list_the_stored_layers(storage):
         pytest.raises(MalformedError, match="not those of the original manifest"),
     ):
         resolve(request, source, Policy(root.digest))
+
+
+def test_policy_applies_to_the_reference_with_its_storage_and_image(storage):
+    """Without them, no scope of a policy would match."""
+
+    class Recorded:
+        references: ClassVar[list[str]] = []
+
+        def check_reference(self, reference):
+            self.references.append(reference)
+
+        def check_manifest(self, reference, manifest, read_signatures):
+            self.references.append(reference)
+
+    _, image_id = storage.add_image()
+    where = f"containers-storage:[{storage.driver}@{storage.root}+{storage.run_root}]"
+    with closing(storage.source()) as source:
+        assert isinstance(source, CompletesReferences)
+        for name, named in ((NAME, NAME), (image_id, ""), (image_id[:8], "")):
+            short = transports.parse(f"containers-storage:{name}")
+            assert source.complete(short) == f"{where}{named}@{image_id}"
+        request = ImageRequest(transports.parse(f"containers-storage:{NAME}"))
+        resolve(request, source, Recorded())
+    assert {*Recorded.references} == {f"{where}{NAME}@{image_id}"}

@@ -1,21 +1,21 @@
 """Compare our verdicts on generated sigstore signatures with those of Skopeo.
 
-    python -m tests.interop.compare_sigstore_verdicts SKOPEO [SEED] [COUNT]
+    scripts/torture --certificates --skopeo PROGRAM [--seed N] [--cases N]
 
-SKOPEO is Skopeo 1.22 or newer; that of Debian 12 does not verify sigstore signatures. Each case is
-a policy with one requirement, and a signature of which some parts are altered. The cases with
-different verdicts are printed, and their number is the exit status.
+Skopeo 1.22 or newer is needed; that of Debian 12 does not verify sigstore signatures. Each case is
+a policy with one requirement, of keys, Fulcio or a private PKI, and a signature of which some parts
+are altered. The cases with different verdicts are printed.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +43,7 @@ from bundler.trust.sigstore.payload import Payload
 from bundler.trust.sigstore.policy_trust import load_trust
 from tests.fakes import images, sigstore as fake
 
+_RECORDED = 20
 NAME = "registry.example.org/app:1"
 HOST = "build.example.org"
 KINDS = ("key", "key", "recorded", "fulcio", "fulcio", "pki", "pki")
@@ -83,6 +84,8 @@ class Generator:
 
     choose: random.Random
     manifest: bytes
+    directory: Path
+    """Where the files of requirements are written."""
 
     def __post_init__(self) -> None:
         self.now = datetime.now(UTC)
@@ -122,25 +125,48 @@ class Generator:
     def create_requirement(self, kind: str) -> dict[str, Any]:
         identity = {"type": "exactReference", "dockerReference": NAME}
         entry: dict[str, Any] = {"type": "sigstoreSigned", "signedIdentity": identity}
-        root = fake.encode(fake.pem(self.authorities[0].root))
-        log = fake.encode(fake.spki_pem(self.logs[0].key))
+        root = fake.pem(self.authorities[0].root)
+        logs = [fake.spki_pem(log.key) for log in self.logs]
+        log = self.put_several("rekorPublicKey", logs if self.happens(0.2) else logs[:1])
         if kind == "key":
-            return entry | {"keyData": fake.encode(fake.spki_pem(self.keys[0]))}
+            return entry | self.put_several("key", [fake.spki_pem(self.keys[0])])
         if kind == "recorded":
-            both = [fake.encode(fake.spki_pem(key)) for key in (self.keys[2], self.keys[0])]
-            return entry | {"keyDatas": both, "rekorPublicKeyData": log}
+            both = [fake.spki_pem(key) for key in (self.keys[2], self.keys[0])]
+            return entry | self.put_several("key", both) | log
         if kind == "fulcio":
-            fulcio = {"caData": root, "oidcIssuer": fake.ISSUER, "subjectEmail": fake.EMAIL}
-            return entry | {"fulcio": fulcio, "rekorPublicKeyData": log}
-        pki = {"caRootsData": root}
+            fulcio = {"oidcIssuer": fake.ISSUER, "subjectEmail": fake.EMAIL}
+            return entry | {"fulcio": fulcio | self.put("ca", root)} | log
+        pki = self.put("caRoots", root)
         if self.happens(0.5):
-            pki["caIntermediatesData"] = fake.encode(fake.pem(self.authorities[0].intermediate))
+            pki |= self.put("caIntermediates", fake.pem(self.authorities[0].intermediate))
         subjects = self.choose.randrange(3)
         if subjects != 1:
             pki["subjectEmail"] = fake.EMAIL
         if subjects != 0:
             pki["subjectHostname"] = self.choose.choice(HOSTS)
         return entry | {"pki": pki}
+
+    def put(self, name: str, content: bytes) -> dict[str, Any]:
+        """Return a member of a requirement with the content, or with the path of a file."""
+        if self.happens(0.7):
+            return {f"{name}Data": fake.encode(content)}
+        return {f"{name}Path": self.write(content)}
+
+    def put_several(self, name: str, contents: list[bytes]) -> dict[str, Any]:
+        """Return a member with several contents or paths; rarely, a file does not exist."""
+        if len(contents) == 1 and self.happens(0.5):
+            return self.put(name, contents[0])
+        if self.happens(0.7):
+            return {f"{name}Datas": [fake.encode(content) for content in contents]}
+        paths = [self.write(content) for content in contents]
+        if self.happens(0.1):
+            paths.append(str(self.directory / "missing"))
+        return {f"{name}Paths": paths}
+
+    def write(self, content: bytes) -> str:
+        path = self.directory / f"{hashlib.sha256(content).hexdigest()}.pem"
+        path.write_bytes(content)
+        return str(path)
 
     def add_certificate(self, annotations: dict[str, str], key: Any, *, issuers: bool) -> bytes:
         authority = self.pick(self.authorities)
@@ -269,22 +295,28 @@ class Generator:
         return self.choose.choice(variants)
 
 
-def accept(requirement: dict[str, Any], raw: bytes, manifest: bytes) -> tuple[bool, str]:
-    """Return our verdict, and the reason."""
+def accept(
+    requirement: dict[str, Any], raw: bytes, manifest: bytes, now: datetime | None = None
+) -> tuple[bool, str]:
+    """Return our verdict at a time, by default the present, and the reason."""
     policy = policy_json.parse(json.dumps({"default": [requirement]}).encode(), "policy.json")
     (parsed,) = policy.default
     try:
         found = verify_attachment(
-            signatures.parse(raw), load_trust(parsed), manifest, datetime.now(UTC)
+            signatures.parse(raw), load_trust(parsed), manifest, now or datetime.now(UTC)
         )
     except BundlerError as error:
         return False, error.message
     return found.payload.reference == NAME, found.payload.reference
 
 
-def main(skopeo: str, seed: int = 1, count: int = 2000) -> int:
-    """Compare ``count`` cases; return the number of different verdicts."""
-    different = accepted = 0
+def compare(seed: int, count: int, skopeo: str, record: Path | None = None) -> int:
+    """Compare ``count`` cases; return the number of different verdicts, which are printed.
+
+    With ``record``, as many accepted cases as rejected ones are written to this file.
+    """
+    different = 0
+    verdicts: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         environment = {"HOME": directory, "PATH": os.environ["PATH"]}  # noqa: TID251 - for Skopeo
@@ -298,7 +330,8 @@ def main(skopeo: str, seed: int = 1, count: int = 2000) -> int:
         images.write_layout(work / "layout", {"app": images.image()})
         run("--insecure-policy", "copy", "oci:layout:app", "dir:image")
         manifest = (work / "image" / "manifest.json").read_bytes()
-        generator = Generator(random.Random(seed), manifest)
+        (work / "files").mkdir()
+        generator = Generator(random.Random(seed), manifest, work / "files")
         for number in range(count):
             requirement, signature = generator.create()
             raw = signature.to_bytes()
@@ -307,14 +340,23 @@ def main(skopeo: str, seed: int = 1, count: int = 2000) -> int:
             shutil.rmtree(work / "copy", ignore_errors=True)
             theirs = run("--policy", "policy.json", "copy", "-q", "dir:image", "dir:copy")
             ours, reason = accept(requirement, raw, manifest)
-            accepted += ours
+            case = {"requirement": requirement, "signature": base64.b64encode(raw).decode()}
+            verdicts[theirs.returncode == 0].append(case | {"accepted": theirs.returncode == 0})
             if ours != (theirs.returncode == 0):
                 different += 1
                 print(f"case {number}: ours {ours}: {reason}; theirs: {theirs.stderr[-300:]}")
-    print(f"{count} cases, {accepted} accepted, {different} different verdicts")
+        if record is not None:
+            stored = [case for case in verdicts[True] if "Path" not in json.dumps(case)]
+            other = [case for case in verdicts[False] if "Path" not in json.dumps(case)]
+            lines = ",\n".join(map(json.dumps, [*stored[:_RECORDED], *other[:_RECORDED]]))
+            text = json.dumps(
+                {
+                    "skopeo": "1.22.0-dev",
+                    "now": generator.now.isoformat(),
+                    "manifest": base64.b64encode(manifest).decode(),
+                }
+            )
+            record.write_text(f'{text[:-1]}, "cases": [\n{lines}\n]}}\n')
+    accepted = len(verdicts[True])
+    print(f"seed {seed}: {count} signatures, {accepted} accepted, {different} different verdicts")
     return different
-
-
-if __name__ == "__main__":
-    program, *numbers = sys.argv[1:]
-    sys.exit(main(program, *map(int, numbers)))

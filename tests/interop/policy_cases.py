@@ -1,6 +1,6 @@
 """Generated policies and signed images, and the verdicts of airbundle and Skopeo on them.
 
-    python -m tests.interop.policy_cases [--seed N] [--cases N] [--skopeo PROGRAM] [--sigstore]
+    scripts/torture [--seed N] [--cases N] [--skopeo PROGRAM] [--sigstore]
 
 The images of one policy are in directories, and in a registry with a lookaside store. Skopeo judges
 them in one ``sync`` each, airbundle in this process. The verdicts have to be equal, and so have the
@@ -48,6 +48,7 @@ from bundler.trust.simple_signing import SimplePayload
 from tests.fakes import images
 from tests.fakes.openpgp import LONG_AGO, GnuPG
 from tests.fakes.registry import FakeRegistry
+from tests.interop import compare_sigstore_verdicts, scope_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -491,12 +492,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the generator (default: 0)")
     parser.add_argument("--cases", type=int, default=2000, help="number of images (default: 2000)")
     parser.add_argument("--skopeo", default="skopeo", help="the program (default: skopeo)")
-    parser.add_argument(
-        "--sigstore",
+    kinds = parser.add_mutually_exclusive_group()
+    newer = "(needs Skopeo 1.22)"
+    kinds.add_argument("--sigstore", action="store_true", help=f"require sigstore keys {newer}")
+    kinds.add_argument(
+        "--certificates",
         action="store_true",
-        help="require sigstore signatures (not supported by Skopeo in Debian 12)",
+        help=f"alter sigstore signatures by keys, Fulcio, Rekor and private PKIs {newer}",
     )
+    kinds.add_argument(
+        "--scopes", action="store_true", help=f"vary the scopes of all transports {newer}"
+    )
+    parser.add_argument("--record", type=Path, help="file for Skopeo's verdicts")
     options = parser.parse_args()
+    if options.certificates or options.scopes:
+        cases = compare_sigstore_verdicts if options.certificates else scope_cases
+        different = cases.compare(options.seed, options.cases, options.skopeo, options.record)
+        sys.exit(1 if different else 0)
     total, different, counts = 0, 0, Counter[str]()
     batches = compare(options.seed, options.cases, options.skopeo, sigstore=options.sigstore)
     for number, differences, reasons in batches:

@@ -73,10 +73,14 @@ def load(paths: Iterable[Path]) -> Cluster:
     credentials, client, origin = ANONYMOUS, None, cluster_path
     if (user_name := context.optional_text("user")) is not None:
         origin, user = _find(documents, "user", user_name)
-        credentials, client = _read_credentials(user), _read_client_certificate(user, origin)
+        credentials = _read_credentials(user)
+        if (certificate := _read_pem(user, "client-certificate", origin)) is not None:
+            if (key := _read_pem(user, "client-key", origin)) is None:
+                raise user.problem("client-certificate is set, but not client-key")
+            client = certificate + b"\n" + key
         if credentials.anonymous and client is None:
-            for key in (key for key in _OTHER_LOGINS if key in user):
-                error = user.problem(f"{key} is not supported")
+            for name in (name for name in _OTHER_LOGINS if name in user):
+                error = user.problem(f"{name} is not supported")
                 error.hint = "specify a token, for example with oc login --token"
                 raise error
     defaults_to_tls = insecure or authorities is not None or client is not None
@@ -108,17 +112,6 @@ def _read_credentials(user: Table) -> Credentials:
     if username is None:
         return ANONYMOUS
     return Credentials(username=username, password=password or "")
-
-
-def _read_client_certificate(user: Table, path: Path) -> bytes | None:
-    """Return the client certificate and its key in PEM."""
-    certificate = _read_pem(user, "client-certificate", path)
-    if certificate is None:
-        return None
-    key = _read_pem(user, "client-key", path)
-    if key is None:
-        raise user.problem("client-certificate is set, but not client-key")
-    return certificate + b"\n" + key
 
 
 def _read_pem(table: Table, key: str, path: Path) -> bytes | None:

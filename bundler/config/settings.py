@@ -143,6 +143,11 @@ class Settings:
             credentials = replace(found, authfile=override.authfile)
         else:
             credentials = self.find_credentials(host, path)
+        token_service, stored = override.token_service, self.paths.token_services
+        if not token_service and stored is not None and stored.exists():
+            from bundler.config.credentials import token_services  # noqa: PLC0415 - rarely exists
+
+            token_service = token_services.read(stored).get(host)
         access = RegistryAccess(
             host=host,
             credentials=credentials,
@@ -151,7 +156,7 @@ class Settings:
                 RegistryLimits(patience=self.patience, rate_limit_patience=self.rate_limit_patience)
             ),
             upload_chunk=override.upload_chunk,
-            token_service=override.token_service or self._find_token_service(host),
+            token_service=token_service,
             trusts_named_hosts=self.trusts_named_hosts,
             user_agent=self.user_agent,
             proxies=self.proxies,
@@ -283,14 +288,6 @@ class Settings:
         from bundler.config import storage_conf  # noqa: PLC0415 - only for containers-storage
 
         return storage_conf.load(self._locate_storage())
-
-    def _find_token_service(self, host: str) -> str | None:
-        """Return the token service that ``login`` stored for a registry."""
-        if self.paths.token_services is None or not self.paths.token_services.exists():
-            return None
-        from bundler.config.credentials import token_services  # noqa: PLC0415 - rarely exists
-
-        return token_services.read(self.paths.token_services).get(host)
 
     def _load_registries(self) -> RegistriesConf:
         with self._lock:

@@ -79,7 +79,15 @@ class ServiceClient:
             RegistryError: there is no response, or the service is not available.
             LimitError: the response is too large.
         """
-        client = self._get_client(Origin.of(url))
+        origin = Origin.of(url)
+        with self._lock:
+            if origin not in self._clients:
+                scheme: Scheme = "http" if origin.scheme == "http" else "https"
+                access = self._find_access(str(origin).partition("://")[2], scheme)
+                new = HttpClient(access, self._cancellation, own_role="service")
+                self._cancellation.on_request(new.abort)
+                self._clients[origin] = new
+            client = self._clients[origin]
         content_type = {} if body is None else {"Content-Type": "application/json"}
         spec = RequestSpec(
             method,
@@ -105,13 +113,3 @@ class ServiceClient:
         with self._lock:
             for client in self._clients.values():
                 client.close()
-
-    def _get_client(self, origin: Origin) -> HttpClient:
-        with self._lock:
-            if origin not in self._clients:
-                scheme: Scheme = "http" if origin.scheme == "http" else "https"
-                access = self._find_access(str(origin).partition("://")[2], scheme)
-                client = HttpClient(access, self._cancellation, own_role="service")
-                self._cancellation.on_request(client.abort)
-                self._clients[origin] = client
-            return self._clients[origin]

@@ -197,21 +197,14 @@ def verify_signatures(
                 ) from None
             signers[key] = None
     for name, signature in (detached or {}).items():
-        signers[_find_signer(name, signature, raw, keys)] = None
+        for key in keys:
+            with suppress(InvalidSignatureError):
+                key.verify(signature, raw)
+                signers[key] = None
+                break
+        else:
+            raise InvalidSignatureError(
+                f"{name}: not a signature of this bundle by a trusted key",
+                hint="specify the signer's public key: --key FILE.pub",
+            )
     return tuple(signers)
-
-
-def _find_signer(name: str, signature: bytes, raw: bytes, keys: Sequence[PublicKey]) -> PublicKey:
-    """Return the key of ``keys`` that made ``signature``.
-
-    Raises:
-        InvalidSignatureError: none of them did.
-    """
-    for key in keys:
-        with suppress(InvalidSignatureError):
-            key.verify(signature, raw)
-            return key
-    raise InvalidSignatureError(
-        f"{name}: not a signature of this bundle by a trusted key",
-        hint="specify the signer's public key: --key FILE.pub",
-    )

@@ -27,6 +27,12 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
     """Read the settings of one registry in ``value``; report mistakes to ``context``."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
     token_service = get_member(value, "tokenService")
+    chunk, upload_chunk = get_member(limits, "chunk"), None
+    if isinstance(chunk, ScalarNode):
+        try:
+            upload_chunk = parse_chunk(str(chunk))
+        except ValueError as error:
+            context.mistakes.add(chunk.at, f"`chunk`: {error}")
     ca_file = context.resolve_path(get_member(tls, "caFile"))
     return RegistryOverride(
         credentials=_read_credentials(secrets, context),
@@ -38,7 +44,7 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
         client_key=context.resolve_path(get_member(tls, "clientKey")),
         cert_dir=context.resolve_path(get_member(tls, "certDir")),
         limits=_read_limits(limits) if isinstance(limits, MappingNode) else None,
-        upload_chunk=_read_chunk(get_member(limits, "chunk"), context),
+        upload_chunk=upload_chunk,
         token_service=str(token_service) if isinstance(token_service, ScalarNode) else None,
     )
 
@@ -58,16 +64,6 @@ def _read_limits(limits: MappingNode) -> RegistryLimits | None:
             min_bytes_per_second=read("minBytesPerSecond", float),
         )
     return None
-
-
-def _read_chunk(value: Value | None, context: YamlContext) -> int | None:
-    if not isinstance(value, ScalarNode):
-        return None
-    try:
-        return parse_chunk(str(value))
-    except ValueError as error:
-        context.mistakes.add(value.at, f"`chunk`: {error}")
-        return None
 
 
 def _read_credentials(value: Value | None, context: YamlContext) -> Credentials | None:

@@ -146,7 +146,11 @@ class ManifestWriter:
         try:
             subject = self._repository.put_manifest(version, root.media_type, raw)
         except RegistryError as error:
-            if _REFUSALS.isdisjoint(error.codes) or not _has_foreign_layers(root, raw):
+            if _REFUSALS.isdisjoint(error.codes):
+                raise
+            parsed = manifest.parse(raw, root.media_type, subject=f"{root.digest}")
+            children = (item for item, _ in manifest.list_children(parsed))
+            if not any(media_types.is_foreign(item.media_type, item.urls) for item in children):
                 raise
             refusal = RefusedRequestError(
                 error.message, status=error.status, codes=error.codes, hint=_HINT
@@ -163,14 +167,6 @@ def _may_refuse_digests(error: BundlerError) -> bool:
         return False
     codes = {entry.code for entry in error.exchange.entries}
     return error.exchange.status in (405, 501) or not codes.isdisjoint(_NO_DIGESTS)
-
-
-def _has_foreign_layers(root: Descriptor, raw: bytes) -> bool:
-    parsed = manifest.parse(raw, root.media_type, subject=f"{root.digest}")
-    return any(
-        media_types.is_foreign(item.media_type, item.urls)
-        for item, _ in manifest.list_children(parsed)
-    )
 
 
 def _run_parallel(perform: Callable[[Item], None], items: list[Item]) -> None:

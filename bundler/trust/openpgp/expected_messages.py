@@ -50,18 +50,15 @@ class ExpectedMessages:
         """
         with self._lock:
             if self._new:
-                self._create_batches()
+                # Threads that need successive messages get different batches, and do not wait.
+                messages = list(self._new)
+                self._new.clear()
+                number = -(-len(messages) // _BATCH)
+                for first in range(number):
+                    new = _Batch(messages[first::number])
+                    self._batches |= dict.fromkeys(new.messages, new)
             batch = self._batches.get(message)
         return None if batch is None else batch.find(message, verify_all)
-
-    def _create_batches(self) -> None:
-        """Distribute the new messages, so that threads that need successive ones do not wait."""
-        messages = list(self._new)
-        self._new.clear()
-        number = -(-len(messages) // _BATCH)
-        for first in range(number):
-            batch = _Batch(messages[first::number])
-            self._batches |= dict.fromkeys(batch.messages, batch)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bundler.bundle.audit.image_properties import ImageProperties
-    from bundler.oci.descriptor import Descriptor
 
 _WIDTH = 11  # of the longest label
 
@@ -86,11 +85,9 @@ def _describe(image: ImageProperties, *, secrets: bool) -> Iterator[tuple[str, I
     yield (
         "history",
         [
-            f"{step.created or '-'}  {_format_layer(step.layer):>10}  {step.command}"
+            f"{step.created or '-'}"
+            f"  {'no layer' if step.layer is None else text.format_size(step.layer.size):>10}"
+            f"  {step.command}"
             for step in image.history
         ],
     )
-
-
-def _format_layer(layer: Descriptor | None) -> str:
-    return "no layer" if layer is None else text.format_size(layer.size)

@@ -6,6 +6,7 @@ host that has answered before is probably being restarted, so requests are retri
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ class HostAvailability:
         self._lock = threading.Lock()
         self._answered: set[tuple[str, int]] = set()
         self._outages: dict[tuple[str, int], Outage] = {}
+        self._ended: dict[tuple[str, int], tuple[float, Outage]] = {}
+        """The last outage of a host that has ended, and the time when it did."""
 
     def record_response(self, origin: Origin, begun: float) -> None:
         """Record that a host answered an exchange that began at the time ``begun``.
@@ -40,23 +43,33 @@ class HostAvailability:
             outage = self._outages.get(host)
             if outage is not None and begun >= outage.since:
                 del self._outages[host]
+                self._ended[host] = time.monotonic(), outage
 
     def record_failure(
-        self, origin: Origin, error: RegistryError, patience: float, *, connected: bool
+        self,
+        origin: Origin,
+        error: RegistryError,
+        patience: float,
+        *,
+        begun: float,
+        connected: bool,
     ) -> None:
         """Record a temporary failure, and set how long ``error`` may be retried.
 
-        ``patience`` is the setting for the registry. ``connected`` is False if no connection to
-        the host was established.
+        ``patience`` is the setting for the registry. ``begun`` is the time when the exchange began:
+        a failure from before the end of an outage belongs to it. ``connected`` is False if no
+        connection to the host was established.
         """
         host, now = (origin.host, origin.port), time.monotonic()
         with self._lock:
-            outage = self._outages.setdefault(host, Outage(now))
+            ended, former = self._ended.get(host, (-math.inf, Outage(now)))
+            is_late = begun < ended and host not in self._outages
+            outage = former if is_late else self._outages.setdefault(host, Outage(now))
             if connected:
                 self._answered.add(host)
             unknown = host not in self._answered
         error.outage = outage
-        if unknown or now - outage.since > patience * _MARGIN:
+        if unknown or (now - outage.since > patience * _MARGIN and not is_late):
             patience = 0.0
         error.patience = min(patience, _PATIENCE_ON_500) if error.status == 500 else patience
 

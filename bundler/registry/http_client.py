@@ -5,6 +5,7 @@ It also records which hosts are available, which determines how long a request i
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -216,7 +217,8 @@ class HttpClient:
             origin = Origin.of(error.exchange.url)
             # A proxy answers for a host that does not exist.
             connected = self._access.proxy is None
-            HOSTS.record_failure(origin, error, self._patience, connected=connected)
+            now = time.monotonic()
+            HOSTS.record_failure(origin, error, self._patience, begun=now, connected=connected)
 
     def find_proxy(self, url: str) -> str | None:
         """Return the URL of the proxy for a host that the registry named; None: no proxy."""
@@ -285,8 +287,10 @@ class HttpClient:
         # A handshake that was cut off proves that a server exists; an unanswered one does not.
         cut_off = exchange.reached and exchange.expired is None and proxy is None
         connected = exchange.connected or cut_off
-        HOSTS.record_failure(Origin.of(url), found, self._patience, connected=connected)
+        HOSTS.record_failure(
+            Origin.of(url), found, self._patience, begun=exchange.begun, connected=connected
+        )
         if exchange.has_ended_operation:
             # A request that exceeded this limit is not retried.
-            found.patience = 0.0
+            found.patience, found.outage = 0.0, None
         return found

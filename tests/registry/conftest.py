@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bundler.config.registry_access import ANONYMOUS, RegistryAccess, RegistryLimits, TlsConfig
+from bundler.registry import http_client
+from bundler.registry.availability import HostAvailability
 from bundler.registry.repository import Repository
 from bundler.registry.session import Session
 from bundler.retry_policy import Backoff, LimitedTime
@@ -12,6 +14,12 @@ from tests.fakes.registry import FakeRegistry
 
 QUICK_RETRIES = LimitedTime(Backoff(0.01, 0.02), Backoff(0.01, 0.02))
 QUICK_LIMITS = RegistryLimits(patience=1, rate_limit_patience=3)
+
+
+@pytest.fixture(autouse=True)
+def hosts(monkeypatch):
+    """Forget the outages of former tests, whose servers may have had the same port."""
+    monkeypatch.setattr(http_client, "HOSTS", HostAvailability())
 
 
 @pytest.fixture

@@ -151,17 +151,24 @@ def test_outage_is_announced_once_for_all_threads(restartable, connect):
     assert len(retries(emitted)) == 1
 
 
-def test_response_from_before_the_outage_does_not_end_it():
-    """Otherwise the same outage is announced again."""
-    hosts, errors = HostAvailability(), [RegistryError("refused", temporary=True) for _ in "ab"]
-    origin, begun = Origin.of("http://registry.example"), time.monotonic()
-    hosts.record_failure(origin, errors[0], 60, connected=True)
-    hosts.record_response(origin, begun)
-    hosts.record_failure(origin, errors[1], 60, connected=False)
-    assert errors[0].outage is errors[1].outage
+def test_late_results_do_not_announce_an_outage_again():
+    """A response from before an outage does not end it; a failure from it begins no other one."""
+    hosts, origin = HostAvailability(), Origin.of("http://registry.example")
+
+    def fail(begun):
+        error = RegistryError("refused", temporary=True)
+        hosts.record_failure(origin, error, 60, begun=begun, connected=True)
+        assert error.patience == 60
+        return error.outage
+
+    before = time.monotonic()
+    outage = fail(before)
+    hosts.record_response(origin, before)
+    during = time.monotonic()
+    assert fail(during) is outage
     hosts.record_response(origin, time.monotonic())
-    hosts.record_failure(origin, errors[1], 60, connected=False)
-    assert errors[0].outage is not errors[1].outage
+    assert fail(during) is outage
+    assert fail(time.monotonic()) is not outage
 
 
 def test_outage_of_the_token_service_is_survived(restartable, connect):

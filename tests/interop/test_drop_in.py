@@ -495,8 +495,16 @@ def setup(tmp_path_factory, registry, tls_registry, token_registry) -> Setup:
 
 @pytest.fixture
 def our_program(tmp_path: Path) -> servers.Client:
+    """The program under the name ``skopeo``, forked from a process with its modules."""
+    home = tmp_path / "our-home"
+    home.mkdir()
+    return servers.Client((*servers.AIRBUNDLE, "--as", "skopeo"), home, dict(servers.CHECKOUT))
+
+
+@pytest.fixture
+def installed_program(tmp_path: Path) -> servers.Client:
     """The program, installed as a file with the name ``skopeo``."""
-    home, program = tmp_path / "our-home", tmp_path / "skopeo"
+    home, program = tmp_path / "installed-home", tmp_path / "skopeo"
     home.mkdir()
     install_program(program)
     return servers.Client((str(program),), home, servers.CHECKOUT)
@@ -529,8 +537,8 @@ def test_output_matches_newer_skopeo(text: str, setup: Setup, our_program, tmp_p
 
 
 @pytest.mark.parametrize("command", ["copy", "copy a", "list-tags", "sync x"])
-def test_wrong_number_of_arguments_prints_usage(command: str, our_program) -> None:
-    result = our_program(*command.split())
+def test_wrong_number_of_arguments_prints_usage(command: str, installed_program) -> None:
+    result = installed_program(*command.split())
     assert (result.returncode, result.stdout) == (1, "")
     *usage, last = result.stderr.splitlines()
     assert "Usage:" in usage
@@ -539,16 +547,16 @@ def test_wrong_number_of_arguments_prints_usage(command: str, our_program) -> No
 
 
 @pytest.mark.parametrize("arguments", ["--help", "help", "copy --help", "inspect -h"])
-def test_help_is_printed_to_stdout(arguments: str, our_program) -> None:
-    result = our_program(*arguments.split())
+def test_help_is_printed_to_stdout(arguments: str, installed_program) -> None:
+    result = installed_program(*arguments.split())
     assert (result.returncode, result.stderr) == (0, "")
     assert "Usage:\n  skopeo " in result.stdout
 
 
-def test_version_matches_skopeo(our_program, airbundle) -> None:
+def test_version_matches_skopeo(installed_program, airbundle) -> None:
     for result in (
-        our_program("-v"),
-        our_program("--version"),
+        installed_program("-v"),
+        installed_program("--version"),
         airbundle("--as", "skopeo", "--version"),
     ):
         assert re.fullmatch(r"skopeo version 1\.\d+\.\d+\n", result.stdout)
@@ -586,10 +594,12 @@ def test_login_reads_password_from_stdin(setup: Setup, our_program, skopeo_progr
         assert (result.returncode, result.stdout, result.stderr) == (0, "Login Succeeded!\n", "")
 
 
-def test_written_files_match_skopeo(setup: Setup, our_program, skopeo_program, tmp_path) -> None:
+def test_written_files_match_skopeo(
+    setup: Setup, installed_program, skopeo_program, tmp_path
+) -> None:
     """The digest file has no newline, and the directories are identical."""
     trees = []
-    for program in (our_program, skopeo_program):
+    for program in (installed_program, skopeo_program):
         directory = program.home / "image"
         source = f"oci:{setup.names['d']}/many:many"
         digest = program.home / "digest"

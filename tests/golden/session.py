@@ -16,8 +16,6 @@ import json
 import os
 import re
 import stat
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from datetime import datetime
@@ -28,16 +26,16 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from tests import preloaded
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from types import TracebackType
     from typing import Self
 
 KEYS = Path(__file__).parent / "keys"
-CHECKOUT = Path(__file__).parents[2]
-ENTRY = "import sys\nfrom bundler.cli.main import main\nsys.exit(main())\n"
 LONGEST_TEXT = 16 * 1024
 JSON_COMMANDS = (["inspect"], ["list-tags"], ["manifest-digest"])
 """Commands of airbundle whose stdout is for programs even without ``--json``."""
@@ -72,14 +70,10 @@ class Session:
         self._registries = ExitStack()
         self._replacements = [(str(directory), "<directory>")]
         self._digests: dict[str, str] = {}
-        for name in ("home", "run", "bin"):
+        for name in ("home", "run"):
             (directory / name).mkdir()
         for key in KEYS.iterdir():
             (directory / key.name).write_bytes(key.read_bytes())
-        program = directory / "bin" / "airbundle"
-        program.write_text(f"#!{sys.executable}\n{ENTRY}")
-        program.chmod(0o755)
-        (directory / "bin" / "skopeo").symlink_to(program)
         self._policy = directory / "run" / "policy.json"  # in place of that of the machine
         self._policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n')
 
@@ -117,7 +111,7 @@ class Session:
     def airbundle(self, *arguments: object, stdin: str = "") -> None:
         """Run ``airbundle`` and record its exit status and output."""
         words = [str(argument) for argument in arguments]
-        result = self._run("airbundle", words, stdin)
+        result = self._run(words, stdin)
         formats, messages = [("exit status", f"{result.returncode}\n")], []
         if "--json" in words or words[:1] in JSON_COMMANDS:
             formats.append(("stdout", _MESSAGE.sub(r'"\1": "<message>"', result.stdout)))
@@ -136,7 +130,7 @@ class Session:
         Only help is text for people, because it is not Skopeo's.
         """
         words = [str(argument) for argument in arguments]
-        result = self._run("skopeo", words, stdin)
+        result = self._run(["--as", "skopeo", *words], stdin)
         status = [("exit status", f"{result.returncode}\n")]
         output = [("stdout", _sort_blob_lines(result.stdout)), ("stderr", result.stderr)]
         title = f"skopeo {' '.join(words)}"
@@ -145,11 +139,11 @@ class Session:
         else:
             self._record(title, [*status, *output])
 
-    def _run(self, program: str, words: list[str], stdin: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, words: list[str], stdin: str) -> subprocess.CompletedProcess[str]:
         home = self.directory / "home"
-        result = subprocess.run(
-            [self.directory / "bin" / program, *words],
-            input=stdin,
+        result = preloaded.run(
+            words,
+            stdin=stdin,
             env={
                 "HOME": str(home),
                 "XDG_CONFIG_HOME": str(home / ".config"),
@@ -160,13 +154,9 @@ class Session:
                 "TZ": "UTC",
                 "COLUMNS": "100",
                 "PATH": os.environ["PATH"],  # noqa: TID251 - credential helpers are found there
-                "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path]),
             },
             cwd=self.directory,
-            capture_output=True,
-            text=True,
             timeout=60,
-            check=False,
         )
         self._find_variable_digests()
         return result
@@ -316,7 +306,7 @@ class Session:
 def _walk(top: Path) -> Iterator[Path]:
     """Yield every regular file below ``top`` in the order of the paths, except the programs."""
     for path in sorted(top.rglob("*")):
-        if path.is_file() and not path.is_symlink() and path.parent.name != "bin":
+        if path.is_file() and not path.is_symlink():
             yield path
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images, notation
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ main(sys.argv[1:])
 
 YAML = {"yaml", "jsonschema"}
 KEYS = {"cryptography", "nacl"}
+CRYPTOGRAPHY = KEYS | {"_cffi_backend", "cbor2", "jwcrypto", "pysequoia", "rfc3161_client"}
 NETWORK = {"requests", "urllib3", "ssl"}
 COMPRESSION = {"zstandard", "lzma", "bz2"}
 
@@ -84,6 +86,39 @@ def test_import_without_keys_and_target_file_imports_no_keys_or_yaml(imported_mo
         "import", "--allow-unsigned", "--reason", "test", "bundle", "oci:inside"
     )
     assert not imported & (YAML | KEYS | NETWORK | COMPRESSION)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["inspect", "oci:layout:app"],
+        ["inspect", "--tls-verify=false", "docker://{}/library/app:1"],
+        ["list-tags", "--tls-verify=false", "docker://{}/library/app"],
+        ["copy", "--src-tls-verify=false", "docker://{}/library/app:1", "dir:image"],
+        ["copy", "--dest-tls-verify=false", "oci:layout:app", "docker://{}/library/new:1"],
+        [
+            "sync",
+            "--src-tls-verify=false",
+            "--src",
+            "docker",
+            "--dest",
+            "dir",
+            "{}/library/app",
+            ".",
+        ],
+        ["delete", "--tls-verify=false", "docker://{}/library/app:1"],
+        ["manifest-digest", "layout/index.json"],
+        ["plan", "apps.txt"],
+    ],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+def test_command_that_signs_nothing_imports_no_cryptography(imported_modules, command) -> None:
+    with FakeRegistry() as registry:
+        registry.add_image("library/app", "1", layers=[b"base"])
+        imported = imported_modules(*(word.format(registry.host) for word in command))
+    assert not imported & CRYPTOGRAPHY
+    policy = {"bundler.trust", "bundler.trust.policy"}  # loaded where a policy.json exists
+    assert {name for name in imported if name.startswith("bundler.trust")} <= policy
 
 
 def test_ls_imports_only_bundle_modules(imported_modules) -> None:

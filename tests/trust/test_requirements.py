@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from bundler.trust.requirements import MAX_SIGNATURES, SignatureVerifier, Signed
 from bundler.trust.sigstore import keys
 from bundler.trust.sigstore.payload import Payload
 from bundler.trust.simple_signing import SimplePayload
+from tests.fakes import sigstore as fake
 from tests.fakes.openpgp import LONG_AGO, GnuPG
 
 if TYPE_CHECKING:
@@ -288,3 +290,29 @@ def verify_with(site: Site, fingerprint: str, signature: bytes) -> None:
     exported = base64.b64encode(site.gnupg.export(fingerprint)).decode()
     item = {"type": "signedBy", "keyType": "GPGKeys", "keyData": exported}
     verify(parse_requirement(item), signature)
+
+
+def encode(*items: bytes) -> str:
+    return base64.b64encode(b"".join(items)).decode()
+
+
+def test_signer_with_a_certificate_is_named_by_its_identity():
+    """Fulcio certifies a key for one signature, so that only the identity is of use."""
+    fulcio, log, key = fake.FakeFulcio(), fake.FakeLog(), fake.create_key()
+    certificate = fulcio.issue(key)
+    signature = fake.attach(
+        key, DIGEST, reference=NAME, certificate=certificate, chain=fulcio.chain_pem, log=log
+    ).to_bytes()
+    root = encode(fake.pem(fulcio.root))
+    keyless = {"caData": root, "oidcIssuer": fake.ISSUER, "subjectEmail": fake.EMAIL}
+    requirement = {"fulcio": keyless, "rekorPublicKeyData": encode(fake.spki_pem(log.key))}
+    found = verify(parse_requirement({"type": "sigstoreSigned"} | requirement), signature)
+    assert found == AcceptedSigner(issuer=fake.ISSUER, identity=fake.EMAIL)
+    # An authority of the site may certify a key for long: the key is named, too.
+    authority = {"caRootsData": root, "subjectEmail": fake.EMAIL}
+    authority["caIntermediatesData"] = encode(fake.pem(fulcio.intermediate))
+    lasting = fulcio.issue(key, minutes=10**6)
+    signature = fake.attach(key, DIGEST, reference=NAME, certificate=lasting).to_bytes()
+    found = verify(parse_requirement({"type": "sigstoreSigned", "pki": authority}), signature)
+    key_id = hashlib.sha256(fake.spki_der(key)).hexdigest()
+    assert found == AcceptedSigner(key=key_id, identity=fake.EMAIL)

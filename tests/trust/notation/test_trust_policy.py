@@ -37,10 +37,11 @@ def read(tmp_path):
 def test_exact_scope_precedes_the_global_one(read):
     exact = STATEMENT | {
         "name": "exact",
-        "registryScopes": ["corp.org/a", "corp.org/b:5000/c"[:10]],
+        "registryScopes": ["corp.org/a", "corp.org:5000/b"],
     }
     policy = read(STATEMENT, exact)
     assert policy.find_statement("corp.org/a").name == "exact"
+    assert policy.find_statement("corp.org:5000/b").name == "exact"
     assert policy.find_statement("corp.org/a/b").name == "all"
     with pytest.raises(TrustError):
         read(exact).find_statement("corp.org/c")

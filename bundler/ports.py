@@ -234,14 +234,6 @@ class DeletesTags(Protocol):
         """
 
 
-@runtime_checkable
-class CompletesReferences(Protocol):
-    """A source whose references may leave out where it is."""
-
-    def complete(self, reference: Reference, /) -> str:
-        """Return ``reference`` with the location of the source, to which a policy applies."""
-
-
 class SynthesizesManifests:
     """Marker of a source that stores no manifests and creates them on reading.
 

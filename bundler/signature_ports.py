@@ -39,6 +39,14 @@ class ChecksSignatures(Protocol):
         """Raise UnsupportedError if one of the signatures of ``manifest`` cannot be stored."""
 
 
+@runtime_checkable
+class CompletesReferences(Protocol):
+    """A source whose references may leave out where it is."""
+
+    def complete(self, name: str | None, /) -> str:
+        """Return the reference of ``name`` with the location of the source, for policies."""
+
+
 SignManifest = Callable[[str, Descriptor, bytes], Sequence[bytes]]
 """Called with (reference to sign, descriptor, bytes) of each final manifest; returns its new
 signatures, as ``oci.signature`` encodes them."""

@@ -40,13 +40,8 @@ from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import Index
-from bundler.ports import (
-    CompletesReferences,
-    KeepsOriginalManifests,
-    ListsReferrers,
-    Source,
-)
-from bundler.signature_ports import HasSignatures, PolicyCheck
+from bundler.ports import KeepsOriginalManifests, ListsReferrers, Source
+from bundler.signature_ports import CompletesReferences, HasSignatures, PolicyCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +167,7 @@ class _Resolver:
         if request.policy_reference:
             return request.policy_reference
         if isinstance(source, CompletesReferences):
-            return source.complete(request.source)
+            return source.complete(request.source.name)
         return str(request.source)
 
     def check_reference(self, root: Descriptor) -> None:

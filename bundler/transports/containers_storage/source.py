@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Manifest
-    from bundler.ports import Node, Reference
+    from bundler.ports import Node
     from bundler.transports.containers_storage.storage import Storage
 
 
@@ -37,14 +37,14 @@ class StorageSource(SynthesizesManifests):
         self._manifests: dict[Digest, bytes] = {}
         """Manifests that this source has returned, by digest."""
 
-    def complete(self, reference: Reference, /) -> str:
-        """Return ``reference`` with the driver and directories of the storage, and the image ID."""
-        storage, name = self._storage, parse_image_name(reference.name or "")
-        image = image_store.find(storage, reference.name)
-        is_id = name.possible_id is not None and image.id.startswith(name.possible_id)
-        named = "" if is_id else name.reference or ""
+    def complete(self, name: str | None, /) -> str:
+        """Return the reference with the driver and directories of the storage, and the image ID."""
+        storage, parsed = self._storage, parse_image_name(name or "")
+        image = image_store.find(storage, name)
+        is_id = parsed.possible_id is not None and image.id.startswith(parsed.possible_id)
+        named = "" if is_id else parsed.reference or ""
         where = f"{storage.driver.name}@{storage.root}+{storage.run_root}"
-        return f"{reference.transport}:[{where}]{named}@{image.id}"
+        return f"containers-storage:[{where}]{named}@{image.id}"
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the manifest of the image that ``name`` points to, with uncompressed layers."""

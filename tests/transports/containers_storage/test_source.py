@@ -20,7 +20,8 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
-from bundler.ports import CompletesReferences, Node
+from bundler.ports import Node
+from bundler.signature_ports import CompletesReferences
 from tests.contracts import contents
 from tests.contracts.source import read
 from tests.fakes.tars import TarStore, directory, hard_link, member, pack, symlink
@@ -198,7 +199,7 @@ def test_policy_applies_to_the_reference_with_its_storage_and_image(storage):
         assert isinstance(source, CompletesReferences)
         for name, named in ((NAME, NAME), (image_id, ""), (image_id[:8], "")):
             short = transports.parse(f"containers-storage:{name}")
-            assert source.complete(short) == f"{where}{named}@{image_id}"
+            assert source.complete(short.name) == f"{where}{named}@{image_id}"
         request = ImageRequest(transports.parse(f"containers-storage:{NAME}"))
         resolve(request, source, Recorded())
     assert {*Recorded.references} == {f"{where}{NAME}@{image_id}"}

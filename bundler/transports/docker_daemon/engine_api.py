@@ -163,8 +163,8 @@ class Engine:
         failure: Exception | None = None
         try:
             yield
-        except (OSError, http.client.HTTPException) as error:
-            failure = error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            failure = error  # http.client raises ValueError for the negative size of a chunk
         self._cancellation.check()
         if exchange.expired is not None:
             _, limit = exchange.expired
@@ -178,7 +178,7 @@ class Engine:
         if isinstance(failure, HeadTooLargeError):
             raise LimitError(f"{subject}: {failure}") from None
         if failure is not None:
-            closed = isinstance(failure, ConnectionError | http.client.HTTPException)
+            closed = isinstance(failure, ConnectionError | ValueError | http.client.HTTPException)
             reason = "was closed" if closed else f"failed: {failure}"
             raise RegistryError(f"{subject}: the connection {reason}", temporary=True) from failure
 

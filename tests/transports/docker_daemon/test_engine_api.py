@@ -93,6 +93,18 @@ def test_large_head_is_refused():
             opened.resolve()
 
 
+@pytest.mark.parametrize("size", [b"-5", b"zz"])
+def test_malformed_chunk_is_a_failed_connection(size):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one"])
+    with serving([head + size + b"\r\n{}\r\n0\r\n\r\n"], reads=False) as server:
+        options = create_options(f"http://{server.host}")
+        with pytest.raises(RegistryError) as raised:
+            publish(options, store, "app:1")
+    assert raised.value.temporary
+
+
 def test_silence_after_an_archive_is_limited(engine, options, monkeypatch):
     monkeypatch.setattr(engine_api, "LIMITS", LIMITS)
     engine.silent = True

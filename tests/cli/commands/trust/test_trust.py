@@ -280,6 +280,9 @@ def test_signature_by_a_key_without_the_role_prints_a_warning_and_does_not_count
     site("trust add 2.json --key bob.pub --role trust")
     site(f"trust rotate 2.json --remove {ALICE.public.id[:16]}")
     assert site("trust sign 2.json --key alice.key --key bob.key").stderr == ""
+    draft = json.loads((site.directory / "2.json").read_bytes())
+    (site.directory / "9.json").write_text(json.dumps(draft | {"version": 9}))
+    assert "does not follow on version 1" in site("trust sign 9.json --key bob.key").stderr
 
 
 def test_update_says_that_it_found_no_newer_version(site: Site):

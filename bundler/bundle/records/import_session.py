@@ -13,6 +13,7 @@ from bundler.errors import (
     EquivocationError,
     ExpiredError,
     FutureBundleError,
+    RejectedByPolicyError,
     RollbackError,
     TrustError,
     TrustFileError,
@@ -70,7 +71,9 @@ class ImportSession:
         self._now = now
         self._stack = ExitStack()
         self._admission: Admission | None = None
-        self._authenticated = False
+        self._bundle: AuthenticatedBundle | None = None
+        """The bundle that was admitted."""
+        self._is_first = False
         if not dry_run:
             site.prepare(path)
 
@@ -96,11 +99,11 @@ class ImportSession:
         try:
             admission = admit(bundle, records, self._overrides, now)
         except TrustError as error:
-            if not (self._dry_run or records.is_new or not bundle.is_authenticated):
-                members = _describe_bundle(bundle) | {"refusal": _REFUSALS[type(error)]}
-                site.append(self._path, REFUSED, now, members)
+            if not records.is_new:
+                self._record_refusal(bundle, _REFUSALS[type(error)])
             raise
-        self._admission, self._authenticated = admission, bundle.is_authenticated
+        self._admission, self._bundle = admission, bundle
+        self._is_first = records.is_new
         self._report(admission, bundle)
 
     def describe(self) -> dict[str, Any]:
@@ -124,7 +127,7 @@ class ImportSession:
         state = self._admission and self._admission.state
         unchanged = {"seen": timestamps.format_utc(report.ended)}
         members = _describe_bundle(report.bundle) | {
-            "authenticated": self._authenticated,
+            "authenticated": report.bundle.is_authenticated,
             **(state.to_json() if state else unchanged),
             "target": report.target,
             "images": len(report.images),
@@ -137,15 +140,19 @@ class ImportSession:
         site.append(self._path, streams.IMPORT, report.ended, members)
         return receipt, path
 
-    def close(self) -> None:
-        """Release the lock of the stream."""
-        self._stack.close()
-
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        with self._stack:
+            if isinstance(error, RejectedByPolicyError) and self._bundle and not self._is_first:
+                self._record_refusal(self._bundle, "policy")
+
+    def _record_refusal(self, bundle: AuthenticatedBundle, refusal: str) -> None:
+        """Record that a bundle was refused; one that is not authenticated proves nothing."""
+        if bundle.is_authenticated and not self._dry_run:
+            members = _describe_bundle(bundle) | {"refusal": refusal}
+            site.append(self._path, REFUSED, self._now or datetime.now(UTC), members)
 
     def _report(self, admission: Admission, bundle: AuthenticatedBundle) -> None:
         """Report an adoption, and a clock that was set back."""

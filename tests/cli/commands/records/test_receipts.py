@@ -144,6 +144,19 @@ def test_receipt_states_what_the_policy_accepted_and_by_which_key(site: Site):
     assert digest[:19] in site.run("log", "show").stdout
 
 
+def test_log_shows_refusal_by_the_policy(site: Site):
+    site.write_bundle("bundle")
+    assert site.import_("bundle").status == 0
+    write_policy(site)
+    assert site.import_("bundle", "--policy", "policy.json", "--dry-run").status == 4
+    assert len(site.read_log()) == 1
+    assert site.import_("bundle", "--policy", "policy.json").status == 4
+    entry = site.read_log()[-1]
+    jsonschema.validate(entry, load("log-entry"))
+    assert (entry["event"], entry["refusal"]) == ("refused", "policy")
+    assert site.import_("bundle").status == 0
+
+
 @pytest.mark.parametrize("option", ["", "--insecure-policy"])
 def test_receipt_states_why_no_policy_was_applied(site: Site, option: str):
     site.write_bundle("bundle")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.copy.graph_builder import ReadManifest
-    from bundler.copy.image import Graph, ImageRequest, ResolvedImage
+    from bundler.copy.image import Graph, ImageRequest, PinnedReferrer, ResolvedImage
     from bundler.events import Emit
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -92,15 +92,38 @@ class ReferrerFinder:
         """The tags or digests of listed referrers that are not copied or cannot be read, and the
         fallback tags of lists that cannot be read."""
 
-    def find(self, graph: Graph) -> Iterator[Referrer]:
-        """Find the requested referrers of the manifests in ``graph``."""
-        if not isinstance(self._request.referrers, tuple):
-            yield from self._find_all(graph)
-            return
-        # Pinned referrers are found by digest, since their tags may have moved. A source that
-        # cannot resolve the digest may still list the referrer.
+    def find(self, graph: Graph, replaced: Digest | None) -> tuple[Referrer, ...]:
+        """Return the requested referrers of the manifests in ``graph``.
+
+        None of the referrers of the index ``replaced`` is copied.
+        """
+        requested = self._request.referrers
+        found = tuple(
+            self._find_pinned(graph, requested)
+            if isinstance(requested, tuple)
+            else self._find_all(graph)
+        )
+        if self._excess:
+            self._emit(
+                WarningIssued(
+                    f"left behind: {self._label}: {count(len(self._excess), 'referrer')} or more"
+                    f" above the limits of {MAX_REFERRERS:,} referrers and {MAX_REFERRER_DEPTH}"
+                    " levels"
+                )
+            )
+            self.left_behind += self._excess
+        if replaced is not None:
+            for tag, descriptor in islice(self._list_referrers(replaced), MAX_REFERRERS):
+                self.left_behind.append(tag or descriptor.digest.text)
+        return found
+
+    def _find_pinned(self, graph: Graph, pinned: Sequence[PinnedReferrer]) -> Iterator[Referrer]:
+        """Find referrers by their digests, since their tags may have moved.
+
+        A source that cannot resolve the digest may still list the referrer.
+        """
         listed: dict[Digest, Referrer] | None = None
-        for item in self._request.referrers:
+        for item in pinned:
             try:
                 descriptor = self._source.resolve(item.digest.text)
             except NotFoundError:
@@ -165,23 +188,6 @@ class ReferrerFinder:
                 own_suffix = tag and tag[tag.rindex(".") :]
                 subjects.append((descriptor.digest, own_suffix, depth + 1))
                 yield Referrer(found, subject, tag)
-
-    def leave_behind_all(self, replaced: Digest) -> None:
-        """Record the referrers of a replaced index, none of which is copied."""
-        for tag, descriptor in islice(self._list_referrers(replaced), MAX_REFERRERS):
-            self.left_behind.append(tag or descriptor.digest.text)
-
-    def report_excess(self) -> None:
-        """Record the referrers that exceed a limit, with one warning."""
-        if self._excess:
-            self._emit(
-                WarningIssued(
-                    f"left behind: {self._label}: {count(len(self._excess), 'referrer')} or more"
-                    f" above the limits of {MAX_REFERRERS:,} referrers and {MAX_REFERRER_DEPTH}"
-                    " levels"
-                )
-            )
-            self.left_behind += self._excess
 
     def _list_referrers(
         self, subject: Digest, suffix: str | None = None

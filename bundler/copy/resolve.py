@@ -101,10 +101,7 @@ def resolve(
         return replace(image, left_behind=tuple(resolver.left_behind))
     try:
         finder = ReferrerFinder(request, source, resolver, emit)
-        referrers = tuple(finder.find(graph))
-        finder.report_excess()
-        if replaces is not None:
-            finder.leave_behind_all(replaces)
+        referrers = finder.find(graph, replaces)
     except RegistryError as error:
         # The image may have been served by a mirror that does not list referrers.
         error.add_note(

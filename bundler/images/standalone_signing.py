@@ -90,22 +90,19 @@ def read_unverified_signature(message: bytes, cancellation: Cancellation) -> dic
     with open_temporary_keyring([], cancellation) as keyring:
         content, key_id = keyring.read_unverified(message)
     payload = simple_signing.parse_payload(content)
+    created, seconds = None, payload.timestamp
+    if seconds is not None:
+        try:
+            moment = datetime.fromtimestamp(seconds, UTC).astimezone()  # in the local time zone
+        except (ValueError, OverflowError, OSError):
+            raise InvalidSignatureError(
+                f"signed payload: the timestamp {seconds} is out of range", problem="payload"
+            ) from None
+        created = timestamps.format_with_offset(moment)
     return {
         "UntrustedDockerManifestDigest": payload.digest.text,
         "UntrustedDockerReference": payload.reference,
         "UntrustedCreatorID": payload.creator,
-        "UntrustedTimestamp": _format_time(payload.timestamp),
+        "UntrustedTimestamp": created,
         "UntrustedShortKeyIdentifier": key_id,
     }
-
-
-def _format_time(timestamp: int | None) -> str | None:
-    """Return a time in the local time zone; None if the signature states none."""
-    if timestamp is None:
-        return None
-    try:
-        return timestamps.format_with_offset(datetime.fromtimestamp(timestamp, UTC).astimezone())
-    except (ValueError, OverflowError, OSError):
-        raise InvalidSignatureError(
-            f"signed payload: the timestamp {timestamp} is out of range", problem="payload"
-        ) from None

@@ -18,7 +18,6 @@ from bundler.bundle.importing.target import NO_TARGET, DirectoryTarget, Registry
 if TYPE_CHECKING:
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.bundle.importing.report import ImportReport
-    from bundler.bundle.importing.target import ImportTarget
     from bundler.copy.engine import EngineOptions
 
 
@@ -42,15 +41,11 @@ def rehearse(request: ImportRequest, engine: EngineOptions) -> ImportReport:
             stands_for_registry=target == NO_TARGET or isinstance(target, RegistryTarget),
         )
         report = import_bundle(replace(request, target=stand_in, dry_run=True), engine)
+    front = "" if target == NO_TARGET else f"{target}:"
+    if isinstance(target, RegistryTarget):
+        front = f"{target.host}/"
     images = [
-        replace(result, name=_format_name(target, result.name.removeprefix(f"{stand_in}:")))
+        replace(result, name=front + result.name.removeprefix(f"{stand_in}:"))
         for result in report.images
     ]
     return replace(report, target=str(target), images=tuple(images))
-
-
-def _format_name(target: ImportTarget, name: str) -> str:
-    """Return the full name of an image at ``target``; its name there if the target is unknown."""
-    if isinstance(target, RegistryTarget):
-        return f"{target.host}/{name}"
-    return name if target == NO_TARGET else f"{target}:{name}"

@@ -10,7 +10,7 @@ import pytest
 from bundler import transports
 from bundler.bundle.audit.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting, resolve as resolving
-from bundler.bundle.format.store import BundleSource
+from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.target import parse_target

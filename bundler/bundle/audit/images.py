@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bundler import transports
-from bundler.bundle.format import bundle_paths, signatures, store
+from bundler.bundle.format import bundle_paths, bundle_source, signatures
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import InvalidReferenceError, NotFoundError, UsageError, count
@@ -126,10 +126,10 @@ def _open_bundle(bundle: Path) -> OpenImages:
         )
     _, inventory = signatures.read_inventory(bundle)
     with ExitStack() as stack:
-        source = store.BundleSource(bundle, inventory)
+        source = bundle_source.BundleSource(bundle, inventory)
         stack.callback(source.close)
         images = [
-            OpenImage(str(image.reference), source, store.create_request(image), image)
+            OpenImage(str(image.reference), source, bundle_source.create_request(image), image)
             for image in inventory.images
         ]
         return OpenImages(str(bundle), inventory, images, stack.pop_all())

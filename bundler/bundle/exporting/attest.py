@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from bundler import __version__
-from bundler.bundle.format import attestation, store
+from bundler.bundle.format import attestation
 from bundler.bundle.format.attestation import EntryRecord, ExportStatement, SourceRecord
+from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.inventory import Producer
 from bundler.bundle.format.signature_artifacts import (
     SIGSTORE_BUNDLE,
@@ -143,7 +144,7 @@ def _read_former(request: ExportRequest, former: Inventory, cancellation: Cancel
     """Return the attestations by keys of the request; those that cannot be read are left out."""
     trusted = [key.public for key in request.keys]
     kept: dict[str, dict[ExportStatement, dict[str, _Attestation]]] = {}
-    with closing(store.BundleSource(request.bundle, former)) as source:
+    with closing(BundleSource(request.bundle, former)) as source:
         for image in former.images:
             cancellation.check()
             for item in image.referrers:

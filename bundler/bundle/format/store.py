@@ -1,4 +1,4 @@
-"""The source and the destination with which the engine reads and writes a bundle.
+"""The destination with which the engine writes a bundle; ``bundle_source`` is the source.
 
 In format ``oci`` a name is the full reference of an image; in format ``dir`` it is the directory
 of the image's root. Referrers are stored beside their images as further roots.
@@ -9,36 +9,28 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.part_files import get_kept_name
 from bundler.content.files.safe_directory import Directory
-from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.planned_image import PlannedImage
-from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.errors import BundlerError, DamagedBundleError, NotFoundError
+from bundler.errors import BundlerError
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
-from bundler.oci.digest import Digest
-from bundler.oci.platform import Platform
 from bundler.ports import Capabilities, Destination, Holdings, TagResolver
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.bundle.format.image_signatures import StoredSignatures
-    from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format, Inventory
+    from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format
     from bundler.content.files.safe_directory import RegularFile
-    from bundler.content.streams import Reader
     from bundler.copy.image import Graph, ResolvedImage
-    from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Node, Publication, Source
+    from bundler.oci.digest import Digest
+    from bundler.ports import Node, Publication
 
 
 HoldingsT = TypeVar("HoldingsT", bound=Holdings)
@@ -76,135 +68,6 @@ def get_index_files(destination: WritableDirectory) -> Mapping[str, bytes]:
     The seal writes them. Format ``dir`` has none.
     """
     return destination.index if isinstance(destination, _UnsealedLayout) else {}
-
-
-def open_for_reading(directory: Path, bundle_format: Format) -> Source:
-    """Open ``directory`` for reading."""
-    if bundle_format == "dir":
-        from bundler.transports.directory.tree import DirectoryTreeSource  # noqa: PLC0415
-
-        return DirectoryTreeSource(directory)
-    return transport.LayoutSource(directory)
-
-
-@dataclass(frozen=True, slots=True)
-class BundleReference:
-    """A reference to an image in a bundle: the digest of its root."""
-
-    root: Digest
-    transport: str = "bundle"
-
-    @property
-    def name(self) -> str:
-        """The digest."""
-        return self.root.text
-
-    def __str__(self) -> str:
-        return f"{self.transport}:{self.root}"
-
-
-class BundleSource:
-    """The images of a bundle: only roots that the inventory lists can be resolved.
-
-    A name is the digest of a root, of an image or of a referrer. The signatures of a manifest are
-    those that its referrers contain.
-    """
-
-    def __init__(self, bundle: Path, contents: Inventory) -> None:
-        self._bundle = bundle
-        self._format = contents.format
-        self._holdings = DirectoryHoldings(bundle, contents.format)
-        self._content = open_for_reading(bundle, contents.format)
-        self._roots = {image.digest: image.root for image in contents.images}
-        for image in contents.images:
-            self._roots |= {item.digest: item.root for item in image.referrers}
-        self._images = contents.images
-
-    def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the root whose digest is ``name``.
-
-        Raises:
-            NotFoundError: the inventory does not list it.
-        """
-        root = self._roots.get(Digest(name or ""))
-        if root is None:
-            raise NotFoundError(f"{name} is not listed in the inventory")
-        return root
-
-    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """Open ``node`` on the medium, unverified.
-
-        Raises:
-            DamagedBundleError: it is missing.
-        """
-        try:
-            return self._content.open(node, offset)
-        except NotFoundError as error:
-            raise DamagedBundleError(
-                f"{self._bundle}: damaged",
-                [f"{node.digest}: {node.kind} is missing"],
-                hint=f"list the damaged files with airbundle verify {self._bundle}",
-            ) from error
-
-    def signatures(self, manifest: Digest, /) -> list[bytes]:
-        """Return the signatures of a manifest, of referrers and of files, unverified.
-
-        Raises:
-            DamagedBundleError, IntegrityError: they are damaged or malformed.
-            LimitError: there are too many, or they are too large.
-        """
-        from bundler.bundle.format import attached_signatures  # noqa: PLC0415 - for policies only
-
-        files = self.signature_files.of_manifest(manifest)
-        return [*files, *attached_signatures.read(self, self._attached.get(manifest, ()))]
-
-    @cached_property
-    def signature_files(self) -> StoredSignatures:
-        """The signatures that are files of the bundle."""
-        from bundler.bundle.format.image_signatures import StoredSignatures  # noqa: PLC0415 - rare
-
-        return StoredSignatures(self._bundle, self._format, self._images)
-
-    @cached_property
-    def _attached(self) -> Mapping[Digest, Sequence[Descriptor]]:
-        from bundler.bundle.format import attached_signatures  # noqa: PLC0415 - for policies only
-
-        return attached_signatures.find_all(self._images)
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The capabilities of a bundle."""
-        return self._holdings.capabilities
-
-    def has(self, node: Node, /) -> bool:
-        """Whether the bundle contains ``node`` with its size."""
-        return self._holdings.has(node)
-
-    def find_size(self, node: Node) -> int | None:
-        """Return the size of the file of ``node`` in bytes; None if there is none."""
-        return self._holdings.find_size(node)
-
-    def close(self) -> None:
-        """Close the files on the medium."""
-        self._content.close()
-
-
-def create_request(image: BundledImage) -> ImageRequest:
-    """Create the request for an image of a bundle and its referrers, for ``BundleSource``."""
-    return ImageRequest(
-        source=BundleReference(image.digest),
-        reference=image.reference,
-        selection=find_selection(image),
-        referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
-        expected_root=image.digest,
-    )
-
-
-def find_selection(image: BundledImage) -> PlatformSelection:
-    """Return the selection of the platforms in the bundle: all, unless the index is sparse."""
-    if image.index != "sparse":
-        return EVERYTHING
-    return PlatformSelection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
 
 
 def format_name(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from bundler.bundle.format import absent_layers, store
+from bundler.bundle.format import absent_layers, bundle_source
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
@@ -162,7 +162,7 @@ def _push(
         The result of each image, the totals (those of a dry run are as planned), and the content
         that neither the bundle nor the target has.
     """
-    source = store.BundleSource(request.bundle, inventory)
+    source = bundle_source.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
     signatures = [source.signature_files.of_image(image) for image in selected]
     images = [
@@ -220,7 +220,7 @@ def _format_verify_hint(bundle: Path) -> str:
 
 def _resolve(
     selected: Sequence[BundledImage],
-    source: store.BundleSource,
+    source: bundle_source.BundleSource,
     policy_check: PolicyCheck | None,
     engine: EngineOptions,
 ) -> list[ResolvedImage]:
@@ -228,7 +228,7 @@ def _resolve(
 
     A policy applies to the name by which the image was exported, so every name is checked.
     """
-    requests = [store.create_request(image) for image in selected]
+    requests = [bundle_source.create_request(image) for image in selected]
     if policy_check is not None:
         requests = [
             replace(request, policy_reference=str(create_registry_reference(image.reference)))
@@ -260,7 +260,7 @@ def _check_present(
     bundle: Path,
     selected: Sequence[BundledImage],
     images: Sequence[ResolvedImage],
-    source: store.BundleSource,
+    source: bundle_source.BundleSource,
 ) -> None:
     """Check that the bundle has all required blobs of the images, with their sizes."""
     missing = {

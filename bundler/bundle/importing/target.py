@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
 from bundler import transports
 from bundler.bundle.format import store
+from bundler.bundle.format.bundle_source import open_for_reading
 from bundler.bundle.format.inventory import Format
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
@@ -192,7 +193,7 @@ class OpenDirectory:
             return
         self._holdings = store.DirectoryHoldings(self.directory, self._format)
         if self.directory.exists():
-            source = store.open_for_reading(self.directory, self._format)
+            source = open_for_reading(self.directory, self._format)
             stack.callback(source.close)
             self._resolver = source
 

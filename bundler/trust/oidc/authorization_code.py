@@ -86,7 +86,10 @@ def request_browser_token(
     if code is None:
         redirect = _TYPED_CODE
         browser.show(f"Go to the following link in a browser:\n\n\t {create_url(redirect)}")
-        code = browser.ask_code()
+        code = browser.ask_code().strip()
+        if not code:
+            problem = f"OIDC provider {provider.issuer}: no code was entered"
+            raise LoginError(provider.issuer, problem, hint="set oidcMode: deviceGrant")
     grant = {
         "grant_type": "authorization_code",
         "code": code,

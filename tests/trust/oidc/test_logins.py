@@ -122,6 +122,14 @@ def test_code_is_typed_in_without_browser(send, provider):
     assert log_in(send, provider, user) == provider.tokens[0]
 
 
+def test_login_ends_if_no_code_is_typed_in(send, provider):
+    user = User(provider, opens=False)
+    user.type_code = lambda: " "
+    with pytest.raises(LoginError):
+        log_in(send, provider, user)
+    assert ("POST", "/token") not in provider.requests
+
+
 def test_code_is_typed_in_if_browser_does_not_answer(send, provider):
     user = User(provider)
     user.visit = lambda url: None

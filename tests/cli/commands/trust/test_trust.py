@@ -247,6 +247,7 @@ def test_signing_with_a_key_that_sites_will_refuse_prints_a_warning(site: Site):
         for output in (exported, signed):
             assert ("warning: key" in output) == (warning is not None)
             assert warning is None or warning in output
+        assert ("sites require signatures by 1" in exported) == (warning is not None)
 
 
 def test_files_that_are_mixed_up_are_refused_with_the_next_step(site: Site):

@@ -109,7 +109,7 @@ def verify(
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
     rehearsal = None
-    with refuse_network() if offline else nullcontext(), context.run(1) as run:
+    with refuse_network() if offline else nullcontext(), context.run(jobs) as run:
         verification = verifying.verify(
             bundle,
             trusted,

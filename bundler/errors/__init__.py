@@ -85,6 +85,7 @@
     │   ├── DirectoryExistsError
     │   └── NotAnImageDirectoryError
     ├── PartialError                    11   partially done; the report lists the failures
+    ├── FindingsError                   12   an audit has findings; the report lists them
     └── CancelledError             130, 143  run again to resume
 
 Each class carries the facts of its failure as fields. Code branches on the type and the fields,
@@ -115,6 +116,7 @@ from bundler.errors.base import (
     CancelledError as CancelledError,
     ConfigError as ConfigError,
     CredentialHelperError as CredentialHelperError,
+    FindingsError as FindingsError,
     HttpExchange as HttpExchange,
     InvalidBundleManifestError as InvalidBundleManifestError,
     InvalidReferenceError as InvalidReferenceError,

@@ -175,6 +175,22 @@ class PartialError(BundlerError):
         self.failures = tuple(failures)
 
 
+class FindingsError(BundlerError):
+    """Findings of an audit.
+
+    Fields:
+        findings: one line for each finding.
+
+    Raised by ``packages`` and ``sbom`` after the result.
+    """
+
+    exit_status = 12
+
+    def __init__(self, message: str, findings: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join([message, *findings]), hint=hint)
+        self.findings = tuple(findings)
+
+
 class CancelledError(BundlerError):
     """A run that was cancelled by a signal; nothing incomplete was published.
 

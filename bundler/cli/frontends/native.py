@@ -40,6 +40,7 @@ SECTIONS = {
         "show": ("audit.show:show", "Show the properties of an image of a bundle."),
         "files": ("audit.files:files", "List the files of an image."),
         "cat": ("audit.cat:cat", "Print a file of an image."),
+        "packages": ("audit.packages:packages", "List the packages in images."),
     },
     "Records of a site": {
         "stream": ("records.stream:stream", "Show or reset the serials of streams."),

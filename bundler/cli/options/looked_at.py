@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandContext, CommandRun
@@ -24,6 +26,13 @@ platform = option(
     help="Select the image for this platform from an index (default: this machine's).",
 )
 """``--platform``, in the parameter ``platform``; None if unset."""
+
+all_platforms = option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    help="Read only the image for this platform from an index (default: all platforms).",
+)
+"""``--platform`` of commands that read all platforms, in the parameter ``platform``."""
 
 
 @contextmanager
@@ -82,3 +91,31 @@ def open_files(
 
     with open_platform(context, location, image, platform, access) as found:
         yield ImageFiles(found.source, found.image.manifest, found.run.cancellation)
+
+
+def read_packages(
+    context: CommandContext,
+    location: str,
+    image: str | None,
+    platform: str | None,
+    access: AccessOptions,
+) -> list[ImagePackages]:
+    """Read the packages of one image or all images at ``location``, for one or all platforms."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
+
+    from bundler.bundle.audit.packages import image_packages  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.platforms import list_platforms, select_platform  # noqa: PLC0415
+    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
+
+    requested = None if platform is None else Platform.parse(platform)
+    with open_images(context, location, access) as (images, run):
+        selected = []
+        for item in images.images if image is None else [images.find(image)]:
+            resolved = item.resolve(run.emit)
+            if requested is None:
+                found = list(list_platforms(resolved))
+            else:
+                found = [select_platform(resolved, requested, context.detect_platform())]
+            selected += [(item.name, item.source, each) for each in found]
+        with ThreadPoolExecutor(os.cpu_count()) as executor:
+            return image_packages.read_packages(selected, executor, run.cancellation)

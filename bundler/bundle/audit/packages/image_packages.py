@@ -1,0 +1,169 @@
+"""The packages of images: what their layers state, without the files that upper layers hide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.audit.packages.layer_packages import read_layer
+from bundler.bundle.audit.packages.package import Distribution, DocumentedLicenses, Package
+from bundler.copy.parallel import run_all
+from bundler.errors import FindingsError, count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
+
+    from bundler.bundle.audit.packages.layer_packages import LayerPackages
+    from bundler.bundle.audit.packages.package import PackageFinding, Statement
+    from bundler.bundle.audit.platforms import PlatformImage
+    from bundler.cancel import Cancellation
+    from bundler.oci.digest import Digest
+    from bundler.ports import Source
+
+_DISTRIBUTION_TYPES = ("apk", "deb", "rpm")
+_OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePackages:
+    """The packages of one image, for one platform."""
+
+    name: str
+    image: PlatformImage
+    distribution: Distribution | None
+    """The distribution that the image states; None: it states none."""
+    packages: tuple[Package, ...]
+    """The packages, by type, name, version and path."""
+    findings: tuple[PackageFinding, ...]
+    """Files that cannot be read, so that packages may be missing."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the packages as JSON."""
+        value: dict[str, Any] = {"name": self.name, "digest": self.image.digest.text}
+        if self.image.platform is not None:
+            value["platform"] = str(self.image.platform)
+        if self.distribution is not None:
+            value["distribution"] = {
+                "id": self.distribution.id,
+                "version": self.distribution.version,
+                "name": self.distribution.name,
+            }
+        value["packages"] = [package.to_json() for package in self.packages]
+        value["findings"] = [finding.to_json() for finding in self.findings]
+        return value
+
+
+def read_packages(
+    images: Sequence[tuple[str, Source, PlatformImage]],
+    executor: Executor,
+    cancellation: Cancellation,
+) -> list[ImagePackages]:
+    """Read the layers of images, each layer once; return the packages of each image.
+
+    Raises:
+        BundlerError: a layer is missing, damaged or beyond a limit, see ``scan_layer``.
+    """
+    tasks: dict[Digest, Callable[[], LayerPackages]] = {}
+    for _, source, image in images:
+        for layer in image.manifest.layers:
+            tasks.setdefault(layer.digest, partial(read_layer, source, layer, cancellation))
+    read = dict(zip(tasks, run_all(executor, list(tasks.values()), cancellation), strict=True))
+    return [
+        merge_layers(name, image, [read[layer.digest] for layer in image.manifest.layers])
+        for name, _, image in images
+    ]
+
+
+def merge_layers(name: str, image: PlatformImage, layers: Sequence[LayerPackages]) -> ImagePackages:
+    """Return the packages of an image whose ``layers`` are in their order, the lowest first."""
+    stated = dict(_list_visible(layers))
+    distribution = next(
+        (
+            item
+            for path in _OS_RELEASE
+            for item in stated.get(path, ())
+            if isinstance(item, Distribution)
+        ),
+        None,
+    )
+    statements = [item for items in stated.values() for item in items]
+    licenses = {
+        item.name: item.licenses for item in statements if isinstance(item, DocumentedLicenses)
+    }
+    packages = (item for item in statements if isinstance(item, Package))
+    findings = [
+        finding
+        for number, layer in enumerate(layers, 1)
+        for finding in layer.findings
+        if not _is_hidden(finding.path, layers[number:])
+    ]
+    return ImagePackages(
+        name,
+        image,
+        distribution,
+        tuple(sorted(_complete(packages, distribution, licenses), key=_get_order)),
+        tuple(findings),
+    )
+
+
+def check_findings(images: Sequence[ImagePackages]) -> None:
+    """Report the files that could not be read.
+
+    Raises:
+        FindingsError: there is one.
+    """
+    findings = [
+        f"{image.name}: {finding.path}: {finding.problem} [{finding.code}]"
+        for image in images
+        for finding in image.findings
+    ]
+    if findings:
+        raise FindingsError(
+            f"packages may be missing: {count(len(findings), 'file')} cannot be read", findings
+        )
+
+
+def _list_visible(layers: Sequence[LayerPackages]) -> Iterator[tuple[str, Sequence[Statement]]]:
+    """Yield the files of the image that state something, each with its path."""
+    for number, layer in enumerate(layers, 1):
+        for evidence in layer.evidence:
+            path = next(
+                (path for path in evidence.paths if not _is_hidden(path, layers[number:])), None
+            )
+            if path == evidence.paths[0]:
+                yield path, evidence.statements
+            elif path is not None:
+                yield (
+                    path,
+                    [
+                        replace(item, path=path + item.path.removeprefix(evidence.paths[0]))
+                        if isinstance(item, Package)
+                        else item
+                        for item in evidence.statements
+                    ],
+                )
+
+
+def _is_hidden(path: str, upper_layers: Iterable[LayerPackages]) -> bool:
+    return any(layer.changes.hides(path) for layer in upper_layers)
+
+
+def _complete(
+    packages: Iterable[Package],
+    distribution: Distribution | None,
+    licenses: dict[str, tuple[str, ...]],
+) -> Iterator[Package]:
+    """Add what other files state: the distribution of packages, and licences of Debian's."""
+    for package in packages:
+        changes: dict[str, Any] = {}
+        if package.type in _DISTRIBUTION_TYPES and distribution is not None:
+            changes["namespace"] = distribution.id
+        if package.type == "deb" and not package.licenses and package.name in licenses:
+            changes["licenses"] = licenses[package.name]
+        yield replace(package, **changes) if changes else package
+
+
+def _get_order(package: Package) -> tuple[str, ...]:
+    return (package.type, package.namespace, package.name, package.version, package.path)

@@ -1,0 +1,87 @@
+"""The paths that a layer adds, replaces and removes, in little memory.
+
+They decide whether a file of a layer below is still part of the image. A listing of a layer would
+decide the same, see ``file_tree``, but needs 30 times the memory, for each layer of each image.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from bundler.errors import LimitError
+
+if TYPE_CHECKING:
+    from bundler.bundle.audit.layers.scan import Member
+
+MAX_PATHS = 4_000_000
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+_HIDDEN, _OPENED, _EMPTIED = "h", "d", "o"
+
+
+class PathChanges:
+    """Hashes of paths, of 64 bits. For one thread while members are added."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._hashes = array("Q")
+        self._directory = ""
+        self._compact_at = 100_000
+
+    def add(self, member: Member) -> None:
+        """Add a member of the layer.
+
+        Raises:
+            LimitError: the layer changes too many paths.
+        """
+        directory, _, name = member.path.rpartition("/")
+        if name == _OPAQUE:
+            self._append(_EMPTIED, directory)
+            return
+        if name.startswith(_WHITEOUT):
+            removed = name.removeprefix(_WHITEOUT)
+            self._append(_HIDDEN, f"{directory}/{removed}" if directory else removed)
+            return
+        if name:
+            self._append(_OPENED if member.kind == "directory" else _HIDDEN, member.path)
+        if directory != self._directory:  # most members have the directory of the one before
+            self._directory = directory
+            while directory:
+                self._append(_OPENED, directory)
+                directory = directory.rpartition("/")[0]
+
+    def finish(self) -> None:
+        """Prepare for ``hides``, after the last member."""
+        self._hashes = array("Q", sorted(set(self._hashes)))
+
+    def hides(self, path: str) -> bool:
+        """Return whether a file at ``path`` in a layer below is not part of the image."""
+        if self._has(_HIDDEN, path) or self._has(_OPENED, path) or self._has(_EMPTIED, ""):
+            return True
+        directory = path.rpartition("/")[0]
+        while directory:
+            if self._has(_HIDDEN, directory) or self._has(_EMPTIED, directory):
+                return True
+            directory = directory.rpartition("/")[0]
+        return False
+
+    def _append(self, kind: str, path: str) -> None:
+        self._hashes.append(_hash(kind, path))
+        if len(self._hashes) > self._compact_at:
+            self.finish()
+            if len(self._hashes) > MAX_PATHS:
+                raise LimitError(f"{self._subject}: more than {MAX_PATHS:,} paths")
+            self._compact_at = 2 * len(self._hashes) + 100_000
+
+    def _has(self, kind: str, path: str) -> bool:
+        searched = _hash(kind, path)
+        position = bisect_left(self._hashes, searched)
+        return position < len(self._hashes) and self._hashes[position] == searched
+
+
+def _hash(kind: str, path: str) -> int:
+    data = (kind + path).encode(errors="surrogateescape")
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")

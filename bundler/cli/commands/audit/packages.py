@@ -1,0 +1,70 @@
+"""``airbundle packages``: list the packages in images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, looked_at
+from bundler.cli.options.command import command
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+
+if TYPE_CHECKING:
+    from bundler.bundle.audit.packages.image_packages import ImagePackages
+
+
+@command("packages", "airbundle packages /media/stick/plant-7 prometheus:v2.53.1")
+@click.argument("location")
+@click.argument("image", required=False)
+@looked_at.all_platforms
+@access("the registry")
+@common.as_json
+@pass_context
+def packages(
+    context: CommandContext,
+    location: str,
+    image: str | None,
+    *,
+    platform: str | None,
+    access: AccessOptions,
+    as_json: bool,
+) -> None:
+    """List the packages in IMAGE, or in all images, with their versions and licences.
+
+    LOCATION and IMAGE are specified as for files. The packages are those that the databases and
+    files of package managers state, which the author of an image can change. Each layer is read
+    once and verified. If a file cannot be read, packages may be missing: the file is reported, and
+    the exit status is 12.
+    """
+    from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
+
+    found = looked_at.read_packages(context, location, image, platform, access)
+    if as_json:
+        text.print_json({"images": [item.to_json() for item in found]})
+    else:
+        for item in found:
+            _print_packages(item)
+    check_findings(found)
+
+
+def _print_packages(image: ImagePackages) -> None:
+    distribution = f", {image.distribution.name}" if image.distribution is not None else ""
+    number = text.count(len(image.packages), "package")
+    text.print_line(f"{image.name} ({image.image.platform}{distribution}): {number}")
+    if image.packages:
+        text.print_table(
+            ("  TYPE", "NAME", "VERSION", "LICENCES", "PATH"),
+            [
+                (
+                    f"  {item.type}",
+                    item.full_name,
+                    item.version,
+                    " ".join(", ".join(item.licenses).split())[:60],
+                    item.path,
+                )
+                for item in image.packages
+            ],
+        )

@@ -1,8 +1,8 @@
 """Responses of ``http.client`` whose heads are limited in total.
 
-``http.client`` limits each line and the number of fields, which permits heads of 6.5 MB, and does
-not limit interim responses. Heads of registries have a few kilobytes; the largest fields are signed
-URLs and tokens.
+``http.client`` limits each line and the number of fields, which permits heads of 6.5 MB. It does
+not limit interim responses, and takes all of them but 100 for the answer. Heads of registries have
+a few kilobytes; the largest fields are signed URLs and tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import IO
 
 MAX_HEAD = 256 * 1024
 """Maximum size in bytes of the head of a response, together with its interim responses."""
+
+_INTERIM = range(102, 200)  # http.client skips 100 itself, and 101 ends HTTP
+_MAX_LINE = 65536
 
 
 class HeadTooLargeError(http.client.HTTPException):
@@ -42,6 +45,18 @@ class BoundedResponse(http.client.HTTPResponse):
         finally:
             if self.fp is not None:
                 self.fp = file
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the status line of the answer; skip interim responses.
+
+        https://www.rfc-editor.org/rfc/rfc9110#section-15.2
+        """
+        status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # not in the stub
+        while status[1] in _INTERIM:
+            while self.fp.readline(_MAX_LINE) not in (b"\r\n", b"\n", b""):
+                pass
+            status = super()._read_status()  # type: ignore[misc]
+        return status
 
 
 class _BoundedLines:

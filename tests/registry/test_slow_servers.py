@@ -139,6 +139,7 @@ HEADS = {
     "slow status line": Endless(b"H"),
     "slow headers": Endless(b"X-Header: 1\r\n", OK, gap=0.1),
     "endless interim responses": Endless(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "endless hints": Endless(b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"),
 }
 
 
@@ -167,6 +168,14 @@ def test_large_head_is_refused(connect, parts):
 
 def test_head_with_long_urls_is_accepted(connect):
     parts = [OK, *[b"X-Header: %s\r\n" % (b"x" * 60_000)] * 4, b"Content-Length: 2\r\n\r\n{}"]
+    with serving(parts) as server:
+        connect(server, limits=LIMITS).ping()
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+def test_interim_response_is_not_the_answer(connect, status):
+    interim = b"HTTP/1.1 %s\r\nLink: </x>; rel=preload\r\n\r\n" % status
+    parts = [interim, interim, OK, b"Content-Length: 2\r\n\r\n{}"]
     with serving(parts) as server:
         connect(server, limits=LIMITS).ping()
 

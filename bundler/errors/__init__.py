@@ -132,10 +132,6 @@ from bundler.errors.base import (
     TemplateLimitError as TemplateLimitError,
     TimeLimitError as TimeLimitError,
     UsageError as UsageError,
-    be as be,
-    count as count,
-    format_size as format_size,
-    shortlist as shortlist,
 )
 from bundler.errors.bundles import (
     DamagedBundleError as DamagedBundleError,
@@ -167,6 +163,12 @@ from bundler.errors.content import (
     UnsupportedError as UnsupportedError,
     UnsupportedLayerError as UnsupportedLayerError,
     UntaggedManifestError as UntaggedManifestError,
+)
+from bundler.errors.counts import (
+    be as be,
+    count as count,
+    format_size as format_size,
+    shortlist as shortlist,
 )
 from bundler.errors.registry import (
     CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,

@@ -6,7 +6,8 @@ import errno
 import posixpath
 from typing import TYPE_CHECKING
 
-from bundler.errors.base import BundlerError, format_size, shortlist
+from bundler.errors.base import BundlerError
+from bundler.errors.counts import format_size, shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

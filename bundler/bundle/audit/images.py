@@ -1,7 +1,7 @@
 """Open the images of a bundle, or those at any other source, to look into them.
 
-Manifests are verified against their digests. The signatures of a bundle are not verified here, so
-its inventory is not authenticated.
+Manifests are verified against their digests. The signatures of a bundle are verified only if a
+trust is given; otherwise, its inventory is not authenticated.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bundler.copy.image import ReferrerPolicy, ResolvedImage
     from bundler.events import Emit
     from bundler.ports import OpenOptions, Reference, Source
+    from bundler.trust.bundle_trust import BundleTrust
 
 MIN_DIGEST = 12
 """The minimum number of hexadecimal digits that identify an image."""
@@ -62,10 +63,14 @@ class OpenImages:
         inventory: Inventory | None,
         images: Sequence[OpenImage],
         stack: ExitStack,
+        *,
+        is_authenticated: bool = False,
     ) -> None:
         self.location = location
         self.inventory = inventory
-        """The inventory, not authenticated; None: the images are not those of a bundle."""
+        """The inventory; None: the images are not those of a bundle."""
+        self.is_authenticated = is_authenticated
+        """Whether trusted keys signed the inventory; False if the signatures were not verified."""
         self.images = tuple(images)
         self._stack = stack
 
@@ -105,26 +110,39 @@ class OpenImages:
         self.close()
 
 
-def open_images(location: str, options: OpenOptions) -> OpenImages:
+def open_images(
+    location: str, options: OpenOptions, trust: BundleTrust | None = None
+) -> OpenImages:
     """Open the images at ``location``: the directory of a bundle, or a reference.
 
+    ``trust`` authenticates the bundle; None: its signatures are not verified.
+
     Raises:
+        UnauthenticatedError, TrustError: the bundle is not signed as ``trust`` requires.
+        UsageError: a trust is given, and ``location`` is no bundle.
         NotFoundError: the bundle or the image does not exist.
         InvalidReferenceError: ``location`` is neither a directory nor a reference.
         MalformedError, LimitError, UnsupportedError: the inventory cannot be read.
     """
     path = Path(location)
     if path.is_dir() or ":" not in location:
-        return _open_bundle(path)
+        return _open_bundle(path, trust)
+    if trust is not None:
+        raise UsageError(f"{location}: not a bundle, so it has no signatures to verify")
     return _open_source(location, options)
 
 
-def _open_bundle(bundle: Path) -> OpenImages:
+def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
     if not (bundle / bundle_paths.INVENTORY).exists() and (bundle / bundle_paths.MARKER).exists():
         raise InvalidReferenceError(
             f"{bundle}: an image layout, but no bundle", hint=f"write oci:{bundle}"
         )
-    _, inventory = signatures.read_inventory(bundle)
+    if trust is None:
+        _, inventory = signatures.read_inventory(bundle)
+    else:
+        from bundler.bundle.format import authenticate  # noqa: PLC0415 - loads cryptography
+
+        inventory = authenticate.open_bundle(bundle, trust, allow_expired=True).inventory
     with ExitStack() as stack:
         source = bundle_source.BundleSource(bundle, inventory)
         stack.callback(source.close)
@@ -132,7 +150,9 @@ def _open_bundle(bundle: Path) -> OpenImages:
             OpenImage(str(image.reference), source, bundle_source.create_request(image), image)
             for image in inventory.images
         ]
-        return OpenImages(str(bundle), inventory, images, stack.pop_all())
+        return OpenImages(
+            str(bundle), inventory, images, stack.pop_all(), is_authenticated=trust is not None
+        )
 
 
 def _open_source(location: str, options: OpenOptions) -> OpenImages:

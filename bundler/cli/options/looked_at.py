@@ -1,4 +1,4 @@
-"""The image that a command looks into: its platform, and the access to its source."""
+"""The images that a command looks into: the access to their source, and the trust in a bundle."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.option import option
+from bundler.cli.output import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
+    from bundler.cli.options.bundle_trust import TrustOptions
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandContext, CommandRun
+    from bundler.oci.platform import Platform
     from bundler.ports import Source
+    from bundler.trust.bundle_trust import BundleTrust
 
 platform = option(
     "--platform",
@@ -37,15 +41,47 @@ all_platforms = option(
 
 @contextmanager
 def open_images(
-    context: CommandContext, location: str, access: AccessOptions
+    context: CommandContext,
+    location: str,
+    access: AccessOptions,
+    trust: TrustOptions | None = None,
 ) -> Iterator[tuple[OpenImages, CommandRun]]:
-    """Open the bundle or the images at ``location`` for one run of a command."""
+    """Open the bundle or the images at ``location`` for one run of a command.
+
+    Signatures of a bundle are verified only if ``trust`` has keys or a trust file; otherwise, a
+    note states that the bundle is not authenticated.
+    """
+    trusted = read_trust(context, trust)
     from bundler.bundle.audit import images  # noqa: PLC0415 - not for --help
 
     with context.run(1) as run:
         options = access.create_open_options(run, location)
-        with images.open_images(location, options) as found:
+        with images.open_images(location, options, trusted) as found:
             yield found, run
+    if found.inventory is not None and not found.is_authenticated:
+        note_unauthenticated(context, location)
+
+
+def read_trust(context: CommandContext, trust: TrustOptions | None) -> BundleTrust | None:
+    """Return the trust that the options state; None if they state none.
+
+    The trust file of the site is not used by default: a reviewer also looks into bundles that the
+    site does not trust.
+    """
+    if trust is None or not (trust.key_files or trust.trust_file or trust.threshold):
+        return None
+    from bundler.cli.runtime import trusted_keys  # noqa: PLC0415 - rare
+
+    return trusted_keys.read_trust(context, trust, read_only=True)
+
+
+def note_unauthenticated(context: CommandContext, subject: object) -> None:
+    """Print a note that the signatures of ``subject`` were not verified."""
+    if not context.options.quiet:
+        text.print_note(
+            f"{subject}: not authenticated, since no key was given (--key, --trust): its inventory"
+            " may have been changed"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +91,16 @@ class OpenPlatform:
     name: str
     source: Source
     image: PlatformImage
+    images: OpenImages
+    """The images at the same location."""
     run: CommandRun
+
+    @property
+    def files(self) -> ImageFiles:
+        """The files of the image."""
+        from bundler.bundle.audit.files import ImageFiles  # noqa: PLC0415 - not for --help
+
+        return ImageFiles(self.source, self.image.manifest, self.run.cancellation)
 
 
 @contextmanager
@@ -65,32 +110,34 @@ def open_platform(
     image: str | None,
     platform: str | None,
     access: AccessOptions,
+    *,
+    trust: TrustOptions | None = None,
 ) -> Iterator[OpenPlatform]:
     """Open one image at ``location``, for one platform, for one run of a command."""
     from bundler.bundle.audit.platforms import select_platform  # noqa: PLC0415 - not for --help
-    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
-    requested = None if platform is None else Platform.parse(platform)
-    with open_images(context, location, access) as (images, run):
+    requested = parse_platform(platform)
+    with open_images(context, location, access, trust) as (images, run):
         found = images.find(image)
         resolved = found.resolve(run.emit)
         selected = select_platform(resolved, requested, context.detect_platform())
-        yield OpenPlatform(found.name, found.source, selected, run)
+        yield OpenPlatform(found.name, found.source, selected, images, run)
 
 
-@contextmanager
-def open_files(
-    context: CommandContext,
-    location: str,
-    image: str | None,
-    platform: str | None,
-    access: AccessOptions,
-) -> Iterator[ImageFiles]:
-    """Open the files of one image at ``location``, for one platform, for one run of a command."""
-    from bundler.bundle.audit.files import ImageFiles  # noqa: PLC0415 - not for --help
+def parse_platform(value: str | None) -> Platform | None:
+    """Parse the value of ``--platform``; None if unset.
 
-    with open_platform(context, location, image, platform, access) as found:
-        yield ImageFiles(found.source, found.image.manifest, found.run.cancellation)
+    Raises:
+        UsageError: it is not a platform.
+    """
+    from bundler.oci.platform import Platform  # noqa: PLC0415 - not for --help
+
+    return None if value is None else Platform.parse(value)
+
+
+def describe_authentication(images: OpenImages) -> dict[str, bool]:
+    """Return the member ``authenticated`` of a JSON document; no member without a bundle."""
+    return {} if images.inventory is None else {"authenticated": images.is_authenticated}
 
 
 def read_packages(
@@ -99,16 +146,17 @@ def read_packages(
     image: str | None,
     platform: str | None,
     access: AccessOptions,
+    *,
+    trust: TrustOptions | None = None,
 ) -> list[ImagePackages]:
     """Read the packages of one image or all images at ``location``, for one or all platforms."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
 
     from bundler.bundle.audit.packages import image_packages  # noqa: PLC0415 - as above
     from bundler.bundle.audit.platforms import list_platforms, select_platform  # noqa: PLC0415
-    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
-    requested = None if platform is None else Platform.parse(platform)
-    with open_images(context, location, access) as (images, run):
+    requested = parse_platform(platform)
+    with open_images(context, location, access, trust) as (images, run):
         selected = []
         for item in images.images if image is None else [images.find(image)]:
             resolved = item.resolve(run.emit)

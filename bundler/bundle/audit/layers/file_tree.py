@@ -92,12 +92,13 @@ class FileTree:
         """Return the file at ``path``, whose links are followed as in a container.
 
         Raises:
-            NotFoundError: it does not exist.
+            NotFoundError: it does not exist, or a link on the way leads nowhere.
             LimitError: the path has too many links.
         """
         pending = _split(path)
         parents = [self._root]
         links = 0
+        last_link: File | None = None
         while pending:
             part = pending.pop()
             if part == "..":
@@ -106,9 +107,15 @@ class FileTree:
                 continue
             entry = parents[-1].children.get(part)
             if entry is None:
-                raise NotFoundError(f"{path}: no such file in the image")
+                if last_link is None:
+                    raise NotFoundError(f"{path}: no such file in the image")
+                raise NotFoundError(
+                    f"{path}: the symbolic link {last_link.path[:160]!r} leads nowhere"
+                    f" (its target is {last_link.member.target[:160]!r})"
+                )
             file = entry.file
             if file is not None and file.member.kind == "symbolic link":
+                last_link = file
                 links += 1
                 if links > MAX_LINKS:
                     raise LimitError(f"{path}: too many symbolic links (at most {MAX_LINKS})")

@@ -68,6 +68,24 @@ class Member:
     position: int
     """The number of members before this one in the layer."""
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The properties of the mode that a reviewer looks at, such as ``set-user-ID``.
+
+        A directory that everybody may write, but with the sticky bit, such as ``/tmp``, is usual.
+        """
+        if self.kind in ("symbolic link", "hard link"):
+            return ()
+        marks = []
+        if self.kind == "file" and self.mode & stat.S_ISUID:
+            marks.append("set-user-ID")
+        if self.kind == "file" and self.mode & stat.S_ISGID:
+            marks.append("set-group-ID")
+        sticky_directory = self.kind == "directory" and self.mode & stat.S_ISVTX
+        if self.mode & stat.S_IWOTH and not sticky_directory:
+            marks.append("world-writable")
+        return tuple(marks)
+
 
 @dataclass(frozen=True, slots=True)
 class LayerListing:

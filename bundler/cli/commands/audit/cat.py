@@ -7,6 +7,7 @@ import sys
 import click
 
 from bundler.cli.options import looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -20,6 +21,7 @@ from bundler.errors import UsageError
 @option("--layer", type=int, metavar="N", help="Read the file as layer N contains it.")
 @looked_at.platform
 @access("the registry")
+@key_trust
 @pass_context
 def cat(
     context: CommandContext,
@@ -29,6 +31,7 @@ def cat(
     layer: int | None,
     platform: str | None,
     access: AccessOptions,
+    trust: TrustOptions,
 ) -> None:
     """Print the file PATH of IMAGE, unchanged.
 
@@ -38,5 +41,6 @@ def cat(
     if len(words) > 2:
         raise UsageError(f"unexpected argument {words[2][:80]!r} (expected [IMAGE] PATH)")
     image, path = (None, words[0]) if len(words) == 1 else words
-    with looked_at.open_files(context, location, image, platform, access) as found:
-        found.read_file(found.find(path, layer=layer), sys.stdout.buffer.write)
+    with looked_at.open_platform(context, location, image, platform, access, trust=trust) as found:
+        files = found.files
+        files.read_file(files.find(path, layer=layer), sys.stdout.buffer.write)

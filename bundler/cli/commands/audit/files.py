@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -37,8 +38,14 @@ _TYPES = {
 @click.argument("image", required=False)
 @option("--layer", type=int, metavar="N", help="List the members of layer N; the lowest is 1.")
 @option("--all-layers", is_flag=True, help="List the members of each layer, whiteouts included.")
+@option(
+    "--marked",
+    is_flag=True,
+    help="List only files with set-user-ID or set-group-ID, and those that everybody may write.",
+)
 @looked_at.platform
 @access("the registry")
+@key_trust
 @common.as_json
 @pass_context
 def files(
@@ -48,30 +55,36 @@ def files(
     *,
     layer: int | None,
     all_layers: bool,
+    marked: bool,
     platform: str | None,
     access: AccessOptions,
+    trust: TrustOptions,
     as_json: bool,
 ) -> None:
     """List the files of IMAGE, as its layers put them together.
 
     LOCATION is a bundle, or a reference as for copy. IMAGE is the name or the digest of an image of
     the bundle, and can be left out if there is only one. The layers are read and verified; nothing
-    is unpacked. In the first column, s marks set-user-ID and set-group-ID, and a w before the last
-    character a file that everybody may write.
+    is unpacked. An exclamation mark at the beginning of a line marks a file with set-user-ID or
+    set-group-ID, and one that everybody may write, except a directory with the sticky bit.
     """
     refuse_conflicts({"--layer": layer, "--all-layers": all_layers})
-    with looked_at.open_files(context, location, image, platform, access) as found:
+    with looked_at.open_platform(context, location, image, platform, access, trust=trust) as found:
+        content = found.files
         if layer is None and not all_layers:
-            listed = [(0, file.path, file.member) for file in found.read_tree()]
+            listed = [(0, file.path, file.member) for file in content.read_tree()]
         else:
-            numbers = range(1, len(found.layers) + 1) if layer is None else [layer]
+            numbers = range(1, len(content.layers) + 1) if layer is None else [layer]
             listed = [
                 (number, member.path, member)
                 for number in numbers
-                for member in found.list_layer(number).members
+                for member in content.list_layer(number).members
             ]
+    if marked:
+        listed = [item for item in listed if item[2].marks]
     if as_json:
-        text.print_json({"files": [_to_json(*item) for item in listed]})
+        authenticated = looked_at.describe_authentication(found.images)
+        text.print_json({**authenticated, "files": [_to_json(*item) for item in listed]})
     else:
         _print_files(listed)
 
@@ -85,8 +98,9 @@ def _print_files(listed: Iterable[tuple[int, str, Member]]) -> None:
         mode = stat.filemode(_TYPES[member.kind] | member.mode)
         owner = f"{member.uid}:{member.gid}"
         arrow = {"symbolic link": " -> ", "hard link": " link to "}.get(member.kind, "")
+        mark = "!" if member.marks else " "
         text.print_line(
-            f"{mode} {owner:>11} {member.size:>11} {_format_time(member.mtime)} "
+            f"{mark} {mode} {owner:>11} {member.size:>11} {_format_time(member.mtime)} "
             f"{path or '.'}{arrow}{member.target}"
         )
 
@@ -108,6 +122,8 @@ def _to_json(number: int, path: str, member: Member) -> dict[str, Any]:
         "size": member.size,
         "mtime": member.mtime,
     }
+    if member.marks:
+        value["marks"] = list(member.marks)
     if member.target:
         value["target"] = member.target
     if number:

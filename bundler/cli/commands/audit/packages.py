@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("image", required=False)
 @looked_at.all_platforms
 @access("the registry")
+@key_trust
 @common.as_json
 @pass_context
 def packages(
@@ -30,6 +32,7 @@ def packages(
     *,
     platform: str | None,
     access: AccessOptions,
+    trust: TrustOptions,
     as_json: bool,
 ) -> None:
     """List the packages in IMAGE, or in all images, with their versions and licences.
@@ -41,7 +44,7 @@ def packages(
     """
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
 
-    found = looked_at.read_packages(context, location, image, platform, access)
+    found = looked_at.read_packages(context, location, image, platform, access, trust=trust)
     if as_json:
         text.print_json({"images": [item.to_json() for item in found]})
     else:

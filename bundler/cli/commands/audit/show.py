@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -28,6 +29,7 @@ _WIDTH = 11  # of the longest label
 @looked_at.platform
 @option("--secrets", is_flag=True, help="Print the values of variables that look like secrets.")
 @access("the registry")
+@key_trust
 @common.as_json
 @pass_context
 def show(
@@ -38,24 +40,37 @@ def show(
     platform: str | None,
     secrets: bool,
     access: AccessOptions,
+    trust: TrustOptions,
     as_json: bool,
 ) -> None:
     """Show what IMAGE states about itself: user, command, environment, labels, history and more.
 
     LOCATION and IMAGE are specified as for files. The manifest and the config are verified; their
-    statements are the author's. Values of variables that look like secrets are not printed.
+    statements are the author's. Values of variables that look like secrets are not printed. The
+    base image is the one that annotations state, and another image of LOCATION whose layers are
+    the first layers of IMAGE.
     """
-    from bundler.bundle.audit.image_properties import read_properties  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.base_image import find_base_image  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.image_properties import read_properties  # noqa: PLC0415 - as above
 
-    with looked_at.open_platform(context, location, image, platform, access) as found:
+    with looked_at.open_platform(context, location, image, platform, access, trust=trust) as found:
         properties = read_properties(found.name, found.source, found.image)
+        base = find_base_image(found.image, found.images.images, found.run.emit)
     if as_json:
-        text.print_json(properties.to_json(secrets=secrets))
+        value = properties.to_json(secrets=secrets) | looked_at.describe_authentication(
+            found.images
+        )
+        text.print_json(value | ({} if base is None else {"knownBase": base.to_json()}))
         return
     text.print_line(properties.name)
     for label, lines in _describe(properties, secrets=secrets):
         for number, line in enumerate(lines):
             text.print_line(f"{'' if number else label:<{_WIDTH}} {line}")
+    if base is not None:
+        text.print_line(
+            f"{'based on':<{_WIDTH}} {base.name}: it has the first"
+            f" {text.count(base.layers, 'layer')} of {len(properties.layers)}"
+        )
 
 
 def _describe(image: ImageProperties, *, secrets: bool) -> Iterator[tuple[str, Iterable[str]]]:

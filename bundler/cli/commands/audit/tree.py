@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
@@ -24,6 +25,7 @@ _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 @click.argument("location")
 @click.argument("image", required=False)
 @access("the registry")
+@key_trust
 @common.as_json
 @pass_context
 def tree(
@@ -32,6 +34,7 @@ def tree(
     image: str | None,
     *,
     access: AccessOptions,
+    trust: TrustOptions,
     as_json: bool,
 ) -> None:
     """Show the content of images: indexes, platforms, layers, and what refers to them.
@@ -41,14 +44,14 @@ def tree(
     """
     from bundler.bundle.audit.tree import create_tree  # noqa: PLC0415 - not for --help
 
-    with looked_at.open_images(context, location, access) as (images, run):
+    with looked_at.open_images(context, location, access, trust) as (images, run):
         selected = images.images if image is None else [images.find(image)]
         trees = [
             (item.name, create_tree(item.resolve(run.emit, referrers=True))) for item in selected
         ]
     if as_json:
         roots = [{"name": name, "root": root.to_json()} for name, root in trees]
-        text.print_json({"images": roots})
+        text.print_json({**looked_at.describe_authentication(images), "images": roots})
         return
     for name, root in trees:
         text.print_line(name)

@@ -28,11 +28,11 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_files_of_all_layers_are_listed_together(run_airbundle: RunAirbundle, bundle: Path):
     result = run_airbundle("files", bundle, "nginx:1.27")
-    lines = [line.split(maxsplit=4) for line in result.stdout.splitlines()]
-    assert (result.status, result.stderr) == (0, "")
-    assert [(line[0], line[4][6:]) for line in lines] == [
-        ("lrwxr-xr-x", "bin/sh -> su"),
-        ("-rwsr-xr-x", "bin/su"),
+    lines = [(line[:12], *line[13:].split(maxsplit=3)) for line in result.stdout.splitlines()]
+    assert result.status == 0
+    assert [(line[0], line[-1][6:]) for line in lines] == [
+        ("  lrwxr-xr-x", "bin/sh -> su"),
+        ("! -rwsr-xr-x", "bin/su"),
     ]
 
 
@@ -92,3 +92,23 @@ def test_image_of_several_platforms_is_selected(run_airbundle: RunAirbundle, tmp
         result = run_airbundle("files", "b", "app:v2.1", "--platform", platform)
         assert result.status == 0
     assert run_airbundle("files", "b", "app:v2.1", "--platform", "linux/s390x").status == 9
+
+
+def test_marked_files_are_selected(run_airbundle: RunAirbundle, tmp_path: Path):
+    layer = tars.layer(
+        tars.member("bin/su", mode=0o4755),
+        tars.member("bin/wall", mode=0o2755),
+        tars.member("etc/open", mode=0o666),
+        tars.directory("tmp", mode=0o1777),
+        tars.directory("srv", mode=0o777),
+        tars.symlink("link", "etc/open"),
+        tars.member("etc/usual"),
+    )
+    images.write_layout(tmp_path / "layout", {"app:1": images.image(layer)})
+    result = run_airbundle("files", "oci:layout", "--marked", "--json")
+    assert {item["path"]: item["marks"] for item in json.loads(result.stdout)["files"]} == {
+        "bin/su": ["set-user-ID"],
+        "bin/wall": ["set-group-ID"],
+        "etc/open": ["world-writable"],
+        "srv": ["world-writable"],
+    }

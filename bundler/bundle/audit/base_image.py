@@ -1,0 +1,53 @@
+"""The base image of an image: another image at the same location that has its first layers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.audit.platforms import list_platforms
+from bundler.errors import BundlerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bundler.bundle.audit.images import OpenImage
+    from bundler.bundle.audit.platforms import PlatformImage
+    from bundler.events import Emit
+    from bundler.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """An image whose layers are the first layers of another one."""
+
+    name: str
+    digest: Digest
+    """The digest of the manifest for the platform."""
+    layers: int
+    """The number of its layers."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the image as JSON."""
+        return {"name": self.name, "digest": self.digest.text, "layers": self.layers}
+
+
+def find_base_image(
+    image: PlatformImage, known: Iterable[OpenImage], emit: Emit
+) -> BaseImage | None:
+    """Return the image of ``known`` with the most layers, all of which begin those of ``image``.
+
+    It has fewer layers than ``image``. None: there is no such image. Those of ``known`` that cannot
+    be read are left out.
+    """
+    layers = [layer.digest for layer in image.manifest.layers]
+    found: BaseImage | None = None
+    for candidate in known:
+        with suppress(BundlerError):
+            for other in list_platforms(candidate.resolve(emit)):
+                number = len(other.manifest.layers)
+                begins = [layer.digest for layer in other.manifest.layers] == layers[:number]
+                if begins and (found.layers if found else 0) < number < len(layers):
+                    found = BaseImage(candidate.name, other.digest, number)
+    return found

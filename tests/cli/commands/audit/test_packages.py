@@ -19,7 +19,7 @@ ONE = tars.layer(tars.member(APK, b"P:one\nV:1.0-r0\nL:MIT\n"))
 def test_packages_of_one_image_are_listed(run_airbundle: RunAirbundle, tmp_path: Path):
     bundles.write(tmp_path / "b", {bundles.REFERENCES[0]: images.image(ONE)})
     result = run_airbundle("packages", "b", "nginx:1.27")
-    assert (result.status, result.stderr) == (0, "")
+    assert result.status == 0
     assert [line.split() for line in result.stdout.splitlines()[1:]] == [
         ["TYPE", "NAME", "VERSION", "LICENCES", "PATH"],
         ["apk", "one", "1.0-r0", "MIT", APK],

@@ -15,12 +15,14 @@ from bundler.bundle.audit.packages.ecosystems import (
     python,
     ruby,
 )
+from bundler.bundle.audit.packages.ecosystems.rpm import database as rpm
 
 DETECTORS = (
     os_release.DETECTOR,
     dpkg.DETECTOR,
     debian_copyright.DETECTOR,
     apk.DETECTOR,
+    rpm.DETECTOR,
     python.DETECTOR,
     npm.DETECTOR,
     executables.DETECTOR,

@@ -1,0 +1,1 @@
+"""Packages of rpm, from its databases. ``database`` defines the detector; read it first."""

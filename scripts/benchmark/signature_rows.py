@@ -28,7 +28,7 @@ UNSIGNED = "without signatures"
 def verify(bench: Bench) -> list[Row]:
     """Compare a verification of signed images with one of the same images without signatures."""
     rows = []
-    with signed_images.run_registry(bench, VERIFIED) as signed:
+    with signed_images.run_registry(bench, VERIFIED, *signed_images.KINDS) as signed:
         offline = ("--offline", *signed.settings(None))
         unsigned = plain_contestant([bench.verify(signed.bundle(signed=False), *offline)])
         for kind in signed_images.KINDS:
@@ -43,23 +43,26 @@ def verify(bench: Bench) -> list[Row]:
 def import_(bench: Bench) -> list[Row]:
     """Compare an import of signed images with copies of each image by Skopeo."""
     rows = []
-    with signed_images.run_registry(bench, IMPORTED) as signed:
-        for kind in signed_images.KINDS:
-            work = f"import of {IMPORTED} images, {kind}"
+    for kind in signed_images.KINDS:
+        # Debian 12 builds Skopeo without sigstore.
+        skopeos = {
+            name: path
+            for name, path in bench.programs.skopeos.items()
+            if kind == "GPG" or not is_old(name)
+        }
+        work = f"import of {IMPORTED} images, {kind}"
+        with signed_images.run_registry(bench, IMPORTED, kind) as signed:
             settings, bundle = signed.settings(kind), signed.bundle(signed=True)
-            # Debian 12 builds Skopeo without sigstore.
-            skopeos = {
+            creators: dict[str, Callable[[str], Commands]] = {
                 name: partial(_copy_images, path, signed, settings)
-                for name, path in bench.programs.skopeos.items()
-                if kind == "GPG" or not is_old(name)
+                for name, path in skopeos.items()
             }
-            ours = partial(_import_bundle, bench, bundle, settings)
+            creators["airbundle"] = partial(_import_bundle, bench, bundle, settings)
             contestants = {
-                name: _into_new_registry(bench, create)
-                for name, create in {"airbundle": ours, **skopeos}.items()
+                name: _into_new_registry(bench, create) for name, create in creators.items()
             }
             bench.meter.compare(work, contestants)
-            rows += [table.ratio(bench.meter, work, name, 0.6) for name in skopeos]
+        rows += [table.ratio(bench.meter, work, name, 0.6) for name in skopeos]
     return rows
 
 

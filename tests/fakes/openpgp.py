@@ -56,11 +56,17 @@ class GnuPG:
             os.close(reader)
 
     def generate(
-        self, name: str, *, passphrase: str = "", expires: str = "never", time: str | None = None
+        self,
+        name: str,
+        *,
+        passphrase: str = "",
+        expires: str = "never",
+        time: str | None = None,
+        algorithm: str = "ed25519",
     ) -> str:
         """Create a key that signs; return its fingerprint."""
         clock = () if time is None else ("--faked-system-time", time)
-        command = ("--yes", "--status-fd", "1", "--quick-generate-key", name, "ed25519", "sign")
+        command = ("--yes", "--status-fd", "1", "--quick-generate-key", name, algorithm, "sign")
         status = self.gpg(*clock, *command, expires, passphrase=passphrase)
         return status.decode().split("KEY_CREATED P ")[1].split()[0]
 

@@ -13,7 +13,7 @@ import pytest
 from bundler import transports
 from bundler.bundle.audit.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting
-from bundler.bundle.format import signatures
+from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying.verify import verify
@@ -486,7 +486,7 @@ def test_symbolic_link_in_place_of_a_blob_is_refused(site):
 
 def test_bundle_that_is_signed_later_verifies(site):
     site.export(signed=False)
-    signatures.sign_bundle(site.bundle, [KEY])
+    bundle_signatures.sign_bundle(site.bundle, [KEY])
     verify(site.bundle, TrustedKeys.create([KEY.public])).check()
 
 

@@ -71,7 +71,7 @@ def test_unsigned_export_of_unsigned_image_imports_nothing_of_signatures(importe
     imported = imported_modules("export", "--unsigned", "apps.txt", "new")
     assert not {name for name in imported if name.startswith("bundler.trust")}
     assert not imported & {
-        "bundler.bundle.format.image_signatures",
+        "bundler.bundle.format.signatures.image_signatures",
         "bundler.bundle.exporting.verify_signatures",
         "bundler.cli.runtime.bundle_signers",
         "bundler.cli.runtime.policy_file",

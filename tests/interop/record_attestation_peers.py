@@ -16,9 +16,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bundler.bundle.format import attestation
-from bundler.bundle.format.attestation import ExportStatement, SourceRecord
 from bundler.bundle.format.inventory import Producer
+from bundler.bundle.format.signatures import attestation
+from bundler.bundle.format.signatures.attestation import ExportStatement, SourceRecord
 from bundler.oci.digest import Digest
 from bundler.trust import keys
 from bundler.trust.sigstore import bundle as sigstore, dsse

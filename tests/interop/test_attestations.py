@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import attestation
+from bundler.bundle.format.signatures import attestation
 from bundler.errors import SigstoreSignatureError
 from bundler.oci.digest import Digest
 from bundler.trust import keys

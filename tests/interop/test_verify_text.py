@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import instructions, signatures
+from bundler.bundle.format import instructions
 from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.signatures import bundle_signatures
 from bundler.trust import keys
 from bundler.trust.sigstore.bundle import parse_bundle
 from tests.fakes import bundles
@@ -111,7 +112,7 @@ def test_cosign_verifies_first_signature_on_p256(tmp_path: Path, home: Path):
     """cosign, which Debian 12 does not have, accepted these options in a recorded case."""
     bundle = create_bundle(tmp_path / "b", "oci", (OTHER, SIGNER))
     raw = (bundle / "bundle.json").read_bytes()
-    for name, content in signatures.sign(raw, [OTHER, SIGNER]).items():
+    for name, content in bundle_signatures.sign(raw, [OTHER, SIGNER]).items():
         (bundle / name).write_bytes(content)
     (bundle / "signer.pub").write_bytes(SIGNER.public.to_pem())
     text = (bundle / "VERIFY.txt").read_text()

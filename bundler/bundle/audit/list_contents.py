@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import bundle_paths, signatures
+from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.verifying import stored_graphs
 from bundler.errors import DamagedBundleError
@@ -106,7 +107,7 @@ def list_bundle(bundle: Path) -> Listing:
         MalformedError, LimitError, UnsupportedError: its inventory cannot be read.
         DamagedBundleError: a manifest is missing or damaged, so the sizes are unknown.
     """
-    _, inventory = signatures.read_inventory(bundle)
+    _, inventory = bundle_signatures.read_inventory(bundle)
     graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
     if graphs.problems:
         raise DamagedBundleError(
@@ -130,7 +131,7 @@ def list_bundle(bundle: Path) -> Listing:
         total=total,
         signatures=tuple(
             key
-            for name in signatures.read_signatures(bundle)
+            for name in bundle_signatures.read_signatures(bundle)
             if (key := bundle_paths.parse_signature_name(name))
         ),
         expired=inventory.is_expired(datetime.now(UTC)),

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from bundler import __version__
-from bundler.bundle.format import attestation
-from bundler.bundle.format.attestation import EntryRecord, ExportStatement, SourceRecord
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.inventory import Producer
-from bundler.bundle.format.signature_artifacts import (
+from bundler.bundle.format.signatures import attestation
+from bundler.bundle.format.signatures.attestation import EntryRecord, ExportStatement, SourceRecord
+from bundler.bundle.format.signatures.signature_artifacts import (
     SIGSTORE_BUNDLE,
     may_be_artifact,
     read_artifact,

@@ -147,7 +147,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         if not result.published:
             raise create_partial_error(bundle, "not written, because every image failed", missing)
         if signature_files:
-            from bundler.bundle.format import image_signatures  # noqa: PLC0415 - if there are any
+            from bundler.bundle.format.signatures import image_signatures  # noqa: PLC0415 - if there are any
 
             image_signatures.write_files(bundle, signature_files, only_missing=True)
         contents, signed = sealing.replace_seal(

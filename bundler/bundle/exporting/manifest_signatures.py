@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import attached_signatures
-from bundler.bundle.format.signature_artifacts import (
+from bundler.bundle.format.signatures import attached_signatures
+from bundler.bundle.format.signatures.signature_artifacts import (
     NOTATION_SIGNATURE,
     SIGSTORE_BUNDLE,
     may_be_artifact,
@@ -32,7 +32,7 @@ from bundler.ports import ListsReferrers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.format.signature_artifacts import SignatureArtifact
+    from bundler.bundle.format.signatures.signature_artifacts import SignatureArtifact
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Source

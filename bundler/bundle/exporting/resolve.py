@@ -149,7 +149,7 @@ def list_images(
     """
     if not any(image.signatures for image in images):
         return list(map(list_image, images)), {}
-    from bundler.bundle.format.image_signatures import SignatureFiles  # noqa: PLC0415 - if there are any
+    from bundler.bundle.format.signatures.image_signatures import SignatureFiles  # noqa: PLC0415 - if there are any
     from bundler.oci import signature  # noqa: PLC0415 - as above
 
     files = SignatureFiles(bundle_format)

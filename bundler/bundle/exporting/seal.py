@@ -74,7 +74,7 @@ def replace_seal(
     parse_inventory(raw)  # an inventory beyond the limits of its readers must not be sealed
     signatures: dict[str, bytes] = {}
     if keys:
-        from bundler.bundle.format.signatures import sign  # noqa: PLC0415 - only for signed bundles
+        from bundler.bundle.format.signatures.bundle_signatures import sign  # noqa: PLC0415 - only for signed bundles
 
         signatures = sign(raw, request.keys)
     if request.trust_chain:
@@ -82,7 +82,7 @@ def replace_seal(
 
         trust_chain.write_chain(bundle, request.trust_chain)
     if signed:
-        from bundler.bundle.format import image_signatures  # noqa: PLC0415 - if there are any
+        from bundler.bundle.format.signatures import image_signatures  # noqa: PLC0415 - if there are any
 
         image_signatures.write_files(bundle, signed)
     atomic_write.write_files(directory, files)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.report import ExportReport
-from bundler.bundle.format import bundle_paths, checksums, signatures
+from bundler.bundle.format import bundle_paths, checksums
+from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify as verify_bundle
 from bundler.events import Notice
@@ -69,11 +70,11 @@ def verify(
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
 
         trust_chain.write_chain(bundle, request.trust_chain)
-    added = signatures.write_signatures(bundle, former.raw, missing_keys)
+    added = bundle_signatures.write_signatures(bundle, former.raw, missing_keys)
     return ExportReport(
         bundle=bundle,
         inventory=listed,
-        signatures=tuple(sorted(signatures.read_signatures(bundle))),
+        signatures=tuple(sorted(bundle_signatures.read_signatures(bundle))),
         changed=bool(added),
         plan=plan,
         totals=plan.totals,

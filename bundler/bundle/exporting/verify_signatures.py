@@ -40,7 +40,7 @@ from bundler.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
 
-    from bundler.bundle.format.signature_artifacts import SignatureArtifact
+    from bundler.bundle.format.signatures.signature_artifacts import SignatureArtifact
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage
     from bundler.copy.signature_requirements import SignatureRequirement

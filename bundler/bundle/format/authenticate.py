@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, signatures as signing, trust_chain
+from bundler.bundle.format import bundle_paths, trust_chain
 from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import (
     BundlerError,
     ExpiredError,

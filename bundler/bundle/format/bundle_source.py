@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.bundle.format.image_signatures import StoredSignatures
     from bundler.bundle.format.inventory import BundledImage, Format, Inventory
+    from bundler.bundle.format.signatures.image_signatures import StoredSignatures
     from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Capabilities, Node, Source
@@ -101,7 +101,7 @@ class BundleSource:
             DamagedBundleError, IntegrityError: they are damaged or malformed.
             LimitError: there are too many, or they are too large.
         """
-        from bundler.bundle.format import attached_signatures  # noqa: PLC0415 - for policies only
+        from bundler.bundle.format.signatures import attached_signatures  # noqa: PLC0415 - for policies only
 
         files = self.signature_files.of_manifest(manifest)
         return [*files, *attached_signatures.read(self, self._attached.get(manifest, ()))]
@@ -109,13 +109,13 @@ class BundleSource:
     @cached_property
     def signature_files(self) -> StoredSignatures:
         """The signatures that are files of the bundle."""
-        from bundler.bundle.format.image_signatures import StoredSignatures  # noqa: PLC0415 - rare
+        from bundler.bundle.format.signatures.image_signatures import StoredSignatures  # noqa: PLC0415 - rare
 
         return StoredSignatures(self._bundle, self._format, self._images)
 
     @cached_property
     def _attached(self) -> Mapping[Digest, Sequence[Descriptor]]:
-        from bundler.bundle.format import attached_signatures  # noqa: PLC0415 - for policies only
+        from bundler.bundle.format.signatures import attached_signatures  # noqa: PLC0415 - for policies only
 
         return attached_signatures.find_all(self._images)
 

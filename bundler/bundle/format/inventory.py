@@ -18,7 +18,7 @@ from bundler.oci.json import strict, timestamps
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bundler.bundle.format.image_signatures import BundledSignature
+    from bundler.bundle.format.signatures.image_signatures import BundledSignature
     from bundler.copy.signature_requirements import VerifiedSignature
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import IndexMode

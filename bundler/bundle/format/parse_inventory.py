@@ -31,7 +31,7 @@ from bundler.oci.manifest import IndexMode
 from bundler.oci.reference import ImageReference, is_tag
 
 if TYPE_CHECKING:
-    from bundler.bundle.format.image_signatures import BundledSignature
+    from bundler.bundle.format.signatures.image_signatures import BundledSignature
     from bundler.copy.signature_requirements import VerifiedSignature
 
 MAX_INVENTORY = 16 * 1024 * 1024
@@ -141,7 +141,7 @@ def _read_image(table: Table, *, has_signatures: bool) -> BundledImage:
         raise table.problem(f"reference is {text[:200]!r} (expected {str(reference)!r})")
     signatures: tuple[BundledSignature, ...] = ()
     if has_signatures:
-        from bundler.bundle.format import image_signatures  # noqa: PLC0415 - only for this version
+        from bundler.bundle.format.signatures import image_signatures  # noqa: PLC0415 - only for this version
 
         signatures = image_signatures.read_entries(table)
     platforms = table.texts("platforms")

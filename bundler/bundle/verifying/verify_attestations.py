@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
-from bundler.bundle.format import attestation
-from bundler.bundle.format.signature_artifacts import (
+from bundler.bundle.format.signatures import attestation
+from bundler.bundle.format.signatures.signature_artifacts import (
     SIGSTORE_BUNDLE,
     may_be_artifact,
     read_artifact,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from bundler.bundle.format.attestation import ExportStatement
+    from bundler.bundle.format.signatures.attestation import ExportStatement
     from bundler.cancel import Cancellation
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest

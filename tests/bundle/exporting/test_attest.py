@@ -10,7 +10,7 @@ import pytest
 
 from bundler import transports
 from bundler.bundle.exporting import export as exporting
-from bundler.bundle.format import attestation
+from bundler.bundle.format.signatures import attestation
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying.verify import verify

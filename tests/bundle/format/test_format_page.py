@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.format import bundle_paths, checksums, inventory, signatures
+from bundler.bundle.format import bundle_paths, checksums, inventory
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE, MAX_SIGNATURES
 from bundler.bundle.verifying import verify
 from bundler.oci import manifest
 from bundler.trust import derivation_cost
@@ -48,7 +49,7 @@ def test_format_page_describes_every_finding():
         inventory.TYPE,
         f"{MAX_INVENTORY >> 20} MiB",
         f"most {checksums.MAX_CHECKSUM_FILE >> 20} MiB",
-        f"{signatures.MAX_SIGNATURES} signatures of at most {signatures.MAX_SIGNATURE >> 10} KiB",
+        f"{MAX_SIGNATURES} signatures of at most {MAX_SIGNATURE >> 10} KiB",
         f"{bundle_paths.MAX_ENTRIES:,}",
         f"{bundle_paths.MAX_PATH} characters",
         f"{manifest.MAX_MANIFEST >> 20} MiB",

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from bundler import transports
-from bundler.bundle.format import attestation
-from bundler.bundle.format.attestation import ExportStatement, SourceRecord
 from bundler.bundle.format.inventory import Producer
+from bundler.bundle.format.signatures import attestation
+from bundler.bundle.format.signatures.attestation import ExportStatement, SourceRecord
 from bundler.bundle.verifying import verify_attestations as verifying
 from bundler.cancel import Cancellation
 from bundler.config.paths import ConfigPathOverrides

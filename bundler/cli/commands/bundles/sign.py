@@ -56,18 +56,18 @@ def sign(
     keys = read_signers(context, signers)
     if output is not None and len(keys) != 1:
         raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
-    from bundler.bundle.format import signatures  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.signatures import bundle_signatures  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 
     if store := open_store(context, None):
-        _, contents = signatures.read_inventory(bundle)
+        _, contents = bundle_signatures.read_inventory(bundle)
         warn_of_unfit_signers(store, keys, contents.stream, contents.created)
     with context.run(1):
         if output is not None:
-            signatures.sign_elsewhere(bundle, keys[0], output)
+            bundle_signatures.sign_elsewhere(bundle, keys[0], output)
             names = [str(output)]
         else:
-            names = signatures.sign_bundle(bundle, keys)
+            names = bundle_signatures.sign_bundle(bundle, keys)
     if as_json:
         text.print_json({"bundle": str(bundle), "signatures": names})
     else:

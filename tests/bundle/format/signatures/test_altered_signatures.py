@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import authenticate, signatures as signing
+from bundler.bundle.format import authenticate
+from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import InvalidSignatureError
 from bundler.trust import keys
 from bundler.trust.bundle_trust import TrustedKeys

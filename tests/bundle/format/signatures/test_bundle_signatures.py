@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from bundler.bundle.format import bundle_paths, signatures as signing
+from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.authenticate import open_bundle, verify_signatures
+from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import (
     DamagedBundleError,
     InvalidSignatureError,

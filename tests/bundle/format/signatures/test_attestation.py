@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.bundle.format import attestation
-from bundler.bundle.format.attestation import EntryRecord, ExportStatement, SourceRecord
 from bundler.bundle.format.inventory import Producer
+from bundler.bundle.format.signatures import attestation
+from bundler.bundle.format.signatures.attestation import EntryRecord, ExportStatement, SourceRecord
 from bundler.errors import BundlerError, LimitError, SigstoreSignatureError
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor

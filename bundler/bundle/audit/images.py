@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from bundler import transports
 from bundler.bundle.format import bundle_paths, bundle_source
-from bundler.bundle.format.signatures import bundle_signatures
+from bundler.bundle.format.read_inventory import read_inventory
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import InvalidReferenceError, NotFoundError, UsageError, count
@@ -139,7 +139,7 @@ def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
             f"{bundle}: an image layout, but no bundle", hint=f"write oci:{bundle}"
         )
     if trust is None:
-        _, inventory = bundle_signatures.read_inventory(bundle)
+        _, inventory = read_inventory(bundle)
     else:
         from bundler.bundle.format import authenticate  # noqa: PLC0415 - loads cryptography
 

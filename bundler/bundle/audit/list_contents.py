@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.read_inventory import read_inventory
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.verifying import stored_graphs
@@ -107,7 +108,7 @@ def list_bundle(bundle: Path) -> Listing:
         MalformedError, LimitError, UnsupportedError: its inventory cannot be read.
         DamagedBundleError: a manifest is missing or damaged, so the sizes are unknown.
     """
-    _, inventory = bundle_signatures.read_inventory(bundle)
+    _, inventory = read_inventory(bundle)
     graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
     if graphs.problems:
         raise DamagedBundleError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths, trust_chain
 from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.read_inventory import read_raw_inventory
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import (
     BundlerError,
@@ -153,7 +154,7 @@ def authenticate(
         MalformedError, LimitError, MediumError: ``bundle.json`` cannot be read.
         NotFoundError, LimitError, ConfigError: one of ``signature_files`` cannot be read.
     """
-    raw = signing.read_raw_inventory(bundle)
+    raw = read_raw_inventory(bundle)
     detached = {str(path): signing.read_signature_file(path) for path in signature_files}
     signers: tuple[PublicKey, ...] = ()
     try:

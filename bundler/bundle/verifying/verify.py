@@ -23,7 +23,7 @@ from bundler.bundle.format import bundle_paths, checksums, store
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.bundle.format.signatures.bundle_signatures import create_unfinished_error
+from bundler.bundle.format.read_inventory import create_unfinished_error
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.bundle.verifying.verification import Finding, Verification
 from bundler.cancel import Cancellation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format.signatures import bundle_signatures
+from bundler.bundle.format.read_inventory import read_inventory
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying import stored_graphs
@@ -69,7 +69,7 @@ def test_index_that_is_listed_often_is_walked_once(tmp_path: Path):
     result = verify(bundle, TrustedKeys.create([KEY.public]))
 
     assert result.whole
-    _, inventory = bundle_signatures.read_inventory(bundle)
+    _, inventory = read_inventory(bundle)
     graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
     (((_, (graph,)),)) = graphs.images
     assert len(graph) == 6 + 3

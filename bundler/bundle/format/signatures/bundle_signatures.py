@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths, checksums
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
+from bundler.bundle.format.read_inventory import read_inventory
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
@@ -17,14 +17,12 @@ from bundler.errors import (
     DamagedBundleError,
     LimitError,
     MissingFileError,
-    NotFoundError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Inventory
     from bundler.trust.keys import PublicKey
     from bundler.trust.signers import Signer
 
@@ -96,40 +94,6 @@ def read_signature_file(path: Path) -> bytes:
             f"{path}: too large for a signature (expected at most {MAX_SIGNATURE:,} bytes)"
         )
     return data
-
-
-def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
-    """Read and parse ``bundle.json``; it is **not** authenticated.
-
-    Raises:
-        NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: it is not a valid inventory.
-    """
-    raw = read_raw_inventory(bundle)
-    return raw, parse_inventory(raw)
-
-
-def read_raw_inventory(bundle: Path) -> bytes:
-    """Read the bytes of ``bundle.json``.
-
-    Raises:
-        NotFoundError: the directory does not exist, or contains no complete bundle.
-        MalformedError, LimitError, MediumError: it cannot be read.
-    """
-    try:
-        return bundle_paths.read_file(bundle, bundle_paths.INVENTORY, MAX_INVENTORY)
-    except NotFoundError:
-        if not bundle.is_dir():
-            raise NotFoundError(f"{bundle}: no such directory") from None
-        raise create_unfinished_error(bundle) from None
-
-
-def create_unfinished_error(bundle: Path) -> NotFoundError:
-    """Return the error for a directory without a finished bundle."""
-    return NotFoundError(
-        f"{bundle}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
-        hint="specify the directory of a bundle, or run the interrupted export or copy again",
-    )
 
 
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[Signer]) -> list[str]:

@@ -56,11 +56,12 @@ def sign(
     keys = read_signers(context, signers)
     if output is not None and len(keys) != 1:
         raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
+    from bundler.bundle.format.read_inventory import read_inventory  # noqa: PLC0415 - not for --help
     from bundler.bundle.format.signatures import bundle_signatures  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 
     if store := open_store(context, None):
-        _, contents = bundle_signatures.read_inventory(bundle)
+        _, contents = read_inventory(bundle)
         warn_of_unfit_signers(store, keys, contents.stream, contents.created)
     with context.run(1):
         if output is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.format import authenticate
+from bundler.bundle.format.read_inventory import read_raw_inventory
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import InvalidSignatureError
 from bundler.trust import keys
@@ -26,7 +27,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_changed_byte_of_the_inventory_invalidates_its_signatures(bundle: Path):
-    raw = signing.read_raw_inventory(bundle)
+    raw = read_raw_inventory(bundle)
     stored = signing.read_signatures(bundle)
     assert len(authenticate.verify_signatures(raw, stored, TRUST.keys)) == 2
     for position in range(len(raw)):
@@ -40,7 +41,7 @@ def test_every_changed_byte_of_the_inventory_invalidates_its_signatures(bundle: 
 @pytest.mark.parametrize("key", KEYS, ids=["ecdsa", "ed25519"])
 def test_every_changed_byte_of_a_signature_is_refused(bundle: Path, key: keys.PrivateKey):
     """The other signature, which is valid, does not matter."""
-    raw = signing.read_raw_inventory(bundle)
+    raw = read_raw_inventory(bundle)
     stored = signing.read_signatures(bundle)
     name = f"bundle.json.{key.public.id[:16]}.sig"
     for position in range(len(stored[name])):
@@ -53,7 +54,7 @@ def test_every_changed_byte_of_a_signature_is_refused(bundle: Path, key: keys.Pr
 
 @pytest.mark.parametrize("key", KEYS, ids=["ecdsa", "ed25519"])
 def test_every_truncated_or_extended_signature_is_refused(bundle: Path, key: keys.PrivateKey):
-    raw = signing.read_raw_inventory(bundle)
+    raw = read_raw_inventory(bundle)
     stored = signing.read_signatures(bundle)
     name = f"bundle.json.{key.public.id[:16]}.sig"
     good = stored[name]

@@ -9,7 +9,6 @@ import warnings
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bundler.cli import frontends
@@ -67,7 +66,11 @@ def _leave_memory_out_of_core_files() -> None:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with suppress(OSError):  # some kernels have no filter, and some containers no /proc
-        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
+        file = os.open("/proc/self/coredump_filter", os.O_WRONLY)  # pathlib delays every start
+        try:
+            os.write(file, b"0")
+        finally:
+            os.close(file)
 
 
 def select_frontend(

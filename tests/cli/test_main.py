@@ -192,7 +192,7 @@ def imported_modules(*arguments: str) -> set[str]:
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_import_no_command(flag: str) -> None:
     imported = imported_modules(flag)
-    assert not imported & (HEAVY | {"json", "dataclasses", "bundler.errors"})
+    assert not imported & (HEAVY | {"json", "dataclasses", "pathlib", "bundler.errors"})
     assert not {name for name in imported if name.startswith("bundler.cli.commands")}
 
 

@@ -19,25 +19,24 @@ from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
+from bundler.bundle.importing.selected_images import (
+    check_present,
+    format_verify_hint,
+    resolve_images,
+    select_images,
+)
 from bundler.bundle.importing.signatures import merge_signatures, select_signatures
 from bundler.bundle.importing.target import open_target
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.image import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, create_plan
-from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping, compare_with_target, find_unused_rules
 from bundler.errors import (
     ConflictError,
-    DamagedBundleError,
     IntegrityError,
-    NotFoundError,
-    UnusableBlob,
-    count,
 )
 from bundler.events import WarningIssued
-from bundler.transports.source_reference import create_registry_reference
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Destination, Holdings, OpenOptions
-    from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import BundleTrust
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -117,25 +115,14 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     )
     if request.admit is not None:
         request.admit(bundle)
-    every = bundle.inventory.images
-    selected = [
-        image
-        for image in every
-        if not request.only or any(item.search(str(image.reference)) for item in request.only)
-    ]
-    if request.only and not selected:
-        patterns = ", ".join(repr(pattern.pattern) for pattern in request.only)
-        raise NotFoundError(
-            f"no image matches {patterns} (the bundle has {count(len(every), 'image')})",
-            hint="list the names with airbundle ls",
-        )
+    selected = select_images(bundle.inventory, request.only)
     with ExitStack() as stack:
         try:
             results, totals, omissions = _push(request, bundle.inventory, selected, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
-                error.hint = f"no name was changed; {_format_verify_hint(request.bundle)}"
+                error.hint = f"no name was changed; {format_verify_hint(request.bundle)}"
             raise
     return ImportReport(
         bundle=bundle,
@@ -168,10 +155,10 @@ def _push(
     images = [
         replace(image, signatures=of_image)
         for image, of_image in zip(
-            _resolve(selected, source, request.policy.check, engine), signatures, strict=True
+            resolve_images(selected, source, request.policy.check, engine), signatures, strict=True
         )
     ]
-    _check_present(request.bundle, selected, images, source)
+    check_present(request.bundle, selected, images, source, "nothing was imported")
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
     references = [str(image.reference) for image in inventory.images]
@@ -212,77 +199,6 @@ def _push(
         if refused:
             results[position] = replace(results[position], refused_referrers=refused)
     return results, executed.totals, omissions
-
-
-def _format_verify_hint(bundle: Path) -> str:
-    return f"list the damaged files with airbundle verify {bundle}"
-
-
-def _resolve(
-    selected: Sequence[BundledImage],
-    source: bundle_source.BundleSource,
-    policy_check: PolicyCheck | None,
-    engine: EngineOptions,
-) -> list[ResolvedImage]:
-    """Read and verify every manifest; images that differ only in their names are read once.
-
-    A policy applies to the name by which the image was exported, so every name is checked.
-    """
-    requests = [bundle_source.create_request(image) for image in selected]
-    if policy_check is not None:
-        requests = [
-            replace(request, policy_reference=str(create_registry_reference(image.reference)))
-            for request, image in zip(requests, selected, strict=True)
-        ]
-    keys = [
-        (request.expected_root, request.selection, request.referrers, request.policy_reference)
-        for request in requests
-    ]
-    distinct = dict(zip(keys, requests, strict=True))
-    if policy_check is not None:
-        for request, listed in zip(requests, selected, strict=True):
-            for found in source.signature_files.of_image(listed).values():
-                policy_check.expect_signatures(request.policy_reference, found)
-    tasks = [partial(resolve, request, source, policy_check) for request in distinct.values()]
-    images = []
-    for image in run_all(engine.executor, tasks, engine.cancellation):
-        # An import never contacts the URLs of foreign layers.
-        stored = [node for node in image.foreign_layers if source.has(node)]
-        sources = {node.digest: source for node in stored if node.digest is not None}
-        images.append(replace(image, foreign_sources=sources))
-    resolved = dict(zip(distinct, images, strict=True))
-    return [
-        replace(resolved[key], request=request) for key, request in zip(keys, requests, strict=True)
-    ]
-
-
-def _check_present(
-    bundle: Path,
-    selected: Sequence[BundledImage],
-    images: Sequence[ResolvedImage],
-    source: bundle_source.BundleSource,
-) -> None:
-    """Check that the bundle has all required blobs of the images, with their sizes."""
-    missing = {
-        node.digest: node
-        for node in find_unique_blobs(images).values()
-        if not node.urls and not source.has(node)
-    }
-    for listed, image in zip(selected, images, strict=True):
-        if listed.absent_layers is not None:
-            left_out = {layer.digest for layer in listed.absent_layers}
-            missing |= {
-                node.digest: node for node in image.absent_layers if node.digest not in left_out
-            }
-    if missing:
-        raise DamagedBundleError(
-            f"{bundle}: damaged; nothing was imported",
-            blobs=[
-                UnusableBlob(str(node.digest), node.size or 0, source.find_size(node))
-                for node in missing.values()
-            ],
-            hint=_format_verify_hint(bundle),
-        )
 
 
 def _report_conflicts(

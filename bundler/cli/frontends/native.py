@@ -41,6 +41,7 @@ SECTIONS = {
         "files": ("audit.files:files", "List the files of an image."),
         "cat": ("audit.cat:cat", "Print a file of an image."),
         "packages": ("audit.packages:packages", "List the packages in images."),
+        "serve": ("audit.serve:serve", "Serve the images of bundles as a read-only registry."),
     },
     "Records of a site": {
         "stream": ("records.stream:stream", "Show or reset the serials of streams."),

@@ -1,0 +1,212 @@
+"""One connection of a client: reads the heads of requests, and sends the responses.
+
+A client that sends or receives too slowly is disconnected, so it holds its thread only for a
+limited time.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import ssl
+import time
+from contextlib import ExitStack, suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING
+
+from bundler.bundle.serving.answers import answer
+from bundler.bundle.serving.exchange import BlobPart, Request, Response, status_error
+from bundler.content.files.safe_directory import RegularFile
+from bundler.content.streams import read_chunks
+from bundler.errors import BundlerError, SizeMismatchError
+
+if TYPE_CHECKING:
+    import socket
+
+    from bundler.bundle.serving.content import StoredBlob
+    from bundler.bundle.serving.server import RegistryServer
+
+_MAX_LINE = 65_536  # of http.server
+_STEP = 1 << 20
+"""The bytes that a client has to receive within the time limit."""
+
+
+class HeadTooLargeError(Exception):
+    """The head of a request has more bytes than allowed."""
+
+
+class _Heads(io.RawIOBase):
+    """The bytes from a client, with a deadline and a maximum size for each head."""
+
+    def __init__(self, connection: socket.socket, limit: int, seconds: float) -> None:
+        self._connection = connection
+        self._limit = limit
+        self._seconds = seconds
+        self.received = 0
+        """The number of bytes of the current head."""
+        self._deadline = 0.0
+
+    def expect(self) -> None:
+        """Start the time and the count for the next head."""
+        self.received = 0
+        self._deadline = time.monotonic() + self._seconds
+
+    def readable(self) -> bool:
+        """Whether the stream can be read: always."""
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """Receive bytes.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+            HeadTooLargeError: the head is too large.
+        """
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        count = self._connection.recv_into(buffer)
+        self.received += count
+        if self.received > self._limit:
+            raise HeadTooLargeError
+        return count
+
+
+class Connection(BaseHTTPRequestHandler):
+    """Handler of one connection, in its own thread."""
+
+    server: RegistryServer
+    protocol_version = "HTTP/1.1"
+    server_version = "airbundle"
+    sys_version = ""
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Prepare the streams of the connection."""
+        super().setup()
+        limits = self.server.limits
+        self._heads = _Heads(self.connection, limits.head_bytes, limits.head_seconds)
+        self.rfile = io.BufferedReader(self._heads)
+
+    def handle_one_request(self) -> None:
+        """Read the head of a request and send the response."""
+        self.close_connection = True
+        self.raw_requestline, self.requestline, self.command = b"", "", ""
+        self._heads.expect()
+        try:
+            self.raw_requestline = self.rfile.readline(_MAX_LINE + 1)
+            if not self.raw_requestline or not self.parse_request():
+                return
+        except HeadTooLargeError:
+            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
+        except TimeoutError:
+            if self._heads.received:
+                self.send_error(HTTPStatus.REQUEST_TIMEOUT)
+            return
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            self.close_connection = True  # the body is not read
+        request = Request(self.command, self.path, headers)
+        self._send(answer(request, self.server.content, self.server.users))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - http.server's
+        """Refuse a request that is not valid, and close the connection."""
+        self.close_connection = True
+        self._send(status_error(code, "UNSUPPORTED", HTTPStatus(code).phrase))
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+    def _send(self, response: Response) -> None:
+        body = response.body
+        if isinstance(body, BlobPart):
+            if self.command == "HEAD":
+                self._send_bytes(self._format_head(response, body.length))
+            else:
+                self._send_blob(response, body)
+            return
+        size = None if response.status == HTTPStatus.NOT_MODIFIED else len(body)
+        head = self._format_head(response, size)
+        self._send_bytes(head if self.command == "HEAD" else head + body)
+
+    def _format_head(self, response: Response, size: int | None) -> bytes:
+        """Return the head of a response with a body of ``size`` bytes; None: without a length."""
+        headers = {
+            "Date": self.date_time_string(),
+            "Server": self.server_version,
+            "Docker-Distribution-API-Version": "registry/2.0",
+            "X-Content-Type-Options": "nosniff",
+            "Connection": "close" if self.close_connection else "keep-alive",
+            **response.headers,
+        }
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def _send_bytes(self, data: bytes | memoryview) -> None:
+        self.connection.settimeout(self.server.limits.stall_seconds)
+        self.connection.sendall(data)
+
+    def _send_blob(self, response: Response, part: BlobPart) -> None:
+        """Open the file of a blob, compare its size, and send a part of it.
+
+        Its digest is not computed here: every client does that.
+        """
+        blob = part.blob
+        with ExitStack() as stack:
+            try:
+                reader = stack.enter_context(blob.source.open(blob.node, part.start))
+                if isinstance(reader, RegularFile) and reader.size != blob.size:
+                    got = f"{reader.size} bytes"
+                    raise SizeMismatchError(str(reader.path), expected=blob.size, got=got)
+            except BundlerError as error:
+                self.server.report(error)
+                problem = "the blob cannot be read from the bundle"
+                self._send(status_error(HTTPStatus.INTERNAL_SERVER_ERROR, "UNKNOWN", problem))
+                return
+            self._send_bytes(self._format_head(response, part.length))
+            if isinstance(reader, RegularFile) and not isinstance(self.connection, ssl.SSLSocket):
+                self._send_file(reader, part)
+                return
+            left = part.length
+            for chunk in read_chunks(reader, left):
+                self._send_bytes(chunk[:left])
+                left -= len(chunk[:left])
+                if left == 0:
+                    return
+            raise _create_short_error(blob, left)
+
+    def _send_file(self, file: RegularFile, part: BlobPart) -> None:
+        """Let the kernel send a part of a file.
+
+        Raises:
+            TimeoutError: the client received less than a MiB in the time for it.
+            SizeMismatchError: the file has become shorter.
+        """
+        target, source = self.connection.fileno(), file.fileno()
+        position, end = part.start, part.start + part.length
+        writable = select.poll()
+        writable.register(target, select.POLLOUT)
+        while position < end:
+            step_end = min(position + _STEP, end)
+            deadline = time.monotonic() + self.server.limits.stall_seconds
+            while position < step_end:
+                left = deadline - time.monotonic()
+                if left <= 0 or not writable.poll(left * 1000):
+                    raise TimeoutError
+                with suppress(BlockingIOError):
+                    sent = os.sendfile(target, source, position, step_end - position)
+                    if sent == 0:
+                        raise _create_short_error(part.blob, end - position)
+                    position += sent
+
+
+def _create_short_error(blob: StoredBlob, missing: int) -> SizeMismatchError:
+    got = f"{missing} bytes less"
+    return SizeMismatchError(f"{blob.node.digest}", expected=blob.size, got=got)

@@ -1,0 +1,153 @@
+"""The server: sockets, TLS, threads, deadlines, and a limited number of connections.
+
+Each connection has a thread, and its requests are answered by ``answers``. Blobs are sent by the
+kernel from the file of the bundle to the socket, without a copy in the program.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
+from ipaddress import ip_address
+from socketserver import TCPServer
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.serving.connection import Connection
+from bundler.errors import BundlerError, UsageError
+from bundler.events import Emit, WarningIssued
+
+if TYPE_CHECKING:
+    import ssl
+
+    from bundler.bundle.serving.content import Content
+    from bundler.bundle.serving.password_file import PasswordFile
+    from bundler.cancel import Cancellation
+
+_POLL_INTERVAL = 0.1  # seconds between checks of the cancellation
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits for clients. Times are in seconds."""
+
+    connections: int = 256
+    """Further connections are closed at once."""
+    head_bytes: int = 32 * 1024
+    """The maximum size of the head of a request."""
+    head_seconds: float = 30.0
+    """The time for a TLS handshake, and for a head, including the wait for its first byte."""
+    stall_seconds: float = 60.0
+    """The time for a client to receive the next MiB of a response."""
+
+
+class RegistryServer(ThreadingHTTPServer):
+    """Server of a read-only registry.
+
+    Raises:
+        UsageError: the address is not available.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        content: Content,
+        *,
+        cancellation: Cancellation,
+        emit: Emit,
+        users: PasswordFile | None = None,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.content = content
+        self.users = users
+        self.limits = limits or Limits()
+        self._tls = tls
+        self._cancellation = cancellation
+        self._emit = emit
+        self._free = threading.BoundedSemaphore(self.limits.connections)
+        self._reported: set[str] = set()
+        if ip_address(address).version == 6:
+            self.address_family = socket.AF_INET6
+        try:
+            super().__init__((address, port), Connection)
+        except OSError as error:
+            raise UsageError(
+                f"{address}, port {port}: cannot listen: {error.strerror}",
+                hint="choose another port with --port; 0 is any free port",
+            ) from error
+
+    @property
+    def authority(self) -> str:
+        """``host:port`` as references contain it."""
+        host, port = self.server_address[:2]
+        return f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
+
+    @property
+    def url(self) -> str:
+        """The URL of the page that lists the images."""
+        return f"{'http' if self._tls is None else 'https'}://{self.authority}/"
+
+    def run(self) -> None:
+        """Answer requests until cancellation is requested.
+
+        Raises:
+            CancelledError: it was requested.
+        """
+        self.serve_forever(_POLL_INTERVAL)
+
+    def server_bind(self) -> None:
+        """Bind the socket, without the lookup of the host's name that HTTPServer does."""
+        TCPServer.server_bind(self)
+
+    def service_actions(self) -> None:
+        """End the loop if cancellation is requested."""
+        self._cancellation.check()
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Answer a connection in a new thread; close it if there are too many."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as above
+        """Answer the requests of a connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as above
+        """Answer the requests of a connection, after the TLS handshake."""
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        request.settimeout(self.limits.head_seconds)
+        with self._tls.wrap_socket(request, server_side=True) as encrypted:
+            super().finish_request(encrypted, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - as above
+        """Report the error of a connection, once; clients that disconnect are no error."""
+        error = sys.exception()
+        if error is None or isinstance(error, OSError):
+            return
+        self.report(error)
+
+    def report(self, error: BaseException) -> None:
+        """Emit a warning about a request that failed; the same one only once."""
+        text = str(error) if isinstance(error, BundlerError) else f"{type(error).__name__}: {error}"
+        if text not in self._reported and len(self._reported) < 1000:
+            self._reported.add(text)
+            self._emit(WarningIssued(f"a request failed: {text}"))

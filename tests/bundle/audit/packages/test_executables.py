@@ -137,6 +137,16 @@ def test_rust_list_that_cannot_be_read_is_a_finding(read_files, listed, code):
     assert [item.code for item in found.findings] == [code]
 
 
+@pytest.mark.parametrize("offset", [2**40, 2**63 - 1, 2**64 - 1])
+@pytest.mark.parametrize("place", ["table", "names", "list"])
+def test_program_with_an_offset_after_its_end_states_nothing(read_files, place, offset):
+    program = bytearray(rust_program(zlib.compress(b'{"packages": []}')))
+    (table,) = struct.unpack_from("<Q", program, 40)
+    position = {"table": 40, "names": table + 64 + 24, "list": table + 128 + 24}[place]
+    struct.pack_into("<Q", program, position, offset)
+    assert read_files({"usr/bin/app": bytes(program)}).packages == ()
+
+
 @pytest.mark.parametrize("length", [4, 63, 64, 80, 100])
 def test_truncated_program_states_nothing(read_files, length):
     program = rust_program(zlib.compress(b"{}"))[:length] + b".dep-v0\0"

@@ -71,7 +71,9 @@ class ImageConversionOptions:
 
             key_providers = context.environment.find_path("OCICRYPT_KEYPROVIDER_CONFIG")
             if self.encryption_keys:
-                encrypt = recipients.create_encryptor(self.encryption_keys, key_providers)
+                encrypt = recipients.create_encryptor(
+                    self.encryption_keys, key_providers, context.cancellation
+                )
                 encryption = Encryption(encrypt, self.encrypted_layers)
             else:
                 with context.run() as run:

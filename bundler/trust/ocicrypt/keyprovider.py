@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bundler.cancel import Cancellation
 from bundler.config import config_file
 from bundler.content.run_program import run_program
 from bundler.errors import ConfigError, LimitError, UnsupportedError, UsageError
@@ -21,6 +20,8 @@ from bundler.oci.json.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from bundler.cancel import Cancellation
 
 _TIMEOUT = 120
 
@@ -67,7 +68,13 @@ def find_command(name: str, commands: Mapping[str, KeyproviderCommand]) -> Keypr
     return command
 
 
-def wrap(secret: bytes, name: str, parameter: str, command: KeyproviderCommand) -> bytes:
+def wrap(
+    secret: bytes,
+    name: str,
+    parameter: str,
+    command: KeyproviderCommand,
+    cancellation: Cancellation,
+) -> bytes:
     """Wrap ``secret`` with a key provider; raises as ``unwrap``."""
     parameters = {name: [encode(parameter.encode())]}
     request = {
@@ -78,15 +85,22 @@ def wrap(secret: bytes, name: str, parameter: str, command: KeyproviderCommand) 
         },
         "keyunwrapparams": {"dc": None, "annotation": None},
     }
-    return _run(request, name, command, "keywrapresults", "annotation")
+    return _run(request, name, command, cancellation, part="keywrapresults", key="annotation")
 
 
-def unwrap(packet: bytes, name: str, parameter: str, command: KeyproviderCommand) -> bytes:
+def unwrap(
+    packet: bytes,
+    name: str,
+    parameter: str,
+    command: KeyproviderCommand,
+    cancellation: Cancellation,
+) -> bytes:
     """Unwrap the secret in ``packet`` with a key provider.
 
     Raises:
         ConfigError: the program cannot be started, or its response is invalid.
         UsageError: the program fails or does not respond in time.
+        CancelledError: the run is cancelled.
     """
     parameters = {name: [encode(parameter.encode())]}
     request = {
@@ -94,18 +108,24 @@ def unwrap(packet: bytes, name: str, parameter: str, command: KeyproviderCommand
         "keywrapparams": {"ec": None, "optsdata": None},
         "keyunwrapparams": {"dc": {"Parameters": parameters}, "annotation": encode(packet)},
     }
-    return _run(request, name, command, "keyunwrapresults", "optsdata")
+    return _run(request, name, command, cancellation, part="keyunwrapresults", key="optsdata")
 
 
 def _run(
-    request: dict[str, Any], name: str, command: KeyproviderCommand, part: str, key: str
+    request: dict[str, Any],
+    name: str,
+    command: KeyproviderCommand,
+    cancellation: Cancellation,
+    *,
+    part: str,
+    key: str,
 ) -> bytes:
     subject = f"key provider {name!r}"
     try:
         result = run_program(
             command,
             json.dumps(request).encode(),
-            Cancellation(),
+            cancellation,
             max_output=strict.MAX_DOCUMENT,
             timeout=_TIMEOUT,
             on_terminal=True,

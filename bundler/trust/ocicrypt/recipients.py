@@ -60,19 +60,22 @@ _PGP_SECRET_KEY = (b"-----BEGIN PGP PRIVATE KEY", b"\x94", b"\x95", b"\xc5")
 
 
 def create_encryptor(
-    recipients: Sequence[str], configuration: Path | None = None
+    recipients: Sequence[str],
+    configuration: Path | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Callable[[Reader, Descriptor], EncryptingReader]:
     """Return a function that encrypts layers.
 
     Args:
         recipients: at least one recipient, as ``PROTOCOL:NAME``.
         configuration: the configuration file of key providers; None if there is none.
+        cancellation: ends the programs of key providers.
 
     Raises:
         ConfigError, UnsupportedError, UsageError: a recipient is invalid, or its file cannot be
             read.
     """
-    parsed = _Recipients(keyprovider.load_commands(configuration))
+    parsed = _Recipients(keyprovider.load_commands(configuration), cancellation or Cancellation())
     for text in recipients:
         protocol, colon, name = text.partition(":")
         match protocol if colon and name else "":
@@ -106,7 +109,7 @@ def create_decryptor(
             ``pass=PASSWORD``, ``file=PATH`` or ``fd=NUMBER``. Certificates are ignored, because
             only other tools need them.
         configuration: the configuration file of key providers; None if there is none.
-        cancellation: ends the decryption of the keys.
+        cancellation: ends the decryption of the keys, and the programs of key providers.
 
     Raises:
         ConfigError, UnsupportedError, UsageError: a key is invalid, or its file cannot be read.
@@ -137,6 +140,7 @@ def create_decryptor(
 @dataclass(frozen=True, slots=True)
 class _Recipients:
     commands: Mapping[str, keyprovider.KeyproviderCommand]
+    cancellation: Cancellation
     public_keys: list[jwe.PublicKey] = field(default_factory=list)
     certificates: list[x509.Certificate] = field(default_factory=list)
     pgp_names: list[str] = field(default_factory=list)
@@ -154,7 +158,9 @@ class _Recipients:
             packets["pgp"] = pgp.wrap(secret, self.pgp_names)
         for name, parameter in self.providers:
             command = keyprovider.find_command(name, self.commands)
-            packets[f"provider.{name}"] = keyprovider.wrap(secret, name, parameter, command)
+            packets[f"provider.{name}"] = keyprovider.wrap(
+                secret, name, parameter, command, self.cancellation
+            )
         return {KEYS + name: base64_strict.encode(packet) for name, packet in packets.items()}
 
 
@@ -209,7 +215,9 @@ class _DecryptionKeys:
                 return pgp.unwrap(packet, self.pgp_keys, self.cancellation)
             case "provider" if name in self.providers:
                 command = keyprovider.find_command(name, self.commands)
-                return keyprovider.unwrap(packet, name, self.providers[name], command)
+                return keyprovider.unwrap(
+                    packet, name, self.providers[name], command, self.cancellation
+                )
             case _:
                 return None
 

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from bundler.cancel import Cancellation
 from bundler.errors import (
     BundlerError,
+    CancelledError,
     ConfigError,
     IntegrityError,
     LimitError,
@@ -333,6 +334,23 @@ def test_key_provider_wraps_and_unwraps_the_secret(tmp_path):
     ):
         with pytest.raises(error, match=f"key provider '{name}'"):
             seal(f"provider:{name}", **given)
+
+
+def test_cancelled_run_ends_a_key_provider(tmp_path):
+    cancellation = Cancellation()
+    cancellation.request()
+    providers = {"slow": {"cmd": {"path": "/bin/sleep", "args": ["60"]}}}
+    configuration = tmp_path / "providers.json"
+    configuration.write_text(json.dumps({"key-providers": providers}))
+    encrypt = ocicrypt.create_encryptor(["provider:slow"], configuration, cancellation)
+    stream = encrypt(io.BytesIO(DATA), layer(DATA))
+    stream.read()
+    with pytest.raises(CancelledError):
+        stream.annotations()
+    annotations = {f"{ocicrypt.KEYS}provider.slow": "AAAA"}
+    decrypt = ocicrypt.create_decryptor(["provider:slow"], configuration, cancellation)
+    with pytest.raises(CancelledError):
+        decrypt(io.BytesIO(DATA), layer(DATA, annotations))
 
 
 @pytest.fixture(scope="module")

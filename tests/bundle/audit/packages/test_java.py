@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from bundler.bundle.audit.packages.ecosystems import java
+from bundler.bundle.audit.packages.ecosystems import java, zip_files
 
 GUAVA = {
     "META-INF/maven/com.google.guava/guava/pom.properties": (
@@ -39,7 +39,7 @@ def test_artifact_of_maven_is_found(read_files):
         (
             "asm-9.4.jar",
             "Bundle-SymbolicName: org.objectweb.asm;singleton:=true\nBundle-Version: 9.4.0",
-            ("org.objectweb", "asm", "9.4"),
+            ("", "asm", "9.4"),
         ),
     ],
 )
@@ -47,6 +47,13 @@ def test_artifact_without_maven_is_named_by_file_and_manifest(read_files, name, 
     data = jar({"META-INF/MANIFEST.MF": f"Manifest-Version: 1.0\n{manifest}\n"})
     (package,) = read_files({f"lib/{name}": data}).packages
     assert (package.namespace, package.name, package.version) == expected
+
+
+def test_archive_with_copies_of_others_is_named_by_its_file(read_files):
+    other = "groupId=x\nartifactId=copied\nversion=1\n"
+    data = jar(GUAVA | {"META-INF/maven/x/copied/pom.properties": other})
+    found = read_files({"lib/all-in-one-2.0.jar": data})
+    assert [item.name for item in found.packages] == ["all-in-one", "guava", "copied"]
 
 
 def test_archives_inside_of_archives_are_read(read_files):
@@ -86,7 +93,7 @@ def test_bomb_is_a_finding(read_files, monkeypatch):
 
 
 def test_list_of_files_is_limited(read_files, monkeypatch):
-    monkeypatch.setattr(java, "MAX_DIRECTORY", 10_000)
+    monkeypatch.setattr(zip_files, "MAX_DIRECTORY", 10_000)
     data = jar({f"file{number:04}": "" for number in range(1000)})
     found = read_files({"a.jar": data})
     assert [item.code for item in found.findings] == ["package-file-too-large"]

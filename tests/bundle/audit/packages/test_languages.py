@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -40,6 +42,15 @@ def test_python_package_is_found(read_files, path):
     (package,) = read_files({path: METADATA}).packages
     assert package.purl == "pkg:pypi/zope-interface@6.0"
     assert (package.path, package.licenses) == (path, ("Zope Public License",))
+
+
+def test_python_package_in_a_zipped_egg_is_found(read_files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("EGG-INFO/PKG-INFO", METADATA)
+    path = "app/zope.interface-6.0-py3.11.egg"
+    (package,) = read_files({path: buffer.getvalue()}).packages
+    assert (package.name, package.version, package.path) == ("zope-interface", "6.0", path)
 
 
 def test_npm_packages_are_found_at_any_depth(read_files):

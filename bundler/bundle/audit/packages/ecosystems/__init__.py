@@ -24,6 +24,7 @@ DETECTORS = (
     apk.DETECTOR,
     rpm.DETECTOR,
     python.DETECTOR,
+    python.EGG_DETECTOR,
     npm.DETECTOR,
     executables.DETECTOR,
     java.DETECTOR,

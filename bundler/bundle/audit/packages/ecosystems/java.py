@@ -7,19 +7,18 @@ https://docs.oracle.com/en/java/javase/21/docs/specs/jar/jar.html
 from __future__ import annotations
 
 import re
-import struct
 import tempfile
-import zipfile
-import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from bundler.bundle.audit.packages.ecosystems.zip_files import open_member, open_zip, read_text
 from bundler.bundle.audit.packages.found_file import Detector, PackageFileError
 from bundler.bundle.audit.packages.package import Package
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import zipfile
+    from collections.abc import Iterator, Mapping
 
     from bundler.bundle.audit.packages.found_file import FoundFile
 
@@ -27,25 +26,11 @@ MAX_SIZE = 1024**3
 MAX_NESTED = 1024**3
 """The maximum number of bytes of all archives inside of one, together."""
 MAX_DEPTH = 4
-MAX_DIRECTORY = 8 * 1024 * 1024
-"""The maximum size of the list of files of an archive in bytes."""
-_MAX_TEXT = 256 * 1024
 _SPOOLED = 4 * 1024 * 1024
 _ENDINGS = frozenset({"jar", "war", "ear", "hpi", "jpi", "par"})
 _PROPERTIES = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties")
 _MANIFEST = "META-INF/MANIFEST.MF"
 _FILE_NAME = re.compile(r"(?P<name>.+?)-(?P<version>\d[A-Za-z0-9.+_-]*)\.\w+")
-_GROUP = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)+")
-_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    ValueError,
-    OverflowError,
-    NotImplementedError,
-    OSError,
-)
 
 
 def parse(file: FoundFile) -> Iterator[Package]:
@@ -56,10 +41,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
     """
     with file.spool(MAX_SIZE) as stream:
         reader = _ArchiveReader(file)
-        try:
-            yield from reader.read(stream, file.path, 1)
-        except _ERRORS as error:
-            raise PackageFileError("a damaged archive") from error
+        yield from reader.read(stream, file.path, 1)
 
 
 @dataclass(slots=True)
@@ -71,18 +53,18 @@ class _ArchiveReader:
         """Yield the artifacts of one archive, and of those inside."""
         if depth > MAX_DEPTH:
             raise PackageFileError(f"archives nested too deep (expected at most {MAX_DEPTH})")
-        with zipfile.ZipFile(_BoundedFile(stream)) as archive:
+        with open_zip(stream) as archive:
             found = []
             manifest: dict[str, str] = {}
             inner = []
             for info in archive.infolist():
                 if _PROPERTIES.fullmatch(info.filename):
-                    values = _parse_lines(_read(archive, info), "=")
+                    values = _parse_lines(read_text(archive, info), "=")
                     found.append(
                         [values.get(key, "") for key in ("groupId", "artifactId", "version")]
                     )
                 elif info.filename == _MANIFEST:
-                    manifest = _parse_lines(_read(archive, info).replace("\n ", ""), ":")
+                    manifest = _parse_lines(read_text(archive, info).replace("\n ", ""), ":")
                 elif info.filename.rpartition(".")[2] in _ENDINGS and not info.is_dir():
                     inner.append(info)
             yield from self._list_artifacts(found, manifest, path)
@@ -94,8 +76,12 @@ class _ArchiveReader:
         self, found: list[list[str]], manifest: dict[str, str], path: str
     ) -> Iterator[Package]:
         license_text = manifest.get("Bundle-License", "").strip()
-        if not found:
-            found = [_guess(path.rpartition("/")[2], manifest)]
+        file_name = path.rpartition("/")[2]
+        name, version = _guess(file_name, manifest)
+        # Those that were copied into an archive do not describe it.
+        only_copies = len(found) > 1 and name not in (own for _, own, _ in found)
+        if not found or (only_copies and _FILE_NAME.fullmatch(file_name)):
+            found.append(["", name, version])
         for group, name, version in found:
             if name and version:
                 yield Package(
@@ -112,7 +98,7 @@ class _ArchiveReader:
     def _unpack(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
         with (
             tempfile.SpooledTemporaryFile(max_size=_SPOOLED) as unpacked,
-            _open(archive, info) as source,
+            open_member(archive, info) as source,
         ):
             while chunk := source.read(256 * 1024):
                 self.nested += len(chunk)
@@ -122,38 +108,6 @@ class _ArchiveReader:
                 unpacked.write(chunk)
             unpacked.seek(0)
             yield unpacked
-
-
-class _BoundedFile:
-    """A file whose single reads are limited, since zipfile reads a list of files at once."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.seek, self.tell, self._read = stream.seek, stream.tell, stream.read
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """Read at most ``size`` bytes, or to the end."""
-        data = self._read(min(size, MAX_DIRECTORY + 1) if size >= 0 else MAX_DIRECTORY + 1)
-        if len(data) > MAX_DIRECTORY:
-            raise PackageFileError("too many files in an archive", "package-file-too-large")
-        return data
-
-
-def _open(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
-    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise PackageFileError("encrypted, or with a rare compression", "package-file-unsupported")
-    return archive.open(info)
-
-
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    with _open(archive, info) as source:
-        data = source.read(_MAX_TEXT + 1)
-    if len(data) > _MAX_TEXT:
-        raise PackageFileError("a large file about Maven", "package-file-too-large")
-    return data.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _parse_lines(text: str, separator: str) -> dict[str, str]:
@@ -166,22 +120,17 @@ def _parse_lines(text: str, separator: str) -> dict[str, str]:
     return values
 
 
-def _guess(file_name: str, manifest: dict[str, str]) -> list[str]:
-    """Return group, name and version of an archive that Maven did not describe, or empty texts."""
+def _guess(file_name: str, manifest: Mapping[str, str]) -> tuple[str, str]:
+    """Return the name and the version of an archive that Maven did not describe, or empty texts.
+
+    The group remains unknown: guesses from the manifest are often wrong.
+    """
+    if named := _FILE_NAME.fullmatch(file_name):
+        return named["name"], named["version"]
     symbolic = manifest.get("Bundle-SymbolicName", "").partition(";")[0].strip()
-    title = manifest.get("Implementation-Title", "")
-    version = (
-        manifest.get("Implementation-Version")
-        or manifest.get("Bundle-Version")
-        or manifest.get("Specification-Version", "")
-    )
-    named = _FILE_NAME.fullmatch(file_name)
-    name = named["name"] if named else symbolic.rpartition(".")[2] or title
-    groups = [manifest.get("Implementation-Vendor-Id", ""), symbolic, title]
-    group = next((item for item in groups if _GROUP.fullmatch(item)), "")
-    if group.endswith(f".{name}") and group.count(".") > 1:
-        group = group.removesuffix(f".{name}")
-    return [group, name, named["version"] if named else version]
+    versions = ("Implementation-Version", "Bundle-Version", "Specification-Version")
+    version = next((manifest[key] for key in versions if manifest.get(key)), "")
+    return symbolic.rpartition(".")[2] or manifest.get("Implementation-Title", ""), version
 
 
 DETECTOR = Detector(lambda path: path.rpartition(".")[2] in _ENDINGS, parse, endings=_ENDINGS)

@@ -9,6 +9,7 @@ import re
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
+from bundler.bundle.audit.packages.ecosystems.zip_files import open_zip, read_text
 from bundler.bundle.audit.packages.found_file import Detector, PackageFileError
 from bundler.bundle.audit.packages.package import Package
 
@@ -21,6 +22,7 @@ _PATH = re.compile(
     r"(?:.*/)?(?:[^/]+\.dist-info/METADATA|[^/]+\.egg-info/PKG-INFO|EGG-INFO/PKG-INFO|[^/]+\.egg-info)"
 )
 MAX_SIZE = 8 * 1024 * 1024
+MAX_EGG = 1024**3
 _SEPARATORS = re.compile(r"[-_.]+")
 _NO_LICENSE = ("", "UNKNOWN")
 _MAX_LICENSE = 200  # characters; a longer text is the licence itself, not its name
@@ -33,9 +35,23 @@ def parse(file: FoundFile) -> Iterator[Package]:
     Raises:
         PackageFileError: the file is too large, or states no name and version.
     """
-    text = file.read_text(MAX_SIZE)
-    text = text.removeprefix("\ufeff")
-    headers = HeaderParser().parsestr(text, headersonly=True)
+    yield _parse_metadata(file, file.read_text(MAX_SIZE))
+
+
+def parse_egg(file: FoundFile) -> Iterator[Package]:
+    """Yield the distribution in an egg that is a zip file.
+
+    Raises:
+        PackageFileError: the file is too large or damaged, or states no name and version.
+    """
+    with file.spool(MAX_EGG) as stream, open_zip(stream) as archive:
+        for info in archive.infolist():
+            if info.filename == "EGG-INFO/PKG-INFO":
+                yield _parse_metadata(file, read_text(archive, info))
+
+
+def _parse_metadata(file: FoundFile, text: str) -> Package:
+    headers = HeaderParser().parsestr(text.removeprefix("\ufeff"), headersonly=True)
     name, version = (str(headers.get(key, "")).strip() for key in ("Name", "Version"))
     if not name or not version:
         raise PackageFileError("no name or no version")
@@ -48,7 +64,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
             for classifier in map(str, headers.get_all("Classifier", ()))
             if classifier.startswith(_CLASSIFIER) and classifier.count(" :: ") > 1
         ]
-    yield Package(
+    return Package(
         type="pypi",
         name=_SEPARATORS.sub("-", name).lower(),
         version=version,
@@ -64,3 +80,4 @@ DETECTOR = Detector(
     names=frozenset({"METADATA", "PKG-INFO"}),
     endings=frozenset({"egg-info"}),
 )
+EGG_DETECTOR = Detector(lambda path: path.endswith(".egg"), parse_egg, endings=frozenset({"egg"}))

@@ -336,7 +336,7 @@ def test_key_provider_wraps_and_unwraps_the_secret(tmp_path):
             seal(f"provider:{name}", **given)
 
 
-def test_cancelled_run_ends_a_key_provider(tmp_path):
+def test_cancelled_run_ends_a_key_provider(keys, tmp_path):
     cancellation = Cancellation()
     cancellation.request()
     providers = {"slow": {"cmd": {"path": "/bin/sleep", "args": ["60"]}}}
@@ -347,10 +347,11 @@ def test_cancelled_run_ends_a_key_provider(tmp_path):
     stream.read()
     with pytest.raises(CancelledError):
         stream.annotations()
-    annotations = {f"{ocicrypt.KEYS}provider.slow": "AAAA"}
+    sealed, annotations = seal("jwe:" + str(keys / "rsa.pub"))
+    annotations[f"{ocicrypt.KEYS}provider.slow"] = annotations.pop(JWE)
     decrypt = ocicrypt.create_decryptor(["provider:slow"], configuration, cancellation)
     with pytest.raises(CancelledError):
-        decrypt(io.BytesIO(DATA), layer(DATA, annotations))
+        decrypt(io.BytesIO(sealed), layer(sealed, annotations)).read()
 
 
 @pytest.fixture(scope="module")

@@ -297,21 +297,32 @@ def _decide_actions(
     tasks: Sequence[BlobTask[HoldingsT_co]], present: Sequence[bool]
 ) -> Iterator[BlobTask[HoldingsT_co]]:
     """Push each blob to one repository of a registry, and mount it into the others."""
+    # A test for a protocol is slow, so each location is tested once.
+    destinations: set[object] = {task.destination for task in tasks}
+    registries: dict[object, RegistryRepository] = {
+        location: location
+        for location in (*destinations, *{task.source for task in tasks})
+        if isinstance(location, RegistryRepository)
+    }
+    mounting: dict[object, MountsBlobs] = {
+        location: location for location in destinations if isinstance(location, MountsBlobs)
+    }
     holders: dict[tuple[str, Digest | None], str] = {}
     for task, is_present in zip(tasks, present, strict=True):
         locations: list[tuple[object, bool]] = [(task.destination, is_present), (task.source, True)]
         for location, has_blob in locations:
-            if has_blob and task.change is None and isinstance(location, RegistryRepository):
-                holders.setdefault((location.mount_scope, task.node.digest), location.repository)
+            registry = registries.get(location)
+            if has_blob and task.change is None and registry is not None:
+                holders.setdefault((registry.mount_scope, task.node.digest), registry.repository)
     for task, is_present in zip(tasks, present, strict=True):
-        destination: Holdings = task.destination
         if is_present:
             yield replace(task, action="present")
             continue
-        if task.change is None and isinstance(destination, MountsBlobs):
-            key = (destination.mount_scope, task.node.digest)
-            holder = holders.setdefault(key, destination.repository)
-            if holder != destination.repository:
+        target = mounting.get(task.destination)
+        if task.change is None and target is not None:
+            key = (target.mount_scope, task.node.digest)
+            holder = holders.setdefault(key, target.repository)
+            if holder != target.repository:
                 yield replace(task, action="mount", mount_from=holder)
                 continue
         yield task

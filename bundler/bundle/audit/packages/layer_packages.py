@@ -11,6 +11,7 @@ from bundler.bundle.audit.packages.ecosystems import DETECTORS
 from bundler.bundle.audit.packages.found_file import FoundFile, PackageFileError
 from bundler.bundle.audit.packages.package import Package, PackageFinding
 from bundler.bundle.audit.packages.path_changes import PathChanges
+from bundler.errors import LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from bundler.ports import Source
 
 MAX_MEMORY = 32 * 1024 * 1024
-"""The maximum memory of the packages of one layer in bytes, estimated."""
+"""The maximum memory of the packages of one layer, and of the files that state them, in bytes,
+estimated."""
 MAX_TEXT = 4096
 """The maximum length of a name, a version, a licence and so on."""
-_STATEMENT = 400  # bytes of memory of a package, without its texts
+_STATEMENT = 400  # bytes of memory of a package or a file, without its texts
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class PackageCollector:
     _evidence: dict[str, Evidence] = field(default_factory=dict)
     _findings: dict[str, PackageFinding] = field(default_factory=dict)
     _memory: int = 0
+    _file_memory: int = 0
     _changes: PathChanges = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,9 +106,11 @@ class PackageCollector:
         elif member.kind == "hard link":
             target = self._evidence.get(member.target)
             if target is not None:
+                self._count_file(path)
                 target.paths.append(path)
                 self._evidence[path] = target
             elif (detector := _find_detector(path)) is not None:
+                self._count_file(path + member.target)
                 self.rereads[member.target] = path, detector
 
     def visit_again(self, member: Member, content: Iterator[memoryview]) -> None:
@@ -133,6 +138,8 @@ class PackageCollector:
             self._findings[path] = PackageFinding(error.code, path, self.layer, error.problem)
         if file.reread is not None:
             self.rereads[path] = path, file.reread
+        if statements or path in self._findings or path in self.rereads:
+            self._count_file(path)
         if statements:
             self._evidence[path] = Evidence([path], tuple(statements))
 
@@ -147,6 +154,14 @@ class PackageCollector:
         self._memory += _STATEMENT + sum(lengths)
         if self._memory > MAX_MEMORY:
             raise PackageFileError("too many packages in the layer", "package-file-too-large")
+
+    def _count_file(self, texts: str) -> None:
+        """Count the memory of a file that is kept, with its paths."""
+        self._file_memory += _STATEMENT + len(texts)
+        if self._file_memory > MAX_MEMORY:
+            raise LimitError(
+                f"layer {self.layer}: too many files that state packages, or cannot be read"
+            )
 
 
 def _find_detector(path: str) -> Detector | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bundler.bundle.audit.packages import layer_packages
+from bundler.errors import LimitError
+from tests.fakes import tars
 
 DPKG = """\
 Package: libssl3
@@ -135,3 +137,17 @@ def test_packages_that_exceed_the_memory_are_a_finding(read_files, monkeypatch):
     found = read_files({"lib/apk/db/installed": "P:a\nV:1\n\n" * 1000})
     assert [item.code for item in found.findings] == ["package-file-too-large"]
     assert 0 < len(found.packages) < 1000
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "hard links", "programs"])
+def test_files_that_state_packages_are_limited(read_layers, monkeypatch, kind):
+    monkeypatch.setattr(layer_packages, "MAX_MEMORY", 40_000)
+    name = "a" if kind == "programs" else "package.json"
+    paths = [f"opt/{number}/node_modules/a/{name}" for number in range(100)]
+    members = {
+        "unreadable": [tars.member(path, b"garbage") for path in paths],
+        "hard links": [tars.hard_link(path, f"store/{path}") for path in paths],
+        "programs": [tars.member(path, b"\x7fELF.dep-v0\0") for path in paths],
+    }[kind]
+    with pytest.raises(LimitError):
+        read_layers(tars.layer(*members))

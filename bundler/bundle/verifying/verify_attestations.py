@@ -1,8 +1,9 @@
 """Verify the attestations of an image: its bundle, its source, and the keys that signed both.
 
 Any registry, layout or bundle that lists referrers can contain them. One attestation that enough
-trusted keys signed is sufficient. Others, and artifacts that only claim to be one, do not count, so
-that an attacker cannot hide an attestation by adding false ones.
+trusted keys signed is sufficient. Others, and artifacts that only claim to be one, do not count and
+do not refuse the image. A registry that lists more than ``MAX_ATTESTATIONS`` of them before the
+true one hides it, as if it did not list it; the report says so.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from bundler.bundle.format.signatures.signature_artifacts import (
 )
 from bundler.copy.fetch import fetch
 from bundler.errors import (
-    BundlerError,
     IntegrityError,
     LimitError,
     NotFoundError,
@@ -102,7 +102,7 @@ def verify_attestations(
         TrustFileError: the trust file has expired.
         UnsupportedError: the transport does not list referrers.
     """
-    problems: list[BundlerError] = []
+    problems: list[str] = []
     signed: defaultdict[ExportStatement, dict[PublicKey, None]] = defaultdict(dict)
     with closing(transports.open_source(reference, options)) as source:
         root = source.resolve(reference.name)
@@ -115,7 +115,7 @@ def verify_attestations(
                     key, statement = attestation.verify(artifact.content, root.digest, trust.keys)
                     signed[statement][key] = None
             except _REJECTIONS as error:
-                problems.append(error)
+                problems.append(error.message)
     trusted = []
     for statement, found in signed.items():
         signers = tuple(found)
@@ -123,10 +123,10 @@ def verify_attestations(
             trust.check_signers(signers, [key.id[:16] for key in signers])
             accepted = trust.check_bundle(signers, statement.stream, statement.exported, now)
         except UnauthenticatedError as error:
-            problems.append(error)
+            problems.append(error.message)
         else:
             trusted.append(VerifiedAttestation(statement, accepted))
-    reasons = tuple(dict.fromkeys(error.message for error in problems))
+    reasons = tuple(dict.fromkeys(problems))
     if not trusted:
         more = f"; and {len(reasons) - _MAX_REASONS} more" if len(reasons) > _MAX_REASONS else ""
         listed = f": {'; '.join(reasons[:_MAX_REASONS])}{more}" if reasons else ""
@@ -143,7 +143,7 @@ def verify_attestations(
 
 
 def _list_candidates(
-    source: Source, reference: Reference, digest: Digest, problems: list[BundlerError]
+    source: Source, reference: Reference, digest: Digest, problems: list[str]
 ) -> list[Descriptor]:
     """Return the referrers that may be attestations; more than the limit are a problem."""
     if not isinstance(source, ListsReferrers):
@@ -157,5 +157,5 @@ def _list_candidates(
         if may_be_artifact(item, SIGSTORE_BUNDLE) and attestation.may_contain(item.annotations)
     ]
     if len(found) > MAX_ATTESTATIONS:
-        problems.append(LimitError(f"only {MAX_ATTESTATIONS} of {len(found):,} were read"))
+        problems.append(f"only {MAX_ATTESTATIONS} of {len(found):,} were read")
     return found[:MAX_ATTESTATIONS]

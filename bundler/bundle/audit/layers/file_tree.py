@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
 
 MAX_FILES = 1_000_000
+"""The maximum number of members of all layers, and of directories that only their paths contain."""
 MAX_LINKS = 40
 """The maximum number of links that are followed for one path; the limit of Linux."""
 _WHITEOUT = ".wh."
@@ -59,9 +60,7 @@ class FileTree:
             LimitError: the layers have too many files.
             NotFoundError: a hard link has no target.
         """
-        self._count += len(listing.members)
-        if self._count > MAX_FILES:
-            raise LimitError(f"too many files in the layers of an image (at most {MAX_FILES:,})")
+        self._add_count(len(listing.members))
         added = []
         for member in listing.members:
             directory, _, name = member.path.rpartition("/")
@@ -145,6 +144,7 @@ class FileTree:
         for part in directories:
             child = parent.children.get(part)
             if child is None or (child.file and child.file.member.kind != "directory"):
+                self._add_count(1)
                 child = parent.children[part] = _Entry()
             parent = child
         file = File(member.path, member, layer)
@@ -159,6 +159,11 @@ class FileTree:
         known = parent.children.get(name)
         content = known.children if known is not None and member.kind == "directory" else {}
         parent.children[name] = _Entry(file, content)
+
+    def _add_count(self, number: int) -> None:
+        self._count += number
+        if self._count > MAX_FILES:
+            raise LimitError(f"too many files in the layers of an image (at most {MAX_FILES:,})")
 
     def _remove(self, directory: str, name: str) -> None:
         parent = self._get(directory)

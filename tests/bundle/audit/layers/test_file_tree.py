@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
+from bundler.bundle.audit.layers import file_tree
 from bundler.bundle.audit.layers.file_tree import FileTree
 from bundler.bundle.audit.layers.scan import LayerListing, Member
 from bundler.errors import BundlerError, LimitError, NotFoundError, UnsupportedError
@@ -114,6 +115,13 @@ def test_directory_cannot_be_read(open_files: OpenFiles):
     files = open_files(tars.layer(tars.directory("dir")))
     with pytest.raises(UnsupportedError):
         files.read_file(files.find("dir"), io.BytesIO().write)
+
+
+def test_directories_of_paths_are_limited(open_files: OpenFiles, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(file_tree, "MAX_FILES", 50)
+    files = open_files(tars.layer(tars.member("a/" * 60 + "b", b"")))
+    with pytest.raises(LimitError):
+        files.read_tree()
 
 
 _NAMES = st.sampled_from(["a", "b", ".wh.a", ".wh..wh..opq", "..", ""])

@@ -92,6 +92,16 @@ def test_bomb_is_a_finding(read_files, monkeypatch):
     assert [item.code for item in found.findings] == ["package-file-too-large"]
 
 
+def test_texts_of_an_archive_are_limited(read_files, monkeypatch):
+    monkeypatch.setattr(java, "MAX_TEXTS", 10_000)
+    properties = {
+        f"META-INF/maven/g/a{number}/pom.properties": "artifactId=" + "a" * 4000
+        for number in range(4)
+    }
+    found = read_files({"a.jar": jar(properties)})
+    assert [item.code for item in found.findings] == ["package-file-too-large"]
+
+
 def test_list_of_files_is_limited(read_files, monkeypatch):
     monkeypatch.setattr(zip_files, "MAX_DIRECTORY", 10_000)
     data = jar({f"file{number:04}": "" for number in range(1000)})

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MAX_SIZE = 1024**3
 MAX_NESTED = 1024**3
 """The maximum number of bytes of all archives inside of one, together."""
+MAX_TEXTS = 64 * 1024 * 1024
+"""The maximum number of bytes of the texts that are read from one archive and those inside."""
 MAX_DEPTH = 4
 _SPOOLED = 4 * 1024 * 1024
 _ENDINGS = frozenset({"jar", "war", "ear", "hpi", "jpi", "par"})
@@ -48,6 +50,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
 class _ArchiveReader:
     file: FoundFile
     nested: int = 0
+    texts: int = 0
 
     def read(self, stream: IO[bytes], path: str, depth: int) -> Iterator[Package]:
         """Yield the artifacts of one archive, and of those inside."""
@@ -59,12 +62,13 @@ class _ArchiveReader:
             inner = []
             for info in archive.infolist():
                 if _PROPERTIES.fullmatch(info.filename):
-                    values = _parse_lines(read_text(archive, info), "=")
+                    values = _parse_lines(self._read_text(archive, info), "=")
                     found.append(
                         [values.get(key, "") for key in ("groupId", "artifactId", "version")]
                     )
                 elif info.filename == _MANIFEST:
-                    manifest = _parse_lines(read_text(archive, info).replace("\n ", ""), ":")
+                    text = self._read_text(archive, info)
+                    manifest = _parse_lines(text.replace("\n ", ""), ":")
                 elif info.filename.rpartition(".")[2] in _ENDINGS and not info.is_dir():
                     inner.append(info)
             yield from self._list_artifacts(found, manifest, path)
@@ -93,6 +97,13 @@ class _ArchiveReader:
                     layer=self.file.layer,
                     licenses=(license_text,) if license_text and len(found) == 1 else (),
                 )
+
+    def _read_text(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
+        text = read_text(archive, info)
+        self.texts += len(text)
+        if self.texts > MAX_TEXTS:
+            raise PackageFileError("too many descriptions in an archive", "package-file-too-large")
+        return text
 
     @contextmanager
     def _unpack(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:

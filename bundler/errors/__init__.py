@@ -86,6 +86,7 @@
     │   └── NotAnImageDirectoryError
     ├── PartialError                    11   partially done; the report lists the failures
     ├── FindingsError                   12   an audit has findings; the report lists them
+    ├── DifferenceError                 12   what was compared differs; the report lists how
     └── CancelledError             130, 143  run again to resume
 
 Each class carries the facts of its failure as fields. Code branches on the type and the fields,
@@ -116,6 +117,7 @@ from bundler.errors.base import (
     CancelledError as CancelledError,
     ConfigError as ConfigError,
     CredentialHelperError as CredentialHelperError,
+    DifferenceError as DifferenceError,
     FindingsError as FindingsError,
     HttpExchange as HttpExchange,
     InvalidBundleManifestError as InvalidBundleManifestError,

@@ -191,6 +191,22 @@ class FindingsError(BundlerError):
         self.findings = tuple(findings)
 
 
+class DifferenceError(BundlerError):
+    """Two things that were compared differ.
+
+    Fields:
+        differences: their number.
+
+    Raised by ``diff`` after the result, which lists them.
+    """
+
+    exit_status = 12
+
+    def __init__(self, message: str, *, differences: int) -> None:
+        super().__init__(message)
+        self.differences = differences
+
+
 class CancelledError(BundlerError):
     """A run that was cancelled by a signal; nothing incomplete was published.
 

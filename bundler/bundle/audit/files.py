@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.layers.file_tree import File, FileTree
-from bundler.bundle.audit.layers.scan import list_layer, read_member
+from bundler.bundle.audit.layers.scan import hash_members, list_layer, read_member
 from bundler.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from bundler.bundle.audit.layers.scan import LayerListing
     from bundler.cancel import Cancellation
+    from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest
     from bundler.ports import Source
 
@@ -53,6 +54,11 @@ class ImageFiles:
         tree = FileTree()
         tree.add(self.list_layer(layer))
         return tree.find(path)
+
+    def hash_members(self, layer: Digest, positions: Collection[int]) -> dict[int, Digest]:
+        """Return the digests of the members at ``positions`` of a layer, which is read once."""
+        descriptor = next(item for item in self.layers if item.digest == layer)
+        return hash_members(self._source, descriptor, positions, self._cancellation)
 
     def read_file(self, file: File, write: Callable[[memoryview], object]) -> None:
         """Pass the content of a file to ``write``, then verify the layer that contains it.

@@ -40,6 +40,7 @@ SECTIONS = {
         "show": ("audit.show:show", "Show the properties of an image of a bundle."),
         "files": ("audit.files:files", "List the files of an image."),
         "cat": ("audit.cat:cat", "Print a file of an image."),
+        "diff": ("audit.diff:diff", "Compare bundles, images, or a bundle with its target."),
         "packages": ("audit.packages:packages", "List the packages in images."),
         "serve": ("audit.serve:serve", "Serve the images of bundles as a read-only registry."),
     },

@@ -49,7 +49,7 @@ import_names = option_group(
             multiple=True,
             metavar="PATTERN",
             section=OWN_SECTION,
-            help="Import only images whose reference matches this RE2 expression. May be repeated.",
+            help="Select only images whose reference matches this RE2 expression. May be repeated.",
         ),
     },
 )

@@ -52,14 +52,22 @@ def open_images(
     note states that the bundle is not authenticated.
     """
     trusted = read_trust(context, trust)
+    with context.run(1) as run, open_in_run(run, location, access, trusted) as found:
+        yield found, run
+
+
+@contextmanager
+def open_in_run(
+    run: CommandRun, location: str, access: AccessOptions, trust: BundleTrust | None
+) -> Iterator[OpenImages]:
+    """Open the bundle or the images at ``location``; a bundle may have to be authenticated."""
     from bundler.bundle.audit import images  # noqa: PLC0415 - not for --help
 
-    with context.run(1) as run:
-        options = access.create_open_options(run, location)
-        with images.open_images(location, options, trusted) as found:
-            yield found, run
+    options = access.create_open_options(run, location)
+    with images.open_images(location, options, trust) as found:
+        yield found
     if found.inventory is not None and not found.is_authenticated:
-        note_unauthenticated(context, location)
+        note_unauthenticated(run.context, location)
 
 
 def read_trust(context: CommandContext, trust: TrustOptions | None) -> BundleTrust | None:

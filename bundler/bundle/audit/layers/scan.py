@@ -8,6 +8,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -17,16 +18,16 @@ from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.compression import decompress
 from bundler.content.streams import VerifiedReader, drain
 from bundler.errors import LimitError, NotFoundError
+from bundler.oci.digest import Digest
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from bundler.cancel import Cancellation
     from bundler.content.archives.tar_stream import TarEntry
     from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
-    from bundler.oci.digest import Digest
     from bundler.ports import Source
 
 MAX_LISTING = 96 * 1024 * 1024
@@ -149,6 +150,27 @@ def read_member(
     scan_layer(source, layer, read, cancellation)
     if not found:
         raise NotFoundError(f"layer {layer.digest}: no member {position}")
+
+
+def hash_members(
+    source: Source, layer: Descriptor, positions: Collection[int], cancellation: Cancellation
+) -> dict[int, Digest]:
+    """Return the SHA-256 of the content of the members at ``positions``.
+
+    Raises:
+        NotFoundError, IntegrityError, LimitError, UnsupportedError: as ``list_layer``.
+    """
+    found: dict[int, Digest] = {}
+
+    def visit(member: Member, content: Iterator[memoryview]) -> None:
+        if member.position in positions:
+            hashed = hashlib.sha256()
+            for chunk in content:
+                hashed.update(chunk)
+            found[member.position] = Digest(f"sha256:{hashed.hexdigest()}")
+
+    scan_layer(source, layer, visit, cancellation)
+    return found
 
 
 def scan_layer(

@@ -53,9 +53,9 @@ def test_note_states_that_a_bundle_is_not_authenticated(
 
 
 def test_json_states_whether_a_bundle_is_authenticated(run_airbundle: RunAirbundle, bundle: Path):
-    for command in ("tree", "show", "files"):
-        assert json.loads(run_airbundle(command, "b", "--json").stdout)["authenticated"] is False
-        result = run_airbundle(command, "b", "--json", "--key", "signer.pub")
+    for command in (("tree", "b"), ("show", "b"), ("files", "b"), ("diff", "b", "b")):
+        assert json.loads(run_airbundle(*command, "--json").stdout)["authenticated"] is False
+        result = run_airbundle(*command, "--json", "--key", "signer.pub")
         assert json.loads(result.stdout)["authenticated"] is True
 
 

@@ -1,0 +1,313 @@
+"""Compare a bundle with the target to which it was imported.
+
+The target itself is asked for every name, manifest, referrer and blob, not its mirrors; the digests
+come from the bundle. With ``deep``, blobs are read and hashed, too.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from bundler import transports
+from bundler.bundle.format.bundle_source import open_for_reading
+from bundler.bundle.importing.target import (
+    DirectoryTarget,
+    OpenRegistry,
+    RegistryTarget,
+    open_target,
+)
+from bundler.content.files.safe_directory import RegularFile
+from bundler.content.streams import VerifiedReader, drain
+from bundler.copy.parallel import run_all
+from bundler.copy.target_names import NameMapping, compare_with_target
+from bundler.errors import IntegrityError, NotFoundError, UnsupportedError
+from bundler.oci.reference import ImageReference
+from bundler.ports import ListsReferrers, ListsTags, Node, ReportsMirror
+from bundler.transports.source_reference import create_registry_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bundler.bundle.audit.images import OpenImage
+    from bundler.bundle.importing.target import ImportTarget, OpenTarget
+    from bundler.copy.engine import EngineOptions
+    from bundler.copy.image import ResolvedImage
+    from bundler.copy.planned_image import PlannedImage
+    from bundler.oci.digest import Digest
+    from bundler.ports import Holdings, OpenOptions, Source
+
+ProblemCode = Literal[
+    "name-absent",
+    "name-moved",
+    "referrer-tag-absent",
+    "referrer-tag-moved",
+    "referrer-not-listed",
+    "content-absent",
+    "content-damaged",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetProblem:
+    """A part of an image that the target does not have as the bundle states it."""
+
+    code: ProblemCode
+    name: str
+    """The target name of the image, or of its referrer."""
+    digest: Digest
+    """The digest that the bundle states."""
+    kind: str = ""
+    """For content: ``manifest``, ``config`` or ``layer``."""
+    actual: str | None = None
+    """The digest to which the name points, or the reason why content is damaged."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the problem as JSON, without empty members."""
+        value = {"code": self.code, "name": self.name, "digest": self.digest.text}
+        if self.kind:
+            value["kind"] = self.kind
+        if self.actual is not None:
+            value["actual"] = self.actual
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDifference:
+    """The difference between a bundle and a target."""
+
+    target: str
+    images: int
+    """The number of images that were compared."""
+    content: int
+    """The number of manifests, configs and layers that were found, each once for a repository."""
+    problems: tuple[TargetProblem, ...]
+    extra: tuple[str, ...] | None
+    """Names at the target that no image of the bundle has; None: not requested."""
+
+    def __len__(self) -> int:
+        return len(self.problems) + len(self.extra or ())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the difference as JSON."""
+        value: dict[str, Any] = {
+            "target": self.target,
+            "images": self.images,
+            "content": self.content,
+            "problems": [problem.to_json() for problem in self.problems],
+        }
+        return value if self.extra is None else value | {"extra": list(self.extra)}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRequest:
+    """The images of a bundle, and the target to compare them with."""
+
+    images: Sequence[OpenImage]
+    target: ImportTarget
+    options: OpenOptions
+    """Options for opening the target."""
+    names: NameMapping = field(default_factory=NameMapping)
+    deep: bool = False
+    """Whether blobs at the target are read and hashed."""
+    extra: bool = False
+    """Whether other names in the repositories of the images are reported."""
+
+
+def compare_target(request: TargetRequest, engine: EngineOptions) -> TargetDifference:
+    """Compare the images of a bundle with a target; nothing is written.
+
+    Raises:
+        NotFoundError: the target is a directory that does not exist.
+        RegistryError: the target cannot be reached, or denies access.
+        DamagedBundleError, IntegrityError: a manifest of the bundle is missing or damaged.
+        UnsupportedError: with ``deep``, a mirror answers in place of the target.
+    """
+    if isinstance(request.target, DirectoryTarget) and not request.target.directory.is_dir():
+        raise NotFoundError(f"{request.target}: no such directory")
+    with ExitStack() as stack:
+        comparison = _Comparison(request, engine, stack)
+        problems = [comparison.compare_names(), comparison.compare_content()]
+        return TargetDifference(
+            target=str(request.target),
+            images=len(request.images),
+            content=comparison.found,
+            problems=tuple(problem for found in problems for problem in found),
+            extra=tuple(comparison.find_extra_names()) if request.extra else None,
+        )
+
+
+class _Comparison:
+    """The open target, and the images with their names there."""
+
+    def __init__(self, request: TargetRequest, engine: EngineOptions, stack: ExitStack) -> None:
+        self._request = request
+        self._engine = engine
+        self._stack = stack
+        self._target: OpenTarget = open_target(
+            request.target, request.options, stack, writable=False
+        )
+        self._sources: dict[str, Source] = {}
+        self._opening = threading.Lock()
+        self._planned: list[tuple[str, PlannedImage[Holdings]]] = []
+        self._absent_layers: set[Digest] = set()
+        self.found = 0
+        names = request.names
+        for image in request.images:
+            listed = image.listed
+            if listed is None:
+                raise UnsupportedError(f"{image.name}: not an image of a bundle")
+            name = names.map_reference(listed.reference, listed.digest, listed.rename)
+            resolved = image.resolve(engine.emit, referrers=True)
+            planned = self._target.create_planned_image(resolved, name)
+            self._planned.append((self._target.format_name(name), planned))
+            if listed.absent_layers is not None:
+                self._absent_layers |= {layer.digest for layer in listed.absent_layers}
+            else:  # a bundle of an older version, in which any foreign layer may be absent
+                foreign = resolved.foreign_layers
+                self._absent_layers |= {node.digest for node in foreign if node.digest}
+
+    def compare_names(self) -> list[TargetProblem]:
+        """Compare the names of images and referrers, and the lists of referrers."""
+        tasks = [partial(self._compare_names_of, *item) for item in self._planned]
+        found = run_all(self._engine.executor, tasks, self._engine.cancellation)
+        return [problem for problems in found for problem in problems]
+
+    def _compare_names_of(
+        self, full_name: str, planned: PlannedImage[Holdings]
+    ) -> list[TargetProblem]:
+        problems: list[TargetProblem] = []
+        root = planned.image.graph.root.digest
+        resolver = self._target.find_resolver(planned)
+        for state in compare_with_target([(name, root) for name in planned.names], resolver):
+            if not state.is_same:
+                actual = None if state.current is None else state.current.text
+                code: ProblemCode = "name-moved" if state.current else "name-absent"
+                problems.append(TargetProblem(code, full_name, root, actual=actual))
+        tags = [(tag, digest) for digest, of in planned.referrer_names.items() for tag in of]
+        for state in compare_with_target(tags, resolver):
+            if not state.is_same:
+                actual = None if state.current is None else state.current.text
+                code = "referrer-tag-moved" if state.current else "referrer-tag-absent"
+                problems.append(TargetProblem(code, state.name, state.expected, actual=actual))
+        return problems + self._find_unlisted_referrers(full_name, planned.image)
+
+    def _find_unlisted_referrers(self, full_name: str, image: ResolvedImage) -> list[TargetProblem]:
+        """Compare the referrers without a tag with those that the target lists."""
+        untagged = [item for item in image.referrers if item.tag is None]
+        if not untagged:
+            return []
+        source = self._open_source(full_name)
+        if not isinstance(source, ListsReferrers):
+            return []
+        subjects = {item.subject for item in untagged}
+        listed = {
+            subject: {item.digest for item in source.referrers(subject)} for subject in subjects
+        }
+        return [
+            TargetProblem("referrer-not-listed", full_name, item.graph.root.digest)
+            for item in untagged
+            if item.graph.root.digest not in listed[item.subject]
+        ]
+
+    def compare_content(self) -> list[TargetProblem]:
+        """Check that every manifest and blob is stored, once in each repository."""
+        nodes: dict[tuple[int, Digest], tuple[str, Holdings, Node]] = {}
+        for full_name, planned in self._planned:
+            for graph in planned.image.graphs:
+                manifests = [Node.of(item.descriptor, "manifest") for item in graph.manifests]
+                for node in (*manifests, *graph.blobs):
+                    if node.digest is not None and node.digest not in self._absent_layers:
+                        key = (id(planned.destination), node.digest)
+                        nodes.setdefault(key, (full_name, planned.destination, node))
+        tasks = [partial(self._check_node, *item) for item in nodes.values()]
+        found = run_all(self._engine.executor, tasks, self._engine.cancellation)
+        problems = [problem for problem in found if problem is not None]
+        self.found = len(nodes) - len(problems)
+        return problems
+
+    def _check_node(self, full_name: str, holdings: Holdings, node: Node) -> TargetProblem | None:
+        digest = node.digest
+        if digest is None:
+            return None
+        if not self._has(full_name, holdings, node):
+            return TargetProblem("content-absent", full_name, digest, node.kind)
+        if not self._request.deep:
+            return None
+        source = self._open_source(full_name)
+        try:
+            with source.open(node) as stream:
+                check = self._engine.cancellation.check
+                reader = VerifiedReader(
+                    stream, full_name, digest=digest, size=node.size, observe=lambda _: check()
+                )
+                drain(reader)
+        except NotFoundError:
+            return TargetProblem("content-absent", full_name, digest, node.kind)
+        except IntegrityError as error:
+            return TargetProblem("content-damaged", full_name, digest, node.kind, error.message)
+        if isinstance(source, ReportsMirror) and source.served_by is not None:
+            raise UnsupportedError(
+                f"{full_name}: {source.served_by} answers in place of the target, so the content of"
+                " the target cannot be read",
+                hint="leave out --deep, or remove the mirror from registries.conf",
+            )
+        return None
+
+    def _has(self, full_name: str, holdings: Holdings, node: Node) -> bool:
+        """Whether the target stores ``node`` with its size; in a directory, as a regular file."""
+        if isinstance(self._target, OpenRegistry):
+            return holdings.has(node)
+        try:
+            with self._open_source(full_name).open(node) as stream:
+                return not isinstance(stream, RegularFile) or stream.size == node.size
+        except NotFoundError:
+            return False
+
+    def find_extra_names(self) -> Iterable[str]:
+        """Yield the names in the repositories of the images that the bundle does not have.
+
+        A tag in which a registry without the referrers API lists the referrers of a manifest is
+        not extra.
+        """
+        expected: dict[str, set[str]] = {}
+        for full_name, planned in self._planned:
+            location = self._find_location(full_name)
+            names = expected.setdefault(location, set())
+            names |= set(planned.names)
+            names |= {tag for tags in planned.referrer_names.values() for tag in tags}
+            names |= {
+                str(item.descriptor.digest).replace(":", "-")
+                for graph in planned.image.graphs
+                for item in graph.manifests
+            }
+            self._open_source(full_name)
+        for location, names in sorted(expected.items()):
+            source = self._sources[location]
+            if isinstance(source, ListsTags):
+                for tag in sorted(set(source.tags()) - names):
+                    yield f"{location}:{tag}"
+
+    def _find_location(self, full_name: str) -> str:
+        """Return the repository of a target name; for a directory, the directory."""
+        if isinstance(self._target, OpenRegistry):
+            return ImageReference.parse(full_name).repository
+        return str(self._request.target)
+
+    def _open_source(self, full_name: str) -> Source:
+        location = self._find_location(full_name)
+        target = self._request.target
+        with self._opening:
+            if location not in self._sources:
+                if isinstance(target, RegistryTarget):
+                    image = ImageReference.parse(full_name)
+                    reference = create_registry_reference(image, target.front)
+                    source = transports.open_source(reference, self._request.options)
+                else:
+                    source = open_for_reading(target.directory, target.format)
+                self._sources[location] = source
+                self._stack.callback(source.close)
+            return self._sources[location]

@@ -1,0 +1,115 @@
+"""``airbundle diff``: compare bundles, images, and a bundle with its target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
+from bundler.cli.options.command import command
+from bundler.cli.options.import_names import ImportNameOptions, import_names
+from bundler.cli.options.option import option, refuse_conflicts
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.cli.runtime.comparison import Difference
+
+
+@command("diff", "airbundle diff /media/stick/plant-7 docker://registry.plant:5000")
+@click.argument("old", metavar="A")
+@click.argument("new", metavar="B")
+@click.argument("image", required=False)
+@click.argument("other_image", required=False)
+@option("--no-files", is_flag=True, help="Compare two images without reading their layers.")
+@option("--deep", is_flag=True, help="Read and hash every blob at the target.")
+@option(
+    "--extra",
+    is_flag=True,
+    help="Also report other tags in the repositories of the target that have images of A.",
+)
+@looked_at.platform
+@option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json", "markdown"]),
+    section=common.OUTPUT,
+    help="Form of the output (default: text).",
+)
+@common.as_json
+@import_names
+@access("the registry")
+@key_trust
+@pass_context
+def diff(
+    context: CommandContext,
+    old: str,
+    new: str,
+    *,
+    image: str | None,
+    other_image: str | None,
+    no_files: bool,
+    deep: bool,
+    extra: bool,
+    platform: str | None,
+    output_format: str | None,
+    as_json: bool,
+    names: ImportNameOptions,
+    access: AccessOptions,
+    trust: TrustOptions,
+) -> None:
+    """Compare A with B; the exit status is 0 if they are the same, 12 if they differ.
+
+    A and B are bundles, bundle.json files, receipts or references: their images are compared by
+    name. If both are references to one image, or IMAGE is given (and OTHER_IMAGE, if its name in B
+    differs), two images are compared: config, labels, layers, files, and the bytes that are new.
+
+    If A is a bundle and B is a target as for import, the command checks that the target has all
+    names, manifests, referrers and blobs of the bundle.
+    """
+    refuse_conflicts({"--json": as_json, "--format": output_format})
+    is_target = image is None and _is_bundle(old) and not _is_list(new)
+    if not is_target:
+        target_options = {
+            "--deep": deep,
+            "--extra": extra,
+            "--names": names.rename_rules,
+            "--keep-host": names.keep_host,
+        }
+        for name in (name for name, value in target_options.items() if value):
+            raise UsageError(f"{name} applies to a bundle and a target only")
+    trusted = looked_at.read_trust(context, trust)
+    if trusted is not None and not (_is_bundle(old) or _is_bundle(new)):
+        raise UsageError("neither A nor B is a bundle with signatures to verify")
+    from bundler.cli.output import differences  # noqa: PLC0415 - not for --help
+    from bundler.cli.runtime.comparison import Comparison  # noqa: PLC0415 - as above
+
+    with context.run() as run:
+        comparison = Comparison(run, access, trusted)
+        difference: Difference
+        if is_target:
+            difference = comparison.compare_target(old, new, names, deep=deep, extra=extra)
+        elif image is not None or not (_is_list(old) or _is_list(new)):
+            pair = (image, other_image or image)
+            difference = comparison.compare_images(old, new, pair, platform, files=not no_files)
+        else:
+            difference = comparison.compare_lists(old, new, names.parse_patterns())
+    differences.print_difference(
+        difference,
+        "json" if as_json else output_format or "text",
+        is_authenticated=trusted is not None if _is_list(old) or _is_list(new) else None,
+    )
+    differences.check(difference, old, new)
+
+
+def _is_bundle(text: str) -> bool:
+    return Path(text).is_dir() or (":" not in text and not Path(text).is_file())
+
+
+def _is_list(text: str) -> bool:
+    """Whether ``text`` is a bundle, or the file of an inventory or a receipt."""
+    return not text.endswith((".yaml", ".yml")) and (":" not in text or Path(text).exists())

@@ -1,0 +1,160 @@
+"""The two sides of a comparison: find out what they are, open them, and compare them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from bundler import transports
+from bundler.bundle.audit.differences import image_lists
+from bundler.bundle.audit.differences.image_lists import ListDifference
+from bundler.bundle.audit.differences.images import ComparedImage, ImageDifference, compare_images
+from bundler.bundle.audit.differences.target import (
+    TargetDifference,
+    TargetRequest,
+    compare_target,
+)
+from bundler.bundle.audit.files import ImageFiles
+from bundler.bundle.audit.image_properties import read_properties
+from bundler.bundle.audit.platforms import select_platform
+from bundler.bundle.format.inventory import Inventory
+from bundler.bundle.importing.target import RegistryTarget
+from bundler.cli.options import looked_at
+from bundler.cli.options.registry_access import AccessOptions
+from bundler.cli.runtime import import_target
+from bundler.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bundler.bundle.audit.differences.image_lists import ImageList
+    from bundler.bundle.audit.images import OpenImages
+    from bundler.cli.options.import_names import ImportNameOptions
+    from bundler.cli.runtime.context import CommandRun
+    from bundler.config.registry_access import RegistryOverride
+    from bundler.gocompat.regexp import GoExpression
+    from bundler.trust.bundle_trust import BundleTrust
+
+Difference: TypeAlias = ListDifference | ImageDifference | TargetDifference
+
+
+class Comparison:
+    """Compares two sides in one run of a command."""
+
+    def __init__(self, run: CommandRun, access: AccessOptions, trust: BundleTrust | None) -> None:
+        self._run = run
+        self._access = access
+        self._trust = trust
+        """Authenticates bundles; None: signatures are not verified."""
+
+    def compare_lists(
+        self, old: str, new: str, patterns: tuple[GoExpression, ...]
+    ) -> ListDifference:
+        """Compare the images of two bundles, documents or references whose names match."""
+        before, after = (
+            {
+                name: image
+                for name, image in self._read_list(text).items()
+                if not patterns or any(pattern.search(name) for pattern in patterns)
+            }
+            for text in (old, new)
+        )
+        return image_lists.compare_lists(before, after)
+
+    def _read_list(self, text: str) -> ImageList:
+        path = Path(text)
+        if not path.is_file():
+            with self._open(text) as images:
+                if images.inventory is None:
+                    return image_lists.list_source(images)
+                return image_lists.list_inventory(images.inventory)
+        if self._trust is not None:
+            raise UsageError(
+                f"{path}: the signatures of a single file are not verified here",
+                hint="specify the directory of the bundle; for a receipt, use verify-receipt",
+            )
+        found = image_lists.read_document(path)
+        looked_at.note_unauthenticated(self._run.context, path)
+        return image_lists.list_inventory(found) if isinstance(found, Inventory) else found
+
+    def compare_images(
+        self,
+        old: str,
+        new: str,
+        names: tuple[str | None, str | None],
+        platform: str | None,
+        *,
+        files: bool,
+    ) -> ImageDifference | ListDifference:
+        """Compare two images; ``names`` are None if the references determine them.
+
+        If they do not, all images of both are compared by name.
+        """
+        with ExitStack() as stack:
+            sides = [stack.enter_context(self._open(text)) for text in (old, new)]
+            if names == (None, None) and any(len(side.images) > 1 for side in sides):
+                return image_lists.compare_lists(*map(image_lists.list_source, sides))
+            return compare_images(
+                *(
+                    self._read_image(side, name, platform, files=files)
+                    for side, name in zip(sides, names, strict=True)
+                )
+            )
+
+    def _read_image(
+        self, images: OpenImages, name: str | None, platform: str | None, *, files: bool
+    ) -> ComparedImage:
+        only_one = images.inventory is None and len(images.images) == 1
+        found = images.find(None if only_one else name)
+        selected = select_platform(
+            found.resolve(self._run.emit),
+            looked_at.parse_platform(platform),
+            self._run.context.detect_platform(),
+        )
+        properties = read_properties(found.name, found.source, selected)
+        content = ImageFiles(found.source, selected.manifest, self._run.cancellation)
+        return ComparedImage(properties, selected, content if files else None)
+
+    def compare_target(
+        self, bundle: str, target: str, names: ImportNameOptions, *, deep: bool, extra: bool
+    ) -> TargetDifference:
+        """Compare a bundle with a target of an import."""
+        settings = import_target.read_target(target, names, self._run.context.environment)
+        override = self._access.create_override()
+        if settings.override is not None:
+            override = override.with_defaults(settings.override) if override else settings.override
+        by_host: dict[str, RegistryOverride] = {}
+        if not isinstance(settings.target, RegistryTarget):
+            self._access.refuse_registry_options(target)
+        elif override is not None:
+            by_host[settings.target.domain] = override
+        patterns = names.parse_patterns()
+        with self._open(bundle) as images:
+            selected = [
+                image
+                for image in images.images
+                if not patterns or any(pattern.search(image.name) for pattern in patterns)
+            ]
+            if patterns and not selected:
+                raise NotFoundError(f"{bundle}: no image matches --only")
+            request = TargetRequest(
+                images=selected,
+                target=settings.target,
+                options=self._run.create_open_options(by_host),
+                names=replace(settings.names, prefix=settings.target.prefix),
+                deep=deep,
+                extra=extra,
+            )
+            return compare_target(request, self._run.create_engine_options())
+
+    def _open(self, text: str) -> AbstractContextManager[OpenImages]:
+        """Open a bundle or a reference; options for a registry do not concern a local side."""
+        if Path(text).is_dir() or ":" not in text:
+            return looked_at.open_in_run(self._run, text, AccessOptions(), self._trust)
+        access = self._access
+        if transports.find_registry_host(text) is None:
+            local = (access.daemon_host, access.shared_blob_dir)
+            access = AccessOptions(daemon_host=local[0], shared_blob_dir=local[1])
+        return looked_at.open_in_run(self._run, text, access, None)

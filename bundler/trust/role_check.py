@@ -123,11 +123,12 @@ def check_receipt_signers(
     """
     if "receipt" not in content.roles:
         return
-    for unfit in find_unfit(content, "receipt", keys, stream, moment):
+    if unfit := find_unfit(content, "receipt", keys, stream, moment):
+        first = unfit[0]
         raise UnfitSignerError(
-            f"receipt: signed by key {unfit.key_id[:16]}, which {unfit.text}",
-            key_id=unfit.key_id,
-            problem=unfit.problem,
+            f"receipt: signed by key {first.key_id[:16]}, which {first.text}",
+            key_id=first.key_id,
+            problem=first.problem,
             stream=stream,
             hint="sign it with a key of the role receipt, which airbundle trust show lists",
         )

@@ -36,9 +36,9 @@ class BaseImage:
 def find_base_image(
     image: PlatformImage, known: Iterable[OpenImage], emit: Emit
 ) -> BaseImage | None:
-    """Return the image of ``known`` with the most layers, all of which begin those of ``image``.
+    """Return the largest base of ``image`` among the images ``known``; None if there is none.
 
-    It has fewer layers than ``image``. None: there is no such image. Those of ``known`` that cannot
+    The layers of a base are the first layers of ``image``, but not all of them. Images that cannot
     be read are left out.
     """
     layers = [layer.digest for layer in image.manifest.layers]

@@ -1,8 +1,8 @@
 """The target of an import: a registry, an image layout, or a tree of ``dir:`` images.
 
 A target is written as ``docker://host[:port][/prefix]``, ``atomic:host[:port][/namespace]``,
-``oci:DIR`` or ``dir:DIR``. In a tree of
-``dir:`` images, an image is stored in the directory ``path/tag``.
+``oci:DIR`` or ``dir:DIR``. In a tree of ``dir:`` images, an image is stored in the directory
+``path/tag``.
 """
 
 from __future__ import annotations

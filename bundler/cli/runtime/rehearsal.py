@@ -83,8 +83,8 @@ def rehearse_export(
 ) -> Rehearsal:
     """Verify a bundle that was just written, and rehearse its import at a new site.
 
-    All of ``signers`` must have signed it. A medium that does not contain what
-    was written is a refusal, too. ``settings`` are those of the target.
+    All of ``signers`` must have signed it. A medium that does not contain what was written is a
+    refusal, too. ``settings`` are those of the target.
     """
     from tempfile import TemporaryDirectory  # noqa: PLC0415 - only for rehearsals
 

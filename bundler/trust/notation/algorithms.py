@@ -42,7 +42,7 @@ def verify_envelope(envelope: Envelope, key: CertificatePublicKeyTypes) -> None:
     """Verify the signature of an envelope by the key of its signer.
 
     Raises:
-        InvalidSignatureError: the algorithm is not that of the key, or the signature is false.
+        InvalidSignatureError: the algorithm is not that of the key, or the signature is not by it.
     """
     algorithm = find_algorithm(key)
     if algorithm is None or envelope.algorithm != algorithm:

@@ -148,7 +148,7 @@ def _check_signing_certificate(token: bytes, signer: x509.Certificate) -> None:
         data = signer.public_bytes(Encoding.DER)
         if algorithm and first[0] == (_OCTETS, hashlib.new(algorithm, data).digest()):
             return
-        raise _refuse("the timestamp is signed for another certificate")
+        raise _refuse("the timestamp names another certificate than that of its signer")
     raise _refuse("the timestamp does not name the certificate of its signer")
 
 

@@ -9,6 +9,7 @@ https://github.com/notaryproject/specifications/blob/main/specs/trust-store-trus
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import TYPE_CHECKING, Literal
@@ -95,8 +96,9 @@ def read_trust_policy(path: Path) -> TrustPolicy:
         ("name", [statement.name for statement in statements]),
         ("registryScopes", [scope for statement in statements for scope in statement.scopes]),
     ):
-        if repeated := next((item for item in found if found.count(item) > 1), None):
-            raise table.problem(f"{member} {repeated[:80]!r} occurs twice")
+        for item, number in Counter(found).most_common(1):
+            if number > 1:
+                raise table.problem(f"{member} {item[:80]!r} occurs twice")
     return TrustPolicy(str(path), Digest.of(raw), statements)
 
 
@@ -105,7 +107,7 @@ def _parse_statement(table: Table) -> TrustStatement:
     table.refuse_unknown(known)
     verification = table.table("signatureVerification")
     verification.refuse_unknown(("level", "override", "verifyTimestamp"))
-    verification.text_map("override")
+    verification.text_map("override")  # must be valid, but weakens nothing, as the level
     level = verification.one_of("level", _LEVELS)
     statement = TrustStatement(
         name=table.text("name"),

@@ -56,7 +56,8 @@ def request_browser_token(
     if provider.authorization_url is None:
         problem = f"OIDC provider {provider.issuer}: no authorization_endpoint"
         raise LoginError(provider.issuer, problem, hint="set oidcMode: deviceGrant")
-    verifier, state, nonce = CodeVerifier.create(), *(secrets.token_urlsafe(32) for _ in "12")
+    verifier = CodeVerifier.create()
+    state, nonce = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     parameters = {
         "response_type": "code",
         "client_id": client.id,

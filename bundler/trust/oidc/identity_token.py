@@ -41,8 +41,8 @@ def verify_identity_token(
 ) -> None:
     """Verify that ``provider`` issued the token for ``client``, and for the login with ``nonce``.
 
-    ``nonce`` is None if the login had none. The hash of the access token is not
-    compared, because that token is not used.
+    ``nonce`` is None if the login had none. The hash of the access token is not compared, because
+    that token is not used.
 
     Raises:
         LoginError: the token is not valid. The message does not contain it.

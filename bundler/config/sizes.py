@@ -12,17 +12,26 @@ MIN_CHUNK = 64 * 1024
 """The minimum size in bytes of a piece of an upload."""
 
 
+def parse_size(text: str) -> int:
+    """Parse a size.
+
+    Raises:
+        ValueError: ``text`` is malformed.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is not a size (expected for example 90MiB)")
+    unit = found[2] or ""
+    return int(found[1]) * (_BINARY_UNITS.get(unit) or _UNITS[unit[:1].upper()])
+
+
 def parse_chunk(text: str) -> int:
     """Parse the maximum size of a piece of an upload.
 
     Raises:
         ValueError: ``text`` is malformed, or less than ``MIN_CHUNK``.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"{text[:40]!r} is not a size (expected for example 90MiB)")
-    unit = found[2] or ""
-    size = int(found[1]) * (_BINARY_UNITS.get(unit) or _UNITS[unit[:1].upper()])
+    size = parse_size(text)
     if size < MIN_CHUNK:
         raise ValueError(f"{text[:40]!r} is too small (expected at least 64KiB)")
     return size

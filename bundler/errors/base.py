@@ -179,9 +179,9 @@ class FindingsError(BundlerError):
     """Findings of an audit.
 
     Fields:
-        findings: one line for each finding.
+        findings: one line for each finding; empty if the result contains them.
 
-    Raised by ``packages`` and ``sbom`` after the result.
+    Raised by ``packages``, ``sbom`` and ``audit`` after the result.
     """
 
     exit_status = 12

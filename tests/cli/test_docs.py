@@ -65,6 +65,12 @@ def test_cli_page_is_up_to_date(docs: ModuleType) -> None:
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == docs.document()
 
 
+def test_list_and_schema_of_rules_are_generated_from_the_code(docs: ModuleType):
+    schema = ROOT / "bundler/schemas/rules.schema.json"
+    assert (ROOT / "docs" / "rules.md").read_text(encoding="utf-8") == docs.rules_document()
+    assert schema.read_text(encoding="utf-8") == docs.rules_schema()
+
+
 @pytest.mark.parametrize("name", list_commands())
 def test_every_command_and_option_has_help(name: str) -> None:
     command = load_command(name)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _ATTESTATION = Platform("unknown", "unknown")
 """The platform of BuildKit's attestations, which are entries of the index."""
+_STATEMENT = "application/vnd.in-toto+json"
+"""The media type of their layers; any other content with this platform is an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def list_platforms(image: ResolvedImage) -> Iterator[PlatformImage]:
         if platform is None and digest == image.graph.root.digest:
             raw = fetch(image.source, parsed.config, image.display_name, kind="config")
             platform = ImageConfig.parse(raw).platform
-        if platform != _ATTESTATION:
+        is_statement = all(layer.media_type == _STATEMENT for layer in parsed.layers)
+        if platform != _ATTESTATION or not (parsed.layers and is_statement):
             yield PlatformImage(digest, platform, parsed)
 
 

@@ -43,6 +43,7 @@ SECTIONS = {
         "diff": ("audit.diff:diff", "Compare bundles, images, or a bundle with its target."),
         "packages": ("audit.packages:packages", "List the packages in images."),
         "serve": ("audit.serve:serve", "Serve the images of bundles as a read-only registry."),
+        "audit": ("audit.audit:audit", "Check the images of a bundle against rules."),
     },
     "Records of a site": {
         "stream": ("records.stream:stream", "Show or reset the serials of streams."),

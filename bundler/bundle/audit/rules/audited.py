@@ -1,0 +1,82 @@
+"""The values that rules read: a location, its images, and their platforms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.bundle.audit.platforms import PlatformImage
+    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.oci.digest import Digest
+    from bundler.oci.reference import ImageReference
+
+Depth = Literal["names", "manifests", "contents"]
+"""The content that a rule reads: references and the inventory; these, manifests and
+configs; or these and layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedPlatform:
+    """The image of one platform."""
+
+    image: PlatformImage
+    properties: ImageProperties
+    """The statements of its config, by the author of the image."""
+
+    @property
+    def name(self) -> str:
+        """The platform as text."""
+        return str(self.properties.platform)
+
+    @property
+    def size(self) -> int:
+        """The size of the config and the layers in bytes, as stored."""
+        manifest = self.image.manifest
+        return sum(max(item.size, 0) for item in (manifest.config, *manifest.layers))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedImage:
+    """A named image, with what was read of it."""
+
+    name: str
+    """The full name in the inventory, or the reference with its transport."""
+    reference: ImageReference | None
+    """None: the image has no name in a registry."""
+    listed: BundledImage | None
+    """The entry in the inventory; None: the image is not part of a bundle."""
+    digest: Digest | None = None
+    """The digest of the root; None: it was not read."""
+    artifact_types: tuple[str, ...] = ()
+    """The types of the manifests that are not container images; empty texts for those without a
+    type."""
+    platforms: tuple[AuditedPlatform, ...] = ()
+    referrer_types: tuple[str, ...] = ()
+    """The artifact types of the referrers, sorted; empty texts for those without one."""
+    unreadable: str | None = None
+    """Why manifests or configs cannot be read; None: they were read, or no rule needs them."""
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether no part of it is a container image."""
+        return bool(self.artifact_types) and not self.platforms
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedLocation:
+    """A bundle or another location of images, with what was read of it."""
+
+    location: str
+    now: datetime
+    """The time of the audit, with which ages and expiries are compared."""
+    images: tuple[AuditedImage, ...]
+    inventory: Inventory | None = None
+    """None: the location is not a bundle."""
+    is_authenticated: bool = False
+    """Whether trusted keys signed the inventory; False if the signatures were not verified."""
+    total_size: int | None = None
+    """The size of the distinct configs and layers in bytes; None: the manifests were not read."""

@@ -1,0 +1,123 @@
+"""Read of images what rules need: nothing, manifests and configs, or also layers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bundler.bundle.audit.image_properties import read_properties
+from bundler.bundle.audit.platforms import list_platforms
+from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation, AuditedPlatform
+from bundler.copy.image import find_unique_blobs
+from bundler.copy.parallel import run_all
+from bundler.errors import LimitError, UnsupportedError
+from bundler.oci import manifest
+from bundler.oci.manifest import get_artifact_type
+from bundler.ports import RepositoryReference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    from bundler.bundle.audit.images import OpenImage, OpenImages
+    from bundler.bundle.audit.rules.audited import Depth
+    from bundler.cancel import Cancellation
+    from bundler.copy.image import ResolvedImage
+    from bundler.events import Emit
+    from bundler.oci.reference import ImageReference
+
+
+def read_location(
+    images: OpenImages,
+    depth: Depth,
+    executor: Executor,
+    cancellation: Cancellation,
+    *,
+    emit: Emit,
+    now: datetime,
+) -> AuditedLocation:
+    """Read the images of a location as deep as rules need.
+
+    Raises:
+        BundlerError: a manifest or a config is missing or damaged.
+    """
+    if depth == "names":
+        found = tuple(_create_image(image) for image in images.images)
+        return AuditedLocation(
+            images.location, now, found, images.inventory, images.is_authenticated
+        )
+    tasks = [partial(image.resolve, emit, referrers=True) for image in images.images]
+    resolved = run_all(executor, tasks, cancellation)
+    readers = [
+        partial(read_image, image, item)
+        for image, item in zip(images.images, resolved, strict=True)
+    ]
+    read = run_all(executor, readers, cancellation)
+    return AuditedLocation(
+        images.location,
+        now,
+        tuple(read),
+        images.inventory,
+        images.is_authenticated,
+        compute_total_size(resolved),
+    )
+
+
+def compute_total_size(images: Sequence[ResolvedImage]) -> int:
+    """Return the size of the distinct blobs of images and their referrers in bytes."""
+    return sum(node.size or 0 for node in find_unique_blobs(images).values())
+
+
+def read_image(image: OpenImage, resolved: ResolvedImage) -> AuditedImage:
+    """Read the configs of an image whose manifests were read.
+
+    Raises:
+        NotFoundError, IntegrityError: a config is missing, damaged or not valid.
+    """
+    parsed = [
+        manifest.parse(item.raw, item.descriptor.media_type) for item in resolved.graph.manifests
+    ]
+    artifacts = [
+        get_artifact_type(item) or ""
+        for item in parsed
+        if isinstance(item, manifest.ImageManifest) and item.is_artifact
+    ]
+    platforms, unreadable = [], None
+    try:
+        for found in list_platforms(resolved):
+            properties = read_properties(image.name, resolved.source, found)
+            platforms.append(AuditedPlatform(found, properties))
+    except (UnsupportedError, LimitError) as error:
+        unreadable = None if artifacts and not platforms else error.message
+    base = _create_image(image)
+    return AuditedImage(
+        name=base.name,
+        reference=base.reference,
+        listed=base.listed,
+        digest=resolved.graph.root.digest,
+        artifact_types=tuple(sorted(set(artifacts))),
+        platforms=tuple(platforms),
+        referrer_types=_list_referrer_types(resolved),
+        unreadable=unreadable,
+    )
+
+
+def _create_image(image: OpenImage) -> AuditedImage:
+    """Create an image of which nothing was read."""
+    if image.listed is not None:
+        reference: ImageReference | None = image.listed.reference
+    else:
+        source = image.request.source
+        reference = source.image if isinstance(source, RepositoryReference) else None
+    digest = image.listed.digest if image.listed is not None else None
+    return AuditedImage(image.name, reference, image.listed, digest)
+
+
+def _list_referrer_types(resolved: ResolvedImage) -> tuple[str, ...]:
+    found = set()
+    for referrer in resolved.referrers:
+        root = referrer.graph.manifests[-1]
+        parsed = manifest.parse(root.raw, root.descriptor.media_type)
+        found.add(get_artifact_type(parsed) or "")
+    return tuple(sorted(found))

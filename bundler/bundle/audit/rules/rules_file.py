@@ -1,0 +1,100 @@
+"""Rules files: a YAML file with the rules that apply, their settings and their severities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from bundler.bundle.audit.rules.checks import BY_CODE
+from bundler.bundle.audit.rules.rule import Problem, Rule, Settings, is_in_scope
+from bundler.bundle.manifest.schema_validation import validate
+from bundler.config.yaml import document
+from bundler.config.yaml.document import MappingNode, ScalarNode, YamlMistakes, get_member
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bundler.bundle.audit.rules.audited import AuditedImage, Depth
+    from bundler.bundle.audit.rules.finding import Severity
+
+_DEPTHS: tuple[Depth, ...] = ("names", "manifests", "contents")
+ARTIFACT_TYPES = "artifact-types"
+"""The rule that applies even if a file with rules about configs or contents lacks it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRule:
+    """A rule with the settings of a rules file."""
+
+    rule: Rule
+    severity: Severity
+    check: Callable[..., Iterator[Problem]]
+    images: tuple[str, ...] = ()
+    """The scopes to which the rule applies; empty: all images."""
+    excepted: tuple[str, ...] = ()
+    """The scopes to which it does not apply."""
+
+    def applies_to(self, image: AuditedImage) -> bool:
+        """Return whether the rule applies to an image; an image without a name is not excepted."""
+        if image.reference is None:
+            return True
+        return (
+            not self.images or any(is_in_scope(image.reference, scope) for scope in self.images)
+        ) and not any(is_in_scope(image.reference, scope) for scope in self.excepted)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """The rules of a file."""
+
+    rules: tuple[ActiveRule, ...]
+    fail_on: Severity
+    digest: Digest
+    """The digest of the file."""
+
+    @property
+    def depth(self) -> Depth:
+        """The content that must be read to evaluate all rules."""
+        return max((item.rule.depth for item in self.rules), key=_DEPTHS.index)
+
+
+def load(path: Path) -> RuleSet:
+    """Read a rules file.
+
+    Raises:
+        InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.
+        LimitError: the file is too large, is nested too deeply, or has too many values.
+        NotFoundError: the file does not exist.
+    """
+    mistakes = YamlMistakes()
+    data = document.read_bytes(path)
+    value = document.parse(document.decode(data, str(path)), str(path), mistakes)
+    validate(value, "rules", mistakes)
+    mistakes.raise_if_any()
+    members = get_member(value, "rules")
+    assert isinstance(members, MappingNode)  # noqa: S101 - validated
+    rules = [_read_rule(BY_CODE[code], fields, mistakes) for code, fields in members.items()]
+    mistakes.raise_if_any()
+    if ARTIFACT_TYPES not in members and any(
+        item.rule.scope == "platform" and item.rule.depth != "names" for item in rules
+    ):
+        rules.append(_read_rule(BY_CODE[ARTIFACT_TYPES], ScalarNode("error"), mistakes))
+    fail_on = cast("Severity", str(get_member(value, "failOn") or "error"))
+    return RuleSet(tuple(rules), fail_on, Digest.of(data))
+
+
+def _read_rule(rule: Rule, fields: document.Value, mistakes: YamlMistakes) -> ActiveRule:
+    if not isinstance(fields, MappingNode):
+        return ActiveRule(
+            rule, cast("Severity", str(fields)), rule.create(Settings(MappingNode(), mistakes))
+        )
+    settings = Settings(fields, mistakes)
+    return ActiveRule(
+        rule,
+        cast("Severity", str(fields.get("severity") or "error")),
+        rule.create(settings),
+        settings.get_texts("images"),
+        settings.get_texts("except"),
+    )

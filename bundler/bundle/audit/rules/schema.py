@@ -1,0 +1,115 @@
+"""The JSON Schema of rules files, and the list of rules in the documentation, from the rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.audit.rules.checks import RULES
+from bundler.bundle.audit.rules.finding import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.bundle.audit.rules.rule import Rule, Setting
+
+_SEVERITY = {"type": "string", "enum": [*reversed(SEVERITIES)]}
+_TEXTS = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "string", "minLength": 1, "maxLength": 1024},
+}
+_KINDS: dict[str, dict[str, Any]] = {
+    "texts": _TEXTS,
+    "expressions": {**_TEXTS, "items": {"type": "string", "minLength": 1, "maxLength": 512}},
+    "size": {
+        "title": "a size such as 500MiB",
+        "type": "string",
+        "pattern": "^[0-9]{1,15} ?(B|[kKMG]B?|[KMG]iB)?$",
+    },
+    "days": {"type": "integer", "minimum": 1, "maximum": 36500},
+}
+_COMMON: dict[str, Any] = {
+    "severity": {"description": "The severity of findings (default: error).", **_SEVERITY},
+    "images": {
+        "description": "The rule applies only to these images: registries, repositories, the first"
+        " parts of them, or full names (default: all).",
+        **_TEXTS,
+    },
+    "except": {
+        "description": "The rule does not apply to these images, which have the form of images.",
+        **_TEXTS,
+    },
+}
+_READS = {
+    "names": "the names and the inventory",
+    "manifests": "manifests and configs",
+    "contents": "the layers",
+}
+
+
+def create_schema() -> dict[str, Any]:
+    """Return the schema ``rules.schema.json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:airbundle:rules:v1",
+        "title": "a mapping with rules",
+        "description": "The rules of a site about the images in a bundle, for airbundle audit and"
+        " airbundle import.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["rules"],
+        "properties": {
+            "failOn": {
+                "description": "The least severity with which the audit fails (default: error).",
+                **_SEVERITY,
+            },
+            "rules": {
+                "description": "The rules that apply: for each, its severity, or its settings.",
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "properties": {rule.code: _create_rule_schema(rule) for rule in RULES},
+            },
+        },
+    }
+
+
+def _create_rule_schema(rule: Rule) -> dict[str, Any]:
+    required = [item.name for item in rule.settings if item.required]
+    settings: dict[str, Any] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **{item.name: _create_setting_schema(item) for item in rule.settings},
+            **_COMMON,
+        },
+    }
+    if required:
+        return {"description": rule.summary, **settings, "required": required}
+    return {
+        "description": rule.summary,
+        "title": "a severity or the settings of the rule",
+        "anyOf": [_SEVERITY, settings],
+    }
+
+
+def _create_setting_schema(setting: Setting) -> dict[str, Any]:
+    schema = {"description": setting.description, **_KINDS[setting.kind]}
+    if setting.choices:
+        schema["items"] = {"type": "string", "enum": list(setting.choices)}
+    return schema
+
+
+def list_rules() -> Iterator[str]:
+    """Yield the lines of the list of rules in Markdown."""
+    for rule in RULES:
+        yield f"## `{rule.code}`"
+        yield ""
+        yield rule.summary
+        yield ""
+        yield f"- reads {_READS[rule.depth]}"
+        for item in rule.settings:
+            note = ", required" if item.required else ""
+            yield f"- `{item.name}`{note}: {item.description}"
+        yield f"- what to do: {rule.advice}"
+        yield ""

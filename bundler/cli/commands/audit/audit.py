@@ -1,0 +1,101 @@
+"""``airbundle audit``: check the images of a bundle against rules."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.bundle.audit.rules.evaluate import Verdict
+
+
+@command("audit", "airbundle audit /media/stick/plant-7 --rules gate.yaml")
+@click.argument("location")
+@option("--rules", type=common.PATH, required=True, help="The rules file to apply.")
+@option("--waivers", type=common.PATH, help="A file of waivers, which accept findings.")
+@option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    section=common.OUTPUT,
+    help="Format of the findings on stdout.",
+)
+@common.as_json
+@access("the registry")
+@key_trust
+@pass_context
+def audit(
+    context: CommandContext,
+    location: str,
+    *,
+    rules: Path,
+    waivers: Path | None,
+    output_format: str,
+    as_json: bool,
+    access: AccessOptions,
+    trust: TrustOptions,
+) -> None:
+    """Check the images of LOCATION against the rules of a site.
+
+    LOCATION is a bundle, or a reference as for copy. Only as much is read as the rules need. A rule
+    that cannot be evaluated is a finding. The exit status is 12 if there is a finding with at least
+    the severity failOn of the rules file.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
+
+    from bundler.bundle.audit.rules import rules_file, waivers_file  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.rules.evaluate import evaluate  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.rules.read_images import read_location  # noqa: PLC0415 - as above
+
+    applied = rules_file.load(rules)
+    accepted = () if waivers is None else waivers_file.load(waivers)
+    with (
+        looked_at.open_images(context, location, access, trust) as (images, run),
+        ThreadPoolExecutor(os.cpu_count()) as executor,
+    ):
+        audited = read_location(
+            images,
+            applied.depth,
+            executor,
+            run.cancellation,
+            emit=run.emit,
+            now=datetime.now(UTC),
+        )
+    verdict = evaluate(applied, audited, accepted)
+    if as_json or output_format == "json":
+        text.print_json(verdict.to_json())
+    else:
+        _print_verdict(verdict)
+    verdict.check()
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    for finding in verdict.findings:
+        text.print_line(str(finding))
+    for item in verdict.waived:
+        text.print_line(f"waived: {item.finding} ({item.waiver.author}: {item.waiver.reason})")
+    advice = {item.code: item.advice for item in verdict.findings}
+    if advice:
+        text.print_line()
+    for code, line in sorted(advice.items()):
+        text.print_line(f"{code}: {line}")
+    images = text.count(len(verdict.audited.images), "image")
+    rules = text.count(len(verdict.rules.rules), "rule")
+    findings = text.count(len(verdict.findings), "finding")
+    waived = f", {len(verdict.waived)} waived" if verdict.waived else ""
+    text.print_line(f"{images}, {rules}: {findings}{waived}")

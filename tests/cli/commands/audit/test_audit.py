@@ -1,0 +1,76 @@
+"""``airbundle audit``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.trust import keys
+from tests.fakes import bundles, images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import RunAirbundle
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    (tmp_path / "gate.yaml").write_text("rules: {not-root: error, digest-pinned: warning}")
+    hostile = images.image(config={"config": {"User": "0:\x1b[2J"}})
+    return bundles.write(tmp_path / "b", {"docker.io/library/app:1": hostile})
+
+
+def test_findings_are_printed(run_airbundle: RunAirbundle, bundle: Path):
+    result = run_airbundle("audit", bundle, "--rules", "gate.yaml")
+    assert result.status == 12
+    first, second, *_ = result.stdout.splitlines()
+    assert first.startswith("error: not-root: docker.io/library/app:1 (linux/amd64)")
+    assert second.startswith("warning: digest-pinned: docker.io/library/app:1")
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_findings_below_the_threshold_do_not_fail(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    (tmp_path / "gate.yaml").write_text("failOn: error\nrules: {not-root: warning}")
+    assert run_airbundle("audit", bundle, "--rules", "gate.yaml").status == 0
+    (tmp_path / "gate.yaml").write_text("failOn: warning\nrules: {not-root: warning}")
+    assert run_airbundle("audit", bundle, "--rules", "gate.yaml").status == 12
+
+
+def test_verdict_is_json(run_airbundle: RunAirbundle, bundle: Path):
+    result = run_airbundle("audit", bundle, "--rules", "gate.yaml", "--format", "json")
+    short = run_airbundle("audit", bundle, "--rules", "gate.yaml", "--json")
+    value = json.loads(result.stdout)
+    assert json.loads(short.stdout)["findings"] == value["findings"]
+    assert (value["passed"], result.status) == (False, 12)
+    assert [item["code"] for item in value["findings"]] == ["not-root", "digest-pinned"]
+    assert value["findings"][0]["place"]["platform"] == "linux/amd64"
+
+
+def test_mistake_in_the_rules_ends_the_command(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    (tmp_path / "gate.yaml").write_text("rules: {not-rot: error}")
+    result = run_airbundle("audit", bundle, "--rules", "gate.yaml")
+    assert (result.status, result.stdout) == (2, "")
+
+
+def test_bundle_is_authenticated_with_a_key(run_airbundle: RunAirbundle, tmp_path: Path):
+    (tmp_path / "gate.yaml").write_text("rules: {bundle-authenticated: error}")
+    key = keys.generate_key()
+    (tmp_path / "signer.pub").write_bytes(key.public.to_pem())
+    bundles.write(tmp_path / "b", keys=(key,))
+    arguments = ("audit", "b", "--rules", "gate.yaml")
+    assert run_airbundle(*arguments).status == 12
+    assert run_airbundle(*arguments, "--key", "signer.pub").status == 0
+
+
+def test_damaged_config_is_an_error(run_airbundle: RunAirbundle, bundle: Path):
+    for blob in (bundle / "blobs/sha256").iterdir():
+        if b'"rootfs"' in blob.read_bytes():
+            blob.write_bytes(b"{}")
+    assert run_airbundle("audit", bundle, "--rules", "gate.yaml").status == 3

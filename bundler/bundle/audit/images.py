@@ -85,7 +85,7 @@ class OpenImages:
             NotFoundError: there is no such image.
             UsageError: several images match.
         """
-        found = [image for image in self.images if text is None or _matches(image, text)]
+        found = self.images if text is None else self.find_all(text)
         if not found:
             raise NotFoundError(
                 f"{self.location}: no image {text!r} (it has {count(len(self.images), 'image')})",
@@ -99,6 +99,10 @@ class OpenImages:
                 hint="add the full name of one of them",
             )
         return found[0]
+
+    def find_all(self, text: str) -> tuple[OpenImage, ...]:
+        """Return the images that ``text`` identifies, as in ``find``."""
+        return tuple(image for image in self.images if _matches(image, text))
 
     def close(self) -> None:
         """Close the sources."""

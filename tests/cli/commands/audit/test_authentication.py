@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "tree": ("tree", "b"),
+    "why": ("why", "b", "nginx:1.27"),
     "show": ("show", "b"),
     "files": ("files", "b"),
     "cat": ("cat", "b", "motd"),

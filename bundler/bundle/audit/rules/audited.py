@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
+    from bundler.bundle.audit.rules.noted_files import NotedFile
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference
@@ -20,12 +22,27 @@ configs; or these and layers."""
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformContents:
+    """The files and packages of the image of one platform."""
+
+    packages: ImagePackages
+    files: tuple[NotedFile, ...]
+    """The files that rules may object to, by path."""
+    is_truncated: bool
+    """Whether a layer has so many of them that some are missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class AuditedPlatform:
     """The image of one platform."""
 
     image: PlatformImage
     properties: ImageProperties
     """The statements of its config, by the author of the image."""
+    contents: PlatformContents | None = None
+    """None: the layers were not read."""
+    unreadable: str | None = None
+    """Why layers cannot be read; None: they were read, or no rule needs them."""
 
     @property
     def name(self) -> str:

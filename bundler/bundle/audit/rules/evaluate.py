@@ -115,7 +115,11 @@ def _apply_to_platforms(
 ) -> Iterator[Finding]:
     for platform in image.platforms:
         own = replace(place, platform=platform.name, digest=platform.image.digest.text)
-        yield from _create_findings(active, own, active.check(audited, image, platform))
+        if active.rule.depth == "contents" and platform.unreadable is not None:
+            problems: Iterable[Problem] = [Problem(platform.unreadable, is_unchecked=True)]
+        else:
+            problems = active.check(audited, image, platform)
+        yield from _create_findings(active, own, problems)
 
 
 def _create_findings(

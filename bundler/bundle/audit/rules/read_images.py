@@ -53,11 +53,16 @@ def read_location(
         partial(read_image, image, item)
         for image, item in zip(images.images, resolved, strict=True)
     ]
-    read = run_all(executor, readers, cancellation)
+    read = tuple(run_all(executor, readers, cancellation))
+    if depth == "contents":
+        from bundler.bundle.audit.rules.read_layers import read_contents  # noqa: PLC0415 - only here
+
+        sources = [image.source for image in images.images]
+        read = read_contents(list(zip(sources, read, strict=True)), executor, cancellation)
     return AuditedLocation(
         images.location,
         now,
-        tuple(read),
+        read,
         images.inventory,
         images.is_authenticated,
         compute_total_size(resolved),

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from bundler.bundle.audit.rules.checks import configs, inventory, manifests, references
+from bundler.bundle.audit.rules.checks import (
+    configs,
+    files,
+    inventory,
+    manifests,
+    packages,
+    references,
+)
 
-RULES = (*references.RULES, *inventory.RULES, *manifests.RULES, *configs.RULES)
+RULES = (
+    *references.RULES,
+    *inventory.RULES,
+    *manifests.RULES,
+    *configs.RULES,
+    *files.RULES,
+    *packages.RULES,
+)
 
 BY_CODE = {rule.code: rule for rule in RULES}

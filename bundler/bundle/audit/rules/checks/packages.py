@@ -1,0 +1,101 @@
+"""Rules about the packages in an image, as their package managers state them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bundler.bundle.audit.rules.finding import Place
+from bundler.bundle.audit.rules.rule import Problem, Rule, Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.bundle.audit.packages.package import Package
+    from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation, AuditedPlatform
+    from bundler.gocompat.regexp import GoExpression
+
+
+def _list_unreadable(platform: AuditedPlatform) -> Iterator[Problem]:
+    """Yield a problem for each file that could state packages and cannot be read."""
+    for finding in platform.contents.packages.findings if platform.contents else ():
+        place = Place(path=finding.path, layer=finding.layer.text)
+        text = f"packages may be missing, {finding.problem} [{finding.code}]"
+        yield Problem(text, place, is_unchecked=True)
+
+
+def _list_packages(platform: AuditedPlatform) -> tuple[Package, ...]:
+    return platform.contents.packages.packages if platform.contents else ()
+
+
+def _locate(package: Package) -> Place:
+    return Place(path=package.path, layer=package.layer.text, package=package.full_name)
+
+
+def _check_forbidden(
+    expressions: tuple[GoExpression, ...],
+    _: AuditedLocation,
+    __: AuditedImage,
+    platform: AuditedPlatform,
+) -> Iterator[Problem]:
+    for package in _list_packages(platform):
+        if any(expression.search(package.purl) for expression in expressions):
+            yield Problem(f"{package.purl} is forbidden", _locate(package))
+    yield from _list_unreadable(platform)
+
+
+def _check_licenses(
+    expressions: tuple[GoExpression, ...],
+    _: AuditedLocation,
+    __: AuditedImage,
+    platform: AuditedPlatform,
+) -> Iterator[Problem]:
+    for package in _list_packages(platform):
+        for text in package.licenses:
+            if any(expression.search(text) for expression in expressions):
+                yield Problem(
+                    f"has the licence {text[:160]!r}, which is forbidden", _locate(package)
+                )
+        if not package.licenses:
+            yield Problem("states no licence", _locate(package), is_unchecked=True)
+    yield from _list_unreadable(platform)
+
+
+RULES = (
+    Rule(
+        "forbidden-packages",
+        "No package matches the expressions. Only packages are found that a package manager or a"
+        " build tool states.",
+        "Use an image without the package, or with another version of it.",
+        scope="platform",
+        depth="contents",
+        create=lambda settings: partial(_check_forbidden, settings.get_expressions("packages")),
+        settings=(
+            Setting(
+                "packages",
+                "expressions",
+                "RE2 expressions that match a part of the package URL:"
+                " `^pkg:maven/org.apache.logging.log4j/log4j-core@2\\.14\\.`.",
+                required=True,
+            ),
+        ),
+    ),
+    Rule(
+        "forbidden-licenses",
+        "No package states a licence that matches the expressions. Licences are compared as the"
+        " package states them, which need not be SPDX expressions; a package without a licence is"
+        " a finding with the code `forbidden-licenses-unchecked`.",
+        "Use an image without the package, or accept the licence.",
+        scope="platform",
+        depth="contents",
+        create=lambda settings: partial(_check_licenses, settings.get_expressions("licenses")),
+        settings=(
+            Setting(
+                "licenses",
+                "expressions",
+                "RE2 expressions that match a part of the licence: `(?i)AGPL`.",
+                required=True,
+            ),
+        ),
+    ),
+)

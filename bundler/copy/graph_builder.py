@@ -6,7 +6,7 @@ if the index refers to anything else, or to nothing that is copied.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +16,7 @@ from bundler.copy.image import GraphManifest
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection, select_children
 from bundler.errors import (
     BundlerError,
+    CancelledError,
     LimitError,
     MalformedError,
     NotFoundError,
@@ -177,9 +178,13 @@ def read_child(
         failure = SparseIndexError(label, error, manifest=child.digest.text, platform=platform)
         present = []
         for other in index.manifests[:_MAX_PROBES]:
-            with suppress(BundlerError):
+            try:
                 reader.read(other, is_referrer=is_referrer)
-                present.append(other.digest.text if other.platform is None else str(other.platform))
+            except CancelledError:
+                raise
+            except BundlerError:
+                continue
+            present.append(other.digest.text if other.platform is None else str(other.platform))
         failure.add_present(present)
         raise failure from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     BundlerError,
+    CancelledError,
     DigestConflictError,
     RegistryError,
     UnnamedDestinationError,
@@ -208,9 +209,13 @@ def _execute(
             )
             # The layers are not pushed again: they are present when the second plan is created.
             converted = replace(planned, options=replace(options, manifest_format=manifest_format))
-            with suppress(BundlerError):
+            try:
                 plan = create_plan([converted], engine.executor, engine.cancellation)
                 return execute(plan, engine)
+            except CancelledError:
+                raise
+            except BundlerError:
+                continue
         raise
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.platforms import list_platforms
-from bundler.errors import BundlerError
+from bundler.errors import BundlerError, CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,10 +43,15 @@ def find_base_image(
     layers = [layer.digest for layer in image.manifest.layers]
     found: BaseImage | None = None
     for candidate in known:
-        with suppress(BundlerError):
-            for other in list_platforms(candidate.resolve(emit)):
-                number = len(other.manifest.layers)
-                begins = [layer.digest for layer in other.manifest.layers] == layers[:number]
-                if begins and (found.layers if found else 0) < number < len(layers):
-                    found = BaseImage(candidate.name, other.digest, number)
+        try:
+            others = list(list_platforms(candidate.resolve(emit)))
+        except CancelledError:
+            raise
+        except BundlerError:
+            continue
+        for other in others:
+            number = len(other.manifest.layers)
+            begins = [layer.digest for layer in other.manifest.layers] == layers[:number]
+            if begins and (found.layers if found else 0) < number < len(layers):
+                found = BaseImage(candidate.name, other.digest, number)
     return found

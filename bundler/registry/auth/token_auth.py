@@ -14,13 +14,13 @@ import re
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bundler.errors import (
     BundlerError,
+    CancelledError,
     LimitError,
     MalformedError,
     RefusedRequestError,
@@ -264,8 +264,12 @@ class Authenticator:
         body = response.read_prefix(MAX_BODY)
         proves = scopes and self.login == "unproven" and response.status in (400, 403)
         if proves and self._identity_token is None:
-            with suppress(BundlerError):
+            try:
                 self._fetch_token(challenge, ())
+            except CancelledError:
+                raise
+            except BundlerError:
+                pass  # the refusal of the first request is reported
         refusal = Refusal(
             response,
             body,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import pytest
 
 from bundler.bundle.audit.base_image import find_base_image
 from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.config.settings import Settings
+from bundler.errors import CancelledError
 from bundler.events import discard
 from bundler.ports import OpenOptions
 from tests.fakes import bundles, images
@@ -15,8 +18,23 @@ from tests.fakes import bundles, images
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bundler.bundle.audit.images import OpenImage
+
 LAYERS = [images.layer({name: name.encode()}) for name in "abc"]
 HOST = "registry.corp:5000"
+
+
+class _InterruptedImage:
+    def resolve(self, _: object) -> NoReturn:
+        raise CancelledError
+
+
+def test_cancellation_ends_the_search(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b", {f"{HOST}/a:1": images.image(*LAYERS)})
+    with open_images(str(bundle), OpenOptions(Settings)) as found:
+        (image,) = list_platforms(found.images[0].resolve(discard))
+        with pytest.raises(CancelledError):
+            find_base_image(image, [cast("OpenImage", _InterruptedImage())], discard)
 
 
 def _find(directory: Path, name: str) -> tuple[str, int] | None:

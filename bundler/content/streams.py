@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from io import BytesIO
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.errors import DigestMismatchError, LimitError, SizeMismatchError
@@ -30,6 +30,25 @@ class Reader(Protocol):
             return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
         buffer = memoryview(bytearray(size))
         return bytes(buffer[: self.readinto(buffer)])
+
+
+class _RawReader(RawIOBase):
+    def __init__(self, source: Reader) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        return self._source.readinto(buffer)
+
+
+def buffer_reads(source: Reader) -> BufferedReader:
+    """Return the stream ``source``, whose owner closes it, with a buffer.
+
+    It makes many small reads fast: ``source`` hashes and decompresses larger parts at once.
+    """
+    return BufferedReader(_RawReader(source), BUFFER_SIZE // 4)
 
 
 class Content(Reader, Protocol):

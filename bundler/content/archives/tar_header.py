@@ -42,8 +42,11 @@ def verify_checksum(block: bytes, subject: str) -> None:
     """
     recorded = block[148:156].strip(b" \0").lstrip(b"0")
     counted = block[:148] + b" " * 8 + block[156:]
-    signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
-    if recorded not in [b"%o" % total for total in (sum(counted), signed)]:
+    total = sum(counted)
+    if recorded == b"%o" % total:
+        return
+    signed = total - 256 * sum(byte >= 128 for byte in counted)
+    if recorded != b"%o" % signed:
         raise MalformedError(f"{subject}: wrong header checksum (damaged, or not a tar archive)")
 
 
@@ -78,7 +81,7 @@ def parse_number(field: bytes, subject: str) -> int:
     digits = field.strip(b" \0")
     if not digits:
         return 0
-    if not all(byte in b"01234567" for byte in digits):
+    if digits.strip(b"01234567"):
         raise MalformedError(f"{subject}: invalid octal number in the header")
     return int(digits, 8)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from bundler.content.archives.member_names import parse_member_name
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.compression import decompress
-from bundler.content.streams import VerifiedReader, drain
+from bundler.content.streams import VerifiedReader, buffer_reads, drain
 from bundler.errors import LimitError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.ports import Node
@@ -204,7 +204,7 @@ def scan_layer(
                 peeked, compression, subject, limit=MAX_UNCOMPRESSED
             )
         uncompressed = VerifiedReader(tar, f"{subject}, uncompressed", digest=None, size=None)
-        entries = TarEntries(uncompressed, None, subject)
+        entries = TarEntries(buffer_reads(uncompressed), None, subject)
         for position, entry in enumerate(entries):
             member = _create_member(entry, position, subject)
             content = entries.chunks(entry.name) if entry.size else iter(())

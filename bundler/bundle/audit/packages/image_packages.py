@@ -12,14 +12,13 @@ from bundler.copy.parallel import run_all
 from bundler.errors import FindingsError, count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from bundler.bundle.audit.packages.layer_packages import LayerPackages
     from bundler.bundle.audit.packages.package import PackageFinding, Statement
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cancel import Cancellation
-    from bundler.oci.digest import Digest
     from bundler.ports import Source
 
 _DISTRIBUTION_TYPES = ("apk", "deb", "rpm")
@@ -65,11 +64,15 @@ def read_packages(
     Raises:
         BundlerError: a layer is missing, damaged or beyond a limit, see ``scan_layer``.
     """
-    tasks: dict[Digest, Callable[[], LayerPackages]] = {}
-    for _, source, image in images:
-        for layer in image.manifest.layers:
-            tasks.setdefault(layer.digest, partial(read_layer, source, layer, cancellation))
-    read = dict(zip(tasks, run_all(executor, list(tasks.values()), cancellation), strict=True))
+    layers = {
+        layer.digest: (source, layer)
+        for _, source, image in images
+        for layer in image.manifest.layers
+    }
+    # The largest first, so that no core waits for it at the end.
+    order = sorted(layers, key=lambda digest: layers[digest][1].size, reverse=True)
+    tasks = [partial(read_layer, *layers[digest], cancellation) for digest in order]
+    read = dict(zip(order, run_all(executor, tasks, cancellation), strict=True))
     return [
         merge_layers(name, image, [read[layer.digest] for layer in image.manifest.layers])
         for name, _, image in images

@@ -85,7 +85,7 @@ def serve(
     from bundler.copy.target_names import NameMapping  # noqa: PLC0415 - as above
 
     tls, users = server_options.create_tls_context(), server_options.read_users()
-    with context.run(jobs) as run, ExitStack() as stack, suppress(CancelledError):
+    with context.run(jobs) as run, ExitStack() as stack:
         if verify_first:
             _verify(bundles, trusted, trust.signature_files, run)
         request = ServeRequest(
@@ -108,7 +108,7 @@ def serve(
             users=users,
             tls=tls,
         )
-        with server:
+        with server, suppress(CancelledError):  # the usual end of a server
             _print_start(server, opened, accepted_reason, as_json=as_json)
             server.run()
 

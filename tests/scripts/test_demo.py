@@ -1,4 +1,4 @@
-"""scripts/demo runs export, verify and import, and writes only to the given directory."""
+"""scripts/demo runs export, verify, import and serve, and writes only to the given directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_demo_exports_verifies_and_imports(tmp_path: Path) -> None:
+def test_demo_exports_verifies_imports_and_serves(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     environment = os.environ | {"HOME": str(home)}  # noqa: TID251 - pip may be configured in it
@@ -26,4 +26,5 @@ def test_demo_exports_verifies_and_imports(tmp_path: Path) -> None:
     assert "The digests on both sides are equal:" in result.stdout
     assert "airbundle import" in result.stdout.splitlines()[-1]
     assert (tmp_path / "demo/stick/bundle.json").exists()
+    assert (tmp_path / "demo/pulled/index.json").exists()
     assert list(home.rglob("*.json")) == []

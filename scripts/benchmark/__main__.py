@@ -19,6 +19,7 @@ from scripts.benchmark import (
     contents,
     copy_rows,
     memory_rows,
+    serve_rows,
     signature_rows,
     start_rows,
     sync_rows,
@@ -44,6 +45,7 @@ ROWS = {
     "verify": bundle_rows.verify,
     "verify-signed": signature_rows.verify,
     "import-signed": signature_rows.import_,
+    "serve": serve_rows.serve,
     "inspect": start_rows.inspect,
     "start": start_rows.start,
 }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGES = {
+    "ab": "apache2-utils",
     "containerd": "containerd",
     "ctr": "containerd",
     "docker": "docker.io",

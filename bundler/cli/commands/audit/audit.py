@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @option(
     "--format",
     "output_format",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "sarif", "junit"]),
     default="text",
     show_default=True,
     section=common.OUTPUT,
@@ -77,14 +78,26 @@ def audit(
             now=datetime.now(UTC),
         )
     verdict = evaluate(applied, audited, accepted)
-    if as_json or output_format == "json":
-        text.print_json(verdict.to_json())
-    else:
-        _print_verdict(verdict)
+    _print_verdict(verdict, "json" if as_json else output_format)
     verdict.check()
 
 
-def _print_verdict(verdict: Verdict) -> None:
+def _print_verdict(verdict: Verdict, output_format: str) -> None:
+    if output_format == "json":
+        text.print_json(verdict.to_json())
+    elif output_format == "sarif":
+        from bundler.cli.output.sarif import create_sarif  # noqa: PLC0415 - only for this format
+
+        text.print_json(create_sarif(verdict))
+    elif output_format == "junit":
+        from bundler.cli.output.junit import create_junit  # noqa: PLC0415 - only for this format
+
+        sys.stdout.write(create_junit(verdict))
+    else:
+        _print_text(verdict)
+
+
+def _print_text(verdict: Verdict) -> None:
     for finding in verdict.findings:
         text.print_line(str(finding))
     for item in verdict.waived:

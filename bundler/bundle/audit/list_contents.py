@@ -1,7 +1,7 @@
 """List the images of a bundle and their sizes.
 
-Only manifests are read and verified. Signatures are not verified, so the listing is not
-authenticated.
+Only manifests are read and verified. Signatures are not verified here: the caller may pass an
+authenticated inventory.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Listing:
         }
 
 
-def list_bundle(bundle: Path) -> Listing:
-    """List the content of a bundle.
+def list_bundle(bundle: Path, inventory: Inventory | None = None) -> Listing:
+    """List the content of a bundle; ``inventory`` is its inventory, if it has been read.
 
     Raises:
         NotFoundError: the directory contains no bundle.

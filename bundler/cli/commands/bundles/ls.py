@@ -1,77 +1,104 @@
-"""``airbundle ls``: list the images of a bundle."""
+"""``airbundle ls``: list the images of a bundle, or at another source."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from bundler.cli.options import common
+from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.oci.json.timestamps import format_to_minute
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
-
-_HEADER = (
-    *("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "SIGNATURES"),
-    *("VERIFIED", "RENAME", "REPLACES"),
-)
-_SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
+    from bundler.bundle.audit.list_contents import Listing
+    from bundler.bundle.audit.list_images import SortKey
+    from bundler.gocompat.regexp import GoExpression
 
 
 @command("ls", "airbundle ls /media/stick/plant-7")
-@click.argument("bundle", type=common.PATH)
+@click.argument("location")
+@option("-l", "--long", "is_long", is_flag=True, help="Print each platform, with sizes and age.")
+@option(
+    "--match",
+    multiple=True,
+    metavar="PATTERN",
+    help="List only images whose reference matches this RE2 expression. May be repeated.",
+)
+@option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    help="List only images for this platform.",
+)
+@option(
+    "--sort",
+    "sort_key",
+    type=click.Choice(["name", "size", "unique", "shared", "created"]),
+    help="Sort by name, or the largest or newest first (default: the order of the location).",
+)
+@access("the registry")
+@key_trust
 @common.as_json
 @pass_context
-def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
-    """List the images of BUNDLE with platforms, sizes and shared bytes.
+def ls(
+    context: CommandContext,
+    location: str,
+    *,
+    is_long: bool,
+    match: tuple[str, ...],
+    platform: str | None,
+    sort_key: str | None,
+    access: AccessOptions,
+    trust: TrustOptions,
+    as_json: bool,
+) -> None:
+    """List the images of LOCATION with platforms, sizes and shared bytes.
 
-    VERIFIED shows the keys, identities and policies by which the exporting side verified the
-    image, as the inventory states. Only the manifests are verified; airbundle verify checks
-    everything.
+    LOCATION is a bundle, or a reference as for copy. UNIQUE is the size of the content that no
+    other image has, with --long also no other platform; AGE the time since the creation that the
+    config states. VERIFIED shows the keys, identities and policies by which the exporting side
+    verified the image, as the inventory states. Only manifests are verified, with --long also
+    configs; airbundle verify checks everything.
     """
-    from bundler.bundle.audit.list_contents import list_bundle  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit import list_images  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.list_contents import list_bundle  # noqa: PLC0415 - as above
+    from bundler.cli.output import image_lists  # noqa: PLC0415 - as above
 
-    listing = list_bundle(bundle)
+    patterns, requested = _parse_patterns(match), looked_at.parse_platform(platform)
+    listing: Listing | None = None
+    with looked_at.open_images(context, location, access, trust) as (opened, run):
+        if opened.inventory is not None:
+            listing = list_bundle(Path(location), opened.inventory)
+            images, total = list_images.from_listing(listing), listing.total
+        else:
+            images, total = list_images.list_source(opened, run.emit)
+        if is_long or sort_key == "created":
+            images = list_images.add_details(images, opened.images, run.emit)
+    selected = list_images.select(images, patterns, requested)
+    if sort_key is not None:
+        selected = list_images.sort(selected, cast("SortKey", sort_key))
+    found = image_lists.FoundImages(location, tuple(selected), len(images), total, listing)
     if as_json:
-        text.print_json(listing.to_json())
+        value = image_lists.describe(found, details=is_long)
+        text.print_json(looked_at.describe_authentication(opened) | value)
         return
-    rows: list[tuple[str, ...]] = [
-        (
-            str(image.reference),
-            image.digest.text[:_SHORT],
-            " ".join(image.platforms) or "-",
-            text.format_size(sizes.size),
-            text.format_size(sizes.shared),
-            str(len(image.referrers)),
-            str(len(image.signatures) or ""),
-            ", ".join(dict.fromkeys(item.label for item in image.verified)),
-            image.rename or "",
-            image.replaces.text[:_SHORT] if image.replaces else "",
-        )
-        for image, sizes in listing.images
-    ]
-    text.print_table(_HEADER, rows, right=range(3, 7))
-    if context.options.quiet:
-        return
-    known = listing.inventory
-    until = ""
-    if known.expires is not None:
-        verb = "expired" if listing.expired else "expires"
-        until = f", {verb} {format_to_minute(known.expires)}"
-    text.print_note(
-        f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
-        f"{text.format_total(listing.total)}, {text.count(listing.referrers, 'referrer')}, "
-        f"{text.count(listing.signature_files, 'signature file')}, "
-        f"created {format_to_minute(known.created)}{until}"
-    )
-    if not known.complete:
-        text.print_note(text.INCOMPLETE)
-    for line in listing.omissions.describe():
-        text.print_note(line)
-    if not listing.signatures:
-        text.print_note("not signed")
+    image_lists.print_table(found, details=is_long)
+    if not context.options.quiet:
+        image_lists.print_notes(found)
+
+
+def _parse_patterns(match: Sequence[str]) -> list[GoExpression]:
+    from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - rare
+
+    try:
+        return [GoExpression.parse(pattern) for pattern in match]
+    except UsageError as error:
+        raise UsageError(f"--match: {error.message}") from None

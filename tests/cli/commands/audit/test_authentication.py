@@ -54,7 +54,7 @@ def test_note_states_that_a_bundle_is_not_authenticated(
 
 
 def test_json_states_whether_a_bundle_is_authenticated(run_airbundle: RunAirbundle, bundle: Path):
-    for command in (("tree", "b"), ("show", "b"), ("files", "b"), ("diff", "b", "b")):
+    for command in (("ls", "b"), ("tree", "b"), ("show", "b"), ("files", "b"), ("diff", "b", "b")):
         assert json.loads(run_airbundle(*command, "--json").stdout)["authenticated"] is False
         result = run_airbundle(*command, "--json", "--key", "signer.pub")
         assert json.loads(result.stdout)["authenticated"] is True

@@ -112,7 +112,8 @@ def open_bundle(
         MalformedError, LimitError, UnsupportedError: its inventory is not valid.
     """
     now = now or datetime.now(UTC)
-    authentication = authenticate(bundle, trust, signature_files)
+    detached = signing.read_signature_files(signature_files)
+    authentication = authenticate(bundle, trust, detached)
     _check_allowed(bundle, authentication.trust_error, allow_unsigned=allow_unsigned)
     contents = parse_inventory(authentication.raw)
     accepted, trust_error = authentication.find_accepted(contents, now)
@@ -145,17 +146,17 @@ def _check_allowed(bundle: Path, error: BundlerError | None, *, allow_unsigned: 
 
 
 def authenticate(
-    bundle: Path, trust: BundleTrust, signature_files: Sequence[Path] = ()
+    bundle: Path, trust: BundleTrust, detached: Mapping[str, bytes] | None = None
 ) -> Authentication:
     """Read ``bundle.json`` and verify its signatures; a trust error is returned, not raised.
+
+    ``detached`` are the signatures that the user specified, by file name.
 
     Raises:
         NotFoundError: the directory contains no complete bundle.
         MalformedError, LimitError, MediumError: ``bundle.json`` cannot be read.
-        NotFoundError, LimitError, ConfigError: one of ``signature_files`` cannot be read.
     """
     raw = read_raw_inventory(bundle)
-    detached = {str(path): signing.read_signature_file(path) for path in signature_files}
     signers: tuple[PublicKey, ...] = ()
     try:
         signatures = signing.read_signatures(bundle)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.errors import (
     DamagedBundleError,
+    InvalidSignatureError,
     TrustError,
     UnreadableBundleError,
     count,
@@ -88,11 +89,21 @@ class Verification:
         """Check that the bundle is undamaged, authenticated and not expired.
 
         Raises:
+            InvalidSignatureError: a signature by a trusted key does not verify; the message
+                contains the findings too.
             UnreadableBundleError: the medium fails to read files, so their content is unknown.
             DamagedBundleError: it is damaged, whether signed or not.
             TrustError: it is undamaged, but not authenticated, or expired.
         """
         lines = [str(finding) for finding in self.findings]
+        if lines and isinstance(self.trust_error, InvalidSignatureError):
+            # The findings compare files with an inventory that may be forged.
+            raise InvalidSignatureError(
+                "\n".join([self.trust_error.message, *lines]),
+                key_id=self.trust_error.key_id,
+                problem=self.trust_error.problem,
+                hint=self.trust_error.hint,
+            )
         if self.unreadable:
             raise UnreadableBundleError(
                 f"the bundle cannot be read: {count(self.unreadable, 'unreadable file')}",

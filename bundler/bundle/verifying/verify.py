@@ -24,6 +24,7 @@ from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.format.read_inventory import create_unfinished_error
+from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.bundle.verifying.verification import Finding, Verification
 from bundler.cancel import Cancellation
@@ -82,18 +83,21 @@ def verify(
         now: the time to compare with; None: the current time.
 
     Raises:
-        NotFoundError: the directory does not exist, or contains no finished bundle.
+        NotFoundError: the directory does not exist, or contains no finished bundle; or one of
+            ``signature_files`` does not exist.
+        ConfigError: one of ``signature_files`` cannot be read.
         DisconnectedMediumError: the medium was disconnected in the meantime.
         UnsupportedError: the bundle has a newer format.
-        LimitError: more files than a bundle may have.
+        LimitError: more files than a bundle may have, or one of ``signature_files`` is too large.
         MediumError: a directory cannot be read.
         CancelledError: ``cancellation`` was requested.
     """
     now = now or datetime.now(UTC)
+    detached = signing.read_signature_files(signature_files)
     verifier = _Verifier(bundle, bundle_paths.scan(bundle))
     if {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE}.isdisjoint(verifier.found.entries):
         raise create_unfinished_error(bundle)
-    known, trust_error, signers = verifier.read_inventory(trust, signature_files, now)
+    known, trust_error, signers = verifier.read_inventory(trust, detached, now)
     listed = verifier.read_checksum_file(known)
     omissions = Omissions()
     if known is not None:
@@ -154,7 +158,7 @@ class _Verifier:
         self.add("unreadable" if isinstance(error, MediumError) else code, path, text)
 
     def read_inventory(
-        self, trust: BundleTrust, signature_files: Sequence[Path], now: datetime
+        self, trust: BundleTrust, detached: Mapping[str, bytes], now: datetime
     ) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
         """Authenticate the bytes of ``bundle.json``, then parse them.
 
@@ -162,7 +166,7 @@ class _Verifier:
         """
         path = bundle_paths.INVENTORY
         try:
-            authentication = authenticate(self.bundle, trust, signature_files)
+            authentication = authenticate(self.bundle, trust, detached)
         except NotFoundError:
             self.add("missing", path, "missing: the export or the copy was interrupted")
             return None, None, ()

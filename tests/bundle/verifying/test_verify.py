@@ -17,6 +17,7 @@ from bundler.errors import (
     DisconnectedMediumError,
     ExpiredError,
     InvalidSignatureError,
+    MissingFileError,
     NotFoundError,
     TrustError,
     UnauthenticatedError,
@@ -233,9 +234,9 @@ def test_unreadable_inventory_is_a_finding(bundle: Path, content: bytes | None):
     result = verify(bundle, TrustedKeys.create([KEY.public]))
     assert result.inventory is None
     assert [item.path for item in result.findings] == ["bundle.json"]
-    with pytest.raises(DamagedBundleError) as raised:
+    with pytest.raises(DamagedBundleError if content is None else InvalidSignatureError) as raised:
         result.check()
-    assert raised.value.findings == (str(result.findings[0]),)
+    assert str(result.findings[0]) in raised.value.message
 
 
 def test_truncated_inventory_is_a_finding(bundle: Path):
@@ -404,6 +405,28 @@ def test_damage_is_reported_before_missing_trust(bundle: Path):
     (bundle / "VERIFY.txt").write_text("x")
     with pytest.raises(DamagedBundleError):
         verify(bundle, TrustedKeys.create([OTHER.public])).check()
+
+
+def test_wrong_signature_is_reported_before_damage_and_with_it(bundle: Path):
+    """A name was replaced in the inventory, so the signature and the digests both disagree."""
+    path = bundle / "bundle.json"
+    path.write_bytes(path.read_bytes().replace(b"library/nginx", b"library/ngimx"))
+    (bundle / "VERIFY.txt").write_text("x")
+    result = verify(bundle, TrustedKeys.create([KEY.public]))
+    assert result.findings
+    with pytest.raises(InvalidSignatureError) as raised:
+        result.check()
+    assert raised.value.exit_status == 4
+    assert raised.value.key_id == KEY.public.id
+    for finding in result.findings:
+        assert str(finding) in raised.value.message
+
+
+def test_missing_signature_file_is_not_damage_of_the_bundle(bundle: Path, tmp_path: Path):
+    absent = tmp_path / "absent.sig"
+    with pytest.raises(MissingFileError) as raised:
+        verify(bundle, TrustedKeys.create([KEY.public]), signature_files=[absent])
+    assert raised.value.path == str(absent)
 
 
 def test_blob_named_after_its_sha512_is_compared_with_it(tmp_path: Path):

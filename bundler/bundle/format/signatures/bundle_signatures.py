@@ -74,26 +74,29 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
     return {name: bundle_paths.read_file(bundle, name, MAX_SIGNATURE) for name in names}
 
 
-def read_signature_file(path: Path) -> bytes:
-    """Read a signature that the user specified.
+def read_signature_files(paths: Sequence[Path]) -> dict[str, bytes]:
+    """Read the signatures that the user specified, by file name.
 
     Raises:
-        MissingFileError: the file does not exist.
+        MissingFileError: a file does not exist.
         ConfigError: it cannot be read.
         LimitError: it is too large for a signature.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SIGNATURE + 1)
-    except FileNotFoundError as error:
-        raise MissingFileError(str(path), os_error=error) from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
-    if len(data) > MAX_SIGNATURE:
-        raise LimitError(
-            f"{path}: too large for a signature (expected at most {MAX_SIGNATURE:,} bytes)"
-        )
-    return data
+    signatures = {}
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_SIGNATURE + 1)
+        except FileNotFoundError as error:
+            raise MissingFileError(str(path), os_error=error) from None
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
+        if len(data) > MAX_SIGNATURE:
+            raise LimitError(
+                f"{path}: too large for a signature (expected at most {MAX_SIGNATURE:,} bytes)"
+            )
+        signatures[str(path)] = data
+    return signatures
 
 
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[Signer]) -> list[str]:

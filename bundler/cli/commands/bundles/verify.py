@@ -83,7 +83,8 @@ def verify(
     """Read all of BUNDLE, and report damage and signers.
 
     The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, 4 if
-    it is whole but expired or not signed by a given key, and 5 if the medium fails to read it.
+    its signature does not match, or it is whole but expired or not signed by a given key, and 5 if
+    the medium fails to read it.
 
     With --offline, an import is rehearsed: the bundle is also compared with the records of the
     site, the policy is applied, all manifests are verified, and target names must be valid and not

@@ -18,10 +18,44 @@ if TYPE_CHECKING:
     from bundler.ports import Source
 
 
-class ImageFiles:
-    """The layers of one image; each is read when its files are requested. For one thread."""
+MAX_CACHED = 500_000
+"""The maximum number of members in a cache of listings; about 200 MB."""
 
-    def __init__(self, source: Source, image: ImageManifest, cancellation: Cancellation) -> None:
+
+class ListingCache:
+    """Listings of layers that several images may share; limited in size. For one thread."""
+
+    def __init__(self) -> None:
+        self._listings: dict[Digest, LayerListing] = {}
+        self._members = 0
+
+    def get(self, digest: Digest) -> LayerListing | None:
+        """Return the listing of a layer; None if it is not known."""
+        return self._listings.get(digest)
+
+    def put(self, listing: LayerListing) -> None:
+        """Keep a listing; if the cache is full, the oldest ones are forgotten."""
+        self._listings[listing.digest] = listing
+        self._members += len(listing.members)
+        while self._members > MAX_CACHED:
+            oldest = self._listings.pop(next(iter(self._listings)))
+            self._members -= len(oldest.members)
+
+
+class ImageFiles:
+    """The layers of one image; each is read when its files are requested. For one thread.
+
+    ``cache`` has listings of layers that this image may share; None: every layer is read.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        image: ImageManifest,
+        cancellation: Cancellation,
+        cache: ListingCache | None = None,
+    ) -> None:
+        self._cache = cache
         self._source = source
         self._cancellation = cancellation
         self.layers = image.layers
@@ -34,7 +68,13 @@ class ImageFiles:
         """
         if not 1 <= number <= len(self.layers):
             raise UsageError(f"no layer {number} (the image has {len(self.layers)})")
-        return list_layer(self._source, self.layers[number - 1], self._cancellation)
+        layer = self.layers[number - 1]
+        listing = None if self._cache is None else self._cache.get(layer.digest)
+        if listing is None:
+            listing = list_layer(self._source, layer, self._cancellation)
+            if self._cache is not None:
+                self._cache.put(listing)
+        return listing
 
     def read_tree(self) -> FileTree:
         """Read all layers; return their files together."""

@@ -92,7 +92,7 @@ def find_uses(images: OpenImages, text: str, emit: Emit) -> list[Use]:
         uses = [
             create_use(image, path)
             for image in images.images
-            for path in _find_paths(image.resolve(emit, referrers=True), digits)
+            for path in find_paths(image.resolve(emit, referrers=True), digits)
         ]
     else:
         uses = [create_use(image) for image in images.find_all(text)]
@@ -105,7 +105,7 @@ def find_uses(images: OpenImages, text: str, emit: Emit) -> list[Use]:
     return uses
 
 
-def _find_paths(image: ResolvedImage, digits: str) -> Iterator[tuple[PathStep, ...]]:
+def find_paths(image: ResolvedImage, digits: str) -> Iterator[tuple[PathStep, ...]]:
     """Yield the path to each content whose digest begins with ``digits``, once for each parent."""
     known = (
         digest

@@ -16,7 +16,7 @@ from bundler.bundle.audit.differences.target import (
     TargetRequest,
     compare_target,
 )
-from bundler.bundle.audit.files import ImageFiles
+from bundler.bundle.audit.files import ImageFiles, ListingCache
 from bundler.bundle.audit.image_properties import read_properties
 from bundler.bundle.audit.platforms import select_platform
 from bundler.bundle.format.inventory import Inventory
@@ -46,6 +46,7 @@ class Comparison:
     def __init__(self, run: CommandRun, access: AccessOptions, trust: BundleTrust | None) -> None:
         self._run = run
         self._access = access
+        self._listings = ListingCache()
         self._trust = trust
         """Authenticates bundles; None: signatures are not verified."""
 
@@ -114,7 +115,9 @@ class Comparison:
             self._run.context.detect_platform(),
         )
         properties = read_properties(found.name, found.source, selected)
-        content = ImageFiles(found.source, selected.manifest, self._run.cancellation)
+        content = ImageFiles(
+            found.source, selected.manifest, self._run.cancellation, self._listings
+        )
         return ComparedImage(properties, selected, content if files else None)
 
     def compare_target(

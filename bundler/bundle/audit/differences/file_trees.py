@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bundler.bundle.audit.layers.file_tree import FileTree
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.layers.file_tree import File
-    from bundler.bundle.audit.layers.scan import LayerListing
     from bundler.oci.digest import Digest
 
 
@@ -40,16 +37,15 @@ class FileChange:
 
 
 def compare_files(old: ImageFiles, new: ImageFiles) -> tuple[FileChange, ...]:
-    """Compare the files of two images; a layer of both is listed once.
+    """Compare the files of two images.
 
     Files of the same size in different layers are read again, and compared by their digests.
 
     Raises:
         BundlerError: a layer cannot be read, see ``ImageFiles.list_layer``.
     """
-    listings: dict[Digest, LayerListing] = {}
-    old_files, new_files = _read_tree(old, listings), _read_tree(new, listings)
-    listings.clear()
+    old_files = {file.path: file for file in old.read_tree()}
+    new_files = {file.path: file for file in new.read_tree()}
     changes = []
     undecided = []
     for path in sorted(old_files.keys() | new_files.keys()):
@@ -80,16 +76,6 @@ def compare_files(old: ImageFiles, new: ImageFiles) -> tuple[FileChange, ...]:
                 FileChange(after.path, "changed", member.size, tuple(parts), member.marks)
             )
     return tuple(sorted(changes, key=lambda change: change.path))
-
-
-def _read_tree(image: ImageFiles, listings: dict[Digest, LayerListing]) -> dict[str, File]:
-    """Return the files of an image by path; ``listings`` contains the layers that are known."""
-    tree = FileTree()
-    for number, layer in enumerate(image.layers, 1):
-        if layer.digest not in listings:
-            listings[layer.digest] = image.list_layer(number)
-        tree.add(listings[layer.digest])
-    return {file.path: file for file in tree}
 
 
 def _is_same_member(old: File, new: File) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "tree": ("tree", "b"),
+    "find": ("find", "b", "--reference", "nginx"),
     "why": ("why", "b", "nginx:1.27"),
     "show": ("show", "b"),
     "files": ("files", "b"),

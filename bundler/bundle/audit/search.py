@@ -1,0 +1,177 @@
+"""Search images by reference, digest, label and file, in one or several locations."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.audit.files import ImageFiles
+from bundler.bundle.audit.image_properties import read_properties
+from bundler.bundle.audit.origins import find_paths
+from bundler.bundle.audit.platforms import list_platforms
+from bundler.bundle.format import bundle_paths
+from bundler.content.files.os_errors import to_bundler_error
+from bundler.errors import LimitError, NotFoundError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bundler.bundle.audit.files import ListingCache
+    from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.layers.file_tree import File
+    from bundler.cancel import Cancellation
+    from bundler.copy.image import ResolvedImage
+    from bundler.events import Emit
+    from bundler.gocompat.regexp import GoExpression
+
+MAX_FOLDERS = 100_000
+_MAX_DEPTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The conditions that an image has to meet, all of them; an empty one is met by every image."""
+
+    references: tuple[GoExpression, ...] = ()
+    """One of these expressions matches the reference."""
+    digest: str = ""
+    """The beginning of the hexadecimal digest of a manifest, config, layer or referrer."""
+    labels: tuple[tuple[str, str | None], ...] = ()
+    """Labels, with shell patterns for their values; None: any value."""
+    file: str = ""
+    """A shell pattern for the name of a file, or for its path if it contains a slash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An image that meets the conditions, and one reason."""
+
+    location: str
+    image: str
+    platform: str | None
+    kind: str
+    """``reference``, ``digest``, ``label`` or ``file``."""
+    text: str
+    """The digest, the label with its value, or the path of the file."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the match as JSON."""
+        return {
+            "location": self.location,
+            "image": self.image,
+            "platform": self.platform,
+            "kind": self.kind,
+            "text": self.text,
+        }
+
+
+def find_bundles(folder: Path) -> list[Path]:
+    """Return the bundle ``folder``, or the bundles below it, sorted. Links are not followed.
+
+    Raises:
+        NotFoundError: there is no bundle, or no such directory.
+        MediumError: a directory cannot be read.
+        LimitError: there are too many directories.
+    """
+    found: list[Path] = []
+    pending = [(folder, 0)]
+    number = 0
+    while pending:
+        current, depth = pending.pop()
+        number += 1
+        if number > MAX_FOLDERS:
+            raise LimitError(f"{folder}: more than the {MAX_FOLDERS:,} directories allowed")
+        if (current / bundle_paths.INVENTORY).is_file():
+            found.append(current)
+        elif depth < _MAX_DEPTH:
+            try:
+                with os.scandir(current) as entries:
+                    names = [item.name for item in entries if item.is_dir(follow_symlinks=False)]
+            except OSError as error:
+                raise to_bundler_error(error, current, "cannot read") from error
+            pending += [(current / name, depth + 1) for name in names]
+    if not found:
+        raise NotFoundError(f"{folder}: contains no bundle")
+    return sorted(found)
+
+
+class Search:
+    """A search for one query in several locations, one after the other. For one thread."""
+
+    def __init__(
+        self, query: Query, cache: ListingCache, emit: Emit, cancellation: Cancellation
+    ) -> None:
+        self._query = query
+        self._cache = cache
+        self._emit = emit
+        self._cancellation = cancellation
+
+    def find(self, images: OpenImages) -> Iterator[Match]:
+        """Yield the matches in one location.
+
+        Manifests are read if a digest is requested, configs if labels are, and layers if a file is.
+
+        Raises:
+            BundlerError: content cannot be read, so that matches could be missing.
+        """
+        query = self._query
+        for image in images.images:
+            self._cancellation.check()
+            if query.references and not any(item.search(image.name) for item in query.references):
+                continue
+            if not (query.digest or query.labels or query.file):
+                yield Match(images.location, image.name, None, "reference", image.name)
+                continue
+            resolved = image.resolve(self._emit, referrers=bool(query.digest))
+            digests = list(find_paths(resolved, query.digest)) if query.digest else []
+            if query.digest and not digests:
+                continue
+            if query.labels or query.file:
+                yield from self._find_in_platforms(images.location, resolved)
+            else:
+                for digest in dict.fromkeys(path[-1].node.descriptor.digest for path in digests):
+                    yield Match(images.location, image.name, None, "digest", digest.text)
+
+    def _find_in_platforms(self, location: str, image: ResolvedImage) -> Iterator[Match]:
+        """Yield the labels and files of each platform that has all of the requested ones."""
+        try:
+            platforms = list(list_platforms(image))
+        except UnsupportedError:  # an artifact has neither labels nor files
+            return
+        name = image.display_name
+        for platform in platforms:
+            properties = read_properties(name, image.source, platform)
+            found = [("label", text) for text in self._match_labels(properties)]
+            if len(found) < len(self._query.labels):
+                continue
+            if self._query.file:
+                files = ImageFiles(image.source, platform.manifest, self._cancellation, self._cache)
+                paths = [("file", file.path) for file in self._match_files(files)]
+                if not paths:
+                    continue
+                found += paths
+            for kind, text in found:
+                yield Match(location, name, str(properties.platform), kind, text)
+
+    def _match_labels(self, properties: ImageProperties) -> Iterator[str]:
+        for label, pattern in self._query.labels:
+            value = properties.labels.get(label)
+            if value is not None and (pattern is None or fnmatchcase(value, pattern)):
+                yield f"{label}={value}"
+
+    def _match_files(self, files: ImageFiles) -> Iterator[File]:
+        pattern = self._query.file.lstrip("/")
+        by_path = "/" in self._query.file
+        for file in files.read_tree():
+            if fnmatchcase(file.path if by_path else file.path.rpartition("/")[2], pattern):
+                yield file
+
+
+def parse_labels(texts: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
+    """Parse labels of the form ``KEY`` or ``KEY=PATTERN``."""
+    split = (text.partition("=") for text in texts)
+    return tuple((key, pattern if equals else None) for key, equals, pattern in split)

@@ -1,0 +1,143 @@
+"""``airbundle find``: search images by reference, digest, label and file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, looked_at
+from bundler.cli.options.bundle_trust import TrustOptions, key_trust
+from bundler.cli.options.command import command
+from bundler.cli.options.option import option
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import BundlerError, CancelledError, NotFoundError, PartialError, UsageError
+
+if TYPE_CHECKING:
+    from bundler.bundle.audit.search import Match, Query
+
+
+@command("find", "airbundle find /media/stick --file 'log4j-core-*.jar'")
+@click.argument("locations", nargs=-1, required=True, metavar="LOCATION...")
+@option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="PATTERN",
+    help=("Find images whose reference matches this RE2 expression. May be repeated."),
+)
+@option(
+    "--digest",
+    metavar="DIGEST",
+    help=("Find images that contain this manifest, config, layer or referrer; 12 digits suffice."),
+)
+@option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="KEY[=PATTERN]",
+    help=(
+        "Find images with this label, and a value that matches a shell pattern. May be repeated."
+    ),
+)
+@option(
+    "--file",
+    "file_pattern",
+    metavar="PATTERN",
+    help=(
+        "Find files whose name matches this shell pattern; with a slash, it applies to the path."
+    ),
+)
+@access("the registry")
+@key_trust
+@common.as_json
+@pass_context
+def find(
+    context: CommandContext,
+    locations: tuple[str, ...],
+    *,
+    references: tuple[str, ...],
+    digest: str | None,
+    labels: tuple[str, ...],
+    file_pattern: str | None,
+    access: AccessOptions,
+    trust: TrustOptions,
+    as_json: bool,
+) -> None:
+    """Find images in LOCATIONs that meet all given conditions, and show why.
+
+    LOCATION is a bundle, a directory with bundles, or a reference as for copy. For --file, all
+    layers are read and verified, each once; a file counts if no upper layer removes it. The exit
+    status is 9 if nothing is found, and 11 if a location cannot be searched.
+    """
+    query = _create_query(references, digest, labels, file_pattern)
+    trusted = looked_at.read_trust(context, trust)
+    from bundler.bundle.audit.files import ListingCache  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.search import Search, find_bundles  # noqa: PLC0415 - as above
+
+    opened: list[str] = []
+    for location in locations:
+        is_reference = ":" in location and not Path(location).is_dir()
+        opened += [location] if is_reference else map(str, find_bundles(Path(location)))
+    matches: list[Match] = []
+    failures: list[str] = []
+    with context.run(1) as run:
+        search = Search(query, ListingCache(), run.emit, run.cancellation)
+        for location in opened:
+            try:
+                with looked_at.open_in_run(run, location, access, trusted) as images:
+                    matches += search.find(images)
+            except CancelledError:
+                raise
+            except BundlerError as error:
+                if len(opened) == 1:
+                    raise
+                failures.append(f"{location}: {error}")
+    if as_json:
+        text.print_json({"matches": [match.to_json() for match in matches], "failed": failures})
+    elif matches:
+        text.print_table(
+            ("LOCATION", "IMAGE", "PLATFORM", "MATCH"),
+            [(item.location, item.image, item.platform or "", item.text) for item in matches],
+        )
+    if failures:
+        raise PartialError("not all locations were searched", failures)
+    if not matches:
+        raise NotFoundError(f"nothing found in {text.count(len(opened), 'location')}")
+
+
+def _create_query(
+    references: tuple[str, ...],
+    digest: str | None,
+    labels: tuple[str, ...],
+    file_pattern: str | None,
+) -> Query:
+    """Create the query from the options.
+
+    Raises:
+        UsageError: there is no condition, or one is malformed.
+    """
+    from bundler.bundle.audit.images import MIN_DIGEST  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.search import Query, parse_labels  # noqa: PLC0415 - as above
+    from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
+
+    if not (references or digest or labels or file_pattern):
+        raise UsageError(
+            "no condition (expected --reference, --digest, --label or --file)",
+            hint="list all images with airbundle ls",
+        )
+    digits = (digest or "").removeprefix("sha256:")
+    if digest is not None and (
+        len(digits) < MIN_DIGEST or not set(digits) <= set("0123456789abcdef")
+    ):
+        raise UsageError(
+            f"--digest {digest[:80]!r}: not a digest (expected at least {MIN_DIGEST} digits)"
+        )
+    try:
+        patterns = tuple(map(GoExpression.parse, references))
+    except UsageError as error:
+        raise UsageError(f"--reference: {error.message}") from None
+    return Query(patterns, digits, parse_labels(labels), file_pattern or "")

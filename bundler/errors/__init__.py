@@ -35,6 +35,7 @@
     │   └── DamagedBundleError
     ├── TrustError                       4   intact, but not trusted
     │   ├── RejectedByPolicyError
+    │   │   └── RejectedImagesError
     │   ├── InvalidSignatureError
     │   ├── SigstoreSignatureError
     │   ├── MissingSignatureError
@@ -201,6 +202,7 @@ from bundler.errors.trust import (
     LostRecordsError as LostRecordsError,
     MissingSignatureError as MissingSignatureError,
     RejectedByPolicyError as RejectedByPolicyError,
+    RejectedImagesError as RejectedImagesError,
     RollbackError as RollbackError,
     SignatureProblem as SignatureProblem,
     SigstoreSignatureError as SigstoreSignatureError,

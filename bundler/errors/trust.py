@@ -9,6 +9,8 @@ from bundler.errors.base import BundlerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MAX_REJECTIONS = 30  # images that a message names
+
 
 class TrustError(BundlerError):
     """Content that is intact, but not trusted. Raised by the checks of policies and signatures."""
@@ -31,6 +33,7 @@ class RejectedByPolicyError(TrustError):
         selected: whether the image was selected from an index.
         position: the position of the image in its index, from 1, and the number of images; None
             unless all images of an index are copied.
+        policy: the file with the policy; empty if it is unknown.
 
     Raised by the check of policy.json.
     """
@@ -54,6 +57,35 @@ class RejectedByPolicyError(TrustError):
         self.ignored = ignored
         self.selected = False
         self.position: tuple[int, int] | None = None
+        self.policy = ""
+
+
+class RejectedImagesError(RejectedByPolicyError):
+    """Several images that the policy does not accept; the other fields describe the first one.
+
+    Fields:
+        rejections: the error of each image.
+
+    Raised by the check of the images of a bundle.
+    """
+
+    def __init__(self, rejections: Sequence[RejectedByPolicyError]) -> None:
+        first = rejections[0]
+        policy = first.policy or "the policy"
+        lines = [error.message for error in rejections[:_MAX_REJECTIONS]]
+        if more := len(rejections) - len(lines):
+            lines.append(f"and {more:,} more")
+        super().__init__(
+            "\n".join([f"{len(rejections):,} images rejected by {policy}", *lines]),
+            rule=first.rule,
+            reference=first.reference,
+            scope=first.scope,
+            reasons=first.reasons,
+            ignored=first.ignored,
+            hint=f"see {policy}, or specify another file with --policy",
+        )
+        self.policy = first.policy
+        self.rejections = tuple(rejections)
 
 
 class InvalidSignatureError(TrustError):

@@ -7,7 +7,6 @@ all of them. A requirement that cannot be checked is not met.
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.config.policy_json import InsecureAcceptAnything, Reject, SignedBy, SigstoreSigned
@@ -81,12 +80,19 @@ def check(
         subject = f"scope {scope!r}" if scope else "empty scope"
         where = f"{subject} of {reference.transport}:"
     hint = f"see {policy.origin}, {where}, or specify another file with --policy"
-    reject = partial(
-        RejectedByPolicyError,
-        reference=str(reference),
-        scope=f"{reference.transport}:{next(iter(list_scopes(reference)), '')}",
-        hint=hint,
-    )
+
+    def reject(problem: str, rule: str) -> RejectedByPolicyError:
+        narrowest = next(iter(list_scopes(reference)), "")
+        error = RejectedByPolicyError(
+            f"{reference}: {problem}",
+            rule=rule,
+            reference=str(reference),
+            scope=f"{reference.transport}:{narrowest}",
+            hint=hint,
+        )
+        error.policy = policy.origin
+        return error
+
     label = "default" if scope is None else f"{reference.transport}:{scope}"
     met = []
     for requirement in requirements:
@@ -95,19 +101,17 @@ def check(
             case InsecureAcceptAnything():
                 pass
             case Reject():
-                raise reject(f"{reference}: rejected by policy", rule="reject")
+                raise reject("rejected by policy", "reject")
             case SignedBy() | SigstoreSigned():
                 try:
                     signer = verify(requirement)
                 except RejectedByPolicyError as error:
-                    error.hint = error.hint or hint
+                    error.hint, error.policy = error.hint or hint, policy.origin
                     raise
         met.append(MetRequirement(label, _RULES[type(requirement)], signer))
     signed = any(isinstance(item, SignedBy | SigstoreSigned) for item in requirements)
     if require_signed and not signed:
-        raise reject(
-            f"{reference}: the policy requires no signature for this image", rule="requireSigned"
-        )
+        raise reject("the policy requires no signature for this image", "requireSigned")
     return tuple(met)
 
 

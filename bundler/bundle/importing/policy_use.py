@@ -18,6 +18,8 @@ class PolicyUse:
     """``none``: there is no policy.json. ``ignored``: the user ignores it."""
     digest: Digest | None = None
     """The SHA-256 of the policy.json that is applied."""
+    path: str = ""
+    """The file that is applied."""
     require_signed: bool = False
     """Whether images are rejected for which the policy requires no signature."""
     check: PolicyCheck | None = field(default=None, repr=False, compare=False)

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_source
 from bundler.copy.image import ResolvedImage, find_unique_blobs
-from bundler.copy.parallel import run_all
+from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
-from bundler.errors import DamagedBundleError, NotFoundError, UnusableBlob, count
+from bundler.errors import (
+    DamagedBundleError,
+    NotFoundError,
+    RejectedByPolicyError,
+    RejectedImagesError,
+    UnusableBlob,
+    count,
+)
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
@@ -56,7 +63,7 @@ def resolve_images(
 
     Raises:
         IntegrityError, LimitError: a manifest is missing, damaged, or exceeds a limit.
-        TrustError: the policy rejects an image.
+        RejectedByPolicyError: the policy rejects images; the error names all of them.
     """
     requests = [bundle_source.create_request(image) for image in selected]
     if policy_check is not None:
@@ -74,8 +81,15 @@ def resolve_images(
             for found in source.signature_files.of_image(listed).values():
                 policy_check.expect_signatures(request.policy_reference, found)
     tasks = [partial(resolve, request, source, policy_check) for request in distinct.values()]
+    results = run_collecting_errors(
+        engine.executor, tasks, engine.cancellation, RejectedByPolicyError
+    )
+    rejections = [result for result in results if isinstance(result, RejectedByPolicyError)]
+    if rejections:
+        raise rejections[0] if len(rejections) == 1 else RejectedImagesError(rejections)
     images = []
-    for image in run_all(engine.executor, tasks, engine.cancellation):
+    for image in results:
+        assert isinstance(image, ResolvedImage)  # noqa: S101 - for mypy: all errors were raised
         # An import never contacts the URLs of foreign layers.
         stored = [node for node in image.foreign_layers if source.has(node)]
         sources = {node.digest: source for node in stored if node.digest is not None}

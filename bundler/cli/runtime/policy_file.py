@@ -106,4 +106,4 @@ def find_policy(run: CommandRun) -> PolicyUse:
     check = PolicyFileCheck(
         policy, run.cancellation, run.threads, require_signed=options.require_signed
     )
-    return PolicyUse("applied", policy.digest, options.require_signed, check)
+    return PolicyUse("applied", policy.digest, policy.origin, options.require_signed, check)

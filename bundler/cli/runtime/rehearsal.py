@@ -59,9 +59,10 @@ class Rehearsal:
         if names:
             rows = [(str(result.image.reference), result.name) for result in self.report.images]
             text.print_table(("OLD NAME", "NEW NAME"), rows)
-        applied = self.report.policy.status == "applied"
-        policy = "the policy accepts them" if applied else "no policy"
-        number = text.count(len(self.report.images), "image")
+        total = len(self.report.images)
+        applied = self.report.policy.path
+        policy = f"{applied} accepts {'it' if total == 1 else 'them'}" if applied else "no policy"
+        number = text.count(total, "image")
         text.print_line(f"rehearsed without a network: {number} can be imported; {policy}")
 
 

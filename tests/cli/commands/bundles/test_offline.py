@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 KEY = keys.generate_key()
 OFFLINE = ("verify", "bundle", "--key", "key.pub", "--offline")
 SERIAL = 1_700_000_000
+ACCEPT = [{"type": "insecureAcceptAnything"}]
 REJECT = {"default": [{"type": "reject"}]}
 
 
@@ -63,6 +64,28 @@ def test_policy_applies_as_in_an_import(site: Path, run_airbundle: RunAirbundle)
     (site / "policy.json").write_text(json.dumps(REJECT))
     refused = run_airbundle(*OFFLINE, "--policy", "policy.json")
     assert (refused.status, "can be imported" in refused.stdout) == (4, False)
+
+
+@pytest.mark.parametrize("limits", [{}, {"registry.corp:5000": ACCEPT}])
+def test_all_rejected_images_and_the_policy_file_are_named(
+    site: Path, run_airbundle: RunAirbundle, limits: dict[str, object]
+):
+    (site / "policy.json").write_text(json.dumps(REJECT | {"transports": {"docker": limits}}))
+    options = ("--allow-unsigned", "--reason", "test", "--policy", "policy.json")
+    for command in ((*OFFLINE, "--policy", "policy.json"), ("import", "bundle", "oci:x", *options)):
+        refused = run_airbundle(*command)
+        assert refused.status == 4
+        assert "policy.json" in refused.stderr
+        nginx, app = bundles.REFERENCES
+        assert nginx in refused.stderr
+        assert (app in refused.stderr) == (not limits)
+
+
+def test_accepting_policy_is_named(site: Path, run_airbundle: RunAirbundle):
+    (site / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    result = run_airbundle(*OFFLINE, "--policy", "policy.json", "--only", "nginx")
+    assert result.status == 0, result.stderr
+    assert "1 image can be imported; policy.json accepts it" in result.stdout
 
 
 def test_records_apply_as_in_an_import(site: Path, run_airbundle: RunAirbundle):

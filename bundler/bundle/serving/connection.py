@@ -97,9 +97,10 @@ class Connection(BaseHTTPRequestHandler):
         self.raw_requestline, self.requestline, self.command = b"", "", ""
         self._heads.expect()
         try:
-            self.raw_requestline = self.rfile.readline(_MAX_LINE + 1)
-            if not self.raw_requestline or not self.parse_request():
-                return
+            with self.server.waiting(self.connection):
+                self.raw_requestline = self.rfile.readline(_MAX_LINE + 1)
+                if not self.raw_requestline or not self.parse_request():
+                    return
         except HeadTooLargeError:
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
@@ -21,12 +22,14 @@ from bundler.events import Emit, WarningIssued
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
 
     from bundler.bundle.serving.content import Content
     from bundler.bundle.serving.password_file import PasswordFile
     from bundler.cancel import Cancellation
 
 _POLL_INTERVAL = 0.1  # seconds between checks of the cancellation
+_ROOM_TIMEOUT = 0.1  # seconds until a connection that is closed has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Limits:
     """The limits for clients. Times are in seconds."""
 
     connections: int = 256
-    """Further connections are closed at once."""
+    """For a further one, the connection that waits longest for its client is closed."""
     head_bytes: int = 32 * 1024
     """The maximum size of the head of a request."""
     head_seconds: float = 30.0
@@ -72,6 +75,8 @@ class RegistryServer(ThreadingHTTPServer):
         self._tls = tls
         self._cancellation = cancellation
         self._emit = emit
+        self._waiting: dict[socket.socket, None] = {}
+        """The connections that wait for a client, the one that waits longest first."""
         self._free = threading.BoundedSemaphore(self.limits.connections)
         self._reported: set[str] = set()
         if ip_address(address).version == 6:
@@ -112,10 +117,18 @@ class RegistryServer(ThreadingHTTPServer):
         self._cancellation.check()
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
-        """Answer a connection in a new thread; close it if there are too many."""
+        """Answer a connection in a new thread.
+
+        If there are too many, the one that waits longest for its client is closed; if all of them
+        are answering requests, the new one.
+        """
         if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+            for waiting in list(self._waiting)[:1]:
+                with suppress(OSError):
+                    socket.socket.shutdown(waiting, socket.SHUT_RDWR)
+            if not self._free.acquire(timeout=_ROOM_TIMEOUT):
+                self.shutdown_request(request)
+                return
         try:
             super().process_request(request, client_address)
         except BaseException:
@@ -135,8 +148,21 @@ class RegistryServer(ThreadingHTTPServer):
             super().finish_request(request, client_address)
             return
         request.settimeout(self.limits.head_seconds)
-        with self._tls.wrap_socket(request, server_side=True) as encrypted:
+        with self._tls.wrap_socket(
+            request, server_side=True, do_handshake_on_connect=False
+        ) as encrypted:
+            with self.waiting(encrypted):
+                encrypted.do_handshake()
             super().finish_request(encrypted, client_address)
+
+    @contextmanager
+    def waiting(self, connection: socket.socket) -> Iterator[None]:
+        """Let ``connection`` be closed in favour of another one during the block."""
+        self._waiting[connection] = None
+        try:
+            yield
+        finally:
+            del self._waiting[connection]
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - as above
         """Report the error of a connection, once; clients that disconnect are no error."""
@@ -147,7 +173,9 @@ class RegistryServer(ThreadingHTTPServer):
 
     def report(self, error: BaseException) -> None:
         """Emit a warning about a request that failed; the same one only once."""
-        text = str(error) if isinstance(error, BundlerError) else f"{type(error).__name__}: {error}"
+        text = "; ".join(str(error).splitlines())
+        if not isinstance(error, BundlerError):
+            text = f"{type(error).__name__}: {text}"
         if text not in self._reported and len(self._reported) < 1000:
             self._reported.add(text)
             self._emit(WarningIssued(f"a request failed: {text}"))

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LARGE = os.urandom(3 << 20)
 REQUEST = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+CLOSING = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 class Running:
@@ -136,9 +137,7 @@ def test_connections_are_reused(running: Running, large: images.Image):
 
 
 def test_requests_are_answered_in_order(running: Running):
-    received = running.exchange(
-        REQUEST * 3 + b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    )
+    received = running.exchange(REQUEST * 3 + CLOSING)
     assert received.count(b"HTTP/1.1 200 OK") == 4
 
 
@@ -195,25 +194,40 @@ def test_clients_that_do_not_receive_are_disconnected(running: Running, large: i
     assert received < len(LARGE)
 
 
-def test_connections_are_limited(bundle: Path, open_bundles: OpenBundles):
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_silent_clients_exclude_no_others(bundle: Path, open_bundles: OpenBundles, encrypted: bool):
     limits = Limits(connections=2, head_seconds=5)
-    with serve(open_bundles(bundle), limits=limits) as running:
-        with (
-            socket.create_connection(running.address),
-            socket.create_connection(running.address),
-        ):
-            time.sleep(0.05)
-            with socket.create_connection(running.address, timeout=10) as third:
-                assert third.recv(100) == b""
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if encrypted else None
+    if tls is not None:
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with serve(open_bundles(bundle), limits=limits, tls=tls) as running, ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(running.address, timeout=10))
+            for _ in range(3)
+        ]
+        assert silent[0].recv(1) == b""
+        if not encrypted:
+            assert running.get("/v2/")[0] == 200
+            assert silent[1].recv(1) == b""
+        assert running.events == []
+
+
+def test_connections_are_limited(bundle: Path, open_bundles: OpenBundles, large: images.Image):
+    request = f"GET /v2/large/blobs/{large.blobs[1].digest} HTTP/1.1\r\nHost: x\r\n\r\n"
+    limits = Limits(connections=2)
+    with serve(open_bundles(bundle), limits=limits) as running, ExitStack() as stack:
+        for _ in range(2):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(running.address)
+            client.sendall(request.encode())
+            assert client.recv(1) == b"H"
+        assert running.exchange(REQUEST) == b""
+        stack.close()
         deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            try:
-                assert running.get("/v2/")[0] == 200
-                break
-            except (ConnectionError, http.client.RemoteDisconnected):
-                time.sleep(0.02)
-        else:
-            raise AssertionError("the connections were not released")
+        while not running.exchange(CLOSING):
+            assert time.monotonic() < deadline
 
 
 def find_file(bundle: Path, blob: images.Blob) -> Path:

@@ -85,7 +85,9 @@ def test_every_command_and_option_has_help(name: str) -> None:
 @pytest.mark.parametrize("name", list_commands())
 def test_every_command_has_json_output(name: str) -> None:
     spellings = {opt for param in load_command(name).params for opt in param.opts}
-    assert "--json" in spellings or name in {*("cat", "inspect", "list-tags", "login", "logout")}
+    assert "--json" in spellings or name in {
+        *("cat", "inspect", "list-tags", "login", "logout", "sbom")
+    }
 
 
 @pytest.mark.parametrize("name", list_commands())

@@ -44,6 +44,7 @@ SECTIONS = {
         "cat": ("audit.cat:cat", "Print a file of an image."),
         "diff": ("audit.diff:diff", "Compare bundles, images, or a bundle with its target."),
         "packages": ("audit.packages:packages", "List the packages in images."),
+        "sbom": ("audit.sbom:sbom", "Write an SBOM of an image."),
         "serve": ("audit.serve:serve", "Serve the images of bundles as a read-only registry."),
         "audit": ("audit.audit:audit", "Check the images of a bundle against rules."),
     },

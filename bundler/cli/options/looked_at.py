@@ -148,6 +148,28 @@ def describe_authentication(images: OpenImages) -> dict[str, bool]:
     return {} if images.inventory is None else {"authenticated": images.is_authenticated}
 
 
+def read_platform_packages(
+    context: CommandContext,
+    location: str,
+    image: str | None,
+    platform: str | None,
+    access: AccessOptions,
+    *,
+    trust: TrustOptions | None = None,
+) -> ImagePackages:
+    """Read the packages of one image at ``location``, for one platform."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
+
+    from bundler.bundle.audit.packages import image_packages  # noqa: PLC0415 - as above
+
+    with (
+        open_platform(context, location, image, platform, access, trust=trust) as found,
+        ThreadPoolExecutor(os.cpu_count()) as executor,
+    ):
+        selected = [(found.name, found.source, found.image)]
+        return image_packages.read_packages(selected, executor, found.run.cancellation)[0]
+
+
 def read_packages(
     context: CommandContext,
     location: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,14 @@ class ImagePackages:
     findings: tuple[PackageFinding, ...]
     """Files that cannot be read, so that packages may be missing."""
 
+    def count_licenses(self) -> list[tuple[str, int]]:
+        """Return the licences with their numbers of packages, the most frequent first.
+
+        The licence of packages that state none is the empty text.
+        """
+        counted = Counter(text for package in self.packages for text in package.licenses or ("",))
+        return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+
     def to_json(self) -> dict[str, Any]:
         """Return the packages as JSON."""
         value: dict[str, Any] = {"name": self.name, "digest": self.image.digest.text}
@@ -50,6 +59,10 @@ class ImagePackages:
                 "name": self.distribution.name,
             }
         value["packages"] = [package.to_json() for package in self.packages]
+        value["licenses"] = [
+            {"license": text, "packages": number} if text else {"packages": number}
+            for text, number in self.count_licenses()
+        ]
         value["findings"] = [finding.to_json() for finding in self.findings]
         return value
 

@@ -9,6 +9,7 @@ import click
 from bundler.cli.options import common, looked_at
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @command("packages", "airbundle packages /media/stick/plant-7 prometheus:v2.53.1")
 @click.argument("location")
 @click.argument("image", required=False)
+@option("--licenses", is_flag=True, help="List the licences with their numbers of packages.")
 @looked_at.all_platforms
 @access("the registry")
 @key_trust
@@ -30,6 +32,7 @@ def packages(
     location: str,
     image: str | None,
     *,
+    licenses: bool,
     platform: str | None,
     access: AccessOptions,
     trust: TrustOptions,
@@ -49,15 +52,18 @@ def packages(
         text.print_json({"images": [item.to_json() for item in found]})
     else:
         for item in found:
-            _print_packages(item)
+            _print_packages(item, licenses=licenses)
     check_findings(found)
 
 
-def _print_packages(image: ImagePackages) -> None:
+def _print_packages(image: ImagePackages, *, licenses: bool) -> None:
     distribution = f", {image.distribution.name}" if image.distribution is not None else ""
     number = text.count(len(image.packages), "package")
     text.print_line(f"{image.name} ({image.image.platform}{distribution}): {number}")
-    if image.packages:
+    if licenses:
+        rows = [(str(number), name or "not stated") for name, number in image.count_licenses()]
+        text.print_table(("  PACKAGES", "LICENCE"), rows, right=[0])
+    elif image.packages:
         text.print_table(
             ("  TYPE", "NAME", "VERSION", "LICENCES", "PATH"),
             [

@@ -42,6 +42,18 @@ def test_packages_of_all_images_and_platforms_are_json(run_airbundle: RunAirbund
     assert package["layer"] == ONE.blob.digest
 
 
+def test_licenses_are_counted(run_airbundle: RunAirbundle, tmp_path: Path):
+    database = b"P:a\nV:1\nL:ISC\n\nP:b\nV:1\n\nP:c\nV:1\nL:MIT\n\nP:d\nV:1\nL:MIT\n"
+    layer = tars.layer(tars.member(APK, database))
+    images.write_layout(tmp_path / "layout", {"a": images.image(layer)})
+    result = run_airbundle("packages", "oci:layout", "--licenses")
+    assert [line.split() for line in result.stdout.splitlines()[2:]] == [
+        ["2", "MIT"],
+        ["1", "not", "stated"],
+        ["1", "ISC"],
+    ]
+
+
 def test_platform_is_selected(run_airbundle: RunAirbundle, tmp_path: Path):
     images.write_layout(tmp_path / "layout", {"a": images.image(ONE)})
     arguments = ("packages", "oci:layout", "--json", "--platform")

@@ -1,0 +1,1 @@
+"""SBOMs of images in the formats CycloneDX and SPDX, as JSON documents."""

@@ -19,8 +19,9 @@ from bundler.bundle.audit.differences.target import (
 from bundler.bundle.audit.files import ImageFiles, ListingCache
 from bundler.bundle.audit.image_properties import read_properties
 from bundler.bundle.audit.platforms import select_platform
+from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.inventory import Inventory
-from bundler.bundle.importing.target import RegistryTarget
+from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget
 from bundler.cli.options import looked_at
 from bundler.cli.options.registry_access import AccessOptions
 from bundler.cli.runtime import import_target
@@ -125,6 +126,13 @@ class Comparison:
     ) -> TargetDifference:
         """Compare a bundle with a target of an import."""
         settings = import_target.read_target(target, names, self._run.context.environment)
+        if isinstance(settings.target, DirectoryTarget):
+            directory = settings.target.directory
+            if (directory / bundle_paths.INVENTORY).exists():
+                raise UsageError(
+                    f"{settings.target}: a bundle, and not a target",
+                    hint=f"compare two bundles: airbundle diff {bundle} {directory}",
+                )
         override = self._access.create_override()
         if settings.override is not None:
             override = override.with_defaults(settings.override) if override else settings.override

@@ -30,12 +30,12 @@ from bundler.ports import ListsReferrers, ListsTags, Node, ReportsMirror
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bundler.bundle.audit.images import OpenImage
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.image import ResolvedImage
+    from bundler.copy.image import Graph, ResolvedImage
     from bundler.copy.planned_image import PlannedImage
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings, OpenOptions, Source
@@ -200,7 +200,7 @@ class _Comparison:
         untagged = [item for item in image.referrers if item.tag is None]
         if not untagged:
             return []
-        source = self._open_source(full_name)
+        source = self._open_source(self._find_location(full_name))
         if not isinstance(source, ListsReferrers):
             return []
         subjects = {item.subject for item in untagged}
@@ -214,32 +214,57 @@ class _Comparison:
         ]
 
     def compare_content(self) -> list[TargetProblem]:
-        """Check that every manifest and blob is stored, once in each repository."""
-        nodes: dict[tuple[int, Digest], tuple[str, Holdings, Node]] = {}
+        """Check that every manifest and blob is stored, once in each scope."""
+        nodes: dict[tuple[str, Digest], tuple[str, str, Holdings, Node]] = {}
         for full_name, planned in self._planned:
-            for graph in planned.image.graphs:
+            for scope, graph in self._list_graphs(full_name, planned):
                 manifests = [Node.of(item.descriptor, "manifest") for item in graph.manifests]
                 for node in (*manifests, *graph.blobs):
                     if node.digest is not None and node.digest not in self._absent_layers:
-                        key = (id(planned.destination), node.digest)
-                        nodes.setdefault(key, (full_name, planned.destination, node))
+                        item = (full_name, scope, planned.destination, node)
+                        nodes.setdefault((scope, node.digest), item)
         tasks = [partial(self._check_node, *item) for item in nodes.values()]
         found = run_all(self._engine.executor, tasks, self._engine.cancellation)
         problems = [problem for problem in found if problem is not None]
         self.found = len(nodes) - len(problems)
         return problems
 
-    def _check_node(self, full_name: str, holdings: Holdings, node: Node) -> TargetProblem | None:
+    def _list_graphs(
+        self, full_name: str, planned: PlannedImage[Holdings]
+    ) -> Iterator[tuple[str, Graph]]:
+        """Yield the graphs of an image and its referrers, each with the scope of its content.
+
+        The scope is a repository, a layout, or the directory of one image.
+        """
+        scope = self._find_location(full_name)
+        target = self._request.target
+        if isinstance(target, RegistryTarget) or target.format == "oci":
+            yield from ((scope, graph) for graph in planned.image.graphs)
+            return
+        names = {planned.image.graph.root.digest: planned.names} | dict(planned.referrer_names)
+        for graph in planned.image.graphs:
+            for name in names[graph.root.digest]:
+                yield f"{scope}/{name}", graph
+
+    def _check_node(
+        self, full_name: str, scope: str, holdings: Holdings, node: Node
+    ) -> TargetProblem | None:
         digest = node.digest
         if digest is None:
             return None
-        if not self._has(full_name, holdings, node):
-            return TargetProblem("content-absent", full_name, digest, node.kind)
-        if not self._request.deep:
-            return None
-        source = self._open_source(full_name)
+        if isinstance(self._target, OpenRegistry):
+            if not holdings.has(node):
+                return TargetProblem("content-absent", full_name, digest, node.kind)
+            if not self._request.deep:
+                return None
         try:
+            source = self._open_source(scope)
             with source.open(node) as stream:
+                if isinstance(stream, RegularFile) and stream.size != node.size:
+                    actual = f"{stream.size:,} bytes (expected {node.size:,})"
+                    return TargetProblem("content-damaged", full_name, digest, node.kind, actual)
+                if not self._request.deep:
+                    return None
                 check = self._engine.cancellation.check
                 reader = VerifiedReader(
                     stream, full_name, digest=digest, size=node.size, observe=lambda _: check()
@@ -256,16 +281,6 @@ class _Comparison:
                 hint="leave out --deep, or remove the mirror from registries.conf",
             )
         return None
-
-    def _has(self, full_name: str, holdings: Holdings, node: Node) -> bool:
-        """Whether the target stores ``node`` with its size; in a directory, as a regular file."""
-        if isinstance(self._target, OpenRegistry):
-            return holdings.has(node)
-        try:
-            with self._open_source(full_name).open(node) as stream:
-                return not isinstance(stream, RegularFile) or stream.size == node.size
-        except NotFoundError:
-            return False
 
     def find_extra_names(self) -> Iterable[str]:
         """Yield the names in the repositories of the images that the bundle does not have.
@@ -284,9 +299,8 @@ class _Comparison:
                 for graph in planned.image.graphs
                 for item in graph.manifests
             }
-            self._open_source(full_name)
         for location, names in sorted(expected.items()):
-            source = self._sources[location]
+            source = self._open_source(location)
             if isinstance(source, ListsTags):
                 for tag in sorted(set(source.tags()) - names):
                     yield f"{location}:{tag}"
@@ -297,17 +311,20 @@ class _Comparison:
             return ImageReference.parse(full_name).repository
         return str(self._request.target)
 
-    def _open_source(self, full_name: str) -> Source:
-        location = self._find_location(full_name)
+    def _open_source(self, scope: str) -> Source:
+        """Open a scope for reading, once."""
         target = self._request.target
         with self._opening:
-            if location not in self._sources:
+            if scope not in self._sources:
                 if isinstance(target, RegistryTarget):
-                    image = ImageReference.parse(full_name)
+                    image = ImageReference.parse(scope)
                     reference = create_registry_reference(image, target.front)
                     source = transports.open_source(reference, self._request.options)
-                else:
+                elif scope == str(target):
                     source = open_for_reading(target.directory, target.format)
-                self._sources[location] = source
+                else:
+                    reference = transports.parse(scope)
+                    source = transports.open_source(reference, self._request.options)
+                self._sources[scope] = source
                 self._stack.callback(source.close)
-            return self._sources[location]
+            return self._sources[scope]

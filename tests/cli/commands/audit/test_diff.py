@@ -210,6 +210,22 @@ def test_missing_and_damaged_content_of_a_target_is_reported(
     }
 
 
+def test_each_directory_of_a_tree_needs_its_own_blobs(run_airbundle: RunAirbundle, tmp_path: Path):
+    named = bundles.sample()
+    bundles.write(tmp_path / "b", named)
+    assert run_airbundle("import", "b", "dir:target", *IMPORT).status == 0
+    shared = named[NGINX].blobs[1].digest
+    (tmp_path / "target/infra/app/v2.1" / shared.removeprefix("sha256:")).unlink()
+    (problem,) = _diff(run_airbundle, "b", "dir:target", status=12)["problems"]
+    assert (problem["code"], problem["digest"]) == ("content-absent", shared)
+    assert problem["name"].endswith("infra/app/v2.1")
+
+
+def test_bundle_is_no_target(run_airbundle: RunAirbundle, tmp_path: Path):
+    bundles.write(tmp_path / "b")
+    assert run_airbundle("diff", "b", "oci:b").status == 2
+
+
 def test_registry_is_compared(run_airbundle: RunAirbundle, tmp_path: Path):
     named = bundles.sample()
     bundles.write(tmp_path / "b", named)

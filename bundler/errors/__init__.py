@@ -87,6 +87,7 @@
     │   └── NotAnImageDirectoryError
     ├── PartialError                    11   partially done; the report lists the failures
     ├── FindingsError                   12   an audit has findings; the report lists them
+    │   └── RejectedByRulesError
     ├── DifferenceError                 12   what was compared differs; the report lists how
     └── CancelledError             130, 143  run again to resume
 
@@ -127,6 +128,7 @@ from bundler.errors.base import (
     NoDecryptionKeyError as NoDecryptionKeyError,
     PartialError as PartialError,
     PolicyFileError as PolicyFileError,
+    RejectedByRulesError as RejectedByRulesError,
     SignerError as SignerError,
     SignerFailure as SignerFailure,
     SigningKeyError as SigningKeyError,

@@ -207,6 +207,13 @@ class DifferenceError(BundlerError):
         self.differences = differences
 
 
+class RejectedByRulesError(FindingsError):
+    """Images that do not pass the rules of a site; nothing was pushed.
+
+    Raised by ``import`` before the first push.
+    """
+
+
 class CancelledError(BundlerError):
     """A run that was cancelled by a signal; nothing incomplete was published.
 

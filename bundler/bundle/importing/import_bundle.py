@@ -44,9 +44,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
+    from bundler.copy.image import ResolvedImage
     from bundler.copy.planned_image import PlannedImage
     from bundler.copy.target_names import TargetName
     from bundler.events import TransferTotals
@@ -57,6 +58,11 @@ if TYPE_CHECKING:
 
 Existing = Literal["error", "skip", "overwrite"]
 _Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]"
+GateCheck: TypeAlias = (
+    "Callable["
+    "[AuthenticatedBundle, Sequence[BundledImage], Sequence[ResolvedImage], EngineOptions], None]"
+)
+"""Raises an error if the selected images, which are resolved, must not be imported."""
 _STATES: dict[Existing, ImageState] = {
     "error": "conflict",
     "skip": "skipped",
@@ -80,6 +86,8 @@ class ImportRequest:
     admit: Callable[[AuthenticatedBundle], None] | None = None
     """Checks the bundle against the records of the site, and its expiry; None: only the expiry is
     checked, against the clock."""
+    gate: GateCheck | None = None
+    """Refuses images by their content before the target is opened; None: none are refused."""
     names: NameMapping = field(default_factory=NameMapping)
     only: tuple[GoExpression, ...] = ()
     """Import images whose full name contains a match of one of these patterns; empty: all."""
@@ -103,6 +111,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         ConflictError: target names point to other digests; nothing was pushed.
         UnsupportedError: the target rejects a sparse index; nothing was pushed.
         TrustError: ``admit`` refuses the bundle; nothing was pushed.
+        RejectedByRulesError: ``gate`` refuses an image; nothing was pushed.
     """
     started = datetime.now(UTC)
     bundle = open_bundle(
@@ -118,7 +127,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     selected = select_images(bundle.inventory, request.only)
     with ExitStack() as stack:
         try:
-            results, totals, omissions = _push(request, bundle.inventory, selected, engine, stack)
+            results, totals, omissions = _push(request, bundle, selected, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
@@ -138,7 +147,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
 
 def _push(
     request: ImportRequest,
-    inventory: Inventory,
+    bundle: AuthenticatedBundle,
     selected: Sequence[BundledImage],
     engine: EngineOptions,
     stack: ExitStack,
@@ -149,6 +158,7 @@ def _push(
         The result of each image, the totals (those of a dry run are as planned), and the content
         that neither the bundle nor the target has.
     """
+    inventory = bundle.inventory
     source = bundle_source.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
     signatures = [source.signature_files.of_image(image) for image in selected]
@@ -159,6 +169,8 @@ def _push(
         )
     ]
     check_present(request.bundle, selected, images, source, "nothing was imported")
+    if request.gate is not None:
+        request.gate(bundle, selected, images, engine)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
     references = [str(image.reference) for image in inventory.images]

@@ -14,6 +14,7 @@ from bundler.errors import (
     ExpiredError,
     FutureBundleError,
     RejectedByPolicyError,
+    RejectedByRulesError,
     RollbackError,
     TrustError,
     TrustFileError,
@@ -145,8 +146,11 @@ class ImportSession:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stack:
-            if isinstance(error, RejectedByPolicyError) and self._bundle and not self._is_first:
-                self._record_refusal(self._bundle, "policy")
+            if self._bundle and not self._is_first:
+                if isinstance(error, RejectedByPolicyError):
+                    self._record_refusal(self._bundle, "policy")
+                elif isinstance(error, RejectedByRulesError):
+                    self._record_refusal(self._bundle, "rules")
 
     def _record_refusal(self, bundle: AuthenticatedBundle, refusal: str) -> None:
         """Record that a bundle was refused; one that is not authenticated proves nothing."""

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.images import OpenImage, OpenImages
     from bundler.bundle.audit.rules.audited import Depth
+    from bundler.bundle.format.inventory import BundledImage
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage
     from bundler.events import Emit
     from bundler.oci.reference import ImageReference
+    from bundler.ports import Reference
 
 
 def read_location(
@@ -50,7 +52,7 @@ def read_location(
     tasks = [partial(image.resolve, emit, referrers=True) for image in images.images]
     resolved = run_all(executor, tasks, cancellation)
     readers = [
-        partial(read_image, image, item)
+        partial(read_image, image.name, image.listed, item)
         for image, item in zip(images.images, resolved, strict=True)
     ]
     read = tuple(run_all(executor, readers, cancellation))
@@ -74,8 +76,10 @@ def compute_total_size(images: Sequence[ResolvedImage]) -> int:
     return sum(node.size or 0 for node in find_unique_blobs(images).values())
 
 
-def read_image(image: OpenImage, resolved: ResolvedImage) -> AuditedImage:
+def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) -> AuditedImage:
     """Read the configs of an image whose manifests were read.
+
+    ``listed`` is its entry in the inventory; None: it is not part of a bundle.
 
     Raises:
         NotFoundError, IntegrityError: a config is missing, damaged or not valid.
@@ -91,15 +95,14 @@ def read_image(image: OpenImage, resolved: ResolvedImage) -> AuditedImage:
     platforms, unreadable = [], None
     try:
         for found in list_platforms(resolved):
-            properties = read_properties(image.name, resolved.source, found)
+            properties = read_properties(name, resolved.source, found)
             platforms.append(AuditedPlatform(found, properties))
     except (UnsupportedError, LimitError) as error:
         unreadable = None if artifacts and not platforms else error.message
-    base = _create_image(image)
     return AuditedImage(
-        name=base.name,
-        reference=base.reference,
-        listed=base.listed,
+        name=name,
+        reference=_find_reference(listed, resolved.request.source),
+        listed=listed,
         digest=resolved.graph.root.digest,
         artifact_types=tuple(sorted(set(artifacts))),
         platforms=tuple(platforms),
@@ -110,13 +113,16 @@ def read_image(image: OpenImage, resolved: ResolvedImage) -> AuditedImage:
 
 def _create_image(image: OpenImage) -> AuditedImage:
     """Create an image of which nothing was read."""
-    if image.listed is not None:
-        reference: ImageReference | None = image.listed.reference
-    else:
-        source = image.request.source
-        reference = source.image if isinstance(source, RepositoryReference) else None
+    reference = _find_reference(image.listed, image.request.source)
     digest = image.listed.digest if image.listed is not None else None
     return AuditedImage(image.name, reference, image.listed, digest)
+
+
+def _find_reference(listed: BundledImage | None, source: Reference) -> ImageReference | None:
+    """Return the name of an image in a registry; None if it has none."""
+    if listed is not None:
+        return listed.reference
+    return source.image if isinstance(source, RepositoryReference) else None
 
 
 def _list_referrer_types(resolved: ResolvedImage) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from bundler.cli.options import common, records
 from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.import_names import SECTION, ImportNameOptions, import_names
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
@@ -45,6 +46,7 @@ _RESULTS = {"same": "already present"}
 )
 @option("--verify-first", is_flag=True, help="Verify the whole bundle before the first push.")
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
+@gate_options
 @common.dry_run("Print references and target names; push nothing.")
 @records.overrides
 @records.directory
@@ -69,6 +71,7 @@ def import_(
     existing: str | None,
     verify_first: bool,
     keep_going: bool,
+    gate: GateOptions,
     dry_run: bool,
     overrides: records.OverrideOptions,
     records_path: Path | None,
@@ -86,6 +89,7 @@ def import_(
     configuration files.
     """
     overridden = overrides.create_overrides()
+    rules = gate.load()
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
     signers = read_signers(context, receipt_signers)
     for signer in signers:  # or a signature of one kind could pass as one of the other
@@ -137,6 +141,7 @@ def import_(
             signature_files=trust.signature_files,
             allow_unsigned=overridden.unsigned,
             admit=session.admit,
+            gate=None if rules is None else rules.check,
             names=settings.names,
             only=patterns,
             existing=cast("Existing", existing or settings.existing or "error"),

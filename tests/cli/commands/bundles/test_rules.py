@@ -1,0 +1,66 @@
+"""``airbundle import --rules``: images must pass the rules of a site."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.trust import keys
+from tests.fakes import bundles, images, tars
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import RunAirbundle
+
+KEY = keys.generate_key()
+COMMAND = ("import", "b", "oci:inside", "--key", "signer.pub", "--adopt", "--rules", "gate.yaml")
+CONTENTS = "rules: {no-set-uid-files: error, no-latest: error}"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    (tmp_path / "signer.pub").write_bytes(KEY.public.to_pem())
+    image = images.image(tars.layer(tars.member("bin/su", b"x", mode=0o4755)))
+    return bundles.write(tmp_path / "b", {"docker.io/library/app:1": image}, keys=(KEY,))
+
+
+@pytest.mark.parametrize("rules", ["rules: {not-root: error}", CONTENTS])
+def test_bundle_that_does_not_pass_is_refused_before_the_first_push(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, rules: str
+):
+    (tmp_path / "gate.yaml").write_text(rules)
+    result = run_airbundle(*COMMAND)
+    assert (result.status, result.stdout) == (12, "")
+    assert not (tmp_path / "inside").exists()
+
+
+def test_bundle_that_passes_is_imported(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
+    (tmp_path / "gate.yaml").write_text("rules: {bundle-authenticated: error, not-root: warning}")
+    result = run_airbundle(*COMMAND)
+    assert result.status == 0
+    assert "1 finding" in result.stderr
+    assert (tmp_path / "inside/index.json").exists()
+
+
+def test_waiver_applies_to_an_import(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
+    (tmp_path / "gate.yaml").write_text(f"failOn: warning\n{CONTENTS}")
+    waiver = "{code: no-set-uid-files, reason: r, author: me, expires: 2999-01-01}"
+    (tmp_path / "waivers.yaml").write_text(f"waivers: [{waiver}]")
+    assert run_airbundle(*COMMAND).status == 12
+    assert run_airbundle(*COMMAND, "--waivers", "waivers.yaml").status == 0
+
+
+def test_refusal_is_in_the_log(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
+    (tmp_path / "gate.yaml").write_text("rules: {not-root: note}")
+    assert run_airbundle(*COMMAND).status == 0  # the records begin with the first import
+    (tmp_path / "gate.yaml").write_text("rules: {not-root: error}")
+    assert run_airbundle(*COMMAND).status == 12
+    last = json.loads(run_airbundle("log", "show", "--json").stdout)["entries"][-1]
+    assert (last["event"], last["refusal"]) == ("refused", "rules")
+
+
+def test_waivers_need_rules(run_airbundle: RunAirbundle, bundle: Path):
+    assert run_airbundle(*COMMAND[:-2], "--waivers", "waivers.yaml").status == 2

@@ -15,7 +15,7 @@ from bundler.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-SALT = bcrypt.gensalt(4)
+SALT = b"$2b$04$" + b"abcdefghijklmnopqrstuu"  # fixed: it is part of the names of tests
 
 
 def create(**users: str) -> PasswordFile:

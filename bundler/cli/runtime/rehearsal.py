@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.cli.output import text
-from bundler.errors import BundlerError, CancelledError
+from bundler.errors import BundlerError, CancelledError, TrustError, UnauthenticatedError
 from bundler.events import discard
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ class Rehearsal:
     """None: the import would fail."""
     refusal: BundlerError | None = None
     """The error with which the import would fail."""
+    trust_file: Path | None = None
+    """The trust file that was applied; None: none, or only as by any import."""
+    missing_signatures: int = 0
+    """How many more keys must sign by ``trust_file``."""
 
     def check(self) -> None:
         """Raise the error with which the import would fail, if any."""
@@ -50,7 +55,10 @@ class Rehearsal:
             }
             for result in self.report.images
         ]
-        return {"images": images, "policy": self.report.policy.to_json()}
+        value: dict[str, Any] = {"images": images, "policy": self.report.policy.to_json()}
+        if self.missing_signatures:
+            value["missingSignatures"] = self.missing_signatures
+        return value
 
     def print_text(self, *, names: bool) -> None:
         """Print the result as text, with the target names on request, unless it would fail."""
@@ -63,7 +71,14 @@ class Rehearsal:
         applied = self.report.policy.path
         policy = f"{applied} accepts {'it' if total == 1 else 'them'}" if applied else "no policy"
         number = text.count(total, "image")
-        text.print_line(f"rehearsed without a network: {number} can be imported; {policy}")
+        verdict = "checked" if self.missing_signatures else "can be imported"
+        text.print_line(f"rehearsed without a network: {number} {verdict}; {policy}")
+        if self.missing_signatures:
+            more = text.count(self.missing_signatures, "more signature")
+            text.print_line(
+                f"a site with the trust file {self.trust_file} still requires {more} by keys with"
+                " the role bundle: airbundle sign BUNDLE --key FILE.key"
+            )
 
 
 @contextmanager
@@ -81,11 +96,16 @@ def rehearse_export(
     bundle: Path,
     signers: Sequence[Signer],
     settings: TargetSettings,
+    trust_file: Path | None,
 ) -> Rehearsal:
     """Verify a bundle that was just written, and rehearse its import at a new site.
 
     All of ``signers`` must have signed it. A medium that does not contain what was written is a
-    refusal, too. ``settings`` are those of the target.
+    refusal, too. ``settings`` are those of the target. By ``trust_file``, unless it is None, at
+    least one of the signatures must count; the result states how many are missing.
+
+    Raises:
+        ConfigError: ``trust_file`` cannot be read, or is not valid.
     """
     from tempfile import TemporaryDirectory  # noqa: PLC0415 - only for rehearsals
 
@@ -106,7 +126,39 @@ def rehearse_export(
         options = run.create_open_options()
         request = ImportRequest(bundle, settings.target, options, trust, names=settings.names)
         overrides = Overrides(unsigned=not keys)
-        return rehearse(run, request, Path(folder) / "records", overrides, emit=discard)
+        rehearsal = rehearse(run, request, Path(folder) / "records", overrides, emit=discard)
+    if trust_file is None or rehearsal.refusal is not None:
+        return rehearsal
+    try:
+        missing = _count_missing_signatures(bundle, trust_file)
+    except TrustError as error:
+        return Rehearsal(None, refusal=error)
+    return replace(rehearsal, trust_file=trust_file, missing_signatures=missing)
+
+
+def _count_missing_signatures(bundle: Path, trust_file: Path) -> int:
+    """Return how many more keys must sign a bundle that was just written, by a trust file.
+
+    Raises:
+        TrustError: the bundle is signed, but no signature counts; or the trust file has expired.
+    """
+    from bundler.bundle.format.authenticate import authenticate  # noqa: PLC0415 - as above
+    from bundler.bundle.format.parse_inventory import parse_inventory  # noqa: PLC0415 - as above
+    from bundler.trust import role_check, trust_store  # noqa: PLC0415 - as above
+
+    store = trust_store.load(trust_file, read_only=True)
+    found = authenticate(bundle, store)
+    contents = parse_inventory(found.raw)
+    _, error = found.find_accepted(contents, datetime.now(UTC))
+    if error is None:
+        return 0
+    unfit = role_check.find_unfit(
+        store.content, "bundle", found.signers, contents.stream, contents.created
+    )
+    counted = len(found.signers) - len(unfit)
+    if isinstance(error, UnauthenticatedError) and (counted or not error.signed_by):
+        return store.threshold - counted
+    raise error
 
 
 def rehearse(

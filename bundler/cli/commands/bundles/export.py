@@ -66,7 +66,8 @@ if TYPE_CHECKING:
 @option(
     "--rehearse",
     is_flag=True,
-    help="Finally read the bundle again, and check all that an import will check.",
+    help="Finally read the bundle again, and check all that an import will check; with a trust"
+    " file, also whether more signatures are required.",
 )
 @option(
     "--rehearse-target",
@@ -161,7 +162,7 @@ def export(
     if rehearsal_target is not None:
         from bundler.cli.runtime.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
 
-        rehearsal = rehearse_export(context, destination, keys, rehearsal_target)
+        rehearsal = rehearse_export(context, destination, keys, rehearsal_target, trust_path)
     if as_json:
         rehearsed = {} if rehearsal is None else {"rehearsal": rehearsal.to_json()}
         text.print_json(report.to_json() | rehearsed)

@@ -115,6 +115,38 @@ def test_rotation_reaches_a_site_in_a_bundle(site: Site):
     site("verify old --key export.pub")
 
 
+@pytest.mark.parametrize(
+    ("stream", "signers", "missing", "status"),
+    [
+        ("plant-7", "--sign-key export.key", 1, 0),
+        ("plant-7", "--sign-key export.key --sign-key bob.key", 1, 0),
+        ("plant-7", "--sign-key export.key --sign-key receipt.key", 0, 0),
+        ("plant-7", "--sign-key carol.key", None, 4),
+        ("plant-7", "--sign-key alice.key", None, 4),
+        ("plant-8", "--sign-key export.key", None, 4),
+        ("plant-7", "--unsigned", 2, 0),
+    ],
+)
+def test_rehearsal_of_an_export_applies_the_trust_file(
+    site: Site, stream: str, signers: str, missing: int | None, status: int
+):
+    site("trust add 1.json --key alice.pub --key bob.pub --role trust --threshold trust=1")
+    site("trust add 1.json --key export.pub --key receipt.pub --role bundle --stream plant-7")
+    site("trust add 1.json --key receipt.pub --role bundle --threshold bundle=2")
+    site("trust sign 1.json --key alice.key")
+    site.install("outside/trust.json")
+    old = bundles.write(site.directory / "old")
+    image = f"oci:{old}:docker.io/library/nginx:1.27"
+    (site.directory / "m.yaml").write_text(f"name: {stream}\nimages: ['{image}']\n")
+    export = f"export m.yaml stick {signers} --trust outside/trust.json --rehearse"
+    shown = site(export, status=status).stdout
+    assert ("can be imported" in shown) == (missing == 0)
+    if missing:
+        assert f"{missing} more signature" in shown
+        rehearsal = json.loads(site(f"{export} --json").stdout)["rehearsal"]
+        assert rehearsal["missingSignatures"] == missing
+
+
 def test_chain_with_a_gap_or_a_fork_is_refused(site: Site):
     site.set_up()
     bundle = bundles.write(site.directory / "b", keys=(EXPORT,))

@@ -75,7 +75,8 @@ def _count(difference: Difference) -> int:
     if difference.is_same:
         return 0
     layers = len(difference.added_layers) + len(difference.removed_layers)
-    return max(1, len(difference.changes) + layers + len(difference.files or ()))
+    packages = len(difference.packages.changes) if difference.packages else 0
+    return max(1, len(difference.changes) + layers + packages + len(difference.files or ()))
 
 
 def _summarize(difference: Difference) -> str:
@@ -147,6 +148,20 @@ def _describe_images(difference: ImageDifference) -> Iterator[Section]:
             for sign, layer in layers
         ],
     )
+    if difference.packages is not None:
+        yield (
+            "packages",
+            ("TYPE", "NAME", "OLD", "NEW"),
+            [
+                (item.type, item.name, " ".join(item.old) or "-", " ".join(item.new) or "-")
+                for item in difference.packages.changes
+            ],
+        )
+        yield (
+            "files that should state packages and cannot be read",
+            ("PATH", "PROBLEM"),
+            [(item.path, f"{item.problem} [{item.code}]") for item in difference.packages.findings],
+        )
     yield (
         "files",
         (" ", "PATH", "SIZE", "DIFFERS IN", "MARKS"),

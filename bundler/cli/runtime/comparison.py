@@ -18,6 +18,7 @@ from bundler.bundle.audit.differences.target import (
 )
 from bundler.bundle.audit.files import ImageFiles, ListingCache
 from bundler.bundle.audit.image_properties import read_properties
+from bundler.bundle.audit.packages.image_packages import read_packages
 from bundler.bundle.audit.platforms import select_platform
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.inventory import Inventory
@@ -28,14 +29,17 @@ from bundler.cli.runtime import import_target
 from bundler.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cli.options.import_names import ImportNameOptions
     from bundler.cli.runtime.context import CommandRun
     from bundler.config.registry_access import RegistryOverride
     from bundler.gocompat.regexp import GoExpression
+    from bundler.ports import Source
     from bundler.trust.bundle_trust import BundleTrust
 
 Difference: TypeAlias = ListDifference | ImageDifference | TargetDifference
@@ -47,7 +51,6 @@ class Comparison:
     def __init__(self, run: CommandRun, access: AccessOptions, trust: BundleTrust | None) -> None:
         self._run = run
         self._access = access
-        self._listings = ListingCache()
         self._trust = trust
         """Authenticates bundles; None: signatures are not verified."""
 
@@ -98,16 +101,16 @@ class Comparison:
             sides = [stack.enter_context(self._open(text)) for text in (old, new)]
             if names == (None, None) and any(len(side.images) > 1 for side in sides):
                 return image_lists.compare_lists(*map(image_lists.list_source, sides))
-            return compare_images(
-                *(
-                    self._read_image(side, name, platform, files=files)
-                    for side, name in zip(sides, names, strict=True)
-                )
-            )
+            found = [
+                self._select_image(side, name, platform)
+                for side, name in zip(sides, names, strict=True)
+            ]
+            is_same = found[0][2].digest == found[1][2].digest
+            return compare_images(*self._read_images(found, files=files and not is_same))
 
-    def _read_image(
-        self, images: OpenImages, name: str | None, platform: str | None, *, files: bool
-    ) -> ComparedImage:
+    def _select_image(
+        self, images: OpenImages, name: str | None, platform: str | None
+    ) -> tuple[str, Source, PlatformImage]:
         only_one = images.inventory is None and len(images.images) == 1
         found = images.find(None if only_one else name)
         selected = select_platform(
@@ -115,11 +118,28 @@ class Comparison:
             looked_at.parse_platform(platform),
             self._run.context.detect_platform(),
         )
-        properties = read_properties(found.name, found.source, selected)
-        content = ImageFiles(
-            found.source, selected.manifest, self._run.cancellation, self._listings
-        )
-        return ComparedImage(properties, selected, content if files else None)
+        return found.name, found.source, selected
+
+    def _read_images(
+        self, found: Sequence[tuple[str, Source, PlatformImage]], *, files: bool
+    ) -> list[ComparedImage]:
+        """Read the configs of images; with ``files``, also their packages and layers."""
+        cancellation = self._run.cancellation
+        properties = [read_properties(*image) for image in found]
+        if not files:
+            return [
+                ComparedImage(stated, image, None, None)
+                for stated, (_, _, image) in zip(properties, found, strict=True)
+            ]
+        executor = self._run.create_engine_options().executor
+        packages = read_packages(found, executor, cancellation)
+        cache = ListingCache()
+        return [
+            ComparedImage(
+                stated, image, ImageFiles(source, image.manifest, cancellation, cache), own
+            )
+            for stated, (_, source, image), own in zip(properties, found, packages, strict=True)
+        ]
 
     def compare_target(
         self, bundle: str, target: str, names: ImportNameOptions, *, deep: bool, extra: bool

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit import secret_text
 from bundler.bundle.audit.differences.file_trees import compare_files
+from bundler.bundle.audit.differences.packages import compare_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.bundle.audit.differences.file_trees import FileChange
+    from bundler.bundle.audit.differences.packages import PackageDifference
     from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.oci.descriptor import Descriptor
 
@@ -62,6 +65,8 @@ class ImageDifference:
     """The size of the config and the layers that only the new image has."""
     files: tuple[FileChange, ...] | None
     """None: the layers were not read."""
+    packages: PackageDifference | None
+    """None: the layers were not read."""
 
     @property
     def is_same(self) -> bool:
@@ -80,6 +85,9 @@ class ImageDifference:
         }
         if self.files is not None:
             value["files"] = [file.to_json() for file in self.files]
+        if self.packages is not None:
+            value["packages"] = [change.to_json() for change in self.packages.changes]
+            value["findings"] = [finding.to_json() for finding in self.packages.findings]
         return value
 
 
@@ -90,6 +98,8 @@ class ComparedImage:
     properties: ImageProperties
     image: PlatformImage
     files: ImageFiles | None
+    """None: the layers are not read."""
+    packages: ImagePackages | None
     """None: the layers are not read."""
 
 
@@ -109,6 +119,9 @@ def compare_images(old: ComparedImage, new: ComparedImage) -> ImageDifference:
     files = None
     if old.files is not None and new.files is not None:
         files = () if old_layers == new_layers else compare_files(old.files, new.files)
+    packages = None
+    if old.packages is not None and new.packages is not None:
+        packages = compare_packages(old.packages, new.packages)
     return ImageDifference(
         old=old.properties,
         new=new.properties,
@@ -117,6 +130,7 @@ def compare_images(old: ComparedImage, new: ComparedImage) -> ImageDifference:
         added_layers=tuple(layer for layer in new_layers if layer.digest not in known),
         new_bytes=sum(item.size for item in content.values() if item.digest not in known),
         files=files,
+        packages=packages,
     )
 
 

@@ -66,7 +66,7 @@ def diff(
 
     A and B are bundles, bundle.json files, receipts or references: their images are compared by
     name. If both are references to one image, or IMAGE is given (and OTHER_IMAGE, if its name in B
-    differs), two images are compared: config, labels, layers, files, and the bytes that are new.
+    differs), two images are compared: config, labels, layers, packages, files, and new bytes.
 
     If A is a bundle and B is a target as for import, the command checks that the target has all
     names, manifests, referrers and blobs of the bundle.

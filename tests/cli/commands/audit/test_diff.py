@@ -126,6 +126,33 @@ def test_two_images_are_compared(run_airbundle: RunAirbundle, tmp_path: Path):
     assert value["newBytes"] > layer["size"]
 
 
+def _dpkg(**versions: str) -> images.Layer:
+    """A layer with the database of dpkg."""
+    entries = [
+        f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\n"
+        f"Version: {version.replace('_', '.')}\n"
+        for name, version in versions.items()
+    ]
+    return tars.layer(tars.member("var/lib/dpkg/status", "\n".join(entries).encode()))
+
+
+def test_packages_of_two_images_are_compared(run_airbundle: RunAirbundle, tmp_path: Path):
+    named = {
+        "1": images.image(_dpkg(bash="5.1", curl="7.88", tar="1.34")),
+        "2": images.image(_dpkg(bash="5.1", curl="8.0", zlib="1.3")),
+    }
+    images.write_layout(tmp_path / "layout", named)
+    value = _diff(run_airbundle, "oci:layout:1", "oci:layout:2", status=12)
+    assert [(item["name"], item["old"], item["new"]) for item in value["packages"]] == [
+        ("curl", ["7.88"], ["8.0"]),
+        ("tar", ["1.34"], []),
+        ("zlib", [], ["1.3"]),
+    ]
+    assert value["findings"] == []
+    value = _diff(run_airbundle, "oci:layout:1", "oci:layout:2", "--no-files", status=12)
+    assert "packages" not in value
+
+
 @pytest.mark.parametrize("output_format", ["text", "markdown"])
 def test_output_is_escaped(run_airbundle: RunAirbundle, tmp_path: Path, output_format: str):
     _write_images(tmp_path / "layout")

@@ -6,18 +6,20 @@ limited time.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
 import ssl
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 from bundler.bundle.serving.answers import answer
 from bundler.bundle.serving.exchange import BlobPart, Request, Response, status_error
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams import read_chunks
 from bundler.errors import BundlerError, SizeMismatchError
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from bundler.bundle.serving.server import RegistryServer
 
 _MAX_LINE = 65_536  # of http.server
+_MEDIUM_ERRORS = (errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO)
+"""The errors of ``sendfile`` that concern the file, and not the client."""
 _STEP = 1 << 20
 """The bytes that a client has to receive within the time limit."""
 
@@ -64,10 +68,7 @@ class _Heads(io.RawIOBase):
             TimeoutError: the deadline has passed.
             HeadTooLargeError: the head is too large.
         """
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._connection.settimeout(left)
+        self._connection.settimeout(_get_time_left(self._deadline))
         count = self._connection.recv_into(buffer)
         self.received += count
         if self.received > self._limit:
@@ -151,8 +152,14 @@ class Connection(BaseHTTPRequestHandler):
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def _send_bytes(self, data: bytes | memoryview) -> None:
-        self.connection.settimeout(self.server.limits.stall_seconds)
-        self.connection.sendall(data)
+        rest, deadline = memoryview(data), self._start_step()
+        while rest:
+            self.connection.settimeout(_get_time_left(deadline))
+            rest = rest[self.connection.send(rest) :]
+
+    def _start_step(self) -> float:
+        """Return the deadline for the next MiB, or less, that the client has to receive."""
+        return time.monotonic() + self.server.limits.stall_seconds
 
     def _send_blob(self, response: Response, part: BlobPart) -> None:
         """Open the file of a blob, compare its size, and send a part of it.
@@ -176,12 +183,13 @@ class Connection(BaseHTTPRequestHandler):
                 self._send_file(reader, part)
                 return
             left = part.length
-            for chunk in read_chunks(reader, left):
+            for chunk in read_chunks(reader, left) if left else ():
                 self._send_bytes(chunk[:left])
-                left -= len(chunk[:left])
+                left = max(0, left - len(chunk))
                 if left == 0:
                     return
-            raise _create_short_error(blob, left)
+            if left:
+                raise _create_short_error(blob, left)
 
     def _send_file(self, file: RegularFile, part: BlobPart) -> None:
         """Let the kernel send a part of a file.
@@ -189,23 +197,37 @@ class Connection(BaseHTTPRequestHandler):
         Raises:
             TimeoutError: the client received less than a MiB in the time for it.
             SizeMismatchError: the file has become shorter.
+            MediumError: the medium cannot be read.
         """
         target, source = self.connection.fileno(), file.fileno()
         position, end = part.start, part.start + part.length
         writable = select.poll()
         writable.register(target, select.POLLOUT)
+        self.connection.setblocking(False)
         while position < end:
-            step_end = min(position + _STEP, end)
-            deadline = time.monotonic() + self.server.limits.stall_seconds
+            step_end, deadline = min(position + _STEP, end), self._start_step()
             while position < step_end:
-                left = deadline - time.monotonic()
-                if left <= 0 or not writable.poll(left * 1000):
+                if not writable.poll(_get_time_left(deadline) * 1000):
                     raise TimeoutError
-                with suppress(BlockingIOError):
+                try:
                     sent = os.sendfile(target, source, position, step_end - position)
-                    if sent == 0:
-                        raise _create_short_error(part.blob, end - position)
-                    position += sent
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    if error.errno in _MEDIUM_ERRORS:
+                        raise to_bundler_error(error, file.path, "cannot read") from error
+                    raise
+                if sent == 0:
+                    raise _create_short_error(part.blob, end - position)
+                position += sent
+
+
+def _get_time_left(deadline: float) -> float:
+    """Return the seconds until ``deadline``; raise TimeoutError if it has passed."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _create_short_error(blob: StoredBlob, missing: int) -> SizeMismatchError:

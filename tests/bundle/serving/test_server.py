@@ -278,9 +278,36 @@ def test_tls_is_used(bundle: Path, open_bundles: OpenBundles, large: images.Imag
         for item in large.blobs:
             connection.request("GET", f"/v2/large/blobs/{item.digest}")
             assert connection.getresponse().read() == item.data
+            range_ = {"Range": "bytes=1-2"}
+            connection.request("GET", f"/v2/large/blobs/{item.digest}", headers=range_)
+            assert connection.getresponse().read() == item.data[1:3]
         connection.close()
         assert running.exchange(REQUEST)[:5] != b"HTTP/"
         assert running.exchange(b"") == b""
+        assert running.events == []
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_empty_blobs_are_sent(tmp_path: Path, open_bundles: OpenBundles, encrypted: bool):
+    empty = images.Layer(images.Blob(images.OCI["tar"], b""), images.sha256(b""))
+    bundle = bundles.write(tmp_path / "b", {"docker.io/library/a:1": images.image(empty)})
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if encrypted else None
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    if tls is not None:
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with serve(open_bundles(bundle), tls=tls) as running:
+        connection = (
+            http.client.HTTPSConnection(*running.address, context=trusting, timeout=10)
+            if encrypted
+            else http.client.HTTPConnection(*running.address, timeout=10)
+        )
+        for _ in range(2):  # on one connection
+            connection.request("GET", f"/v2/library/a/blobs/{empty.blob.digest}")
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (200, b"")
+        connection.close()
         assert running.events == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.option import option
@@ -178,22 +178,35 @@ def read_packages(
     access: AccessOptions,
     *,
     trust: TrustOptions | None = None,
+    claims: bool = False,
 ) -> list[ImagePackages]:
-    """Read the packages of one image or all images at ``location``, for one or all platforms."""
+    """Read the packages of one image or all images at ``location``, for one or all platforms.
+
+    With ``claims``, SBOMs and attestations that came with the images are read and compared.
+    """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
 
     from bundler.bundle.audit.packages import image_packages  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.packages.claims.claims import read_claims  # noqa: PLC0415
     from bundler.bundle.audit.platforms import list_platforms, select_platform  # noqa: PLC0415
 
     requested = parse_platform(platform)
     with open_images(context, location, access, trust) as (images, run):
-        selected = []
+        resolved = []
         for item in images.images if image is None else [images.find(image)]:
-            resolved = item.resolve(run.emit)
+            one = item.resolve(run.emit, referrers=claims)
             if requested is None:
-                found = list(list_platforms(resolved))
+                selected = list(list_platforms(one))
             else:
-                found = [select_platform(resolved, requested, context.detect_platform())]
-            selected += [(item.name, item.source, each) for each in found]
+                selected = [select_platform(one, requested, context.detect_platform())]
+            resolved += [(one, (item.name, item.source, each)) for each in selected]
         with ThreadPoolExecutor(os.cpu_count()) as executor:
-            return image_packages.read_packages(selected, executor, run.cancellation)
+            found = image_packages.read_packages(
+                [each for _, each in resolved], executor, run.cancellation
+            )
+        if not claims:
+            return found
+        return [
+            replace(each, claims=tuple(read_claims(one, each)))
+            for (one, _), each in zip(resolved, found, strict=True)
+        ]

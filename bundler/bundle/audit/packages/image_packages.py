@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
+    from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.packages.layer_packages import LayerPackages
     from bundler.bundle.audit.packages.package import PackageFinding, Statement
     from bundler.bundle.audit.platforms import PlatformImage
@@ -38,6 +39,8 @@ class ImagePackages:
     """The packages, by type, name, version and path."""
     findings: tuple[PackageFinding, ...]
     """Files that cannot be read, so that packages may be missing."""
+    claims: tuple[Claim, ...] | None = None
+    """SBOMs and attestations that came with the image; None: they were not read."""
 
     def count_licenses(self) -> list[tuple[str, int]]:
         """Return the licences with their numbers of packages, the most frequent first.
@@ -64,6 +67,8 @@ class ImagePackages:
             for text, number in self.count_licenses()
         ]
         value["findings"] = [finding.to_json() for finding in self.findings]
+        if self.claims is not None:
+            value["claims"] = [claim.to_json() for claim in self.claims]
         return value
 
 

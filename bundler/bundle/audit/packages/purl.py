@@ -5,7 +5,7 @@ https://github.com/package-url/purl-spec
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 _LOWER_CASE = ("apk", "deb", "golang")
 _SAFE = ".-_~:"
@@ -37,3 +37,23 @@ def create_purl(
 
 def _quote(text: str) -> str:
     return quote(text, safe=_SAFE, errors="replace")
+
+
+def parse_purl(text: str) -> tuple[str, str, str] | None:
+    """Return the type, the name with its namespace, and the version; None: it is no purl.
+
+    Qualifiers are ignored, except the epoch, which belongs to the version of rpm.
+    """
+    scheme, _, rest = text.partition(":")
+    rest, _, qualifiers = rest.partition("#")[0].partition("?")
+    package_type, _, path = rest.strip("/").partition("/")
+    path, _, version = path.rpartition("@") if "@" in path[1:] else (path, "", "")
+    if scheme != "pkg" or not path:
+        return None
+    package_type, name, version = package_type.lower(), unquote(path), unquote(version)
+    if package_type in (*_LOWER_CASE, "pypi"):
+        name = name.lower()
+    epoch = next((item[6:] for item in qualifiers.split("&") if item.startswith("epoch=")), "")
+    if package_type == "rpm" and epoch not in ("", "0"):
+        version = f"{epoch}:{version}"
+    return package_type, name, version

@@ -15,13 +15,17 @@ from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
+    from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.packages.image_packages import ImagePackages
+
+_MAX_PRINTED = 10
 
 
 @command("packages", "airbundle packages /media/stick/plant-7 prometheus:v2.53.1")
 @click.argument("location")
 @click.argument("image", required=False)
 @option("--licenses", is_flag=True, help="List the licences with their numbers of packages.")
+@option("--claims", is_flag=True, help="Compare with the SBOMs that came with the images.")
 @looked_at.all_platforms
 @access("the registry")
 @key_trust
@@ -33,6 +37,7 @@ def packages(
     image: str | None,
     *,
     licenses: bool,
+    claims: bool,
     platform: str | None,
     access: AccessOptions,
     trust: TrustOptions,
@@ -47,12 +52,16 @@ def packages(
     """
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
 
-    found = looked_at.read_packages(context, location, image, platform, access, trust=trust)
+    found = looked_at.read_packages(
+        context, location, image, platform, access, trust=trust, claims=claims
+    )
     if as_json:
         text.print_json({"images": [item.to_json() for item in found]})
     else:
         for item in found:
             _print_packages(item, licenses=licenses)
+            for claim in item.claims or ():
+                _print_claim(claim)
     check_findings(found)
 
 
@@ -77,3 +86,20 @@ def _print_packages(image: ImagePackages, *, licenses: bool) -> None:
                 for item in image.packages
             ],
         )
+
+
+def _print_claim(claim: Claim) -> None:
+    document = claim.document
+    if document is None:
+        text.print_line(f"claim {claim.digest}: cannot be read: {claim.problem}")
+        return
+    about = "" if claim.is_about else ", about other content than this image"
+    text.print_line(f"claim {claim.digest}: {document.type}{about}")
+    if document.packages is not None:
+        text.print_line(f"  states {text.count(len(document.packages), 'package')}")
+        for title, purls in (("not found", claim.not_found), ("not claimed", claim.not_claimed)):
+            text.print_line(f"  {title}: {len(purls)}")
+            for purl in purls[:_MAX_PRINTED]:
+                text.print_line(f"    {purl}")
+            if len(purls) > _MAX_PRINTED:
+                text.print_line(f"    and {len(purls) - _MAX_PRINTED} more, see --json")

@@ -54,6 +54,52 @@ def test_licenses_are_counted(run_airbundle: RunAirbundle, tmp_path: Path):
     ]
 
 
+def test_claims_are_compared_with_what_was_found(run_airbundle: RunAirbundle, tmp_path: Path):
+    image = images.image(ONE)
+    claimed = ["pkg:apk/alpine/one@1.0-r0?arch=x86_64", "pkg:apk/alpine/hidden@2"]
+    sbom = {"bomFormat": "CycloneDX", "components": [{"purl": purl} for purl in claimed]}
+    documents = [json.dumps(sbom).encode(), b"garbage"]
+    kind = "application/vnd.cyclonedx+json"
+    artifacts = [images.artifact(kind, item, media_type=kind, subject=image) for item in documents]
+    named = {"a": image} | {f"referrer{number}": item for number, item in enumerate(artifacts)}
+    images.write_layout(tmp_path / "layout", named)
+    result = run_airbundle("packages", "oci:layout:a", "--claims", "--json")
+    (listed,) = json.loads(result.stdout)["images"]
+    claims = {claim.get("type"): claim for claim in listed["claims"]}
+    assert claims["cyclonedx"]["notFound"] == ["pkg:apk/alpine/hidden@2"]
+    assert claims["cyclonedx"]["notClaimed"] == []
+    assert "problem" in claims[None]
+    shown = run_airbundle("packages", "oci:layout:a", "--claims")
+    assert (result.status, shown.status) == (0, 0)
+    assert "pkg:apk/alpine/hidden@2" in shown.stdout
+
+
+def test_attestation_in_an_index_is_a_claim(run_airbundle: RunAirbundle, tmp_path: Path):
+    image = images.image(ONE)
+    statement = {
+        "predicateType": "https://spdx.dev/Document",
+        "subject": [{"digest": {"sha256": "ab" * 32}}],
+        "predicate": {"spdxVersion": "SPDX-2.3", "packages": []},
+    }
+    kind = "application/vnd.in-toto+json"
+    attestation = images.artifact(kind, json.dumps(statement).encode(), media_type=kind)
+    entries = [
+        image.root.descriptor(platform={"os": "linux", "architecture": "amd64"}),
+        attestation.root.descriptor(
+            platform={"os": "unknown", "architecture": "unknown"},
+            annotations={"vnd.docker.reference.digest": image.digest},
+        ),
+    ]
+    body = {"schemaVersion": 2, "mediaType": images.OCI["index"], "manifests": entries}
+    index = images.Blob(images.OCI["index"], images.dump(body))
+    named = {"a": images.Image(index, children=(image, attestation))}
+    images.write_layout(tmp_path / "layout", named)
+    result = run_airbundle("packages", "oci:layout", "--claims", "--json")
+    (claim,) = json.loads(result.stdout)["images"][0]["claims"]
+    assert (claim["type"], claim["isAboutImage"]) == ("spdx", False)
+    assert claim["notClaimed"] == ["pkg:apk/alpine/one@1.0-r0"]
+
+
 def test_platform_is_selected(run_airbundle: RunAirbundle, tmp_path: Path):
     images.write_layout(tmp_path / "layout", {"a": images.image(ONE)})
     arguments = ("packages", "oci:layout", "--json", "--platform")

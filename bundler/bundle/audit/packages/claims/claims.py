@@ -1,0 +1,129 @@
+"""Find the SBOMs and attestations that came with an image, and compare them with its packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.audit.packages.claims.documents import (
+    MAX_DOCUMENT,
+    Document,
+    DocumentError,
+    parse_document,
+)
+from bundler.bundle.audit.packages.purl import parse_purl
+from bundler.content.streams import VerifiedReader
+from bundler.oci import manifest
+from bundler.oci.manifest import ImageManifest, Index
+from bundler.ports import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.bundle.audit.packages.image_packages import ImagePackages
+    from bundler.copy.image import Graph, ResolvedImage
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+
+_MEDIA_TYPES = ("cyclonedx", "spdx", "in-toto", "dsse", "sigstore.bundle")
+_ABOUT = "vnd.docker.reference.digest"
+"""The annotation of BuildKit's attestations in an index: the manifest that they are about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A document that came with an image. Its signature is not verified here."""
+
+    digest: Digest
+    """The digest of the document."""
+    media_type: str
+    document: Document | None
+    """The content; None: it cannot be read."""
+    problem: str
+    """Why the document cannot be read, or empty."""
+    is_about: bool
+    """False: it is a statement about other content than this image."""
+    not_found: tuple[str, ...]
+    """Package URLs that it states and that were not found in the image."""
+    not_claimed: tuple[str, ...]
+    """Package URLs that were found and that it does not state; empty if it is no SBOM."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the claim as JSON."""
+        value: dict[str, Any] = {"digest": self.digest.text, "mediaType": self.media_type}
+        if self.document is None:
+            return value | {"problem": self.problem}
+        value |= {"type": self.document.type, "isAboutImage": self.is_about}
+        if self.document.packages is not None:
+            value["packages"] = len(self.document.packages)
+            value["notFound"] = list(self.not_found)
+            value["notClaimed"] = list(self.not_claimed)
+        return value
+
+
+def read_claims(resolved: ResolvedImage, found: ImagePackages) -> list[Claim]:
+    """Read the documents about an image, and compare SBOMs with the packages that were found.
+
+    Raises:
+        BundlerError: a document is missing or damaged.
+    """
+    own = {"sha256:" + found.image.digest.hex, resolved.graph.root.digest.text}
+    packages = {parse_purl(package.purl): package.purl for package in found.packages}
+    claims = {}
+    for descriptor in _find_documents(resolved, own):
+        document, problem = None, ""
+        try:
+            document = parse_document(_read(resolved, descriptor))
+        except DocumentError as error:
+            problem = str(error)
+        stated = (document and document.packages) or {}
+        subjects = document.subjects if document is not None else None
+        compared = document is not None and document.packages is not None
+        claims[descriptor.digest] = Claim(
+            digest=descriptor.digest,
+            media_type=descriptor.media_type,
+            document=document,
+            problem=problem,
+            is_about=subjects is None or any(f"sha256:{item}" in own for item in subjects),
+            not_found=tuple(sorted(stated[key] for key in stated.keys() - packages.keys())),
+            not_claimed=tuple(sorted(packages[key] for key in packages.keys() - stated.keys()))
+            if compared
+            else (),
+        )
+    return list(claims.values())
+
+
+def _find_documents(resolved: ResolvedImage, own: set[str]) -> Iterator[Descriptor]:
+    """Yield the documents of referrers, and of attestations in the index, about the image."""
+    for referrer in resolved.referrers:
+        if referrer.subject.text in own:
+            for item in _list_manifests(referrer.graph):
+                if isinstance(item, ImageManifest):
+                    yield from filter(_is_document, item.layers)
+    parsed = {
+        item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)
+        for item in resolved.graph.manifests
+    }
+    for index in parsed.values():
+        for entry in index.manifests if isinstance(index, Index) else ():
+            attestation = parsed.get(entry.digest)
+            if entry.annotations.get(_ABOUT) in own and isinstance(attestation, ImageManifest):
+                yield from filter(_is_document, attestation.layers)
+
+
+def _list_manifests(graph: Graph) -> Iterator[manifest.Manifest]:
+    for item in graph.manifests:
+        yield manifest.parse(item.raw, item.descriptor.media_type)
+
+
+def _is_document(descriptor: Descriptor) -> bool:
+    return any(name in descriptor.media_type for name in _MEDIA_TYPES)
+
+
+def _read(resolved: ResolvedImage, descriptor: Descriptor) -> bytes:
+    if not 0 <= descriptor.size <= MAX_DOCUMENT:
+        raise DocumentError(f"too large ({descriptor.size:,} bytes, at most {MAX_DOCUMENT:,})")
+    with resolved.source.open(Node.of(descriptor, "layer")) as stream:
+        subject = f"{resolved.display_name}: document {descriptor.digest}"
+        reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
+        return reader.read()

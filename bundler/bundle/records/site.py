@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.records import log as logs, streams as states
+from bundler.bundle.records import log as logs, state_file, streams as states
 from bundler.content.files import atomic_write, file_lock
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
@@ -36,8 +36,6 @@ from bundler.errors import (
     NotFoundError,
 )
 from bundler.oci.digest import Digest
-from bundler.oci.json import strict
-from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +44,10 @@ if TYPE_CHECKING:
 
     from bundler.bundle.records.streams import Streams, StreamState
 
-STATE = "state.json"
-STATE_TYPE = "airbundle/state/v1"
 RECEIPTS = "receipts"
 MIN_FREE = 1024 * 1024
 """The space in bytes that must be free for the records before an import."""
 _LOCKS = "locks"
-_MAX_STATE = 16 * 1024 * 1024
 _LOCK_TIMEOUT = 30.0  # seconds; other runs hold the lock only while they write an entry
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
@@ -103,10 +98,10 @@ def append(path: Path, event: str, moment: datetime, members: dict[str, Any]) ->
     with _open_for_writing(path) as directory:
         records = _read(directory)
         if not records.log.entries:
-            _write_state(directory, records.log, records.streams)
+            state_file.write(directory, records.log, records.streams)
         log = logs.append(directory, records.log, event, moment, members)
         streams = states.replay(log.entries[-1:], records.streams)
-        _write_state(directory, log, streams)
+        state_file.write(directory, log, streams)
         return Records(path, log, streams)
 
 
@@ -120,8 +115,8 @@ def prepare(path: Path) -> None:
     """
     try:
         with _open_for_writing(path) as directory:
-            if not {STATE, logs.NAME, _LOCKS} & set(directory.list_names()):
-                _write_state(directory, logs.Log(), {})
+            if not {state_file.NAME, logs.NAME, _LOCKS} & set(directory.list_names()):
+                state_file.write(directory, logs.Log(), {})
             _create_private(directory, RECEIPTS)
         for folder in (path, path / RECEIPTS):
             if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
@@ -211,7 +206,7 @@ def restore(path: Path, moment: datetime, reason: str) -> Records:
     """
     with _open_for_writing(path) as directory:
         former, kept = _recover(directory), {}
-        for name in (logs.NAME, STATE):
+        for name in (logs.NAME, state_file.NAME):
             try:
                 raw = directory.read(name, limit=logs.MAX_LOG)
             except NotFoundError:
@@ -230,13 +225,13 @@ def restore(path: Path, moment: datetime, reason: str) -> Records:
         )
         # Between these two lines, the state names an entry that the log does not have.
         atomic_write.write_bytes_in(directory, logs.NAME, line, mode=_FILE_MODE)
-        _write_state(directory, log, former)
+        state_file.write(directory, log, former)
         return Records(path, log, former)
 
 
 def _read(directory: Directory) -> Records:
     """Read both witnesses and compare them."""
-    log_path, state_path = str(directory.path / logs.NAME), str(directory.path / STATE)
+    log_path, state_path = str(directory.path / logs.NAME), str(directory.path / state_file.NAME)
     try:
         log = logs.read(directory)
     except (IntegrityError, LimitError) as error:
@@ -244,7 +239,7 @@ def _read(directory: Directory) -> Records:
             log_path, f"damaged: {error.message_without(f'{log_path}: ')}"
         ) from None
     try:
-        state = _read_state(directory)
+        state = state_file.read(directory)
     except (IntegrityError, LimitError) as error:
         problem = f"damaged: {error.message_without(f'{state_path}: ')}"
         raise _create_error(state_path, problem) from None
@@ -260,7 +255,7 @@ def _read(directory: Directory) -> Records:
         got = "no log" if log is None else f"{len(known.entries)}"
         raise _create_error(log_path, f"shorter than it was (expected {lines} entries, got {got})")
     if (known.entries[lines - 1].digest if lines else None) != head:
-        raise _create_error(log_path, f"entry {lines} is not the one that {STATE} names")
+        raise _create_error(log_path, f"entry {lines} is not the one that {state_file.NAME} names")
     try:
         streams = states.replay(known.entries[:lines])
         if streams != recorded:
@@ -281,43 +276,11 @@ def _create_error(path: str, problem: str) -> LostRecordsError:
     )
 
 
-def _read_state(directory: Directory) -> tuple[int, Digest | None, Streams] | None:
-    """Return the number of log entries in the state, the digest of the last one, and the streams.
-
-    Raises:
-        MalformedError, LimitError: the file is not a valid state.
-    """
-    try:
-        raw = directory.read(STATE, limit=_MAX_STATE)
-    except NotFoundError:
-        return None
-    table = Table.parse(raw, str(directory.path / STATE), limit=_MAX_STATE)
-    if table.value.get("_type") != STATE_TYPE:
-        raise table.problem(f"not the state of a site (expected {STATE_TYPE!r})")
-    table.refuse_unknown(("_type", "log", "streams"))
-    log = table.table("log")
-    lines = log.integer("entries")
-    head = log.digest("head") if lines else None
-    return lines, head, states.read_streams(table.table("streams"))
-
-
-def _write_state(directory: Directory, log: logs.Log, streams: Streams) -> None:
-    position: dict[str, Any] = {"entries": len(log.entries)}
-    if log.head is not None:
-        position["head"] = log.head.text
-    value: dict[str, Any] = {
-        "_type": STATE_TYPE,
-        "log": position,
-        "streams": {name: state.to_json() for name, state in streams.items()},
-    }
-    atomic_write.write_bytes_in(directory, STATE, strict.dumps(value) + b"\n", mode=_FILE_MODE)
-
-
 def _recover(directory: Directory) -> Streams:
     """Return the highest serial of each stream in the readable parts of the log and the state."""
     found: list[Streams] = []
     try:
-        state = _read_state(directory)
+        state = state_file.read(directory)
         found.append(state[2] if state else {})
     except BundlerError:
         pass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bundler.bundle.records import log as logs, site
+from bundler.bundle.records import log as logs, site, state_file
 from bundler.errors import LockedError, LostRecordsError, MalformedError, NoSpaceError
 from bundler.oci.digest import Digest
 
@@ -86,7 +86,7 @@ def test_each_line_names_the_digest_of_the_line_before(records: Path):
     assert previous == [None, *(Digest.of(line).text for line in lines[:-1])]
 
 
-@pytest.mark.parametrize("name", [logs.NAME, site.STATE])
+@pytest.mark.parametrize("name", [logs.NAME, state_file.NAME])
 def test_missing_file_is_reported_and_not_replaced(records: Path, name: str):
     (records / name).unlink()
     with pytest.raises(LostRecordsError) as caught:
@@ -97,19 +97,19 @@ def test_missing_file_is_reported_and_not_replaced(records: Path, name: str):
     assert not (records / name).exists()
 
 
-@pytest.mark.parametrize("name", [logs.NAME, site.STATE])
+@pytest.mark.parametrize("name", [logs.NAME, state_file.NAME])
 def test_every_truncated_file_is_reported(records: Path, name: str):
     raw = (records / name).read_bytes()
     for size in range(len(raw)):
         (records / name).write_bytes(raw[:size])
-        if name == site.STATE and size == len(raw) - 1:
+        if name == state_file.NAME and size == len(raw) - 1:
             assert read_serials(records) == {"plant-7": 42, "ward": 7}  # only the line end
             continue
         with pytest.raises(LostRecordsError):
             site.read(records)
 
 
-@pytest.mark.parametrize("name", [logs.NAME, site.STATE])
+@pytest.mark.parametrize("name", [logs.NAME, state_file.NAME])
 @pytest.mark.parametrize("bit", [0x01, 0x20, 0x80])
 def test_every_changed_byte_is_reported_or_changes_nothing(records: Path, name: str, bit: int):
     raw = (records / name).read_bytes()
@@ -124,17 +124,17 @@ def test_every_changed_byte_is_reported_or_changes_nothing(records: Path, name: 
             unnoticed += 1
         except LostRecordsError:
             pass
-    assert unnoticed <= (1 if name == site.STATE else 0)  # the line end of the state
+    assert unnoticed <= (1 if name == state_file.NAME else 0)  # the line end of the state
 
 
-@pytest.mark.parametrize("kept", [logs.NAME, site.STATE])
+@pytest.mark.parametrize("kept", [logs.NAME, state_file.NAME])
 def test_older_copy_of_one_file_is_reported(records: Path, kept: str):
-    other = ({logs.NAME, site.STATE} - {kept}).pop()
+    other = ({logs.NAME, state_file.NAME} - {kept}).pop()
     former = (records / other).read_bytes()
     record(records, "plant-7", 43)
     record(records, "plant-7", 44)
     (records / other).write_bytes(former)
-    if other == site.STATE:  # as after an interruption: the log is complete
+    if other == state_file.NAME:  # as after an interruption: the log is complete
         assert read_serials(records)["plant-7"] == 44
         return
     with pytest.raises(LostRecordsError):
@@ -158,12 +158,12 @@ def test_interrupted_line_is_replaced_and_noted_in_the_next_entry(records: Path)
     assert site.read(records) == after
 
 
-@pytest.mark.parametrize("lost", [(logs.NAME,), (site.STATE,), ()])
+@pytest.mark.parametrize("lost", [(logs.NAME,), (state_file.NAME,), ()])
 def test_restore_keeps_serials_and_former_files(records: Path, lost: tuple[str, ...]):
-    (records / site.STATE).write_bytes((records / site.STATE).read_bytes() + b" ")
+    (records / state_file.NAME).write_bytes((records / state_file.NAME).read_bytes() + b" ")
     for name in lost:
         (records / name).unlink()
-    kept = {(records / name).read_bytes() for name in {logs.NAME, site.STATE} - set(lost)}
+    kept = {(records / name).read_bytes() for name in {logs.NAME, state_file.NAME} - set(lost)}
     site.restore(records, START, "disk failed")
     assert read_serials(records) == {"plant-7": 42, "ward": 7}
     assert {path.read_bytes() for path in records.glob("*.former")} == kept
@@ -171,7 +171,7 @@ def test_restore_keeps_serials_and_former_files(records: Path, lost: tuple[str, 
 
 
 def test_restore_reads_the_log_up_to_the_damage(records: Path):
-    (records / site.STATE).unlink()
+    (records / state_file.NAME).unlink()
     raw = bytearray((records / logs.NAME).read_bytes())
     raw[-10] ^= 1
     (records / logs.NAME).write_bytes(raw)

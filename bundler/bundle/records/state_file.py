@@ -1,0 +1,60 @@
+"""The file ``state.json`` of the records: the state of each stream, and the last entry included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.records.streams import read_streams
+from bundler.content.files import atomic_write
+from bundler.errors import NotFoundError
+from bundler.oci.json import strict
+from bundler.oci.json.table import Table
+
+if TYPE_CHECKING:
+    from bundler.bundle.records.log import Log
+    from bundler.bundle.records.streams import Streams
+    from bundler.content.files.safe_directory import Directory
+    from bundler.oci.digest import Digest
+
+NAME = "state.json"
+TYPE = "airbundle/state/v1"
+MAX_STATE = 16 * 1024 * 1024
+
+
+def read(directory: Directory) -> tuple[int, Digest | None, Streams] | None:
+    """Return the number of log entries in the state, the digest of the last one, and the streams.
+
+    None: there is no state.
+
+    Raises:
+        MalformedError, LimitError: the file is not a valid state.
+    """
+    try:
+        raw = directory.read(NAME, limit=MAX_STATE)
+    except NotFoundError:
+        return None
+    table = Table.parse(raw, str(directory.path / NAME), limit=MAX_STATE)
+    if table.value.get("_type") != TYPE:
+        raise table.problem(f"not the state of a site (expected {TYPE!r})")
+    table.refuse_unknown(("_type", "log", "streams"))
+    log = table.table("log")
+    lines = log.integer("entries")
+    head = log.digest("head") if lines else None
+    return lines, head, read_streams(table.table("streams"))
+
+
+def write(directory: Directory, log: Log, streams: Streams) -> None:
+    """Write the state after all entries of ``log``.
+
+    Raises:
+        NoSpaceError, MediumError: it cannot be written; a previous one is unchanged.
+    """
+    position: dict[str, Any] = {"entries": len(log.entries)}
+    if log.head is not None:
+        position["head"] = log.head.text
+    value: dict[str, Any] = {
+        "_type": TYPE,
+        "log": position,
+        "streams": {name: state.to_json() for name, state in streams.items()},
+    }
+    atomic_write.write_bytes_in(directory, NAME, strict.dumps(value) + b"\n", mode=0o600)

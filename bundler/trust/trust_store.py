@@ -236,13 +236,25 @@ def load(
     return TrustStore(path, raw, content, read_only, notify)
 
 
-def install(path: Path, document: SignedDocument, fingerprint: str, *, replace: bool) -> TrustStore:
-    """Store the first trust file of a site; ``fingerprint`` are the digits of its SHA-256.
+def install(
+    path: Path,
+    document: SignedDocument,
+    fingerprint: str,
+    *,
+    record: Callable[[TrustStore], None] | None = None,
+) -> TrustStore:
+    """Store the first trust file of a site.
+
+    Args:
+        path: the file ``trust.json``.
+        document: the trust file, and its signatures.
+        fingerprint: the digits of its SHA-256.
+        record: records that it replaces another one, before it does; None: it must not.
 
     Raises:
         TrustFileError: it has another fingerprint, or is not valid.
         InvalidSignatureError, TooFewSignersError: its own keys have not signed it.
-        ConflictError: the site has another trust file, and ``replace`` is false.
+        ConflictError: the site has another trust file, and ``record`` is None.
         MediumError: it cannot be stored.
     """
     actual = hashlib.sha256(document.raw).hexdigest()
@@ -261,19 +273,21 @@ def install(path: Path, document: SignedDocument, fingerprint: str, *, replace: 
         raise ConfigError(f"{path.parent}: {error.strerror}", path=str(path.parent)) from None
     with Directory.open(path.parent) as folder:
         lock(folder)
-        if path.exists() and not replace and read_file(path) != document.raw:
+        if path.exists() and record is None and read_file(path) != document.raw:
             raise ConflictError(
                 f"{path}: the site has another trust file",
                 path=str(path),
-                hint="apply a newer version with airbundle trust update; to start anew, use"
-                " --replace",
+                hint="apply a newer version with airbundle trust update; to start anew, add"
+                " --replace --reason TEXT",
             )
-        if replace:
+        store = TrustStore(path, document.raw, content)
+        if record is not None:
+            record(store)
             for name in _list_history(folder):
                 with folder.enter(HISTORY) as history:
                     history.remove(name)
         _write(folder, path.name, content.version, document)
-    return TrustStore(path, document.raw, content)
+    return store
 
 
 def read_document(path: Path) -> SignedDocument:

@@ -147,7 +147,8 @@ def _check_trust_file(trust: BundleTrust, records: Records, latest: datetime) ->
             f" {trust.version})",
             problem="version",
             version=trust.version,
-            hint="install the current one: airbundle trust update FILE",
+            hint="install the current one: airbundle trust update FILE; if a new first version was"
+            " agreed on, run airbundle trust init FILE --replace --reason TEXT",
         )
     if trust.expires is not None and trust.expires <= latest:
         raise TrustFileError(

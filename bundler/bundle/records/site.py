@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.records.streams import Streams, StreamState
+    from bundler.trust.trust_store import TrustStore
 
 RECEIPTS = "receipts"
 MIN_FREE = 1024 * 1024
@@ -194,6 +195,18 @@ def reset(path: Path, moment: datetime, stream: str, reason: str) -> Records:
     former = get_stream(read(path), stream)
     members = {"stream": stream, "serial": former.serial, "reason": reason}
     return append(path, states.RESET, moment, members)
+
+
+def record_first_trust_file(
+    path: Path, trust: TrustStore, *, moment: datetime, reason: str
+) -> None:
+    """Record that a first trust file replaces another one, whose versions no longer count.
+
+    Raises:
+        LostRecordsError, LockedError, NoSpaceError, MediumError: as for ``append``.
+    """
+    described = {"version": trust.version, "digest": trust.digest.text}
+    append(path, states.TRUST, moment, {"trustFile": described, "reason": reason})
 
 
 def restore(path: Path, moment: datetime, reason: str) -> Records:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.oci.json.table import Table
 
-IMPORT, RESET, RESTORE = "import", "reset", "restore"
-"""Events that change the state of streams."""
+IMPORT, RESET, RESTORE, TRUST = "import", "reset", "restore", "trust"
+"""Events that change the state of streams; ``TRUST``: the trust file was replaced."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -77,6 +77,8 @@ def replay(entries: Iterable[Entry], streams: Mapping[str, StreamState] | None =
             state = read_streams(table.table("streams"))
         elif entry.event == RESET:
             state.pop(table.text("stream"), None)
+        elif entry.event == TRUST:
+            state = {name: replace(item, trust=None) for name, item in state.items()}
         elif is_change(entry):
             # A lower serial leaves the recorded one in place.
             name, new = table.text("stream"), StreamState.from_json(table)
@@ -90,7 +92,7 @@ def replay(entries: Iterable[Entry], streams: Mapping[str, StreamState] | None =
 
 
 def is_change(entry: Entry) -> bool:
-    """Whether an entry of the log can change the state of a stream."""
+    """Whether an entry of the log can change the serial of a stream."""
     if entry.event == IMPORT:
         return entry.table.flag("authenticated")
     return entry.event in (RESET, RESTORE)

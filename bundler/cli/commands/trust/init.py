@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.commands.trust.show import print_store
-from bundler.cli.options import common
+from bundler.cli.options import common, records
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -35,7 +36,13 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="Install it as this file (default: in the user's configuration).",
 )
-@option("--replace", is_flag=True, help="Replace another trust file and its versions.")
+@option(
+    "--replace",
+    is_flag=True,
+    help="Replace another trust file and its versions, also in the records. Needs --reason.",
+)
+@records.reason("The reason for --replace; the log contains it.")
+@records.directory
 @common.as_json
 @pass_context
 def init(
@@ -45,13 +52,21 @@ def init(
     fingerprint: str,
     trust_path: Path | None,
     replace: bool,
+    reason: str | None,
+    records_path: Path | None,
     as_json: bool,
 ) -> None:
     """Install FILE as the trust file of this site.
 
     Its own keys must have signed it: the signatures are the files FILE.<16 digits>.sig beside it.
     The fingerprint must come from another source than FILE. Later versions need none.
+
+    --replace begins a new sequence of versions, such as after the loss of keys: the versions that
+    earlier imports recorded no longer count.
     """
+    from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
+
+    from bundler.bundle.records import site  # noqa: PLC0415 - as above
     from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
 
     try:
@@ -61,7 +76,18 @@ def init(
             "--fingerprint: expected 64 hexadecimal digits",
             hint="the other side prints them with airbundle trust show FILE",
         ) from None
+    record = None
+    if replace:
+        if reason is None:
+            raise UsageError("--replace: no reason given", hint="add --reason TEXT")
+        directory = records.find_records(records_path, context.environment)
+        record = partial(
+            site.record_first_trust_file,
+            directory,
+            moment=datetime.now(UTC),
+            reason=records.check_reason(reason),
+        )
     path = trust_path or context.environment.list_trust_files()[0]
     document = trust_store.read_document(file)
-    store = trust_store.install(path, document, digits, replace=replace)
+    store = trust_store.install(path, document, digits, record=record)
     print_store(store, as_json=as_json)

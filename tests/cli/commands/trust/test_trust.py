@@ -6,9 +6,11 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from bundler.trust import keys
+from tests.cli.commands.records.test_schemas import load
 from tests.fakes import bundles
 
 if TYPE_CHECKING:
@@ -168,6 +170,29 @@ def test_wrong_fingerprint_installs_nothing(site: Site):
     site("trust init 1.json --trust site/trust.json --fingerprint", "ab" * 32, status=4)
     site("trust init 1.json --trust site/trust.json --fingerprint abc", status=2)
     assert not (site.directory / "site").exists()
+
+
+def test_replaced_trust_file_ends_the_old_sequence(site: Site):
+    """The versions that earlier imports recorded no longer count."""
+    test_rotation_reaches_a_site_in_a_bundle(site)
+    before = (site.directory / "site/trust.json").read_bytes()
+    site("trust add new.json --key carol.pub --role trust")
+    site("trust add new.json --key export.pub --role bundle")
+    site("trust sign new.json --key carol.key")
+    init = "trust init new.json --trust site/trust.json --fingerprint"
+    digits = site.read_fingerprint("new.json")
+    site(init, digits, status=10)
+    site(init, digits, "--replace", status=2)
+    site(init, "ab" * 32, "--replace", "--reason", "keys lost", status=4)
+    assert (site.directory / "site/trust.json").read_bytes() == before
+    assert json.loads(site("log show --json").stdout)["entries"][-1]["event"] == "refused"
+    site(init, digits, "--replace", "--reason", "keys lost")
+    entry = json.loads(site("log show --json").stdout)["entries"][-1]
+    assert (entry["event"], entry["reason"]) == ("trust", "keys lost")
+    assert entry["trustFile"]["version"] == 1
+    jsonschema.validate(entry, load("log-entry"))
+    site("import old oci:target --trust site/trust.json --allow-rollback --reason test")
+    site("log verify")
 
 
 def test_signed_draft_is_not_changed(site: Site):

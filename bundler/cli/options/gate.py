@@ -19,10 +19,11 @@ SECTION = "Rules"
 
 @dataclass(frozen=True, slots=True)
 class GateOptions:
-    """The files of rules and waivers; None if unset."""
+    """The files of rules and waivers, and the former bundle; None if unset."""
 
     rules: Path | None = None
     waivers: Path | None = None
+    since: Path | None = None
 
     def load(self) -> Gate | None:
         """Read the files; return None if there are no rules.
@@ -32,13 +33,21 @@ class GateOptions:
             InvalidBundleManifestError, NotFoundError, LimitError: a file cannot be read.
         """
         if self.rules is None:
-            if self.waivers is not None:
-                raise UsageError("--waivers requires --rules")
+            if self.waivers is not None or self.since is not None:
+                option = "--since" if self.waivers is None else "--waivers"
+                raise UsageError(f"{option} requires --rules")
             return None
-        from bundler.bundle.audit.rules import gate, rules_file, waivers_file  # noqa: PLC0415 - rare
+        from bundler.bundle.audit.rules import (  # noqa: PLC0415 - rare
+            former,
+            gate,
+            rules_file,
+            waivers_file,
+        )
 
+        rules = rules_file.load(self.rules)
         accepted = () if self.waivers is None else waivers_file.load(self.waivers)
-        return gate.Gate(rules_file.load(self.rules), accepted)
+        since = None if self.since is None else former.read_former(self.since)
+        return gate.Gate(rules, accepted, since)
 
 
 gate_options = option_group(
@@ -49,11 +58,18 @@ gate_options = option_group(
         "rules": spec(
             "--rules",
             type=common.PATH,
-            help="Refuse the bundle if its images do not pass the rules in this file.",
+            help="The rules file that the images must pass.",
         ),
         "waivers": spec(
             "--waivers", type=common.PATH, help="A file of waivers, which accept findings."
         ),
+        "since": spec(
+            "--since",
+            type=common.PATH,
+            metavar="BUNDLE",
+            help="Former bundle for the rules about changes: a bundle, its bundle.json, or a"
+            " receipt. Its signatures are not verified.",
+        ),
     },
 )
-"""``--rules`` and ``--waivers``; their values are in ``gate``."""
+"""``--rules``, ``--waivers`` and ``--since``; their values are in ``gate``."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.image_properties import ImageProperties
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
@@ -95,5 +96,7 @@ class AuditedLocation:
     """None: the location is not a bundle."""
     is_authenticated: bool = False
     """Whether trusted keys signed the inventory; False if the signatures were not verified."""
+    former: ImageList | None = None
+    """The images of a former bundle, by name; None: none was given."""
     total_size: int | None = None
     """The size of the distinct configs and layers in bytes; None: the manifests were not read."""

@@ -132,7 +132,10 @@ def _create_findings(
             yield Finding(rule.code, active.severity, text, place, rule.advice)
             return
         own = replace(
-            place, layer=problem.place.layer, path=problem.place.path, package=problem.place.package
+            problem.place,
+            image=place.image or problem.place.image,
+            platform=place.platform,
+            digest=place.digest,
         )
         if problem.is_unchecked:
             text = f"not checked: {problem.text}"

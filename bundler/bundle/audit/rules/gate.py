@@ -19,6 +19,7 @@ from bundler.events import WarningIssued
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.rules.rules_file import RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The rules that images must pass, and the waivers."""
+    """The rules that images must pass, the waivers, and the former bundle."""
 
     rules: RuleSet
     waivers: tuple[Waiver, ...] = ()
+    former: ImageList | None = None
+    """The images of a former bundle; None: none was given."""
 
     def check(
         self,
@@ -60,6 +63,7 @@ class Gate:
             images=tuple(run_all(engine.executor, readers, engine.cancellation)),
             inventory=bundle.inventory,
             is_authenticated=bundle.is_authenticated,
+            former=self.former,
             total_size=compute_total_size(images),
         )
         first = tuple(item for item in self.rules.rules if item.rule.depth != "contents")

@@ -67,7 +67,7 @@ def read_location(
         read,
         images.inventory,
         images.is_authenticated,
-        compute_total_size(resolved),
+        total_size=compute_total_size(resolved),
     )
 
 

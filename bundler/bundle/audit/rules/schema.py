@@ -81,7 +81,7 @@ def _create_rule_schema(rule: Rule) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             **{item.name: _create_setting_schema(item) for item in rule.settings},
-            **_COMMON,
+            **(_COMMON if rule.scope != "location" else {"severity": _COMMON["severity"]}),
         },
     }
     if required:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,21 +13,20 @@ import click
 from bundler.cli.options import common, looked_at
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.audit.rules.evaluate import Verdict
 
 
 @command("audit", "airbundle audit /media/stick/plant-7 --rules gate.yaml")
 @click.argument("location")
-@option("--rules", type=common.PATH, required=True, help="The rules file to apply.")
-@option("--waivers", type=common.PATH, help="A file of waivers, which accept findings.")
+@gate_options
 @option(
     "--format",
     "output_format",
@@ -44,8 +44,7 @@ def audit(
     context: CommandContext,
     location: str,
     *,
-    rules: Path,
-    waivers: Path | None,
+    gate: GateOptions,
     output_format: str,
     as_json: bool,
     access: AccessOptions,
@@ -59,25 +58,25 @@ def audit(
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
 
-    from bundler.bundle.audit.rules import rules_file, waivers_file  # noqa: PLC0415 - as above
     from bundler.bundle.audit.rules.evaluate import evaluate  # noqa: PLC0415 - as above
     from bundler.bundle.audit.rules.read_images import read_location  # noqa: PLC0415 - as above
 
-    applied = rules_file.load(rules)
-    accepted = () if waivers is None else waivers_file.load(waivers)
+    applied = gate.load()
+    if applied is None:
+        raise UsageError("missing --rules FILE", hint="docs/rules.md lists the rules")
     with (
         looked_at.open_images(context, location, access, trust) as (images, run),
         ThreadPoolExecutor(os.cpu_count()) as executor,
     ):
         audited = read_location(
             images,
-            applied.depth,
+            applied.rules.depth,
             executor,
             run.cancellation,
             emit=run.emit,
             now=datetime.now(UTC),
         )
-    verdict = evaluate(applied, audited, accepted)
+    verdict = evaluate(applied.rules, replace(audited, former=applied.former), applied.waivers)
     _print_verdict(verdict, "json" if as_json else output_format)
     verdict.check()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.rules import rules_file, waivers_file
 from bundler.bundle.audit.rules.evaluate import Verdict, evaluate
+from bundler.bundle.audit.rules.former import read_former
 from bundler.bundle.audit.rules.read_images import read_location
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
@@ -53,6 +55,7 @@ def audit(
         *,
         waivers: str | None = None,
         location: str | None = None,
+        since: dict[str, images.Image] | None = None,
         **members: Any,
     ) -> Verdict:
         if location is None:
@@ -69,6 +72,9 @@ def audit(
         audited = read_location(
             opened, rules.depth, executor, Cancellation(), emit=discard, now=NOW
         )
+        if since is not None:
+            former = read_former(bundles.write(tmp_path / f"former{next(numbers)}", since))
+            audited = replace(audited, former=former)
         return evaluate(rules, audited, accepted)
 
     with stack:

@@ -163,6 +163,28 @@ def test_rules_about_names_cannot_be_evaluated_for_a_layout(audit, tmp_path):
         assert list_codes(verdict) == [f"{rule}-unchecked"]
 
 
+OLD, NEW = images.image(), images.image(config={"author": "new"})
+FORMER = {"quay.io/a:1": OLD, "quay.io/b:1": OLD, "quay.io/c:1": OLD}
+LATER = {"quay.io/a:1": OLD, "quay.io/b:1": NEW, "quay.io/d:1": NEW}
+
+
+def test_changes_since_a_former_bundle_are_found(audit):
+    found = audit("unchanged: error", LATER, since=FORMER).findings
+    assert [finding.place.image for finding in found] == ["quay.io/b:1", "quay.io/d:1"]
+    (finding,) = audit("unchanged: {except: [quay.io/b]}", LATER, since=FORMER).findings
+    assert (finding.place.image, finding.text) == ("quay.io/d:1", "is new")
+
+
+def test_removal_since_a_former_bundle_is_found(audit):
+    (finding,) = audit("nothing-removed: error", LATER, since=FORMER).findings
+    assert (finding.code, finding.place.image) == ("nothing-removed", "quay.io/c:1")
+
+
+def test_changes_are_unchecked_without_a_former_bundle(audit):
+    assert list_codes(audit("unchanged: error")) == ["unchanged-unchecked"]
+    assert list_codes(audit("nothing-removed: error")) == ["nothing-removed-unchecked"]
+
+
 def sign(**facts):
     """Members of ``bundle.json`` with an image whose signature was verified."""
     image = images.image()

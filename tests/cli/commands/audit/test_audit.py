@@ -69,6 +69,19 @@ def test_bundle_is_authenticated_with_a_key(run_airbundle: RunAirbundle, tmp_pat
     assert run_airbundle(*arguments, "--key", "signer.pub").status == 0
 
 
+def test_former_bundle_is_compared(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
+    (tmp_path / "gate.yaml").write_text("rules: {unchanged: error}")
+    arguments = ("audit", "b", "--rules", "gate.yaml")
+    assert run_airbundle(*arguments).status == 12
+    assert run_airbundle(*arguments, "--since", "b").status == 0
+    assert run_airbundle(*arguments, "--since", "b/bundle.json").status == 0
+    assert run_airbundle(*arguments, "--since", "missing").status == 9
+
+
+def test_rules_are_required(run_airbundle: RunAirbundle, bundle: Path):
+    assert run_airbundle("audit", "b").status == 2
+
+
 def test_damaged_config_is_an_error(run_airbundle: RunAirbundle, bundle: Path):
     for blob in (bundle / "blobs/sha256").iterdir():
         if b'"rootfs"' in blob.read_bytes():

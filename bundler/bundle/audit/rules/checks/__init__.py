@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bundler.bundle.audit.rules.checks import (
+    changes,
     configs,
     files,
     inventory,
@@ -14,6 +15,7 @@ from bundler.bundle.audit.rules.checks import (
 RULES = (
     *references.RULES,
     *inventory.RULES,
+    *changes.RULES,
     *manifests.RULES,
     *configs.RULES,
     *files.RULES,

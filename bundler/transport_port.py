@@ -36,3 +36,20 @@ class FindsRegistryHost(Protocol):
 
     def find_registry_host(self, text: str, /) -> str:
         """Return the registry's ``host[:port]`` in ``text``; raises as ``Transport.parse``."""
+
+
+@runtime_checkable
+class ListsRepositories(Protocol):
+    """A transport whose registries may list their repositories."""
+
+    def list_repositories(self, reference: Reference, options: OpenOptions, /) -> list[str]:
+        """Return the paths of the repositories in the registry of ``reference``, unchecked.
+
+        A registry may leave out repositories that the account must not see.
+
+        Raises:
+            NotFoundError, UnauthorizedError, DeniedError, RefusedRequestError: the registry does
+                not list its repositories.
+            LimitError: there are too many.
+            RegistryError: the registry cannot be reached.
+        """

@@ -74,6 +74,22 @@ def list_strings(
         session.warn(f"{subject}: left out {count(left_out, 'invalid name')}")
 
 
+def list_repositories(session: Session) -> list[str]:
+    """Return the paths of all repositories that the registry lists; many registries list none.
+
+    https://distribution.github.io/distribution/spec/api/#listing-repositories
+
+    Raises:
+        RegistryError: the registry refuses the request, or cannot be reached.
+        LimitError: the list is too long.
+    """
+    subject = f"{session.address}: repositories"
+    scopes = ("registry:catalog:*",)
+    return list(
+        list_strings(session, "/v2/_catalog", "repositories", subject=subject, scopes=scopes)
+    )
+
+
 def iterate_pages(
     session: Session,
     url: str,

@@ -94,6 +94,8 @@ def _summarize(difference: Difference) -> str:
     extra = (
         "" if difference.extra is None else f", {text.count(len(difference.extra), 'extra name')}"
     )
+    if not difference.lists_repositories:
+        extra += ", other repositories unknown, since the registry does not list them"
     return f"{difference.target}: {found}, {text.count(len(difference.problems), 'problem')}{extra}"
 
 

@@ -29,6 +29,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference, is_tag
 from bundler.ports import Capabilities
+from bundler.transports.docker import catalog
 from bundler.transports.docker.manifest_writer import ManifestWriter
 from bundler.transports.docker.mirrors import Mirrors, open_repository
 from bundler.transports.docker.reference import DockerReference, VersionName
@@ -350,9 +351,7 @@ class DockerDestination(_RegistryRepository):
                         got=image.root.digest.text,
                         hint="remove the digest from the destination",
                     )
-                if name.tag is None:
-                    continue
-                other = roots.setdefault(name.tag, image.root)
+                other = image.root if name.tag is None else roots.setdefault(name.tag, image.root)
                 if other.digest != image.root.digest:
                     raise ConflictError(
                         f"{self._repository.name}:{name.tag}: two images have this tag: "
@@ -388,6 +387,8 @@ class DockerTransport:
     def destination(self, reference: DockerReference, options: OpenOptions, /) -> DockerDestination:
         """Open the repository for writing."""
         return DockerDestination(reference, options)
+
+    list_repositories = staticmethod(catalog.list_repositories)
 
 
 def _get_digest(node: Node) -> Digest:

@@ -7,7 +7,7 @@ come from the bundle. With ``deep``, blobs are read and hashed, too.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,13 +24,21 @@ from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams import VerifiedReader, drain
 from bundler.copy.parallel import run_all
 from bundler.copy.target_names import NameMapping, compare_with_target
-from bundler.errors import IntegrityError, NotFoundError, UnsupportedError
+from bundler.errors import (
+    DeniedError,
+    IntegrityError,
+    NotFoundError,
+    RefusedRequestError,
+    UnauthorizedError,
+    UnsupportedError,
+)
 from bundler.oci.reference import ImageReference
 from bundler.ports import ListsReferrers, ListsTags, Node, ReportsMirror
+from bundler.transport_port import ListsRepositories
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from bundler.bundle.audit.images import OpenImage
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
@@ -86,7 +94,10 @@ class TargetDifference:
     """The number of manifests, configs and layers that were found, each once for a repository."""
     problems: tuple[TargetProblem, ...]
     extra: tuple[str, ...] | None
-    """Names at the target that no image of the bundle has; None: not requested."""
+    """Names at the target that no image of the bundle has, and repositories without such images;
+    None: not requested."""
+    lists_repositories: bool = True
+    """False: the registry does not list its repositories, so other ones are unknown."""
 
     def __len__(self) -> int:
         return len(self.problems) + len(self.extra or ())
@@ -99,7 +110,9 @@ class TargetDifference:
             "content": self.content,
             "problems": [problem.to_json() for problem in self.problems],
         }
-        return value if self.extra is None else value | {"extra": list(self.extra)}
+        if self.extra is not None:
+            value |= {"extra": list(self.extra), "listsRepositories": self.lists_repositories}
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,7 @@ class TargetRequest:
     deep: bool = False
     """Whether blobs at the target are read and hashed."""
     extra: bool = False
-    """Whether other names in the repositories of the images are reported."""
+    """Whether other names below the prefix of the target are reported."""
 
 
 def compare_target(request: TargetRequest, engine: EngineOptions) -> TargetDifference:
@@ -131,12 +144,14 @@ def compare_target(request: TargetRequest, engine: EngineOptions) -> TargetDiffe
     with ExitStack() as stack:
         comparison = _Comparison(request, engine, stack)
         problems = [comparison.compare_names(), comparison.compare_content()]
+        extra = tuple(comparison.find_extra_names()) if request.extra else None
         return TargetDifference(
             target=str(request.target),
             images=len(request.images),
             content=comparison.found,
             problems=tuple(problem for found in problems for problem in found),
-            extra=tuple(comparison.find_extra_names()) if request.extra else None,
+            extra=extra,
+            lists_repositories=comparison.lists_repositories,
         )
 
 
@@ -155,6 +170,7 @@ class _Comparison:
         self._planned: list[tuple[str, PlannedImage[Holdings]]] = []
         self._absent_layers: set[Digest] = set()
         self.found = 0
+        self.lists_repositories = True
         names = request.names
         for image in request.images:
             listed = image.listed
@@ -283,7 +299,7 @@ class _Comparison:
         return None
 
     def find_extra_names(self) -> Iterable[str]:
-        """Yield the names in the repositories of the images that the bundle does not have.
+        """Yield the names below the prefix of the target that the bundle does not have.
 
         A tag in which a registry without the referrers API lists the referrers of a manifest is
         not extra.
@@ -302,8 +318,31 @@ class _Comparison:
         for location, names in sorted(expected.items()):
             source = self._open_source(location)
             if isinstance(source, ListsTags):
-                for tag in sorted(set(source.tags()) - names):
-                    yield f"{location}:{tag}"
+                with suppress(NotFoundError):  # the repository does not exist
+                    for tag in sorted(set(source.tags()) - names):
+                        yield f"{location}:{tag}"
+        if isinstance(self._request.target, RegistryTarget) and expected:
+            yield from self._find_extra_repositories(self._request.target, expected)
+
+    def _find_extra_repositories(
+        self, target: RegistryTarget, expected: Collection[str]
+    ) -> Iterator[str]:
+        """Yield the other repositories below the prefix, if the registry lists them."""
+        image = ImageReference.parse(next(iter(expected)))
+        reference = create_registry_reference(image, target.front)
+        transport = transports.find_transport(reference.transport)
+        self.lists_repositories = False
+        if not isinstance(transport, ListsRepositories):
+            return
+        try:
+            paths = transport.list_repositories(reference, self._request.options)
+        except (NotFoundError, UnauthorizedError, DeniedError, RefusedRequestError):
+            return
+        self.lists_repositories = True
+        known = {ImageReference.parse(repository).path for repository in expected}
+        for path in sorted(set(paths) - known):
+            if not target.prefix or path.startswith(f"{target.prefix}/"):
+                yield f"{target.domain}/{path}"
 
     def _find_location(self, full_name: str) -> str:
         """Return the repository of a target name; for a directory, the directory."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @option(
     "--extra",
     is_flag=True,
-    help="Also report other tags in the repositories of the target that have images of A.",
+    help="Also report names and repositories below the prefix of the target that A does not have.",
 )
 @looked_at.platform
 @option(

@@ -267,3 +267,19 @@ def test_registry_is_compared(run_airbundle: RunAirbundle, tmp_path: Path):
         (problem,) = value["problems"]
         assert (problem["code"], problem["actual"]) == ("name-moved", images.image().digest)
         assert value["extra"] == [f"{registry.host}/mirror/library/nginx:evil"]
+        images.push(registry.host, "mirror/other", images.image(), "1")
+        images.push(registry.host, "elsewhere", images.image(), "1")
+        value = _diff(run_airbundle, "b", *target, "--extra", status=12)
+        assert value["extra"][1:] == [f"{registry.host}/mirror/other"]
+
+
+def test_registry_that_does_not_list_repositories_is_reported(
+    run_airbundle: RunAirbundle, tmp_path: Path
+):
+    bundles.write(tmp_path / "b")
+    with FakeRegistry() as registry:
+        registry.fail("GET", "/v2/_catalog", status=404, times=None)
+        target = (f"docker://{registry.host}/mirror", "--tls-verify=false")
+        assert run_airbundle("import", "b", *target, *IMPORT).status == 0
+        value = _diff(run_airbundle, "b", *target, "--extra", status=0)
+        assert value["listsRepositories"] is False

@@ -5,6 +5,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
 _MAX_HISTORY = 10_000
+_ZERO = re.compile(r"[+-]?0+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,20 @@ class ImageProperties:
     annotations: Mapping[str, str]
     history: tuple[Step, ...]
     layers: tuple[Descriptor, ...]
+    diff_ids: tuple[str, ...]
+    """The digests of the uncompressed layers that the config states."""
     base: str | None
     """The name of the base image in the annotations of the manifest."""
     base_digest: str | None
 
     @property
     def runs_as_root(self) -> bool:
-        """Whether the image states no user, or root."""
-        return (self.user or "0").partition(":")[0] in ("0", "root")
+        """Whether the image states no user, or root; engines also read ``00`` and ``+0`` as 0.
+
+        Another name for the user ID 0 in ``/etc/passwd`` is not known here.
+        """
+        user = (self.user or "0").partition(":")[0].strip()
+        return user in ("", "root") or _ZERO.fullmatch(user) is not None
 
     def to_json(self, *, secrets: bool = False) -> dict[str, Any]:
         """Return the properties as JSON, without empty members.
@@ -125,6 +133,7 @@ def read_properties(name: str, source: Source, image: PlatformImage) -> ImagePro
         tolerant=True,
     )
     config = table.optional_table("config") or Table({}, table.subject)
+    rootfs = table.optional_table("rootfs") or Table({}, table.subject)
     pairs = (variable.partition("=") for variable in config.texts("Env"))
     return ImageProperties(
         name=name,
@@ -143,6 +152,7 @@ def read_properties(name: str, source: Source, image: PlatformImage) -> ImagePro
         annotations=manifest.annotations,
         history=_read_history(table, manifest.layers),
         layers=manifest.layers,
+        diff_ids=tuple(rootfs.texts("diff_ids")),
         base=manifest.annotations.get(_BASE_NAME),
         base_digest=manifest.annotations.get(_BASE_DIGEST),
     )

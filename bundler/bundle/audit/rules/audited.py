@@ -29,6 +29,8 @@ class PlatformContents:
     packages: ImagePackages
     files: tuple[NotedFile, ...]
     """The files that rules may object to, by path."""
+    diff_ids: tuple[str, ...]
+    """The digests of the uncompressed layers, as read."""
     is_truncated: bool
     """Whether a layer has so many of them that some are missing."""
 
@@ -51,10 +53,11 @@ class AuditedPlatform:
         return str(self.properties.platform)
 
     @property
-    def size(self) -> int:
-        """The size of the config and the layers in bytes, as stored."""
+    def size(self) -> int | None:
+        """The size of the config and the layers in bytes, as stored; None: unknown."""
         manifest = self.image.manifest
-        return sum(max(item.size, 0) for item in (manifest.config, *manifest.layers))
+        sizes = [item.size for item in (manifest.config, *manifest.layers)]
+        return None if min(sizes) < 0 else sum(sizes)
 
 
 @dataclass(frozen=True, slots=True)

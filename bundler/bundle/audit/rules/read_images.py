@@ -71,9 +71,14 @@ def read_location(
     )
 
 
-def compute_total_size(images: Sequence[ResolvedImage]) -> int:
-    """Return the size of the distinct blobs of images and their referrers in bytes."""
-    return sum(node.size or 0 for node in find_unique_blobs(images).values())
+def compute_total_size(images: Sequence[ResolvedImage]) -> int | None:
+    """Return the size of the distinct blobs of images and referrers in bytes; None: unknown."""
+    total = 0
+    for node in find_unique_blobs(images).values():
+        if node.size is None or node.size < 0:
+            return None
+        total += node.size
+    return total
 
 
 def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) -> AuditedImage:

@@ -98,6 +98,7 @@ def _add_contents(
     contents = PlatformContents(
         merge_layers(name, platform.image, [layer.packages for layer in layers]),
         merge_files((layer.files, layer.packages.changes) for layer in layers),
+        tuple(layer.packages.diff_id.text for layer in layers),
         any(layer.files.is_truncated for layer in layers),
     )
     return replace(platform, contents=contents)

@@ -89,7 +89,7 @@ def test_total_size_is_limited(audit, limit, codes):
     assert list_codes(audit(f"total-size: {{max: {limit}}}")) == codes
 
 
-@pytest.mark.parametrize("user", [None, "", "0", "root", "0:0", "root:app"])
+@pytest.mark.parametrize("user", [None, "", "0", "root", "0:0", "root:app", "00", "+0", ":1"])
 def test_root_is_found(audit, user):
     assert list_codes(audit("not-root: error", with_config(User=user))) == ["not-root"]
 

@@ -92,6 +92,14 @@ def test_too_many_files_are_a_finding(audit, monkeypatch):
     assert codes == ["no-set-uid-files"] * 2 + ["no-set-uid-files-unchecked"]
 
 
+def test_layer_with_another_diff_id_is_found(audit):
+    good = tars.layer(SETUID)
+    bad = images.Layer(good.blob, images.sha256(b"other"))
+    assert not audit("layers-match-config: error", images.image(good)).findings
+    codes = list_codes(audit("layers-match-config: error", images.image(bad)))
+    assert codes == ["layers-match-config"]
+
+
 def test_forbidden_package_is_found(audit):
     verdict = audit(
         "forbidden-packages: {packages: ['^pkg:apk/.*/two@2$']}",

@@ -40,6 +40,13 @@ def _check_marks(
         yield Problem("a layer has too many such files to list all", is_unchecked=True)
 
 
+def _check_diff_ids(
+    _: AuditedLocation, __: AuditedImage, platform: AuditedPlatform
+) -> Iterator[Problem]:
+    if platform.contents is not None and platform.contents.diff_ids != platform.properties.diff_ids:
+        yield Problem("the layers are not those that the config states (diff IDs)")
+
+
 def _create_rule(code: str, summary: str, advice: str, *marks: Mark) -> Rule:
     return Rule(
         code,
@@ -77,5 +84,14 @@ RULES = (
         " are still stored in the image, and are reported too. Other secrets are not found.",
         "Remove the file from the image and replace the secret; accept the path of a test key.",
         *SECRETS,
+    ),
+    Rule(
+        "layers-match-config",
+        "The digests of the uncompressed layers are those in the config (diff IDs). Engines differ"
+        " in whether they compare them.",
+        "Build the image again; do not use this one.",
+        scope="platform",
+        depth="contents",
+        create=lambda _: _check_diff_ids,
     ),
 )

@@ -44,7 +44,9 @@ def _check_platforms(
 def _check_size(
     limit: int, _: AuditedLocation, __: AuditedImage, platform: AuditedPlatform
 ) -> Iterator[Problem]:
-    if platform.size > limit:
+    if platform.size is None:
+        yield Problem("the sizes of its layers are not stated", is_unchecked=True)
+    elif platform.size > limit:
         yield Problem(f"has {format_size(platform.size)} (at most {format_size(limit)})")
 
 

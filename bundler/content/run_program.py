@@ -48,6 +48,8 @@ class ProgramResult:
     output: bytes = field(repr=False)
     written: Mapping[Pipe, bytes] = field(hash=False, repr=False)
     """The bytes that the program wrote to each of its pipes."""
+    errors: bytes = field(default=b"", repr=False)
+    """The end of its standard error; empty unless it was requested."""
 
 
 def find_program(name: str, *, hint: str) -> str:
@@ -71,8 +73,9 @@ def run_program(
     timeout: float | None = None,
     environment: Mapping[str, str] | None = None,
     on_terminal: bool = False,
+    errors_size: int = 0,
 ) -> ProgramResult:
-    """Run a program until it ends. Its standard error is discarded.
+    """Run a program until it ends.
 
     Args:
         arguments: the program and its arguments, which all users of the machine can see.
@@ -83,6 +86,8 @@ def run_program(
         environment: the environment of the program; None: that of this process.
         on_terminal: whether the program may use the terminal, whose Ctrl-C then ends it too.
             Otherwise, its own child processes are killed with it.
+        errors_size: the number of bytes at the end of its standard error that are returned; 0: it
+            is discarded.
 
     Raises:
         OSError: the program cannot be started.
@@ -101,10 +106,13 @@ def run_program(
             raise LimitError(f"{name}: output too large (expected at most {max_output:,} bytes)")
 
     stdin, stdout = Pipe(data), Pipe()
+    stderr = Pipe() if errors_size else None
     with ExitStack() as opened:
         process, ends = _start(
-            arguments, stdin, stdout, opened, environment, own_session=not on_terminal
+            arguments, (stdin, stdout, stderr), opened, environment, own_session=not on_terminal
         )
+        if stderr is not None:
+            ends[stderr].kept = errors_size
         with process:
             try:
                 _exchange(ends.values(), check)
@@ -117,7 +125,8 @@ def run_program(
                         os.killpg(process.pid, signal.SIGKILL)
                 raise
     written = {pipe: bytes(end.received) for pipe, end in ends.items() if pipe.data is None}
-    return ProgramResult(status, written.pop(stdout), written)
+    output, errors = written.pop(stdout), b"" if stderr is None else written.pop(stderr)
+    return ProgramResult(status, output, written, errors)
 
 
 @dataclass(slots=True)
@@ -128,23 +137,28 @@ class _End:
     unsent: bytes | None
     """None: the program writes to the pipe."""
     received: bytearray = field(default_factory=bytearray)
+    kept: int | None = None
+    """The number of bytes at the end of the received data that are kept; None: all."""
 
 
 def _start(
     arguments: Sequence[str | Pipe],
-    stdin: Pipe,
-    stdout: Pipe,
+    streams: tuple[Pipe, Pipe, Pipe | None],
     opened: ExitStack,
     environment: Mapping[str, str] | None,
     *,
     own_session: bool,
 ) -> tuple[subprocess.Popen[bytes], dict[Pipe, _End]]:
-    """Start a program; return this process's ends of all pipes, which ``opened`` closes."""
+    """Start a program; return this process's ends of all pipes, which ``opened`` closes.
+
+    ``streams`` are its standard input, output and error; None: the standard error is discarded.
+    """
+    stdin, stdout, stderr = streams
     ends: dict[Pipe, _End] = {}
     numbers: dict[Pipe, int] = {}
     passed = [item for item in arguments if isinstance(item, Pipe)]
     with ExitStack() as inherited:
-        for pipe in (stdin, stdout, *passed):
+        for pipe in (*filter(None, streams), *passed):
             reader, writer = os.pipe()
             files = os.fdopen(reader, "rb", 0), os.fdopen(writer, "wb", 0)
             own_file, child_file = files if pipe.data is None else files[::-1]
@@ -157,7 +171,7 @@ def _start(
             ],
             stdin=numbers[stdin],
             stdout=numbers[stdout],
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if stderr is None else numbers[stderr],
             pass_fds=[numbers[pipe] for pipe in passed],
             env=environment,
             start_new_session=own_session,
@@ -184,6 +198,8 @@ def _exchange(ends: Iterable[_End], check: Callable[[], None]) -> None:
                 if end.unsent is None:
                     chunk = os.read(end.file.fileno(), _CHUNK)
                     end.received += chunk
+                    if end.kept is not None:
+                        del end.received[: -end.kept]
                     if chunk:
                         continue
                     open_outputs -= 1

@@ -363,15 +363,25 @@ class SignerError(BundlerError):
         signer: the name of the command, or ``ssh-agent``.
         cause: the part that failed: the ``command``; the ``agent``, which does not respond or
             ``refused``; the ``signature``, which does not match; the ``size`` of the data.
+        errors: the last messages of the command, without control characters and without its
+            arguments; empty if there are none.
 
     Raised by signers outside this program.
     """
 
     def __init__(
-        self, signer: str, problem: str, *, cause: SignerFailure, hint: str | None = None
+        self,
+        signer: str,
+        problem: str,
+        *,
+        cause: SignerFailure,
+        errors: str = "",
+        hint: str | None = None,
     ) -> None:
-        super().__init__(f"{signer}: {problem}", hint=hint)
+        reported = f": {errors}" if errors else ""
+        super().__init__(f"{signer}: {problem}{reported}", hint=hint)
         self.signer = signer
+        self.errors = errors
         self.cause = cause
 
 

@@ -49,7 +49,7 @@ def verify_manifest_signature(
     Raises:
         InvalidSignatureError: the signature does not make the statement, or is not accepted.
         InvalidReferenceError: the name is not valid.
-        UsageError: any key is to be accepted, without a file of keys.
+        UsageError: any key is to be accepted, without a file of keys, or from one without a key.
     """
     if request.public_keys is None and request.fingerprints == (ANY,):
         raise UsageError(
@@ -64,6 +64,11 @@ def verify_manifest_signature(
         accepted: Sequence[str] = request.fingerprints
         if request.fingerprints == (ANY,):
             accepted = keyring.fingerprints
+            if not accepted:
+                raise UsageError(
+                    "public keys: no OpenPGP key found in the file",
+                    hint="specify a file as gpg --export writes it, with --public-key-file",
+                )
         payload, signer = simple_signing.verify_signature(
             request.signature, keyring, request.manifest, accepted
         )

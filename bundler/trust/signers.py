@@ -8,6 +8,7 @@ public key before it is returned.
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -16,10 +17,14 @@ from bundler.content.run_program import run_program
 from bundler.errors import InvalidSignatureError, LimitError, SignerError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bundler.cancel import Cancellation
     from bundler.trust.keys import PublicKey
 
 MAX_SIGNATURE = 64 * 1024
+_MAX_ERRORS = 4096  # bytes at the end of the messages of a command
+_MAX_EXCERPT = 400  # characters of them in an error
 COMMAND_TIMEOUT = 120.0  # seconds; a person may have to touch a card
 
 
@@ -50,7 +55,7 @@ class CommandSigner:
     timeout: float = COMMAND_TIMEOUT
 
     def sign(self, data: bytes) -> bytes:
-        """Run the command; its standard error is discarded.
+        """Run the command; if it fails, the error contains the end of its standard error.
 
         Raises:
             UsageError: the command is malformed.
@@ -62,7 +67,12 @@ class CommandSigner:
         hint = "run it yourself, with the data as its standard input, to see its messages"
         try:
             result = run_program(
-                arguments, data, self.cancellation, max_output=MAX_SIGNATURE, timeout=self.timeout
+                arguments,
+                data,
+                self.cancellation,
+                max_output=MAX_SIGNATURE,
+                timeout=self.timeout,
+                errors_size=_MAX_ERRORS,
             )
         except OSError as error:
             problem = f"cannot run: {error.strerror}"
@@ -72,8 +82,24 @@ class CommandSigner:
             raise SignerError(name, problem, cause="command", hint=hint) from None
         if result.status != 0:
             problem = f"failed with exit status {result.status}"
-            raise SignerError(name, problem, cause="command", hint=hint)
+            errors = _describe_errors(result.errors, arguments)
+            raise SignerError(name, problem, cause="command", errors=errors, hint=hint)
         return check_signature(self.public, result.output, data, name)
+
+
+def _describe_errors(raw: bytes, arguments: Sequence[str]) -> str:
+    """Return the last messages of a command as one line, without its arguments.
+
+    An argument may be a PIN, which a command may repeat.
+    """
+    excerpt = " ".join(raw.decode(errors="replace").split())
+    excerpt = "".join(character for character in excerpt if character.isprintable())
+    for argument in sorted(arguments[1:], key=len, reverse=True):
+        if len(argument) > 1:
+            excerpt = excerpt.replace(argument, "…")
+        for word in re.findall(r"\w+", argument):
+            excerpt = re.sub(rf"\b{word}\b", "…", excerpt)
+    return excerpt[-_MAX_EXCERPT:]
 
 
 def parse_command(command: str) -> list[str]:

@@ -46,6 +46,12 @@ def test_pipes_replace_arguments():
     assert result.output == b"out"
 
 
+def test_end_of_the_errors_is_returned_on_request():
+    code = "import sys; sys.stderr.write('x' * 3_000_000 + 'end')"
+    assert python(code, errors_size=5).errors == b"xxend"
+    assert python(code).errors == b""
+
+
 def test_program_may_ignore_its_input():
     assert python("pass", data=bytes(900_000)).status == 0
 

@@ -109,6 +109,20 @@ def test_messages_do_not_contain_arguments_of_the_command(command: str):
     assert "8527" not in repr(create_signer(command))
 
 
+def test_failure_of_a_command_shows_the_end_of_its_errors_without_its_arguments():
+    code = (
+        "import sys; sys.stderr.write('x' * 100_000);"
+        "sys.stderr.write('\\n\\x1b[2JCKR_' + 'MECHANISM_INVALID ' + sys.argv[1]); sys.exit(1)"
+    )
+    with pytest.raises(SignerError) as raised:
+        create_signer(f"{create_python(code)} 85271").sign(DATA)
+    assert "CKR_MECHANISM_INVALID" in raised.value.errors
+    assert raised.value.errors in str(raised.value)
+    assert len(raised.value.errors) < 500
+    for text in ("85271", "\x1b", "\n"):
+        assert text not in str(raised.value)
+
+
 def test_missing_command_is_an_error():
     with pytest.raises(SignerError):
         create_signer("/nonexistent/sign").sign(DATA)

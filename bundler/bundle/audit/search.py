@@ -1,4 +1,4 @@
-"""Search images by reference, digest, label and file, in one or several locations."""
+"""Search images by reference, digest, label, package and file, in one or several locations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 from bundler.bundle.audit.files import ImageFiles
 from bundler.bundle.audit.image_properties import read_properties
 from bundler.bundle.audit.origins import find_paths
+from bundler.bundle.audit.packages.image_packages import merge_layers
+from bundler.bundle.audit.packages.layer_packages import read_layer
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import LimitError, NotFoundError, UnsupportedError
+from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +26,13 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.image_properties import ImageProperties
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.layers.file_tree import File
+    from bundler.bundle.audit.packages.layer_packages import LayerPackages
+    from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage
     from bundler.events import Emit
     from bundler.gocompat.regexp import GoExpression
+    from bundler.oci.digest import Digest
 
 MAX_FOLDERS = 100_000
 _MAX_DEPTH = 4
@@ -42,6 +48,8 @@ class Query:
     """The beginning of the hexadecimal digest of a manifest, config, layer or referrer."""
     labels: tuple[tuple[str, str | None], ...] = ()
     """Labels, with shell patterns for their values; None: any value."""
+    package: tuple[str, str] | None = None
+    """Shell patterns for the name and the version of a package."""
     file: str = ""
     """A shell pattern for the name of a file, or for its path if it contains a slash."""
 
@@ -54,9 +62,9 @@ class Match:
     image: str
     platform: str | None
     kind: str
-    """``reference``, ``digest``, ``label`` or ``file``."""
+    """``reference``, ``digest``, ``label``, ``package`` or ``file``."""
     text: str
-    """The digest, the label with its value, or the path of the file."""
+    """The digest, the label with its value, the package with its version, or the path."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the match as JSON."""
@@ -109,11 +117,13 @@ class Search:
         self._cache = cache
         self._emit = emit
         self._cancellation = cancellation
+        self._layers: dict[Digest, LayerPackages] = {}
 
     def find(self, images: OpenImages) -> Iterator[Match]:
         """Yield the matches in one location.
 
-        Manifests are read if a digest is requested, configs if labels are, and layers if a file is.
+        Manifests are read if a digest is requested, configs if labels are, and layers if a package
+        or a file is.
 
         Raises:
             BundlerError: content cannot be read, so that matches could be missing.
@@ -123,24 +133,25 @@ class Search:
             self._cancellation.check()
             if query.references and not any(item.search(image.name) for item in query.references):
                 continue
-            if not (query.digest or query.labels or query.file):
+            in_platforms = query.labels or query.package or query.file
+            if not (query.digest or in_platforms):
                 yield Match(images.location, image.name, None, "reference", image.name)
                 continue
             resolved = image.resolve(self._emit, referrers=bool(query.digest))
             digests = list(find_paths(resolved, query.digest)) if query.digest else []
             if query.digest and not digests:
                 continue
-            if query.labels or query.file:
+            if in_platforms:
                 yield from self._find_in_platforms(images.location, resolved)
             else:
                 for digest in dict.fromkeys(path[-1].node.descriptor.digest for path in digests):
                     yield Match(images.location, image.name, None, "digest", digest.text)
 
     def _find_in_platforms(self, location: str, image: ResolvedImage) -> Iterator[Match]:
-        """Yield the labels and files of each platform that has all of the requested ones."""
+        """Yield the labels, packages and files of each platform that meets all conditions."""
         try:
             platforms = list(list_platforms(image))
-        except UnsupportedError:  # an artifact has neither labels nor files
+        except UnsupportedError:  # an artifact has no labels, packages or files
             return
         name = image.display_name
         for platform in platforms:
@@ -148,6 +159,11 @@ class Search:
             found = [("label", text) for text in self._match_labels(properties)]
             if len(found) < len(self._query.labels):
                 continue
+            if self._query.package is not None:
+                packages = [("package", text) for text in self._match_packages(image, platform)]
+                if not packages:
+                    continue
+                found += packages
             if self._query.file:
                 files = ImageFiles(image.source, platform.manifest, self._cancellation, self._cache)
                 paths = [("file", file.path) for file in self._match_files(files)]
@@ -163,6 +179,21 @@ class Search:
             if value is not None and (pattern is None or fnmatchcase(value, pattern)):
                 yield f"{label}={value}"
 
+    def _match_packages(self, image: ResolvedImage, platform: PlatformImage) -> Iterator[str]:
+        """Yield the packages that match; warn of files that cannot be read."""
+        for layer in platform.manifest.layers:
+            if layer.digest not in self._layers:
+                self._layers[layer.digest] = read_layer(image.source, layer, self._cancellation)
+        layers = [self._layers[layer.digest] for layer in platform.manifest.layers]
+        found = merge_layers(image.display_name, platform, layers)
+        for finding in found.findings:
+            problem = f"{found.name}: {finding.path}: {finding.problem} [{finding.code}]"
+            self._emit(WarningIssued(f"{problem}; packages may be missing"))
+        name, version = self._query.package or ("", "")
+        for package in found.packages:
+            if fnmatchcase(package.full_name, name) and fnmatchcase(package.version, version):
+                yield f"{package.full_name}@{package.version} ({package.type}, {package.path})"
+
     def _match_files(self, files: ImageFiles) -> Iterator[File]:
         pattern = self._query.file.lstrip("/")
         by_path = "/" in self._query.file
@@ -175,3 +206,9 @@ def parse_labels(texts: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
     """Parse labels of the form ``KEY`` or ``KEY=PATTERN``."""
     split = (text.partition("=") for text in texts)
     return tuple((key, pattern if equals else None) for key, equals, pattern in split)
+
+
+def parse_package(text: str) -> tuple[str, str]:
+    """Parse ``NAME`` or ``NAME@VERSION``; the scope of npm begins with ``@`` too."""
+    name, at, version = text.rpartition("@")
+    return (name, version) if at and name else (text, "*")

@@ -38,7 +38,7 @@ SECTIONS = {
     "Contents": {
         "tree": ("audit.tree:tree", "Show the content of images as a tree."),
         "why": ("audit.why:why", "Show who asked for an image, or which images need a blob."),
-        "find": ("audit.find:find", "Find images by reference, digest, label or file."),
+        "find": ("audit.find:find", "Find images by reference, digest, label, package or file."),
         "show": ("audit.show:show", "Show the properties of an image of a bundle."),
         "files": ("audit.files:files", "List the files of an image."),
         "cat": ("audit.cat:cat", "Print a file of an image."),

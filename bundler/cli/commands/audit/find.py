@@ -1,4 +1,4 @@
-"""``airbundle find``: search images by reference, digest, label and file."""
+"""``airbundle find``: search images by reference, digest, label, package and file."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     ),
 )
 @option(
+    "--package",
+    metavar="NAME[@VERSION]",
+    help="Find images with a package whose name and version match these shell patterns.",
+)
+@option(
     "--file",
     "file_pattern",
     metavar="PATTERN",
@@ -62,6 +67,7 @@ def find(
     references: tuple[str, ...],
     digest: str | None,
     labels: tuple[str, ...],
+    package: str | None,
     file_pattern: str | None,
     access: AccessOptions,
     trust: TrustOptions,
@@ -69,11 +75,11 @@ def find(
 ) -> None:
     """Find images in LOCATIONs that meet all given conditions, and show why.
 
-    LOCATION is a bundle, a directory with bundles, or a reference as for copy. For --file, all
-    layers are read and verified, each once; a file counts if no upper layer removes it. The exit
-    status is 9 if nothing is found, and 11 if a location cannot be searched.
+    LOCATION is a bundle, a directory with bundles, or a reference as for copy. For --file and
+    --package, all layers are read and verified, each once; a file counts if no upper layer removes
+    it. The exit status is 9 if nothing is found, and 11 if a location cannot be searched.
     """
-    query = _create_query(references, digest, labels, file_pattern)
+    query = _create_query(references, digest, labels, package, file_pattern)
     trusted = looked_at.read_trust(context, trust)
     from bundler.bundle.audit.files import ListingCache  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.search import Search, find_bundles  # noqa: PLC0415 - as above
@@ -113,6 +119,7 @@ def _create_query(
     references: tuple[str, ...],
     digest: str | None,
     labels: tuple[str, ...],
+    package: str | None,
     file_pattern: str | None,
 ) -> Query:
     """Create the query from the options.
@@ -121,12 +128,12 @@ def _create_query(
         UsageError: there is no condition, or one is malformed.
     """
     from bundler.bundle.audit.images import MIN_DIGEST  # noqa: PLC0415 - not for --help
-    from bundler.bundle.audit.search import Query, parse_labels  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.search import Query, parse_labels, parse_package  # noqa: PLC0415 - as above
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
-    if not (references or digest or labels or file_pattern):
+    if not (references or digest or labels or package or file_pattern):
         raise UsageError(
-            "no condition (expected --reference, --digest, --label or --file)",
+            "no condition (expected --reference, --digest, --label, --package or --file)",
             hint="list all images with airbundle ls",
         )
     digits = (digest or "").removeprefix("sha256:")
@@ -140,4 +147,10 @@ def _create_query(
         patterns = tuple(map(GoExpression.parse, references))
     except UsageError as error:
         raise UsageError(f"--reference: {error.message}") from None
-    return Query(patterns, digits, parse_labels(labels), file_pattern or "")
+    return Query(
+        references=patterns,
+        digest=digits,
+        labels=parse_labels(labels),
+        package=parse_package(package) if package else None,
+        file=file_pattern or "",
+    )

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 NGINX, APP = bundles.REFERENCES
 LOWER = tars.layer(tars.member("lib/log4j-core-2.14.jar", b"x"), tars.member("etc/old"))
-UPPER = tars.layer(tars.member("lib/.wh.log4j-core-2.14.jar"), tars.member("etc/\x1b[31m"))
+STATUS = b"Package: curl\nStatus: install ok installed\nVersion: 7.88.1\nArchitecture: amd64\n"
+UPPER = tars.layer(
+    tars.member("var/lib/dpkg/status", STATUS),
+    tars.member("lib/.wh.log4j-core-2.14.jar"),
+    tars.member("etc/\x1b[31m"),
+)
 LABELS = {"config": {"Labels": {"vendor": "Example", "tier": "db"}}}
 NAMED = {
     NGINX: images.image(LOWER, config=LABELS),
@@ -40,6 +45,13 @@ def folder(tmp_path: Path) -> Path:
         (
             ("--file", "old", "--reference", "app"),
             {("media/plant", APP, "etc/old"), ("media/old/plant", APP, "etc/old")},
+        ),
+        (
+            ("--package", "curl@7.*", "--reference", "app"),
+            {
+                (location, APP, "curl@7.88.1 (deb, var/lib/dpkg/status)")
+                for location in ("media/plant", "media/old/plant")
+            },
         ),
         (("--label", "vendor=Ex*"), {("media/plant", NGINX, "vendor=Example")}),
         (
@@ -93,6 +105,7 @@ def test_layout_is_searched(run_airbundle: RunAirbundle, tmp_path: Path):
     [
         (("media", "--file", "absent"), 9),
         (("media", "--label", "vendor=x"), 9),
+        (("media", "--package", "curl@8.*"), 9),
         (("absent", "--file", "x"), 9),
         (("empty", "--file", "x"), 9),
         (("media",), 2),

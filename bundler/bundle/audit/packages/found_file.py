@@ -50,6 +50,20 @@ class FoundFile:
         """Return the content as text; bytes that are not UTF-8 are replaced."""
         return self.read(limit).decode(errors="replace")
 
+    def read_lines(self, limit: int) -> Iterator[str]:
+        """Yield the lines without their line feed; only a part of the content is in memory.
+
+        Raises:
+            PackageFileError: it is larger than ``limit`` bytes.
+        """
+        self._check_size(limit)
+        rest = b""
+        for chunk in self.chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace")
+        yield rest.decode(errors="replace")
+
     @contextmanager
     def spool(self, limit: int) -> Iterator[IO[bytes]]:
         """Return the content as a temporary file without a name, which is deleted at the end.

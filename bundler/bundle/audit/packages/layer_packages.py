@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.ports import Source
 
-MAX_MEMORY = 32 * 1024 * 1024
+MAX_MEMORY = 16 * 1024 * 1024
 """The maximum memory of the packages of one layer, and of the files that state them, in bytes,
 estimated."""
 MAX_TEXT = 4096

@@ -103,7 +103,12 @@ def test_texts_of_an_archive_are_limited(read_files, monkeypatch):
 
 
 def test_list_of_files_is_limited(read_files, monkeypatch):
-    monkeypatch.setattr(zip_files, "MAX_DIRECTORY", 10_000)
+    monkeypatch.setattr(zip_files, "_END", 1000)
+    monkeypatch.setattr(java, "MAX_DIRECTORY", 60_000)
     data = jar({f"file{number:04}": "" for number in range(1000)})
-    found = read_files({"a.jar": data})
+    assert read_files({"a.jar": data}).findings == ()
+    found = read_files({"a.jar": jar({"b.jar": data, "x" * 2000: ""} | GUAVA)})
+    assert found.findings == ()
+    many = {f"other{number:04}": "" for number in range(200)}
+    found = read_files({"a.jar": jar({"b.jar": data} | many)})
     assert [item.code for item in found.findings] == ["package-file-too-large"]

@@ -5,6 +5,7 @@ https://wiki.alpinelinux.org/wiki/Apk_spec
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.packages.found_file import Detector, PackageFileError
@@ -26,7 +27,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
         PackageFileError: the file is too large, or no database of apk.
     """
     fields: dict[str, str] = {}
-    for number, line in enumerate([*file.read_text(MAX_SIZE).split("\n"), ""], 1):
+    for number, line in enumerate(chain(file.read_lines(MAX_SIZE), [""]), 1):
         if line:
             if line[1:2] != ":":
                 raise PackageFileError(f"line {number}: no field")

@@ -35,7 +35,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
     Raises:
         PackageFileError: the file is too large, or no database of dpkg.
     """
-    for fields in parse_paragraphs(file.read_text(MAX_SIZE), _FIELDS):
+    for fields in parse_paragraphs(file.read_lines(MAX_SIZE), _FIELDS):
         status = fields.get("status")
         if status is not None and status.rpartition(" ")[2] in _NOT_INSTALLED:
             continue

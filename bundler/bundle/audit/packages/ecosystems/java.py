@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from bundler.bundle.audit.packages.ecosystems.zip_files import open_member, open_zip, read_text
+from bundler.bundle.audit.packages.ecosystems.zip_files import (
+    MAX_DIRECTORY,
+    open_member,
+    open_zip,
+    read_text,
+)
 from bundler.bundle.audit.packages.found_file import Detector, PackageFileError
 from bundler.bundle.audit.packages.package import Package
 
@@ -28,6 +33,7 @@ MAX_NESTED = 1024**3
 MAX_TEXTS = 64 * 1024 * 1024
 """The maximum number of bytes of the texts that are read from one archive and those inside."""
 MAX_DEPTH = 4
+_ENTRY = 46  # bytes of a file in the list of an archive, without its name
 _SPOOLED = 4 * 1024 * 1024
 _ENDINGS = frozenset({"jar", "war", "ear", "hpi", "jpi", "par"})
 _PROPERTIES = re.compile(r"META-INF/maven/[^/]+/[^/]+/pom\.properties")
@@ -43,7 +49,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
     """
     with file.spool(MAX_SIZE) as stream:
         reader = _ArchiveReader(file)
-        yield from reader.read(stream, file.path, 1)
+        yield from reader.read(stream, file.path, 1, MAX_DIRECTORY)
 
 
 @dataclass(slots=True)
@@ -52,15 +58,19 @@ class _ArchiveReader:
     nested: int = 0
     texts: int = 0
 
-    def read(self, stream: IO[bytes], path: str, depth: int) -> Iterator[Package]:
-        """Yield the artifacts of one archive, and of those inside."""
+    def read(self, stream: IO[bytes], path: str, depth: int, limit: int) -> Iterator[Package]:
+        """Yield the artifacts of one archive, and of those inside.
+
+        ``limit`` is the size of the lists of files of all archives that are open at once.
+        """
         if depth > MAX_DEPTH:
             raise PackageFileError(f"archives nested too deep (expected at most {MAX_DEPTH})")
-        with open_zip(stream) as archive:
+        with open_zip(stream, limit) as archive:
             found = []
             manifest: dict[str, str] = {}
             inner = []
             for info in archive.infolist():
+                limit -= _ENTRY + len(info.filename)
                 if _PROPERTIES.fullmatch(info.filename):
                     values = _parse_lines(self._read_text(archive, info), "=")
                     found.append(
@@ -74,7 +84,7 @@ class _ArchiveReader:
             yield from self._list_artifacts(found, manifest, path)
             for info in inner:
                 with self._unpack(archive, info) as unpacked:
-                    yield from self.read(unpacked, f"{path}!/{info.filename}", depth + 1)
+                    yield from self.read(unpacked, f"{path}!/{info.filename}", depth + 1, limit)
 
     def _list_artifacts(
         self, found: list[list[str]], manifest: dict[str, str], path: str

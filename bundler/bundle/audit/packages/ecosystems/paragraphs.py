@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from bundler.bundle.audit.packages.found_file import PackageFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 
-def parse_paragraphs(text: str, names: Collection[str]) -> Iterator[dict[str, str]]:
+def parse_paragraphs(lines: Iterable[str], names: Collection[str]) -> Iterator[dict[str, str]]:
     """Yield the fields in ``names`` of each paragraph, with the names in lower case.
 
     Raises:
@@ -21,7 +21,7 @@ def parse_paragraphs(text: str, names: Collection[str]) -> Iterator[dict[str, st
     """
     fields: dict[str, str] = {}
     current = ""
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             if fields:
                 yield fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 MAX_DIRECTORY = 8 * 1024 * 1024
 """The maximum size of the list of files in bytes, about 100,000 files."""
 MAX_TEXT = 256 * 1024
+_END = 128 * 1024  # bytes at the end of a zip file, where zipfile looks for the list
+_ONE_THREAD = threading.RLock()
 _ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -29,14 +32,17 @@ _ERRORS = (
 
 
 @contextmanager
-def open_zip(stream: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+def open_zip(stream: IO[bytes], limit: int = MAX_DIRECTORY) -> Iterator[zipfile.ZipFile]:
     """Open a zip file for reading; the owner of ``stream`` closes it.
+
+    One thread at a time has zip files open, because a list of files needs much memory. ``limit`` is
+    the maximum size of the list in bytes.
 
     Raises:
         PackageFileError: it is damaged, or has too many files; also in the block.
     """
     try:
-        with zipfile.ZipFile(_BoundedFile(stream)) as archive:
+        with _ONE_THREAD, zipfile.ZipFile(_BoundedFile(stream, limit)) as archive:
             yield archive
     except _ERRORS as error:
         raise PackageFileError("a damaged archive") from error
@@ -69,7 +75,8 @@ def read_text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
 class _BoundedFile:
     """A file whose single reads are limited, since zipfile reads a list of files at once."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], limit: int) -> None:
+        self._limit = limit
         self.seek, self.tell, self._read = stream.seek, stream.tell, stream.read
 
     def seekable(self) -> bool:
@@ -78,7 +85,8 @@ class _BoundedFile:
 
     def read(self, size: int = -1) -> bytes:
         """Read at most ``size`` bytes, or to the end."""
-        data = self._read(min(size, MAX_DIRECTORY + 1) if size >= 0 else MAX_DIRECTORY + 1)
-        if len(data) > MAX_DIRECTORY:
+        most = max(self._limit, _END) + 1
+        data = self._read(min(size, most) if size >= 0 else most)
+        if len(data) >= most:
             raise PackageFileError("too many files in an archive", "package-file-too-large")
         return data

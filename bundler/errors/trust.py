@@ -272,7 +272,9 @@ class TrustFileError(TrustError):
 
     Fields:
         problem: ``expired``; ``fingerprint``: it is not the expected file; ``gap``: a version is
-            missing; ``fork``: two files have one version; ``version``: the version in the file
+            missing; ``fork``: two files that enough keys signed have one version; ``signers``: it
+            differs from the version that the site has, and the keys of the site have not signed it;
+            ``version``: the version in the file
             differs from the expected one; ``format``: the file is malformed.
         version: the version that the error is about; None if it is unknown.
 
@@ -292,7 +294,7 @@ class TrustFileError(TrustError):
         self.version = version
 
 
-TrustFileProblem = Literal["expired", "fingerprint", "gap", "fork", "version", "format"]
+TrustFileProblem = Literal["expired", "fingerprint", "gap", "fork", "signers", "version", "format"]
 
 
 class ExpiredError(TrustError):

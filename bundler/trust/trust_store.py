@@ -20,8 +20,10 @@ from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     ConfigError,
     ConflictError,
+    InvalidSignatureError,
     MissingFileError,
     NotFoundError,
+    TooFewSignersError,
     TrustFileError,
 )
 from bundler.oci.digest import Digest
@@ -139,13 +141,27 @@ class TrustStore:
     def _refuse_forks(self, chain: Mapping[int, SignedDocument]) -> None:
         known = read_history(self.path) | {self.version: SignedDocument(self.raw, {})}
         for version, document in sorted(chain.items()):
-            if version in known and known[version].raw != document.raw:
+            if version not in known or known[version].raw == document.raw:
+                continue
+            # Without the version before, its own holders decide: they signed the first one.
+            judge = trust_file.parse(known.get(version - 1, known[version]).raw, "trust file")
+            try:
+                trust_file.check_threshold(document, judge, "trust file")
+            except (TooFewSignersError, InvalidSignatureError):
                 raise TrustFileError(
-                    f"trust file: there are two different files with version {version}",
-                    problem="fork",
+                    f"trust file: version {version} in the bundle is not signed by the keys of this"
+                    f" site (it differs from the one in {self.path.parent / HISTORY})",
+                    problem="signers",
                     version=version,
-                    hint="find out who signed both: compare airbundle trust show at each site",
-                )
+                    hint="the bundle is of a side with another trust file, or its copy was changed:"
+                    " compare the fingerprints with airbundle trust show FILE",
+                ) from None
+            raise TrustFileError(
+                f"trust file: there are two different files with version {version}",
+                problem="fork",
+                version=version,
+                hint="find out who signed both: compare airbundle trust show at each site",
+            )
 
     def check_signers(self, signers: Sequence[PublicKey], signed_by: Sequence[str]) -> None:
         """Check that enough keys with the role ``bundle`` signed.

@@ -235,6 +235,18 @@ def test_two_files_with_one_version_are_an_alarm(path: Path, version: int):
     assert (raised.value.problem, raised.value.version) == ("fork", version)
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("signers", [(), (ALICE,), (CAROL, EXPORT)])
+def test_file_that_the_site_has_not_signed_is_no_alarm(path: Path, version: int, signers):
+    """Anyone can put a file on a medium, and other sites have trust files of their own."""
+    chain = read_chain(sign(create(2), ALICE, BOB), sign(create(3), ALICE, BOB))
+    store = install(path).follow(chain)
+    other = sign(b"{}" if not signers else create(version, expires=NOW), *signers)
+    with pytest.raises(TrustFileError) as raised:
+        store.follow(lambda _first: {version: other})
+    assert (raised.value.problem, raised.value.version) == ("signers", version)
+
+
 def test_version_in_the_file_must_be_that_of_its_name(path: Path):
     store = install(path)
     document = sign(create(9), ALICE, BOB)

@@ -38,6 +38,8 @@ WITH AIRBUNDLE
     airbundle ls .
     airbundle import . docker://registry.example:5000 --key signer.pub
 
+At a site with a trust file, leave --key out: the file states the keys.
+
 
 WITHOUT AIRBUNDLE
 

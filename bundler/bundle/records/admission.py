@@ -3,8 +3,8 @@
 The serials of a stream increase. A bundle is refused if its serial is lower than the recorded one,
 or equal with other content, if it or its serial is far ahead of the clock, or if it has expired at
 the later of the clock and the last time seen. A site imports a stream that it does not know
-only if the operator adopts it, with one exception: on a host without records, a bundle whose keys
-were specified for this import is the first one, and its stream is adopted.
+only if the operator adopts it, with one exception: on a host without records and without a trust
+file, a bundle whose keys were specified is the first one, and its stream is adopted.
 
 The stream and serial of an unauthenticated bundle are unproven: such a bundle is compared with the
 records, but needs no adoption, and never changes the state.
@@ -44,6 +44,8 @@ MAX_CLOCK_ERROR = timedelta(minutes=5)
 class Overrides:
     """Checks that the operator overrides, and the reason, which is recorded."""
 
+    keys: bool = False
+    """Whether keys were specified in place of the trust file of the site."""
     unsigned: bool = False
     expired: bool = False
     rollback: bool = False
@@ -63,7 +65,7 @@ class Admission:
     adopts: bool
     """Whether the site adopts the stream with this bundle."""
     overrides: tuple[str, ...]
-    """The options without which the bundle would have been refused."""
+    """The options that overrode a check."""
     reason: str | None
     clock_behind: timedelta | None
     """How far the clock is behind the last time seen, if it was set back; else None."""
@@ -100,7 +102,8 @@ def admit(
     latest = max(now, last_seen)
     _check_trust_file(bundle.trust, records, latest)
     known = records.streams.get(inventory.stream)
-    used = [] if bundle.is_authenticated else ["--allow-unsigned"]
+    used = ["--key"] if overrides.keys else []
+    used += [] if bundle.is_authenticated else ["--allow-unsigned"]
     if known is not None:
         used += _compare(inventory, digest, known, overrides)
     limit = latest + MAX_AHEAD
@@ -114,7 +117,7 @@ def admit(
             raise _create_expired_error(inventory, now, last_seen)
         used.append("--allow-expired")
     adopts = known is None and bundle.is_authenticated
-    is_first = records.is_new and bundle.trust.version is None
+    is_first = records.is_new and bundle.trust.version is None and not overrides.keys
     if adopts and not (overrides.adopt or is_first):
         raise UnknownStreamError(
             f"stream {inventory.stream}: not known at this site (serial {inventory.serial})",

@@ -45,8 +45,8 @@ class OverrideOptions:
     allow_future: bool
     reason: str | None
 
-    def create_overrides(self) -> Overrides:
-        """Return the overrides.
+    def create_overrides(self, *, keys: bool) -> Overrides:
+        """Return the overrides; ``keys``: keys were specified in place of the site's trust file.
 
         Raises:
             UsageError: a check is overridden without a reason, or the reason is not one line.
@@ -55,6 +55,7 @@ class OverrideOptions:
         from bundler.errors import UsageError  # noqa: PLC0415 - as above
 
         given = {
+            "--key": keys,
             "--allow-unsigned": self.allow_unsigned,
             "--allow-expired": self.allow_expired,
             "--allow-rollback": self.allow_rollback,
@@ -62,11 +63,16 @@ class OverrideOptions:
         }
         for spelling in (name for name, value in given.items() if value):
             if self.reason is None:
+                problem = "no reason given"
+                if spelling == "--key":
+                    problem = "overrides the trust file of the site, and no reason is given"
                 raise UsageError(
-                    f"{spelling}: no reason given",
-                    hint="add --reason TEXT; the receipt and the log of the site will contain it",
+                    f"{spelling}: {problem}",
+                    hint="add --reason TEXT; the receipt and the log of the site will contain it"
+                    + ("; or leave --key out" if spelling == "--key" else ""),
                 )
         return Overrides(
+            keys=keys,
             unsigned=self.allow_unsigned,
             expired=self.allow_expired,
             rollback=self.allow_rollback,
@@ -109,7 +115,8 @@ overrides = option_group(
         "reason": spec(
             "--reason",
             metavar="TEXT",
-            help="The reason for --allow-…; the receipt and the log contain it.",
+            help="The reason for --allow-…, or for --key at a site with a trust file; the receipt"
+            " and the log contain it.",
         ),
     },
 )

@@ -49,6 +49,11 @@ def read_trust(context: CommandContext, options: TrustOptions, *, read_only: boo
         raise UsageError(f"--{error.message}", hint=error.hint) from None
 
 
+def replaces_trust_file(context: CommandContext, options: TrustOptions) -> bool:
+    """Whether keys are specified, although the site has a trust file."""
+    return bool(options.key_files) and context.environment.find_trust_file() is not None
+
+
 def read_chain(
     context: CommandContext, path: Path, signers: Sequence[Signer], stream: str
 ) -> Mapping[int, SignedDocument]:

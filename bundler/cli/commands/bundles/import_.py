@@ -81,14 +81,17 @@ def import_(
     as_json: bool,
     access: AccessOptions,
 ) -> None:
-    """Push the images of BUNDLE to TARGET; the bundle must be signed by a given key.
+    """Push the images of BUNDLE to TARGET; the bundle must be signed by a trusted key.
 
     TARGET is docker://HOST[:PORT][/PREFIX], atomic:HOST[:PORT]/NAMESPACE for image streams of
     OpenShift, oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
     one of these targets and further settings. Options override these settings, which override the
     configuration files.
+
+    The trust file of the site states the trusted keys; without one, --key does. At a site with a
+    trust file, --key overrides it: it needs --reason, and a new stream needs --adopt.
     """
-    overridden = overrides.create_overrides()
+    overridden = overrides.create_overrides(keys=trusted_keys.replaces_trust_file(context, trust))
     rules = gate.load()
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
     signers = read_signers(context, receipt_signers)

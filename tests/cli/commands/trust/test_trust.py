@@ -161,7 +161,10 @@ def test_chain_with_a_gap_or_a_fork_is_refused(site: Site):
     text = (bundle / "trust/1.trust.json").read_text()
     (bundle / "trust/1.trust.json").write_text(text.replace("plant-7", "plant-9"))
     for command in ("verify b", "import b oci:target"):
-        assert "not signed by the keys of this site" in site(f"{command} --trust site/trust.json", status=4).stderr
+        assert (
+            "not signed by the keys of this site"
+            in site(f"{command} --trust site/trust.json", status=4).stderr
+        )
 
 
 def test_wrong_fingerprint_installs_nothing(site: Site):
@@ -219,6 +222,22 @@ def test_openssl_and_sha256sum_check_a_trust_file(site: Site):
         " 1.json"
     )
     subprocess.run(command, shell=True, cwd=site.directory, check=True)
+
+
+def test_import_with_keys_overrides_the_trust_file_of_the_site(site: Site):
+    """It needs a reason, is recorded, and adopts no stream."""
+    site.set_up()
+    bundles.write(site.directory / "b", keys=(CAROL,))
+    site("trust init 1.json --fingerprint", site.read_fingerprint("1.json"))
+    assert "trust file" in site("verify b --key carol.pub").stderr
+    site("verify b --offline --key carol.pub", status=4)
+    with_keys = "import b oci:target --key carol.pub"
+    site(with_keys, status=2)
+    assert "--adopt" in site(f"{with_keys} --reason test", status=4).stderr
+    site(f"{with_keys} --reason test --adopt")
+    entry = json.loads(site("log show --json").stdout)["entries"][-1]
+    assert (entry["overrides"], entry["reason"]) == (["--key"], "test")
+    jsonschema.validate(entry, load("log-entry"))
 
 
 def test_options_for_keys_and_trust_files_are_exclusive(site: Site):

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from bundler.bundle.format import absent_layers, bundle_source
 from bundler.bundle.format.authenticate import open_bundle
@@ -60,9 +60,11 @@ Existing = Literal["error", "skip", "overwrite"]
 _Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]"
 GateCheck: TypeAlias = (
     "Callable["
-    "[AuthenticatedBundle, Sequence[BundledImage], Sequence[ResolvedImage], EngineOptions], None]"
+    "[AuthenticatedBundle, Sequence[BundledImage], Sequence[ResolvedImage], EngineOptions],"
+    " dict[str, Any]]"
 )
-"""Raises an error if the selected images, which are resolved, must not be imported."""
+"""Raises an error if the selected images, which are resolved, must not be imported. Returns the
+member ``rules`` of the receipt."""
 _STATES: dict[Existing, ImageState] = {
     "error": "conflict",
     "skip": "skipped",
@@ -127,7 +129,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     selected = select_images(bundle.inventory, request.only)
     with ExitStack() as stack:
         try:
-            results, totals, omissions = _push(request, bundle, selected, engine, stack)
+            results, totals, omissions, rules = _push(request, bundle, selected, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
@@ -142,6 +144,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         ended=datetime.now(UTC),
         omissions=omissions,
         policy=request.policy,
+        rules=rules,
     )
 
 
@@ -151,12 +154,12 @@ def _push(
     selected: Sequence[BundledImage],
     engine: EngineOptions,
     stack: ExitStack,
-) -> tuple[list[ImageResult], TransferTotals, Omissions]:
+) -> tuple[list[ImageResult], TransferTotals, Omissions, dict[str, Any] | None]:
     """Check the ``selected`` images, compare their names with the target, and push them.
 
     Returns:
-        The result of each image, the totals (those of a dry run are as planned), and the content
-        that neither the bundle nor the target has.
+        The result of each image, the totals (those of a dry run are as planned), the content that
+        neither the bundle nor the target has, and the member ``rules`` of the receipt.
     """
     inventory = bundle.inventory
     source = bundle_source.BundleSource(request.bundle, inventory)
@@ -169,8 +172,7 @@ def _push(
         )
     ]
     check_present(request.bundle, selected, images, source, "nothing was imported")
-    if request.gate is not None:
-        request.gate(bundle, selected, images, engine)
+    rules = None if request.gate is None else request.gate(bundle, selected, images, engine)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
     references = [str(image.reference) for image in inventory.images]
@@ -199,7 +201,7 @@ def _push(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
     )
     if request.dry_run:
-        return results, plan.totals, omissions
+        return results, plan.totals, omissions, rules
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
     executed = execute(executable, engine)
@@ -210,7 +212,7 @@ def _push(
         refused = executed.refused_referrers.get(str(result.image.reference))
         if refused:
             results[position] = replace(results[position], refused_referrers=refused)
-    return results, executed.totals, omissions
+    return results, executed.totals, omissions, rules
 
 
 def _report_conflicts(

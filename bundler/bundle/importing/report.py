@@ -92,6 +92,8 @@ class ImportReport:
     omissions: Omissions
     """The content of the images that neither the bundle nor the target has."""
     policy: PolicyUse = NO_POLICY
+    rules: dict[str, Any] | None = None
+    """The rules that the images passed, as the member of the receipt; None: there were no rules."""
 
     @property
     def failed(self) -> tuple[ImageResult, ...]:
@@ -119,6 +121,7 @@ class ImportReport:
             "signedBy": [key.id for key in self.bundle.signers],
             "trust": _describe_trust(self.bundle),
             "policy": self.policy.to_json(),
+            **({} if self.rules is None else {"rules": self.rules}),
             "target": self.target,
             "started": timestamps.format_utc(self.started),
             "ended": timestamps.format_utc(self.ended),

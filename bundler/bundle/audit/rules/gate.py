@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.rules.audited import AuditedLocation
 from bundler.bundle.audit.rules.evaluate import evaluate
@@ -44,10 +44,13 @@ class Gate:
         selected: Sequence[BundledImage],
         images: Sequence[ResolvedImage],
         engine: EngineOptions,
-    ) -> None:
+    ) -> dict[str, Any]:
         """Check the images that are imported, whose manifests were verified.
 
         Layers are read only if a rule needs them, and the images pass all other rules.
+
+        Returns:
+            The member ``rules`` of the receipt.
 
         Raises:
             RejectedByRulesError: there is a finding with the severity ``failOn``, or a higher one.
@@ -88,6 +91,14 @@ class Gate:
                     " list them with airbundle audit"
                 )
             )
+        used = {item.waiver: None for item in verdict.waived}
+        return {
+            "digest": self.rules.digest.text,
+            "failOn": self.rules.fail_on,
+            "findings": len(verdict.findings),
+            "waived": len(verdict.waived),
+            "waivers": [{"code": waiver.code} | waiver.to_json() for waiver in used],
+        }
 
 
 def _refuse(verdict: Verdict) -> None:

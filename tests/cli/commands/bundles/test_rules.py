@@ -50,7 +50,13 @@ def test_waiver_applies_to_an_import(run_airbundle: RunAirbundle, bundle: Path, 
     waiver = "{code: no-set-uid-files, reason: r, author: me, expires: 2999-01-01}"
     (tmp_path / "waivers.yaml").write_text(f"waivers: [{waiver}]")
     assert run_airbundle(*COMMAND).status == 12
-    assert run_airbundle(*COMMAND, "--waivers", "waivers.yaml").status == 0
+    result = run_airbundle(*COMMAND, "--waivers", "waivers.yaml", "--receipt", "receipt.json")
+    assert result.status == 0
+    rules = json.loads((tmp_path / "receipt.json").read_bytes())["rules"]
+    assert rules["digest"] == images.sha256((tmp_path / "gate.yaml").read_bytes())
+    assert [(item["code"], item["author"]) for item in rules["waivers"]] == [
+        ("no-set-uid-files", "me")
+    ]
 
 
 def test_refusal_is_in_the_log(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):

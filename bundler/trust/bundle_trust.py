@@ -179,7 +179,7 @@ class TrustedKeys:
             raise UnauthenticatedError(
                 f"the bundle is not signed (expected a signature by {given})",
                 trusted=trusted,
-                hint="sign it: airbundle sign BUNDLE --key FILE.key",
+                hint="the exporting side signs it: airbundle sign BUNDLE --key FILE.key",
             )
         raise UnauthenticatedError(
             f"signed by {', '.join(sorted(signed_by))}, but not by a given key ({given})",

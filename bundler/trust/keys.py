@@ -260,7 +260,7 @@ def load_private_key(
         raise ConfigError(
             f"{subject}: a public key (expected a private key)",
             path=subject,
-            hint="specify the private key of this pair, a .key file",
+            hint="specify the private key of this pair: a file named .key, or .private of cosign",
         )
     if needs_passphrase(pem) and passphrase is None:
         raise UsageError(

@@ -31,6 +31,7 @@ from bundler.errors import (
     CancelledError,
     MissingSignatureError,
     NotFoundError,
+    RejectedByPolicyError,
     TrustError,
 )
 from bundler.events import WarningIssued
@@ -51,6 +52,11 @@ if TYPE_CHECKING:
     from bundler.trust.sigstore.keys import VerificationKey
 
 _MAX_REASONS = 3
+_POLICY_HINTS = {
+    "requireSigned": "accepts this image without a signature: require one there",
+    "reject": "rejects this image with any signature: require one there",
+}
+"""The next step, by the rule of a policy that no signature meets."""
 
 LoadedT = TypeVar("LoadedT")
 
@@ -108,7 +114,10 @@ class SignatureChecker:
             f"{image.display_name}: {'; '.join(problems)}",
             requirements=[str(item) for item in unmet],
             reasons=[reason for reasons in unmet.values() for reason in reasons],
-            hint="the image was signed by someone else, or not at all; onMissing: warn exports it",
+            hint=next(
+                (reason.hint for reasons in unmet.values() for reason in reasons if reason.hint),
+                "the image was signed by someone else, or not at all; onMissing: warn exports it",
+            ),
         )
 
     def _verify(
@@ -251,7 +260,12 @@ class SignatureChecker:
             if self._verifier is None:
                 self._verifier = SignatureVerifier(self._cancellation)
         verify = partial(self._verifier.verify, candidate)
-        policies.check(policy, reference, verify, require_signed=True)
+        try:
+            policies.check(policy, reference, verify, require_signed=True)
+        except RejectedByPolicyError as error:
+            hint = _POLICY_HINTS.get(error.rule)
+            error.hint = hint and f"{path} {hint}"  # --policy does not apply to this file
+            raise
         return VerifiedSignature(signed.digest, policy=digest)
 
     def _load(self, name: Hashable, load: Callable[[], LoadedT]) -> LoadedT:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.cli.output import text
-from bundler.errors import BundlerError, CancelledError, TrustError, UnauthenticatedError
+from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    ExpiredError,
+    FutureBundleError,
+    RollbackError,
+    TrustError,
+    UnauthenticatedError,
+)
 from bundler.events import discard
 
 if TYPE_CHECKING:
@@ -22,6 +30,13 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.import_target import TargetSettings
     from bundler.events import Emit
     from bundler.trust.signers import Signer
+
+
+_HINTS: dict[type[BundlerError], str] = {
+    RollbackError: "carry the newest bundle of the stream; an import needs a reason to go back",
+    FutureBundleError: "compare the clocks of both sides, and export the bundle again",
+    ExpiredError: "export a newer bundle",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,5 +207,7 @@ def rehearse(
         except CancelledError:
             raise
         except BundlerError as error:
+            # The hints of an import name options that a rehearsal does not have.
+            error.hint = _HINTS.get(type(error), error.hint)
             return Rehearsal(None, refusal=error)
     return Rehearsal(report)

@@ -72,10 +72,14 @@ class TrustPolicy:
                     if statement.level == "skip":
                         raise TrustError(
                             f"{self.path}: the statement {statement.name!r} requires no signature"
-                            f" of {repository}"
+                            f" of {repository}",
+                            hint="every image would meet it: set its level to strict",
                         )
                     return statement
-        raise TrustError(f"{self.path}: no statement has the scope {repository}")
+        raise TrustError(
+            f"{self.path}: no statement has the scope {repository}",
+            hint="no image meets it: add the repository to the registryScopes of a statement",
+        )
 
 
 def read_trust_policy(path: Path) -> TrustPolicy:

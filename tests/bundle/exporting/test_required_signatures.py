@@ -224,7 +224,9 @@ def test_identity_is_verified_by_the_trusted_root(site):
 def test_policy_must_require_a_signature(site):
     policy = site.path / "policy.json"
     policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
-    site.refuses(PolicySignature(policy))
+    assert "without a signature" in (site.refuses(PolicySignature(policy)).hint or "")
+    policy.write_text(json.dumps({"default": [{"type": "reject"}]}))
+    assert "with any signature" in (site.refuses(PolicySignature(policy)).hint or "")
     site.attach(site.image, reference="registry.corp/team/app:1")
     requirement = {
         "type": "sigstoreSigned",

@@ -77,7 +77,8 @@ def rotate(
         matching = [key_id for key_id in content.keys if key_id.startswith(text.lower())]
         if len(matching) != 1 or len(text) < 16:
             raise UsageError(
-                f"--remove: no key {text[:64]!r} in {draft} (expected at least 16 digits)",
+                f"--remove: no key {text[:64]!r} in {draft}"
+                + (" (expected at least 16 digits)" if len(text) < 16 else ""),
                 hint=f"list the keys with airbundle trust show {store.path}",
             )
         left_out.add(matching[0])

@@ -96,6 +96,7 @@ def test_records_apply_as_in_an_import(site: Path, run_airbundle: RunAirbundle):
     refused = run_airbundle(*OFFLINE, "--records", "records")
     assert refused.status == 4
     assert "older than the bundle imported before" in refused.stderr
+    assert "--allow-rollback" not in refused.stderr  # an option of import only
     other = ("verify", "other", *OFFLINE[2:], "--records", "records")
     assert run_airbundle(*other).status == 4
     assert run_airbundle(*other, "--adopt").status == 0

@@ -24,8 +24,12 @@ ENVIRONMENT = {
     "INSIDE_PASSWORD": "swordfish",
 }
 SCHEMAS = Path(bundler.__file__).parent / "schemas"
+OTHER_SCHEMAS = {"gate.yaml": "rules", "inside.target.yaml": "import-target"}
+"""The schemas of the examples that are no bundle manifests."""
 MANIFESTS = sorted(
-    path.name for path in FOLDER.iterdir() if path.suffix != ".pub" and ".target." not in path.name
+    path.name
+    for path in FOLDER.iterdir()
+    if path.suffix != ".pub" and path.name not in OTHER_SCHEMAS
 )
 
 
@@ -114,7 +118,7 @@ def test_example_is_valid_for_editors(path):
     """Editors parse numbers and booleans, which this reader keeps as text."""
     if path.name == "skopeo-sync.yaml":
         return
-    name = "import-target" if ".target." in path.name else "bundle-manifest"
+    name = OTHER_SCHEMAS.get(path.name, "bundle-manifest")
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
     Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))
 

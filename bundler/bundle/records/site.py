@@ -26,6 +26,7 @@ from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     BundlerError,
+    ConflictError,
     IntegrityError,
     LimitError,
     LockedError,
@@ -169,19 +170,22 @@ def get_stream(records: Records, stream: str) -> StreamState:
     return records.streams[stream]
 
 
-def find_entry(records: Records, head: str) -> logs.Entry:
+def find_entry(records: Records, head: Digest) -> logs.Entry:
     """Return the entry of the log whose digest is ``head``.
 
     Raises:
         LostRecordsError: the log does not contain it.
-        MalformedError: ``head`` is not a digest.
     """
-    digest = Digest(head)
     for entry in records.log.entries:
-        if entry.digest == digest:
+        if entry.digest == head:
             return entry
-    raise _create_error(
-        str(records.path / logs.NAME), f"contains no entry with the digest {digest}"
+    raise LostRecordsError(
+        str(records.path / logs.NAME),
+        f"contains no entry with the digest {head}, although it is whole in itself"
+        f" (its head is {records.log.head or 'empty'})",
+        hint="the digest is of other records or was copied wrongly, or stream restore has begun a"
+        " new log since, or this log is an older copy or a forged one: compare the date of the"
+        " digest with airbundle log show",
     )
 
 
@@ -215,9 +219,16 @@ def restore(path: Path, moment: datetime, reason: str) -> Records:
     The former files are kept under other names.
 
     Raises:
+        ConflictError: the records are whole.
         LockedError, NoSpaceError, MediumError: the records cannot be written.
     """
     with _open_for_writing(path) as directory:
+        if not _is_damaged(directory):
+            raise ConflictError(
+                f"{path}: the records are whole, so there is nothing to restore",
+                path=str(path),
+                hint="to forget one stream, run airbundle stream reset STREAM --reason TEXT",
+            )
         former, kept = _recover(directory), {}
         for name in (logs.NAME, state_file.NAME):
             try:
@@ -287,6 +298,14 @@ def _create_error(path: str, problem: str) -> LostRecordsError:
         hint="put the file back from a backup; if there is none, compare the serials with the last"
         f" receipts, and run {_RESTORE}",
     )
+
+
+def _is_damaged(directory: Directory) -> bool:
+    try:
+        _read(directory)
+    except LostRecordsError:
+        return True
+    return False
 
 
 def _recover(directory: Directory) -> Streams:

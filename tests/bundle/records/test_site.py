@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bundler.bundle.records import log as logs, site, state_file
-from bundler.errors import LockedError, LostRecordsError, MalformedError, NoSpaceError
+from bundler.errors import (
+    ConflictError,
+    LockedError,
+    LostRecordsError,
+    MalformedError,
+    NoSpaceError,
+)
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -160,7 +166,8 @@ def test_interrupted_line_is_replaced_and_noted_in_the_next_entry(records: Path)
 
 @pytest.mark.parametrize("lost", [(logs.NAME,), (state_file.NAME,), ()])
 def test_restore_keeps_serials_and_former_files(records: Path, lost: tuple[str, ...]):
-    (records / state_file.NAME).write_bytes((records / state_file.NAME).read_bytes() + b" ")
+    state = records / state_file.NAME
+    state.write_bytes(state.read_bytes() + (b" " if lost else b"damaged"))
     for name in lost:
         (records / name).unlink()
     kept = {(records / name).read_bytes() for name in {logs.NAME, state_file.NAME} - set(lost)}
@@ -168,6 +175,14 @@ def test_restore_keeps_serials_and_former_files(records: Path, lost: tuple[str, 
     assert read_serials(records) == {"plant-7": 42, "ward": 7}
     assert {path.read_bytes() for path in records.glob("*.former")} == kept
     assert record(records, "plant-7", 43).streams["plant-7"].serial == 43
+
+
+def test_whole_records_are_not_restored(records: Path):
+    """A good log would be replaced."""
+    before = {path: path.read_bytes() for path in records.iterdir() if path.is_file()}
+    with pytest.raises(ConflictError):
+        site.restore(records, START, "wrong head")
+    assert {path: path.read_bytes() for path in records.iterdir() if path.is_file()} == before
 
 
 def test_restore_reads_the_log_up_to_the_damage(records: Path):

@@ -53,10 +53,15 @@ def log(
     The exit status is 4 if the log, the state of the streams or a receipt is not as it was written.
     """
     from bundler.bundle.records import site  # noqa: PLC0415 - not for --help
-    from bundler.errors import NotFoundError, UsageError  # noqa: PLC0415 - as above
+    from bundler.errors import MalformedError, NotFoundError, UsageError  # noqa: PLC0415 - as above
+    from bundler.oci.digest import Digest  # noqa: PLC0415 - as above
 
     if head is not None and action != "verify":
         raise UsageError("--head: expected the action verify")
+    try:
+        expected = None if head is None else Digest(head)
+    except MalformedError as error:
+        raise UsageError(f"--head: {error.message}") from None
     path = records.find_records(records_path, context.environment)
     if not os.path.lexists(path):
         raise NotFoundError(
@@ -71,8 +76,8 @@ def log(
         else:
             print_entries(entries, trusted_keys.read_names(context))
         return
-    if head is not None:
-        site.find_entry(found, head)
+    if expected is not None:
+        site.find_entry(found, expected)
     last = None if found.log.head is None else found.log.head.text
     value: dict[str, Any] = {"entries": len(entries), "head": last}
     if action == "verify":

@@ -43,7 +43,7 @@ def stream(
 
     `reset STREAM` forgets the serial of a stream: the next import of the stream needs --adopt.
     `restore` begins a new log with the highest serials that the damaged files still contain, and
-    keeps these files. Both need --reason.
+    keeps these files; records that are whole are not restored. Both need --reason.
     """
     from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
 

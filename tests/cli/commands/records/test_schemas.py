@@ -36,6 +36,7 @@ def test_records_of_every_event_match_their_schemas(tmp_path: Path, run_airbundl
     site.import_("bundle")
     site.import_("old")
     site.import_("old", "--allow-rollback", "--reason", "test")
+    (site.records / "state.json").unlink()
     site.run("stream", "restore", "--reason", "test")
     (former,) = site.records.glob("log.jsonl.*.former")
     site.run("stream", "reset", "plant-7", "--reason", "test")

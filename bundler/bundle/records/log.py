@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundle.records import permissions
 from bundler.content.files.atomic_write import sync_directory
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import LimitError, NotFoundError
@@ -28,7 +29,7 @@ TYPE = "airbundle/log/v1"
 MAX_LOG = 256 * 1024 * 1024
 MAX_LINE = 1024 * 1024
 
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def append(
     longer, line = extend(log, event, moment, members, subject=str(path))
     directory.check_connected()
     try:
-        fd = os.open(NAME, _FLAGS, 0o600, dir_fd=directory.fd)
+        fd = permissions.open_file(directory, NAME, _FLAGS)
         try:
             _write(fd, line, log.size)
         finally:

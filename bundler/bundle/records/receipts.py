@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundle.records.permissions import get_file_mode
 from bundler.bundle.records.streams import IMPORT
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory, RegularFile
@@ -92,7 +93,7 @@ class SignedReceipt:
             atomic_write.write_bytes_in(directory, path.name, self.raw, mode=mode)
 
     def write_new(self, folder: Path, stem: str) -> Path:
-        """Write the receipt to a new file in ``folder``, for its owner only; return its path.
+        """Write the receipt to a new file in ``folder`` of the records; return its path.
 
         Raises:
             NoSpaceError, MediumError: a file cannot be written.
@@ -101,7 +102,9 @@ class SignedReceipt:
         numbers = itertools.count(2)
         while path.exists():  # two imports may end in one second
             path = folder / f"{stem}-{next(numbers)}.json"
-        self.write(path, mode=0o600)
+        with Directory.open(folder) as directory:
+            mode = get_file_mode(directory)
+        self.write(path, mode=mode)
         return path
 
 

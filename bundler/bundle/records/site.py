@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.records import log as logs, state_file, streams as states
+from bundler.bundle.records import log as logs, permissions, state_file, streams as states
 from bundler.content.files import atomic_write, file_lock
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
@@ -52,7 +52,6 @@ MIN_FREE = 1024 * 1024
 _LOCKS = "locks"
 _LOCK_TIMEOUT = 30.0  # seconds; other runs hold the lock only while they write an entry
 _DIRECTORY_MODE = 0o700
-_FILE_MODE = 0o600
 _CHOOSE = "choose a writable directory with --records DIRECTORY"
 _RESTORE = "airbundle stream restore --reason TEXT"
 
@@ -119,7 +118,7 @@ def prepare(path: Path) -> None:
         with _open_for_writing(path) as directory:
             if not {state_file.NAME, logs.NAME, _LOCKS} & set(directory.list_names()):
                 state_file.write(directory, logs.Log(), {})
-            _create_private(directory, RECEIPTS)
+            permissions.create_directory(directory, RECEIPTS)
         for folder in (path, path / RECEIPTS):
             if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
                 number = errno.EACCES if folder.is_dir() else errno.EEXIST
@@ -145,7 +144,7 @@ def lock_stream(path: Path, stream: str, *, shared: bool) -> Iterator[None]:
         MediumError: the lock file cannot be created.
     """
     with _open_for_writing(path) as directory:
-        _create_private(directory, _LOCKS)
+        permissions.create_directory(directory, _LOCKS)
     with Directory.open(path) as directory, directory.enter(_LOCKS) as locks:
         lock = _LockFile(locks, stream)
         try:
@@ -237,7 +236,9 @@ def restore(path: Path, moment: datetime, reason: str) -> Records:
                 continue
             digest = Digest.of(raw)
             copy = f"{name}.{digest.hex[:16]}.former"
-            atomic_write.write_bytes_in(directory, copy, raw, mode=_FILE_MODE)
+            atomic_write.write_bytes_in(
+                directory, copy, raw, mode=permissions.get_file_mode(directory)
+            )
             kept[name] = digest.text
         members = {
             "reason": reason,
@@ -248,7 +249,9 @@ def restore(path: Path, moment: datetime, reason: str) -> Records:
             logs.Log(), states.RESTORE, moment, members, subject=str(path / logs.NAME)
         )
         # Between these two lines, the state names an entry that the log does not have.
-        atomic_write.write_bytes_in(directory, logs.NAME, line, mode=_FILE_MODE)
+        atomic_write.write_bytes_in(
+            directory, logs.NAME, line, mode=permissions.get_file_mode(directory)
+        )
         state_file.write(directory, log, former)
         return Records(path, log, former)
 
@@ -361,26 +364,13 @@ def _open_for_writing(path: Path) -> Iterator[Directory]:
         yield directory
 
 
-def _create_private(directory: Directory, name: str) -> None:
-    """Create a subdirectory that only its owner can read."""
-    try:
-        os.mkdir(name, _DIRECTORY_MODE, dir_fd=directory.fd)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise to_bundler_error(
-            error, directory.path / name, "cannot create this directory"
-        ) from error
-    atomic_write.sync_directory(directory)
-
-
 class _LockFile:
     """A file that is locked and never read."""
 
     def __init__(self, directory: Directory, name: str) -> None:
         self.path = directory.path / name
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            self.fd = os.open(name, flags, 0o600, dir_fd=directory.fd)
+            self.fd = permissions.open_file(directory, name, flags)
         except OSError as error:
             raise to_bundler_error(error, self.path, "cannot lock") from error

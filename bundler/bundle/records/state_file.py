@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundle.records.permissions import get_file_mode
 from bundler.bundle.records.streams import read_streams
 from bundler.content.files import atomic_write
 from bundler.errors import NotFoundError
@@ -57,4 +58,6 @@ def write(directory: Directory, log: Log, streams: Streams) -> None:
         "log": position,
         "streams": {name: state.to_json() for name, state in streams.items()},
     }
-    atomic_write.write_bytes_in(directory, NAME, strict.dumps(value) + b"\n", mode=0o600)
+    atomic_write.write_bytes_in(
+        directory, NAME, strict.dumps(value) + b"\n", mode=get_file_mode(directory)
+    )

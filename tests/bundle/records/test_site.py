@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,6 @@ from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
 
@@ -82,6 +82,42 @@ def test_only_the_owner_can_read_the_records(records: Path):
     modes = {path: path.stat().st_mode & 0o777 for path in (records, *records.iterdir())}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_users_of_one_group_share_a_directory_that_the_group_can_write(tmp_path: Path):
+    path = tmp_path / "shared"
+    path.mkdir()
+    path.chmod(0o2770)
+    umask = os.umask(0o077)
+    try:
+        site.prepare(path)
+        with site.lock_stream(path, "plant-7", shared=False):
+            record(path, "plant-7", 41)
+    finally:
+        os.umask(umask)
+    found = list(path.rglob("*"))
+    assert len(found) == 5
+    for each in found:
+        assert each.stat().st_mode & 0o777 == (0o770 if each.is_dir() else 0o660)
+    if os.geteuid() == 0:
+        shared = os.open(path, os.O_RDONLY)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fchdir(shared)
+                os.setgroups([])
+                os.setresgid(*[path.stat().st_gid] * 3)
+                os.setresuid(65534, 65534, 65534)
+                site.prepare(Path())
+                with site.lock_stream(Path(), "plant-7", shared=False):
+                    record(Path(), "plant-7", 42)
+            except BaseException:  # noqa: BLE001 - the child must not return to pytest
+                os._exit(1)
+            os._exit(0)
+        os.close(shared)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert record(path, "plant-7", 43).streams["plant-7"].serial == 43
 
 
 def test_each_line_names_the_digest_of_the_line_before(records: Path):

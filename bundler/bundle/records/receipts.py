@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records.permissions import get_file_mode
-from bundler.bundle.records.streams import IMPORT
+from bundler.bundle.records.streams import IMPORT, RESTORE
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
@@ -22,6 +22,7 @@ from bundler.errors import (
     InvalidSignatureError,
     LimitError,
     LostRecordsError,
+    MissingFileError,
     NotFoundError,
     TooFewSignersError,
     UnauthenticatedError,
@@ -47,6 +48,8 @@ MAX_RECEIPT = 64 * 1024 * 1024
 _MAX_SIGNATURE = 64 * 1024
 _KEY_DIGITS = 16
 _RESTORE_RECEIPT = "put the receipt back from a backup; the log is whole, and shows the import"
+_RECEIPT_NAME = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{6}Z)(-\d+)?\.json")
+"""The end of the name of a receipt: the time at which the import ended."""
 _SUFFIX = re.compile(r"\.[0-9a-f]{16}\.sig")
 
 
@@ -116,18 +119,22 @@ def format_suffix(key: PublicKey) -> str:
 def compare_with_log(folder: Path, entries: Iterable[Entry]) -> int:
     """Compare the receipts in ``folder`` with their digests in the log; return how many are absent.
 
-    A receipt may be moved elsewhere, but not changed.
+    A receipt may be moved elsewhere, but not changed. One that the log does not contain shows that
+    the log is older than it. A restored log contains none of those before its first entry.
 
     Raises:
-        LostRecordsError: a receipt is not the one that its entry names.
+        LostRecordsError: a receipt is not the one that its entry names, or has no entry.
         MediumError: one cannot be read.
     """
-    absent = 0
+    absent, recorded_names, restored = 0, set(), ""
     for entry in entries:
+        if entry.event == RESTORE:
+            restored = entry.table.text("time").replace(":", "")
         if entry.event != IMPORT:
             continue
         recorded = entry.table.table("receipt")
         path, digest = folder / recorded.text("name"), recorded.digest("digest")
+        recorded_names.add(path.name)
         try:
             with Directory.open(folder) as directory:
                 actual = Digest.of(directory.read(path.name, limit=MAX_RECEIPT))
@@ -140,7 +147,25 @@ def compare_with_log(folder: Path, entries: Iterable[Entry]) -> int:
         if actual != digest:
             problem = f"changed since its import (expected {digest}, got {actual})"
             raise LostRecordsError(str(path), problem, hint=_RESTORE_RECEIPT)
+    for name in _list_names(folder):
+        ended = _RECEIPT_NAME.search(name)
+        if ended and ended[1] > restored and name not in recorded_names:
+            raise LostRecordsError(
+                str(folder / name),
+                "not in the log",
+                hint="the log and the state are older copies, or an import was interrupted after"
+                " its receipt: compare the serial with airbundle stream show, and the log with a"
+                " head that is kept elsewhere; then move the receipt away",
+            )
     return absent
+
+
+def _list_names(folder: Path) -> list[str]:
+    try:
+        with Directory.open(folder) as directory:
+            return sorted(directory.list_names())
+    except (NotFoundError, MissingFileError):
+        return []
 
 
 def verify(

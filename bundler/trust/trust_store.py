@@ -21,7 +21,9 @@ from bundler.errors import (
     ConfigError,
     ConflictError,
     InvalidSignatureError,
+    MediumError,
     MissingFileError,
+    NoSpaceError,
     NotFoundError,
     TooFewSignersError,
     TrustFileError,
@@ -128,11 +130,20 @@ class TrustStore:
         subject = f"trust file, version {self.version + 1}"
         content = trust_file.parse_next(self.content, document, subject)
         if not self.read_only:
-            with Directory.open(self.path.parent) as folder:
-                lock(folder)
-                if folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE) == self.raw:
-                    _write(folder, self.path.name, content.version, document)
-                # Otherwise, another run has applied this version, which ``follow`` checks.
+            try:
+                with Directory.open(self.path.parent) as folder:
+                    lock(folder)
+                    if folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE) == self.raw:
+                        _write(folder, self.path.name, content.version, document)
+                    # Otherwise, another run has applied this version, which ``follow`` checks.
+            except NoSpaceError:
+                raise
+            except MediumError as error:
+                error.hint = (
+                    "the newer version of the trust file is stored first: run airbundle trust"
+                    f" update SOURCE --trust {self.path} as a user who can write there"
+                )
+                raise
         if self.notify is not None:
             used = "used" if self.read_only else "stored"
             self.notify(f"{self.path}: version {content.version} of the trust file is {used}")

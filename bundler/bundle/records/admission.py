@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.records.site import Records
+    from bundler.bundle.records.streams import Streams
     from bundler.trust.bundle_trust import BundleTrust
 
 MAX_AHEAD = timedelta(days=1)
@@ -114,7 +115,7 @@ def admit(
         used.append("--allow-future")
     if inventory.is_expired(latest):
         if not overrides.expired:
-            raise _create_expired_error(inventory, now, last_seen)
+            raise _create_expired_error(inventory, now, records.streams)
         used.append("--allow-expired")
     adopts = known is None and bundle.is_authenticated
     is_first = records.is_new and bundle.trust.version is None and not overrides.keys
@@ -159,7 +160,8 @@ def _check_trust_file(trust: BundleTrust, records: Records, latest: datetime) ->
             " that this site has seen",
             problem="expired",
             version=trust.version,
-            hint="get the next version: airbundle trust update FILE; or set the clock of this host",
+            hint="get the next version: airbundle trust update FILE; or set the clock; if it is"
+            f" right, {_describe_reset(records.streams, trust.expires)}",
         )
 
 
@@ -206,16 +208,21 @@ def _create_future_error(inventory: Inventory, latest: datetime) -> FutureBundle
     )
 
 
-def _create_expired_error(inventory: Inventory, now: datetime, last_seen: datetime) -> ExpiredError:
+def _create_expired_error(inventory: Inventory, now: datetime, streams: Streams) -> ExpiredError:
     expires = inventory.expires
     assert expires is not None  # noqa: S101 - for mypy: it has expired
     subject = f"stream {inventory.stream}, serial {inventory.serial}"
-    clock = (
-        ""
-        if inventory.is_expired(now)
-        else f"; the clock is behind the last time seen ({timestamps.format_to_minute(last_seen)})"
-    )
-    return ExpiredError(
-        f"{subject}: expired on {timestamps.format_to_minute(expires)}{clock}",
-        hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
-    )
+    problem = f"{subject}: expired on {timestamps.format_to_minute(expires)}"
+    hint = "export a newer bundle, or import this one with --allow-expired --reason TEXT"
+    if not inventory.is_expired(now):
+        last_seen = timestamps.format_to_minute(find_last_seen(streams))
+        problem += f"; the clock is behind the last time seen ({last_seen})"
+        hint = f"set the clock; if it is right, {_describe_reset(streams, expires)}"
+    return ExpiredError(problem, hint=hint)
+
+
+def _describe_reset(streams: Streams, limit: datetime) -> str:
+    """Return the next step if the clock was once wrong, and streams have seen a time from then."""
+    names = sorted(name for name, state in streams.items() if state.seen >= limit)
+    commands = "; ".join(f"airbundle stream reset {name} --reason TEXT" for name in names[:10])
+    return f"it was wrong at an earlier import: run {commands}; then import with --adopt"

@@ -168,6 +168,15 @@ def test_clock_that_was_set_back_does_not_revive_an_expired_bundle():
     assert check(bundle, records, expired=True).clock_behind == timedelta(days=11)
 
 
+def test_stream_that_has_seen_a_later_time_is_named():
+    """A newer bundle would not help: the clock was wrong at an import."""
+    bundle = create_bundle(43, expires=NOW + timedelta(days=30))
+    records = create_records(create_bundle(42), seen=NOW + timedelta(days=100))
+    with pytest.raises(ExpiredError) as raised:
+        check(bundle, records)
+    assert "stream reset plant-7" in str(raised.value.hint)
+
+
 def test_small_clock_differences_are_not_reported():
     records = create_records(create_bundle(), seen=NOW + timedelta(minutes=5))
     admission = check(create_bundle(), records)

@@ -52,7 +52,10 @@ MIN_FREE = 1024 * 1024
 _LOCKS = "locks"
 _LOCK_TIMEOUT = 30.0  # seconds; other runs hold the lock only while they write an entry
 _DIRECTORY_MODE = 0o700
-_CHOOSE = "choose a writable directory with --records DIRECTORY"
+_CHOOSE = (
+    "make the directory of the records writable, for example mount it so; another directory would"
+    " be a new site (--records DIRECTORY)"
+)
 _RESTORE = "airbundle stream restore --reason TEXT"
 
 
@@ -131,7 +134,7 @@ def prepare(path: Path) -> None:
     except LockedError:
         raise
     except MediumError as error:
-        error.hint = _CHOOSE
+        error.hint = "free space for the records" if isinstance(error, NoSpaceError) else _CHOOSE
         raise
 
 

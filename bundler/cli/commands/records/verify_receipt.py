@@ -13,7 +13,7 @@ from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.errors import UsageError
+from bundler.errors import UnauthenticatedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,5 +113,11 @@ def _read_trust(
         raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
     store.check_expiry(datetime.now(UTC))
     role = store.content.roles.get("receipt")
-    threshold = 1 if role is None else role.threshold
+    if role is None:
+        raise UnauthenticatedError(
+            f"{store.path}: no key has the role receipt, so no receipt can be verified with it",
+            hint="specify the key that signed it: --key FILE.pub; or add it to the next version:"
+            " airbundle trust add DRAFT --key FILE.pub --role receipt",
+        )
+    threshold = role.threshold
     return [*store.content.get_keys("receipt").values()], threshold, store.names

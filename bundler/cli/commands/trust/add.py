@@ -12,6 +12,7 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,6 +90,11 @@ def add(
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
     from bundler.trust.trust_file import RoleKeys, TrustedKey, TrustFile  # noqa: PLC0415 - as above
 
+    if {"bundle", "receipt"} <= set(roles):
+        raise UsageError(
+            "--role: a key cannot have the roles bundle and receipt: imports refuse its receipts",
+            hint="create a key for receipts: airbundle keygen PREFIX",
+        )
     content = drafts.read(draft) or TrustFile(1, {}, {})
     added = {}
     for path in key_files:

@@ -198,6 +198,11 @@ def test_replaced_trust_file_ends_the_old_sequence(site: Site):
     site("log verify")
 
 
+def test_key_for_bundles_and_receipts_is_refused(site: Site):
+    site("trust add 1.json --key export.pub --role trust --role bundle --role receipt", status=2)
+    assert not (site.directory / "1.json").exists()
+
+
 def test_signed_draft_is_not_changed(site: Site):
     site("trust add 1.json --key alice.pub --role trust")
     site("trust sign 1.json --key alice.key")

@@ -155,13 +155,14 @@ def _check_trust_file(trust: BundleTrust, records: Records, latest: datetime) ->
             " agreed on, run airbundle trust init FILE --replace --reason TEXT",
         )
     if trust.expires is not None and trust.expires <= latest:
+        reset = _describe_reset(records.streams, trust.expires)
         raise TrustFileError(
             f"trust file: expired on {timestamps.format_to_minute(trust.expires)}, by the last time"
             " that this site has seen",
             problem="expired",
             version=trust.version,
-            hint="get the next version: airbundle trust update FILE; or set the clock; if it is"
-            f" right, {_describe_reset(records.streams, trust.expires)}",
+            hint="set the clock, or get the next version (airbundle trust update FILE); if the"
+            f" clock is right, {reset}",
         )
 
 

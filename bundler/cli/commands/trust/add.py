@@ -54,15 +54,15 @@ if TYPE_CHECKING:
 )
 @option(
     "--not-before",
-    type=drafts.DATE,
+    type=drafts.START,
     metavar="DATE",
-    help="The key signs nothing that was created earlier.",
+    help="The key signs nothing that was created earlier: a time in UTC, or the start of a day.",
 )
 @option(
     "--not-after",
-    type=drafts.DATE,
+    type=drafts.END,
     metavar="DATE",
-    help="The key signs nothing that was created later.",
+    help="The key signs nothing that was created later: a time in UTC, or the end of a day.",
 )
 @drafts.thresholds
 @drafts.expires
@@ -99,8 +99,7 @@ def add(
     added = {}
     for path in key_files:
         public = keys.read_public_key(path)
-        limits = drafts.utc(not_before), drafts.utc(not_after)
-        added[public.id] = TrustedKey(public, comment, *limits, streams or None)
+        added[public.id] = TrustedKey(public, comment, not_before, not_after, streams or None)
     entries: dict[Role, RoleKeys] = {}
     for role in cast("tuple[Role, ...]", ("trust", "bundle", "receipt")):
         former = content.roles.get(role, RoleKeys(()))

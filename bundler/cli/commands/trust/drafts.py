@@ -17,7 +17,27 @@ if TYPE_CHECKING:
 
     from bundler.trust.trust_file import Role, RoleKeys, TrustFile
 
-DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
+_DAY = "%Y-%m-%d"
+
+
+class _Moment(click.DateTime):
+    """A time in UTC, or a date, which means the start or the end of that day."""
+
+    def __init__(self, *, end: bool) -> None:
+        super().__init__([_DAY, f"{_DAY}T%H:%M:%SZ"])
+        self._end = end
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the time in UTC; the end of a day is its last second."""
+        moment = super().convert(value, param, ctx).replace(tzinfo=UTC)
+        is_day = isinstance(value, str) and len(value) == len("2027-12-25")
+        return moment.replace(hour=23, minute=59, second=59) if is_day and self._end else moment
+
+
+START, END = _Moment(end=False), _Moment(end=True)
+"""The types of options for the start and the end of a validity."""
 
 thresholds = option(
     "--threshold",
@@ -29,7 +49,10 @@ thresholds = option(
 """``--threshold``, in the parameter ``thresholds``."""
 
 expires = option(
-    "--expires", type=DATE, metavar="DATE", help="The end of the validity of the trust file."
+    "--expires",
+    type=END,
+    metavar="DATE",
+    help="The end of the validity of the trust file: a time in UTC, or the end of a day.",
 )
 """``--expires``, in the parameter ``expires``; None if unset."""
 
@@ -65,7 +88,7 @@ def write(path: Path, content: TrustFile, *, as_json: bool) -> None:
     from bundler.content.files import atomic_write  # noqa: PLC0415 - as above
     from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
 
-    raw = replace(content, expires=utc(content.expires)).to_bytes()
+    raw = content.to_bytes()
     try:
         parsed = trust_file.parse(raw, str(path))
     except TrustFileError as error:
@@ -76,11 +99,6 @@ def write(path: Path, content: TrustFile, *, as_json: bool) -> None:
         ) from None
     atomic_write.write_bytes(path, raw)
     print_store(trust_store.TrustStore(path, raw, parsed), as_json=as_json)
-
-
-def utc(moment: datetime | None) -> datetime | None:
-    """Return the time of an option in UTC; None if it is None."""
-    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def apply_thresholds(roles: Mapping[Role, RoleKeys], given: Sequence[str]) -> dict[Role, RoleKeys]:

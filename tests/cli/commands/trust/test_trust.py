@@ -203,6 +203,25 @@ def test_key_for_bundles_and_receipts_is_refused(site: Site):
     assert not (site.directory / "1.json").exists()
 
 
+def test_date_means_the_start_or_the_end_of_its_day(site: Site):
+    site(
+        "trust add 1.json --key alice.pub --role trust --not-before 2027-01-01"
+        " --not-after 2027-12-25 --expires 2028-01-31"
+    )
+    shown = json.loads(site("trust show 1.json --json").stdout)
+    (key,) = shown["keys"].values()
+    assert (key["notBefore"], key["notAfter"], shown["expires"]) == (
+        "2027-01-01T00:00:00Z",
+        "2027-12-25T23:59:59Z",
+        "2028-01-31T23:59:59Z",
+    )
+    site("trust add 1.json --key alice.pub --role trust --expires 2028-01-31T12:00:00Z")
+    shown = json.loads(site("trust show 1.json --json").stdout)
+    assert shown["expires"] == "2028-01-31T12:00:00Z"
+    site("trust rotate 2.json --trust 1.json")  # keeps the time
+    assert json.loads(site("trust show 2.json --json").stdout)["expires"] == shown["expires"]
+
+
 def test_signed_draft_is_not_changed(site: Site):
     site("trust add 1.json --key alice.pub --role trust")
     site("trust sign 1.json --key alice.key")

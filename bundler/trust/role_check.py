@@ -76,8 +76,8 @@ def check_bundle_signers(
         stream: that of the bundle; None if it is not parsed.
 
     Raises:
-        UnfitSignerError: too few signers count, and another key of the trust file signed.
-        TooFewSignersError: too few signers count.
+        UnfitSignerError: no signer counts, and another key of the trust file signed.
+        TooFewSignersError: too few signers count; the message names one that does not.
         UnauthenticatedError: none does.
     """
     role = content.roles.get("bundle")
@@ -85,8 +85,8 @@ def check_bundle_signers(
     number = len({key.id for key in fit})
     if role is not None and number >= required:
         return
-    if unfit:
-        first = min(unfit)
+    first = min(unfit) if unfit else None
+    if first and not number:
         raise UnfitSignerError(
             f"signed by key {content.keys[first.key_id].label}, which {first.text}",
             key_id=first.key_id,
@@ -96,8 +96,10 @@ def check_bundle_signers(
         )
     trusted = () if role is None else role.keys
     if number:
+        label = f"key {content.keys[first.key_id].label}" if first else ""
+        more = f"; {label}, which {first.text}, does not count" if first else ""
         raise TooFewSignersError(
-            f"signed by {count(number, 'key')} of the trust file (expected {required})",
+            f"signed by {count(number, 'key')} of the trust file (expected {required}){more}",
             trusted=trusted,
             signed_by=signed_by,
             signers=[key.id for key in fit],

@@ -48,6 +48,7 @@ MAX_ATTESTATIONS = 256
 """Maximum number of attestations of one image that are read."""
 
 _REJECTIONS = (IntegrityError, LimitError, NotFoundError, TrustError, UnsupportedError)
+_NO_ATTESTATION = "the image was exported without --attest, or its registry stores no referrers"
 _MAX_REASONS = 3
 
 
@@ -134,12 +135,20 @@ def verify_attestations(
             f"{reference}: no trusted attestation of an export{listed}",
             trusted=[key.id for key in trust.bundle_keys],
             signed_by=sorted({key.id[:16] for found in signed.values() for key in found}),
-            hint="compare the fingerprints, and specify the right public key: --key FILE.pub"
-            if reasons
-            else "the image was exported without --attest, or its registry stores no referrers",
+            hint=_find_hint(trust) if reasons else _NO_ATTESTATION,
         )
     trusted.sort(key=lambda item: (item.statement.exported, item.statement.serial), reverse=True)
     return AttestationReport(str(reference), root.digest, tuple(trusted), reasons, trust.names)
+
+
+def _find_hint(trust: BundleTrust) -> str:
+    """Return the next step if attestations exist, but none is trusted."""
+    if trust.version is None:
+        return "compare the fingerprints, and specify the right public key: --key FILE.pub"
+    return (
+        "if a rotation has removed the key that signed it, verify with the version before:"
+        " --trust trust/N.trust.json, in the directory of the trust file"
+    )
 
 
 def _list_candidates(

@@ -14,6 +14,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.trust.trust_file import TrustedKey
@@ -27,20 +28,27 @@ if TYPE_CHECKING:
 def show(context: CommandContext, file: Path | None, *, as_json: bool) -> None:
     """Print FILE, or the trust file of this site: keys, roles, and the fingerprint.
 
-    Compare the fingerprint by telephone or on paper. Signatures are not verified.
+    Compare the fingerprint by telephone or on paper. The signatures beside FILE are listed; those
+    by its own keys are verified.
     """
     path = file or context.environment.find_trust_file()
     if path is None:
         raise NotFoundError(
             "this site has no trust file", hint="install one: airbundle trust init FILE"
         )
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
 
-    print_store(trust_store.load(path, installed=file is None), as_json=as_json)
+    store = trust_store.load(path, installed=file is None)
+    if file is None:
+        print_store(store, as_json=as_json)
+        return
+    document = trust_store.read_document(file)
+    trust_file.find_signers(document, store.keys, str(file))
+    print_store(store, as_json=as_json, signed_by=sorted(document.signatures))
 
 
-def print_store(store: TrustStore, *, as_json: bool) -> None:
-    """Print a trust file as text or JSON."""
+def print_store(store: TrustStore, *, as_json: bool, signed_by: Sequence[str] = ()) -> None:
+    """Print a trust file as text or JSON, with the first 16 digits of the keys that signed it."""
     from bundler.oci.json import timestamps  # noqa: PLC0415 - not for --help
     from bundler.trust import trust_file  # noqa: PLC0415 - loads cryptography
 
@@ -62,6 +70,7 @@ def print_store(store: TrustStore, *, as_json: bool) -> None:
                     key_id: key.to_json() | {"algorithm": key.public.algorithm}
                     for key_id, key in content.keys.items()
                 },
+                "signedBy": list(signed_by),
                 "warnings": warnings,
             }
         )
@@ -76,6 +85,10 @@ def print_store(store: TrustStore, *, as_json: bool) -> None:
         text.print_line(f"{role}: {number} of {text.count(len(entry.keys), 'key')}")
         for key_id in entry.keys:
             text.print_line(f"  {_describe(content.keys[key_id])}")
+    labels = {key_id[:16]: key.label for key_id, key in content.keys.items()}
+    for digits_of_key in signed_by:
+        label = labels.get(digits_of_key, f"{digits_of_key}, which this version does not contain")
+        text.print_line(f"signed by {label}")
     for line in warnings:
         text.print_line(f"warning: {line}")
 

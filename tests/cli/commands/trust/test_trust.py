@@ -222,6 +222,16 @@ def test_date_means_the_start_or_the_end_of_its_day(site: Site):
     assert json.loads(site("trust show 2.json --json").stdout)["expires"] == shown["expires"]
 
 
+def test_show_lists_the_signatures_of_a_draft(site: Site):
+    site("trust add 1.json --key alice.pub --key bob.pub --role trust --threshold trust=2")
+    assert json.loads(site("trust show 1.json --json").stdout)["signedBy"] == []
+    site("trust sign 1.json --key bob.key")
+    assert json.loads(site("trust show 1.json --json").stdout)["signedBy"] == [BOB.public.id[:16]]
+    assert f"signed by {BOB.public.id[:16]}" in site("trust show 1.json").stdout
+    (site.directory / f"1.json.{BOB.public.id[:16]}.sig").write_bytes(ALICE.sign(b"other"))
+    site("trust show 1.json", status=4)
+
+
 def test_signed_draft_is_not_changed(site: Site):
     site("trust add 1.json --key alice.pub --role trust")
     site("trust sign 1.json --key alice.key")

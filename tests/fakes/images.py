@@ -11,12 +11,12 @@ Independent of the program's own model and writers, so that agreement is meaning
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import http.client
 import io
 import json
 import tarfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -126,9 +126,9 @@ def layer(
         case "tar":
             data = tar
         case "gzip":
-            data = gzip.compress(tar, compresslevel=1, mtime=0)
+            data = zlib.compress(tar, 1, wbits=31)  # gzip, with the same header in every Python
         case "stored":
-            data, compression = gzip.compress(tar, compresslevel=0, mtime=0), "gzip"
+            data, compression = zlib.compress(tar, 0, wbits=31), "gzip"
         case "zstd":
             data = zstandard.ZstdCompressor(level=1).compress(tar)
         case _:

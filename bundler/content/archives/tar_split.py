@@ -44,16 +44,35 @@ class LineSink(Protocol):
         ...
 
 
+class GzipLines:
+    """Sink that writes the lines, compressed with gzip, to ``file``, whose owner closes it.
+
+    Unlike ``gzip.GzipFile``, it writes nothing when it is discarded before ``close``.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._compressor = zlib.compressobj(1, wbits=31)
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of ``data``."""
+        self._file.write(self._compressor.compress(data))
+        return len(data)
+
+    def close(self) -> None:
+        """Write the end of the record."""
+        self._file.write(self._compressor.flush())
+
+
 class SplitWriter:
     """Writer of the record of one tar.
 
     Args:
-        file: receives the gzip record; its owner closes it, after ``close``.
-        lines: receives the uncompressed lines of the record instead of ``file``.
+        lines: receives the lines of the record.
     """
 
-    def __init__(self, file: BinaryIO | None, lines: LineSink | None = None) -> None:
-        self._lines = lines or gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0)
+    def __init__(self, lines: LineSink) -> None:
+        self._lines = lines
         self._pending = bytearray()
         self._position = 0
 

@@ -139,7 +139,7 @@ class _NonContent(SplitWriter):
 
     def __init__(self, zstd: zstandard.ZstdCompressor) -> None:
         self.lines = _CompressedLines()
-        super().__init__(None, self.lines)
+        super().__init__(self.lines)
         self._zstd = zstd
         self._gap = bytearray()
         self._frames = bytearray()

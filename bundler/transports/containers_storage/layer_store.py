@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.content.archives.tar_split import SplitWriter
+from bundler.content.archives.tar_split import GzipLines, SplitWriter
 from bundler.content.streams import VerifiedReader
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
@@ -84,7 +84,7 @@ def add(
             tempfile.TemporaryFile(dir=staging.files) as scratch,
         ):
             split.chmod(0o600)
-            writer = SplitWriter(file)
+            writer = SplitWriter(GzipLines(file))
             applier = DiffApplier(tree, writer, scratch, storage.driver, subject)
             applier.apply(content)
             writer.close()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bundler.content.archives import crc64, tar_header, tar_stream
-from bundler.content.archives.tar_split import AssembledTar, SplitWriter
+from bundler.content.archives.tar_split import AssembledTar, GzipLines, SplitWriter
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import BundlerError, LimitError, MalformedError
@@ -50,7 +50,7 @@ def test_checksum_of_large_file_is_combined_from_its_chunks():
 def split(tar, folder):
     """Unpack the files of ``tar``, and return the tar-split record of the remaining bytes."""
     record = io.BytesIO()
-    writer = SplitWriter(record)
+    writer = SplitWriter(GzipLines(record))
     entries = TarEntries(io.BytesIO(tar), writer, "layer")
     for entry in entries:
         if entry.size:
@@ -95,7 +95,7 @@ def test_tar_is_reassembled_byte_for_byte(tmp_path, format, tail):  # noqa: A002
 @given(st.binary(max_size=2000))
 def test_tar_reader_handles_arbitrary_bytes(data):
     try:
-        entries = TarEntries(io.BytesIO(data), SplitWriter(io.BytesIO()), "layer")
+        entries = TarEntries(io.BytesIO(data), SplitWriter(GzipLines(io.BytesIO())), "layer")
         for entry in entries:
             if entry.size:
                 entries.content(entry.name, lambda _: None)
@@ -129,7 +129,7 @@ def test_number_out_of_range_is_refused(kind, place, facts):
         tar[place : place + 8] = (1 << 63 | 0xFFFFFFFF).to_bytes(8, "big")
         tar[148:156] = b"%06o\0 " % (sum(tar[:148]) + 256 + sum(tar[156:512]))
     with pytest.raises(MalformedError):
-        list(TarEntries(io.BytesIO(tar), SplitWriter(io.BytesIO()), "layer"))
+        list(TarEntries(io.BytesIO(tar), SplitWriter(GzipLines(io.BytesIO())), "layer"))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def pack_extended_headers(count, records):
 
 
 def read_entries(tar):
-    return list(TarEntries(io.BytesIO(tar), SplitWriter(io.BytesIO()), "layer"))
+    return list(TarEntries(io.BytesIO(tar), SplitWriter(GzipLines(io.BytesIO())), "layer"))
 
 
 def test_records_of_extended_headers_are_limited(monkeypatch):

@@ -17,7 +17,7 @@ UNPACK = """
 import sys
 from pathlib import Path
 
-from bundler.content.archives.tar_split import SplitWriter
+from bundler.content.archives.tar_split import GzipLines, SplitWriter
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.safe_directory import RegularFile
 from bundler.transports.containers_storage.drivers.apply_diff import DiffApplier
@@ -32,7 +32,7 @@ with (
     (home / "split").open("wb") as split,
     (home / "scratch").open("w+b") as scratch,
 ):
-    writer = SplitWriter(split)
+    writer = SplitWriter(GzipLines(split))
     stream = DecompressingReader(file, "gzip", "layer")
     DiffApplier(tree, writer, scratch, VfsDriver(home), "layer").apply(stream)
     writer.close()

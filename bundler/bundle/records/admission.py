@@ -47,6 +47,8 @@ class Overrides:
 
     keys: bool = False
     """Whether keys were specified in place of the trust file of the site."""
+    policy: bool = False
+    """Whether the policy.json of the site is ignored."""
     unsigned: bool = False
     expired: bool = False
     rollback: bool = False
@@ -104,6 +106,7 @@ def admit(
     _check_trust_file(bundle.trust, records, latest)
     known = records.streams.get(inventory.stream)
     used = ["--key"] if overrides.keys else []
+    used += ["--insecure-policy"] if overrides.policy else []
     used += [] if bundle.is_authenticated else ["--allow-unsigned"]
     if known is not None:
         used += _compare(inventory, digest, known, overrides)

@@ -45,8 +45,12 @@ class OverrideOptions:
     allow_future: bool
     reason: str | None
 
-    def create_overrides(self, *, keys: bool) -> Overrides:
-        """Return the overrides; ``keys``: keys were specified in place of the site's trust file.
+    def create_overrides(self, *, keys: bool, policy: bool) -> Overrides:
+        """Return the overrides.
+
+        Args:
+            keys: keys were specified in place of the trust file of the site.
+            policy: the policy.json of the site is ignored.
 
         Raises:
             UsageError: a check is overridden without a reason, or the reason is not one line.
@@ -56,6 +60,7 @@ class OverrideOptions:
 
         given = {
             "--key": keys,
+            "--insecure-policy": policy,
             "--allow-unsigned": self.allow_unsigned,
             "--allow-expired": self.allow_expired,
             "--allow-rollback": self.allow_rollback,
@@ -73,6 +78,7 @@ class OverrideOptions:
                 )
         return Overrides(
             keys=keys,
+            policy=policy,
             unsigned=self.allow_unsigned,
             expired=self.allow_expired,
             rollback=self.allow_rollback,
@@ -115,8 +121,8 @@ overrides = option_group(
         "reason": spec(
             "--reason",
             metavar="TEXT",
-            help="The reason for --allow-…, or for --key at a site with a trust file; the receipt"
-            " and the log contain it.",
+            help="The reason for --allow-…, for --key at a site with a trust file, or for"
+            " --insecure-policy; the receipt and the log contain it.",
         ),
     },
 )

@@ -145,6 +145,22 @@ class CommandContext:
             )
         return policy
 
+    def ignores_policy_file(self) -> bool:
+        """Whether a policy.json exists that ``--insecure-policy`` ignores.
+
+        Raises:
+            ConfigError: the home directory is unknown.
+        """
+        if not self.options.insecure_policy:
+            return False
+        from bundler.config import paths  # noqa: PLC0415 - not for --help
+
+        environment = self.environment
+        found = paths.locate(
+            environment.variables, environment.home, environment.uid, self._path_overrides
+        )
+        return any(path.exists() for path in found.policy_json)
+
     @property
     def _path_overrides(self) -> ConfigPathOverrides:
         from bundler.config.paths import ConfigPathOverrides  # noqa: PLC0415 - not for --help

@@ -91,7 +91,9 @@ def import_(
     The trust file of the site states the trusted keys; without one, --key does. At a site with a
     trust file, --key overrides it: it needs --reason, and a new stream needs --adopt.
     """
-    overridden = overrides.create_overrides(keys=trusted_keys.replaces_trust_file(context, trust))
+    overridden = overrides.create_overrides(
+        keys=trusted_keys.replaces_trust_file(context, trust), policy=context.ignores_policy_file()
+    )
     rules = gate.load()
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
     signers = read_signers(context, receipt_signers)

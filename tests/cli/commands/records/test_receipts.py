@@ -163,7 +163,8 @@ def test_receipt_states_why_no_policy_was_applied(site: Site, option: str):
     status = "ignored"
     if not option:
         status = "applied" if Path("/etc/containers/policy.json").exists() else "none"
-    receipt = import_with_receipt(site, *filter(None, [option]))
+    options = (option, "--reason", "test") if option else ()
+    receipt = import_with_receipt(site, *options)
     assert receipt["policy"]["status"] == status
     assert all(("accepted" in image) == (status == "applied") for image in receipt["images"])
     shown = site.run("verify-receipt", "receipt.json", "--key", "receipt.pub").stdout

@@ -250,6 +250,17 @@ def test_receipt_that_the_log_does_not_contain_is_reported(site: Site):
     assert site.run("log", "verify").status == 0
 
 
+def test_ignored_policy_needs_reason_which_is_recorded(site: Site):
+    policy = site.path / "home/.config/containers/policy.json"
+    policy.parent.mkdir(parents=True)
+    policy.write_text('{"default": [{"type": "reject"}]}')
+    site.write_bundle("bundle")
+    assert site.import_("bundle", "--insecure-policy").status == 2
+    assert site.import_("bundle", "--insecure-policy", "--reason", "test").status == 0
+    (entry,) = site.read_log()
+    assert (entry["overrides"], entry["reason"]) == (["--insecure-policy"], "test")
+
+
 def test_dry_run_checks_records_and_writes_none(site: Site):
     site.write_bundle("bundle")
     site.write_bundle("old", serial=SERIAL - 1)

@@ -52,7 +52,9 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, with boolean options in Go's syntax."""
         rest = super().parse_args(ctx, add_values(args, self.params))
-        read_global_options(ctx).check()
+        options = read_global_options(ctx)
+        refuse_conflicts({"--policy": options.policy, "--insecure-policy": options.insecure_policy})
+        options.check()
         return rest
 
     def invoke(self, ctx: click.Context) -> None:

@@ -71,8 +71,9 @@ def read_chain(
         return {}
     number = warn_of_unfit_signers(store, signers, stream, datetime.now(UTC))
     if signers and number < store.threshold:
+        required = text.count(store.threshold, "key")
         text.print_note(
-            f"{store.path}: sites require signatures by {store.threshold} keys (this export makes"
+            f"{store.path}: sites require signatures by {required} (this export makes"
             f" {number}): let the other holders sign it with airbundle sign"
         )
     return trust_store.read_history(store.path)

@@ -121,7 +121,8 @@ class TrustStore:
                 f" {store.version}, the next one here is {min(later)})",
                 problem="gap",
                 version=store.version + 1,
-                hint="get all versions, and apply them: airbundle trust update BUNDLE",
+                hint=f"apply version {store.version + 1} first: airbundle trust update"
+                f" {store.version + 1}.trust.json, or a bundle that carries all versions",
             )
         return store
 

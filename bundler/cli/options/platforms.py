@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.cli.options.option import flag, option_group, refuse_conflicts, spec
+from bundler.cli.options.option import flag, option, option_group, refuse_conflicts, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,3 +94,17 @@ platforms = option_group(
     },
 )
 """The options that select platforms; their values are in ``platforms``."""
+
+one_platform = option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    help="Select the image for this platform from an index (default: this machine's).",
+)
+"""``--platform``, in the parameter ``platform``; None if unset."""
+
+any_platform = option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    help="Read only the image for this platform from an index (default: all platforms).",
+)
+"""``--platform`` of commands that read all platforms, in the parameter ``platform``."""

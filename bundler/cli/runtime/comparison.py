@@ -23,9 +23,8 @@ from bundler.bundle.audit.platforms import select_platform
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.inventory import Inventory
 from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget
-from bundler.cli.options import looked_at
 from bundler.cli.options.registry_access import AccessOptions
-from bundler.cli.runtime import import_target
+from bundler.cli.runtime import import_target, opened_images
 from bundler.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class Comparison:
                 hint="specify the directory of the bundle; for a receipt, use verify-receipt",
             )
         found = image_lists.read_document(path)
-        looked_at.note_unauthenticated(self._run.context, path)
+        opened_images.note_unauthenticated(self._run.context, path)
         return image_lists.list_inventory(found) if isinstance(found, Inventory) else found
 
     def compare_images(
@@ -115,7 +114,7 @@ class Comparison:
         found = images.find(None if only_one else name)
         selected = select_platform(
             found.resolve(self._run.emit),
-            looked_at.parse_platform(platform),
+            opened_images.parse_platform(platform),
             self._run.context.detect_platform(),
         )
         return found.name, found.source, selected
@@ -183,9 +182,9 @@ class Comparison:
     def _open(self, text: str) -> AbstractContextManager[OpenImages]:
         """Open a bundle or a reference; options for a registry do not concern a local side."""
         if Path(text).is_dir() or ":" not in text:
-            return looked_at.open_in_run(self._run, text, AccessOptions(), self._trust)
+            return opened_images.open_in_run(self._run, text, AccessOptions(), self._trust)
         access = self._access
         if transports.find_registry_host(text) is None:
             local = (access.daemon_host, access.shared_blob_dir)
             access = AccessOptions(daemon_host=local[0], shared_blob_dir=local[1])
-        return looked_at.open_in_run(self._run, text, access, None)
+        return opened_images.open_in_run(self._run, text, access, None)

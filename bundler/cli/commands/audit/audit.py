@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -65,7 +66,7 @@ def audit(
     if applied is None:
         raise UsageError("missing --rules FILE", hint="docs/rules.md lists the rules")
     with (
-        looked_at.open_images(context, location, access, trust) as (images, run),
+        opened_images.open_images(context, location, access, trust) as (images, run),
         ThreadPoolExecutor(os.cpu_count()) as executor,
     ):
         audited = read_location(

@@ -6,11 +6,12 @@ import sys
 
 import click
 
-from bundler.cli.options import looked_at
+from bundler.cli.options import platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -19,7 +20,7 @@ from bundler.errors import UsageError
 @click.argument("location")
 @click.argument("words", nargs=-1, required=True, metavar="[IMAGE] PATH")
 @option("--layer", type=int, metavar="N", help="Read the file as layer N contains it.")
-@looked_at.platform
+@platforms.one_platform
 @access("the registry")
 @key_trust
 @pass_context
@@ -41,6 +42,8 @@ def cat(
     if len(words) > 2:
         raise UsageError(f"unexpected argument {words[2][:80]!r} (expected [IMAGE] PATH)")
     image, path = (None, words[0]) if len(words) == 1 else words
-    with looked_at.open_platform(context, location, image, platform, access, trust=trust) as found:
+    with opened_images.open_platform(
+        context, location, image, platform, access, trust=trust
+    ) as found:
         files = found.files
         files.read_file(files.find(path, layer=layer), sys.stdout.buffer.write)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common, platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also report names and repositories below the prefix of the target that A does not have.",
 )
-@looked_at.platform
+@platforms.one_platform
 @option(
     "--format",
     "output_format",
@@ -82,7 +83,7 @@ def diff(
         }
         for name in (name for name, value in target_options.items() if value):
             raise UsageError(f"{name} applies to a bundle and a target only")
-    trusted = looked_at.read_trust(context, trust)
+    trusted = opened_images.read_trust(context, trust)
     if trusted is not None and not (_is_bundle(old) or _is_bundle(new)):
         raise UsageError("neither A nor B is a bundle with signatures to verify")
     from bundler.cli.output import differences  # noqa: PLC0415 - not for --help

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common, platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _TYPES = {
     is_flag=True,
     help="List only files with set-user-ID or set-group-ID, and those that everybody may write.",
 )
-@looked_at.platform
+@platforms.one_platform
 @access("the registry")
 @key_trust
 @common.as_json
@@ -69,7 +70,9 @@ def files(
     set-group-ID, and one that everybody may write, except a directory with the sticky bit.
     """
     refuse_conflicts({"--layer": layer, "--all-layers": all_layers})
-    with looked_at.open_platform(context, location, image, platform, access, trust=trust) as found:
+    with opened_images.open_platform(
+        context, location, image, platform, access, trust=trust
+    ) as found:
         content = found.files
         if layer is None and not all_layers:
             listed = [(0, file.path, file.member) for file in content.read_tree()]
@@ -83,7 +86,7 @@ def files(
     if marked:
         listed = [item for item in listed if item[2].marks]
     if as_json:
-        authenticated = looked_at.describe_authentication(found.images)
+        authenticated = opened_images.describe_authentication(found.images)
         text.print_json({**authenticated, "files": [_to_json(*item) for item in listed]})
     else:
         _print_files(listed)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import BundlerError, CancelledError, NotFoundError, PartialError, UsageError
 
@@ -80,7 +81,7 @@ def find(
     it. The exit status is 9 if nothing is found, and 11 if a location cannot be searched.
     """
     query = _create_query(references, digest, labels, package, file_pattern)
-    trusted = looked_at.read_trust(context, trust)
+    trusted = opened_images.read_trust(context, trust)
     from bundler.bundle.audit.files import ListingCache  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.search import Search, find_bundles  # noqa: PLC0415 - as above
 
@@ -94,7 +95,7 @@ def find(
         search = Search(query, ListingCache(), run.emit, run.cancellation)
         for location in opened:
             try:
-                with looked_at.open_in_run(run, location, access, trusted) as images:
+                with opened_images.open_in_run(run, location, access, trusted) as images:
                     matches += search.find(images)
             except CancelledError:
                 raise

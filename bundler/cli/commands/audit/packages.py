@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common, platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MAX_PRINTED = 10
 @click.argument("image", required=False)
 @option("--licenses", is_flag=True, help="List the licences with their numbers of packages.")
 @option("--claims", is_flag=True, help="Compare with the SBOMs that came with the images.")
-@looked_at.all_platforms
+@platforms.any_platform
 @access("the registry")
 @key_trust
 @common.as_json
@@ -52,7 +53,7 @@ def packages(
     """
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
 
-    found = looked_at.read_packages(
+    found = opened_images.read_packages(
         context, location, image, platform, access, trust=trust, claims=claims
     )
     if as_json:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bundler.cli.options import looked_at
+from bundler.cli.options import platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ Format = Literal["cyclonedx", "spdx"]
     metavar="FILE",
     help="Write the document to FILE (default: stdout).",
 )
-@looked_at.platform
+@platforms.one_platform
 @access("the registry")
 @key_trust
 @pass_context
@@ -63,7 +64,7 @@ def sbom(
     """
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
 
-    found = looked_at.read_platform_packages(
+    found = opened_images.read_platform_packages(
         context, location, image, platform, access, trust=trust
     )
     document = _create_document(found, sbom_format)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common, platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _WIDTH = 11  # of the longest label
 @command("show", "airbundle show /media/stick/plant-7 prometheus:v2.53.1")
 @click.argument("location")
 @click.argument("image", required=False)
-@looked_at.platform
+@platforms.one_platform
 @option("--secrets", is_flag=True, help="Print the values of variables that look like secrets.")
 @access("the registry")
 @key_trust
@@ -53,11 +54,13 @@ def show(
     from bundler.bundle.audit.base_image import find_base_image  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.image_properties import read_properties  # noqa: PLC0415 - as above
 
-    with looked_at.open_platform(context, location, image, platform, access, trust=trust) as found:
+    with opened_images.open_platform(
+        context, location, image, platform, access, trust=trust
+    ) as found:
         properties = read_properties(found.name, found.source, found.image)
         base = find_base_image(found.image, found.images.images, found.run.emit)
     if as_json:
-        value = properties.to_json(secrets=secrets) | looked_at.describe_authentication(
+        value = properties.to_json(secrets=secrets) | opened_images.describe_authentication(
             found.images
         )
         text.print_json(value | ({} if base is None else {"knownBase": base.to_json()}))

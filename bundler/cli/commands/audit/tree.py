@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ def tree(
     """
     from bundler.bundle.audit.tree import create_tree  # noqa: PLC0415 - not for --help
 
-    with looked_at.open_images(context, location, access, trust) as (images, run):
+    with opened_images.open_images(context, location, access, trust) as (images, run):
         selected = images.images if image is None else [images.find(image)]
         trees = [
             (item.name, create_tree(item.resolve(run.emit, referrers=True))) for item in selected
         ]
     if as_json:
         roots = [{"name": name, "root": root.to_json()} for name, root in trees]
-        text.print_json({**looked_at.describe_authentication(images), "images": roots})
+        text.print_json({**opened_images.describe_authentication(images), "images": roots})
         return
     for name, root in trees:
         text.print_line(name)

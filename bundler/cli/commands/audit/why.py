@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def why(
     """
     from bundler.bundle.audit.origins import find_uses  # noqa: PLC0415 - not for --help
 
-    with looked_at.open_images(context, location, access, trust) as (images, run):
+    with opened_images.open_images(context, location, access, trust) as (images, run):
         uses = find_uses(images, content, run.emit)
     if as_json:
-        value = looked_at.describe_authentication(images)
+        value = opened_images.describe_authentication(images)
         text.print_json({**value, "images": [use.to_json() for use in uses]})
         return
     for use in uses:

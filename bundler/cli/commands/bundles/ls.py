@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from bundler.cli.options import common, looked_at
+from bundler.cli.options import common
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
+from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -72,9 +73,9 @@ def ls(
     from bundler.bundle.audit.list_contents import list_bundle  # noqa: PLC0415 - as above
     from bundler.cli.output import image_lists  # noqa: PLC0415 - as above
 
-    patterns, requested = _parse_patterns(match), looked_at.parse_platform(platform)
+    patterns, requested = _parse_patterns(match), opened_images.parse_platform(platform)
     listing: Listing | None = None
-    with looked_at.open_images(context, location, access, trust) as (opened, run):
+    with opened_images.open_images(context, location, access, trust) as (opened, run):
         if opened.inventory is not None:
             listing = list_bundle(Path(location), opened.inventory)
             images, total = list_images.from_listing(listing), listing.total
@@ -88,7 +89,7 @@ def ls(
     found = image_lists.FoundImages(location, tuple(selected), len(images), total, listing)
     if as_json:
         value = image_lists.describe(found, details=is_long)
-        text.print_json(looked_at.describe_authentication(opened) | value)
+        text.print_json(opened_images.describe_authentication(opened) | value)
         return
     image_lists.print_table(found, details=is_long)
     if not context.options.quiet:

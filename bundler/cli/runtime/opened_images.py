@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bundler.cli.options.option import option
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
@@ -23,20 +22,6 @@ if TYPE_CHECKING:
     from bundler.oci.platform import Platform
     from bundler.ports import Source
     from bundler.trust.bundle_trust import BundleTrust
-
-platform = option(
-    "--platform",
-    metavar="OS/ARCH[/VARIANT]",
-    help="Select the image for this platform from an index (default: this machine's).",
-)
-"""``--platform``, in the parameter ``platform``; None if unset."""
-
-all_platforms = option(
-    "--platform",
-    metavar="OS/ARCH[/VARIANT]",
-    help="Read only the image for this platform from an index (default: all platforms).",
-)
-"""``--platform`` of commands that read all platforms, in the parameter ``platform``."""
 
 
 @contextmanager

@@ -367,7 +367,7 @@ def test_files_that_are_mixed_up_are_refused_with_the_next_step(site: Site):
         ("trust add 1.json --role trust --key alice.key", "a private key", ".pub file"),
         ("trust add 1.json --role trust --key ssh.pub", "not a public key", "ssh-keygen -e"),
         ("trust add 1.json --role trust --key 1.json", "not a public key", ".pub file"),
-        ("trust sign 1.json --key alice.pub", "a public key", ".key file"),
+        ("trust sign 1.json --key alice.pub", "a public key", "named .key"),
         ("trust sign alice.pub --key alice.key", "not a trust file", "trust add"),
         ("trust show alice.pub", "it is a key", "trust add"),
         ("trust add 2.json --role bundle --key export.pub", "trust is missing", "role trust"),

@@ -11,7 +11,7 @@ from bundler.errors import BundlerError, CancelledError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bundler.bundle.audit.images import OpenImage
+    from bundler.bundle.audit.images import ImageAtLocation
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.events import Emit
     from bundler.oci.digest import Digest
@@ -33,7 +33,7 @@ class BaseImage:
 
 
 def find_base_image(
-    image: PlatformImage, known: Iterable[OpenImage], emit: Emit
+    image: PlatformImage, known: Iterable[ImageAtLocation], emit: Emit
 ) -> BaseImage | None:
     """Return the largest base of ``image`` among the images ``known``; None if there is none.
 

@@ -34,7 +34,7 @@ MIN_DIGEST = 12
 
 
 @dataclass(frozen=True, slots=True)
-class OpenImage:
+class ImageAtLocation:
     """An image whose source is open; its manifests have not been read."""
 
     name: str
@@ -62,7 +62,7 @@ class OpenImages:
         self,
         location: str,
         inventory: Inventory | None,
-        images: Sequence[OpenImage],
+        images: Sequence[ImageAtLocation],
         stack: ExitStack,
         *,
         is_authenticated: bool = False,
@@ -75,7 +75,7 @@ class OpenImages:
         self.images = tuple(images)
         self._stack = stack
 
-    def find(self, text: str | None) -> OpenImage:
+    def find(self, text: str | None) -> ImageAtLocation:
         """Return the image that ``text`` identifies; None: the only image.
 
         ``text`` is the name of the image, the end of it after a ``/``, or its digest, which may be
@@ -100,7 +100,7 @@ class OpenImages:
             )
         return found[0]
 
-    def find_all(self, text: str) -> tuple[OpenImage, ...]:
+    def find_all(self, text: str) -> tuple[ImageAtLocation, ...]:
         """Return the images that ``text`` identifies, as in ``find``."""
         return tuple(image for image in self.images if _matches(image, text))
 
@@ -152,7 +152,9 @@ def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
         source = bundle_source.BundleSource(bundle, inventory)
         stack.callback(source.close)
         images = [
-            OpenImage(str(image.reference), source, bundle_source.create_request(image), image)
+            ImageAtLocation(
+                str(image.reference), source, bundle_source.create_request(image), image
+            )
             for image in inventory.images
         ]
         return OpenImages(
@@ -169,11 +171,13 @@ def _open_source(location: str, options: OpenOptions) -> OpenImages:
         images: list[Reference] = [reference]
         if reference.name is None and isinstance(source, ListsTags) and (names := source.tags()):
             images = [SourceImage(reference, name, f"{reference}:{name}", name) for name in names]
-        found = [OpenImage(str(item), source, ImageRequest(source=item), None) for item in images]
+        found = [
+            ImageAtLocation(str(item), source, ImageRequest(source=item), None) for item in images
+        ]
         return OpenImages(location, None, found, stack.pop_all())
 
 
-def _matches(image: OpenImage, text: str) -> bool:
+def _matches(image: ImageAtLocation, text: str) -> bool:
     digest = image.listed.digest.text if image.listed is not None else ""
     short = text.removeprefix("sha256:")
     return (

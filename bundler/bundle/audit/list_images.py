@@ -18,7 +18,7 @@ from bundler.oci.platform import Platform, choose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.bundle.audit.images import OpenImage, OpenImages
+    from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.list_contents import Listing
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.bundle.format.inventory import BundledImage
@@ -131,7 +131,7 @@ def list_source(images: OpenImages, emit: Emit) -> tuple[list[ListedImage], Size
 
 
 def add_details(
-    images: Sequence[ListedImage], opened: Sequence[OpenImage], emit: Emit
+    images: Sequence[ListedImage], opened: Sequence[ImageAtLocation], emit: Emit
 ) -> list[ListedImage]:
     """Return ``images`` with their platforms; ``opened`` are the same images, in the same order.
 

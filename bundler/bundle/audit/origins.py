@@ -13,7 +13,7 @@ from bundler.errors import NotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.audit.images import OpenImage, OpenImages
+    from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.tree import ContentNode
     from bundler.copy.image import ResolvedImage
     from bundler.events import Emit
@@ -32,7 +32,7 @@ class PathStep:
 class Use:
     """An image that is, or needs, the content in question."""
 
-    image: OpenImage
+    image: ImageAtLocation
     images_of_line: int
     """The number of images that the same line of the bundle manifest requested; 0: unknown."""
     path: tuple[PathStep, ...]
@@ -83,7 +83,7 @@ def find_uses(images: OpenImages, text: str, emit: Emit) -> list[Use]:
     """
     lines = Counter(image.listed.origin for image in images.images if image.listed is not None)
 
-    def create_use(image: OpenImage, path: tuple[PathStep, ...] = ()) -> Use:
+    def create_use(image: ImageAtLocation, path: tuple[PathStep, ...] = ()) -> Use:
         origin = None if image.listed is None else image.listed.origin
         return Use(image, lines[origin] if origin is not None else 0, path)
 

@@ -17,7 +17,7 @@ from bundler.bundle.serving.exchange import (
     JSON_TYPE,
     BlobPart,
     Request,
-    Response,
+    ServerResponse,
     error,
     is_current,
     select_range,
@@ -29,7 +29,7 @@ from bundler.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from bundler.bundle.serving.content import Content, Repository, StoredManifest
+    from bundler.bundle.serving.content import ServedContent, ServedRepository, StoredManifest
     from bundler.bundle.serving.password_file import PasswordFile
 
 METHODS = ("GET", "HEAD")
@@ -40,7 +40,9 @@ _DEFAULT_PLATFORM = ("linux", "amd64")
 """The platform that registries return to clients that do not accept an index."""
 
 
-def answer(request: Request, content: Content, users: PasswordFile | None = None) -> Response:
+def answer(
+    request: Request, content: ServedContent, users: PasswordFile | None = None
+) -> ServerResponse:
     """Return the response to ``request``. ``users`` may read; None: every client may."""
     path, _, query = _ORIGIN.sub("", request.target, count=1).partition("?")
     if users is not None and not users.accepts(request.headers.get("authorization", "")):
@@ -74,13 +76,13 @@ def answer(request: Request, content: Content, users: PasswordFile | None = None
 
 def _json(
     value: object, headers: Mapping[str, str] | None = None, media_type: str = JSON_TYPE
-) -> Response:
-    return Response(
+) -> ServerResponse:
+    return ServerResponse(
         200, {"Content-Type": media_type, **(headers or {})}, json.dumps(value).encode()
     )
 
 
-def _get_manifest(repository: Repository, reference: str, request: Request) -> Response:
+def _get_manifest(repository: ServedRepository, reference: str, request: Request) -> ServerResponse:
     found = repository.find_manifest(reference)
     if found is None:
         return error("MANIFEST_UNKNOWN", "the manifest does not exist in this repository")
@@ -93,11 +95,15 @@ def _get_manifest(repository: Repository, reference: str, request: Request) -> R
         "ETag": etag,
     }
     return (
-        Response(304, headers) if is_current(request, etag) else Response(200, headers, found.raw)
+        ServerResponse(304, headers)
+        if is_current(request, etag)
+        else ServerResponse(200, headers, found.raw)
     )
 
 
-def _find_accepted(repository: Repository, found: StoredManifest, accept: str) -> StoredManifest:
+def _find_accepted(
+    repository: ServedRepository, found: StoredManifest, accept: str
+) -> StoredManifest:
     """Return an index, or its image for linux/amd64 if the client accepts only single images.
 
     Other registries do the same for old clients. In all other cases, the manifest is returned as it
@@ -120,7 +126,7 @@ def _find_accepted(repository: Repository, found: StoredManifest, accept: str) -
     return found
 
 
-def _get_blob(repository: Repository, reference: str, request: Request) -> Response:
+def _get_blob(repository: ServedRepository, reference: str, request: Request) -> ServerResponse:
     blob = repository.blobs.get(reference)
     if blob is None:
         return error("BLOB_UNKNOWN", "the blob does not exist in this repository")
@@ -133,15 +139,15 @@ def _get_blob(repository: Repository, reference: str, request: Request) -> Respo
         "Cache-Control": "max-age=31536000, immutable",
     }
     if is_current(request, etag):
-        return Response(304, headers)
+        return ServerResponse(304, headers)
     selected = select_range(request, blob.size, etag) if request.method == "GET" else None
     if selected is None:
-        return Response(200, headers, BlobPart(blob, 0, blob.size))
+        return ServerResponse(200, headers, BlobPart(blob, 0, blob.size))
     start, length = selected
     if length == 0:
-        return Response(416, {**headers, "Content-Range": f"bytes */{blob.size}"})
+        return ServerResponse(416, {**headers, "Content-Range": f"bytes */{blob.size}"})
     headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{blob.size}"
-    return Response(206, headers, BlobPart(blob, start, length))
+    return ServerResponse(206, headers, BlobPart(blob, start, length))
 
 
 def _list(
@@ -150,7 +156,7 @@ def _list(
     path: str,
     query: str,
     more: Mapping[str, str] | None = None,
-) -> Response:
+) -> ServerResponse:
     """Return names in lexical order: at most ``n``, and only those after ``last``.
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
@@ -176,7 +182,9 @@ def _get_order(name: str) -> tuple[str, str]:
     return name.lower(), name
 
 
-def _list_referrers(repository: Repository | None, subject: str, query: str) -> Response:
+def _list_referrers(
+    repository: ServedRepository | None, subject: str, query: str
+) -> ServerResponse:
     """Return the referrers of ``subject``; an index without entries if it has none.
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers

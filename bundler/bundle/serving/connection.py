@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 from bundler.bundle.serving.answers import answer
-from bundler.bundle.serving.exchange import BlobPart, Request, Response, status_error
+from bundler.bundle.serving.exchange import BlobPart, Request, ServerResponse, status_error
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams import read_chunks
@@ -37,7 +37,7 @@ _STEP = 1 << 20
 """The bytes that a client has to receive within the time limit."""
 
 
-class HeadTooLargeError(Exception):
+class RequestHeadTooLargeError(Exception):
     """The head of a request has more bytes than allowed."""
 
 
@@ -72,7 +72,7 @@ class _Heads(io.RawIOBase):
         count = self._connection.recv_into(buffer)
         self.received += count
         if self.received > self._limit:
-            raise HeadTooLargeError
+            raise RequestHeadTooLargeError
         return count
 
 
@@ -102,7 +102,7 @@ class Connection(BaseHTTPRequestHandler):
                 self.raw_requestline = self.rfile.readline(_MAX_LINE + 1)
                 if not self.raw_requestline or not self.parse_request():
                     return
-        except HeadTooLargeError:
+        except RequestHeadTooLargeError:
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return
         except TimeoutError:
@@ -123,7 +123,7 @@ class Connection(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Log nothing."""
 
-    def _send(self, response: Response) -> None:
+    def _send(self, response: ServerResponse) -> None:
         body = response.body
         if isinstance(body, BlobPart):
             if self.command == "HEAD":
@@ -135,7 +135,7 @@ class Connection(BaseHTTPRequestHandler):
         head = self._format_head(response, size)
         self._send_bytes(head if self.command == "HEAD" else head + body)
 
-    def _format_head(self, response: Response, size: int | None) -> bytes:
+    def _format_head(self, response: ServerResponse, size: int | None) -> bytes:
         """Return the head of a response with a body of ``size`` bytes; None: without a length."""
         headers = {
             "Date": self.date_time_string(),
@@ -161,7 +161,7 @@ class Connection(BaseHTTPRequestHandler):
         """Return the deadline for the next MiB, or less, that the client has to receive."""
         return time.monotonic() + self.server.limits.stall_seconds
 
-    def _send_blob(self, response: Response, part: BlobPart) -> None:
+    def _send_blob(self, response: ServerResponse, part: BlobPart) -> None:
         """Open the file of a blob, compare its size, and send a part of it.
 
         Its digest is not computed here: every client does that.

@@ -38,7 +38,7 @@ class StoredBlob:
 
 
 @dataclass(slots=True)
-class Repository:
+class ServedRepository:
     """A repository; the keys are tags and digests, as requests contain them."""
 
     tags: dict[str, StoredManifest] = field(default_factory=dict)
@@ -111,8 +111,8 @@ class ServedImage:
 
 
 @dataclass(slots=True)
-class Content:
+class ServedContent:
     """All repositories by name, and the images in the order of the bundles."""
 
-    repositories: dict[str, Repository] = field(default_factory=dict)
+    repositories: dict[str, ServedRepository] = field(default_factory=dict)
     images: list[ServedImage] = field(default_factory=list)

@@ -50,7 +50,7 @@ class BlobPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class ServerResponse:
     """A response; the server adds the headers of the connection and the length of ``body``."""
 
     status: int
@@ -58,17 +58,17 @@ class Response:
     body: bytes | BlobPart = b""
 
 
-def error(code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def error(code: str, message: str, headers: Mapping[str, str] | None = None) -> ServerResponse:
     """Return an error of the specification: its status, and its code in a JSON document."""
     return status_error(ERRORS[code], code, message, headers)
 
 
 def status_error(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-) -> Response:
+) -> ServerResponse:
     """Return an error with a status that the specification does not assign to ``code``."""
     body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
-    return Response(status, {"Content-Type": JSON_TYPE, **(headers or {})}, body)
+    return ServerResponse(status, {"Content-Type": JSON_TYPE, **(headers or {})}, body)
 
 
 def is_current(request: Request, etag: str) -> bool:

@@ -14,7 +14,7 @@ from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.selected_images import check_present, resolve_images, select_images
-from bundler.bundle.serving.content import Content, Repository, ServedImage
+from bundler.bundle.serving.content import ServedContent, ServedImage, ServedRepository
 from bundler.copy.image import find_unique_blobs
 from bundler.copy.target_names import NameMapping, find_unused_rules
 from bundler.errors import ConflictError
@@ -52,7 +52,7 @@ class ServeRequest:
 
 def open_content(
     request: ServeRequest, engine: EngineOptions, stack: ExitStack
-) -> tuple[Content, list[AuthenticatedBundle]]:
+) -> tuple[ServedContent, list[AuthenticatedBundle]]:
     """Open the bundles of ``request``; ``stack`` closes their files.
 
     Raises:
@@ -95,7 +95,7 @@ class _Registry:
     """The content under construction, and the names that are used for different digests."""
 
     def __init__(self) -> None:
-        self.content = Content()
+        self.content = ServedContent()
         self._bundles: dict[tuple[str, str], Path] = {}
         self._conflicts: dict[str, str] = {}
 
@@ -108,7 +108,7 @@ class _Registry:
         platforms: Sequence[str],
     ) -> None:
         """Add an image of ``bundle`` and its referrers under ``name``."""
-        repository = self.content.repositories.setdefault(name.path, Repository())
+        repository = self.content.repositories.setdefault(name.path, ServedRepository())
         repository.add(image, source)
         tags = [(name.tag, image.graph), *((item.tag, item.graph) for item in image.referrers)]
         for tag, graph in tags:

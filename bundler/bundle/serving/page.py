@@ -8,12 +8,12 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from bundler.bundle.serving.exchange import Response
+from bundler.bundle.serving.exchange import ServerResponse
 from bundler.errors import count, format_size
 from bundler.oci.reference import is_domain
 
 if TYPE_CHECKING:
-    from bundler.bundle.serving.content import Content, ServedImage
+    from bundler.bundle.serving.content import ServedContent, ServedImage
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -32,7 +32,7 @@ _HEADERS = {
 }
 
 
-def create_response(content: Content, host: str) -> Response:
+def create_response(content: ServedContent, host: str) -> ServerResponse:
     """Return the page. ``host`` is the server as the client addressed it, for the commands."""
     host = host if is_domain(host) else "HOST:PORT"
     bundles = len({image.bundle for image in content.images})
@@ -68,7 +68,7 @@ def create_response(content: Content, host: str) -> Response:
 </body>
 </html>
 """
-    return Response(200, _HEADERS, text.encode())
+    return ServerResponse(200, _HEADERS, text.encode())
 
 
 def _create_row(image: ServedImage, host: str) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-    from bundler.bundle.serving.content import Content
+    from bundler.bundle.serving.content import ServedContent
     from bundler.bundle.serving.password_file import PasswordFile
     from bundler.cancel import Cancellation
 
@@ -61,7 +61,7 @@ class RegistryServer(ThreadingHTTPServer):
         self,
         address: str,
         port: int,
-        content: Content,
+        content: ServedContent,
         *,
         cancellation: Cancellation,
         emit: Emit,

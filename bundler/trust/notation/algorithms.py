@@ -16,7 +16,7 @@ from bundler.errors import InvalidSignatureError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-    from bundler.trust.notation.envelope import Envelope
+    from bundler.trust.notation.envelope import NotationEnvelope
 
 _RSA_ALGORITHMS = {2048: "PS256", 3072: "PS384", 4096: "PS512"}
 _CURVE_ALGORITHMS = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
@@ -38,7 +38,7 @@ def find_algorithm(key: CertificatePublicKeyTypes) -> str | None:
             return None
 
 
-def verify_envelope(envelope: Envelope, key: CertificatePublicKeyTypes) -> None:
+def verify_envelope(envelope: NotationEnvelope, key: CertificatePublicKeyTypes) -> None:
     """Verify the signature of an envelope by the key of its signer.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import cbor2
 
 from bundler.trust.notation import envelope
-from bundler.trust.notation.envelope import Envelope, refuse
+from bundler.trust.notation.envelope import NotationEnvelope, refuse
 
 _SIGN1, _TIME = 18, 1  # tags
 _ALGORITHM, _CRITICAL, _CONTENT_TYPE, _CHAIN = 1, 2, 3, 33  # labels of headers
@@ -27,7 +27,7 @@ _OTHER_TAGS = (
 """The tags that cbor2 would convert, such as cyclic references and regular expressions."""
 
 
-def parse_cose(raw: bytes) -> Envelope:
+def parse_cose(raw: bytes) -> NotationEnvelope:
     """Parse an envelope.
 
     Raises:
@@ -56,7 +56,7 @@ def parse_cose(raw: bytes) -> Envelope:
     attributes = envelope.read_attributes(
         headers, headers.get(_CONTENT_TYPE), critical, _parse_time
     )
-    return Envelope(
+    return NotationEnvelope(
         algorithm=_read_algorithm(headers),
         attributes=attributes,
         payload=payload,

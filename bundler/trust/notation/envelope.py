@@ -51,7 +51,7 @@ class SignedAttributes:
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class NotationEnvelope:
     """A parsed envelope, of which nothing is verified."""
 
     algorithm: str

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from bundler.oci.json import base64_strict
 from bundler.trust.notation import envelope
-from bundler.trust.notation.envelope import Envelope, refuse
+from bundler.trust.notation.envelope import NotationEnvelope, refuse
 
 _MEMBERS = ("payload", "protected", "header", "signature")
 _KNOWN = (
@@ -21,7 +21,7 @@ _KNOWN = (
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def parse_jws(raw: bytes) -> Envelope:
+def parse_jws(raw: bytes) -> NotationEnvelope:
     """Parse an envelope.
 
     Raises:
@@ -44,7 +44,7 @@ def parse_jws(raw: bytes) -> Envelope:
         headers.texts("crit"),
         _parse_time,
     )
-    return Envelope(
+    return NotationEnvelope(
         algorithm=headers.text("alg"),
         attributes=attributes,
         payload=_decode(payload, "payload"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from bundler.oci.descriptor import Descriptor
-    from bundler.trust.notation.envelope import Envelope
+    from bundler.trust.notation.envelope import NotationEnvelope
     from bundler.trust.notation.trust_policy import TrustStatement
     from bundler.trust.notation.trust_store import TrustedCertificate
 
@@ -95,7 +95,7 @@ def verify_signature(
     )
 
 
-def _parse_envelope(media_type: str, raw: bytes) -> Envelope:
+def _parse_envelope(media_type: str, raw: bytes) -> NotationEnvelope:
     if media_type == JWS_MEDIA_TYPE:
         return parse_jws(raw)
     if media_type == COSE_MEDIA_TYPE:
@@ -106,7 +106,7 @@ def _parse_envelope(media_type: str, raw: bytes) -> Envelope:
 
 
 def _find_authority(
-    envelope: Envelope,
+    envelope: NotationEnvelope,
     chain: Sequence[x509.Certificate],
     trusted: Sequence[TrustedCertificate],
 ) -> TrustedCertificate:
@@ -136,7 +136,7 @@ def _check_target(payload: bytes, target: Descriptor) -> None:
 
 
 def _check_time(
-    envelope: Envelope,
+    envelope: NotationEnvelope,
     chain: Sequence[x509.Certificate],
     statement: TrustStatement,
     trusted: Sequence[TrustedCertificate],

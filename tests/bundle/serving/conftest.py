@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bundler.bundle.serving.content import Content
+    from bundler.bundle.serving.content import ServedContent
 
 SBOM = "application/vnd.example.sbom"
 
@@ -25,7 +25,7 @@ SBOM = "application/vnd.example.sbom"
 class OpenBundles(Protocol):
     """Open bundles that are not signed; ``members`` are those of ``ServeRequest``."""
 
-    def __call__(self, *paths: Path, **members: Any) -> Content: ...
+    def __call__(self, *paths: Path, **members: Any) -> ServedContent: ...
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def open_bundles() -> Iterator[OpenBundles]:
     with ExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(2))
 
-        def open_them(*paths: Path, **members: Any) -> Content:
+        def open_them(*paths: Path, **members: Any) -> ServedContent:
             request = ServeRequest(paths, **{"allow_unsigned": True, **members})
             return open_content(request, EngineOptions(executor), stack)[0]
 
@@ -44,7 +44,7 @@ def open_bundles() -> Iterator[OpenBundles]:
 class Served:
     """The content, the images in it, and the directory of the bundle."""
 
-    content: Content
+    content: ServedContent
     nginx: images.Image
     app: images.Image
     sbom: images.Image

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
 from bundler.bundle.serving.answers import answer
-from bundler.bundle.serving.content import Content
-from bundler.bundle.serving.exchange import BlobPart, Request, Response
+from bundler.bundle.serving.content import ServedContent
+from bundler.bundle.serving.exchange import BlobPart, Request, ServerResponse
 from tests.bundle.serving.conftest import SBOM
 from tests.fakes import images
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 ABSENT = "sha256:" + "0" * 64
 
 
-def get(served: Served, target: str, method: str = "GET", **headers: str) -> Response:
+def get(served: Served, target: str, method: str = "GET", **headers: str) -> ServerResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return answer(Request(method, target, named), served.content)
 
 
-def read_json(response: Response) -> Any:
+def read_json(response: ServerResponse) -> Any:
     assert isinstance(response.body, bytes)
     return json.loads(response.body)
 
 
-def read_code(response: Response) -> str:
+def read_code(response: ServerResponse) -> str:
     (error,) = read_json(response)["errors"]
     return error["code"]
 
@@ -246,5 +246,5 @@ def test_page_contains_no_text_of_the_client(served: Served):
 )
 def test_hostile_requests_are_answered(target: str, headers: dict[str, str]):
     for path in (target, f"/v2/{target}", f"/v2/_catalog?{target}"):
-        response = answer(Request("GET", path, headers), Content())
+        response = answer(Request("GET", path, headers), ServedContent())
         assert response.status in (200, 304, 400, 404)

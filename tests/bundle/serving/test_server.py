@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bundler.bundle.serving.content import Content
+    from bundler.bundle.serving.content import ServedContent
     from bundler.events import Event
     from tests.bundle.serving.conftest import OpenBundles
 
@@ -67,7 +67,7 @@ class Running:
 
 
 @contextmanager
-def serve(content: Content, **options: Any) -> Iterator[Running]:
+def serve(content: ServedContent, **options: Any) -> Iterator[Running]:
     events: list[Event] = []
     cancellation = Cancellation()
     options.setdefault("limits", Limits(head_seconds=0.3, stall_seconds=0.3))

@@ -28,7 +28,7 @@ _MAX_IMAGES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class ListedImage:
+class ImageEntry:
     """The name and the digest of an image, and the digests of what is stored with it."""
 
     name: str
@@ -37,7 +37,7 @@ class ListedImage:
     """Digests of referrers and of signature files; None: unknown."""
 
 
-ImageList: TypeAlias = "Mapping[str, ListedImage]"
+ImageList: TypeAlias = "Mapping[str, ImageEntry]"
 """Images by their names."""
 
 
@@ -67,8 +67,8 @@ class ChangedImage:
 class ListDifference:
     """The difference between two lists of images, each part sorted by name."""
 
-    added: tuple[ListedImage, ...]
-    removed: tuple[ListedImage, ...]
+    added: tuple[ImageEntry, ...]
+    removed: tuple[ImageEntry, ...]
     moved: tuple[ChangedImage, ...]
     """The images whose names have another digest."""
     changed: tuple[ChangedImage, ...]
@@ -123,10 +123,10 @@ def list_inventory(inventory: Inventory) -> ImageList:
     return {str(image.reference): _list_image(image) for image in inventory.images}
 
 
-def _list_image(image: BundledImage) -> ListedImage:
+def _list_image(image: BundledImage) -> ImageEntry:
     attached = {item.digest.text for item in image.referrers}
     attached |= {item.digest.text for item in image.signatures}
-    return ListedImage(str(image.reference), image.digest, frozenset(attached))
+    return ImageEntry(str(image.reference), image.digest, frozenset(attached))
 
 
 def list_source(images: OpenImages) -> ImageList:
@@ -139,7 +139,7 @@ def list_source(images: OpenImages) -> ImageList:
     for image in images.images:
         reference = image.request.source
         name = reference.name or str(reference)
-        found[name] = ListedImage(name, image.source.resolve(reference.name).digest)
+        found[name] = ImageEntry(name, image.source.resolve(reference.name).digest)
     return found
 
 
@@ -163,5 +163,5 @@ def read_document(path: Path) -> Inventory | ImageList:
     for image in table.tables("images", _MAX_IMAGES):
         if image.one_of("action", (*_IMPORTED, "skipped", "conflict", "failed")) in _IMPORTED:
             name = image.text("reference")
-            found[name] = ListedImage(name, image.digest("digest"))
+            found[name] = ImageEntry(name, image.digest("digest"))
     return found

@@ -40,7 +40,7 @@ from bundler.transports.source_reference import create_registry_reference
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from bundler.bundle.audit.images import OpenImage
+    from bundler.bundle.audit.images import ImageAtLocation
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import Graph, ResolvedImage
@@ -119,7 +119,7 @@ class TargetDifference:
 class TargetRequest:
     """The images of a bundle, and the target to compare them with."""
 
-    images: Sequence[OpenImage]
+    images: Sequence[ImageAtLocation]
     target: ImportTarget
     options: OpenOptions
     """Options for opening the target."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import datetime
 
-    from bundler.bundle.audit.images import OpenImage, OpenImages
+    from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.rules.audited import Depth
     from bundler.bundle.format.inventory import BundledImage
     from bundler.cancel import Cancellation
@@ -116,7 +116,7 @@ def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) 
     )
 
 
-def _create_image(image: OpenImage) -> AuditedImage:
+def _create_image(image: ImageAtLocation) -> AuditedImage:
     """Create an image of which nothing was read."""
     reference = _find_reference(image.listed, image.request.source)
     digest = image.listed.digest if image.listed is not None else None

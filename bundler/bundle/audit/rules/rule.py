@@ -44,7 +44,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RuleSettings:
     """The settings of one rule in a rules file, which its schema has validated.
 
     Mistakes that the schema cannot express are collected.
@@ -98,7 +98,7 @@ class Rule:
     scope: Scope
     """The values for which the check is called: the location, each image, or each platform."""
     depth: Depth
-    create: Callable[[Settings], Callable[..., Iterator[Problem]]]
+    create: Callable[[RuleSettings], Callable[..., Iterator[Problem]]]
     """Create the check from the settings. It is called with an AuditedLocation, followed by an
     AuditedImage for the scopes image and platform, and an AuditedPlatform for platform."""
     settings: tuple[Setting, ...] = ()

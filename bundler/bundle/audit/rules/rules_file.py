@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.audit.rules.checks import BY_CODE
-from bundler.bundle.audit.rules.rule import Problem, Rule, Settings, is_in_scope
+from bundler.bundle.audit.rules.rule import Problem, Rule, RuleSettings, is_in_scope
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
 from bundler.config.yaml.document import MappingNode, ScalarNode, YamlMistakes, get_member
@@ -88,9 +88,9 @@ def load(path: Path) -> RuleSet:
 def _read_rule(rule: Rule, fields: document.Value, mistakes: YamlMistakes) -> ActiveRule:
     if not isinstance(fields, MappingNode):
         return ActiveRule(
-            rule, cast("Severity", str(fields)), rule.create(Settings(MappingNode(), mistakes))
+            rule, cast("Severity", str(fields)), rule.create(RuleSettings(MappingNode(), mistakes))
         )
-    settings = Settings(fields, mistakes)
+    settings = RuleSettings(fields, mistakes)
     return ActiveRule(
         rule,
         cast("Severity", str(fields.get("severity") or "error")),

@@ -101,14 +101,15 @@ class Listing:
 
 
 def list_bundle(bundle: Path, inventory: Inventory | None = None) -> Listing:
-    """List the content of a bundle; ``inventory`` is its inventory, if it has been read.
+    """List the content of a bundle; ``inventory`` is its inventory, None: it is read.
 
     Raises:
         NotFoundError: the directory contains no bundle.
         MalformedError, LimitError, UnsupportedError: its inventory cannot be read.
         DamagedBundleError: a manifest is missing or damaged, so the sizes are unknown.
     """
-    _, inventory = read_inventory(bundle)
+    if inventory is None:
+        _, inventory = read_inventory(bundle)
     graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
     if graphs.problems:
         raise DamagedBundleError(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bundler.bundle.audit.list_contents import list_bundle
+from bundler.bundle.format.read_inventory import read_inventory
 from bundler.errors import DamagedBundleError, NotFoundError
 from bundler.trust import keys
 from tests.fakes import bundles
@@ -51,6 +53,17 @@ def test_bundle_with_missing_manifest_cannot_be_listed(tmp_path: Path):
         list_bundle(bundle)
     (finding,) = raised.value.findings
     assert path in finding
+
+
+def test_inventory_that_has_been_authenticated_is_not_read_again(tmp_path: Path):
+    """The medium may return other bytes the second time."""
+    bundle = bundles.write(tmp_path / "b")
+    _, authenticated = read_inventory(bundle)
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    (bundle / "bundle.json").write_text(json.dumps(value | {"stream": "other"}))
+    listing = list_bundle(bundle, authenticated)
+    assert listing.inventory is authenticated
+    assert listing.to_json()["stream"] == authenticated.stream != "other"
 
 
 def test_directory_without_bundle_cannot_be_listed(tmp_path: Path):

@@ -115,8 +115,9 @@ def _apply_to_platforms(
 ) -> Iterator[Finding]:
     for platform in image.platforms:
         own = replace(place, platform=platform.name, digest=platform.image.digest.text)
-        if active.rule.depth == "contents" and platform.unreadable is not None:
-            problems: Iterable[Problem] = [Problem(platform.unreadable, is_unchecked=True)]
+        if active.rule.depth == "contents" and platform.contents is None:
+            reason = platform.unreadable or "its layers were not read"
+            problems: Iterable[Problem] = [Problem(reason, is_unchecked=True)]
         else:
             problems = active.check(audited, image, platform)
         yield from _create_findings(active, own, problems)

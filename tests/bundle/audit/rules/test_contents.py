@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 
 import pytest
 
 from bundler.bundle.audit.rules import noted_files, read_layers
+from bundler.bundle.audit.rules.evaluate import evaluate
 from bundler.errors import InvalidBundleManifestError
 from tests.fakes import images, tars
 
@@ -72,6 +74,15 @@ def test_removed_secret_is_still_stored(audit):
     (finding,) = audit("no-secret-files: error", layers(lower, upper)).findings
     assert finding.place.path == "key"
     assert "removed" in finding.text
+
+
+def test_layers_that_were_not_read_never_pass(audit):
+    verdict = audit("no-set-uid-files: error", layers([]))
+    assert not verdict.findings
+    (image,) = verdict.audited.images
+    unread = tuple(replace(platform, contents=None) for platform in image.platforms)
+    audited = replace(verdict.audited, images=(replace(image, platforms=unread),))
+    assert list_codes(evaluate(verdict.rules, audited)) == ["no-set-uid-files-unchecked"]
 
 
 def test_last_member_at_a_path_counts(audit):

@@ -129,9 +129,6 @@ from bundler.errors.base import (
     PartialError as PartialError,
     PolicyFileError as PolicyFileError,
     RejectedByRulesError as RejectedByRulesError,
-    SignerError as SignerError,
-    SignerFailure as SignerFailure,
-    SigningKeyError as SigningKeyError,
     StatedError as StatedError,
     TemplateError as TemplateError,
     TemplateLimitError as TemplateLimitError,
@@ -195,6 +192,11 @@ from bundler.errors.registry import (
     UnauthorizedError as UnauthorizedError,
     UntrustedTokenServiceError as UntrustedTokenServiceError,
     join_remedies as join_remedies,
+)
+from bundler.errors.signing import (
+    SignerError as SignerError,
+    SignerFailure as SignerFailure,
+    SigningKeyError as SigningKeyError,
 )
 from bundler.errors.trust import (
     EquivocationError as EquivocationError,

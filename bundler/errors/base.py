@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from bundler.errors.counts import shortlist
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 
 _RUN_AGAIN = "run the same command again"
-
-SigningKeyProblem = Literal["unknown", "ambiguous", "passphrase", "unusable"]
 
 
 class StatedError(NamedTuple):
@@ -336,56 +334,6 @@ class NoDecryptionKeyError(UsageError):
             hint="specify the private key with --decryption-key",
         )
         self.protocols = tuple(protocols)
-
-
-class SigningKeyError(UsageError):
-    """An OpenPGP key that cannot sign.
-
-    Fields:
-        key: the key, as the user specified it.
-        cause: the cause; ``unusable``: for example expired, revoked, or refused by the user.
-
-    Raised by signing with gpg and sq.
-    """
-
-    def __init__(
-        self, key: str, problem: str, *, cause: SigningKeyProblem, hint: str | None = None
-    ) -> None:
-        super().__init__(f"key {key!r}: {problem}", hint=hint)
-        self.key = key
-        self.cause = cause
-
-
-class SignerError(BundlerError):
-    """A command or an agent that does not sign.
-
-    Fields:
-        signer: the name of the command, or ``ssh-agent``.
-        cause: the part that failed: the ``command``; the ``agent``, which does not respond or
-            ``refused``; the ``signature``, which does not match; the ``size`` of the data.
-        errors: the last messages of the command, without control characters and without its
-            arguments; empty if there are none.
-
-    Raised by signers outside this program.
-    """
-
-    def __init__(
-        self,
-        signer: str,
-        problem: str,
-        *,
-        cause: SignerFailure,
-        errors: str = "",
-        hint: str | None = None,
-    ) -> None:
-        reported = f": {errors}" if errors else ""
-        super().__init__(f"{signer}: {problem}{reported}", hint=hint)
-        self.signer = signer
-        self.errors = errors
-        self.cause = cause
-
-
-SignerFailure = Literal["command", "agent", "refused", "signature", "size"]
 
 
 class PolicyFileError(ConfigError):

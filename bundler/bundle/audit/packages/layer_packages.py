@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -72,8 +72,8 @@ class PackageCollector:
     """Collects what the members of a layer state; ``visit`` is called for each. For one thread."""
 
     layer: Digest
-    rereads: dict[str, tuple[str, Detector]] = field(default_factory=dict)
-    """Files to read in a second pass, by their path: under which path, and with which detector.
+    rereads: dict[str, tuple[list[str], Detector]] = field(default_factory=dict)
+    """Files to read in a second pass, by their path: under which paths, and with which detector.
     These are targets of hard links whose own path no detector matches, and programs."""
     _evidence: dict[str, Evidence] = field(default_factory=dict)
     _findings: dict[str, PackageFinding] = field(default_factory=dict)
@@ -105,19 +105,26 @@ class PackageCollector:
                     return
         elif member.kind == "hard link":
             target = self._evidence.get(member.target)
+            _, pending = self.rereads.get(member.target, ([], None))
             if target is not None:
                 self._count_file(path)
                 target.paths.append(path)
                 self._evidence[path] = target
-            elif (detector := _find_detector(path)) is not None:
+            elif (detector := _find_detector(path) or pending) is not None:
                 self._count_file(path + member.target)
-                self.rereads[member.target] = path, detector
+                self._read_later(member.target, path, detector)
 
     def visit_again(self, member: Member, content: Iterator[memoryview]) -> None:
         """In a second pass: read a member of ``rereads``."""
         if member.kind == "file" and member.path in self.rereads:
-            path, detector = self.rereads[member.path]
+            (path, *links), detector = self.rereads[member.path]
             self._read(detector, path, member.size, content)
+            evidence, finding = self._evidence.get(path), self._findings.get(path)
+            if evidence is not None:
+                evidence.paths += links
+                self._evidence |= dict.fromkeys(links, evidence)
+            if finding is not None:
+                self._findings |= {link: replace(finding, path=link) for link in links}
 
     def finish(self, diff_id: Digest) -> LayerPackages:
         """Return what was collected."""
@@ -137,11 +144,22 @@ class PackageCollector:
         except PackageFileError as error:
             self._findings[path] = PackageFinding(error.code, path, self.layer, error.problem)
         if file.reread is not None:
-            self.rereads[path] = path, file.reread
+            self.rereads[path] = [path], file.reread
         if statements or path in self._findings or path in self.rereads:
             self._count_file(path)
         if statements:
             self._evidence[path] = Evidence([path], tuple(statements))
+
+    def _read_later(self, target: str, link: str, detector: Detector) -> None:
+        """Read the target of a hard link in the second pass, with the detector of its link."""
+        paths, known = self.rereads.setdefault(target, ([], detector))
+        if known is detector:
+            paths.append(link)
+        else:
+            problem = f"a hard link to {target[:160]!r}, which is read as another kind of file"
+            self._findings[link] = PackageFinding(
+                "package-file-unsupported", link, self.layer, problem
+            )
 
     def _check(self, package: Package) -> None:
         lengths = [len(package.name), len(package.version), len(package.namespace)]

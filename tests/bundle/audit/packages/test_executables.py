@@ -8,6 +8,8 @@ import zlib
 
 import pytest
 
+from tests.fakes import tars
+
 MODULES = (
     "path\texample.com/App/cmd\n"
     "mod\texample.com/App\t(devel)\t\n"
@@ -119,6 +121,21 @@ def test_rust_packages_are_found(read_files, bits):
     found = read_files({"usr/bin/app": program})
     assert [item.purl for item in found.packages] == ["pkg:cargo/serde@1.0.197"]
     assert found.packages[0].path == "usr/bin/app"
+
+
+@pytest.mark.parametrize("is_valid", [True, False])
+def test_rust_program_is_read_under_its_hard_links(read_layers, is_valid):
+    """An upper layer removes the name under which the layer stores it."""
+    packages = {"packages": [{"name": "one", "version": "1.0.0", "source": "crates.io"}]}
+    text = zlib.compress(json.dumps(packages).encode()) if is_valid else b"garbage"
+    found = read_layers(
+        tars.layer(
+            tars.member("usr/bin/app", rust_program(text)), tars.hard_link("bin/app", "usr/bin/app")
+        ),
+        tars.layer(tars.member("usr/.wh.bin")),
+    )
+    paths = [item.path for item in (*found.packages, *found.findings)]
+    assert paths == ["bin/app"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings, strategies
 
 from bundler.bundle.audit.layers.file_tree import FileTree
@@ -50,6 +51,19 @@ def test_hard_link_keeps_what_its_removed_target_states(read_layers):
     )
     found = read_layers(lower, tars.layer(tars.member(".wh.cache")))
     assert [package.path for package in found.packages] == [f"{SITE}/METADATA"]
+
+
+@pytest.mark.parametrize("removed", [0, 1])
+def test_content_is_found_under_the_name_of_any_hard_link(read_layers, removed):
+    """An upper layer removes one of the names."""
+    paths = [f"{place}/{SITE}/METADATA" for place in ("one", "two")]
+    links = [tars.hard_link(path, "store/5f/c0ffee") for path in paths]
+    directory, _, name = paths[removed].rpartition("/")
+    found = read_layers(
+        tars.layer(tars.member("store/5f/c0ffee", METADATA), *links),
+        tars.layer(tars.member(f"{directory}/.wh.{name}")),
+    )
+    assert [package.path for package in found.packages] == [paths[1 - removed]]
 
 
 def test_content_is_found_under_the_name_of_a_hard_link(read_layers):

@@ -104,6 +104,10 @@ class OpenImages:
         """Return the images that ``text`` identifies, as in ``find``."""
         return tuple(image for image in self.images if _matches(image, text))
 
+    def resolve_all(self, emit: Emit) -> list[ResolvedImage]:
+        """Resolve all images with their referrers, as ``ImageAtLocation.resolve`` does."""
+        return [image.resolve(emit, referrers=True) for image in self.images]
+
     def close(self) -> None:
         """Close the sources."""
         self._stack.close()

@@ -18,12 +18,10 @@ from bundler.oci.platform import Platform, choose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.list_contents import Listing
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.bundle.format.inventory import BundledImage
     from bundler.copy.image import ResolvedImage
-    from bundler.events import Emit
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.digest import Digest
 
@@ -107,13 +105,8 @@ def from_listing(listing: Listing) -> list[ListedImage]:
     ]
 
 
-def list_source(images: OpenImages, emit: Emit) -> tuple[list[ListedImage], Sizes]:
-    """List the images at a source other than a bundle; return them, and their total size.
-
-    Raises:
-        BundlerError: a manifest cannot be read.
-    """
-    resolved = [image.resolve(emit, referrers=True) for image in images.images]
+def list_resolved(resolved: Sequence[ResolvedImage]) -> tuple[list[ListedImage], Sizes]:
+    """Return images that are not those of a bundle, with their referrers, and their total size."""
     sizes, total = compute_sizes([_list_blobs(image) for image in resolved])
     found = [
         ListedImage(
@@ -131,22 +124,21 @@ def list_source(images: OpenImages, emit: Emit) -> tuple[list[ListedImage], Size
 
 
 def add_details(
-    images: Sequence[ListedImage], opened: Sequence[ImageAtLocation], emit: Emit
+    images: Sequence[ListedImage], resolved: Sequence[ResolvedImage]
 ) -> list[ListedImage]:
-    """Return ``images`` with their platforms; ``opened`` are the same images, in the same order.
+    """Return ``images`` with their platforms; ``resolved`` are the same images, with referrers.
 
     The configs are read.
 
     Raises:
-        BundlerError: a manifest or a config is missing or damaged.
+        BundlerError: a config is missing or damaged.
     """
     platforms: list[tuple[ResolvedImage, list[PlatformImage]]] = []
-    for image in opened:
-        resolved = image.resolve(emit, referrers=True)
+    for image in resolved:
         found: list[PlatformImage] = []
         with suppress(UnsupportedError):  # an artifact has no platforms
-            found = list(list_platforms(resolved))
-        platforms.append((resolved, found))
+            found = list(list_platforms(image))
+        platforms.append((image, found))
     contents = [
         {item.digest: max(item.size, 0) for item in (each.manifest.config, *each.manifest.layers)}
         for _, found in platforms
@@ -156,9 +148,9 @@ def add_details(
     return [
         replace(
             image,
-            details=tuple(_describe(resolved, each, next(remaining)) for each in found),
+            details=tuple(_describe(own, each, next(remaining)) for each in found),
         )
-        for image, (resolved, found) in zip(images, platforms, strict=True)
+        for image, (own, found) in zip(images, platforms, strict=True)
     ]
 
 

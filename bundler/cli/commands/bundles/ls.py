@@ -76,13 +76,16 @@ def ls(
     patterns, requested = _parse_patterns(match), opened_images.parse_platform(platform)
     listing: Listing | None = None
     with opened_images.open_images(context, location, access, trust) as (opened, run):
+        is_detailed = is_long or sort_key == "created"
         if opened.inventory is not None:
             listing = list_bundle(Path(location), opened.inventory)
             images, total = list_images.from_listing(listing), listing.total
+            resolved = opened.resolve_all(run.emit) if is_detailed else []
         else:
-            images, total = list_images.list_source(opened, run.emit)
-        if is_long or sort_key == "created":
-            images = list_images.add_details(images, opened.images, run.emit)
+            resolved = opened.resolve_all(run.emit)
+            images, total = list_images.list_resolved(resolved)
+        if is_detailed:
+            images = list_images.add_details(images, resolved)
     selected = list_images.select(images, patterns, requested)
     if sort_key is not None:
         selected = list_images.sort(selected, cast("SortKey", sort_key))

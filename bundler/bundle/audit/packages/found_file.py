@@ -5,7 +5,10 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from bundler.content.files.os_errors import to_bundler_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,12 +73,17 @@ class FoundFile:
 
         Raises:
             PackageFileError: it is larger than ``limit`` bytes.
+            MediumError, NoSpaceError: temporary files cannot be written.
         """
         self._check_size(limit)
         with tempfile.SpooledTemporaryFile(max_size=_SPOOLED) as file:
-            for chunk in self.chunks:
-                file.write(chunk)
-            file.seek(0)
+            try:
+                for chunk in self.chunks:
+                    file.write(chunk)
+                file.seek(0)
+            except OSError as error:
+                directory = Path(tempfile.gettempdir())
+                raise to_bundler_error(error, directory, "cannot write temporary files") from error
             yield file
 
     def _check_size(self, limit: int) -> None:

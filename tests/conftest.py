@@ -9,9 +9,12 @@ import tempfile
 from typing import TYPE_CHECKING
 
 import hypothesis
+import pytest
+
+from tests.fakes.openpgp import GnuPG
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 pytest_plugins = ["tests.failures", "tests.kernel"]
 
@@ -45,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_loopback_only)
     hypothesis.settings.register_profile("shared-machine", deadline=None)
     hypothesis.settings.load_profile("shared-machine")
+
+
+@pytest.fixture(scope="module")
+def gnupg() -> Iterator[GnuPG]:
+    """A home directory of gpg, which is empty at the beginning of each file of tests."""
+    home = GnuPG()
+    yield home
+    home.close()
 
 
 def _loopback_only(event: str, arguments: tuple[object, ...]) -> None:

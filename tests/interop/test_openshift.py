@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
-from tests.fakes.openpgp import GnuPG
 from tests.fakes.openshift import FakeOpenShift
 from tests.interop import servers
 from tests.interop.real_clusters import RegistryContent
@@ -22,15 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.fakes.openpgp import GnuPG
+
 NAMES = ["airbundle", "skopeo-name"]
 IMAGE = images.image()
-
-
-@pytest.fixture(scope="module")
-def gnupg() -> Iterator[GnuPG]:
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
-from tests.fakes.openpgp import GnuPG
 from tests.interop import servers
 from tests.transports.docker.signed_repositories import LookasideServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.fakes.openpgp import GnuPG
 
 PROGRAMS = ("airbundle", "skopeo-name", "skopeo")
 PAIRS = [("airbundle", "skopeo"), ("skopeo-name", "skopeo"), ("skopeo", "airbundle"),
@@ -25,13 +26,6 @@ MANY = images.multi_platform("many", "linux/amd64", "linux/arm64")
 IMAGES = {"one": ONE, "many": MANY}
 ATTACHED = "use-sigstore-attachments: true"
 PASSPHRASE = "a passphrase"
-
-
-@pytest.fixture(scope="module")
-def gnupg() -> Iterator[GnuPG]:
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
-from tests.fakes.openpgp import LONG_AGO, GnuPG
+from tests.fakes.openpgp import LONG_AGO
 from tests.interop import servers
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 NAME = "registry.example.org/app:1"
 PASSPHRASE = "marked-secret-passphrase"
 MANY = images.multi_platform("app", "linux/amd64", "linux/arm64")
-
-
-@pytest.fixture(scope="module")
-def gnupg():
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

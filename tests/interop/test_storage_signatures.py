@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
-from tests.fakes.openpgp import GnuPG
 from tests.interop import engines, servers
 from tests.interop.test_storage import LOWER, TOP, EngineStorage, image, podman_in, records
 
@@ -16,16 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fakes.openpgp import GnuPG
+
 NAME = "example.com/app:1"
 IMAGE = image(LOWER, TOP)
 pytestmark = pytest.mark.kernel("owners", "devices", "mounts as root")
-
-
-@pytest.fixture(scope="module")
-def gnupg() -> Iterator[GnuPG]:
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture

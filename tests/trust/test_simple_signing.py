@@ -17,7 +17,6 @@ from bundler.trust import simple_signing
 from bundler.trust.openpgp.gpg import open_temporary_keyring
 from bundler.trust.openpgp.sign import GpgSigner
 from bundler.trust.simple_signing import SimplePayload, SimpleSigner, parse_payload
-from tests.fakes.openpgp import GnuPG
 
 MANIFEST = b'{"schemaVersion":2}'
 DIGEST = Digest.of(MANIFEST)
@@ -92,13 +91,6 @@ def test_payload_round_trips(reference, timestamp, creator):
 def test_deviating_payload_is_refused(raw):
     with pytest.raises(InvalidSignatureError):
         parse_payload(raw)
-
-
-@pytest.fixture(scope="module")
-def gnupg():
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

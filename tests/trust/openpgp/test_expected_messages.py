@@ -15,16 +15,8 @@ from bundler.trust.openpgp.expected_messages import ExpectedMessages
 from bundler.trust.openpgp.gpg import open_temporary_keyring
 from bundler.trust.openpgp.keyring import VerifiedMessage
 from bundler.trust.openpgp.sequoia import SequoiaKeyring
-from tests.fakes.openpgp import GnuPG
 
 CONTENT = b'{"a":1}'
-
-
-@pytest.fixture(scope="module")
-def gnupg():
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,17 +15,10 @@ from bundler.oci.signature import MAX_SIGNATURE
 from bundler.trust.openpgp import gpg_status, keyring
 from bundler.trust.openpgp.gpg import GpgKeyring, open_temporary_keyring
 from bundler.trust.openpgp.sequoia import SequoiaKeyring
-from tests.fakes.openpgp import LONG_AGO, GnuPG
+from tests.fakes.openpgp import LONG_AGO
 
 CONTENT = b'{"a":1}'
 CLOCK = ("--faked-system-time", LONG_AGO)
-
-
-@pytest.fixture(scope="module")
-def gnupg():
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

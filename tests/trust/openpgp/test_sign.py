@@ -22,17 +22,10 @@ from bundler.errors import (
 )
 from bundler.trust.openpgp import keyring
 from bundler.trust.openpgp.sign import GpgSigner, SqSigner
-from tests.fakes.openpgp import LONG_AGO, GnuPG
+from tests.fakes.openpgp import LONG_AGO
 
 CONTENT = b'{"a":1}'
 MARK = "marked-secret-7391"
-
-
-@pytest.fixture(scope="module")
-def gnupg():
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 def sign(gnupg, key, passphrase=None, cancellation=None):

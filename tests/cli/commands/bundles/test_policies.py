@@ -10,13 +10,12 @@ import pytest
 
 from bundler.trust.sigstore import keys
 from tests.fakes import images
-from tests.fakes.openpgp import GnuPG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import RunAirbundle
+    from tests.fakes.openpgp import GnuPG
 
 NAME = "localhost/layout:app"
 SIGNER, OTHER = keys.generate_signing_key(), keys.generate_signing_key()
@@ -107,13 +106,6 @@ def test_import_without_signatures_in_the_bundle_is_refused(site: Site) -> None:
     status, message = site.import_bundle(site.write_policy(site.sigstore_signed(SIGNER)))
     assert status == 4
     assert "no signature exists" in message
-
-
-@pytest.fixture(scope="module")
-def gnupg() -> Iterator[GnuPG]:
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 def test_export_verifies_simple_signatures(site: Site, gnupg: GnuPG) -> None:

@@ -11,7 +11,6 @@ from bundler.cancel import Cancellation
 from bundler.trust import simple_signing
 from bundler.trust.openpgp.keyring import open_keyring
 from tests.fakes import images
-from tests.fakes.openpgp import GnuPG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,13 +21,6 @@ NAME = "registry.example.org/app:1"
 PASSPHRASE = "marked-secret-passphrase"
 SKOPEO = ("--as", "skopeo", "--insecure-policy")
 FRONT_ENDS = pytest.mark.parametrize("front_end", [(), SKOPEO], ids=["native", "skopeo"])
-
-
-@pytest.fixture(scope="module")
-def gnupg():
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

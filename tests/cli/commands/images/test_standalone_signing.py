@@ -12,7 +12,6 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.trust.openpgp.sign import GpgSigner
 from bundler.trust.simple_signing import SimpleSigner
-from tests.fakes.openpgp import GnuPG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +23,6 @@ DIGEST = Digest.of(MANIFEST).text
 NAME = "registry.example.org/app:1"
 PASSPHRASE = "marked-secret-passphrase"
 SKOPEO = ("--as", "skopeo")
-
-
-@pytest.fixture(scope="module")
-def gnupg():
-    home = GnuPG()
-    yield home
-    home.close()
 
 
 @pytest.fixture(scope="module")

@@ -62,17 +62,18 @@ def read_layer(source: Source, layer: Descriptor, cancellation: Cancellation) ->
     """
     collector = PackageCollector(layer.digest)
     diff_id = scan_layer(source, layer, collector.visit, cancellation)
-    if collector.rereads:
-        scan_layer(source, layer, collector.visit_again, cancellation)
-    return collector.finish(diff_id)
+    return collector.finish(source, layer, diff_id, cancellation)
 
 
 @dataclass(slots=True)
 class PackageCollector:
-    """Collects what the members of a layer state; ``visit`` is called for each. For one thread."""
+    """Collects what the members of a layer state: ``visit`` for each, then ``finish``.
+
+    For one thread.
+    """
 
     layer: Digest
-    rereads: dict[str, tuple[list[str], Detector]] = field(default_factory=dict)
+    _rereads: dict[str, tuple[list[str], Detector]] = field(default_factory=dict)
     """Files to read in a second pass, by their path: under which paths, and with which detector.
     These are targets of hard links whose own path no detector matches, and programs."""
     _evidence: dict[str, Evidence] = field(default_factory=dict)
@@ -105,7 +106,7 @@ class PackageCollector:
                     return
         elif member.kind == "hard link":
             target = self._evidence.get(member.target)
-            _, pending = self.rereads.get(member.target, ([], None))
+            _, pending = self._rereads.get(member.target, ([], None))
             if target is not None:
                 self._count_file(path)
                 target.paths.append(path)
@@ -114,10 +115,25 @@ class PackageCollector:
                 self._count_file(path + member.target)
                 self._read_later(member.target, path, detector)
 
-    def visit_again(self, member: Member, content: Iterator[memoryview]) -> None:
-        """In a second pass: read a member of ``rereads``."""
-        if member.kind == "file" and member.path in self.rereads:
-            (path, *links), detector = self.rereads[member.path]
+    def finish(
+        self, source: Source, layer: Descriptor, diff_id: Digest, cancellation: Cancellation
+    ) -> LayerPackages:
+        """Read the layer a second time if necessary; return what was collected.
+
+        Raises:
+            BundlerError: the layer cannot be read again, see ``scan_layer``.
+        """
+        if self._rereads:
+            scan_layer(source, layer, self._visit_again, cancellation)
+        self._changes.finish()
+        evidence = {id(item): item for item in self._evidence.values()}
+        findings = tuple(self._findings.values())
+        return LayerPackages(self.layer, diff_id, tuple(evidence.values()), self._changes, findings)
+
+    def _visit_again(self, member: Member, content: Iterator[memoryview]) -> None:
+        """In a second pass: read a member of ``_rereads``."""
+        if member.kind == "file" and member.path in self._rereads:
+            (path, *links), detector = self._rereads[member.path]
             self._read(detector, path, member.size, content)
             evidence, finding = self._evidence.get(path), self._findings.get(path)
             if evidence is not None:
@@ -125,13 +141,6 @@ class PackageCollector:
                 self._evidence |= dict.fromkeys(links, evidence)
             if finding is not None:
                 self._findings |= {link: replace(finding, path=link) for link in links}
-
-    def finish(self, diff_id: Digest) -> LayerPackages:
-        """Return what was collected."""
-        self._changes.finish()
-        evidence = {id(item): item for item in self._evidence.values()}
-        findings = tuple(self._findings.values())
-        return LayerPackages(self.layer, diff_id, tuple(evidence.values()), self._changes, findings)
 
     def _read(self, detector: Detector, path: str, size: int, chunks: Iterator[memoryview]) -> None:
         statements: list[Statement] = []
@@ -144,15 +153,15 @@ class PackageCollector:
         except PackageFileError as error:
             self._findings[path] = PackageFinding(error.code, path, self.layer, error.problem)
         if file.reread is not None:
-            self.rereads[path] = [path], file.reread
-        if statements or path in self._findings or path in self.rereads:
+            self._rereads[path] = [path], file.reread
+        if statements or path in self._findings or path in self._rereads:
             self._count_file(path)
         if statements:
             self._evidence[path] = Evidence([path], tuple(statements))
 
     def _read_later(self, target: str, link: str, detector: Detector) -> None:
         """Read the target of a hard link in the second pass, with the detector of its link."""
-        paths, known = self.rereads.setdefault(target, ([], detector))
+        paths, known = self._rereads.setdefault(target, ([], detector))
         if known is detector:
             paths.append(link)
         else:

@@ -71,9 +71,8 @@ def read_layer(source: Source, layer: Descriptor, cancellation: Cancellation) ->
         packages.visit(member, files.visit(member, content))
 
     diff_id = scan_layer(source, layer, visit, cancellation)
-    if packages.rereads:
-        scan_layer(source, layer, packages.visit_again, cancellation)
-    return LayerContents(packages.finish(diff_id), files.finish())
+    found = packages.finish(source, layer, diff_id, cancellation)
+    return LayerContents(found, files.finish())
 
 
 def _try_layer(

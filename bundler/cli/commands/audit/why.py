@@ -70,7 +70,8 @@ def _describe(use: Use) -> Iterator[tuple[str, str]]:
     if use.images_of_line > 1:
         others = f" (this line requested {use.images_of_line} images of the bundle)"
     yield "requested at", (listed.origin or "not recorded") + others
-    yield "served by", listed.source or "the registry in its name"
+    if listed.source is not None:
+        yield "served by", listed.source
     if listed.platforms:
         yield "platforms", " ".join(listed.platforms)
     if listed.replaces is not None:

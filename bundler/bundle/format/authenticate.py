@@ -140,7 +140,7 @@ def _check_allowed(bundle: Path, error: BundlerError | None, *, allow_unsigned: 
     if isinstance(error, UnauthenticatedError):
         error.message = f"{bundle}: {error.message}"
         error.hint = (
-            f"{error.hint}; or import it without verification with --allow-unsigned --reason TEXT"
+            f"{error.hint}; or skip the verification with --allow-unsigned --reason TEXT"
         )
     raise error
 

@@ -139,9 +139,7 @@ def _check_allowed(bundle: Path, error: BundlerError | None, *, allow_unsigned: 
         return
     if isinstance(error, UnauthenticatedError):
         error.message = f"{bundle}: {error.message}"
-        error.hint = (
-            f"{error.hint}; or skip the verification with --allow-unsigned --reason TEXT"
-        )
+        error.hint = f"{error.hint}; or skip the verification with --allow-unsigned --reason TEXT"
     raise error
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bundler.errors import LimitError, MalformedError, NotFoundError, UnsupportedError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 Depth = Literal["names", "manifests", "contents"]
 """The content that a rule reads: references and the inventory; these, manifests and
 configs; or these and layers."""
+
+UNREADABLE = (NotFoundError, LimitError, UnsupportedError, MalformedError)
+"""Errors of content that is absent or has another form than expected: the rules that need it are
+not evaluated, and the audit continues. Content that does not match its digest ends the audit."""
 
 
 @dataclass(frozen=True, slots=True)

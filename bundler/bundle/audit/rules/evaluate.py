@@ -9,6 +9,7 @@ from bundler.bundle.audit.rules import waivers
 from bundler.bundle.audit.rules.finding import (
     SEVERITIES,
     UNCHECKED,
+    UNCHECKED_ADVICE,
     Finding,
     Place,
     is_at_least,
@@ -140,6 +141,6 @@ def _create_findings(
         )
         if problem.is_unchecked:
             text = f"not checked: {problem.text}"
-            yield Finding(rule.code + UNCHECKED, active.severity, text, own, rule.advice)
+            yield Finding(rule.code + UNCHECKED, active.severity, text, own, UNCHECKED_ADVICE)
         else:
             yield Finding(rule.code, active.severity, problem.text, own, rule.advice)

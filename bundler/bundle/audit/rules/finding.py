@@ -15,6 +15,11 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 UNCHECKED = "-unchecked"
 """The end of the code of a finding about a rule that could not be evaluated."""
+UNCHECKED_ADVICE = (
+    "The image may break this rule: remove the reason, or examine the image yourself and waive"
+    " this code."
+)
+"""The next step after such a finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.image_properties import read_properties
 from bundler.bundle.audit.platforms import list_platforms
-from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation, AuditedPlatform
+from bundler.bundle.audit.rules.audited import (
+    UNREADABLE,
+    AuditedImage,
+    AuditedLocation,
+    AuditedPlatform,
+)
 from bundler.copy.image import find_unique_blobs
 from bundler.copy.parallel import run_all
-from bundler.errors import LimitError, UnsupportedError
+from bundler.errors import NotFoundError
 from bundler.oci import manifest
 from bundler.oci.manifest import get_artifact_type
 from bundler.ports import RepositoryReference
@@ -41,21 +47,21 @@ def read_location(
 ) -> AuditedLocation:
     """Read the images of a location as deep as rules need.
 
+    An image whose manifests or configs are missing or malformed states this.
+
     Raises:
-        BundlerError: a manifest or a config is missing or damaged.
+        IntegrityError: content does not match its digest.
+        BundlerError: a source cannot be read.
     """
     if depth == "names":
         found = tuple(_create_image(image) for image in images.images)
         return AuditedLocation(
             images.location, now, found, images.inventory, images.is_authenticated
         )
-    tasks = [partial(image.resolve, emit, referrers=True) for image in images.images]
-    resolved = run_all(executor, tasks, cancellation)
-    readers = [
-        partial(read_image, image.name, image.listed, item)
-        for image, item in zip(images.images, resolved, strict=True)
-    ]
-    read = tuple(run_all(executor, readers, cancellation))
+    tasks = [partial(_resolve_and_read, image, emit) for image in images.images]
+    pairs = run_all(executor, tasks, cancellation)
+    read = tuple(image for image, _ in pairs)
+    resolved = [item for _, item in pairs if item is not None]
     if depth == "contents":
         from bundler.bundle.audit.rules.read_layers import read_contents  # noqa: PLC0415 - only here
 
@@ -67,8 +73,21 @@ def read_location(
         read,
         images.inventory,
         images.is_authenticated,
-        total_size=compute_total_size(resolved),
+        total_size=compute_total_size(resolved) if len(resolved) == len(read) else None,
     )
+
+
+def _resolve_and_read(
+    image: ImageAtLocation, emit: Emit
+) -> tuple[AuditedImage, ResolvedImage | None]:
+    """Read the manifests and configs of an image; without manifests, state why."""
+    try:
+        resolved = image.resolve(emit, referrers=True)
+    except UNREADABLE as error:
+        if isinstance(error, NotFoundError) and image.listed is None:
+            raise  # the location itself does not exist
+        return replace(_create_image(image), unreadable=error.message), None
+    return read_image(image.name, image.listed, resolved), resolved
 
 
 def compute_total_size(images: Sequence[ResolvedImage]) -> int | None:
@@ -87,7 +106,7 @@ def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) 
     ``listed`` is its entry in the inventory; None: it is not part of a bundle.
 
     Raises:
-        NotFoundError, IntegrityError: a config is missing, damaged or not valid.
+        IntegrityError: a config does not match its digest.
     """
     parsed = [
         manifest.parse(item.raw, item.descriptor.media_type) for item in resolved.graph.manifests
@@ -102,7 +121,7 @@ def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) 
         for found in list_platforms(resolved):
             properties = read_properties(name, resolved.source, found)
             platforms.append(AuditedPlatform(found, properties))
-    except (UnsupportedError, LimitError) as error:
+    except UNREADABLE as error:
         unreadable = None if artifacts and not platforms else error.message
     return AuditedImage(
         name=name,

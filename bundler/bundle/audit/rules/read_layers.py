@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from bundler.bundle.audit.layers.scan import scan_layer
 from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.packages.layer_packages import LayerPackages, PackageCollector
-from bundler.bundle.audit.rules.audited import AuditedImage, AuditedPlatform, PlatformContents
+from bundler.bundle.audit.rules.audited import (
+    UNREADABLE,
+    AuditedImage,
+    AuditedPlatform,
+    PlatformContents,
+)
 from bundler.bundle.audit.rules.noted_files import FileCollector, LayerFiles, merge_files
 from bundler.copy.parallel import run_all
-from bundler.errors import LimitError, MalformedError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,7 +85,7 @@ def _try_layer(
     """Read a layer; return the reason if it is absent, or no layer that can be listed."""
     try:
         return read_layer(source, layer, cancellation)
-    except (NotFoundError, LimitError, UnsupportedError, MalformedError) as error:
+    except UNREADABLE as error:
         return error.message
 
 

@@ -8,6 +8,7 @@ from tests.fakes import images
 
 DIGEST = images.image().digest
 KEY = "0123456789abcdef" * 4
+BASED = images.image(annotations={"org.opencontainers.image.base.name": "docker.io/library/a"})
 CHART = "application/vnd.cncf.helm.config.v1+json"
 
 
@@ -154,6 +155,26 @@ def test_artifact_needs_permission_if_rules_read_configs(audit):
 def test_artifact_in_an_index_is_found(audit):
     index = images.index(with_config(User="1"), images.artifact(CHART, b"chart"))
     assert list_codes(audit("not-root: error", index)) == ["artifact-types"]
+
+
+def test_image_with_malformed_config_does_not_end_the_audit(audit):
+    named = {
+        "quay.io/a:1": images.image(config={"history": "text"}),
+        "quay.io/b:1": with_config(User="0"),
+    }
+    found = audit("not-root: error", named).findings
+    assert [(item.place.image, item.code) for item in found] == [
+        ("quay.io/a:1", "artifact-types-unchecked"),
+        ("quay.io/a:1", "not-root-unchecked"),
+        ("quay.io/b:1", "not-root"),
+    ]
+
+
+def test_advice_for_an_unchecked_rule_is_not_that_for_a_broken_one(audit):
+    (broken,) = audit("allowed-bases: {allow: [quay.io]}", BASED).findings
+    (unchecked,) = audit("allowed-bases: {allow: [quay.io]}", images.image()).findings
+    assert unchecked.is_unchecked
+    assert unchecked.advice != broken.advice
 
 
 def test_rules_about_names_cannot_be_evaluated_for_a_layout(audit, tmp_path):

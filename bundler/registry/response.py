@@ -88,7 +88,7 @@ class Response:
 
     @property
     def redirect(self) -> str | None:
-        """The Location of a redirect, absolute or relative; None: the response is no redirect."""
+        """The Location of a redirect, absolute or relative; None if it is not a redirect."""
         return self.headers.get("Location") if self.status in _REDIRECTS else None
 
     @property

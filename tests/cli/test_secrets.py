@@ -140,7 +140,7 @@ class Site:
         return result
 
     def search(self, command: str, *outputs: bytes) -> None:
-        """Search outputs, and the files that are no inputs."""
+        """Search outputs, and the files that are not inputs."""
         for output in outputs:
             assert not [form for form in FORMS if form in output], (command, output)
         leaks = {name for name in self._find_leaks() if self.path / name not in self.inputs}

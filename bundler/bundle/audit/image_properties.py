@@ -124,7 +124,7 @@ def read_properties(name: str, source: Source, image: PlatformImage) -> ImagePro
 
     Raises:
         NotFoundError, IntegrityError: the config is missing, or does not match its digest.
-        MalformedError, LimitError: it is no valid config.
+        MalformedError, LimitError: it is not a valid config.
     """
     manifest = image.manifest
     table = Table.parse(

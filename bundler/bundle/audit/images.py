@@ -128,7 +128,7 @@ def open_images(
 
     Raises:
         UnauthenticatedError, TrustError: the bundle is not signed as ``trust`` requires.
-        UsageError: a trust is given, and ``location`` is no bundle.
+        UsageError: a trust is given, and ``location`` is not a bundle.
         NotFoundError: the bundle or the image does not exist.
         InvalidReferenceError: ``location`` is neither a directory nor a reference.
         MalformedError, LimitError, UnsupportedError: the inventory cannot be read.
@@ -144,7 +144,7 @@ def open_images(
 def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
     if not (bundle / bundle_paths.INVENTORY).exists() and (bundle / bundle_paths.MARKER).exists():
         raise InvalidReferenceError(
-            f"{bundle}: an image layout, but no bundle", hint=f"write oci:{bundle}"
+            f"{bundle}: an image layout, not a bundle", hint=f"write oci:{bundle}"
         )
     if trust is None:
         _, inventory = read_inventory(bundle)

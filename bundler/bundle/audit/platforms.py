@@ -68,7 +68,7 @@ def select_platform(
 
     Raises:
         NoPlatformError: there is no such image.
-        UnsupportedError: the root is no container image.
+        UnsupportedError: the root is not a container image.
     """
     images = list(list_platforms(image))
     if len(images) == 1 and requested is None:

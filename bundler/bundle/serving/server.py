@@ -165,7 +165,7 @@ class RegistryServer(ThreadingHTTPServer):
             del self._waiting[connection]
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - as above
-        """Report the error of a connection, once; clients that disconnect are no error."""
+        """Report the error of a connection, once; a client that disconnects is not an error."""
         error = sys.exception()
         if error is None or isinstance(error, OSError):
             return

@@ -35,7 +35,7 @@ class FoundImages:
     total: Sizes
     """The size of all images at the location."""
     listing: Listing | None
-    """None: the location is no bundle."""
+    """None: the location is not a bundle."""
 
 
 def describe(found: FoundImages, *, details: bool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ ENVIRONMENT = {
 }
 SCHEMAS = Path(bundler.__file__).parent / "schemas"
 OTHER_SCHEMAS = {"gate.yaml": "rules", "inside.target.yaml": "import-target"}
-"""The schemas of the examples that are no bundle manifests."""
+"""The schemas of the examples that are not bundle manifests."""
 MANIFESTS = sorted(
     path.name
     for path in FOLDER.iterdir()

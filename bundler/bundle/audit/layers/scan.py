@@ -104,7 +104,7 @@ def list_layer(source: Source, layer: Descriptor, cancellation: Cancellation) ->
 
     Raises:
         NotFoundError: the source does not have the layer.
-        IntegrityError: the layer does not match its descriptor, or is no valid tar.
+        IntegrityError: the layer does not match its descriptor, or is not a valid tar.
         LimitError: there are too many members, or the layer is a decompression bomb.
         UnsupportedError: a member has a type that no file system can store.
     """
@@ -186,7 +186,7 @@ def scan_layer(
 
     Raises:
         NotFoundError: the source does not have the layer.
-        IntegrityError: the layer does not match its descriptor, or is no valid tar.
+        IntegrityError: the layer does not match its descriptor, or is not a valid tar.
         LimitError: the layer is a decompression bomb, or a name is too long or too deep.
         UnsupportedError: a member has a type that no file system can store.
     """

@@ -40,7 +40,7 @@ def _quote(text: str) -> str:
 
 
 def parse_purl(text: str) -> tuple[str, str, str] | None:
-    """Return the type, the name with its namespace, and the version; None: it is no purl.
+    """Return the type, the name with its namespace, and the version; None: it is not a purl.
 
     Qualifiers are ignored, except the epoch, which belongs to the version of rpm.
     """

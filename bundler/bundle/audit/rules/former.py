@@ -19,7 +19,7 @@ def read_former(path: Path) -> ImageList:
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: it is nothing of the kind.
+        MalformedError, LimitError, UnsupportedError: it is none of these.
     """
     if path.is_dir():
         return list_inventory(read_inventory(path)[1])

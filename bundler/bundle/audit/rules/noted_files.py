@@ -1,4 +1,4 @@
-"""Files that rules may object to: set-user-ID, writable by everybody, or secrets by their look.
+"""Files that rules may object to: set-user-ID, writable by everybody, or similar to secrets.
 
 They are collected while the members of a layer pass, and merged as the layers of an image.
 """

@@ -74,7 +74,7 @@ def test_platforms_are_compared(audit):
 
 
 def test_image_of_a_platform_is_not_hidden_as_an_attestation(audit):
-    """An entry for unknown/unknown that is no attestation is audited like any other."""
+    """An entry for unknown/unknown that is not an attestation is audited like any other."""
     hidden = images.image(platform="unknown/unknown")
     verdict = audit("not-root: error", images.index(with_config(User="1"), hidden))
     assert [finding.place.platform for finding in verdict.findings] == ["unknown/unknown"]

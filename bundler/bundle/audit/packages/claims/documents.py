@@ -33,7 +33,7 @@ class Document:
     type: str
     """``cyclonedx``, ``spdx``, or the predicate type of another statement."""
     subjects: tuple[str, ...] | None
-    """The SHA-256 digests that a statement is about; None: the document is no statement."""
+    """The SHA-256 digests that a statement is about; None: the document is not a statement."""
     packages: dict[Identity, str] | None
     """The package URLs by what they identify; None: the document is no SBOM."""
 

@@ -24,13 +24,13 @@ def parse(file: FoundFile) -> Iterator[Package]:
     """Yield the installed packages.
 
     Raises:
-        PackageFileError: the file is too large, or no database of apk.
+        PackageFileError: the file is too large, or not a database of apk.
     """
     fields: dict[str, str] = {}
     for number, line in enumerate(chain(file.read_lines(MAX_SIZE), [""]), 1):
         if line:
             if line[1:2] != ":":
-                raise PackageFileError(f"line {number}: no field")
+                raise PackageFileError(f"line {number}: not a field")
             fields.setdefault(line[0], line[2:])
         elif fields:
             name, version = fields.get("P", ""), fields.get("V", "")

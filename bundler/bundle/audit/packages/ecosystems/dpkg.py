@@ -33,7 +33,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
     """Yield the packages whose files are installed.
 
     Raises:
-        PackageFileError: the file is too large, or no database of dpkg.
+        PackageFileError: the file is too large, or not a database of dpkg.
     """
     for fields in parse_paragraphs(file.read_lines(MAX_SIZE), _FIELDS):
         status = fields.get("status")

@@ -29,7 +29,7 @@ _VERSION = re.compile(r"(?:go|devel)[\x20-\x7e]*")
 
 
 def parse_build_info(data: bytes) -> tuple[str, str] | None:
-    """Return Go's version and the text about modules; None if ``data`` is no build information.
+    """Return Go's version and the text about modules; None if ``data`` is not build information.
 
     ``data`` begins with ``MAGIC``, and may be longer than the build information.
 

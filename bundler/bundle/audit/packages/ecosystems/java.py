@@ -45,7 +45,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
     """Yield the artifacts of an archive, with those that were copied into it.
 
     Raises:
-        PackageFileError: it is no archive, too large, or nested too deep.
+        PackageFileError: it is not an archive, too large, or nested too deep.
     """
     with file.spool(MAX_SIZE) as stream:
         reader = _ArchiveReader(file)

@@ -31,7 +31,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
     """Yield an installed package, or an application with a name and a version.
 
     Raises:
-        PackageFileError: the file is too large, or that of an installed package is no JSON object.
+        PackageFileError: the file is too large, or an installed package has no JSON object in it.
     """
     installed = _INSTALLED.fullmatch(file.path)
     try:
@@ -40,7 +40,7 @@ def parse(file: FoundFile) -> Iterator[Package]:
     except (ValueError, RecursionError) as error:
         if installed is None:  # a template, or a file of tests
             return
-        raise PackageFileError("no JSON, or nested too deep") from error
+        raise PackageFileError("not JSON, or nested too deep") from error
     if not isinstance(value, dict):
         value = {}
     name, version = (_get_text(value, key) for key in ("name", "version"))

@@ -17,7 +17,7 @@ def parse_paragraphs(lines: Iterable[str], names: Collection[str]) -> Iterator[d
     """Yield the fields in ``names`` of each paragraph, with the names in lower case.
 
     Raises:
-        PackageFileError: a line is no field.
+        PackageFileError: a line is not a field.
     """
     fields: dict[str, str] = {}
     current = ""
@@ -32,7 +32,7 @@ def parse_paragraphs(lines: Iterable[str], names: Collection[str]) -> Iterator[d
         elif line[0] != "#":
             name, colon, value = line.partition(":")
             if not colon:
-                raise PackageFileError(f"line {number}: no field")
+                raise PackageFileError(f"line {number}: not a field")
             current = name.lower()
             if current in names:
                 fields[current] = value.strip()

@@ -31,14 +31,14 @@ def parse(file: FoundFile) -> Iterator[Package]:
     """Yield the gem.
 
     Raises:
-        PackageFileError: the file is too large, or name or version are no literals.
+        PackageFileError: the file is too large, or the name or the version is not a literal.
     """
     values: dict[str, list[str]] = {}
     for match in _ASSIGNMENT.finditer(file.read_text(MAX_SIZE)):
         values.setdefault(match[1], [text[1] for text in _TEXT.findall(match[2])])
     names, versions = values.get("name"), values.get("version")
     if not names or not versions:
-        raise PackageFileError("no literal name or version")
+        raise PackageFileError("the name or the version is not a literal")
     yield Package(
         type="gem",
         name=names[0],

@@ -30,7 +30,7 @@ def read_headers(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield the headers of the packages.
 
     Raises:
-        PackageFileError: the file is no hash table of Berkeley DB.
+        PackageFileError: the file is not a hash table of Berkeley DB.
     """
     head = stream.read(_METADATA)
     if len(head) < _METADATA:
@@ -39,7 +39,7 @@ def read_headers(stream: IO[bytes]) -> Iterator[bytes]:
     magic, _, page_size = struct.unpack_from(f"{order}III", head, 12)
     last = struct.unpack_from(f"{order}I", head, 32)[0]
     if magic != _HASH_MAGIC or page_size not in _PAGE_SIZES or head[24]:
-        raise PackageFileError("no plain hash table of Berkeley DB")
+        raise PackageFileError("not a plain hash table of Berkeley DB")
     table = _HashTable(stream, order, page_size)
     for number in range(1, last + 1):
         page = table.read_page(number)

@@ -26,14 +26,14 @@ def read_headers(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield the headers of the packages.
 
     Raises:
-        PackageFileError: the file is no database of rpm.
+        PackageFileError: the file is not a database of rpm.
     """
     head = stream.read(_HEADER.size)
     if len(head) < _HEADER.size:
         raise PackageFileError("a truncated database")
     magic, version, _, pages = _HEADER.unpack(head)
     if magic != b"RpmP" or version != 0:
-        raise PackageFileError("no database in the format ndb")
+        raise PackageFileError("not a database in the format ndb")
     if not 0 < pages <= _MAX_PAGES:
         raise PackageFileError("too many packages", "package-file-too-large")
     stream.seek(0)

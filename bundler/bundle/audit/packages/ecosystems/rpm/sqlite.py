@@ -30,7 +30,7 @@ def read_headers(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield the headers of the packages.
 
     Raises:
-        PackageFileError: the file is no database of rpm.
+        PackageFileError: the file is not a database of rpm.
     """
     with tempfile.NamedTemporaryFile(suffix=".sqlite") as copy:
         shutil.copyfileobj(stream, copy)
@@ -46,7 +46,7 @@ def read_headers(stream: IO[bytes]) -> Iterator[bytes]:
                     raise PackageFileError("no table Packages")
                 for (data,) in database.execute("SELECT blob FROM Packages"):
                     if not isinstance(data, bytes):
-                        raise PackageFileError("a header that is no blob")
+                        raise PackageFileError("a header that is not a blob")
                     yield data
         except sqlite3.Error as error:
             raise PackageFileError("a damaged database") from error

@@ -32,6 +32,7 @@
     │   ├── SizeMismatchError
     │   ├── MalformedError
     │   │   └── NotRegularFileError
+    │   ├── DamagedEvidenceError
     │   └── DamagedBundleError
     ├── TrustError                       4   intact, but not trusted
     │   ├── RejectedByPolicyError
@@ -72,6 +73,7 @@
     │   └── TemplateLimitError
     ├── NotFoundError                    9
     │   ├── MissingFileError
+    │   ├── MissingEvidenceError
     │   ├── NoSuchImageError
     │   ├── AmbiguousImageError
     │   ├── IndexOutOfRangeError
@@ -171,6 +173,10 @@ from bundler.errors.counts import (
     count as count,
     format_size as format_size,
     shortlist as shortlist,
+)
+from bundler.errors.evidence import (
+    DamagedEvidenceError as DamagedEvidenceError,
+    MissingEvidenceError as MissingEvidenceError,
 )
 from bundler.errors.registry import (
     CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,

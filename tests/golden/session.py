@@ -52,6 +52,8 @@ _DISK = re.compile(
     re.MULTILINE,
 )
 """Properties of the disk of the directory, each after its name."""
+_EVIDENCE = re.compile(r'("evidence": "sha256:)[0-9a-f]{64}|("user": ")[^"]+')
+"""The digest of evidence, which names the version of the program, and the name of the operator."""
 _SECONDS = re.compile(r"(?<![\w.])1\d{9}(?![\w.])")
 _SECOND_RECEIPT = re.compile(r"(<now>)-\d(\.json)")
 """The number of a further receipt that is written within the same second."""
@@ -258,6 +260,7 @@ class Session:
         for old, new in [*self._replacements, *self._digests.items()]:
             text = text.replace(old, new)
         text = _TIME.sub(self._name_time, text)
+        text = _EVIDENCE.sub(lambda match: f"{match[1] or match[2]}<of this run>", text)
         text = _DISK.sub(lambda match: f"{match[match.lastindex or 0]}<of this machine>", text)
         return _SECOND_RECEIPT.sub(r"\1\2", _SECONDS.sub(self._name_seconds, text))
 
@@ -304,9 +307,12 @@ class Session:
 
 
 def _walk(top: Path) -> Iterator[Path]:
-    """Yield every regular file below ``top`` in the order of the paths, except the programs."""
+    """Yield every regular file below ``top`` in the order of the paths.
+
+    The evidence in the records is left out: its bytes depend on the version of zstd.
+    """
     for path in sorted(top.rglob("*")):
-        if path.is_file() and not path.is_symlink():
+        if path.is_file() and not path.is_symlink() and path.parent.name != "evidence":
             yield path
 
 

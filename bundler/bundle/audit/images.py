@@ -23,6 +23,7 @@ from bundler.transports.source_images import SourceImage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.copy.image import ReferrerPolicy, ResolvedImage
     from bundler.events import Emit
@@ -65,15 +66,23 @@ class OpenImages:
         images: Sequence[ImageAtLocation],
         stack: ExitStack,
         *,
-        is_authenticated: bool = False,
+        raw: bytes | None = None,
+        bundle: AuthenticatedBundle | None = None,
     ) -> None:
         self.location = location
         self.inventory = inventory
         """The inventory; None: the images are not those of a bundle."""
-        self.is_authenticated = is_authenticated
-        """Whether trusted keys signed the inventory; False if the signatures were not verified."""
+        self.raw = raw
+        """The bytes of the inventory; None: there is none."""
+        self.bundle = bundle
+        """The bundle; None: its signatures were not verified, or there is none."""
         self.images = tuple(images)
         self._stack = stack
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether trusted keys signed the inventory; False if the signatures were not verified."""
+        return self.bundle is not None
 
     def find(self, text: str | None) -> ImageAtLocation:
         """Return the image that ``text`` identifies; None: the only image.
@@ -146,12 +155,14 @@ def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
         raise InvalidReferenceError(
             f"{bundle}: an image layout, not a bundle", hint=f"write oci:{bundle}"
         )
+    opened = None
     if trust is None:
-        _, inventory = read_inventory(bundle)
+        raw, inventory = read_inventory(bundle)
     else:
         from bundler.bundle.format import authenticate  # noqa: PLC0415 - loads cryptography
 
-        inventory = authenticate.open_bundle(bundle, trust, allow_expired=True).inventory
+        opened = authenticate.open_bundle(bundle, trust, allow_expired=True)
+        raw, inventory = opened.raw, opened.inventory
     with ExitStack() as stack:
         source = bundle_source.BundleSource(bundle, inventory)
         stack.callback(source.close)
@@ -161,9 +172,7 @@ def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
             )
             for image in inventory.images
         ]
-        return OpenImages(
-            str(bundle), inventory, images, stack.pop_all(), is_authenticated=trust is not None
-        )
+        return OpenImages(str(bundle), inventory, images, stack.pop_all(), raw=raw, bundle=opened)
 
 
 def _open_source(location: str, options: OpenOptions) -> OpenImages:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -47,6 +47,8 @@ class Authentication:
     a signature was read; None if it is authenticated."""
     trust: BundleTrust
     """The trust that applies, with the newer versions of the trust file in the bundle."""
+    signatures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """The signatures that were read, of any key, by the names of their files."""
 
     def check_contents(self, contents: Inventory, now: datetime) -> BundlerError | None:
         """Return ``trust_error``, or the reason why the signers may not sign ``contents``."""
@@ -81,6 +83,8 @@ class AuthenticatedBundle:
     allowed."""
     trust: BundleTrust = NO_KEYS
     """The trust that applied; its validity has not ended by the clock."""
+    signatures: Mapping[str, bytes] = field(default_factory=dict, hash=False, repr=False)
+    """The signatures that were read, of any key, by the names of their files."""
 
 
 def open_bundle(
@@ -130,6 +134,7 @@ def open_bundle(
         accepted=accepted,
         is_authenticated=trust_error is None,
         trust=authentication.trust,
+        signatures=authentication.signatures,
     )
 
 
@@ -156,6 +161,7 @@ def authenticate(
     """
     raw = read_raw_inventory(bundle)
     signers: tuple[PublicKey, ...] = ()
+    signatures: dict[str, bytes] = {}
     try:
         signatures = signing.read_signatures(bundle)
         trust = trust.follow(partial(trust_chain.read_chain, bundle))
@@ -163,8 +169,8 @@ def authenticate(
         signed_by = [bundle_paths.parse_signature_name(name) or name for name in signatures]
         trust.check_signers(signers, signed_by)
     except (TrustError, IntegrityError, NotFoundError, LimitError, MediumError) as error:
-        return Authentication(raw, signers, error, trust)
-    return Authentication(raw, signers, None, trust)
+        return Authentication(raw, signers, error, trust, {**signatures, **(detached or {})})
+    return Authentication(raw, signers, None, trust, {**signatures, **(detached or {})})
 
 
 def verify_signatures(

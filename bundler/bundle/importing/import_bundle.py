@@ -61,10 +61,10 @@ _Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, s
 GateCheck: TypeAlias = (
     "Callable["
     "[AuthenticatedBundle, Sequence[BundledImage], Sequence[ResolvedImage], EngineOptions],"
-    " dict[str, Any]]"
+    " dict[str, Any] | None]"
 )
 """Raises an error if the selected images, which are resolved, must not be imported. Returns the
-member ``rules`` of the receipt."""
+member ``rules`` of the receipt; None: there are no rules."""
 _STATES: dict[Existing, ImageState] = {
     "error": "conflict",
     "skip": "skipped",
@@ -89,7 +89,7 @@ class ImportRequest:
     """Checks the bundle against the records of the site, and its expiry; None: only the expiry is
     checked, against the clock."""
     gate: GateCheck | None = None
-    """Refuses images by their content before the target is opened; None: none are refused."""
+    """Refuses or records images by their content before the target is opened; None: neither."""
     names: NameMapping = field(default_factory=NameMapping)
     only: tuple[GoExpression, ...] = ()
     """Import images whose full name contains a match of one of these patterns; empty: all."""

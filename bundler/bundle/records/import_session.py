@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bundler.bundle.records import site, streams
 from bundler.bundle.records.admission import Admission, Overrides, admit
+from bundler.bundle.records.evidence.draft import EvidenceDraft
 from bundler.bundle.records.receipts import SignedReceipt
 from bundler.errors import (
     EquivocationError,
@@ -25,16 +26,16 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bundler.bundle.audit.rules.audited import AuditedLocation
+    from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.importing.report import ImportReport
     from bundler.events import Emit
     from bundler.trust.signers import Signer
 
-REFUSED = "refused"
-"""The event of a bundle that was authenticated, but refused."""
 _REFUSALS: dict[type[TrustError], str] = {
     RollbackError: "rollback",
     EquivocationError: "equivocation",
@@ -50,8 +51,8 @@ class ImportSession:
 
     ``admit`` is called once, when the bundle is authenticated. From then on, no other process can
     import a bundle of the same stream, until the session is closed. With ``dry_run``, the records
-    are only read. ``receipt_signers`` sign the receipt. ``now`` is the time of the check; None: the
-    current time.
+    are only read. ``receipt_signers`` sign the receipt. ``operator`` is the member of that name in
+    the entries of the log. ``now`` is the time of the check; None: the current time.
     """
 
     def __init__(
@@ -62,13 +63,16 @@ class ImportSession:
         *,
         dry_run: bool,
         receipt_signers: Sequence[Signer] = (),
+        operator: Mapping[str, str] | None = None,
         now: datetime | None = None,
     ) -> None:
         self._path = path
         self._overrides = overrides
         self._emit = emit
-        self._dry_run = dry_run
+        self.dry_run = dry_run
         self._receipt_signers = receipt_signers
+        self._operator = {} if operator is None else {"operator": dict(operator)}
+        self._evidence = EvidenceDraft(path)
         self._now = now
         self._stack = ExitStack()
         self._admission: Admission | None = None
@@ -92,7 +96,7 @@ class ImportSession:
         bundle.trust.check_receipt_signers(receipt_keys, stream, now)
         records = site.read(self._path)
         known = records.streams.get(stream)
-        if not self._dry_run:
+        if not self.dry_run:
             is_recorded = known is not None and known.inventory == Digest.of(bundle.raw)
             shared = is_recorded or not bundle.is_authenticated
             self._stack.enter_context(site.lock_stream(self._path, stream, shared=shared))
@@ -107,6 +111,21 @@ class ImportSession:
         self._is_first = records.is_new
         self._report(admission, bundle)
 
+    def keep(self, audited: AuditedLocation, verdict: Verdict | None = None) -> None:
+        """Keep the bundle, what was read of its images, and the verdict of rules about them.
+
+        Called before anything is pushed, so that an import that cannot be recorded changes nothing.
+
+        Raises:
+            LimitError: the evidence is too large.
+            DamagedEvidenceError: an object with the same digest exists, and is damaged.
+            NoSpaceError, MediumError: it cannot be written.
+        """
+        if self._bundle is not None and not self.dry_run:
+            self._evidence.add_bundle(self._bundle)
+            self._evidence.add_location(audited, verdict)
+            site.check_space(self._path)
+
     def describe(self) -> dict[str, Any]:
         """Return the members of the receipt about the check; unset ones are absent."""
         return {} if self._admission is None else self._admission.to_json()
@@ -120,6 +139,11 @@ class ImportSession:
             LostRecordsError: the records were damaged during the import.
             LockedError, NoSpaceError, MediumError: they cannot be written.
         """
+        results = {
+            str(item.image.reference): {"name": item.name, "action": item.state}
+            for item in report.images
+        }
+        evidence = self._evidence.finish(results)
         receipt = SignedReceipt.create(report.to_json() | self.describe(), self._receipt_signers)
         ended = report.ended.strftime("%Y-%m-%dT%H%M%SZ")
         inventory = report.bundle.inventory
@@ -127,7 +151,7 @@ class ImportSession:
         path = receipt.write_new(self._path / site.RECEIPTS, stem)
         state = self._admission and self._admission.state
         unchanged = {"seen": timestamps.format_utc(report.ended)}
-        members = _describe_bundle(report.bundle) | {
+        members = describe_bundle(report.bundle) | {
             "authenticated": report.bundle.is_authenticated,
             **(state.to_json() if state else unchanged),
             "target": report.target,
@@ -136,6 +160,8 @@ class ImportSession:
             "receipt": {"name": path.name, "digest": receipt.digest.text},
             "threshold": report.bundle.trust.threshold,
             "policy": report.policy.to_json(),
+            "evidence": evidence.text,
+            **self._operator,
             **self.describe(),
         }
         site.append(self._path, streams.IMPORT, report.ended, members)
@@ -154,15 +180,17 @@ class ImportSession:
 
     def _record_refusal(self, bundle: AuthenticatedBundle, refusal: str) -> None:
         """Record that a bundle was refused; one that is not authenticated proves nothing."""
-        if bundle.is_authenticated and not self._dry_run:
-            members = _describe_bundle(bundle) | {"refusal": refusal}
-            site.append(self._path, REFUSED, self._now or datetime.now(UTC), members)
+        if bundle.is_authenticated and not self.dry_run:
+            self._evidence.add_bundle(bundle)
+            evidence = {"evidence": self._evidence.finish().text}
+            members = describe_bundle(bundle) | {"refusal": refusal} | evidence | self._operator
+            site.append(self._path, streams.REFUSED, self._now or datetime.now(UTC), members)
 
     def _report(self, admission: Admission, bundle: AuthenticatedBundle) -> None:
         """Report an adoption, and a clock that was set back."""
         if admission.adopts:
             inventory = bundle.inventory
-            verb = "an import adopts it" if self._dry_run else "this import adopts it"
+            verb = "an import adopts it" if self.dry_run else "this import adopts it"
             self._emit(
                 Notice(
                     f"stream {inventory.stream}: not imported before; {verb} at serial"
@@ -179,7 +207,7 @@ class ImportSession:
             )
 
 
-def _describe_bundle(bundle: AuthenticatedBundle) -> dict[str, Any]:
+def describe_bundle(bundle: AuthenticatedBundle) -> dict[str, Any]:
     """Return the members of a log entry that identify a bundle."""
     return {
         "stream": bundle.inventory.stream,

@@ -46,6 +46,11 @@ class Entry:
         return self.table.text("event")
 
     @property
+    def time(self) -> datetime:
+        """The time of the event."""
+        return timestamps.parse_utc(self.table.text("time"), self.table.subject)
+
+    @property
     def value(self) -> dict[str, Any]:
         """The entry as JSON."""
         return dict(self.table.value)

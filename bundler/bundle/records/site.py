@@ -3,6 +3,7 @@
 ``log.jsonl``        the log: one entry for each import and each change of the state
 ``state.json``       the state of each stream, and how far the log had come
 ``receipts/``        the receipts of imports
+``evidence/``        what was known about the bundles, see ``evidence``
 ``locks/STREAM``     locked while a bundle of the stream is imported
 
 An import writes the state before its first lock: records with locks and without a state were lost.
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records import log as logs, permissions, state_file, streams as states
+from bundler.bundle.records.evidence.objects import FOLDER
 from bundler.content.files import atomic_write, file_lock
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
@@ -121,21 +123,32 @@ def prepare(path: Path) -> None:
         with _open_for_writing(path) as directory:
             if not {state_file.NAME, logs.NAME, _LOCKS} & set(directory.list_names()):
                 state_file.write(directory, logs.Log(), {})
-            permissions.create_directory(directory, RECEIPTS)
-        for folder in (path, path / RECEIPTS):
+            for name in (RECEIPTS, FOLDER):
+                permissions.create_directory(directory, name)
+        for folder in (path, path / RECEIPTS, path / FOLDER):
             if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
                 number = errno.EACCES if folder.is_dir() else errno.EEXIST
                 error = OSError(number, os.strerror(number))
                 raise to_bundler_error(error, folder, "cannot write")
-        # An import that could not be recorded would have changed the target.
-        free = measure_free_space(path)
-        if free is not None and free < MIN_FREE:
-            raise NoSpaceError(str(path), needed=MIN_FREE, free=free)
+        check_space(path)
     except LockedError:
         raise
     except MediumError as error:
         error.hint = "free space for the records" if isinstance(error, NoSpaceError) else _CHOOSE
         raise
+
+
+def check_space(path: Path) -> None:
+    """Check that an entry has room: an import without one would have changed the target.
+
+    Raises:
+        NoSpaceError: less than ``MIN_FREE`` bytes are free.
+    """
+    free = measure_free_space(path)
+    if free is not None and free < MIN_FREE:
+        error = NoSpaceError(str(path), needed=MIN_FREE, free=free)
+        error.hint = "free space for the records"
+        raise error
 
 
 @contextmanager

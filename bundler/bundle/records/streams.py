@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 IMPORT, RESET, RESTORE, TRUST = "import", "reset", "restore", "trust"
 """Events that change the state of streams; ``TRUST``: the trust file was replaced."""
+AUDIT, REFUSED = "audit", "refused"
+"""Events that change none; ``REFUSED``: a bundle was authenticated, but refused."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

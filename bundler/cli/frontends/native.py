@@ -50,7 +50,7 @@ SECTIONS = {
     },
     "Records of a site": {
         "stream": ("records.stream:stream", "Show or reset the serials of streams."),
-        "log": ("records.log:log", "Show and verify the log of imports."),
+        "log": ("log.group:log", "Show, search and verify the log of imports and audits."),
         "verify-receipt": (
             "records.verify_receipt:verify_receipt",
             "Check the signature of a receipt.",

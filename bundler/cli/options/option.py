@@ -145,6 +145,11 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def parse_first_moment(text: str) -> datetime:
+    """Parse a date; return the beginning of that day, in UTC."""
+    return parse_day(text).replace(hour=0, minute=0, second=0)
+
+
 def parse_day(text: str) -> datetime:
     """Parse a date; return the end of that day, in UTC."""
     from datetime import UTC, date, datetime, time  # noqa: PLC0415 - not for --help

@@ -6,13 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.common import PATH
-from bundler.cli.options.option import Decorated, option, option_group, spec
+from bundler.cli.options.option import (
+    OWN_SECTION,
+    Decorated,
+    option,
+    option_group,
+    parse_day,
+    parse_first_moment,
+    spec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from bundler.bundle.records.admission import Overrides
+    from bundler.bundle.records.site import Records
     from bundler.cli.runtime.environment import Environment
 
 SECTION = "Records"
@@ -27,6 +37,23 @@ directory = option(
     help="Directory of the site's records (default: airbundle in the state directory).",
 )
 """``--records``, in the parameter ``records_path``; None if unset."""
+
+audit_directory = option(
+    "--records",
+    "records_path",
+    type=PATH,
+    metavar="DIRECTORY",
+    section=SECTION,
+    help="Keep the evidence and the verdict of the audit in the site's records (default: nowhere).",
+)
+"""``--records`` of an audit, in the parameter ``records_path``; None: nothing is recorded."""
+keep_packages = option(
+    "--keep-packages",
+    is_flag=True,
+    section=SECTION,
+    help="Read the layers before the first push, and keep the lists of their packages.",
+)
+"""``--keep-packages`` of an import, in the parameter ``keep_packages``."""
 
 
 def reason(effect: str) -> Callable[[Decorated], Decorated]:
@@ -140,6 +167,63 @@ def check_reason(text: str) -> str:
     if not text.strip() or len(text) > MAX_REASON or not text.isprintable():
         raise UsageError(f"--reason: expected one line of 1 to {MAX_REASON:,} characters")
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A range of time; None: no limit."""
+
+    since: datetime | None
+    until: datetime | None
+
+    def contains(self, moment: datetime) -> bool:
+        """Whether ``moment`` is in the range, whose limits belong to it."""
+        return (self.since is None or moment >= self.since) and (
+            self.until is None or moment <= self.until
+        )
+
+
+period = option_group(
+    Period,
+    "period",
+    OWN_SECTION,
+    {
+        "since": spec(
+            "--since",
+            type=parse_first_moment,
+            metavar="DATE",
+            help="Only entries from this day on (UTC), for example 2026-11-01.",
+        ),
+        "until": spec(
+            "--until",
+            type=parse_day,
+            metavar="DATE",
+            help="Only entries up to the end of this day (UTC).",
+        ),
+    },
+)
+"""``--since`` and ``--until``; their values are in ``period``."""
+
+
+def read_existing(path: Path | None, environment: Environment) -> Records:
+    """Read the records in ``path``, or those in the default directory if it is None.
+
+    Raises:
+        NotFoundError: there are none.
+        LostRecordsError, MediumError: they are damaged, or cannot be read.
+    """
+    import os  # noqa: PLC0415 - not for --help
+
+    from bundler.bundle.records import site  # noqa: PLC0415 - as above
+    from bundler.errors import NotFoundError  # noqa: PLC0415 - as above
+
+    found = find_records(path, environment)
+    if not os.path.lexists(found):
+        raise NotFoundError(
+            f"{found}: no records of imports",
+            hint="specify the directory with --records DIRECTORY; the first import creates it",
+        )
+    return site.read(found)
 
 
 def find_records(path: Path | None, environment: Environment) -> Path:

@@ -34,6 +34,20 @@ class Environment(NamedTuple):
 
             raise ConfigError("unknown home directory", hint="set HOME") from None
 
+    def describe_operator(self) -> dict[str, str]:
+        """Return the name of the user, or the user ID, and who became root with sudo.
+
+        Any user but root could set the variable of sudo, so it counts for root only.
+        """
+        import pwd  # noqa: PLC0415 - not for --help
+
+        try:
+            user = pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            user = str(self.uid)
+        sudo = self.variables.get("SUDO_USER", "")[:256] if self.uid == 0 else ""
+        return {"user": user} | ({"sudo": sudo} if sudo else {})
+
     def list_trust_files(self) -> tuple[Path, ...]:
         """Return the candidates for the trust file of the site: the user's, then the system's."""
         from bundler.config.paths import locate_trust_files  # noqa: PLC0415 - not for --help

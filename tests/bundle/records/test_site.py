@@ -97,7 +97,7 @@ def test_users_of_one_group_share_a_directory_that_the_group_can_write(tmp_path:
     finally:
         os.umask(umask)
     found = list(path.rglob("*"))
-    assert len(found) == 5
+    assert len(found) == 6
     for each in found:
         assert each.stat().st_mode & 0o777 == (0o770 if each.is_dir() else 0o660)
     if os.geteuid() == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.errors import LimitError, MalformedError, NotFoundError, UnsupportedError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.bundle.audit.rules.noted_files import NotedFile
     from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference
 
@@ -86,6 +87,8 @@ class AuditedImage:
     """The artifact types of the referrers, sorted; empty texts for those without one."""
     unreadable: str | None = None
     """Why manifests or configs cannot be read; None: they were read, or no rule needs them."""
+    resolved: ResolvedImage | None = field(default=None, compare=False, repr=False)
+    """The manifests, and those of the referrers; None: they were not read."""
 
     @property
     def is_artifact(self) -> bool:

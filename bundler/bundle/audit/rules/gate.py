@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.audit.rules.audited import AuditedLocation
 from bundler.bundle.audit.rules.evaluate import evaluate
 from bundler.bundle.audit.rules.finding import UNCHECKED
-from bundler.bundle.audit.rules.read_images import compute_total_size, read_image
+from bundler.bundle.audit.rules.read_images import read_selected
 from bundler.bundle.audit.rules.read_layers import read_contents
-from bundler.copy.parallel import run_all
 from bundler.errors import RejectedByRulesError, count
 from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bundler.bundle.audit.differences.image_lists import ImageList
+    from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.rules.rules_file import RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
@@ -38,6 +35,11 @@ class Gate:
     former: ImageList | None = None
     """The images of a former bundle; None: none was given."""
 
+    reads_contents: bool = False
+    """Whether layers are read even if no rule needs them."""
+    keep: Callable[[AuditedLocation, Verdict], None] | None = None
+    """Receives what was read and the verdict, before a bundle is refused."""
+
     def check(
         self,
         bundle: AuthenticatedBundle,
@@ -47,7 +49,7 @@ class Gate:
     ) -> dict[str, Any]:
         """Check the images that are imported, whose manifests were verified.
 
-        Layers are read only if a rule needs them, and the images pass all other rules.
+        Layers are read only if they are needed, and the images pass all other rules.
 
         Returns:
             The member ``rules`` of the receipt.
@@ -56,33 +58,21 @@ class Gate:
             RejectedByRulesError: there is a finding with the severity ``failOn``, or a higher one.
             BundlerError: a config or a layer is damaged.
         """
-        readers = [
-            partial(read_image, str(listed.reference), listed, image)
-            for listed, image in zip(selected, images, strict=True)
-        ]
-        audited = AuditedLocation(
-            location=bundle.inventory.stream,
-            now=datetime.now(UTC),
-            images=tuple(run_all(engine.executor, readers, engine.cancellation)),
-            inventory=bundle.inventory,
-            is_authenticated=bundle.is_authenticated,
-            former=self.former,
-            total_size=compute_total_size(images),
-        )
+        audited = read_selected(bundle, selected, images, engine.executor, engine.cancellation)
+        audited = replace(audited, former=self.former)
         first = tuple(item for item in self.rules.rules if item.rule.depth != "contents")
         if len(first) < len(self.rules.rules):
             codes = {item.rule.code for item in first}
             applicable = [  # or those for findings about contents would be unused
                 waiver for waiver in self.waivers if waiver.code.removesuffix(UNCHECKED) in codes
             ]
-            _refuse(evaluate(replace(self.rules, rules=first), audited, applicable))
-            pairs = [
-                (image.source, item) for image, item in zip(images, audited.images, strict=True)
-            ]
-            contents = read_contents(pairs, engine.executor, engine.cancellation)
-            audited = replace(audited, images=contents)
+            self._refuse(evaluate(replace(self.rules, rules=first), audited, applicable))
+        if self.reads_contents or len(first) < len(self.rules.rules):
+            audited = add_contents(audited, engine)
         verdict = evaluate(self.rules, audited, self.waivers)
-        _refuse(verdict)
+        self._refuse(verdict)
+        if self.keep is not None:
+            self.keep(audited, verdict)
         if verdict.findings:
             number = count(len(verdict.findings), "finding")
             engine.emit(
@@ -100,11 +90,23 @@ class Gate:
             "waivers": [{"code": waiver.code} | waiver.to_json() for waiver in used],
         }
 
-
-def _refuse(verdict: Verdict) -> None:
-    if verdict.failures:
+    def _refuse(self, verdict: Verdict) -> None:
+        if not verdict.failures:
+            return
+        if self.keep is not None:
+            self.keep(verdict.audited, verdict)
         number = count(len(verdict.failures), "finding")
         raise RejectedByRulesError(
             f"{verdict.audited.location}: does not pass the rules, {number}; nothing was pushed",
             [f"{finding} ({finding.advice})" for finding in verdict.failures],
         )
+
+
+def add_contents(audited: AuditedLocation, engine: EngineOptions) -> AuditedLocation:
+    """Read the layers of images whose manifests were read.
+
+    Raises:
+        BundlerError: a layer is damaged.
+    """
+    pairs = [(image.resolved.source, image) for image in audited.images if image.resolved]
+    return replace(audited, images=read_contents(pairs, engine.executor, engine.cancellation))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,10 @@ from bundler.ports import RepositoryReference
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
-    from datetime import datetime
 
     from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.rules.audited import Depth
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage
@@ -90,6 +91,32 @@ def _resolve_and_read(
     return read_image(image.name, image.listed, resolved), resolved
 
 
+def read_selected(
+    bundle: AuthenticatedBundle,
+    selected: Sequence[BundledImage],
+    images: Sequence[ResolvedImage],
+    executor: Executor,
+    cancellation: Cancellation,
+) -> AuditedLocation:
+    """Read the configs of the images of an import, each in a task of its own.
+
+    Raises:
+        IntegrityError: a config does not match its digest.
+    """
+    readers = [
+        partial(read_image, str(listed.reference), listed, image)
+        for listed, image in zip(selected, images, strict=True)
+    ]
+    return AuditedLocation(
+        location=bundle.inventory.stream,
+        now=datetime.now(UTC),
+        images=tuple(run_all(executor, readers, cancellation)),
+        inventory=bundle.inventory,
+        is_authenticated=bundle.is_authenticated,
+        total_size=compute_total_size(images),
+    )
+
+
 def compute_total_size(images: Sequence[ResolvedImage]) -> int | None:
     """Return the size of the distinct blobs of images and referrers in bytes; None: unknown."""
     total = 0
@@ -132,6 +159,7 @@ def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) 
         platforms=tuple(platforms),
         referrer_types=_list_referrer_types(resolved),
         unreadable=unreadable,
+        resolved=resolved,
     )
 
 

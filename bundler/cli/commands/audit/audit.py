@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
+from bundler.cli.options import common, records
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.gate import GateOptions, gate_options
@@ -22,6 +22,8 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bundler.bundle.audit.rules.evaluate import Verdict
 
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     help="Format of the findings on stdout.",
 )
 @common.as_json
+@records.audit_directory
 @access("the registry")
 @key_trust
 @pass_context
@@ -48,6 +51,7 @@ def audit(
     gate: GateOptions,
     output_format: str,
     as_json: bool,
+    records_path: Path | None,
     access: AccessOptions,
     trust: TrustOptions,
 ) -> None:
@@ -56,28 +60,38 @@ def audit(
     LOCATION is a bundle, or a reference as for copy. Only as much is read as the rules need. A rule
     that cannot be evaluated is a finding. The exit status is 12 if there is a finding with at least
     the severity failOn of the rules file.
+
+    With --records, layers are read too, and the inventory, its signatures, the packages, the claims
+    and the verdict are kept in the records of the site, which log find searches.
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
 
     from bundler.bundle.audit.rules.evaluate import evaluate  # noqa: PLC0415 - as above
     from bundler.bundle.audit.rules.read_images import read_location  # noqa: PLC0415 - as above
+    from bundler.bundle.records import audits, site  # noqa: PLC0415 - as above
 
     applied = gate.load()
     if applied is None:
         raise UsageError("missing --rules FILE", hint="docs/rules.md lists the rules")
+    if records_path is not None:
+        site.prepare(records_path)
+        site.read(records_path)
     with (
         opened_images.open_images(context, location, access, trust) as (images, run),
         ThreadPoolExecutor(os.cpu_count()) as executor,
     ):
         audited = read_location(
             images,
-            applied.rules.depth,
+            applied.rules.depth if records_path is None else "contents",
             executor,
             run.cancellation,
             emit=run.emit,
             now=datetime.now(UTC),
         )
-    verdict = evaluate(applied.rules, replace(audited, former=applied.former), applied.waivers)
+        verdict = evaluate(applied.rules, replace(audited, former=applied.former), applied.waivers)
+        if records_path is not None:
+            operator = context.environment.describe_operator()
+            audits.record_audit(records_path, images, verdict, operator)
     _print_verdict(verdict, "json" if as_json else output_format)
     verdict.check()
 

@@ -47,6 +47,7 @@ _RESULTS = {"same": "already present"}
 @option("--verify-first", is_flag=True, help="Verify the whole bundle before the first push.")
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
 @gate_options
+@records.keep_packages
 @common.dry_run("Print references and target names; push nothing.")
 @records.overrides
 @records.directory
@@ -72,6 +73,7 @@ def import_(
     verify_first: bool,
     keep_going: bool,
     gate: GateOptions,
+    keep_packages: bool,
     dry_run: bool,
     overrides: records.OverrideOptions,
     records_path: Path | None,
@@ -105,6 +107,7 @@ def import_(
             )
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.bundle.importing.target import RegistryTarget  # noqa: PLC0415 - as above
+    from bundler.bundle.records.evidence.import_gate import KeepingGate  # noqa: PLC0415 - as above
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
     from bundler.cli.runtime import import_target, policy_file  # noqa: PLC0415 - as above
 
@@ -123,7 +126,12 @@ def import_(
     with (
         context.run(jobs) as run,
         ImportSession(
-            site, overridden, run.emit, dry_run=dry_run, receipt_signers=signers
+            site,
+            overridden,
+            run.emit,
+            dry_run=dry_run,
+            receipt_signers=signers,
+            operator=context.environment.describe_operator(),
         ) as session,
     ):
         if verify_first:
@@ -146,7 +154,7 @@ def import_(
             signature_files=trust.signature_files,
             allow_unsigned=overridden.unsigned,
             admit=session.admit,
-            gate=None if rules is None else rules.check,
+            gate=KeepingGate(session, rules, keep_packages).check,
             names=settings.names,
             only=patterns,
             existing=cast("Existing", existing or settings.existing or "error"),

@@ -1,1 +1,1 @@
-"""Commands for the records of a site: its streams, its log and its receipts."""
+"""Commands for the records of a site: its streams and its receipts."""

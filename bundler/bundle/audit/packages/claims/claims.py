@@ -70,10 +70,12 @@ def read_claims(resolved: ResolvedImage, found: ImagePackages) -> list[Claim]:
     own = {"sha256:" + found.image.digest.hex, resolved.graph.root.digest.text}
     packages = {parse_purl(package.purl): package.purl for package in found.packages}
     claims = {}
-    for descriptor in _find_documents(resolved, own):
+    for about, descriptor in list_documents(resolved):
+        if about not in own:
+            continue
         document, problem = None, ""
         try:
-            document = parse_document(_read(resolved, descriptor))
+            document = parse_document(read_document(resolved, descriptor))
         except DocumentError as error:
             problem = str(error)
         stated = (document and document.packages) or {}
@@ -93,22 +95,41 @@ def read_claims(resolved: ResolvedImage, found: ImagePackages) -> list[Claim]:
     return list(claims.values())
 
 
-def _find_documents(resolved: ResolvedImage, own: set[str]) -> Iterator[Descriptor]:
-    """Yield the documents of referrers, and of attestations in the index, about the image."""
+def list_documents(resolved: ResolvedImage) -> Iterator[tuple[str, Descriptor]]:
+    """Yield the documents of referrers, and of attestations in the index.
+
+    Each comes with the digest of the manifest that it is about, as text.
+    """
     for referrer in resolved.referrers:
-        if referrer.subject.text in own:
-            for item in _list_manifests(referrer.graph):
-                if isinstance(item, ImageManifest):
-                    yield from filter(_is_document, item.layers)
+        for item in _list_manifests(referrer.graph):
+            if isinstance(item, ImageManifest):
+                for layer in filter(_is_document, item.layers):
+                    yield referrer.subject.text, layer
     parsed = {
         item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)
         for item in resolved.graph.manifests
     }
     for index in parsed.values():
         for entry in index.manifests if isinstance(index, Index) else ():
-            attestation = parsed.get(entry.digest)
-            if entry.annotations.get(_ABOUT) in own and isinstance(attestation, ImageManifest):
-                yield from filter(_is_document, attestation.layers)
+            attestation, subject = parsed.get(entry.digest), entry.annotations.get(_ABOUT)
+            if subject and isinstance(attestation, ImageManifest):
+                for layer in filter(_is_document, attestation.layers):
+                    yield subject, layer
+
+
+def read_document(resolved: ResolvedImage, descriptor: Descriptor) -> bytes:
+    """Read a document that ``list_documents`` yields, and verify it.
+
+    Raises:
+        DocumentError: it is too large.
+        BundlerError: it is missing or damaged.
+    """
+    if not 0 <= descriptor.size <= MAX_DOCUMENT:
+        raise DocumentError(f"too large ({descriptor.size:,} bytes, at most {MAX_DOCUMENT:,})")
+    with resolved.source.open(Node.of(descriptor, "layer")) as stream:
+        subject = f"{resolved.display_name}: document {descriptor.digest}"
+        reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
+        return reader.read()
 
 
 def _list_manifests(graph: Graph) -> Iterator[manifest.Manifest]:
@@ -118,12 +139,3 @@ def _list_manifests(graph: Graph) -> Iterator[manifest.Manifest]:
 
 def _is_document(descriptor: Descriptor) -> bool:
     return any(name in descriptor.media_type for name in _MEDIA_TYPES)
-
-
-def _read(resolved: ResolvedImage, descriptor: Descriptor) -> bytes:
-    if not 0 <= descriptor.size <= MAX_DOCUMENT:
-        raise DocumentError(f"too large ({descriptor.size:,} bytes, at most {MAX_DOCUMENT:,})")
-    with resolved.source.open(Node.of(descriptor, "layer")) as stream:
-        subject = f"{resolved.display_name}: document {descriptor.digest}"
-        reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
-        return reader.read()

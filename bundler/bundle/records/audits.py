@@ -1,0 +1,66 @@
+"""An audit at a site, whose evidence and verdict are kept in the records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.bundle.format.authenticate import AuthenticatedBundle
+from bundler.bundle.format.signatures.bundle_signatures import read_signatures
+from bundler.bundle.records import site, streams
+from bundler.bundle.records.evidence.draft import EvidenceDraft
+from bundler.bundle.records.import_session import describe_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.rules.evaluate import Verdict
+    from bundler.bundle.records.site import Records
+
+
+def record_audit(
+    path: Path, images: OpenImages, verdict: Verdict, operator: Mapping[str, str]
+) -> Records:
+    """Keep the evidence of an audit in the records in ``path``, and add an entry to the log.
+
+    An audit changes the state of no stream, and a bundle need not be authenticated: the entry
+    states whether it is. The caller has called ``site.prepare``.
+
+    Raises:
+        LostRecordsError: the records are damaged.
+        LimitError: the evidence is too large.
+        LockedError, DamagedEvidenceError, NoSpaceError, MediumError: it cannot be written.
+        BundlerError: the signatures of the bundle cannot be read.
+    """
+    draft = EvidenceDraft(path)
+    members, bundle = {}, _get_bundle(images)
+    if bundle is not None:
+        draft.add_bundle(bundle)
+        members = describe_bundle(bundle)
+    draft.add_location(verdict.audited, verdict)
+    members |= {
+        "location": images.location,
+        "authenticated": images.is_authenticated,
+        "images": len(verdict.audited.images),
+        "rules": verdict.rules.digest.text,
+        "passed": not verdict.failures,
+        "findings": len(verdict.findings),
+        "waived": len(verdict.waived),
+        "evidence": draft.finish().text,
+        "operator": dict(operator),
+    }
+    return site.append(path, streams.AUDIT, verdict.audited.now, members)
+
+
+def _get_bundle(images: OpenImages) -> AuthenticatedBundle | None:
+    """Return the bundle of ``images``, with its signatures even if they were not verified."""
+    if images.bundle is not None or images.raw is None or images.inventory is None:
+        return images.bundle
+    return AuthenticatedBundle(
+        raw=images.raw,
+        inventory=images.inventory,
+        signers=(),
+        is_authenticated=False,
+        signatures=read_signatures(Path(images.location)),
+    )

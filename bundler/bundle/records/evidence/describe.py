@@ -1,0 +1,116 @@
+"""Describe an image for the evidence: its content, its packages, and the claims about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.audit.packages.claims.claims import list_documents, read_document
+from bundler.bundle.audit.packages.claims.documents import DocumentError, parse_document
+from bundler.bundle.records.evidence import package_lists
+from bundler.errors import IntegrityError, LimitError, NotFoundError
+from bundler.oci.json import strict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.bundle.audit.rules.audited import AuditedImage, AuditedPlatform
+    from bundler.bundle.records.evidence.objects import ObjectStore
+    from bundler.copy.image import ResolvedImage
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Node
+
+
+def describe_image(
+    image: AuditedImage, store: ObjectStore, max_claims: int
+) -> tuple[dict[str, Any], int]:
+    """Return the entry of an image in the document, and the size of its claims in bytes.
+
+    Objects are added to ``store``. ``max_claims`` is the size of the claims that may be kept.
+
+    Raises:
+        DamagedEvidenceError, NoSpaceError, MediumError: an object cannot be written.
+    """
+    value: dict[str, Any] = {"reference": image.name}
+    if image.digest is not None:
+        value["digest"] = image.digest.text
+    if image.unreadable is not None:
+        value["problem"] = image.unreadable
+    if image.is_artifact:
+        value["artifact"] = True
+    if image.platforms:
+        value["platforms"] = [_describe_platform(item, store) for item in image.platforms]
+    resolved = image.resolved
+    if resolved is None:
+        return value, 0
+    contents = [
+        {"kind": kind, "digest": item.digest.text, "size": max(item.size or 0, 0)}
+        for kind, item in _list_contents(resolved)
+        if item.digest is not None
+    ]
+    value["contents"] = store.add(strict.dumps({"contents": contents})).text
+    accepted = [
+        {"manifest": digest.text} | item.to_json()
+        for digest, met in resolved.verdicts.items()
+        for item in met
+    ]
+    if accepted:
+        value["accepted"] = accepted
+    claims, size = [], 0
+    for subject, descriptor in dict.fromkeys(list_documents(resolved)):
+        claim, read = _describe_claim(resolved, descriptor, store, max_claims - size)
+        claims.append({"subject": subject} | claim)
+        size += read
+    if claims:
+        value["claims"] = claims
+    return value, size
+
+
+def _list_contents(resolved: ResolvedImage) -> Iterator[tuple[str, Descriptor | Node]]:
+    """Yield the manifests and blobs of an image and its referrers, each with its kind."""
+    for graph in resolved.graphs:
+        kind = "manifest" if graph is resolved.graph else "referrer"
+        for item in graph.manifests:
+            yield kind, item.descriptor
+        for node in graph.blobs:
+            yield node.kind, node
+
+
+def _describe_platform(platform: AuditedPlatform, store: ObjectStore) -> dict[str, Any]:
+    value: dict[str, Any] = {"platform": platform.name, "digest": platform.image.digest.text}
+    if platform.unreadable is not None:
+        value["problem"] = platform.unreadable
+    if platform.contents is not None:
+        packages = package_lists.describe_packages(platform.contents.packages)
+        try:
+            value["packages"] = store.add(strict.dumps(packages)).text
+            if packages["findings"]:
+                value["unreadable"] = len(packages["findings"])
+        except LimitError as error:
+            value["problem"] = error.message
+    return value
+
+
+def _describe_claim(
+    resolved: ResolvedImage, descriptor: Descriptor, store: ObjectStore, limit: int
+) -> tuple[dict[str, Any], int]:
+    """Keep a document and the packages that it claims; return its entry and its size.
+
+    A document that cannot be read or kept has a problem instead.
+    """
+    value: dict[str, Any] = {"digest": descriptor.digest.text, "mediaType": descriptor.media_type}
+    if descriptor.size > limit:
+        return value | {"problem": "the claims are too large to be kept"}, 0
+    try:
+        raw = read_document(resolved, descriptor)
+    except (DocumentError, IntegrityError, LimitError, NotFoundError) as error:
+        return value | {"problem": str(error)}, 0
+    value["document"] = store.add(raw).text
+    try:
+        document = parse_document(raw)
+    except DocumentError as error:
+        return value | {"problem": str(error)}, len(raw)
+    value["type"] = document.type
+    if document.packages is not None:
+        packages = package_lists.describe_claimed(document.packages)
+        value["packages"] = store.add(strict.dumps(packages)).text
+    return value, len(raw)

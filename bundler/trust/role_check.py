@@ -25,6 +25,19 @@ class UnfitKey(NamedTuple):
     text: str
     """The reason, as the rest of a sentence that begins with the key."""
 
+    def create_error(
+        self, label: str, stream: str | None, hint: str, *, subject: str = ""
+    ) -> UnfitSignerError:
+        """Return the error for a document that the key signed; ``label`` is the key in messages."""
+        front = f"{subject}: " if subject else ""
+        return UnfitSignerError(
+            f"{front}signed by key {label}, which {self.text}",
+            key_id=self.key_id,
+            problem=self.problem,
+            stream=stream,
+            hint=hint,
+        )
+
 
 def find_unfit(
     content: TrustFile, role: Role, keys: Sequence[PublicKey], stream: str, moment: datetime
@@ -87,13 +100,8 @@ def check_bundle_signers(
         return
     first = min(unfit) if unfit else None
     if first and not number:
-        raise UnfitSignerError(
-            f"signed by key {content.keys[first.key_id].label}, which {first.text}",
-            key_id=first.key_id,
-            problem=first.problem,
-            stream=stream,
-            hint=f"the keys of the site and their roles: airbundle trust show {path}",
-        )
+        hint = f"the keys of the site and their roles: airbundle trust show {path}"
+        raise first.create_error(content.keys[first.key_id].label, stream, hint)
     trusted = () if role is None else role.keys
     if number:
         label = f"key {content.keys[first.key_id].label}" if first else ""
@@ -127,10 +135,5 @@ def check_receipt_signers(
         return
     if unfit := find_unfit(content, "receipt", keys, stream, moment):
         first = unfit[0]
-        raise UnfitSignerError(
-            f"receipt: signed by key {first.key_id[:16]}, which {first.text}",
-            key_id=first.key_id,
-            problem=first.problem,
-            stream=stream,
-            hint="sign it with a key of the role receipt, which airbundle trust show lists",
-        )
+        hint = "sign it with a key of the role receipt, which airbundle trust show lists"
+        raise first.create_error(first.key_id[:16], stream, hint, subject="receipt")

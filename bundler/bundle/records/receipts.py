@@ -26,7 +26,6 @@ from bundler.errors import (
     NotFoundError,
     TooFewSignersError,
     UnauthenticatedError,
-    UnfitSignerError,
     count,
 )
 from bundler.oci.digest import Digest
@@ -201,13 +200,8 @@ def verify(
         return table, fit
     for key, problem in problems.items():
         if problem is not None:
-            raise UnfitSignerError(
-                f"{path}: signed by key {key.id[:_KEY_DIGITS]}, which {problem.text}",
-                key_id=key.id,
-                problem=problem.problem,
-                stream=stream,
-                hint="the keys of the site, their roles and validity: airbundle trust show",
-            )
+            hint = "the keys of the site, their roles and validity: airbundle trust show"
+            raise problem.create_error(key.id[:_KEY_DIGITS], stream, hint, subject=str(path))
     raise TooFewSignersError(
         f"{path}: signed by {count(len(fit), 'trusted key')} (expected {threshold})",
         signers=[key.id for key in fit],

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 from bundler.bundle.format import absent_layers, bundle_source
 from bundler.bundle.format.authenticate import open_bundle
@@ -103,6 +103,18 @@ class ImportRequest:
     """Only compare and plan; nothing is created, locked or pushed."""
 
 
+class _Pushed(NamedTuple):
+    """The results of the selected images."""
+
+    results: list[ImageResult]
+    totals: TransferTotals
+    """Those of a dry run are as planned."""
+    omissions: Omissions
+    """The content that neither the bundle nor the target has."""
+    rules: dict[str, Any] | None
+    """The member ``rules`` of the receipt."""
+
+
 def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport:
     """Import a bundle.
 
@@ -129,7 +141,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     selected = select_images(bundle.inventory, request.only)
     with ExitStack() as stack:
         try:
-            results, totals, omissions, rules = _push(request, bundle, selected, engine, stack)
+            pushed = _push(request, bundle, selected, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
@@ -138,13 +150,13 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     return ImportReport(
         bundle=bundle,
         target=str(request.target),
-        images=tuple(results),
-        totals=totals,
+        images=tuple(pushed.results),
+        totals=pushed.totals,
         started=started,
         ended=datetime.now(UTC),
-        omissions=omissions,
+        omissions=pushed.omissions,
         policy=request.policy,
-        rules=rules,
+        rules=pushed.rules,
     )
 
 
@@ -154,13 +166,8 @@ def _push(
     selected: Sequence[BundledImage],
     engine: EngineOptions,
     stack: ExitStack,
-) -> tuple[list[ImageResult], TransferTotals, Omissions, dict[str, Any] | None]:
-    """Check the ``selected`` images, compare their names with the target, and push them.
-
-    Returns:
-        The result of each image, the totals (those of a dry run are as planned), the content that
-        neither the bundle nor the target has, and the member ``rules`` of the receipt.
-    """
+) -> _Pushed:
+    """Check the ``selected`` images, compare their names with the target, and push them."""
     inventory = bundle.inventory
     source = bundle_source.BundleSource(request.bundle, inventory)
     stack.callback(source.close)
@@ -201,7 +208,7 @@ def _push(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
     )
     if request.dry_run:
-        return results, plan.totals, omissions, rules
+        return _Pushed(results, plan.totals, omissions, rules)
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
     executed = execute(executable, engine)
@@ -212,7 +219,7 @@ def _push(
         refused = executed.refused_referrers.get(str(result.image.reference))
         if refused:
             results[position] = replace(results[position], refused_referrers=refused)
-    return results, executed.totals, omissions, rules
+    return _Pushed(results, executed.totals, omissions, rules)
 
 
 def _report_conflicts(

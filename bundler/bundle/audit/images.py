@@ -111,7 +111,17 @@ class OpenImages:
 
     def find_all(self, text: str) -> tuple[ImageAtLocation, ...]:
         """Return the images that ``text`` identifies, as in ``find``."""
-        return tuple(image for image in self.images if _matches(image, text))
+        found = []
+        short = text.removeprefix("sha256:")
+        for image in self.images:
+            digest = image.listed.digest.text if image.listed is not None else ""
+            if (
+                image.name == text
+                or image.name.endswith(f"/{text}")
+                or (len(short) >= MIN_DIGEST and digest.partition(":")[2].startswith(short))
+            ):
+                found.append(image)
+        return tuple(found)
 
     def resolve_all(self, emit: Emit) -> list[ResolvedImage]:
         """Resolve all images with their referrers, as ``ImageAtLocation.resolve`` does."""
@@ -133,6 +143,7 @@ def open_images(
 ) -> OpenImages:
     """Open the images at ``location``: the directory of a bundle, or a reference.
 
+    A reference without a name opens all images that its source lists.
     ``trust`` authenticates the bundle; None: its signatures are not verified.
 
     Raises:
@@ -147,7 +158,17 @@ def open_images(
         return _open_bundle(path, trust)
     if trust is not None:
         raise UsageError(f"{location}: not a bundle, so it has no signatures to verify")
-    return _open_source(location, options)
+    reference = transports.parse(location)
+    with ExitStack() as stack:
+        source = transports.open_source(reference, options)
+        stack.callback(source.close)
+        images: list[Reference] = [reference]
+        if reference.name is None and isinstance(source, ListsTags) and (names := source.tags()):
+            images = [SourceImage(reference, name, f"{reference}:{name}", name) for name in names]
+        found = [
+            ImageAtLocation(str(item), source, ImageRequest(source=item), None) for item in images
+        ]
+        return OpenImages(location, None, found, stack.pop_all())
 
 
 def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
@@ -173,28 +194,3 @@ def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
             for image in inventory.images
         ]
         return OpenImages(str(bundle), inventory, images, stack.pop_all(), raw=raw, bundle=opened)
-
-
-def _open_source(location: str, options: OpenOptions) -> OpenImages:
-    """Open the image at ``location``, or all images there if the reference names none."""
-    reference = transports.parse(location)
-    with ExitStack() as stack:
-        source = transports.open_source(reference, options)
-        stack.callback(source.close)
-        images: list[Reference] = [reference]
-        if reference.name is None and isinstance(source, ListsTags) and (names := source.tags()):
-            images = [SourceImage(reference, name, f"{reference}:{name}", name) for name in names]
-        found = [
-            ImageAtLocation(str(item), source, ImageRequest(source=item), None) for item in images
-        ]
-        return OpenImages(location, None, found, stack.pop_all())
-
-
-def _matches(image: ImageAtLocation, text: str) -> bool:
-    digest = image.listed.digest.text if image.listed is not None else ""
-    short = text.removeprefix("sha256:")
-    return (
-        image.name == text
-        or image.name.endswith(f"/{text}")
-        or (len(short) >= MIN_DIGEST and digest.partition(":")[2].startswith(short))
-    )

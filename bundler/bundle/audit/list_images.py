@@ -107,7 +107,16 @@ def from_listing(listing: Listing) -> list[ListedImage]:
 
 def list_resolved(resolved: Sequence[ResolvedImage]) -> tuple[list[ListedImage], Sizes]:
     """Return images that are not those of a bundle, with their referrers, and their total size."""
-    sizes, total = compute_sizes([_list_blobs(image) for image in resolved])
+    blobs = [
+        {
+            node.digest: node.size or 0
+            for graph in image.graphs
+            for node in graph.blobs
+            if node.digest is not None
+        }
+        for image in resolved
+    ]
+    sizes, total = compute_sizes(blobs)
     found = [
         ListedImage(
             image.display_name,
@@ -186,31 +195,17 @@ def sort(images: Sequence[ListedImage], key: SortKey) -> list[ListedImage]:
     return sorted(images, key=lambda image: getattr(image.sizes, key), reverse=True)
 
 
-def _list_blobs(image: ResolvedImage) -> dict[Digest, int]:
-    return {
-        node.digest: node.size or 0
-        for graph in image.graphs
-        for node in graph.blobs
-        if node.digest is not None
-    }
-
-
 def _describe(resolved: ResolvedImage, image: PlatformImage, sizes: Sizes) -> ListedPlatform:
     name = resolved.display_name
     config = image.manifest.config
     raw = fetch(resolved.source, config, name, kind="config")
     parsed = ImageConfig.parse(raw, subject=f"{name}: config {config.digest}")
-    created = _parse_time(parsed.created)
+    created = None
+    with suppress(ValueError, OverflowError):
+        stated = datetime.fromisoformat(parsed.created or "")
+        created = stated.replace(tzinfo=stated.tzinfo or UTC).astimezone(UTC)
     referrers = sum(referrer.subject == image.digest for referrer in resolved.referrers)
     return ListedPlatform(image.platform, image.digest, created, sizes, referrers)
-
-
-def _parse_time(text: str | None) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text or "")
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _parse_platform(text: str) -> Platform | None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.audit.files import ListingCache
-    from bundler.bundle.audit.image_properties import ImageProperties
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.layers.file_tree import File
     from bundler.bundle.audit.packages.layer_packages import LayerPackages
@@ -156,7 +155,11 @@ class Search:
         name = image.display_name
         for platform in platforms:
             properties = read_properties(name, image.source, platform)
-            found = [("label", text) for text in self._match_labels(properties)]
+            found = []
+            for label, pattern in self._query.labels:
+                value = properties.labels.get(label)
+                if value is not None and (pattern is None or fnmatchcase(value, pattern)):
+                    found.append(("label", f"{label}={value}"))
             if len(found) < len(self._query.labels):
                 continue
             if self._query.package is not None:
@@ -172,12 +175,6 @@ class Search:
                 found += paths
             for kind, text in found:
                 yield Match(location, name, str(properties.platform), kind, text)
-
-    def _match_labels(self, properties: ImageProperties) -> Iterator[str]:
-        for label, pattern in self._query.labels:
-            value = properties.labels.get(label)
-            if value is not None and (pattern is None or fnmatchcase(value, pattern)):
-                yield f"{label}={value}"
 
     def _match_packages(self, image: ResolvedImage, platform: PlatformImage) -> Iterator[str]:
         """Yield the packages that match; warn of files that cannot be read."""

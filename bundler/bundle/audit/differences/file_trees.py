@@ -54,8 +54,10 @@ def compare_files(old: ImageFiles, new: ImageFiles) -> tuple[FileChange, ...]:
             changes.append(FileChange(path, "added", after.member.size, (), after.member.marks))
         elif after is None and before is not None:
             changes.append(FileChange(path, "removed", before.member.size))
-        elif before is not None and after is not None and not _is_same_member(before, after):
-            undecided.append((before, after))
+        elif before is not None and after is not None:
+            is_same_member = before.member.position == after.member.position
+            if not is_same_member or before.layer != after.layer:
+                undecided.append((before, after))
     same_size = [
         (before, after)
         for before, after in undecided
@@ -76,10 +78,6 @@ def compare_files(old: ImageFiles, new: ImageFiles) -> tuple[FileChange, ...]:
                 FileChange(after.path, "changed", member.size, tuple(parts), member.marks)
             )
     return tuple(sorted(changes, key=lambda change: change.path))
-
-
-def _is_same_member(old: File, new: File) -> bool:
-    return old.layer == new.layer and old.member.position == new.member.position
 
 
 def _compare_members(old: File, new: File) -> list[str]:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.images import ImageAtLocation
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.image import Graph, ResolvedImage
+    from bundler.copy.image import Graph
     from bundler.copy.planned_image import PlannedImage
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings, OpenOptions, Source
@@ -197,37 +197,35 @@ class _Comparison:
     ) -> list[TargetProblem]:
         problems: list[TargetProblem] = []
         root = planned.image.graph.root.digest
-        resolver = self._target.find_resolver(planned)
-        for state in compare_with_target([(name, root) for name in planned.names], resolver):
-            if not state.is_same:
-                actual = None if state.current is None else state.current.text
-                code: ProblemCode = "name-moved" if state.current else "name-absent"
-                problems.append(TargetProblem(code, full_name, root, actual=actual))
+        names = [(name, root) for name in planned.names]
         tags = [(tag, digest) for digest, of in planned.referrer_names.items() for tag in of]
-        for state in compare_with_target(tags, resolver):
-            if not state.is_same:
-                actual = None if state.current is None else state.current.text
+        states = compare_with_target([*names, *tags], self._target.find_resolver(planned))
+        for position, state in enumerate(states):
+            if state.is_same:
+                continue
+            code: ProblemCode
+            if position < len(names):
+                code, name = "name-moved" if state.current else "name-absent", full_name
+            else:
                 code = "referrer-tag-moved" if state.current else "referrer-tag-absent"
-                problems.append(TargetProblem(code, state.name, state.expected, actual=actual))
-        return problems + self._find_unlisted_referrers(full_name, planned.image)
-
-    def _find_unlisted_referrers(self, full_name: str, image: ResolvedImage) -> list[TargetProblem]:
-        """Compare the referrers without a tag with those that the target lists."""
-        untagged = [item for item in image.referrers if item.tag is None]
+                name = state.name
+            actual = None if state.current is None else state.current.text
+            problems.append(TargetProblem(code, name, state.expected, actual=actual))
+        untagged = [item for item in planned.image.referrers if item.tag is None]
         if not untagged:
-            return []
+            return problems
         source = self._open_source(self._find_location(full_name))
-        if not isinstance(source, ListsReferrers):
-            return []
-        subjects = {item.subject for item in untagged}
-        listed = {
-            subject: {item.digest for item in source.referrers(subject)} for subject in subjects
-        }
-        return [
-            TargetProblem("referrer-not-listed", full_name, item.graph.root.digest)
-            for item in untagged
-            if item.graph.root.digest not in listed[item.subject]
-        ]
+        if isinstance(source, ListsReferrers):
+            listed = {
+                subject: {item.digest for item in source.referrers(subject)}
+                for subject in {item.subject for item in untagged}
+            }
+            problems += [
+                TargetProblem("referrer-not-listed", full_name, item.graph.root.digest)
+                for item in untagged
+                if item.graph.root.digest not in listed[item.subject]
+            ]
+        return problems
 
     def compare_content(self) -> list[TargetProblem]:
         """Check that every manifest and blob is stored, once in each scope."""

@@ -64,10 +64,12 @@ class FileTree:
         added = []
         for member in listing.members:
             directory, _, name = member.path.rpartition("/")
-            if name == _OPAQUE:
-                self._remove_content(directory)
-            elif name.startswith(_WHITEOUT):
-                self._remove(directory, name.removeprefix(_WHITEOUT))
+            if name.startswith(_WHITEOUT):
+                parent = self._get(directory)
+                if parent is not None and name == _OPAQUE:
+                    parent.children.clear()
+                elif parent is not None:
+                    parent.children.pop(name.removeprefix(_WHITEOUT), None)
             elif name:
                 added.append(member)
         # Whiteouts hide only the layers below, whatever their position in this layer.
@@ -164,16 +166,6 @@ class FileTree:
         self._count += number
         if self._count > MAX_FILES:
             raise LimitError(f"too many files in the layers of an image (at most {MAX_FILES:,})")
-
-    def _remove(self, directory: str, name: str) -> None:
-        parent = self._get(directory)
-        if parent is not None:
-            parent.children.pop(name, None)
-
-    def _remove_content(self, directory: str) -> None:
-        entry = self._get(directory)
-        if entry is not None:
-            entry.children.clear()
 
 
 def _split(path: str) -> list[str]:

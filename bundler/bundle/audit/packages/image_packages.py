@@ -113,7 +113,16 @@ def merge_layers(name: str, image: PlatformImage, layers: Sequence[LayerPackages
     licenses = {
         item.name: item.licenses for item in statements if isinstance(item, DocumentedLicenses)
     }
-    packages = (item for item in statements if isinstance(item, Package))
+    packages = []
+    for package in statements:
+        if isinstance(package, Package):
+            changes: dict[str, Any] = {}
+            if package.type in _DISTRIBUTION_TYPES and distribution is not None:
+                changes["namespace"] = distribution.id
+            if package.type == "deb" and not package.licenses and package.name in licenses:
+                changes["licenses"] = licenses[package.name]
+            packages.append(replace(package, **changes) if changes else package)
+    packages.sort(key=lambda item: (item.type, item.namespace, item.name, item.version, item.path))
     findings = [
         finding
         for number, layer in enumerate(layers, 1)
@@ -124,7 +133,7 @@ def merge_layers(name: str, image: PlatformImage, layers: Sequence[LayerPackages
         name,
         image,
         distribution,
-        tuple(sorted(_complete(packages, distribution, licenses), key=_get_order)),
+        tuple(packages),
         tuple(findings),
     )
 
@@ -169,22 +178,3 @@ def _list_visible(layers: Sequence[LayerPackages]) -> Iterator[tuple[str, Sequen
 
 def _is_hidden(path: str, upper_layers: Iterable[LayerPackages]) -> bool:
     return any(layer.changes.hides(path) for layer in upper_layers)
-
-
-def _complete(
-    packages: Iterable[Package],
-    distribution: Distribution | None,
-    licenses: dict[str, tuple[str, ...]],
-) -> Iterator[Package]:
-    """Add what other files state: the distribution of packages, and licences of Debian's."""
-    for package in packages:
-        changes: dict[str, Any] = {}
-        if package.type in _DISTRIBUTION_TYPES and distribution is not None:
-            changes["namespace"] = distribution.id
-        if package.type == "deb" and not package.licenses and package.name in licenses:
-            changes["licenses"] = licenses[package.name]
-        yield replace(package, **changes) if changes else package
-
-
-def _get_order(package: Package) -> tuple[str, ...]:
-    return (package.type, package.namespace, package.name, package.version, package.path)

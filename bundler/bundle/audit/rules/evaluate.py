@@ -21,7 +21,7 @@ from bundler.oci.json import timestamps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation
+    from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.finding import WaivedFinding
     from bundler.bundle.audit.rules.rules_file import ActiveRule, RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
@@ -108,20 +108,14 @@ def _apply(active: ActiveRule, audited: AuditedLocation) -> Iterator[Finding]:
         elif active.rule.scope == "image":
             yield from _create_findings(active, place, active.check(audited, image))
         else:
-            yield from _apply_to_platforms(active, audited, image, place)
-
-
-def _apply_to_platforms(
-    active: ActiveRule, audited: AuditedLocation, image: AuditedImage, place: Place
-) -> Iterator[Finding]:
-    for platform in image.platforms:
-        own = replace(place, platform=platform.name, digest=platform.image.digest.text)
-        if active.rule.depth == "contents" and platform.contents is None:
-            reason = platform.unreadable or "its layers were not read"
-            problems: Iterable[Problem] = [Problem(reason, is_unchecked=True)]
-        else:
-            problems = active.check(audited, image, platform)
-        yield from _create_findings(active, own, problems)
+            for platform in image.platforms:
+                own = replace(place, platform=platform.name, digest=platform.image.digest.text)
+                if active.rule.depth == "contents" and platform.contents is None:
+                    reason = platform.unreadable or "its layers were not read"
+                    problems: Iterable[Problem] = [Problem(reason, is_unchecked=True)]
+                else:
+                    problems = active.check(audited, image, platform)
+                yield from _create_findings(active, own, problems)
 
 
 def _create_findings(

@@ -150,6 +150,11 @@ def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) 
             platforms.append(AuditedPlatform(found, properties))
     except UNREADABLE as error:
         unreadable = None if artifacts and not platforms else error.message
+    roots = [referrer.graph.manifests[-1] for referrer in resolved.referrers]
+    referrer_types = {
+        get_artifact_type(manifest.parse(root.raw, root.descriptor.media_type)) or ""
+        for root in roots
+    }
     return AuditedImage(
         name=name,
         reference=_find_reference(listed, resolved.request.source),
@@ -157,7 +162,7 @@ def read_image(name: str, listed: BundledImage | None, resolved: ResolvedImage) 
         digest=resolved.graph.root.digest,
         artifact_types=tuple(sorted(set(artifacts))),
         platforms=tuple(platforms),
-        referrer_types=_list_referrer_types(resolved),
+        referrer_types=tuple(sorted(referrer_types)),
         unreadable=unreadable,
         resolved=resolved,
     )
@@ -175,12 +180,3 @@ def _find_reference(listed: BundledImage | None, source: Reference) -> ImageRefe
     if listed is not None:
         return listed.reference
     return source.image if isinstance(source, RepositoryReference) else None
-
-
-def _list_referrer_types(resolved: ResolvedImage) -> tuple[str, ...]:
-    found = set()
-    for referrer in resolved.referrers:
-        root = referrer.graph.manifests[-1]
-        parsed = manifest.parse(root.raw, root.descriptor.media_type)
-        found.add(get_artifact_type(parsed) or "")
-    return tuple(sorted(found))

@@ -10,7 +10,7 @@ from bundler.bundle.audit.rules.finding import SEVERITIES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.audit.rules.rule import Rule, Setting
+    from bundler.bundle.audit.rules.rule import Rule
 
 _SEVERITY = {"type": "string", "enum": [*reversed(SEVERITIES)]}
 _TEXTS = {
@@ -76,11 +76,16 @@ def create_schema() -> dict[str, Any]:
 
 def _create_rule_schema(rule: Rule) -> dict[str, Any]:
     required = [item.name for item in rule.settings if item.required]
+    own: dict[str, Any] = {}
+    for item in rule.settings:
+        own[item.name] = {"description": item.description, **_KINDS[item.kind]}
+        if item.choices:
+            own[item.name]["items"] = {"type": "string", "enum": list(item.choices)}
     settings: dict[str, Any] = {
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            **{item.name: _create_setting_schema(item) for item in rule.settings},
+            **own,
             **(_COMMON if rule.scope != "location" else {"severity": _COMMON["severity"]}),
         },
     }
@@ -91,13 +96,6 @@ def _create_rule_schema(rule: Rule) -> dict[str, Any]:
         "title": "a severity or the settings of the rule",
         "anyOf": [_SEVERITY, settings],
     }
-
-
-def _create_setting_schema(setting: Setting) -> dict[str, Any]:
-    schema = {"description": setting.description, **_KINDS[setting.kind]}
-    if setting.choices:
-        schema["items"] = {"type": "string", "enum": list(setting.choices)}
-    return schema
 
 
 def list_rules() -> Iterator[str]:

@@ -39,24 +39,21 @@ def load(path: Path) -> tuple[Waiver, ...]:
     validate(value, "waivers", mistakes)
     mistakes.raise_if_any()
     items = get_member(value, "waivers")
-    found = [
-        _read_waiver(item, mistakes)
-        for item in (items if isinstance(items, SequenceNode) else ())
-        if isinstance(item, MappingNode)
-    ]
+    found = []
+    for fields in items if isinstance(items, SequenceNode) else ():
+        if not isinstance(fields, MappingNode):
+            continue
+        texts = {name: str(text) for name, text in fields.items()}
+        if texts["code"] not in _CODES:
+            proposal = suggest_word(texts["code"], _CODES)
+            mistakes.add(fields["code"].at, f"unknown code `{texts['code'][:80]}`{proposal}")
+        expires = datetime.max.replace(tzinfo=UTC)
+        try:
+            day = datetime.strptime(texts.pop("expires"), "%Y-%m-%d")  # noqa: DTZ007 - a date
+            expires = day.replace(tzinfo=UTC) + timedelta(days=1)
+        except (ValueError, OverflowError):
+            mistakes.add(fields["expires"].at, "`expires`: the date does not exist")
+        origin = f"{fields.at.file}:{fields.at.line}"
+        found.append(Waiver(origin=origin, expires=expires, **texts))
     mistakes.raise_if_any()
     return tuple(found)
-
-
-def _read_waiver(fields: MappingNode, mistakes: YamlMistakes) -> Waiver:
-    texts = {name: str(value) for name, value in fields.items()}
-    if texts["code"] not in _CODES:
-        proposal = suggest_word(texts["code"], _CODES)
-        mistakes.add(fields["code"].at, f"unknown code `{texts['code'][:80]}`{proposal}")
-    expires = datetime.max.replace(tzinfo=UTC)
-    try:
-        day = datetime.strptime(texts.pop("expires"), "%Y-%m-%d")  # noqa: DTZ007 - a date
-        expires = day.replace(tzinfo=UTC) + timedelta(days=1)
-    except (ValueError, OverflowError):
-        mistakes.add(fields["expires"].at, "`expires`: the date does not exist")
-    return Waiver(origin=f"{fields.at.file}:{fields.at.line}", expires=expires, **texts)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.bundle.audit.packages.image_packages import ImagePackages
-    from bundler.copy.image import Graph, ResolvedImage
+    from bundler.copy.image import ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
@@ -101,9 +101,10 @@ def list_documents(resolved: ResolvedImage) -> Iterator[tuple[str, Descriptor]]:
     Each comes with the digest of the manifest that it is about, as text.
     """
     for referrer in resolved.referrers:
-        for item in _list_manifests(referrer.graph):
-            if isinstance(item, ImageManifest):
-                for layer in filter(_is_document, item.layers):
+        for item in referrer.graph.manifests:
+            found = manifest.parse(item.raw, item.descriptor.media_type)
+            if isinstance(found, ImageManifest):
+                for layer in filter(_is_document, found.layers):
                     yield referrer.subject.text, layer
     parsed = {
         item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)
@@ -130,11 +131,6 @@ def read_document(resolved: ResolvedImage, descriptor: Descriptor) -> bytes:
         subject = f"{resolved.display_name}: document {descriptor.digest}"
         reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
         return reader.read()
-
-
-def _list_manifests(graph: Graph) -> Iterator[manifest.Manifest]:
-    for item in graph.manifests:
-        yield manifest.parse(item.raw, item.descriptor.media_type)
 
 
 def _is_document(descriptor: Descriptor) -> bool:

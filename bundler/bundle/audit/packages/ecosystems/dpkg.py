@@ -25,10 +25,6 @@ _NOT_INSTALLED = ("not-installed", "config-files")
 _SOURCE = re.compile(r"(\S+)(?: +\(([^)]*)\))?")
 
 
-def _matches(path: str) -> bool:
-    return path == _STATUS or (path.startswith(_DIRECTORY + "/") and not path.endswith(".md5sums"))
-
-
 def parse(file: FoundFile) -> Iterator[Package]:
     """Yield the packages whose files are installed.
 
@@ -57,5 +53,10 @@ def parse(file: FoundFile) -> Iterator[Package]:
 
 
 DETECTOR = Detector(
-    _matches, parse, names=frozenset({"status"}), directories=frozenset({_DIRECTORY})
+    lambda path: (
+        path == _STATUS or (path.startswith(f"{_DIRECTORY}/") and not path.endswith(".md5sums"))
+    ),
+    parse,
+    names=frozenset({"status"}),
+    directories=frozenset({_DIRECTORY}),
 )

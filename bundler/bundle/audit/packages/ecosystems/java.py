@@ -23,7 +23,7 @@ from bundler.bundle.audit.packages.package import Package
 
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from bundler.bundle.audit.packages.found_file import FoundFile
 
@@ -91,10 +91,18 @@ class _ArchiveReader:
     ) -> Iterator[Package]:
         license_text = manifest.get("Bundle-License", "").strip()
         file_name = path.rpartition("/")[2]
-        name, version = _guess(file_name, manifest)
+        # The group of an archive that Maven did not describe remains unknown: guesses from the
+        # manifest are often wrong.
+        if named := _FILE_NAME.fullmatch(file_name):
+            name, version = named["name"], named["version"]
+        else:
+            symbolic = manifest.get("Bundle-SymbolicName", "").partition(";")[0].strip()
+            name = symbolic.rpartition(".")[2] or manifest.get("Implementation-Title", "")
+            versions = ("Implementation-Version", "Bundle-Version", "Specification-Version")
+            version = next((manifest[key] for key in versions if manifest.get(key)), "")
         # Those that were copied into an archive do not describe it.
         only_copies = len(found) > 1 and name not in (own for _, own, _ in found)
-        if not found or (only_copies and _FILE_NAME.fullmatch(file_name)):
+        if not found or (only_copies and named):
             found.append(["", name, version])
         for group, name, version in found:
             if name and version:
@@ -139,19 +147,6 @@ def _parse_lines(text: str, separator: str) -> dict[str, str]:
         if found:
             values.setdefault(key.strip(), value.strip())
     return values
-
-
-def _guess(file_name: str, manifest: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name and the version of an archive that Maven did not describe, or empty texts.
-
-    The group remains unknown: guesses from the manifest are often wrong.
-    """
-    if named := _FILE_NAME.fullmatch(file_name):
-        return named["name"], named["version"]
-    symbolic = manifest.get("Bundle-SymbolicName", "").partition(";")[0].strip()
-    versions = ("Implementation-Version", "Bundle-Version", "Specification-Version")
-    version = next((manifest[key] for key in versions if manifest.get(key)), "")
-    return symbolic.rpartition(".")[2] or manifest.get("Implementation-Title", ""), version
 
 
 DETECTOR = Detector(lambda path: path.rpartition(".")[2] in _ENDINGS, parse, endings=_ENDINGS)

@@ -22,11 +22,6 @@ MAX_SIZE = 1024 * 1024
 _MAX_LICENSES = 20
 
 
-def _matches(path: str) -> bool:
-    """Accept packages in ``node_modules``, and applications; not files inside of a package."""
-    return _INSTALLED.fullmatch(path) is not None or "node_modules/" not in path
-
-
 def parse(file: FoundFile) -> Iterator[Package]:
     """Yield an installed package, or an application with a name and a version.
 
@@ -76,4 +71,9 @@ def _list_licenses(value: dict[str, Any]) -> tuple[str, ...]:
     return tuple(text for text in texts if isinstance(text, str) and text)
 
 
-DETECTOR = Detector(_matches, parse, names=frozenset({"package.json"}))
+# Packages in ``node_modules``, and applications; not files inside of a package.
+DETECTOR = Detector(
+    lambda path: _INSTALLED.fullmatch(path) is not None or "node_modules/" not in path,
+    parse,
+    names=frozenset({"package.json"}),
+)

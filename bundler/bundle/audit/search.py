@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.files import ImageFiles
 from bundler.bundle.audit.image_properties import read_properties
+from bundler.bundle.audit.layers.layer_reader import LayerReader
 from bundler.bundle.audit.origins import find_paths
 from bundler.bundle.audit.packages.image_packages import merge_layers
-from bundler.bundle.audit.packages.layer_packages import read_layer
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.os_errors import to_bundler_error
@@ -116,6 +116,7 @@ class Search:
         self._cache = cache
         self._emit = emit
         self._cancellation = cancellation
+        self._reader = LayerReader(cancellation)
         self._layers: dict[Digest, LayerPackages] = {}
 
     def find(self, images: OpenImages) -> Iterator[Match]:
@@ -178,10 +179,11 @@ class Search:
 
     def _match_packages(self, image: ResolvedImage, platform: PlatformImage) -> Iterator[str]:
         """Yield the packages that match; warn of files that cannot be read."""
-        for layer in platform.manifest.layers:
-            if layer.digest not in self._layers:
-                self._layers[layer.digest] = read_layer(image.source, layer, self._cancellation)
-        layers = [self._layers[layer.digest] for layer in platform.manifest.layers]
+        listed = platform.manifest.layers
+        missing = [(image.source, layer) for layer in listed if layer.digest not in self._layers]
+        read = self._reader.read(missing)
+        self._layers |= {digest: contents.packages for digest, contents in read.items()}
+        layers = [self._layers[layer.digest] for layer in listed]
         found = merge_layers(image.display_name, platform, layers)
         for finding in found.findings:
             problem = f"{found.name}: {finding.path}: {finding.problem} [{finding.code}]"

@@ -18,6 +18,7 @@ from bundler.bundle.audit.differences.target import (
 )
 from bundler.bundle.audit.files import ImageFiles, ListingCache
 from bundler.bundle.audit.image_properties import read_properties
+from bundler.bundle.audit.layers.layer_reader import LayerReader
 from bundler.bundle.audit.packages.image_packages import read_packages
 from bundler.bundle.audit.platforms import select_platform
 from bundler.bundle.format import bundle_paths
@@ -130,8 +131,7 @@ class Comparison:
                 ComparedImage(stated, image, None, None)
                 for stated, (_, _, image) in zip(properties, found, strict=True)
             ]
-        executor = self._run.create_engine_options().executor
-        packages = read_packages(found, executor, cancellation)
+        packages = read_packages(found, LayerReader(cancellation))
         cache = ListingCache()
         return [
             ComparedImage(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -143,16 +142,12 @@ def read_platform_packages(
     trust: TrustOptions | None = None,
 ) -> ImagePackages:
     """Read the packages of one image at ``location``, for one platform."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
-
+    from bundler.bundle.audit.layers.layer_reader import LayerReader  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.packages import image_packages  # noqa: PLC0415 - as above
 
-    with (
-        open_platform(context, location, image, platform, access, trust=trust) as found,
-        ThreadPoolExecutor(os.cpu_count()) as executor,
-    ):
+    with open_platform(context, location, image, platform, access, trust=trust) as found:
         selected = [(found.name, found.source, found.image)]
-        return image_packages.read_packages(selected, executor, found.run.cancellation)[0]
+        return image_packages.read_packages(selected, LayerReader(found.run.cancellation))[0]
 
 
 def read_packages(
@@ -169,8 +164,7 @@ def read_packages(
 
     With ``claims``, SBOMs and attestations that came with the images are read and compared.
     """
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
-
+    from bundler.bundle.audit.layers.layer_reader import LayerReader  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.packages import image_packages  # noqa: PLC0415 - as above
     from bundler.bundle.audit.packages.claims.claims import read_claims  # noqa: PLC0415
     from bundler.bundle.audit.platforms import list_platforms, select_platform  # noqa: PLC0415
@@ -185,10 +179,9 @@ def read_packages(
             else:
                 selected = [select_platform(one, requested, context.detect_platform())]
             resolved += [(one, (item.name, item.source, each)) for each in selected]
-        with ThreadPoolExecutor(os.cpu_count()) as executor:
-            found = image_packages.read_packages(
-                [each for _, each in resolved], executor, run.cancellation
-            )
+        found = image_packages.read_packages(
+            [each for _, each in resolved], LayerReader(run.cancellation)
+        )
         if not claims:
             return found
         return [

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.audit.packages.layer_packages import read_layer
 from bundler.bundle.audit.packages.package import Distribution, DocumentedLicenses, Package
-from bundler.copy.parallel import run_all
 from bundler.errors import FindingsError, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from concurrent.futures import Executor
 
+    from bundler.bundle.audit.layers.layer_reader import LayerReader
     from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.packages.layer_packages import LayerPackages
     from bundler.bundle.audit.packages.package import PackageFinding, Statement
     from bundler.bundle.audit.platforms import PlatformImage
-    from bundler.cancel import Cancellation
     from bundler.ports import Source
 
 _DISTRIBUTION_TYPES = ("apk", "deb", "rpm")
@@ -73,26 +69,18 @@ class ImagePackages:
 
 
 def read_packages(
-    images: Sequence[tuple[str, Source, PlatformImage]],
-    executor: Executor,
-    cancellation: Cancellation,
+    images: Sequence[tuple[str, Source, PlatformImage]], reader: LayerReader
 ) -> list[ImagePackages]:
     """Read the layers of images, each layer once; return the packages of each image.
 
     Raises:
         BundlerError: a layer is missing, damaged or beyond a limit, see ``scan_layer``.
     """
-    layers = {
-        layer.digest: (source, layer)
-        for _, source, image in images
-        for layer in image.manifest.layers
-    }
-    # The largest first, so that no core waits for it at the end.
-    order = sorted(layers, key=lambda digest: layers[digest][1].size, reverse=True)
-    tasks = [partial(read_layer, *layers[digest], cancellation) for digest in order]
-    read = dict(zip(order, run_all(executor, tasks, cancellation), strict=True))
+    read = reader.read(
+        (source, layer) for _, source, image in images for layer in image.manifest.layers
+    )
     return [
-        merge_layers(name, image, [read[layer.digest] for layer in image.manifest.layers])
+        merge_layers(name, image, [read[layer.digest].packages for layer in image.manifest.layers])
         for name, _, image in images
     ]
 

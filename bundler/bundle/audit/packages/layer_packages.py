@@ -52,19 +52,6 @@ class LayerPackages:
     findings: tuple[PackageFinding, ...]
 
 
-def read_layer(source: Source, layer: Descriptor, cancellation: Cancellation) -> LayerPackages:
-    """Read a layer to its end, verify it, and return what it states about packages.
-
-    Files that cannot be read are findings.
-
-    Raises:
-        BundlerError: the layer is missing, damaged or beyond a limit, see ``scan_layer``.
-    """
-    collector = PackageCollector(layer.digest)
-    diff_id = scan_layer(source, layer, collector.visit, cancellation)
-    return collector.finish(source, layer, diff_id, cancellation)
-
-
 @dataclass(slots=True)
 class PackageCollector:
     """Collects what the members of a layer state: ``visit`` for each, then ``finish``.

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.bundle.audit.layers.noted_files import NotedFile
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
-    from bundler.bundle.audit.rules.noted_files import NotedFile
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest

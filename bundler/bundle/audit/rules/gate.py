@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundle.audit.layers.layer_reader import LayerReader
 from bundler.bundle.audit.rules.evaluate import evaluate
 from bundler.bundle.audit.rules.finding import UNCHECKED
 from bundler.bundle.audit.rules.read_images import read_selected
@@ -109,4 +110,4 @@ def add_contents(audited: AuditedLocation, engine: EngineOptions) -> AuditedLoca
         BundlerError: a layer is damaged.
     """
     pairs = [(image.resolved.source, image) for image in audited.images if image.resolved]
-    return replace(audited, images=read_contents(pairs, engine.executor, engine.cancellation))
+    return replace(audited, images=read_contents(pairs, LayerReader(engine.cancellation)))

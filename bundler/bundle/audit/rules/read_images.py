@@ -64,10 +64,11 @@ def read_location(
     read = tuple(image for image, _ in pairs)
     resolved = [item for _, item in pairs if item is not None]
     if depth == "contents":
+        from bundler.bundle.audit.layers.layer_reader import LayerReader  # noqa: PLC0415 - only here
         from bundler.bundle.audit.rules.read_layers import read_contents  # noqa: PLC0415 - only here
 
         sources = [image.source for image in images.images]
-        read = read_contents(list(zip(sources, read, strict=True)), executor, cancellation)
+        read = read_contents(list(zip(sources, read, strict=True)), LayerReader(cancellation))
     return AuditedLocation(
         images.location,
         now,

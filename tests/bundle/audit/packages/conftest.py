@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bundler.bundle.audit.layers.layer_reader import LayerReader
 from bundler.bundle.audit.packages.image_packages import ImagePackages, read_packages
 from bundler.bundle.audit.platforms import PlatformImage
 from bundler.cancel import Cancellation
@@ -35,11 +35,10 @@ def read_layers(tmp_path: Path) -> Callable[..., ImagePackages]:
         source = LayoutSource(
             images.write_layout(tmp_path / f"layout{next(numbers)}", {"app:1": image})
         )
-        with ThreadPoolExecutor(2) as executor:
-            try:
-                return read_packages([("app:1", source, platform)], executor, Cancellation())[0]
-            finally:
-                source.close()
+        try:
+            return read_packages([("app:1", source, platform)], LayerReader(Cancellation()))[0]
+        finally:
+            source.close()
 
     return read
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.bundle.audit.rules import noted_files, read_layers
+from bundler.bundle.audit.layers import layer_reader, noted_files
 from bundler.bundle.audit.rules.evaluate import evaluate
 from bundler.errors import InvalidBundleManifestError
 from tests.fakes import images, tars
@@ -150,9 +150,9 @@ def test_layer_that_cannot_be_listed_leaves_the_rule_unchecked(audit, layer):
 
 def test_layer_of_several_images_is_read_once(audit, monkeypatch):
     read = []
-    original = read_layers.read_layer
+    original = layer_reader.read_layer
     monkeypatch.setattr(
-        read_layers, "read_layer", lambda *args: read.append(args[1].digest) or original(*args)
+        layer_reader, "read_layer", lambda *args: read.append(args[1].digest) or original(*args)
     )
     shared = tars.layer(SETUID)
     named = {

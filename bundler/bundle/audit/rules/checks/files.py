@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bundler.bundle.audit.layers.noted_files import SECRETS
 from bundler.bundle.audit.rules.finding import Place
-from bundler.bundle.audit.rules.noted_files import SECRETS
 from bundler.bundle.audit.rules.rule import Problem, Rule, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bundler.bundle.audit.layers.noted_files import Mark
     from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation, AuditedPlatform
-    from bundler.bundle.audit.rules.noted_files import Mark
 
 _ALLOW = Setting("allow", "texts", "Paths of files that are accepted: `usr/bin/sudo`.")
 

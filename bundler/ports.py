@@ -147,6 +147,7 @@ class Source(Protocol):
         """Release files and connections. No other method may be called afterwards."""
 
 
+@runtime_checkable
 class Holdings(Protocol):
     """The content that a location has, and the formats that it supports.
 

@@ -22,7 +22,7 @@ from bundler.copy.planned_image import PlannedImage
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
-from bundler.ports import Destination, Publication, TagResolver
+from bundler.ports import Destination, Holdings, Publication, TagResolver
 from bundler.signature_ports import StoresSignatures
 from bundler.transports.shared.bundle_guard import refuse_bundle
 from bundler.transports.source_reference import create_registry_reference, split_registry
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bundler.copy.image import ResolvedImage
     from bundler.copy.plan import Plan
-    from bundler.ports import Holdings, OpenOptions
+    from bundler.ports import OpenOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,8 @@ class OpenDirectory:
             source = open_for_reading(self.directory, self._format)
             stack.callback(source.close)
             self._resolver = source
+            if isinstance(source, Holdings):  # images of a tree have other paths than in a bundle
+                self._holdings = source
 
     def create_planned_image(
         self, image: ResolvedImage, name: TargetName

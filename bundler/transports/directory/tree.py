@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 class _ReadableTree:
     """The images in a tree, named by path; blobs are read from any image."""
 
+    capabilities = Capabilities(media_types.BY_DIGEST)
+
     _tree: Directory
     _index: TreeIndex
 
@@ -79,6 +81,23 @@ class _ReadableTree:
             MalformedError: the file is not a regular file.
         """
         return self._tree.open_file(*self._locate(node), offset=offset)
+
+    def has(self, node: Node, /) -> bool:
+        """Return whether the tree contains ``node`` with its size."""
+        try:
+            size = self._tree.get_size(*self._locate(node))
+        except NotFoundError:
+            return False
+        return size is not None and node.size in (None, size)
+
+    def check_names(self, names: Collection[str], /) -> None:
+        """Check that no image would be in the directory of another.
+
+        Raises:
+            ConflictError: it would.
+            MalformedError: a name is not a valid path.
+        """
+        check_image_paths([parse_image_path(name) for name in names], self._index.complete)
 
     def _locate(self, node: Node) -> PathComponents:
         return self._index.locate(node, self._tree)
@@ -112,8 +131,6 @@ class DirectoryTreeDestination(_ReadableTree):
         MediumError: the directory cannot be created or read.
     """
 
-    capabilities = Capabilities(media_types.BY_DIGEST)
-
     _tree: LockedDirectory
 
     def __init__(self, path: Path, *, may_copy: bool = False) -> None:
@@ -130,23 +147,6 @@ class DirectoryTreeDestination(_ReadableTree):
     def storage_path(self) -> Path:
         """The directory of the tree."""
         return self._tree.path
-
-    def has(self, node: Node, /) -> bool:
-        """Return whether an image or the staging directory contains ``node`` with its size."""
-        try:
-            size = self._tree.get_size(*self._locate(node))
-        except NotFoundError:
-            return False
-        return size is not None and node.size in (None, size)
-
-    def check_names(self, names: Collection[str], /) -> None:
-        """Check that no image would be in the directory of another.
-
-        Raises:
-            ConflictError: it would.
-            MalformedError: a name is not a valid path.
-        """
-        check_image_paths([parse_image_path(name) for name in names], self._index.complete)
 
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob or a manifest in the staging directory.

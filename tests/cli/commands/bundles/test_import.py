@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
@@ -130,3 +132,13 @@ def test_rename_rule_that_matches_nothing_is_reported(work_dir: Path, run_airbun
     result = run_airbundle(*command, "--names", used, "--names", "foo=bar")
     assert "warning: rename rule 'foo' matches no image of the bundle" in result.stderr
     assert "localhost/web" not in result.stderr
+
+
+@pytest.mark.usefixtures("work_dir")
+@pytest.mark.parametrize("target", ["oci:out", "dir:out"])
+def test_dry_run_plans_no_content_that_the_directory_has(run_airbundle: RunAirbundle, target: str):
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    command = ("import", "stick", target, "--allow-unsigned", "--reason", "test", "--adopt")
+    assert "to push: 0 B" not in run_airbundle(*command, "--dry-run").stdout
+    assert run_airbundle(*command).status == 0
+    assert "to push: 0 B in 0 blobs" in run_airbundle(*command, "--dry-run").stdout

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
-_MAX_HISTORY = 10_000
+MAX_HISTORY = 10_000
 _ZERO = re.compile(r"[+-]?0+")
 
 
@@ -166,7 +166,7 @@ def _read_keys(config: Table, key: str) -> tuple[str, ...]:
 
 def _read_history(config: Table, layers: Sequence[Descriptor]) -> tuple[Step, ...]:
     """Return the history; its steps are assigned to layers only if their numbers agree."""
-    entries = config.tables("history")[:_MAX_HISTORY]
+    entries = config.tables("history")[:MAX_HISTORY]
     creates_layer = [not entry.flag("empty_layer", default=False) for entry in entries]
     remaining = iter(layers if sum(creates_layer) == len(layers) else ())
     return tuple(

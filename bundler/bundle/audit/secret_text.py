@@ -20,13 +20,33 @@ _FORMS = re.compile(
     r"|\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]+"  # JSON Web Token
     r"|://[^/\s:@]+:[^/\s:@]{3,}@"  # URL with a password
 )
-_LONGEST = 64 * 1024
+_VALUE = r"[\"']?[^\s\"'$-]\S*"
+_SETTINGS = (
+    re.compile(r"(?<![\w-])-{0,2}([A-Za-z_][\w-]{0,80})=" + _VALUE),  # NAME=VALUE, --NAME=VALUE
+    re.compile(r"(?<![\w-])--([A-Za-z][\w-]{0,80})\s+" + _VALUE),  # --NAME VALUE
+)
+MAX_TEXT = 64 * 1024
+"""The maximum length of a text that is searched; the rest is not."""
 
 
 def looks_secret(name: str, value: str) -> bool:
     """Return whether the variable ``name`` with this value looks like a secret."""
-    value = value[:_LONGEST]
+    value = value[:MAX_TEXT]
     return bool(value and (_NAMES.search(name) or _FORMS.search(value)))
+
+
+def contains_secret(command: str) -> bool:
+    """Return whether a command line contains text that looks like a secret.
+
+    Its form decides, or the name of the variable or option that is set to it: ``TOKEN=abc``,
+    ``--password abc``. References to variables, such as ``$TOKEN``, are no secrets.
+    """
+    command = command[:MAX_TEXT]
+    return _FORMS.search(command) is not None or any(
+        _NAMES.search(match[1].replace("-", "_"))
+        for setting in _SETTINGS
+        for match in setting.finditer(command)
+    )
 
 
 def hide(value: str) -> str:

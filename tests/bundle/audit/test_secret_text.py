@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundle.audit.secret_text import looks_secret
+from bundler.bundle.audit.secret_text import contains_secret, looks_secret
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,39 @@ def test_secrets_are_found(name: str, value: str):
 )
 def test_usual_variables_are_no_secrets(name: str, value: str):
     assert not looks_secret(name, value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "RUN |1 NPM_TOKEN=abc123 /bin/sh -c npm ci # buildkit",
+        "/bin/sh -c #(nop)  ENV PASSWORD=x1y2",
+        "curl --user-token 'abc' https://example.com",
+        "app --api-key=abc",
+        'DB_PASSWORD="a b" app',
+        "git clone https://me:hunter2@example.com/a.git",
+    ],
+)
+def test_secrets_in_commands_are_found(command: str):
+    assert contains_secret(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "RUN --mount=type=secret,id=token npm ci # buildkit",
+        "app --password $PASSWORD --token --verbose",
+        "TOKEN=$(cat /run/secrets/token) app",
+        'PASSWORD="$1" app',
+        "ENV GPG_KEY=A035C8C19219BA821ECEA86B64E628F8D684696D",
+        "passwd --delete root",
+        "COPY token /etc/token",
+    ],
+)
+def test_usual_commands_contain_no_secrets(command: str):
+    assert not contains_secret(command)
+
+
+def test_hostile_command_is_searched_in_linear_time():
+    for part in ("--a-", "A=", "-", "--token  ", "BEGIN "):
+        contains_secret(part * 40_000)

@@ -113,7 +113,10 @@ def test_other_user_passes(audit):
 )
 def test_age_is_limited(audit, created, codes):
     image = images.image(config={"created": created})
-    assert list_codes(audit("max-age: {days: 100}", image)) == codes
+    verdict = audit("max-age: {days: 100}", image)
+    assert list_codes(verdict) == codes
+    advises_newer_image = ["newer image" in item.advice for item in verdict.findings]
+    assert advises_newer_image == [code == "max-age" for code in codes]
 
 
 def test_secret_variable_is_found_without_its_value(audit):
@@ -122,6 +125,34 @@ def test_secret_variable_is_found_without_its_value(audit):
     ).findings
     assert "PASSWORD" in finding.text
     assert "x1y2" not in str(finding.to_json())
+
+
+def test_secret_label_is_found_without_its_value(audit):
+    labels = {"vcs": "https://me:hunter2@example.com/a.git", "vendor": "Example"}
+    image = images.image(config={"config": {"Labels": labels}}, annotations={"api_token": "x1y2"})
+    found = audit("no-secret-labels: error", image).findings
+    assert [item.text for item in found] == [
+        "the label vcs looks like a secret",
+        "the annotation api_token looks like a secret",
+    ]
+
+
+def test_secret_in_a_command_is_found_without_its_value(audit):
+    history = [{"created_by": "COPY . ."}, {"created_by": "RUN |1 TOKEN=x1y2 /bin/sh -c make"}]
+    config = {"Cmd": ["app", "--password", "x1y2"], "Entrypoint": ["/entry"]}
+    image = images.image(config={"config": config, "history": history})
+    found = audit("no-secret-commands: error", image).findings
+    assert [item.text.partition(" contains")[0] for item in found] == [
+        "the default command",
+        "step 2 of the history",
+    ]
+    assert "x1y2" not in str([item.to_json() for item in found])
+
+
+def test_text_that_is_too_long_to_search_never_passes(audit):
+    config = {"Env": ["A=" + "x" * 70_000], "Labels": {"a": "x" * 70_000}, "Cmd": ["x" * 70_000]}
+    for rule in ("no-secret-variables", "no-secret-labels", "no-secret-commands"):
+        assert list_codes(audit(f"{rule}: error", with_config(**config))) == [f"{rule}-unchecked"]
 
 
 def test_missing_label_is_found(audit):

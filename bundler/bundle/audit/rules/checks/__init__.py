@@ -10,6 +10,7 @@ from bundler.bundle.audit.rules.checks import (
     manifests,
     packages,
     references,
+    secret_texts,
 )
 
 RULES = (
@@ -18,6 +19,7 @@ RULES = (
     *changes.RULES,
     *manifests.RULES,
     *configs.RULES,
+    *secret_texts.RULES,
     *files.RULES,
     *packages.RULES,
 )

@@ -1,4 +1,4 @@
-"""Rules about the config of an image: its user, its age, its environment and its base."""
+"""Rules about the config of an image: its user, its age, its labels and its base."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.rules.rule import Problem, Rule, Setting, is_in_scope
-from bundler.bundle.audit.secret_text import looks_secret
 from bundler.errors import InvalidReferenceError
 from bundler.oci.reference import ImageReference
 
@@ -46,14 +45,6 @@ def _check_age(
         yield Problem(f"the date of creation, {text}, cannot be true", is_unchecked=True)
     elif (age := location.now - created) > timedelta(days=days):
         yield Problem(f"was created {age.days} days ago (at most {days})")
-
-
-def _check_environment(
-    _: AuditedLocation, __: AuditedImage, platform: AuditedPlatform
-) -> Iterator[Problem]:
-    for name, value in platform.properties.environment:
-        if looks_secret(name, value):
-            yield Problem(f"the variable {name[:80]} looks like a secret")
 
 
 def _check_labels(
@@ -98,14 +89,6 @@ RULES = (
         depth="manifests",
         create=lambda settings: partial(_check_age, settings.get_number("days")),
         settings=(Setting("days", "days", "The maximum age in days.", required=True),),
-    ),
-    Rule(
-        "no-secret-variables",
-        "No variable in the environment of an image looks like a secret, by its name or its value.",
-        "Remove the variable from the image and replace the secret, which is no longer secret.",
-        scope="platform",
-        depth="manifests",
-        create=lambda _: _check_environment,
     ),
     Rule(
         "required-labels",

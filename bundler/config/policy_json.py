@@ -182,10 +182,16 @@ def parse(raw: bytes, origin: str) -> Policy:
     document.refuse_unknown(("default", "transports"))
     context = replace(document, subject=f"{origin}: default")
     default = _parse_requirements(document.value.get("default"), context)
-    transports = {}
+    transports: dict[str, dict[str, Requirements]] = {}
     for transport, scopes in document.table("transports").value.items():
         table = Table.of(scopes, f"{origin}: {transport}", error=create_error)
-        transports[transport] = _parse_scopes(transport, table)
+        transports[transport] = {}
+        for scope, requirements in table.value.items():
+            expected = _find_expected_scope(transport, scope) if scope else None
+            if expected is not None:
+                raise table.problem(f"{scope[:200]!r}: invalid scope (expected {expected})")
+            context = replace(table, subject=f"{table.subject}: {scope!r}")
+            transports[transport][scope] = _parse_requirements(requirements, context)
     return Policy(origin, default, transports, Digest.of(raw))
 
 
@@ -199,17 +205,6 @@ _STORE_SCOPE = re.compile(
     rf"\[(?:[^\]@]+@)?/[^\]]*\][^@]*(?:@{_DIGEST}(?:@[0-9a-f]{{64}})?|@[0-9a-f]{{64}})?"
 )
 """``[[DRIVER@]ROOT]NAME@DIGEST@ID``, the scopes of ``containers-storage:``."""
-
-
-def _parse_scopes(transport: str, table: Table) -> dict[str, Requirements]:
-    found = {}
-    for scope, requirements in table.value.items():
-        expected = _find_expected_scope(transport, scope) if scope else None
-        if expected is not None:
-            raise table.problem(f"{scope[:200]!r}: invalid scope (expected {expected})")
-        subject = f"{table.subject}: {scope!r}"
-        found[scope] = _parse_requirements(requirements, replace(table, subject=subject))
-    return found
 
 
 def _find_expected_scope(transport: str, scope: str) -> str | None:
@@ -276,21 +271,18 @@ def _parse_sigstore_signed(table: Table) -> SigstoreSigned:
     elif "pki" in table.value:
         if rekor != NO_KEYS:
             raise table.problem(f"pki and {logs[0]} are mutually exclusive")
-        signer = _parse_pki(_read_table(table, "pki"))
+        pki = _read_table(table, "pki")
+        roots = ("caRootsPath", "caRootsData")
+        intermediates = ("caIntermediatesPath", "caIntermediatesData")
+        subjects = ("subjectHostname", "subjectEmail")
+        pki.refuse_unknown((*roots, *intermediates, *subjects))
+        stated = [pki.text(key) if key in pki.value else "" for key in subjects]
+        if not any(stated):
+            raise pki.problem(f"expected at least one of {' and '.join(subjects)}")
+        signer = Pki(_require_keys(pki, roots), _read_keys(pki, intermediates), *stated)
     else:
         signer = _require_keys(table, names)
     return SigstoreSigned(signer, rekor, _parse_identity(table))
-
-
-def _parse_pki(table: Table) -> Pki:
-    roots = ("caRootsPath", "caRootsData")
-    intermediates = ("caIntermediatesPath", "caIntermediatesData")
-    subjects = ("subjectHostname", "subjectEmail")
-    table.refuse_unknown((*roots, *intermediates, *subjects))
-    names = [table.text(key) if key in table.value else "" for key in subjects]
-    if not any(names):
-        raise table.problem(f"expected at least one of {' and '.join(subjects)}")
-    return Pki(_require_keys(table, roots), _read_keys(table, intermediates), *names)
 
 
 _IDENTITY_KEYS: dict[str, tuple[str, ...]] = {

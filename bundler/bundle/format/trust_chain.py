@@ -54,34 +54,27 @@ def read_chain(bundle: Path, first: int) -> dict[int, SignedDocument]:
             folder = top.enter(bundle_paths.TRUST)
         except (NotFoundError, MalformedError):  # MalformedError: a foreign file or link
             return {}
+        documents: dict[int, bytes] = {}
+        signatures: dict[int, dict[str, bytes]] = {}
         with folder:
-            documents, signatures = _read_files(folder, first)
+            names, remaining = folder.list_names(), MAX_CHAIN
+            if len(names) > MAX_FILES:
+                raise LimitError(
+                    f"{folder.path}: too many files (expected at most {MAX_FILES:,},"
+                    f" got {len(names):,})"
+                )
+            for name in sorted(names):
+                parsed = bundle_paths.parse_trust_name(name)
+                if parsed is None or parsed[0] < first:
+                    continue
+                version, key_id = parsed
+                data = folder.read(name, limit=remaining)
+                remaining -= len(data)
+                if key_id is None:
+                    documents[version] = data
+                else:
+                    signatures.setdefault(version, {})[key_id] = data
     return {
         version: SignedDocument(raw, signatures.get(version, {}))
         for version, raw in sorted(documents.items())
     }
-
-
-def _read_files(
-    folder: Directory, first: int
-) -> tuple[dict[int, bytes], dict[int, dict[str, bytes]]]:
-    """Return the trust files, and their signatures by key ID, both by version."""
-    documents: dict[int, bytes] = {}
-    signatures: dict[int, dict[str, bytes]] = {}
-    names, remaining = folder.list_names(), MAX_CHAIN
-    if len(names) > MAX_FILES:
-        raise LimitError(
-            f"{folder.path}: too many files (expected at most {MAX_FILES:,}, got {len(names):,})"
-        )
-    for name in sorted(names):
-        parsed = bundle_paths.parse_trust_name(name)
-        if parsed is None or parsed[0] < first:
-            continue
-        version, key_id = parsed
-        data = folder.read(name, limit=remaining)
-        remaining -= len(data)
-        if key_id is None:
-            documents[version] = data
-        else:
-            signatures.setdefault(version, {})[key_id] = data
-    return documents, signatures

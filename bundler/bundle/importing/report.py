@@ -112,14 +112,22 @@ class ImportReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the receipt; sizes are in bytes."""
-        inventory = self.bundle.inventory
+        inventory, trust = self.bundle.inventory, self.bundle.trust
+        decision: dict[str, Any] = {
+            "authenticated": self.bundle.is_authenticated,
+            "accepted": [key.id for key in self.bundle.accepted],
+            "threshold": trust.threshold,
+            "keys": [key.id for key in trust.bundle_keys],
+        }
+        if trust.digest is not None:
+            decision |= {"version": trust.version, "digest": trust.digest.text}
         return {
             "_type": "airbundle/receipt/v1",
             "stream": inventory.stream,
             "serial": inventory.serial,
             "inventory": Digest.of(self.bundle.raw).text,
             "signedBy": [key.id for key in self.bundle.signers],
-            "trust": _describe_trust(self.bundle),
+            "trust": decision,
             "policy": self.policy.to_json(),
             **({} if self.rules is None else {"rules": self.rules}),
             "target": self.target,
@@ -135,17 +143,3 @@ class ImportReport:
             "images": [result.to_json() for result in self.images],
             **self.omissions.to_json(),
         }
-
-
-def _describe_trust(bundle: AuthenticatedBundle) -> dict[str, Any]:
-    """Return the decision on the signers of the bundle as JSON."""
-    trust = bundle.trust
-    value: dict[str, Any] = {
-        "authenticated": bundle.is_authenticated,
-        "accepted": [key.id for key in bundle.accepted],
-        "threshold": trust.threshold,
-        "keys": [key.id for key in trust.bundle_keys],
-    }
-    if trust.digest is not None:
-        value |= {"version": trust.version, "digest": trust.digest.text}
-    return value

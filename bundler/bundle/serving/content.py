@@ -13,7 +13,7 @@ from bundler.oci import manifest
 
 if TYPE_CHECKING:
     from bundler.bundle.format.bundle_source import BundleSource
-    from bundler.copy.image import GraphManifest, ResolvedImage
+    from bundler.copy.image import ResolvedImage
     from bundler.copy.target_names import TargetName
     from bundler.oci.digest import Digest
     from bundler.ports import Node
@@ -52,37 +52,34 @@ class ServedRepository:
         return self.manifests.get(reference) or self.tags.get(reference)
 
     def add(self, image: ResolvedImage, source: BundleSource) -> None:
-        """Add the manifests of an image and its referrers, and their blobs that ``source`` has."""
+        """Add the manifests of an image and its referrers, and their blobs that ``source`` has.
+
+        A manifest with a subject is listed as a referrer of it.
+        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+        """
         for graph in image.graphs:
             for item in graph.manifests:
-                self._add_manifest(item)
+                found = item.descriptor
+                key = found.digest.text
+                if key in self.manifests:
+                    continue
+                self.manifests[key] = StoredManifest(found.media_type, found.digest, item.raw)
+                parsed = manifest.parse(item.raw, found.media_type)
+                if isinstance(parsed, manifest.Schema1) or parsed.subject is None:
+                    continue
+                described: dict[str, Any] = {
+                    "mediaType": found.media_type,
+                    "digest": key,
+                    "size": len(item.raw),
+                }
+                if artifact_type := manifest.get_artifact_type(parsed):
+                    described["artifactType"] = artifact_type
+                if parsed.annotations:
+                    described["annotations"] = dict(parsed.annotations)
+                self.referrers.setdefault(parsed.subject.digest.text, {})[key] = described
             for node in graph.blobs:
                 if node.digest is not None and node.size is not None and source.has(node):
                     self.blobs.setdefault(node.digest.text, StoredBlob(node, node.size, source))
-
-    def _add_manifest(self, item: GraphManifest) -> None:
-        """Add a manifest, and list it as a referrer of its subject.
-
-        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
-        """
-        found = item.descriptor
-        key = found.digest.text
-        if key in self.manifests:
-            return
-        self.manifests[key] = StoredManifest(found.media_type, found.digest, item.raw)
-        parsed = manifest.parse(item.raw, found.media_type)
-        if isinstance(parsed, manifest.Schema1) or parsed.subject is None:
-            return
-        described: dict[str, Any] = {
-            "mediaType": found.media_type,
-            "digest": key,
-            "size": len(item.raw),
-        }
-        if artifact_type := manifest.get_artifact_type(parsed):
-            described["artifactType"] = artifact_type
-        if parsed.annotations:
-            described["annotations"] = dict(parsed.annotations)
-        self.referrers.setdefault(parsed.subject.digest.text, {})[key] = described
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.differences.image_lists import ListDifference
@@ -43,7 +44,13 @@ def print_difference(
         known = {} if is_authenticated is None else {"authenticated": is_authenticated}
         text.print_json(known | value)
         return
-    sections = [section for section in _describe(difference) if section[2]]
+    if isinstance(difference, ListDifference):
+        described = _describe_lists(difference)
+    elif isinstance(difference, ImageDifference):
+        described = _describe_images(difference)
+    else:
+        described = _describe_target(difference)
+    sections = [section for section in described if section[2]]
     if output_format == "markdown":
         _print_markdown(difference, sections)
         return
@@ -97,15 +104,6 @@ def _summarize(difference: Difference) -> str:
     if not difference.lists_repositories:
         extra += ", other repositories unknown, since the registry does not list them"
     return f"{difference.target}: {found}, {text.count(len(difference.problems), 'problem')}{extra}"
-
-
-def _describe(difference: Difference) -> Iterator[Section]:
-    if isinstance(difference, ListDifference):
-        yield from _describe_lists(difference)
-    elif isinstance(difference, ImageDifference):
-        yield from _describe_images(difference)
-    else:
-        yield from _describe_target(difference)
 
 
 def _describe_lists(difference: ListDifference) -> Iterator[Section]:
@@ -202,7 +200,8 @@ def _print_markdown(difference: Difference, sections: Sequence[Section]) -> None
 
     All text from outside stands in code spans, so that it cannot become markup.
     """
-    text.print_line(f"**{_escape_markdown(_summarize(difference))}**")
+    summary = re.sub(r"[\\`*_\[\]<>|#!]", r"\\\g<0>", _summarize(difference))
+    text.print_line(f"**{summary}**")
     for title, header, rows in sections:
         text.print_line()
         text.print_line(f"### {title.capitalize()}")
@@ -217,7 +216,3 @@ def _format_code(value: str) -> str:
     """Return a code span; characters that would end it or its cell are replaced by escapes."""
     safe = text.escape(value).replace("`", r"\x60").replace("|", r"\x7c").strip()
     return f"`{safe}`" if safe else ""
-
-
-def _escape_markdown(value: str) -> str:
-    return "".join(f"\\{char}" if char in r"\`*_[]<>|#!" else char for char in value)

@@ -17,8 +17,6 @@ from bundler.cli.output.text import escape
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.rules.waivers import Waiver
 
@@ -33,7 +31,12 @@ def create_sarif(verdict: Verdict) -> dict[str, Any]:
     items: list[tuple[Finding, Waiver | None]] = [(item, None) for item in verdict.findings]
     items += [(item.finding, item.waiver) for item in verdict.waived]
     codes = sorted({finding.code for finding, _ in items})
-    rules = [_create_rule(code, [item for item, _ in items]) for code in codes]
+    advice = {finding.code: finding.advice for finding, _ in reversed(items)}
+    rules: list[dict[str, Any]] = []
+    for code in codes:
+        rules.append({"id": code, "help": {"text": advice[code].translate(_MARKUP)}})
+        if (rule := BY_CODE.get(code.removesuffix(UNCHECKED))) is not None:
+            rules[-1]["shortDescription"] = {"text": rule.summary.translate(_MARKUP)}
     driver = {"name": "airbundle", "version": __version__, "rules": rules}
     return {
         "$schema": _SCHEMA,
@@ -60,15 +63,6 @@ def create_sarif(verdict: Verdict) -> dict[str, Any]:
             }
         ],
     }
-
-
-def _create_rule(code: str, findings: Sequence[Finding]) -> dict[str, Any]:
-    rule = BY_CODE.get(code.removesuffix(UNCHECKED))
-    advice = next(finding.advice for finding in findings if finding.code == code)
-    described = {"id": code, "help": {"text": advice.translate(_MARKUP)}}
-    if rule is not None:
-        described["shortDescription"] = {"text": rule.summary.translate(_MARKUP)}
-    return described
 
 
 def _create_result(

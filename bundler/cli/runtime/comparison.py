@@ -101,24 +101,18 @@ class Comparison:
             sides = [stack.enter_context(self._open(text)) for text in (old, new)]
             if names == (None, None) and any(len(side.images) > 1 for side in sides):
                 return image_lists.compare_lists(*map(image_lists.list_source, sides))
-            found = [
-                self._select_image(side, name, platform)
-                for side, name in zip(sides, names, strict=True)
-            ]
+            found = []
+            for side, name in zip(sides, names, strict=True):
+                only_one = side.inventory is None and len(side.images) == 1
+                image = side.find(None if only_one else name)
+                selected = select_platform(
+                    image.resolve(self._run.emit),
+                    opened_images.parse_platform(platform),
+                    self._run.context.detect_platform(),
+                )
+                found.append((image.name, image.source, selected))
             is_same = found[0][2].digest == found[1][2].digest
             return compare_images(*self._read_images(found, files=files and not is_same))
-
-    def _select_image(
-        self, images: OpenImages, name: str | None, platform: str | None
-    ) -> tuple[str, Source, PlatformImage]:
-        only_one = images.inventory is None and len(images.images) == 1
-        found = images.find(None if only_one else name)
-        selected = select_platform(
-            found.resolve(self._run.emit),
-            opened_images.parse_platform(platform),
-            self._run.context.detect_platform(),
-        )
-        return found.name, found.source, selected
 
     def _read_images(
         self, found: Sequence[tuple[str, Source, PlatformImage]], *, files: bool

@@ -101,23 +101,19 @@ class _TemplateExecution:
     def _evaluate_pipeline(self, pipeline: Pipeline, dot: Value) -> Value:
         final: tuple[Value, ...] = ()
         for command in pipeline.commands:
-            final = (self._evaluate_command(command, dot, final),)
+            self._count_work()
+            first, *arguments = command
+            if isinstance(first, Function):
+                final = (self._call(first.name, arguments, dot, final),)
+            elif arguments or final:
+                raise TemplateError("only functions take arguments")
+            elif isinstance(first, Constant) and first.value is None:
+                raise TemplateError("nil is not a command")
+            else:
+                final = (self._evaluate_operand(first, dot),)
         for name in pipeline.variables:
             self._set_variable(name, final[0], declares=pipeline.declares)
         return final[0]
-
-    def _evaluate_command(
-        self, command: Sequence[Operand], dot: Value, final: tuple[Value, ...]
-    ) -> Value:
-        self._count_work()
-        first, *arguments = command
-        if isinstance(first, Function):
-            return self._call(first.name, arguments, dot, final)
-        if arguments or final:
-            raise TemplateError("only functions take arguments")
-        if isinstance(first, Constant) and first.value is None:
-            raise TemplateError("nil is not a command")
-        return self._evaluate_operand(first, dot)
 
     def _evaluate_operand(self, operand: Operand, dot: Value) -> Value:
         self._count_work()

@@ -162,17 +162,14 @@ class ImageApi:
             headers["Authorization"] = f"Basic {base64_strict.encode(pair)}"
         url = f"{self.cluster.url}{path}"
         response = self._client.send(method, url, subject=subject, headers=headers, body=body)
-        if 200 <= response.status < 300:
-            return response.body
-        raise _create_error(response.status, f"{subject}: {self.cluster.host}")
-
-
-def _create_error(status: int, subject: str) -> RegistryError | NotFoundError:
-    if status == 401:
-        problem = f"{subject}: the server rejects the credentials of kubeconfig"
-        return UnauthorizedError(problem, status=status, hint=_LOGIN)
-    if status == 403:
-        return DeniedError(f"{subject}: access denied", status=status, hint=_LOGIN)
-    if status == 404:
-        return NotFoundError(f"{subject}: not found")
-    return RegistryError(f"{subject}: HTTP status {status}", status=status)
+        status, subject = response.status, f"{subject}: {self.cluster.host}"
+        if status == 401:
+            problem = f"{subject}: the server rejects the credentials of kubeconfig"
+            raise UnauthorizedError(problem, status=status, hint=_LOGIN)
+        if status == 403:
+            raise DeniedError(f"{subject}: access denied", status=status, hint=_LOGIN)
+        if status == 404:
+            raise NotFoundError(f"{subject}: not found")
+        if not 200 <= status < 300:
+            raise RegistryError(f"{subject}: HTTP status {status}", status=status)
+        return response.body

@@ -75,7 +75,13 @@ class PseudoFile:
             fields = self._parse_line(line)
             if fields["type"] == _ATTRIBUTE:
                 if member is not None:
-                    self._add_attribute(member, fields["rest"] or b"")
+                    name, _, value = (fields["rest"] or b"").partition(b"=")
+                    if value.startswith(b"0t"):
+                        octal = re.compile(rb"\\([0-7]{3})")
+                        value = octal.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), value[2:])
+                    self.has_attributes = True
+                    key = f"SCHILY.xattr.{os.fsdecode(name)}"
+                    member.pax_headers = {**member.pax_headers, key: os.fsdecode(value)}
                 continue
             if member is not None:
                 yield member, self._open_content(member, start + offset)
@@ -154,16 +160,6 @@ class PseudoFile:
             self.sockets += 1
             return None, 0
         return member, _read_details(member, rest)
-
-    def _add_attribute(self, member: tarfile.TarInfo, text: bytes) -> None:
-        """Add an extended attribute, ``NAME=VALUE``, to a tar header."""
-        name, _, value = text.partition(b"=")
-        if value.startswith(b"0t"):
-            octal = re.compile(rb"\\([0-7]{3})")
-            value = octal.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), value[2:])
-        self.has_attributes = True
-        key = f"SCHILY.xattr.{os.fsdecode(name)}"
-        member.pax_headers = {**member.pax_headers, key: os.fsdecode(value)}
 
     def _open_content(self, member: tarfile.TarInfo, position: int) -> Reader:
         if position + member.size > self._file.size:

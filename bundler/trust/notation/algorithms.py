@@ -58,16 +58,12 @@ def verify_envelope(envelope: NotationEnvelope, key: CertificatePublicKeyTypes) 
             salted = padding.PSS(padding.MGF1(algorithm_hash), padding.PSS.DIGEST_LENGTH)
             return key.verify(envelope.signature, envelope.signed, salted, algorithm_hash)
         if isinstance(key, ec.EllipticCurvePublicKey):
-            signature = _encode_numbers(envelope.signature, (key.key_size + 7) // 8)
-            return key.verify(signature, envelope.signed, ec.ECDSA(algorithm_hash))
+            # The numbers r and s have the same size (RFC 7518, section 3.4).
+            raw, size = envelope.signature, (key.key_size + 7) // 8
+            if len(raw) == 2 * size:
+                r, s = int.from_bytes(raw[:size], "big"), int.from_bytes(raw[size:], "big")
+                encoded = utils.encode_dss_signature(r, s)
+                return key.verify(encoded, envelope.signed, ec.ECDSA(algorithm_hash))
     except InvalidSignature:
         pass
     raise InvalidSignatureError("Notation signature: it does not match the certificate")
-
-
-def _encode_numbers(signature: bytes, size: int) -> bytes:
-    """Encode the numbers r and s of ``size`` bytes each in DER (RFC 7518, section 3.4)."""
-    if len(signature) != 2 * size:
-        raise InvalidSignature
-    numbers = (int.from_bytes(half, "big") for half in (signature[:size], signature[size:]))
-    return utils.encode_dss_signature(*numbers)

@@ -80,8 +80,20 @@ def check_chain(chain: Sequence[x509.Certificate]) -> None:
         purposes = _find(chain[0], x509.ExtendedKeyUsage)
         if purposes is not None and not _OTHER_PURPOSES.isdisjoint(purposes.value):
             raise refuse("the certificate of the signer is for another purpose than signing code")
+        # ``below`` authorities are between a certificate and the signer.
         for below, certificate in enumerate(chain[1:]):
-            _check_issuer(certificate, below)
+            constraints = _find(certificate, x509.BasicConstraints)
+            if constraints is None or not constraints.critical or not constraints.value.ca:
+                raise refuse("a certificate of the chain is not that of an authority")
+            length = constraints.value.path_length
+            if length is not None and length < below:
+                raise refuse("the chain is longer than a certificate permits")
+            if not _find_usage(certificate, critical=True).key_cert_sign:
+                raise refuse("the key of an authority is not for signing certificates")
+            _check_hash(certificate)
+            key = certificate.public_key()
+            if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
+                raise refuse(f"the key of an authority is too short (expected {MIN_RSA_BITS} bits)")
     except MALFORMED:
         raise refuse("a certificate has malformed or duplicate extensions") from None
 
@@ -145,22 +157,6 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 def refuse(problem: str) -> InvalidSignatureError:
     """Create the error for a chain that is not accepted; the caller raises it."""
     return InvalidSignatureError(f"Notation signature: {problem}", problem="certificate")
-
-
-def _check_issuer(certificate: x509.Certificate, below: int) -> None:
-    """Check an authority; ``below`` authorities are between it and the signer."""
-    constraints = _find(certificate, x509.BasicConstraints)
-    if constraints is None or not constraints.critical or not constraints.value.ca:
-        raise refuse("a certificate of the chain is not that of an authority")
-    length = constraints.value.path_length
-    if length is not None and length < below:
-        raise refuse("the chain is longer than a certificate permits")
-    if not _find_usage(certificate, critical=True).key_cert_sign:
-        raise refuse("the key of an authority is not for signing certificates")
-    _check_hash(certificate)
-    key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        raise refuse(f"the key of an authority is too short (expected {MIN_RSA_BITS} bits)")
 
 
 def _check_hash(certificate: x509.Certificate) -> None:

@@ -67,7 +67,13 @@ def verify_timestamp(
         # One root at a time, because OpenSSL tries only one of several with the same name.
         if not any(_is_below(root, response, signature) for root in roots):
             raise _refuse("the timestamp is not by a trusted authority for this signature")
-        signer = _find_signer(response)
+        (info,) = response.signed_data.signer_infos
+        for block in response.signed_data.certificates:
+            signer = x509.load_der_x509_certificate(block)
+            if (signer.issuer, signer.serial_number) == (info.issuer, info.serial_number):
+                break
+        else:
+            raise _refuse("the timestamp does not contain the certificate of its signer")
         _check_signing_certificate(token, signer)
         purposes = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
         if list(purposes.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
@@ -116,15 +122,6 @@ def _split_token(token: bytes) -> tuple[Value, list[Value]]:
     kind, explicit = der.parse_values(content_info.content)
     (signed_data,) = der.parse_values(explicit.content)
     return kind, der.parse_values(signed_data.content)
-
-
-def _find_signer(response: TimeStampResponse) -> x509.Certificate:
-    (signer,) = response.signed_data.signer_infos
-    for block in response.signed_data.certificates:
-        certificate = x509.load_der_x509_certificate(block)
-        if (certificate.issuer, certificate.serial_number) == (signer.issuer, signer.serial_number):
-            return certificate
-    raise _refuse("the timestamp does not contain the certificate of its signer")
 
 
 def _check_signing_certificate(token: bytes, signer: x509.Certificate) -> None:

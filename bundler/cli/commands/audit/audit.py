@@ -108,21 +108,17 @@ def _print_verdict(verdict: Verdict, output_format: str) -> None:
 
         sys.stdout.write(create_junit(verdict))
     else:
-        _print_text(verdict)
-
-
-def _print_text(verdict: Verdict) -> None:
-    for finding in verdict.findings:
-        text.print_line(str(finding))
-    for item in verdict.waived:
-        text.print_line(f"waived: {item.finding} ({item.waiver.author}: {item.waiver.reason})")
-    advice = {item.code: item.advice for item in verdict.findings}
-    if advice:
-        text.print_line()
-    for code, line in sorted(advice.items()):
-        text.print_line(f"{code}: {line}")
-    images = text.count(len(verdict.audited.images), "image")
-    rules = text.count(len(verdict.rules.rules), "rule")
-    findings = text.count(len(verdict.findings), "finding")
-    waived = f", {len(verdict.waived)} waived" if verdict.waived else ""
-    text.print_line(f"{images}, {rules}: {findings}{waived}")
+        for finding in verdict.findings:
+            text.print_line(str(finding))
+        for item in verdict.waived:
+            text.print_line(f"waived: {item.finding} ({item.waiver.author}: {item.waiver.reason})")
+        advice = {item.code: item.advice for item in verdict.findings}
+        if advice:
+            text.print_line()
+        for code, line in sorted(advice.items()):
+            text.print_line(f"{code}: {line}")
+        images = text.count(len(verdict.audited.images), "image")
+        rules = text.count(len(verdict.rules.rules), "rule")
+        findings = text.count(len(verdict.findings), "finding")
+        waived = f", {len(verdict.waived)} waived" if verdict.waived else ""
+        text.print_line(f"{images}, {rules}: {findings}{waived}")

@@ -102,17 +102,14 @@ def _print_files(listed: Iterable[tuple[int, str, Member]]) -> None:
         owner = f"{member.uid}:{member.gid}"
         arrow = {"symbolic link": " -> ", "hard link": " link to "}.get(member.kind, "")
         mark = "!" if member.marks else " "
+        try:
+            changed = f"{datetime.fromtimestamp(member.mtime, UTC):%Y-%m-%d %H:%M}"
+        except (ValueError, OverflowError, OSError):
+            changed = f"{member.mtime:>16}"
         text.print_line(
-            f"{mark} {mode} {owner:>11} {member.size:>11} {_format_time(member.mtime)} "
+            f"{mark} {mode} {owner:>11} {member.size:>11} {changed} "
             f"{path or '.'}{arrow}{member.target}"
         )
-
-
-def _format_time(seconds: int) -> str:
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:>16}"
 
 
 def _to_json(number: int, path: str, member: Member) -> dict[str, Any]:

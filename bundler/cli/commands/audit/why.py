@@ -17,7 +17,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.audit.origins import PathStep, Use
+    from bundler.bundle.audit.origins import Use
 
 _WIDTH = 12  # of the longest label
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
@@ -61,8 +61,16 @@ def why(
 
 def _describe(use: Use) -> Iterator[tuple[str, str]]:
     listed = use.image.listed
-    if use.path:
-        yield "needed as", " > ".join(map(_format_step, use.path))
+    steps = []
+    for step in use.path:
+        node = step.node
+        kind = "index" if node.is_index else node.kind
+        parts = ["referrer" if step.is_referrer else kind, node.descriptor.digest.text[:_SHORT]]
+        parts += [str(node.descriptor.platform)] if node.descriptor.platform else []
+        parts += [node.artifact_type] if node.artifact_type else []
+        steps.append(" ".join(parts))
+    if steps:
+        yield "needed as", " > ".join(steps)
     if listed is None:
         return
     yield "digest", listed.digest.text
@@ -82,12 +90,3 @@ def _describe(use: Use) -> Iterator[tuple[str, str]]:
         yield "rename", listed.rename
     for label in dict.fromkeys(item.label for item in listed.verified):
         yield "verified", label
-
-
-def _format_step(step: PathStep) -> str:
-    node = step.node
-    kind = "index" if node.is_index else node.kind
-    parts = ["referrer" if step.is_referrer else kind, node.descriptor.digest.text[:_SHORT]]
-    parts += [str(node.descriptor.platform)] if node.descriptor.platform else []
-    parts += [node.artifact_type] if node.artifact_type else []
-    return " ".join(parts)

@@ -19,7 +19,7 @@ from bundler.oci.json import timestamps
 if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
-    from bundler.errors import BundlerError, HttpExchange, StatedError
+    from bundler.errors import BundlerError, HttpExchange
 
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _MAX_BODY = 50
@@ -116,25 +116,18 @@ def describe_answer(exchange: HttpExchange) -> str:
     has_body = exchange.method != "HEAD" or "/blobs/" not in exchange.url
     entries = [entry for entry in exchange.entries if has_body or not entry.in_body]
     if entries:
-        return front + _describe_stated_error(entries[0])
+        # The library of distribution knows its own codes only, and adds no default message.
+        entry = entries[0]
+        code = entry.code if entry.code in _MESSAGES else "UNKNOWN"
+        text, default = code.lower().replace("_", " "), _MESSAGES[code]
+        if entry.has_detail or entry.text not in ("", default):
+            text = default if entry.text == default else f"{text}: {entry.text}"
+        return front + text
     if status == 401:
         return f"{front}authentication required"
     body = exchange.body if has_body else ""
     more = "..." if len(body) > _MAX_BODY else ""
     return f"{front}StatusCode: {status}, {quote(body[:_MAX_BODY] + more)}"
-
-
-def _describe_stated_error(entry: StatedError) -> str:
-    """Describe an error as the library of distribution does, which knows its own codes only.
-
-    A default message is not added to its code.
-    """
-    code = entry.code if entry.code in _MESSAGES else "UNKNOWN"
-    text = code.lower().replace("_", " ")
-    default = _MESSAGES[code]
-    if not entry.has_detail and entry.text in ("", default):
-        return text
-    return default if entry.text == default else f"{text}: {entry.text}"
 
 
 def describe_unreachable(

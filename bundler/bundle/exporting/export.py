@@ -1,12 +1,12 @@
 """Export images into the directory of a bundle, or renew the bundle that it contains.
 
 An export locks the directory, and adds blobs and manifests beside those of the former bundle, each
-verified. Then it replaces the seal: ``index.json``, ``SHA256SUMS``, ``bundle.json``, and last the
-signatures. Finally it removes the content that the new bundle does not list.
+verified. Then it replaces the seal in one step: ``index.json``, ``SHA256SUMS``, ``bundle.json`` and
+the signatures. Finally it removes the content that the new bundle does not list.
 
-If an export is interrupted before the seal, the former bundle remains complete and signed. After
-any interruption, the same export can be run again and completes the new bundle. If nothing has
-changed, nothing is written, unless a third of the validity of the former bundle has passed.
+If an export is interrupted, the directory contains the former bundle or the new one, complete and
+signed. The same export can be run again and completes the new bundle. If nothing has changed,
+nothing is written, unless a third of the validity of the former bundle has passed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, update_entry
-from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format import bundle_paths, next_seal, store
 from bundler.bundle.format.inventory import create_serial
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.media import filesystem
@@ -124,6 +124,8 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
         destination, directory = open_destination(request, stack)
+        if next_seal.complete(directory):
+            engine.emit(Notice(f"{bundle}: completed the interrupted replacement of its seal"))
         planned_images = [
             store.create_planned_image(
                 listed[image.display_name], image, destination, request.format

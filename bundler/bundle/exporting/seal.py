@@ -1,8 +1,7 @@
 """Seal a bundle: write the small files that make the content of its directory a bundle.
 
-All of these files are computed before the first one is replaced. The directory is without a valid
-bundle only while they are written, and that time does not depend on the size of the bundle.
-Files that the new bundle does not list are removed afterwards.
+All of these files are computed first, then they replace those of the former bundle in one step, see
+``next_seal``. Files that the new bundle does not list are removed afterwards.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from bundler.bundle.format import (
     bundle_paths,
     checksums,
     instructions,
+    next_seal,
     store,
 )
 from bundler.bundle.format.inventory import Inventory, Producer
 from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.content.files import atomic_write, part_files
+from bundler.content.files import part_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -40,11 +40,11 @@ def replace_seal(
     serial: int,
     complete: bool,
 ) -> tuple[Inventory, tuple[str, ...]]:
-    """Replace the seal of the former bundle, the signatures last, and prune the directory.
+    """Replace the seal of the former bundle in one step, and prune the directory.
 
-    Until the last file is written, the directory verifies as the former bundle or not at all.
-    The content of ``images`` is in the ``directory`` of the bundle; ``index`` contains the files
-    that list them, by name, and ``signature_files`` their signatures, by path.
+    At any moment, the directory verifies as the former bundle or as the new one. It contains the
+    content of ``images``; ``index`` contains the files that list them, by name, and
+    ``signature_files`` their signatures, by path.
 
     Returns:
         The inventory, and the names of the signature files.
@@ -81,13 +81,12 @@ def replace_seal(
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
 
         trust_chain.write_chain(bundle, request.trust_chain)
+    changed: Mapping[str, bytes] = {}
     if signed:
         from bundler.bundle.format.signatures import image_signatures  # noqa: PLC0415 - if there are any
 
-        image_signatures.write_files(bundle, signed)
-    atomic_write.write_files(directory, files)
-    bundle_paths.remove_signatures(directory)
-    atomic_write.write_files(directory, {bundle_paths.INVENTORY: raw, **signatures})
+        changed = image_signatures.find_changed(directory, signed)
+    next_seal.replace(directory, {**changed, **files, bundle_paths.INVENTORY: raw, **signatures})
     prune(directory, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
 

@@ -6,6 +6,10 @@
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
     signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
     images/<hex of the root>/…                                   format dir
+    bundle.next/…                                                a complete new seal
+
+A renewal that is interrupted while it replaces the seal leaves ``bundle.next``, see ``next_seal``.
+As long as it exists, its files are read instead of those with the same paths beside it.
 
 A medium is untrusted. A name is used as a path only after ``is_path`` accepted it, and a file is
 opened only if neither it nor a directory between it and the bundle is a symbolic link.
@@ -41,6 +45,10 @@ SIGSTORE_BUNDLE = f"{INVENTORY}.sigstore.json"
 TRUST = "trust"
 SIGNATURES = "signatures"
 """The signatures of images that are not attached to them in their registry, in format ``oci``."""
+NEXT = "bundle.next"
+"""The directory of a complete new seal; it exists only until its files are in their places."""
+UNFINISHED = "bundle.unfinished"
+"""The directory of a seal that is being written or removed; readers ignore it."""
 MARKER = "oci-layout"
 INDEX = "index.json"
 BLOBS = bundle_guard.BLOBS
@@ -221,7 +229,7 @@ def is_image(name: str) -> bool:
 
 def may_be_left_over(name: str) -> bool:
     """Whether an interrupted export may leave a file with this name at the top of its directory."""
-    return _is_top_name(name) or part_files.is_part(name)
+    return _is_top_name(name) or name in (NEXT, UNFINISHED) or part_files.is_part(name)
 
 
 def is_path(text: str) -> bool:
@@ -237,6 +245,24 @@ def scan(bundle: Path) -> DirectoryScan:
         MediumError: a directory cannot be read.
         LimitError: the directory contains more files than a bundle may have.
     """
+    found = scan_files(bundle)
+    if not has_next(bundle):
+        return found
+    following = scan_files(bundle / NEXT).entries
+    former = {path: entry for path, entry in found.entries.items() if not _is_signature(path)}
+    return DirectoryScan(former | following, found.ignored)
+
+
+def has_next(bundle: Path) -> bool:
+    """Return whether ``NEXT`` exists; a file or link with this name is no seal."""
+    try:
+        return stat.S_ISDIR(os.lstat(bundle / NEXT).st_mode)
+    except OSError:
+        return False
+
+
+def scan_files(bundle: Path) -> DirectoryScan:
+    """List the files as ``scan`` does, without regard to ``NEXT``."""
     entries: dict[str, BundleFile] = {}
     ignored = 0
     pending = [""]
@@ -244,6 +270,8 @@ def scan(bundle: Path) -> DirectoryScan:
         below = pending.pop()
         for item in _list_directory(bundle, below):
             path, name = f"{below}{item.name}", item.name
+            if path in (NEXT, UNFINISHED):
+                continue
             is_foreign = path in _FOLDERS and not _is_directory(item)
             if is_foreign or not _belongs_to_bundle(below, name):
                 ignored += 1
@@ -283,12 +311,30 @@ def _belongs_to_bundle(below: str, name: str) -> bool:
     return not is_system_file(name) if below else _is_top_name(name)
 
 
+def _is_signature(path: str) -> bool:
+    return path == SIGSTORE_BUNDLE or parse_signature_name(path) is not None
+
+
 def _is_top_name(name: str) -> bool:
     return name in _TOP or parse_signature_name(name) is not None
 
 
 def _is_directory(item: os.DirEntry[str]) -> bool:
     return item.is_dir(follow_symlinks=False)
+
+
+def list_signatures(bundle: Directory) -> list[str]:
+    """Return the names of the files with signatures of the bundle, unless they are for cosign.
+
+    Raises:
+        MalformedError, MediumError: the directory cannot be read.
+    """
+    try:
+        with bundle.enter(NEXT) as following:
+            names = following.list_names()
+    except NotFoundError:
+        names = bundle.list_names()
+    return [name for name in names if parse_signature_name(name)]
 
 
 def open_file(bundle: Directory, path: str) -> RegularFile:
@@ -301,7 +347,11 @@ def open_file(bundle: Directory, path: str) -> RegularFile:
         MalformedError: not a regular file, or reached through a link.
         MediumError: it cannot be read.
     """
-    return bundle.open_file(*_split_path(path))
+    names = _split_path(path)
+    if parse_digest(path) is None:  # not the path of content, which a seal does not replace
+        with suppress(NotFoundError):
+            return bundle.open_file(NEXT, *names)
+    return bundle.open_file(*names)
 
 
 def read_file(bundle: Path, path: str, limit: int) -> bytes:
@@ -311,8 +361,11 @@ def read_file(bundle: Path, path: str, limit: int) -> bytes:
         LimitError: it is larger.
         NotFoundError, MalformedError, MediumError: it cannot be opened, see ``open_file``.
     """
+    names = _split_path(path)
     with Directory.open(bundle) as directory:
-        return directory.read(*_split_path(path), limit=limit)
+        with suppress(NotFoundError):
+            return directory.read(NEXT, *names, limit=limit)
+        return directory.read(*names, limit=limit)
 
 
 def remove_signatures(bundle: Directory) -> None:
@@ -321,11 +374,7 @@ def remove_signatures(bundle: Directory) -> None:
     Raises:
         MediumError: one of them cannot be removed.
     """
-    signatures = [
-        name
-        for name in bundle.list_names()
-        if parse_signature_name(name) or name == SIGSTORE_BUNDLE
-    ]
+    signatures = list(filter(_is_signature, bundle.list_names()))
     for name in signatures:
         bundle.remove(name)
     if signatures:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, checksums
+from bundler.bundle.format import bundle_paths, checksums, next_seal
 from bundler.bundle.format.read_inventory import read_inventory
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
@@ -66,7 +66,7 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
     with Directory.open(bundle) as directory:
-        names = [name for name in directory.list_names() if bundle_paths.parse_signature_name(name)]
+        names = bundle_paths.list_signatures(directory)
     if len(names) > MAX_SIGNATURES:
         raise LimitError(
             f"{bundle}: too many signatures (expected at most {MAX_SIGNATURES}, got {len(names)})"
@@ -127,6 +127,7 @@ def sign_bundle(bundle: Path, keys: Sequence[Signer]) -> list[str]:
     """
     with Directory.open(bundle) as directory:
         lock(directory)
+        next_seal.complete(directory)
         return write_signatures(bundle, read_for_signing(bundle), keys)
 
 

@@ -133,15 +133,28 @@ def write_files(bundle: Path, files: Mapping[str, bytes], *, only_missing: bool 
     Raises:
         NoSpaceError, MediumError: a file cannot be written.
     """
-    for path, data in files.items():
-        *folders, name = path.split("/")
-        with Directory.open(bundle) as top, top.enter(*folders, create=True) as folder:
-            size = folder.get_size(name)
-            if size is not None and only_missing:
+    with Directory.open(bundle) as top:
+        for path, data in find_changed(top, files).items():
+            *folders, name = path.split("/")
+            if only_missing and top.get_size(*folders, name) is not None:
                 continue
-            if size != len(data) or folder.read(name, limit=len(data)) != data:
+            with top.enter(*folders, create=True) as folder:
                 atomic_write.write_bytes_in(folder, name, data)
                 atomic_write.sync_directory(top)
+
+
+def find_changed(bundle: Directory, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return those of the signature ``files`` that are not in the bundle with this content.
+
+    Raises:
+        MediumError: a file cannot be read.
+    """
+    return {
+        path: data
+        for path, data in files.items()
+        if bundle.get_size(*path.split("/")) != len(data)
+        or bundle.read(*path.split("/"), limit=len(data)) != data
+    }
 
 
 class StoredSignatures:

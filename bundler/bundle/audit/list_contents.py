@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.bundle.format.read_inventory import read_inventory
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.format.sizes import Sizes, compute_sizes
@@ -117,7 +117,7 @@ def list_bundle(bundle: Path, inventory: Inventory | None = None) -> Listing:
             [error.message for _, error in sorted(graphs.problems.items())],
             hint=f"list the damaged files with airbundle verify {bundle}",
         )
-    present = bundle_paths.scan(bundle).entries
+    present = bundle_files.scan(bundle).entries
     contents = [
         {
             node.descriptor.digest: node.descriptor.size

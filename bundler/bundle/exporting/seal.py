@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler import __version__
 from bundler.bundle.format import (
+    bundle_files,
     bundle_paths,
     checksums,
     instructions,
@@ -62,7 +63,7 @@ def replace_seal(
             request.stream, request.format, listed, keys, complete=complete
         ),
     }
-    present = bundle_paths.scan(bundle).entries
+    present = bundle_files.scan(bundle).entries
     paths = find_listed_paths(request.format, listed, [image for _, image in images], present)
     signed = {path: data for path, data in signature_files.items() if path in paths}
     small = files | signed
@@ -154,4 +155,4 @@ def prune(
         and bundle_paths.is_listed(path)
         and not (keep_parts and part_files.is_kept(path.rpartition("/")[2]))
     ]
-    bundle_paths.remove_files(bundle, unlisted)
+    bundle_files.remove_files(bundle, unlisted)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.report import ExportReport
-from bundler.bundle.format import bundle_paths, checksums
+from bundler.bundle.format import bundle_files, checksums
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify as verify_bundle
@@ -60,7 +60,7 @@ def verify(
     if not verified.whole or verified.inventory != listed:
         engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None
-    present, paths = bundle_paths.scan(bundle).entries, checksums.read(bundle).keys()
+    present, paths = bundle_files.scan(bundle).entries, checksums.read(bundle).keys()
     if paths != sealing.find_listed_paths(request.format, images, resolved, present):
         engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
         return None

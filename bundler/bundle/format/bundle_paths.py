@@ -1,4 +1,4 @@
-"""The directory of a bundle: the names in it, and safe access to its files.
+"""The paths of the files in a bundle; ``bundle_files`` finds and opens them.
 
     bundle.json  bundle.json.<16 hex>.sig  SHA256SUMS  VERIFY.txt
     bundle.json.sigstore.json                                    for cosign
@@ -8,34 +8,24 @@
     images/<hex of the root>/…                                   format dir
     bundle.next/…                                                a complete new seal
 
-A renewal that is interrupted while it replaces the seal leaves ``bundle.next``, see ``next_seal``.
-As long as it exists, its files are read instead of those with the same paths beside it.
-
-A medium is untrusted. A name is used as a path only after ``is_path`` accepted it, and a file is
-opened only if neither it nor a directory between it and the bundle is a symbolic link.
+A medium is untrusted. A name is used as a path only after ``is_path`` accepted it.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bundler.content.files import atomic_write, part_files
-from bundler.content.files.safe_directory import Directory, is_portable
-from bundler.errors import LimitError, MalformedError, MediumError, NotFoundError
+from bundler.content.files import part_files
+from bundler.content.files.safe_directory import is_portable
+from bundler.errors import MalformedError
 from bundler.oci.digest import Digest
 from bundler.transports.shared import bundle_guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from bundler.bundle.format.inventory import Format
-    from bundler.content.files.safe_directory import RegularFile
 
 INVENTORY = bundle_guard.INVENTORY
 CHECKSUM_FILE = "SHA256SUMS"
@@ -55,12 +45,9 @@ BLOBS = bundle_guard.BLOBS
 IMAGES = bundle_guard.IMAGES
 
 MAX_PATH = 300
-MAX_ENTRIES = 250_000
-_MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
 
 _UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE})
 _TOP = _UNLISTED | {INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST}
-_FOLDERS = (SIGNATURES, TRUST)  # files with these names are foreign
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
 _TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")
 _IMAGE_SIGNATURE = re.compile(r"(?:(?:sha512-)?[0-9a-f]+\.)?signature-[1-9][0-9]{0,3}")
@@ -74,33 +61,6 @@ _SYSTEM = re.compile(
     r"|\.fuse_hidden.*|\.nfs[0-9a-f]+",
     re.IGNORECASE,
 )
-
-EntryKind = Literal["file", "special"]
-
-
-@dataclass(frozen=True, slots=True)
-class BundleFile:
-    """A file in the directory of a bundle; ``size`` in bytes."""
-
-    path: str
-    """The relative path, with slashes."""
-    kind: EntryKind
-    """``special``: a link, pipe, socket or device, or a directory in place of a file; it is neither
-    followed nor opened.
-    """
-    size: int
-    shared: tuple[int, int] | None = None
-    """The device and inode of a file with several names (hard links); None: it has one name."""
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryScan:
-    """The files in the directory of a bundle."""
-
-    entries: dict[str, BundleFile]
-    """The files of the bundle and unknown files in its directory, by path."""
-    ignored: int
-    """The number of files that operating systems created on the medium."""
 
 
 def format_signature_name(key_id: str) -> str:
@@ -237,69 +197,7 @@ def is_path(text: str) -> bool:
     return len(text) <= MAX_PATH and is_portable(*text.split("/"))
 
 
-def scan(bundle: Path) -> DirectoryScan:
-    """List the files in the directory of a bundle; follows no link and opens no file.
-
-    Raises:
-        NotFoundError: the directory does not exist.
-        MediumError: a directory cannot be read.
-        LimitError: the directory contains more files than a bundle may have.
-    """
-    found = scan_files(bundle)
-    if not has_next(bundle):
-        return found
-    following = scan_files(bundle / NEXT).entries
-    former = {path: entry for path, entry in found.entries.items() if not _is_signature(path)}
-    return DirectoryScan(former | following, found.ignored)
-
-
-def has_next(bundle: Path) -> bool:
-    """Return whether ``NEXT`` exists; a file or link with this name is no seal."""
-    try:
-        return stat.S_ISDIR(os.lstat(bundle / NEXT).st_mode)
-    except OSError:
-        return False
-
-
-def scan_files(bundle: Path) -> DirectoryScan:
-    """List the files as ``scan`` does, without regard to ``NEXT``."""
-    entries: dict[str, BundleFile] = {}
-    ignored = 0
-    pending = [""]
-    while pending:
-        below = pending.pop()
-        for item in _list_directory(bundle, below):
-            path, name = f"{below}{item.name}", item.name
-            if path in (NEXT, UNFINISHED):
-                continue
-            is_foreign = path in _FOLDERS and not _is_directory(item)
-            if is_foreign or not _belongs_to_bundle(below, name):
-                ignored += 1
-            elif _is_directory(item) and path.count("/") < _MAX_DEPTH:
-                pending.append(f"{path}/")
-            else:
-                status = item.stat(follow_symlinks=False)
-                kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
-                shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
-                entries[path] = BundleFile(path, kind, status.st_size, shared)
-            if len(entries) + len(pending) > MAX_ENTRIES:
-                raise LimitError(f"{bundle}: too many files (expected at most {MAX_ENTRIES:,})")
-    return DirectoryScan(entries, ignored)
-
-
-def _list_directory(bundle: Path, below: str) -> Iterator[os.DirEntry[str]]:
-    """Yield the entries of a directory one by one, because it may have millions of them."""
-    try:
-        with os.scandir(bundle / below) as listing:
-            yield from listing
-    except (FileNotFoundError, NotADirectoryError) as error:
-        problem = "no such" if isinstance(error, FileNotFoundError) else "not a"
-        raise NotFoundError(f"{bundle}: {problem} directory") from None
-    except OSError as error:
-        raise MediumError(f"{bundle / below}: {error.strerror}") from None
-
-
-def _belongs_to_bundle(below: str, name: str) -> bool:
+def belongs_to_bundle(below: str, name: str) -> bool:
     """Whether a name in the directory ``below`` is not foreign; ``below`` ends with a slash."""
     if below == f"{TRUST}/":
         return parse_trust_name(name) is not None
@@ -311,7 +209,8 @@ def _belongs_to_bundle(below: str, name: str) -> bool:
     return not is_system_file(name) if below else _is_top_name(name)
 
 
-def _is_signature(path: str) -> bool:
+def is_signature(path: str) -> bool:
+    """Whether the path is that of a signature of the bundle, also in the format of cosign."""
     return path == SIGSTORE_BUNDLE or parse_signature_name(path) is not None
 
 
@@ -319,99 +218,16 @@ def _is_top_name(name: str) -> bool:
     return name in _TOP or parse_signature_name(name) is not None
 
 
-def _is_directory(item: os.DirEntry[str]) -> bool:
-    return item.is_dir(follow_symlinks=False)
-
-
-def list_signatures(bundle: Directory) -> list[str]:
-    """Return the names of the files with signatures of the bundle, unless they are for cosign.
-
-    Raises:
-        MalformedError, MediumError: the directory cannot be read.
-    """
-    try:
-        with bundle.enter(NEXT) as following:
-            names = following.list_names()
-    except NotFoundError:
-        names = bundle.list_names()
-    return [name for name in names if parse_signature_name(name)]
-
-
-def open_file(bundle: Directory, path: str) -> RegularFile:
-    """Open a regular file below the bundle's directory; the caller closes it.
-
-    Neither it nor a directory between it and ``bundle`` may be a symbolic link.
-
-    Raises:
-        NotFoundError: it does not exist.
-        MalformedError: not a regular file, or reached through a link.
-        MediumError: it cannot be read.
-    """
-    names = _split_path(path)
-    if parse_digest(path) is None:  # not the path of content, which a seal does not replace
-        with suppress(NotFoundError):
-            return bundle.open_file(NEXT, *names)
-    return bundle.open_file(*names)
-
-
-def read_file(bundle: Path, path: str, limit: int) -> bytes:
-    """Read a small file of the bundle; ``limit`` is its maximum size in bytes.
-
-    Raises:
-        LimitError: it is larger.
-        NotFoundError, MalformedError, MediumError: it cannot be opened, see ``open_file``.
-    """
-    names = _split_path(path)
-    with Directory.open(bundle) as directory:
-        with suppress(NotFoundError):
-            return directory.read(NEXT, *names, limit=limit)
-        return directory.read(*names, limit=limit)
-
-
-def remove_signatures(bundle: Directory) -> None:
-    """Durably remove every signature of the bundle.
-
-    Raises:
-        MediumError: one of them cannot be removed.
-    """
-    signatures = list(filter(_is_signature, bundle.list_names()))
-    for name in signatures:
-        bundle.remove(name)
-    if signatures:
-        atomic_write.sync_directory(bundle)
-
-
-def remove_files(bundle: Directory, paths: Iterable[str]) -> None:
-    """Durably remove files below the bundle's directory, and each directory that becomes empty.
-
-    A directory in place of a file is removed with its content; no link is followed.
-
-    Raises:
-        MediumError: one of them cannot be removed.
-    """
-    folders: dict[str, list[str]] = {}
-    for path in paths:
-        folder_path, _, name = path.rpartition("/")
-        folders.setdefault(folder_path, []).append(name)
-    for folder_path, files in folders.items():
-        names = folder_path.split("/") if folder_path else []
-        with bundle.enter(*names) as folder:
-            for name in files:
-                folder.remove_tree(name)
-            atomic_write.sync_directory(folder)
-        if not names:
-            continue
-        with bundle.enter(*names[:-1]) as parent:
-            with suppress(OSError):  # not empty
-                os.rmdir(names[-1], dir_fd=parent.fd)
-            atomic_write.sync_directory(parent)
-
-
 def _parse_hex(algorithm: str, text: str) -> Digest | None:
     return Digest(f"{algorithm}:{text}") if _HEX[algorithm].fullmatch(text) else None
 
 
-def _split_path(path: str) -> list[str]:
+def split_path(path: str) -> list[str]:
+    """Return the components of a path.
+
+    Raises:
+        MalformedError: it is not valid, see ``is_path``.
+    """
     if not is_path(path):
         raise MalformedError(f"{path[:MAX_PATH]!r} is not a valid path in a bundle")
     return path.split("/")

@@ -11,7 +11,7 @@ import re
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.bundle.format.inventory import ChecksumFile
 from bundler.content.streams import read_chunks
 from bundler.errors import LimitError, MalformedError
@@ -49,7 +49,7 @@ def create(
         digest = bundle_paths.parse_digest(path)
         if digest is None or not digest.text.startswith(_SHA256):
             hasher = new_hasher("sha256")
-            with bundle_paths.open_file(bundle, path) as file:
+            with bundle_files.open_file(bundle, path) as file:
                 for chunk in read_chunks(file):
                     hasher.update(chunk)
             digest = Digest(f"{_SHA256}{hasher.hexdigest()}")
@@ -91,7 +91,7 @@ def read(bundle: Path) -> dict[str, Digest]:
         NotFoundError, MediumError: it cannot be read.
         MalformedError, LimitError: it is not valid, see ``parse``.
     """
-    return parse(bundle_paths.read_file(bundle, bundle_paths.CHECKSUM_FILE, MAX_CHECKSUM_FILE))
+    return parse(bundle_files.read_file(bundle, bundle_paths.CHECKSUM_FILE, MAX_CHECKSUM_FILE))
 
 
 def parse(raw: bytes, *, subject: str = bundle_paths.CHECKSUM_FILE) -> dict[str, Digest]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.bundle.format.checksums import MAX_CHECKSUM_FILE
 from bundler.content.files import atomic_write
 from bundler.errors import BundlerError
@@ -33,7 +33,7 @@ def replace(bundle: Directory, files: Mapping[str, bytes]) -> None:
             the new one is complete.
     """
     if bundle.get_size(bundle_paths.INVENTORY) is None:
-        bundle_paths.remove_signatures(bundle)
+        bundle_files.remove_signatures(bundle)
         _write(bundle, files)
         return
     try:
@@ -58,12 +58,12 @@ def complete(bundle: Directory) -> bool:
         NoSpaceError, MediumError: a file cannot be read or written; the new seal is unchanged.
     """
     bundle.remove_tree(bundle_paths.UNFINISHED)
-    if not bundle_paths.has_next(bundle.path):
+    if not bundle_files.has_next(bundle.path):
         bundle.remove_tree(bundle_paths.NEXT)  # a foreign file or link
         return False
     files = {
         path: bundle.read(bundle_paths.NEXT, *path.split("/"), limit=MAX_CHECKSUM_FILE)
-        for path in sorted(bundle_paths.scan_files(bundle.path / bundle_paths.NEXT).entries)
+        for path in sorted(bundle_files.scan_files(bundle.path / bundle_paths.NEXT).entries)
         if bundle_paths.parse_digest(path) is None
     }
     _put_in_place(bundle, files)
@@ -72,7 +72,7 @@ def complete(bundle: Directory) -> bool:
 
 def _put_in_place(bundle: Directory, files: Mapping[str, bytes]) -> None:
     """Copy the files of ``bundle.next``, and remove it once they are durable."""
-    bundle_paths.remove_signatures(bundle)
+    bundle_files.remove_signatures(bundle)
     _write(bundle, files)
     bundle.rename(bundle_paths.NEXT, bundle_paths.UNFINISHED)
     atomic_write.sync_directory(bundle)
@@ -83,8 +83,8 @@ def _write(top: Directory, files: Mapping[str, bytes]) -> None:
     """Durably write files below ``top`` by path, in their order."""
     folders: dict[tuple[str, ...], dict[str, bytes]] = {}
     for path, data in files.items():
-        *names, name = path.split("/")
-        folders.setdefault(tuple(names), {})[name] = data
+        *parents, name = path.split("/")
+        folders.setdefault(tuple(parents), {})[name] = data
     for names, content in folders.items():
         with top.enter(*names, create=True) as folder:
             atomic_write.write_files(folder, content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.errors import NotFoundError
 
@@ -33,7 +33,7 @@ def read_raw_inventory(bundle: Path) -> bytes:
         MalformedError, LimitError, MediumError: it cannot be read.
     """
     try:
-        return bundle_paths.read_file(bundle, bundle_paths.INVENTORY, MAX_INVENTORY)
+        return bundle_files.read_file(bundle, bundle_paths.INVENTORY, MAX_INVENTORY)
     except NotFoundError:
         if not bundle.is_dir():
             raise NotFoundError(f"{bundle}: no such directory") from None

@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files.part_files import get_kept_name
 from bundler.content.files.safe_directory import Directory
 from bundler.copy.planned_image import PlannedImage
@@ -137,7 +137,7 @@ class DirectoryHoldings:
         self._sizes: dict[Digest, int] | None = None
         if bundle_format == "dir":
             images = directory / bundle_paths.IMAGES
-            entries = bundle_paths.scan(directory).entries.values() if images.is_dir() else ()
+            entries = bundle_files.scan(directory).entries.values() if images.is_dir() else ()
             self._sizes = {
                 digest: entry.size
                 for entry in entries

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files.os_errors import find_existing, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import IntegrityError, MediumError, shortlist
@@ -207,7 +207,7 @@ def _refuse_foreign(bundle: Path, proposal: Path) -> None:
     problem = ""
     if bundle_paths.INDEX in names:
         try:
-            raw = bundle_paths.read_file(bundle, bundle_paths.INDEX, image_layout.MAX_INDEX)
+            raw = bundle_files.read_file(bundle, bundle_paths.INDEX, image_layout.MAX_INDEX)
             entries = image_layout.LayoutIndex.parse(raw, bundle_paths.INDEX).entries
             # An export writes the annotation of containerd, which most other programs omit.
             is_ours = not entries or any(

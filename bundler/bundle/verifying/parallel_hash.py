@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files
 from bundler.content.streams import read_chunks
 from bundler.copy import parallel
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
@@ -22,7 +22,7 @@ from bundler.oci.digest import new_hasher
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bundler.bundle.format.bundle_paths import BundleFile
+    from bundler.bundle.format.bundle_files import BundleFile
     from bundler.cancel import Cancellation
     from bundler.content.files.safe_directory import Directory
     from bundler.errors import BundlerError
@@ -79,7 +79,7 @@ def hash_all(
         hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
         faults: dict[str, BundlerError] = {}
         try:
-            with bundle_paths.open_file(bundle, path) as stream:
+            with bundle_files.open_file(bundle, path) as stream:
                 for chunk in read_chunks(stream, job.size):
                     cancellation.check()
                     for hasher in hashers.values():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from bundler.bundle.format import absent_layers, bundle_paths
+from bundler.bundle.format import absent_layers, bundle_files, bundle_paths
 from bundler.bundle.format.omissions import Omissions
 from bundler.errors import BundlerError, LimitError, NotFoundError
 from bundler.oci import manifest, media_types
@@ -157,7 +157,7 @@ class _GraphReader:
             raise LimitError(
                 f"{node.path}: nested too deeply (expected at most {MAX_DEPTH} levels)"
             )
-        raw = bundle_paths.read_file(self.bundle, node.path, manifest.MAX_MANIFEST)
+        raw = bundle_files.read_file(self.bundle, node.path, manifest.MAX_MANIFEST)
         node.descriptor.digest.verify(raw, node.path)
         parsed = manifest.parse(raw, node.descriptor.media_type, subject=node.path)
         return manifest.list_children(parsed)

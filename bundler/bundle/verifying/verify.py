@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, checksums, store
+from bundler.bundle.format import bundle_files, bundle_paths, checksums, store
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.parse_inventory import parse_inventory
@@ -94,7 +94,7 @@ def verify(
     """
     now = now or datetime.now(UTC)
     detached = signing.read_signature_files(signature_files)
-    verifier = _Verifier(bundle, bundle_paths.scan(bundle))
+    verifier = _Verifier(bundle, bundle_files.scan(bundle))
     if {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE}.isdisjoint(verifier.found.entries):
         raise create_unfinished_error(bundle)
     known, trust_error, signers = verifier.read_inventory(trust, detached, now)
@@ -130,7 +130,7 @@ class _Verifier:
     """The findings so far; not thread-safe, so hashing threads return their errors instead."""
 
     bundle: Path
-    found: bundle_paths.DirectoryScan
+    found: bundle_files.DirectoryScan
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     """The full names of the images that need each file, by path, in the order of the inventory."""
@@ -199,7 +199,7 @@ class _Verifier:
             if not part_files.is_part(name.rpartition("/")[2])
         }
         try:
-            raw = bundle_paths.read_file(self.bundle, path, checksums.MAX_CHECKSUM_FILE)
+            raw = bundle_files.read_file(self.bundle, path, checksums.MAX_CHECKSUM_FILE)
             if (
                 known is not None
                 and checksums.describe(raw, known.checksum_file.count) != known.checksum_file
@@ -272,7 +272,7 @@ class _Verifier:
         listed = referrers | roots
         allowed = {root.digest for root in listed.values()}
         try:
-            raw = bundle_paths.read_file(self.bundle, path, image_layout.MAX_INDEX)
+            raw = bundle_files.read_file(self.bundle, path, image_layout.MAX_INDEX)
             entries = image_layout.LayoutIndex.parse(raw, path).entries
         except NotFoundError:
             self.add("missing", path, "missing")

@@ -15,7 +15,7 @@ import pytest
 
 from bundler import transports
 from bundler.bundle.exporting import export as exporting, seal as sealing
-from bundler.bundle.format import bundle_paths, checksums
+from bundler.bundle.format import bundle_files, checksums
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
@@ -67,7 +67,8 @@ class Disk:
     @property
     def replacing(self) -> int:
         """The number of the operation that replaces the former seal."""
-        return self.operations.index("bundle.next")
+        names = enumerate(self.operations)
+        return max(number for number, name in names if name == "bundle.next")
 
     @property
     def sealed(self) -> int:
@@ -423,13 +424,13 @@ def test_export_to_disconnected_medium_ends_at_once(site, kind, keep_going, how,
             stored.append(event)
 
     if "seal" in how:
-        scan = bundle_paths.scan
+        scan = bundle_files.scan
 
-        def find(bundle: Path) -> bundle_paths.DirectoryScan:
+        def find(bundle: Path) -> bundle_files.DirectoryScan:
             disconnect()
             return scan(bundle)
 
-        monkeypatch.setattr(sealing.bundle_paths, "scan", find)
+        monkeypatch.setattr(sealing.bundle_files, "scan", find)
     with pytest.raises(DisconnectedMediumError, match="no longer connected"):
         site.export("kept", "new", kind=kind, keep_going=keep_going, emit=emit)
     assert len(stored) == 1 or "seal" in how

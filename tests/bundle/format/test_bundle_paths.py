@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
@@ -74,7 +74,7 @@ def test_scan_follows_no_link_and_opens_no_file(tmp_path: Path):
     os.mkfifo(tmp_path / "blobs/pipe")
     (tmp_path / "blobs/loop").symlink_to("..")
     (tmp_path / "holiday.jpg").write_bytes(b"")
-    found = bundle_paths.scan(tmp_path)
+    found = bundle_files.scan(tmp_path)
     kinds = {path: (entry.kind, entry.size) for path, entry in found.entries.items()}
     assert kinds["blobs/sha256/x"] == ("file", 3)
     assert {path for path, (kind, _) in kinds.items() if kind == "special"} == {
@@ -91,16 +91,16 @@ def test_path_outside_the_bundle_is_refused(tmp_path: Path):
     bundle.mkdir()
     for path in ("../secret", "/etc/passwd", "a/../../secret", ""):
         with pytest.raises(MalformedError):
-            bundle_paths.read_file(bundle, path, 100)
+            bundle_files.read_file(bundle, path, 100)
 
 
 def test_read_file_enforces_its_limit(tmp_path: Path):
     (tmp_path / "index.json").write_bytes(b"x" * 10)
-    assert bundle_paths.read_file(tmp_path, "index.json", 10) == b"x" * 10
+    assert bundle_files.read_file(tmp_path, "index.json", 10) == b"x" * 10
     with pytest.raises(LimitError):
-        bundle_paths.read_file(tmp_path, "index.json", 9)
+        bundle_files.read_file(tmp_path, "index.json", 9)
     with pytest.raises(NotFoundError):
-        bundle_paths.read_file(tmp_path, "oci-layout", 9)
+        bundle_files.read_file(tmp_path, "oci-layout", 9)
 
 
 def test_remove_signatures_keeps_other_files(tmp_path: Path):
@@ -108,8 +108,8 @@ def test_remove_signatures_keeps_other_files(tmp_path: Path):
     for name in (*kept, bundle_paths.format_signature_name(A.hex)):
         (tmp_path / name).write_bytes(b"x")
     with Directory.open(tmp_path) as bundle:
-        bundle_paths.remove_signatures(bundle)
-        bundle_paths.remove_signatures(bundle)
+        bundle_files.remove_signatures(bundle)
+        bundle_files.remove_signatures(bundle)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 
@@ -140,6 +140,6 @@ def test_remove_files_removes_only_empty_directories(tmp_path: Path):
         (tmp_path / path).touch()
     removed = ["images/a/version", "images/b/version", "blobs/sha512/c"]
     with Directory.open(tmp_path) as directory:
-        bundle_paths.remove_files(directory, removed)
+        bundle_files.remove_files(directory, removed)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     assert left == {"images", "images/b", "images/b/note", "blobs"}

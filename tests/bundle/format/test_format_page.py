@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.format import bundle_paths, checksums, inventory
+from bundler.bundle.format import bundle_files, bundle_paths, checksums, inventory
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE, MAX_SIGNATURES
 from bundler.bundle.verifying import verify
@@ -50,7 +50,7 @@ def test_format_page_describes_every_finding():
         f"{MAX_INVENTORY >> 20} MiB",
         f"most {checksums.MAX_CHECKSUM_FILE >> 20} MiB",
         f"{MAX_SIGNATURES} signatures of at most {MAX_SIGNATURE >> 10} KiB",
-        f"{bundle_paths.MAX_ENTRIES:,}",
+        f"{bundle_files.MAX_ENTRIES:,}",
         f"{bundle_paths.MAX_PATH} characters",
         f"{manifest.MAX_MANIFEST >> 20} MiB",
         f"{manifest.MAX_CHILDREN:,}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, checksums, next_seal
+from bundler.bundle.format import bundle_files, bundle_paths, checksums, next_seal
 from bundler.bundle.format.read_inventory import read_inventory
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
@@ -66,12 +66,12 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
     with Directory.open(bundle) as directory:
-        names = bundle_paths.list_signatures(directory)
+        names = bundle_files.list_signatures(directory)
     if len(names) > MAX_SIGNATURES:
         raise LimitError(
             f"{bundle}: too many signatures (expected at most {MAX_SIGNATURES}, got {len(names)})"
         )
-    return {name: bundle_paths.read_file(bundle, name, MAX_SIGNATURE) for name in names}
+    return {name: bundle_files.read_file(bundle, name, MAX_SIGNATURE) for name in names}
 
 
 def read_signature_files(paths: Sequence[Path]) -> dict[str, bytes]:
@@ -152,7 +152,7 @@ def read_for_signing(bundle: Path) -> bytes:
         DamagedBundleError: SHA256SUMS does not have the digest in ``bundle.json``.
     """
     raw, contents = read_inventory(bundle)
-    listed = bundle_paths.read_file(bundle, bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
+    listed = bundle_files.read_file(bundle, bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
     if checksums.describe(listed, contents.checksum_file.count) != contents.checksum_file:
         raise DamagedBundleError(
             f"{bundle}: not signed, because it is damaged",

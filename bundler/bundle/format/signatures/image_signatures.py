@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import DamagedBundleError, LimitError, NotFoundError
@@ -206,7 +206,7 @@ class StoredSignatures:
         if raw is None:
             hint = f"list the damaged files with airbundle verify {self._bundle}"
             try:
-                raw = bundle_paths.read_file(self._bundle, path, item.size)
+                raw = bundle_files.read_file(self._bundle, path, item.size)
             except (NotFoundError, LimitError) as error:
                 problems = [error.message]
                 raise DamagedBundleError(f"{self._bundle}: damaged", problems, hint=hint) from error

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format import bundle_files
 from bundler.bundle.format.authenticate import open_bundle, verify_signatures
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import (
@@ -252,7 +252,7 @@ def test_foreign_files_beside_the_trust_files_are_ignored(tmp_path: Path):
     (bundle / "trust" / "deep").mkdir(parents=True)
     (bundle / "trust" / "notes.txt").write_text("mine")
     (bundle / "trust" / "1.trust.json").write_text("{}")
-    found = bundle_paths.scan(bundle)
+    found = bundle_files.scan(bundle)
     assert "trust/1.trust.json" in found.entries
     assert not {path for path in found.entries if "notes" in path or "deep" in path}
     assert found.ignored == 2

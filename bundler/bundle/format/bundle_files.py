@@ -1,0 +1,204 @@
+"""The files in the directory of a bundle: find, open and remove them safely.
+
+A medium is untrusted: a file is opened only if neither it nor a directory between it and the bundle
+is a symbolic link. An interrupted renewal may leave the directory ``bundle.next``, see
+``next_seal``. As long as it exists, its files replace those with the same paths beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bundler.bundle.format import bundle_paths
+from bundler.content.files import atomic_write
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import LimitError, MediumError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bundler.content.files.safe_directory import RegularFile
+
+MAX_ENTRIES = 250_000
+_MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
+_FOLDERS = (bundle_paths.SIGNATURES, bundle_paths.TRUST)  # files with these names are foreign
+
+EntryKind = Literal["file", "special"]
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFile:
+    """A file in the directory of a bundle; ``size`` in bytes."""
+
+    path: str
+    """The relative path, with slashes."""
+    kind: EntryKind
+    """``special``: a link, pipe, socket or device, or a directory in place of a file; it is neither
+    followed nor opened.
+    """
+    size: int
+    shared: tuple[int, int] | None = None
+    """The device and inode of a file with several names (hard links); None: it has one name."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryScan:
+    """The files in the directory of a bundle."""
+
+    entries: dict[str, BundleFile]
+    """The files of the bundle and unknown files in its directory, by path."""
+    ignored: int
+    """The number of files that operating systems created on the medium."""
+
+
+def scan(bundle: Path) -> DirectoryScan:
+    """List the files in the directory of a bundle; follows no link and opens no file.
+
+    Raises:
+        NotFoundError: the directory does not exist.
+        MediumError: a directory cannot be read.
+        LimitError: the directory contains more files than a bundle may have.
+    """
+    found = scan_files(bundle)
+    if not has_next(bundle):
+        return found
+    following = scan_files(bundle / bundle_paths.NEXT).entries
+    entries = {
+        path: entry for path, entry in found.entries.items() if not bundle_paths.is_signature(path)
+    }
+    return DirectoryScan(entries | following, found.ignored)
+
+
+def has_next(bundle: Path) -> bool:
+    """Return whether ``bundle.next`` exists; a file or link with this name is no seal."""
+    try:
+        return stat.S_ISDIR(os.lstat(bundle / bundle_paths.NEXT).st_mode)
+    except OSError:
+        return False
+
+
+def scan_files(bundle: Path) -> DirectoryScan:
+    """List the files as ``scan`` does, without regard to ``bundle.next``."""
+    entries: dict[str, BundleFile] = {}
+    ignored = 0
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        for item in _list_directory(bundle, below):
+            path, name = f"{below}{item.name}", item.name
+            if path in (bundle_paths.NEXT, bundle_paths.UNFINISHED):
+                continue
+            is_foreign = path in _FOLDERS and not item.is_dir(follow_symlinks=False)
+            if is_foreign or not bundle_paths.belongs_to_bundle(below, name):
+                ignored += 1
+            elif item.is_dir(follow_symlinks=False) and path.count("/") < _MAX_DEPTH:
+                pending.append(f"{path}/")
+            else:
+                status = item.stat(follow_symlinks=False)
+                kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
+                shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
+                entries[path] = BundleFile(path, kind, status.st_size, shared)
+            if len(entries) + len(pending) > MAX_ENTRIES:
+                raise LimitError(f"{bundle}: too many files (expected at most {MAX_ENTRIES:,})")
+    return DirectoryScan(entries, ignored)
+
+
+def _list_directory(bundle: Path, below: str) -> Iterator[os.DirEntry[str]]:
+    """Yield the entries of a directory one by one, because it may have millions of them."""
+    try:
+        with os.scandir(bundle / below) as listing:
+            yield from listing
+    except (FileNotFoundError, NotADirectoryError) as error:
+        problem = "no such" if isinstance(error, FileNotFoundError) else "not a"
+        raise NotFoundError(f"{bundle}: {problem} directory") from None
+    except OSError as error:
+        raise MediumError(f"{bundle / below}: {error.strerror}") from None
+
+
+def list_signatures(bundle: Directory) -> list[str]:
+    """Return the names of the files with signatures of the bundle, unless they are for cosign.
+
+    Raises:
+        MalformedError, MediumError: the directory cannot be read.
+    """
+    try:
+        with bundle.enter(bundle_paths.NEXT) as following:
+            names = following.list_names()
+    except NotFoundError:
+        names = bundle.list_names()
+    return [name for name in names if bundle_paths.parse_signature_name(name)]
+
+
+def open_file(bundle: Directory, path: str) -> RegularFile:
+    """Open a regular file below the bundle's directory; the caller closes it.
+
+    Neither it nor a directory between it and ``bundle`` may be a symbolic link.
+
+    Raises:
+        NotFoundError: it does not exist.
+        MalformedError: not a regular file, or reached through a link.
+        MediumError: it cannot be read.
+    """
+    names = bundle_paths.split_path(path)
+    if bundle_paths.parse_digest(path) is None:  # content belongs to no seal
+        with suppress(NotFoundError):
+            return bundle.open_file(bundle_paths.NEXT, *names)
+    return bundle.open_file(*names)
+
+
+def read_file(bundle: Path, path: str, limit: int) -> bytes:
+    """Read a small file of the bundle; ``limit`` is its maximum size in bytes.
+
+    Raises:
+        LimitError: it is larger.
+        NotFoundError, MalformedError, MediumError: it cannot be opened, see ``open_file``.
+    """
+    names = bundle_paths.split_path(path)
+    with Directory.open(bundle) as directory:
+        with suppress(NotFoundError):
+            return directory.read(bundle_paths.NEXT, *names, limit=limit)
+        return directory.read(*names, limit=limit)
+
+
+def remove_signatures(bundle: Directory) -> None:
+    """Durably remove every signature of the bundle.
+
+    Raises:
+        MediumError: one of them cannot be removed.
+    """
+    signatures = list(filter(bundle_paths.is_signature, bundle.list_names()))
+    for name in signatures:
+        bundle.remove(name)
+    if signatures:
+        atomic_write.sync_directory(bundle)
+
+
+def remove_files(bundle: Directory, paths: Iterable[str]) -> None:
+    """Durably remove files below the bundle's directory, and each directory that becomes empty.
+
+    A directory in place of a file is removed with its content; no link is followed.
+
+    Raises:
+        MediumError: one of them cannot be removed.
+    """
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folder_path, _, name = path.rpartition("/")
+        folders.setdefault(folder_path, []).append(name)
+    for folder_path, files in folders.items():
+        names = folder_path.split("/") if folder_path else []
+        with bundle.enter(*names) as folder:
+            for name in files:
+                folder.remove_tree(name)
+            atomic_write.sync_directory(folder)
+        if not names:
+            continue
+        with bundle.enter(*names[:-1]) as parent:
+            with suppress(OSError):  # not empty
+                os.rmdir(names[-1], dir_fd=parent.fd)
+            atomic_write.sync_directory(parent)

@@ -40,7 +40,7 @@ from bundler.errors import (
     NotFoundError,
     TrustError,
 )
-from bundler.events import BlobTotal, Completed, Planned, TransferTotals, discard
+from bundler.events import BlobTotal, Completed, Notice, Planned, TransferTotals, discard
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
@@ -95,6 +95,8 @@ def verify(
     now = now or datetime.now(UTC)
     detached = signing.read_signature_files(signature_files)
     verifier = _Verifier(bundle, bundle_files.scan(bundle))
+    if bundle_files.has_next(bundle):
+        emit(Notice(f"{bundle}: a renewal was interrupted; its seal is in {bundle_paths.NEXT}"))
     if {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE}.isdisjoint(verifier.found.entries):
         raise create_unfinished_error(bundle)
     known, trust_error, signers = verifier.read_inventory(trust, detached, now)

@@ -7,7 +7,7 @@ counts twice.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bundler.errors import TooFewSignersError, UnauthenticatedError, UsageError, count
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bundler.oci.digest import Digest
     from bundler.trust.keys import PublicKey
+    from bundler.trust.role_check import UnfitKey
 
     ReadChain: TypeAlias = Callable[[int], Mapping[int, "SignedDocument"]]
     """Returns the trust files from a version on, by version, unverified."""
@@ -91,6 +92,11 @@ class BundleTrust(Protocol):
         Raises:
             TrustError: they may not.
         """
+
+    def find_unfit(
+        self, signers: Sequence[PublicKey], stream: str, created: datetime
+    ) -> Sequence[UnfitKey]:
+        """Return those of ``signers`` whose signatures of such a bundle do not count, and why."""
 
     def check_receipt_signers(
         self, keys: Sequence[PublicKey], stream: str, moment: datetime
@@ -198,6 +204,15 @@ class TrustedKeys:
         """Accept every stream and time."""
         return tuple(signers)
 
+    def find_unfit(
+        self,
+        signers: Sequence[PublicKey],  # noqa: ARG002 - of the protocol
+        stream: str,  # noqa: ARG002 - as above
+        created: datetime,  # noqa: ARG002 - as above
+    ) -> tuple[()]:
+        """Return no keys: all that are given count."""
+        return ()
+
     def check_receipt_signers(
         self, keys: Sequence[PublicKey], stream: str, moment: datetime
     ) -> None:
@@ -208,10 +223,19 @@ NO_KEYS = TrustedKeys(())
 """Trust in no key: only unsigned bundles can be read."""
 
 
-def signers_to_json(signers: Iterable[PublicKey], names: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return the keys that signed as JSON; those in ``names`` have a name."""
-    return [
-        {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
-        | ({"name": names[key.id]} if key.id in names else {})
-        for key in signers
-    ]
+def signers_to_json(
+    signers: Iterable[PublicKey], names: Mapping[str, str], unfit: Iterable[UnfitKey] = ()
+) -> list[dict[str, Any]]:
+    """Return the keys that signed as JSON, with ``names``; those in ``unfit`` have a reason."""
+    reasons = {item.key_id: item for item in unfit}
+    listed = []
+    for key in signers:
+        value = {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
+        if key.id in names:
+            value["name"] = names[key.id]
+        counts: dict[str, Any] = {"counts": True}
+        if key.id in reasons:
+            reason = reasons[key.id]
+            counts = {"counts": False, "problem": reason.problem, "reason": reason.text}
+        listed.append(value | counts)
+    return listed

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from bundler.trust.bundle_trust import ReadChain
     from bundler.trust.keys import PublicKey
+    from bundler.trust.role_check import UnfitKey
     from bundler.trust.trust_file import TrustFile
 
 HISTORY = "trust"
@@ -203,12 +204,18 @@ class TrustStore:
             UnfitSignerError, TooFewSignersError: too few keys may sign the bundle.
         """
         self.check_expiry(now)
-        unfit = role_check.find_unfit(self.content, "bundle", signers, stream, created)
+        unfit = self.find_unfit(signers, stream, created)
         excluded = {key.key_id for key in unfit}
         fit = tuple(key for key in signers if key.id not in excluded)
         limited = [key for key in unfit if key.problem != "role"]
         role_check.check_bundle_signers(self.path, self.content, fit, limited, stream=stream)
         return fit
+
+    def find_unfit(
+        self, signers: Sequence[PublicKey], stream: str, created: datetime
+    ) -> list[UnfitKey]:
+        """Return those of ``signers`` that may not sign a bundle, and the reasons."""
+        return role_check.find_unfit(self.content, "bundle", signers, stream, created)
 
     def check_receipt_signers(
         self, keys: Sequence[PublicKey], stream: str, moment: datetime

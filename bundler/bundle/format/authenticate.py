@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import bundle_paths, trust_chain
 from bundler.bundle.format.parse_inventory import parse_inventory
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Inventory
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
+    from bundler.trust.role_check import UnfitKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class AuthenticatedBundle:
     """The trusted keys that signed it; fewer than required only if unsigned bundles are allowed."""
     accepted: tuple[PublicKey, ...] = ()
     """Those of ``signers`` that count; none if the bundle is not authenticated."""
+    unfit: tuple[UnfitKey, ...] = ()
+    """Those of ``signers`` that may not sign it, and the reasons."""
     is_authenticated: bool = True
     """Whether the signatures are those that are required; False only if unsigned bundles are
     allowed."""
@@ -85,6 +88,11 @@ class AuthenticatedBundle:
     """The trust that applied; its validity has not ended by the clock."""
     signatures: Mapping[str, bytes] = field(default_factory=dict, hash=False, repr=False)
     """The signatures that were read, of any key, by the names of their files."""
+
+    def describe_unfit(self) -> dict[str, Any]:
+        """Return the member ``notCounted`` of the receipt and the log; absent if all count."""
+        problems = {item.key_id: item.problem for item in self.unfit}
+        return {"notCounted": problems} if problems else {}
 
 
 def open_bundle(
@@ -132,6 +140,11 @@ def open_bundle(
         inventory=contents,
         signers=authentication.signers,
         accepted=accepted,
+        unfit=tuple(
+            authentication.trust.find_unfit(
+                authentication.signers, contents.stream, contents.created
+            )
+        ),
         is_authenticated=trust_error is None,
         trust=authentication.trust,
         signatures=authentication.signatures,

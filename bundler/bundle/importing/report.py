@@ -118,6 +118,7 @@ class ImportReport:
             "accepted": [key.id for key in self.bundle.accepted],
             "threshold": trust.threshold,
             "keys": [key.id for key in trust.bundle_keys],
+            **self.bundle.describe_unfit(),
         }
         if trust.digest is not None:
             decision |= {"version": trust.version, "digest": trust.digest.text}

@@ -209,7 +209,7 @@ class ImportSession:
 
 def describe_bundle(bundle: AuthenticatedBundle) -> dict[str, Any]:
     """Return the members of a log entry that identify a bundle."""
-    return {
+    return bundle.describe_unfit() | {
         "stream": bundle.inventory.stream,
         "serial": bundle.inventory.serial,
         "inventory": Digest.of(bundle.raw).text,

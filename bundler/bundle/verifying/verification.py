@@ -17,11 +17,12 @@ from bundler.oci.json import timestamps
 from bundler.trust.bundle_trust import signers_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.format.omissions import Omissions
     from bundler.trust.keys import PublicKey
+    from bundler.trust.role_check import UnfitKey
 
 _MAX_NAMED = 3
 
@@ -61,6 +62,8 @@ class Verification:
     """The trusted keys that signed the bundle."""
     names: Mapping[str, str]
     """The names that the site gives to keys, by their IDs."""
+    unfit: Sequence[UnfitKey]
+    """Those of ``signers`` whose signatures do not count, and the reasons."""
     trust_error: TrustError | None
     """The reason why the bundle is not trusted: not authenticated, or expired; None if it is."""
     expired: bool
@@ -127,7 +130,7 @@ class Verification:
             "whole": self.whole,
             "trusted": self.whole and self.trust_error is None,
             "distrust": None if self.trust_error is None else self.trust_error.message,
-            "signers": signers_to_json(self.signers, self.names),
+            "signers": signers_to_json(self.signers, self.names, self.unfit),
             "stream": known and known.stream,
             "serial": known and known.serial,
             "created": known and timestamps.format_utc(known.created),

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
+    from bundler.trust.role_check import UnfitKey
 
 _MAX_MISSING = 10_000  # files that are reported individually
 _MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json is the largest file without a listed size
@@ -117,6 +118,7 @@ def verify(
         inventory=known,
         signers=signers,
         names=verifier.names,
+        unfit=verifier.unfit,
         trust_error=trust_error,
         expired=known is not None and known.is_expired(now),
         files=hashed.blobs,
@@ -140,6 +142,8 @@ class _Verifier:
     """The digests of the signature files of the images, by path."""
     names: Mapping[str, str] = field(default_factory=dict)
     """The names of keys, by their IDs."""
+    unfit: Sequence[UnfitKey] = ()
+    """The signers that may not sign the bundle."""
     unlisted: int = 0
 
     def add(
@@ -180,6 +184,9 @@ class _Verifier:
         try:
             contents = parse_inventory(authentication.raw)
             trust_error = authentication.check_contents(contents, now)
+            self.unfit = authentication.trust.find_unfit(
+                authentication.signers, contents.stream, contents.created
+            )
         except (IntegrityError, LimitError) as error:
             self.add_error(path, error)
         if trust_error is not None and not isinstance(trust_error, TrustError):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError
     from bundler.events import BlobTotal, TransferTotals
     from bundler.trust.keys import PublicKey
+    from bundler.trust.role_check import UnfitKey
 
 INCOMPLETE = "incomplete: the export left out images or layers that it could not read"
 """The note on a bundle whose inventory states that it is incomplete."""
@@ -82,16 +83,26 @@ def print_table(
         sys.stdout.write("  ".join(row).rstrip() + "\n")
 
 
-def print_signers(signers: Iterable[PublicKey], names: Mapping[str, str]) -> None:
-    """Write a line for each key that signed, with its name if ``names`` contains its ID."""
+def print_signers(
+    signers: Iterable[PublicKey], names: Mapping[str, str], unfit: Iterable[UnfitKey] = ()
+) -> None:
+    """Write a line for each key that signed, with its name if ``names`` contains its ID.
+
+    Those of ``unfit`` are marked, with the reason.
+    """
+    reasons = {item.key_id: f"; does not count: it {item.text}" for item in unfit}
     for key in signers:
         name = f" ({names[key.id]})" if key.id in names else ""
-        print_line(f"signed by {key.fingerprint}{name}")
+        print_line(f"signed by {key.fingerprint}{name}{reasons.get(key.id, '')}")
 
 
-def format_key_id(key_id: str, names: Mapping[str, str]) -> str:
-    """Return the first digits of a key ID, and the name of the key if it is known."""
-    return f"{key_id[:16]} ({names[key_id]})" if key_id in names else key_id[:16]
+def format_key_id(key_id: str, names: Mapping[str, str], problem: str | None = None) -> str:
+    """Return the first digits of a key ID, and the name of the key if it is known.
+
+    ``problem`` is the reason why its signature does not count; None: it does.
+    """
+    name = f" ({names[key_id]})" if key_id in names else ""
+    return f"{key_id[:16]}{name}" + (f" (does not count: {problem})" if problem else "")
 
 
 def print_omitted_layers(number: int) -> None:

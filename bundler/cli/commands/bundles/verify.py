@@ -182,4 +182,4 @@ def print_report(verification: Verification) -> None:
             f"unlisted: {text.count(verification.unlisted, 'file')} from an interrupted renewal;"
             " run the export again to complete it"
         )
-    text.print_signers(verification.signers, verification.names)
+    text.print_signers(verification.signers, verification.names, verification.unfit)

@@ -44,7 +44,7 @@ def print_entries(entries: Sequence[Entry], names: Mapping[str, str]) -> None:
         notes += ["adopted"] if value.get("adopted") else []
         if "passed" in value:
             notes += ["passed" if value["passed"] else "does not pass"]
-        policy = entry.table.table("policy")
+        policy, problems = entry.table.table("policy"), entry.table.text_map("notCounted")
         rows.append(
             (
                 str(value["number"]),
@@ -53,7 +53,10 @@ def print_entries(entries: Sequence[Entry], names: Mapping[str, str]) -> None:
                 str(value.get("stream", "")),
                 str(value.get("serial", "")),
                 str(value.get("target") or value.get("location") or ""),
-                " ".join(text.format_key_id(key, names) for key in entry.table.texts("signedBy")),
+                " ".join(
+                    text.format_key_id(key, names, problems.get(key))
+                    for key in entry.table.texts("signedBy")
+                ),
                 (policy.optional_text("digest") or policy.optional_text("status") or "")[:19],
                 " ".join(filter(None, notes)),
                 str(value.get("reason", "")),

@@ -84,6 +84,8 @@ def print_receipt(receipt: Table, names: Mapping[str, str]) -> None:
         version = f", trust file version {trust.integer('version')}" if "version" in trust else ""
         required = text.count(trust.integer("threshold"), "key")
         state = f"signed by {' '.join(accepted)}" if accepted else "not signed as required"
+        for key, problem in trust.text_map("notCounted").items():
+            state += f", and by {text.format_key_id(key, names, problem)}"
         text.print_line(f"bundle: {state} ({required} required{version})")
     if "policy" in receipt:
         policy = receipt.table("policy")

@@ -85,7 +85,12 @@ def print_store(store: TrustStore, *, as_json: bool, signed_by: Sequence[str] = 
         text.print_line(f"{role}: {number} of {text.count(len(entry.keys), 'key')}")
         for key_id in entry.keys:
             text.print_line(f"  {_describe(content.keys[key_id])}")
-    labels = {key_id[:16]: key.label for key_id, key in content.keys.items()}
+    holders = content.get_keys("trust")
+    labels = {
+        key_id[:16]: key.label
+        + ("" if key_id in holders else ", which does not have the role trust in this version")
+        for key_id, key in content.keys.items()
+    }
     for digits_of_key in signed_by:
         label = labels.get(digits_of_key, f"{digits_of_key}, which this version does not contain")
         text.print_line(f"signed by {label}")

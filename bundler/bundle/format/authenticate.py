@@ -88,6 +88,8 @@ class AuthenticatedBundle:
     """The trust that applied; its validity has not ended by the clock."""
     signatures: Mapping[str, bytes] = field(default_factory=dict, hash=False, repr=False)
     """The signatures that were read, of any key, by the names of their files."""
+    directory: Path | None = None
+    """The directory of the bundle; None: its inventory was read from elsewhere."""
 
     def describe_unfit(self) -> dict[str, Any]:
         """Return the member ``notCounted`` of the receipt and the log; absent if all count."""
@@ -148,6 +150,7 @@ def open_bundle(
         is_authenticated=trust_error is None,
         trust=authentication.trust,
         signatures=authentication.signatures,
+        directory=bundle,
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bundler.content.files.safe_directory import RegularFile
 
 MAX_ENTRIES = 250_000
+MAX_FOREIGN = 1_000
 _MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
 _FOLDERS = (bundle_paths.SIGNATURES, bundle_paths.TRUST)  # files with these names are foreign
 
@@ -54,6 +55,9 @@ class DirectoryScan:
     """The files of the bundle and unknown files in its directory, by path."""
     ignored: int
     """The number of files that operating systems created on the medium."""
+    foreign: tuple[str, ...] = ()
+    """The paths of the first ``MAX_FOREIGN`` files that are ignored and whose names are not those
+    that operating systems choose; a directory counts as one."""
 
 
 def scan(bundle: Path) -> DirectoryScan:
@@ -67,11 +71,12 @@ def scan(bundle: Path) -> DirectoryScan:
     found = scan_files(bundle)
     if not has_next(bundle):
         return found
-    following = scan_files(bundle / bundle_paths.NEXT).entries
+    following = scan_files(bundle / bundle_paths.NEXT)
     entries = {
         path: entry for path, entry in found.entries.items() if not bundle_paths.is_signature(path)
     }
-    return DirectoryScan(entries | following, found.ignored)
+    foreign = (f"{bundle_paths.NEXT}/{path}" for path in following.foreign)
+    return DirectoryScan(entries | following.entries, found.ignored, (*found.foreign, *foreign))
 
 
 def has_next(bundle: Path) -> bool:
@@ -85,6 +90,7 @@ def has_next(bundle: Path) -> bool:
 def scan_files(bundle: Path) -> DirectoryScan:
     """List the files as ``scan`` does, without regard to ``bundle.next``."""
     entries: dict[str, BundleFile] = {}
+    foreign: list[str] = []
     ignored = 0
     pending = [""]
     while pending:
@@ -92,10 +98,14 @@ def scan_files(bundle: Path) -> DirectoryScan:
         for item in _list_directory(bundle, below):
             path, name = f"{below}{item.name}", item.name
             if path in (bundle_paths.NEXT, bundle_paths.UNFINISHED):
+                if path == bundle_paths.UNFINISHED or not item.is_dir(follow_symlinks=False):
+                    foreign.append(path)
                 continue
             is_foreign = path in _FOLDERS and not item.is_dir(follow_symlinks=False)
             if is_foreign or not bundle_paths.belongs_to_bundle(below, name):
                 ignored += 1
+                if not bundle_paths.is_system_file(name) and len(foreign) < MAX_FOREIGN:
+                    foreign.append(path)
             elif item.is_dir(follow_symlinks=False) and path.count("/") < _MAX_DEPTH:
                 pending.append(f"{path}/")
             else:
@@ -105,7 +115,7 @@ def scan_files(bundle: Path) -> DirectoryScan:
                 entries[path] = BundleFile(path, kind, status.st_size, shared)
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: too many files (expected at most {MAX_ENTRIES:,})")
-    return DirectoryScan(entries, ignored)
+    return DirectoryScan(entries, ignored, tuple(foreign))
 
 
 def _list_directory(bundle: Path, below: str) -> Iterator[os.DirEntry[str]]:

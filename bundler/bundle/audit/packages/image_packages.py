@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.ports import Source
 
-_DISTRIBUTION_TYPES = ("apk", "deb", "rpm")
+DISTRIBUTION_TYPES = ("apk", "deb", "rpm")
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 
 
@@ -105,7 +105,7 @@ def merge_layers(name: str, image: PlatformImage, layers: Sequence[LayerPackages
     for package in statements:
         if isinstance(package, Package):
             changes: dict[str, Any] = {}
-            if package.type in _DISTRIBUTION_TYPES and distribution is not None:
+            if package.type in DISTRIBUTION_TYPES and distribution is not None:
                 changes["namespace"] = distribution.id
             if package.type == "deb" and not package.licenses and package.name in licenses:
                 changes["licenses"] = licenses[package.name]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.image_properties import ImageProperties
     from bundler.bundle.audit.layers.noted_files import NotedFile
+    from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.bundle.format.inventory import BundledImage, Inventory
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 Depth = Literal["names", "manifests", "contents"]
 """The content that a rule reads: references and the inventory; these, manifests and
 configs; or these and layers."""
+
+Extra = Literal["directory", "claims"]
+"""Content that only few rules read: the list of files in the directory of a bundle; the SBOMs and
+attestations that came with images."""
 
 UNREADABLE = (NotFoundError, LimitError, UnsupportedError, MalformedError)
 """Errors of content that is absent or has another form than expected: the rules that need it are
@@ -40,6 +45,9 @@ class PlatformContents:
     """The digests of the uncompressed layers, as read."""
     is_truncated: bool
     """Whether a layer has so many of them that some are missing."""
+    claims: tuple[Claim, ...] | str | None = None
+    """The SBOMs and attestations about the image, compared with its packages; a text: why they
+    cannot be read; None: no rule needs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +120,6 @@ class AuditedLocation:
     """The images of a former bundle, by name; None: none was given."""
     total_size: int | None = None
     """The size of the distinct configs and layers in bytes; None: the manifests were not read."""
+    unlisted: tuple[str, ...] | str | None = None
+    """The files in the directory of a bundle that its inventory does not list; a text: why they
+    are not known; None: no rule needs them."""

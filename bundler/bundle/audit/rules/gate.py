@@ -59,7 +59,10 @@ class Gate:
             RejectedByRulesError: there is a finding with the severity ``failOn``, or a higher one.
             BundlerError: a config or a layer is damaged.
         """
-        audited = read_selected(bundle, selected, images, engine.executor, engine.cancellation)
+        extras = self.rules.extras
+        audited = read_selected(
+            bundle, selected, images, engine.executor, engine.cancellation, extras=extras
+        )
         audited = replace(audited, former=self.former)
         first = tuple(item for item in self.rules.rules if item.rule.depth != "contents")
         if len(first) < len(self.rules.rules):
@@ -69,7 +72,7 @@ class Gate:
             ]
             self._refuse(evaluate(replace(self.rules, rules=first), audited, applicable))
         if self.reads_contents or len(first) < len(self.rules.rules):
-            audited = add_contents(audited, engine)
+            audited = add_contents(audited, engine, with_claims="claims" in extras)
         verdict = evaluate(self.rules, audited, self.waivers)
         self._refuse(verdict)
         if self.keep is not None:
@@ -103,11 +106,14 @@ class Gate:
         )
 
 
-def add_contents(audited: AuditedLocation, engine: EngineOptions) -> AuditedLocation:
+def add_contents(
+    audited: AuditedLocation, engine: EngineOptions, *, with_claims: bool = False
+) -> AuditedLocation:
     """Read the layers of images whose manifests were read.
 
     Raises:
         BundlerError: a layer is damaged.
     """
     pairs = [(image.resolved.source, image) for image in audited.images if image.resolved]
-    return replace(audited, images=read_contents(pairs, LayerReader(engine.cancellation)))
+    reader = LayerReader(engine.cancellation)
+    return replace(audited, images=read_contents(pairs, reader, with_claims=with_claims))

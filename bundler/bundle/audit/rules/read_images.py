@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.image_properties import read_properties
@@ -15,6 +16,7 @@ from bundler.bundle.audit.rules.audited import (
     AuditedLocation,
     AuditedPlatform,
 )
+from bundler.bundle.audit.rules.read_directory import add_unlisted
 from bundler.copy.image import find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.errors import NotFoundError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from bundler.bundle.audit.images import ImageAtLocation, OpenImages
-    from bundler.bundle.audit.rules.audited import Depth
+    from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.cancel import Cancellation
@@ -45,8 +47,9 @@ def read_location(
     *,
     emit: Emit,
     now: datetime,
+    extras: frozenset[Extra] = frozenset(),
 ) -> AuditedLocation:
-    """Read the images of a location as deep as rules need.
+    """Read the images of a location as deep as rules need, and the ``extras``.
 
     An image whose manifests or configs are missing or malformed states this.
 
@@ -56,9 +59,10 @@ def read_location(
     """
     if depth == "names":
         found = tuple(_create_image(image) for image in images.images)
-        return AuditedLocation(
+        audited = AuditedLocation(
             images.location, now, found, images.inventory, images.is_authenticated
         )
+        return add_unlisted(audited, Path(images.location)) if "directory" in extras else audited
     tasks = [partial(_resolve_and_read, image, emit) for image in images.images]
     pairs = run_all(executor, tasks, cancellation)
     read = tuple(image for image, _ in pairs)
@@ -68,8 +72,10 @@ def read_location(
         from bundler.bundle.audit.rules.read_layers import read_contents  # noqa: PLC0415 - only here
 
         sources = [image.source for image in images.images]
-        read = read_contents(list(zip(sources, read, strict=True)), LayerReader(cancellation))
-    return AuditedLocation(
+        with_sources = list(zip(sources, read, strict=True))
+        reader = LayerReader(cancellation)
+        read = read_contents(with_sources, reader, with_claims="claims" in extras)
+    audited = AuditedLocation(
         images.location,
         now,
         read,
@@ -77,6 +83,7 @@ def read_location(
         images.is_authenticated,
         total_size=compute_total_size(resolved) if len(resolved) == len(read) else None,
     )
+    return add_unlisted(audited, Path(images.location)) if "directory" in extras else audited
 
 
 def _resolve_and_read(
@@ -98,6 +105,8 @@ def read_selected(
     images: Sequence[ResolvedImage],
     executor: Executor,
     cancellation: Cancellation,
+    *,
+    extras: frozenset[Extra] = frozenset(),
 ) -> AuditedLocation:
     """Read the configs of the images of an import, each in a task of its own.
 
@@ -108,7 +117,7 @@ def read_selected(
         partial(read_image, str(listed.reference), listed, image)
         for listed, image in zip(selected, images, strict=True)
     ]
-    return AuditedLocation(
+    audited = AuditedLocation(
         location=bundle.inventory.stream,
         now=datetime.now(UTC),
         images=tuple(run_all(executor, readers, cancellation)),
@@ -116,6 +125,7 @@ def read_selected(
         is_authenticated=bundle.is_authenticated,
         total_size=compute_total_size(images),
     )
+    return add_unlisted(audited, bundle.directory) if "directory" in extras else audited
 
 
 def compute_total_size(images: Sequence[ResolvedImage]) -> int | None:

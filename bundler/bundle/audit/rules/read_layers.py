@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.layers.noted_files import merge_files
+from bundler.bundle.audit.packages.claims.claims import read_claims
 from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.rules.audited import (
     UNREADABLE,
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.layers.contents import LayerContents
     from bundler.bundle.audit.layers.layer_reader import LayerReader
+    from bundler.bundle.audit.packages.claims.claims import Claim
+    from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest
     from bundler.ports import Source
 
 
 def read_contents(
-    images: Sequence[tuple[Source, AuditedImage]], reader: LayerReader
+    images: Sequence[tuple[Source, AuditedImage]], reader: LayerReader, *, with_claims: bool = False
 ) -> tuple[AuditedImage, ...]:
     """Read the layers of images, and return the images with their contents.
 
@@ -42,13 +45,13 @@ def read_contents(
         for layer in platform.image.manifest.layers
     ]
     read = reader.try_read(layers, UNREADABLE)
-    return tuple(
-        replace(
-            image,
-            platforms=tuple(_add_contents(image.name, item, read) for item in image.platforms),
-        )
-        for _, image in images
-    )
+    found = []
+    for _, image in images:
+        platforms = [_add_contents(image.name, item, read) for item in image.platforms]
+        if with_claims:
+            platforms = [_add_claims(item, image.resolved) for item in platforms]
+        found.append(replace(image, platforms=tuple(platforms)))
+    return tuple(found)
 
 
 def _add_contents(
@@ -67,3 +70,14 @@ def _add_contents(
         any(layer.files.is_truncated for layer in layers),
     )
     return replace(platform, contents=contents)
+
+
+def _add_claims(platform: AuditedPlatform, resolved: ResolvedImage | None) -> AuditedPlatform:
+    if platform.contents is None or resolved is None:
+        return platform
+    claims: tuple[Claim, ...] | str
+    try:
+        claims = tuple(read_claims(resolved, platform.contents.packages))
+    except UNREADABLE as error:
+        claims = error.message
+    return replace(platform, contents=replace(platform.contents, claims=claims))

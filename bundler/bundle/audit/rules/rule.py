@@ -13,12 +13,12 @@ from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bundler.bundle.audit.rules.audited import Depth
+    from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.config.yaml.document import YamlMistakes
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.reference import ImageReference
 
-SettingKind = Literal["texts", "expressions", "size", "days"]
+SettingKind = Literal["texts", "expressions", "size", "days", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ class Rule:
     """Create the check from the settings. It is called with an AuditedLocation, followed by an
     AuditedImage for the scopes image and platform, and an AuditedPlatform for platform."""
     settings: tuple[Setting, ...] = ()
+    extras: frozenset[Extra] = frozenset()
+    """The content that it reads besides that of ``depth``."""
 
 
 def is_in_scope(reference: ImageReference, scope: str) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bundler.bundle.audit.rules.audited import AuditedImage, Depth
+    from bundler.bundle.audit.rules.audited import AuditedImage, Depth, Extra
     from bundler.bundle.audit.rules.finding import Severity
 
 _DEPTHS: tuple[Depth, ...] = ("names", "manifests", "contents")
@@ -58,6 +58,11 @@ class RuleSet:
     def depth(self) -> Depth:
         """The content that must be read to evaluate all rules."""
         return max((item.rule.depth for item in self.rules), key=_DEPTHS.index)
+
+    @property
+    def extras(self) -> frozenset[Extra]:
+        """The content that must be read besides that of ``depth``."""
+        return frozenset(extra for item in self.rules for extra in item.rule.extras)
 
 
 def load(path: Path) -> RuleSet:

@@ -26,6 +26,7 @@ _KINDS: dict[str, dict[str, Any]] = {
         "type": "string",
         "pattern": "^[0-9]{1,15} ?(B|[kKMG]B?|[KMG]iB)?$",
     },
+    "number": {"type": "integer", "minimum": 0, "maximum": 100_000},
     "days": {"type": "integer", "minimum": 1, "maximum": 36500},
 }
 _COMMON: dict[str, Any] = {

@@ -87,6 +87,7 @@ def audit(
             run.cancellation,
             emit=run.emit,
             now=datetime.now(UTC),
+            extras=applied.rules.extras,
         )
         verdict = evaluate(applied.rules, replace(audited, former=applied.former), applied.waivers)
         if records_path is not None:

@@ -70,7 +70,13 @@ def audit(
         opened = stack.enter_context(open_images(location, OpenOptions(Settings)))
         executor = stack.enter_context(ThreadPoolExecutor(2))
         audited = read_location(
-            opened, rules.depth, executor, Cancellation(), emit=discard, now=NOW
+            opened,
+            rules.depth,
+            executor,
+            Cancellation(),
+            emit=discard,
+            now=NOW,
+            extras=rules.extras,
         )
         if since is not None:
             former = read_former(bundles.write(tmp_path / f"former{next(numbers)}", since))

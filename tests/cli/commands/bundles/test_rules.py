@@ -37,6 +37,17 @@ def test_bundle_that_does_not_pass_is_refused_before_the_first_push(
     assert not (tmp_path / "inside").exists()
 
 
+def test_file_that_the_inventory_does_not_list_is_refused(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    (tmp_path / "gate.yaml").write_text("rules: {nothing-unlisted: error}")
+    assert run_airbundle(*COMMAND, "--dry-run").status == 0
+    (bundle / "tool.exe").write_bytes(b"x")
+    result = run_airbundle(*COMMAND, "--dry-run")
+    assert result.status == 12
+    assert "tool.exe" in result.stderr
+
+
 def test_bundle_that_passes_is_imported(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
     (tmp_path / "gate.yaml").write_text("rules: {bundle-authenticated: error, not-root: warning}")
     result = run_airbundle(*COMMAND)

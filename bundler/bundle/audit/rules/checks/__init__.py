@@ -10,6 +10,7 @@ from bundler.bundle.audit.rules.checks import (
     manifests,
     packages,
     references,
+    sboms,
     secret_texts,
 )
 
@@ -22,6 +23,7 @@ RULES = (
     *secret_texts.RULES,
     *files.RULES,
     *packages.RULES,
+    *sboms.RULES,
 )
 
 BY_CODE = {rule.code: rule for rule in RULES}

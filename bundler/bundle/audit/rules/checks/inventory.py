@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bundler.bundle.audit.rules.finding import Place
 from bundler.bundle.audit.rules.rule import Problem, Rule, Setting
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ def _check_left_out(_: AuditedLocation, image: AuditedImage) -> Iterator[Problem
         yield Problem(f"the referrer {name} is not in the bundle")
     for layer in image.listed.absent_layers or ():
         yield Problem(f"the foreign layer {layer.digest} is not in the bundle")
+
+
+def _check_unlisted(location: AuditedLocation) -> Iterator[Problem]:
+    if location.unlisted is None or isinstance(location.unlisted, str):
+        reason = location.unlisted or "the directory was not read"
+        yield Problem(reason, is_unchecked=True)
+        return
+    for path in location.unlisted:
+        yield Problem("no image of the inventory needs this file", Place(path=path))
 
 
 def _check_signed(
@@ -86,6 +96,16 @@ RULES = (
         scope="image",
         depth="names",
         create=lambda _: _check_left_out,
+    ),
+    Rule(
+        "nothing-unlisted",
+        "The directory of the bundle contains no file that the inventory does not need, and"
+        " `index.json` no other name. Files that operating systems create are left out.",
+        "Remove the file, or export the bundle again, which removes content that is not listed.",
+        scope="location",
+        depth="names",
+        create=lambda _: _check_unlisted,
+        extras=frozenset({"directory"}),
     ),
     Rule(
         "signed",

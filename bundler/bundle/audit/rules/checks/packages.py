@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bundler.gocompat.regexp import GoExpression
 
 
-def _list_unreadable(platform: AuditedPlatform) -> Iterator[Problem]:
+def list_unreadable(platform: AuditedPlatform) -> Iterator[Problem]:
     """Yield a problem for each file that could state packages and cannot be read."""
     for finding in platform.contents.packages.findings if platform.contents else ():
         place = Place(path=finding.path, layer=finding.layer.text)
@@ -41,7 +41,7 @@ def _check_forbidden(
     for package in _list_packages(platform):
         if any(expression.search(package.purl) for expression in expressions):
             yield Problem(f"{package.purl} is forbidden", _locate(package))
-    yield from _list_unreadable(platform)
+    yield from list_unreadable(platform)
 
 
 def _check_licenses(
@@ -58,7 +58,7 @@ def _check_licenses(
                 )
         if not package.licenses:
             yield Problem("states no licence", _locate(package), is_unchecked=True)
-    yield from _list_unreadable(platform)
+    yield from list_unreadable(platform)
 
 
 RULES = (

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.files import ListingCache
     from bundler.bundle.audit.images import OpenImages
-    from bundler.bundle.audit.layers.file_tree import File
     from bundler.bundle.audit.packages.layer_packages import LayerPackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cancel import Cancellation
@@ -170,7 +169,14 @@ class Search:
                 found += packages
             if self._query.file:
                 files = ImageFiles(image.source, platform.manifest, self._cancellation, self._cache)
-                paths = [("file", file.path) for file in self._match_files(files)]
+                name_pattern, by_path = self._query.file.lstrip("/"), "/" in self._query.file
+                paths = [
+                    ("file", file.path)
+                    for file in files.read_tree()
+                    if fnmatchcase(
+                        file.path if by_path else file.path.rpartition("/")[2], name_pattern
+                    )
+                ]
                 if not paths:
                     continue
                 found += paths
@@ -192,13 +198,6 @@ class Search:
         for package in found.packages:
             if fnmatchcase(package.full_name, name) and fnmatchcase(package.version, version):
                 yield f"{package.full_name}@{package.version} ({package.type}, {package.path})"
-
-    def _match_files(self, files: ImageFiles) -> Iterator[File]:
-        pattern = self._query.file.lstrip("/")
-        by_path = "/" in self._query.file
-        for file in files.read_tree():
-            if fnmatchcase(file.path if by_path else file.path.rpartition("/")[2], pattern):
-                yield file
 
 
 def parse_labels(texts: Sequence[str]) -> tuple[tuple[str, str | None], ...]:

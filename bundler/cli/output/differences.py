@@ -198,7 +198,8 @@ def _describe_target(difference: TargetDifference) -> Iterator[Section]:
 def _print_markdown(difference: Difference, sections: Sequence[Section]) -> None:
     """Print a section and a table for each kind of difference.
 
-    All text from outside stands in code spans, so that it cannot become markup.
+    All text from outside stands in code spans, so that it cannot become markup; characters that
+    would end a span or its cell are replaced by escapes.
     """
     summary = re.sub(r"[\\`*_\[\]<>|#!]", r"\\\g<0>", _summarize(difference))
     text.print_line(f"**{summary}**")
@@ -209,10 +210,6 @@ def _print_markdown(difference: Difference, sections: Sequence[Section]) -> None
         text.print_line(f"| {' | '.join(head.strip().capitalize() for head in header)} |")
         text.print_line(f"| {' | '.join('---' for _ in header)} |")
         for row in rows:
-            text.print_line(f"| {' | '.join(map(_format_code, row))} |")
-
-
-def _format_code(value: str) -> str:
-    """Return a code span; characters that would end it or its cell are replaced by escapes."""
-    safe = text.escape(value).replace("`", r"\x60").replace("|", r"\x7c").strip()
-    return f"`{safe}`" if safe else ""
+            values = [text.escape(value).strip() for value in row]
+            safe = [value.replace("`", r"\x60").replace("|", r"\x7c") for value in values]
+            text.print_line(f"| {' | '.join(f'`{value}`' if value else '' for value in safe)} |")

@@ -98,7 +98,21 @@ class _RepositoryReader:
 
     def read(self, members: MappingNode) -> Iterator[SyncEntry]:
         for repository, value, at in self._iterate_repositories(members, "images"):
-            yield from self._read_tags(repository, value, at)
+            if isinstance(value, MappingNode) or (
+                isinstance(value, ScalarNode) and not value.is_null
+            ):
+                text = f"expected a list of tags (an empty one means all), got {describe(value)}"
+                self._structure.add(value.at, text)
+            elif isinstance(value, ScalarNode) or not value:
+                yield SyncEntry(repository, at, TagSelection())
+            else:
+                for item in value:
+                    version = self._parse(item, str)
+                    if version is not None:
+                        separator = "@" if ":" in version else ":"
+                        image = self._parse_image(f"{repository}{separator}{version}", item.at)
+                        if image is not None:
+                            yield SyncEntry(image, item.at)
         for repository, value, at in self._iterate_repositories(members, "images-by-tag-regex"):
             pattern = self._parse(value, GoExpression.parse)
             if pattern is not None:
@@ -120,23 +134,6 @@ class _RepositoryReader:
         elif repositories is not None and not _is_null(repositories):
             text = f"`{key}`: expected a mapping of repositories, got {describe(repositories)}"
             self._structure.add(repositories.at, text)
-
-    def _read_tags(
-        self, repository: ImageReference, value: Value, at: Position
-    ) -> Iterator[SyncEntry]:
-        if isinstance(value, MappingNode) or (isinstance(value, ScalarNode) and not value.is_null):
-            text = f"expected a list of tags (an empty one means all), got {describe(value)}"
-            self._structure.add(value.at, text)
-        elif isinstance(value, ScalarNode) or not value:
-            yield SyncEntry(repository, at, TagSelection())
-        else:
-            for item in value:
-                version = self._parse(item, str)
-                if version is not None:
-                    separator = "@" if ":" in version else ":"
-                    image = self._parse_image(f"{repository}{separator}{version}", item.at)
-                    if image is not None:
-                        yield SyncEntry(image, item.at)
 
     def _parse(self, value: Value, parse: Callable[[str], T]) -> T | None:
         if not isinstance(value, ScalarNode) or value.is_null:

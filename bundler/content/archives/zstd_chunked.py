@@ -115,10 +115,7 @@ class ChunkedEncoder:
         start = "" if separator == "," else separator
         self._contents.write(f'{start}],"tarSplitDigest":"{split.digest}"}}'.encode())
         self._contents.close()
-        yield from self._create_tables(split)
-
-    def _create_tables(self, split: _CompressedLines) -> Iterator[bytes]:
-        """Create the three final skippable frames."""
+        # The three final skippable frames.
         header = struct.calcsize("<II")
         at = self._position + header
         split_at = at + len(self._contents.data) + header

@@ -41,29 +41,25 @@ def sign(payload: bytes) -> bytes:
     )
     signed = f"{protected}.{base64_strict.encode_url(payload)}".encode()
     r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
-    signature = {
-        "header": {"jwk": _encode_key(key.public_key()), "alg": "ES256"},
-        "signature": _encode_numbers(r, s),
-        "protected": protected,
-    }
-    return payload[:-1] + b',"signatures":' + json_encoding.dumps([signature]) + payload[-1:]
-
-
-def _encode_key(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    """Encode a public key as a JSON Web Key, with the key ID of Docker's libtrust."""
-    der = key.public_bytes(
+    der = key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    text = base64.b32encode(hashlib.sha256(der).digest()[:_KEY_ID_BYTES]).decode()
-    groups = (text[i : i + _KEY_ID_GROUP] for i in range(0, len(text), _KEY_ID_GROUP))
-    numbers = key.public_numbers()
-    return {
+    key_id = base64.b32encode(hashlib.sha256(der).digest()[:_KEY_ID_BYTES]).decode()
+    groups = (key_id[i : i + _KEY_ID_GROUP] for i in range(0, len(key_id), _KEY_ID_GROUP))
+    numbers = key.public_key().public_numbers()
+    jwk = {
         "crv": "P-256",
-        "kid": ":".join(groups),
+        "kid": ":".join(groups),  # as in Docker's libtrust
         "kty": "EC",
         "x": _encode_numbers(numbers.x),
         "y": _encode_numbers(numbers.y),
     }
+    signature = {
+        "header": {"jwk": jwk, "alg": "ES256"},
+        "signature": _encode_numbers(r, s),
+        "protected": protected,
+    }
+    return payload[:-1] + b',"signatures":' + json_encoding.dumps([signature]) + payload[-1:]
 
 
 def _encode_numbers(*values: int) -> str:

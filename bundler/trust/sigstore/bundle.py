@@ -174,30 +174,29 @@ def _parse_entry(table: Table, version: str) -> TransparencyEntry:
     )
     signed = table.table("inclusionPromise").base64("signedEntryTimestamp")
     promise = Promise(recorded, signed) if signed else None
-    proof = _parse_proof(table.table("inclusionProof")) if "inclusionProof" in table else None
+    proof = None
+    if "inclusionProof" in table:
+        stated = table.table("inclusionProof")
+        hashes = stated.texts("hashes")
+        if len(hashes) > _MAX_HASHES:
+            raise stated.problem(f"too many hashes (expected at most {_MAX_HASHES})")
+        try:
+            decoded = tuple(base64.b64decode(item, validate=True) for item in hashes)
+        except ValueError:
+            raise stated.problem("hashes are not base64") from None
+        proof = InclusionProof(
+            _parse_integer(stated, "logIndex"),
+            _parse_integer(stated, "treeSize"),
+            stated.base64("rootHash"),
+            decoded,
+            stated.table("checkpoint").text("envelope"),
+        )
     required = promise if version == "0.1" else proof
     if required is None:
         name = "promise" if version == "0.1" else "proof"
         raise table.problem(f"the inclusion {name} is missing")
     return TransparencyEntry(
         recorded, log_id, f"{kind.text('kind')}/{kind.text('version')}", promise, proof
-    )
-
-
-def _parse_proof(table: Table) -> InclusionProof:
-    hashes = table.texts("hashes")
-    if len(hashes) > _MAX_HASHES:
-        raise table.problem(f"too many hashes (expected at most {_MAX_HASHES})")
-    try:
-        decoded = tuple(base64.b64decode(item, validate=True) for item in hashes)
-    except ValueError:
-        raise table.problem("hashes are not base64") from None
-    return InclusionProof(
-        _parse_integer(table, "logIndex"),
-        _parse_integer(table, "treeSize"),
-        table.base64("rootHash"),
-        decoded,
-        table.table("checkpoint").text("envelope"),
     )
 
 

@@ -122,29 +122,26 @@ def compare_images(old: ComparedImage, new: ComparedImage) -> ImageDifference:
     packages = None
     if old.packages is not None and new.packages is not None:
         packages = compare_packages(old.packages, new.packages)
+    former, latter = old.properties, new.properties
+    changes = []
+    for kind, attribute in _PROPERTIES.items():
+        before, after = (_format(getattr(item, attribute)) for item in (former, latter))
+        if before != after:
+            changes.append(Change(kind, "", before, after))
+    # Values that look like secrets are hidden.
+    changes += _compare_maps("environment", dict(former.environment), dict(latter.environment))
+    changes += _compare_maps("labels", former.labels, latter.labels)
+    changes += _compare_maps("annotations", former.annotations, latter.annotations)
     return ImageDifference(
-        old=old.properties,
-        new=new.properties,
-        changes=tuple(_compare_properties(old.properties, new.properties)),
+        old=former,
+        new=latter,
+        changes=tuple(changes),
         removed_layers=tuple(layer for layer in old_layers if layer.digest not in kept),
         added_layers=tuple(layer for layer in new_layers if layer.digest not in known),
         new_bytes=sum(item.size for item in content.values() if item.digest not in known),
         files=files,
         packages=packages,
     )
-
-
-def _compare_properties(old: ImageProperties, new: ImageProperties) -> list[Change]:
-    """Compare the configs and the annotations; values that look like secrets are hidden."""
-    changes = []
-    for kind, attribute in _PROPERTIES.items():
-        before, after = (_format(getattr(item, attribute)) for item in (old, new))
-        if before != after:
-            changes.append(Change(kind, "", before, after))
-    changes += _compare_maps("environment", dict(old.environment), dict(new.environment))
-    changes += _compare_maps("labels", old.labels, new.labels)
-    changes += _compare_maps("annotations", old.annotations, new.annotations)
-    return changes
 
 
 def _format(value: object) -> str | None:

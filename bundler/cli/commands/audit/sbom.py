@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
@@ -16,11 +16,6 @@ from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
 from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from bundler.bundle.audit.packages.image_packages import ImagePackages
 
 Format = Literal["cyclonedx", "spdx"]
 
@@ -67,7 +62,15 @@ def sbom(
     found = opened_images.read_platform_packages(
         context, location, image, platform, access, trust=trust
     )
-    document = _create_document(found, sbom_format)
+    now = datetime.now(UTC)
+    if sbom_format == "spdx":
+        from bundler.bundle.audit.packages.sbom.spdx import create_spdx  # noqa: PLC0415 - as above
+
+        document = create_spdx(found, now)
+    else:
+        from bundler.bundle.audit.packages.sbom.cyclonedx import create_cyclonedx  # noqa: PLC0415
+
+        document = create_cyclonedx(found, now)
     if output is None:
         text.print_json(document)
     else:
@@ -77,14 +80,3 @@ def sbom(
 
         write_bytes(output, json.dumps(document, indent=2).encode() + b"\n")
     check_findings([found])
-
-
-def _create_document(found: ImagePackages, sbom_format: Format) -> dict[str, Any]:
-    now = datetime.now(UTC)
-    if sbom_format == "spdx":
-        from bundler.bundle.audit.packages.sbom.spdx import create_spdx  # noqa: PLC0415 - as above
-
-        return create_spdx(found, now)
-    from bundler.bundle.audit.packages.sbom.cyclonedx import create_cyclonedx  # noqa: PLC0415
-
-    return create_cyclonedx(found, now)

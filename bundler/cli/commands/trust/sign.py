@@ -16,11 +16,7 @@ from bundler.cli.runtime.trusted_keys import open_store
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    from bundler.trust.signers import Signer
-    from bundler.trust.trust_store import TrustStore
 
 
 @command("sign", "airbundle trust sign 1.trust.json --key alice.key")
@@ -43,7 +39,22 @@ def sign(context: CommandContext, draft: Path, *, signers: SignerOptions, as_jso
     from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
 
     loaded = trust_store.load(draft, installed=False)
-    for line in _find_problems(loaded, open_store(context, None, read_only=True), keys):
+    current = open_store(context, None, read_only=True)
+    counted, problems = set(loaded.content.get_keys("trust")), []
+    if current is not None:
+        counted |= set(current.content.get_keys("trust"))
+        version = current.version
+        if loaded.version not in (version, version + 1):
+            problems.append(
+                f"version {loaded.version} does not follow on version {version} of this site"
+            )
+    problems += [
+        f"key {key.public.id[:16]} does not have the role trust; its signature counts only if the"
+        " version before gives it this role"
+        for key in keys
+        if key.public.id not in counted
+    ]
+    for line in problems:
         text.print_note(f"warning: {draft}: {line}")
     with context.run(1):
         signed = {f"{draft.name}.{key.public.id[:16]}.sig": key.sign(loaded.raw) for key in keys}
@@ -53,21 +64,3 @@ def sign(context: CommandContext, draft: Path, *, signers: SignerOptions, as_jso
         text.print_json({"file": str(draft), "signatures": list(signed)})
     else:
         text.print_line(f"{draft}: signed: {' '.join(signed)}")
-
-
-def _find_problems(
-    draft: TrustStore, current: TrustStore | None, signers: Sequence[Signer]
-) -> Iterator[str]:
-    """Yield the reasons why signatures of a draft may be of no use at a site with ``current``."""
-    counted = set(draft.content.get_keys("trust"))
-    if current is not None:
-        counted |= set(current.content.get_keys("trust"))
-        version = current.version
-        if draft.version not in (version, version + 1):
-            yield f"version {draft.version} does not follow on version {version} of this site"
-    for signer in signers:
-        if signer.public.id not in counted:
-            yield (
-                f"key {signer.public.id[:16]} does not have the role trust; its signature counts"
-                " only if the version before gives it this role"
-            )

@@ -10,7 +10,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin, urlsplit
 
@@ -36,8 +36,9 @@ class Origin:
     host: str
     port: int
 
-    @classmethod
-    def of(cls, url: str) -> Origin:
+    @staticmethod
+    @lru_cache(maxsize=64)  # several layers need the origin of the URL of each request
+    def of(url: str) -> Origin:
         """Return the origin of an absolute URL.
 
         Raises:
@@ -52,7 +53,7 @@ class Origin:
             raise RefusedRequestError("the URL from the registry is malformed") from None
         if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
             raise RefusedRequestError(f"{redact(url)}: not a valid http or https URL")
-        return cls(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
+        return Origin(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -115,6 +116,8 @@ def get_target(url: str) -> str:
 
 def _encode(location: str) -> str:
     """Percent-encode the characters that a request line must not contain; empty if malformed."""
+    if _VISIBLE.fullmatch(location):
+        return location
     try:
         data = location.strip(" ").encode("latin-1")  # the encoding in which headers are decoded
     except UnicodeEncodeError:

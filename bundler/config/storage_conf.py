@@ -98,7 +98,25 @@ def load(paths: StorageConfPaths) -> StorageConfig:
     for path in paths.files:
         raw = config_file.read(path)
         if raw is not None:
-            storage = _parse(raw, path, paths)
+            table = config_file.parse_toml(raw, path).table("storage")
+            if paths.rootless and path != paths.own:
+                root = _expand_path(table, "rootless_storage_path", paths.variables)
+                run_root = None
+            else:
+                root = _expand_path(table, "graphroot", paths.variables)
+                run_root = _expand_path(table, "runroot", paths.variables)
+            options: dict[str, str] = {}
+            for key, value in table.table("options").value.items():
+                if isinstance(value, dict):
+                    options |= {f"{key}.{name}": str(setting) for name, setting in value.items()}
+                elif isinstance(value, str):
+                    options[key] = value
+            storage = StorageConfig(
+                root or storage.root,
+                run_root or storage.run_root,
+                table.optional_text("driver"),
+                options,
+            )
             break
         if paths.required:
             hint = "correct or unset CONTAINERS_STORAGE_CONF"
@@ -109,28 +127,6 @@ def load(paths: StorageConfPaths) -> StorageConfig:
         pairs = (option.partition("=") for option in paths.options)
         storage = replace(storage, options={key.strip(): value.strip() for key, _, value in pairs})
     return storage
-
-
-def _parse(raw: bytes, path: Path, paths: StorageConfPaths) -> StorageConfig:
-    table = config_file.parse_toml(raw, path).table("storage")
-    if paths.rootless and path != paths.own:
-        root = _expand_path(table, "rootless_storage_path", paths.variables)
-        run_root = None
-    else:
-        root = _expand_path(table, "graphroot", paths.variables)
-        run_root = _expand_path(table, "runroot", paths.variables)
-    options: dict[str, str] = {}
-    for key, value in table.table("options").value.items():
-        if isinstance(value, dict):
-            options |= {f"{key}.{name}": str(setting) for name, setting in value.items()}
-        elif isinstance(value, str):
-            options[key] = value
-    return StorageConfig(
-        root or paths.default.root,
-        run_root or paths.default.run_root,
-        table.optional_text("driver"),
-        options,
-    )
 
 
 def _expand_path(table: Table, key: str, variables: Mapping[str, str]) -> Path | None:

@@ -109,7 +109,12 @@ class Connection(BaseHTTPRequestHandler):
             if self._heads.received:
                 self.send_error(HTTPStatus.REQUEST_TIMEOUT)
             return
-        if self._is_ambiguous():
+        # Proxies could read another request, see RFC 9112, sections 3.2 and 6.1.
+        hosts = len(self.headers.get_all("host", []))
+        lengths = len(self.headers.get_all("content-length", []))
+        has_wrong_host = hosts > 1 or (hosts == 0 and self.request_version != "HTTP/1.0")
+        has_both = lengths == 1 and "transfer-encoding" in self.headers
+        if has_wrong_host or lengths > 1 or has_both:
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -117,15 +122,6 @@ class Connection(BaseHTTPRequestHandler):
             self.close_connection = True  # the body is not read
         request = Request(self.command, self.path, headers)
         self._send(answer(request, self.server.content, self.server.users))
-
-    def _is_ambiguous(self) -> bool:
-        """Return whether proxies could read another request, see RFC 9112, sections 3.2 and 6.1."""
-        hosts = len(self.headers.get_all("host", []))
-        lengths = len(self.headers.get_all("content-length", []))
-        is_old = self.request_version == "HTTP/1.0"
-        if hosts > 1 or (hosts == 0 and not is_old):
-            return True
-        return lengths > 1 or (lengths == 1 and "transfer-encoding" in self.headers)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - http.server's
         """Refuse a request that is not valid, and close the connection."""

@@ -21,7 +21,6 @@ from bundler.oci.reference import ImageReference
 from bundler.trust.notation.identity import SUBJECT, Identity, is_part_of, parse_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from bundler.oci.json.table import Table
@@ -113,12 +112,23 @@ def _parse_statement(table: Table) -> TrustStatement:
     verification.refuse_unknown(("level", "override", "verifyTimestamp"))
     verification.text_map("override")  # must be valid, but weakens nothing, as the level
     level = verification.one_of("level", _LEVELS)
+    stores: dict[tuple[StoreType, str], None] = {}  # in order, each once
+    for text in table.texts("trustStores"):
+        match = _STORE.fullmatch(text)
+        if match is None or match[2] in {".", ".."}:
+            raise table.problem(
+                f"trustStores: {text[:80]!r} is not the name of a store (expected"
+                " ca:NAME, signingAuthority:NAME or tsa:NAME)"
+            )
+        for kind in ("ca", "signingAuthority", "tsa"):
+            if match[1] == kind:
+                stores[kind, match[2]] = None
     statement = TrustStatement(
         name=table.text("name"),
         scopes=_parse_scopes(table),
         level=level,
         verify_timestamp=verification.one_of("verifyTimestamp", _USES, "always"),
-        stores=tuple(dict.fromkeys(_parse_stores(table))),
+        stores=tuple(stores),
         identities=_parse_identities(table),
     )
     is_empty = not statement.stores and statement.identities == ()
@@ -145,19 +155,6 @@ def _parse_scopes(table: Table) -> tuple[str, ...]:
                 f"registryScopes: {scope[:80]!r} is not a full name (expected HOST/REPOSITORY)"
             )
     return scopes
-
-
-def _parse_stores(table: Table) -> Iterator[tuple[StoreType, str]]:
-    for text in table.texts("trustStores"):
-        match = _STORE.fullmatch(text)
-        if match is None or match[2] in {".", ".."}:
-            raise table.problem(
-                f"trustStores: {text[:80]!r} is not the name of a store (expected"
-                " ca:NAME, signingAuthority:NAME or tsa:NAME)"
-            )
-        for kind in ("ca", "signingAuthority", "tsa"):
-            if match[1] == kind:
-                yield kind, match[2]
 
 
 def _parse_identities(table: Table) -> tuple[Identity, ...] | None:

@@ -96,7 +96,13 @@ class FileCollector:
             else:
                 self._is_truncated = True
             return content
-        marks: list[Mark] = list(_find_mode_marks(member))
+        marks: list[Mark] = []
+        if member.kind == "file":
+            marks += ["set-user-ID"] if member.mode & 0o4000 else []
+            marks += ["set-group-ID"] if member.mode & 0o2000 else []
+        sticky_directory = member.kind == "directory" and member.mode & 0o1000
+        if member.mode & 0o002 and member.kind != "symbolic link" and not sticky_directory:
+            marks.append("world-writable")
         if member.kind == "file" and member.size:
             head, content = _peek(content, min(_HEAD, member.size))
             if b"PRIVATE KEY" in head or b"PuTTY" in head:
@@ -139,17 +145,6 @@ def merge_files(layers: Iterable[tuple[LayerFiles, PathChanges]]) -> tuple[Noted
                 removed.append(replace(file, is_removed=True))
         visible |= linked | {file.path: file for file in layer.files}
     return tuple(sorted((*visible.values(), *removed), key=lambda file: file.path))
-
-
-def _find_mode_marks(member: Member) -> Iterator[Mark]:
-    if member.kind == "file":
-        if member.mode & 0o4000:
-            yield "set-user-ID"
-        if member.mode & 0o2000:
-            yield "set-group-ID"
-    sticky_directory = member.kind == "directory" and member.mode & 0o1000
-    if member.mode & 0o002 and member.kind != "symbolic link" and not sticky_directory:
-        yield "world-writable"
 
 
 def _peek(content: Iterator[memoryview], size: int) -> tuple[bytes, Iterator[memoryview]]:

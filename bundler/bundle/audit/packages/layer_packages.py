@@ -100,7 +100,15 @@ class PackageCollector:
                 self._evidence[path] = target
             elif (detector := _find_detector(path) or pending) is not None:
                 self._count_file(path + member.target)
-                self._read_later(member.target, path, detector)
+                links, known = self._rereads.setdefault(member.target, ([], detector))
+                if known is detector:
+                    links.append(path)
+                else:
+                    problem = f"a hard link to {member.target[:160]!r}"
+                    problem += ", which is read as another kind of file"
+                    self._findings[path] = PackageFinding(
+                        "package-file-unsupported", path, self.layer, problem
+                    )
 
     def finish(
         self, source: Source, layer: Descriptor, diff_id: Digest, cancellation: Cancellation
@@ -145,17 +153,6 @@ class PackageCollector:
             self._count_file(path)
         if statements:
             self._evidence[path] = Evidence([path], tuple(statements))
-
-    def _read_later(self, target: str, link: str, detector: Detector) -> None:
-        """Read the target of a hard link in the second pass, with the detector of its link."""
-        paths, known = self._rereads.setdefault(target, ([], detector))
-        if known is detector:
-            paths.append(link)
-        else:
-            problem = f"a hard link to {target[:160]!r}, which is read as another kind of file"
-            self._findings[link] = PackageFinding(
-                "package-file-unsupported", link, self.layer, problem
-            )
 
     def _check(self, package: Package) -> None:
         lengths = [len(package.name), len(package.version), len(package.namespace)]

@@ -62,6 +62,22 @@ class RuleSettings:
         found = (parse_expression(item, self.mistakes) for item in self._get_items(name))
         return tuple(filter(None, found))
 
+    def get_licenses(self, name: str) -> frozenset[str]:
+        """Return a list of SPDX licences, with or without exceptions, as they are written there."""
+        from bundler.bundle.audit.packages.license_expressions import (  # noqa: PLC0415 - rare
+            parse_license,
+        )
+
+        found = set()
+        for item in self._get_items(name):
+            parsed = parse_license(str(item))
+            if parsed is None or parsed.args:
+                text = f"`{str(item)[:80]}` is not an SPDX licence; other texts belong to `accept`"
+                self.mistakes.add(item.at, text)
+            else:
+                found.add(parsed.render())
+        return frozenset(found)
+
     def get_number(self, name: str) -> int:
         """Return a number; 0 if it is not valid."""
         value = self.fields.get(name)

@@ -130,6 +130,63 @@ def test_forbidden_licence_is_found(audit):
     }
 
 
+@pytest.mark.parametrize(
+    ("stated", "code"),
+    [
+        ("MIT", None),
+        ("mit", None),
+        ("AGPL-3.0-only OR MIT", None),
+        ("(AGPL-3.0-only OR MIT) AND ISC", None),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", None),
+        ("custom:ours", None),
+        ("AGPL-3.0-only", "allowed-licenses"),
+        ("MIT AND AGPL-3.0-only", "allowed-licenses"),
+        ("GPL-2.0-only", "allowed-licenses"),
+        ("public domain", "allowed-licenses-unchecked"),
+        ("MIT OR", "allowed-licenses-unchecked"),
+        ("(" * 1000 + "MIT", "allowed-licenses-unchecked"),
+        (" OR ".join(["MIT"] * 900), "allowed-licenses-unchecked"),
+        ("", "allowed-licenses-unchecked"),
+    ],
+)  # fmt: skip
+def test_licences_are_compared_as_spdx_expressions(audit, stated, code):
+    allow = "[MIT, ISC, GPL-2.0-only WITH Classpath-exception-2.0]"
+    database = f"P:one\nV:1.0-r0\nL:{stated}\n".encode()
+    rule = f"allowed-licenses: {{allow: {allow}, accept: ['custom:ours']}}"
+    verdict = audit(rule, layers([tars.member(APK, database)]))
+    assert list_codes(verdict) == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("stated", "passes"),
+    [
+        ("Expat", True),
+        ("GPL-2+", True),
+        ("GPL-2", False),
+        ("GPL-2+ or Artistic", True),
+        ("Apache-2", True),
+        ("Apache-2.0 and GPL-2", False),
+    ],
+)
+def test_short_names_of_debian_are_licences(audit, stated, passes):
+    copyright_file = f"Format: x\n\nFiles: *\nLicense: {stated}\n".encode()
+    image = layers(
+        [
+            tars.member("var/lib/dpkg/status", b"Package: one\nVersion: 1\n"),
+            tars.member("usr/share/doc/one/copyright", copyright_file),
+        ]
+    )
+    verdict = audit("allowed-licenses: {allow: [MIT, GPL-2.0-or-later, Apache-2.0]}", image)
+    assert list_codes(verdict) == ([] if passes else ["allowed-licenses"])
+
+
+@pytest.mark.parametrize("licence", ["GLP-2.0", "MIT OR ISC"])
+def test_licence_that_is_not_in_the_list_of_spdx_has_its_position(load_rules, licence):
+    with pytest.raises(InvalidBundleManifestError) as caught:
+        load_rules(f"rules: {{allowed-licenses: {{allow: [MIT, {licence}]}}}}")
+    assert "gate.yaml:1:41" in caught.value.findings[0]
+
+
 def test_unreadable_database_leaves_the_rule_unchecked(audit):
     verdict = audit("forbidden-packages: {packages: [x]}", layers([tars.member(APK, b"garbage")]))
     (finding,) = verdict.findings

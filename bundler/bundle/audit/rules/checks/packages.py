@@ -61,6 +61,34 @@ def _check_licenses(
     yield from list_unreadable(platform)
 
 
+def _check_allowed(
+    allowed: frozenset[str],
+    accepted: frozenset[str],
+    _: AuditedLocation,
+    __: AuditedImage,
+    platform: AuditedPlatform,
+) -> Iterator[Problem]:
+    from bundler.bundle.audit.packages import license_expressions  # noqa: PLC0415 - loads a list
+
+    for package in _list_packages(platform):
+        for text in package.licenses:
+            parsed = license_expressions.parse_license(text, package.type)
+            if text in accepted or (
+                parsed is not None and license_expressions.is_allowed(parsed, allowed)
+            ):
+                continue
+            if parsed is None:
+                problem = f"states the licence {text[:160]!r}, which is not an SPDX expression"
+                yield Problem(problem, _locate(package), is_unchecked=True)
+            else:
+                yield Problem(
+                    f"has the licence {text[:160]!r}, which is not allowed", _locate(package)
+                )
+        if not package.licenses:
+            yield Problem("states no licence", _locate(package), is_unchecked=True)
+    yield from list_unreadable(platform)
+
+
 RULES = (
     Rule(
         "forbidden-packages",
@@ -95,6 +123,35 @@ RULES = (
                 "expressions",
                 "RE2 expressions that match a part of the licence: `(?i)AGPL`.",
                 required=True,
+            ),
+        ),
+    ),
+    Rule(
+        "allowed-licenses",
+        "Each licence that a package states can be met with the allowed ones. Licences are read as"
+        " SPDX expressions: of `A OR B`, one is sufficient; of `A AND B`, and of several"
+        " statements, all are required. For Debian, the short names of copyright files are read"
+        " too. A package without a licence, or with another text, is a finding with the code"
+        " `allowed-licenses-unchecked`.",
+        "Use an image without the package, or allow the licence.",
+        scope="platform",
+        depth="contents",
+        create=lambda settings: partial(
+            _check_allowed,
+            settings.get_licenses("allow"),
+            frozenset(settings.get_texts("accept")),
+        ),
+        settings=(
+            Setting(
+                "allow",
+                "texts",
+                "SPDX licences: `MIT`, `GPL-2.0-only WITH Classpath-exception-2.0`.",
+                required=True,
+            ),
+            Setting(
+                "accept",
+                "texts",
+                "Other texts that are accepted as a licence, as a package states them.",
             ),
         ),
     ),

@@ -86,12 +86,8 @@ class ExecutionResult:
     the digest of the referrer."""
 
 
-def execute(
-    plan: Plan[Destination], options: EngineOptions, *, overhead: int = 0
-) -> ExecutionResult:
+def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
     """Execute ``plan``.
-
-    ``overhead`` is the number of bytes that the caller writes to the same disks afterwards.
 
     Raises:
         NoSpaceError: a disk is too small; nothing was written.
@@ -99,7 +95,7 @@ def execute(
         BundlerError: the first failure, unless ``options.keep_going``.
     """
     execution = _Execution(plan, options)
-    free_space.check_plan(plan, overhead)
+    free_space.check_plan(plan)
     execution.report_plan()
     try:
         execution.run_each(execution.transfers, execution.transfer_blob)

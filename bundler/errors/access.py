@@ -232,14 +232,20 @@ class NoSpaceError(MediumError):
     """
 
     def __init__(
-        self, path: str, *, needed: int | None, free: int, os_error: OSError | None = None
+        self,
+        path: str,
+        *,
+        needed: int | None,
+        free: int,
+        os_error: OSError | None = None,
+        hint: str = "free some space, or specify a destination on a larger medium, and run again",
     ) -> None:
         amount = "more" if needed is None else f"{format_size(needed)} ({needed:,} bytes)"
         super().__init__(
             f"{path}: needs {amount}, but only {format_size(free)} ({free:,} bytes) is free",
             path=path,
             os_error=os_error,
-            hint="free some space, or specify a destination on a larger medium, and run again",
+            hint=hint,
         )
         self.needed = needed
         self.free = free

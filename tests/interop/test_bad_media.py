@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import kernel
-from tests.fakes import images
+from tests.fakes import bundles, images
 from tests.interop import servers
 from tests.interop.conftest import LAYER
 from tests.interop.refusals import assert_refused, export
@@ -32,6 +32,32 @@ def test_export_to_full_medium_fails_before_first_write(airbundle, tmp_path) -> 
 
     assert_refused(result, 5, "disk/bundle", "bytes")
     assert left in ([], ["bundle"])
+
+
+@pytest.mark.kernel("mounts")
+@pytest.mark.parametrize("in_place", [False, True])
+def test_renewal_without_room_for_both_bundles(airbundle, tmp_path, in_place) -> None:
+    """The former bundle is removed only if the user says so."""
+    big = {name: images.layer({name: os.urandom(3_000_000)}) for name in ("old", "new")}
+    named = {name: images.image(layer) for name, layer in big.items()}
+    layout = images.write_layout(tmp_path / "layout", named)
+    old = bundles.write(tmp_path / "old", {"quay.io/old:1": named["old"]}, stream="m")
+    option = ["--in-place"] if in_place else []
+
+    result, left = run_on_small_disk(
+        airbundle,
+        tmp_path,
+        "size=8m",
+        *export_command(tmp_path, f"oci:{layout}:new"),
+        *option,
+        content=old,
+    )
+
+    stored = {name: f"bundle/blobs/sha256/{big[name].blob.digest[7:]}" in left for name in big}
+    assert stored == {"old": not in_place, "new": in_place}
+    assert "bundle/bundle.json" in left
+    if not in_place:
+        assert_refused(result, 5, "disk/bundle", "bytes", "--in-place")
 
 
 @pytest.mark.kernel("mounts")
@@ -92,17 +118,23 @@ def export_command(tmp_path: Path, *names: str) -> tuple[str, ...]:
 
 
 def run_on_small_disk(
-    airbundle: servers.Client, tmp_path: Path, options: str, *arguments: str
+    airbundle: servers.Client,
+    tmp_path: Path,
+    options: str,
+    *arguments: str,
+    content: Path | None = None,
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run with a small file system at ``disk``; return the result and the files that are left.
 
-    The file system is mounted in a mount namespace of the command, which disappears with it.
+    ``content`` is a directory that is copied there as ``bundle``; None: it is empty. The file
+    system is mounted in a mount namespace of the command, which disappears with it.
     """
     disk = tmp_path / "disk"
     disk.mkdir()
-    script = 'mount -t tmpfs -o "$1" none "$2" && disk=$2 && shift 2 || exit 99; "$@"; status=$?; '
+    script = 'mount -t tmpfs -o "$1" none "$2" && disk=$2 || exit 99; '
+    script += '[ -z "$3" ] || cp -a "$3" "$disk/bundle" || exit 99; shift 3; "$@"; status=$?; '
     script += 'echo; cd "$disk"; find . -mindepth 1 | cut -c3-; exit $status'
-    shell = ("sh", "-c", script, "sh", options, str(disk))
+    shell = ("sh", "-c", script, "sh", options, str(disk), str(content or ""))
     inside = servers.Client(
         (*kernel.namespace("mount"), *shell, *airbundle.command),
         airbundle.home,

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, update_entry
 from bundler.bundle.format import bundle_paths, next_seal, store
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.signers import Signer
 
-OVERHEAD = 4 * 1024 * 1024
-"""Bytes that an export needs on its medium for directories, SHA256SUMS and other small files."""
-
 _PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting computer may be ahead
 
 
@@ -84,6 +82,8 @@ class ExportRequest:
     """The digests of the files of the bundle manifest, by their names in origins."""
     on_system_disk: bool = False
     """Allow an empty mount point on which no medium is mounted."""
+    in_place: bool = False
+    """If there is no room for the former and the new bundle, remove the former one first."""
 
 
 def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
@@ -143,7 +143,8 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
                 destination.commit(())  # removes what an interrupted export has left
                 return unchanged
         filesystem.check_largest_file(bundle, medium, plan.largest)
-        result = execute(plan, engine, overhead=OVERHEAD)
+        make_room(request, directory, plan, listed.values(), engine.emit)
+        result = execute(plan, engine)
         missing |= result.failed
         directory.check_connected()
         if not result.published:

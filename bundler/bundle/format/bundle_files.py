@@ -188,10 +188,13 @@ def remove_signatures(bundle: Directory) -> None:
         atomic_write.sync_directory(bundle)
 
 
-def remove_files(bundle: Directory, paths: Iterable[str]) -> None:
+def remove_files(
+    bundle: Directory, paths: Iterable[str], *, keep_directories: bool = False
+) -> None:
     """Durably remove files below the bundle's directory, and each directory that becomes empty.
 
-    A directory in place of a file is removed with its content; no link is followed.
+    With ``keep_directories``, empty directories remain, as a destination may have opened them. A
+    directory in place of a file is removed with its content; no link is followed.
 
     Raises:
         MediumError: one of them cannot be removed.
@@ -206,7 +209,7 @@ def remove_files(bundle: Directory, paths: Iterable[str]) -> None:
             for name in files:
                 folder.remove_tree(name)
             atomic_write.sync_directory(folder)
-        if not names:
+        if not names or keep_directories:
             continue
         with bundle.enter(*names[:-1]) as parent:
             with suppress(OSError):  # not empty

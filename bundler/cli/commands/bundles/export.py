@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     help="Write to an empty mount point even if no medium is mounted there.",
 )
 @option(
+    "--in-place",
+    is_flag=True,
+    help="If the medium has no room for the former and the new bundle, remove content of the former"
+    " one first. If the export fails then, no bundle remains.",
+)
+@option(
     "--keep-going", is_flag=True, help="Skip images that fail, and mark the bundle as incomplete."
 )
 @option(
@@ -95,6 +101,7 @@ def export(
     duplicate_blobs: bool,
     parents: bool,
     on_system_disk: bool,
+    in_place: bool,
     keep_going: bool,
     rehearse: bool,
     rehearse_target: str | None,
@@ -145,6 +152,7 @@ def export(
             parents=parents,
             duplicate_blobs=duplicate_blobs,
             on_system_disk=on_system_disk,
+            in_place=in_place,
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
             manifest_files={file.path: file.digest for file in source.manifest.files},

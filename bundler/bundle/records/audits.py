@@ -34,7 +34,16 @@ def record_audit(
         BundlerError: the signatures of the bundle cannot be read.
     """
     draft = EvidenceDraft(path)
-    members, bundle = {}, _get_bundle(images)
+    members, bundle = {}, images.bundle
+    if bundle is None and images.raw is not None and images.inventory is not None:
+        # Its signatures are kept even if they were not verified.
+        bundle = AuthenticatedBundle(
+            raw=images.raw,
+            inventory=images.inventory,
+            signers=(),
+            is_authenticated=False,
+            signatures=read_signatures(Path(images.location)),
+        )
     if bundle is not None:
         draft.add_bundle(bundle)
         members = describe_bundle(bundle)
@@ -51,16 +60,3 @@ def record_audit(
         "operator": dict(operator),
     }
     return site.append(path, streams.AUDIT, verdict.audited.now, members)
-
-
-def _get_bundle(images: OpenImages) -> AuthenticatedBundle | None:
-    """Return the bundle of ``images``, with its signatures even if they were not verified."""
-    if images.bundle is not None or images.raw is None or images.inventory is None:
-        return images.bundle
-    return AuthenticatedBundle(
-        raw=images.raw,
-        inventory=images.inventory,
-        signers=(),
-        is_authenticated=False,
-        signatures=read_signatures(Path(images.location)),
-    )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from bundler.trust.sigstore.bundle import Bundle, TransparencyEntry
+    from bundler.trust.sigstore.bundle import Bundle
     from bundler.trust.sigstore.certificates import OidcIdentity
     from bundler.trust.sigstore.dsse import Statement
     from bundler.trust.sigstore.keys import VerificationKey
@@ -146,7 +146,10 @@ def verify_by_identity(
 def _verify_entries(
     bundle: Bundle, artifact: bytes, verifier: bytes, root: TrustedRoot
 ) -> tuple[datetime, ...]:
-    """Verify all entries of trusted logs, at least one; return the times of their promises."""
+    """Verify all entries of trusted logs, at least one; return the times of their promises.
+
+    Each must be about the signature, the signer and the content of the bundle.
+    """
     times = []
     verified = 0
     for entry in bundle.entries:
@@ -165,31 +168,24 @@ def _verify_entries(
             # Newer logs sign with Ed25519, and their name is that of their host.
             origin = log.host if log.key.raw_ed25519 is not None else None
             verify_inclusion(entry.proof, entry.recorded.body, log.key, origin)
-        _check_binding(bundle, artifact, verifier, entry)
+        parsed = parse_log_entry(entry.recorded.body)
+        if parsed.kind != entry.kind:
+            raise SigstoreSignatureError(
+                f"the log entry is of the kind {parsed.kind} (expected {entry.kind[:80]})",
+                problem="log",
+                value=parsed.kind,
+            )
+        if parsed.covers == "payload":
+            content = b"" if bundle.envelope is None else bundle.envelope.payload
+        else:
+            content = _get_signed(bundle, artifact)
+        parsed.check(verifier, bundle.signature, content)
         verified += 1
     if not verified:
         raise SigstoreSignatureError(
             "no trusted transparency log has recorded the signature", problem="log"
         )
     return tuple(times)
-
-
-def _check_binding(
-    bundle: Bundle, artifact: bytes, verifier: bytes, entry: TransparencyEntry
-) -> None:
-    """Check that an entry is about the signature, the signer and the content of the bundle."""
-    parsed = parse_log_entry(entry.recorded.body)
-    if parsed.kind != entry.kind:
-        raise SigstoreSignatureError(
-            f"the log entry is of the kind {parsed.kind} (expected {entry.kind[:80]})",
-            problem="log",
-            value=parsed.kind,
-        )
-    if parsed.covers == "payload":
-        content = b"" if bundle.envelope is None else bundle.envelope.payload
-    else:
-        content = _get_signed(bundle, artifact)
-    parsed.check(verifier, bundle.signature, content)
 
 
 def _verify_chain(

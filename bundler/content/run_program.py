@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import LimitError, UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from io import FileIO
 
     from bundler.cancel import Cancellation
@@ -66,7 +66,7 @@ def find_program(name: str, *, hint: str) -> str:
 
 def run_program(
     arguments: Sequence[str | Pipe],
-    data: bytes,
+    data: bytes | Iterator[bytes],
     cancellation: Cancellation,
     *,
     max_output: int,
@@ -79,7 +79,8 @@ def run_program(
 
     Args:
         arguments: the program and its arguments, which all users of the machine can see.
-        data: the standard input.
+        data: the standard input. From an iterator, the program is given everything, unless it
+            closes its input or ends before; errors of the iterator kill the program.
         cancellation: its request kills the program.
         max_output: the maximum size in bytes of the standard output, and of each pipe.
         timeout: the maximum duration in seconds; None: ``LONGEST_RUN``.
@@ -105,7 +106,7 @@ def run_program(
         if any(len(end.received) > max_output for end in ends.values()):
             raise LimitError(f"{name}: output too large (expected at most {max_output:,} bytes)")
 
-    stdin, stdout = Pipe(data), Pipe()
+    stdin, stdout = Pipe(data if isinstance(data, bytes) else b""), Pipe()
     stderr = Pipe() if errors_size else None
     with ExitStack() as opened:
         process, ends = _start(
@@ -113,6 +114,8 @@ def run_program(
         )
         if stderr is not None:
             ends[stderr].kept = errors_size
+        if not isinstance(data, bytes):
+            ends[stdin].rest = data
         with process:
             try:
                 _exchange(ends.values(), check)
@@ -139,6 +142,8 @@ class _End:
     received: bytearray = field(default_factory=bytearray)
     kept: int | None = None
     """The number of bytes at the end of the received data that are kept; None: all."""
+    rest: Iterator[bytes] | None = None
+    """The data to send after ``unsent``; None: there is none."""
 
 
 def _start(
@@ -182,16 +187,17 @@ def _start(
 def _exchange(ends: Iterable[_End], check: Callable[[], None]) -> None:
     """Send and receive until the program has closed all pipes to which it writes.
 
-    It may end before it has read everything that is sent to it.
+    It may end before it has read everything that is sent to it; the data of an iterator is sent
+    until it does.
     """
     with selectors.DefaultSelector() as selector:
-        open_outputs = 0
+        pending = 0
         for end in ends:
             os.set_blocking(end.file.fileno(), False)
-            open_outputs += end.unsent is None
+            pending += end.unsent is None or end.rest is not None
             event = selectors.EVENT_READ if end.unsent is None else selectors.EVENT_WRITE
             selector.register(end.file, event, end)
-        while open_outputs:
+        while pending:
             check()
             for key, _ in selector.select(_INTERVAL):
                 end = key.data
@@ -202,17 +208,27 @@ def _exchange(ends: Iterable[_End], check: Callable[[], None]) -> None:
                         del end.received[: -end.kept]
                     if chunk:
                         continue
-                    open_outputs -= 1
+                    pending -= 1
+                elif _send(end):
+                    continue
                 else:
-                    try:
-                        end.unsent = end.unsent[os.write(end.file.fileno(), end.unsent) :]
-                    except BrokenPipeError:
-                        end.unsent = b""
-                    if end.unsent:
-                        continue
+                    pending -= end.rest is not None
                 selector.unregister(end.file)
                 end.file.close()
     check()
+
+
+def _send(end: _End) -> bool:
+    """Send a part of the data; return whether more may follow."""
+    if not end.unsent and end.rest is not None:
+        end.unsent = next(end.rest, b"")
+    if not end.unsent:
+        return False
+    try:
+        end.unsent = end.unsent[os.write(end.file.fileno(), end.unsent) :]
+    except BrokenPipeError:
+        return False
+    return bool(end.unsent) or end.rest is not None
 
 
 def _wait(process: subprocess.Popen[bytes], check: Callable[[], None]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.options import common
@@ -10,8 +11,6 @@ from bundler.cli.options.option import option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.audit.rules.gate import Gate
 
 SECTION = "Rules"
@@ -25,11 +24,13 @@ class GateOptions:
     waivers: Path | None = None
     since: Path | None = None
 
-    def load(self) -> Gate | None:
+    def load(self, location: str | Path) -> Gate | None:
         """Read the files; return None if there are no rules.
 
+        ``location`` is the bundle or the reference to which the rules apply.
+
         Raises:
-            UsageError: there are waivers without rules.
+            UsageError: there are waivers without rules, or programs that are part of the bundle.
             InvalidBundleManifestError, NotFoundError, LimitError: a file cannot be read.
         """
         if self.rules is None:
@@ -45,6 +46,14 @@ class GateOptions:
         )
 
         rules = rules_file.load(self.rules)
+        bundle = Path(location).resolve()
+        for program in (item.program for item in rules.rules if item.program is not None):
+            for path in (self.rules, Path(program.arguments[0])):
+                if path.resolve().is_relative_to(bundle):
+                    raise UsageError(
+                        f"{path}: in the directory of the bundle, so no program is run",
+                        hint="use programs and a rules file of your site",
+                    )
         accepted = () if self.waivers is None else waivers_file.load(self.waivers)
         since = None if self.since is None else former.read_former(self.since)
         return gate.Gate(rules, accepted, since)

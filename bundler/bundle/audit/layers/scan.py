@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -191,6 +192,32 @@ def scan_layer(
         UnsupportedError: a member has a type that no file system can store.
     """
     subject = f"layer {layer.digest}"
+    with open_layer(source, layer, cancellation) as uncompressed:
+        entries = TarEntries(buffer_reads(uncompressed), None, subject)
+        for position, entry in enumerate(entries):
+            member = _create_member(entry, position, subject)
+            content = entries.chunks(entry.name) if entry.size else iter(())
+            visit(member, content)
+            for _ in content:
+                pass
+    return uncompressed.descriptor().digest
+
+
+@contextmanager
+def open_layer(
+    source: Source, layer: Descriptor, cancellation: Cancellation
+) -> Iterator[VerifiedReader]:
+    """Return the uncompressed tar of a layer as a stream.
+
+    At the end of the context, the rest is read and the layer is verified; the descriptor of the
+    stream then has the diff ID.
+
+    Raises:
+        NotFoundError: the source does not have the layer.
+        IntegrityError: the layer does not match its descriptor.
+        LimitError: the layer is a decompression bomb.
+    """
+    subject = f"layer {layer.digest}"
     with source.open(Node.of(layer, "layer")) as stream:
         size = None if layer.size < 0 else layer.size
         stored = VerifiedReader(
@@ -204,16 +231,9 @@ def scan_layer(
                 peeked, compression, subject, limit=MAX_UNCOMPRESSED
             )
         uncompressed = VerifiedReader(tar, f"{subject}, uncompressed", digest=None, size=None)
-        entries = TarEntries(buffer_reads(uncompressed), None, subject)
-        for position, entry in enumerate(entries):
-            member = _create_member(entry, position, subject)
-            content = entries.chunks(entry.name) if entry.size else iter(())
-            visit(member, content)
-            for _ in content:
-                pass
+        yield uncompressed
         drain(uncompressed)
         drain(stored)
-        return uncompressed.descriptor().digest
 
 
 def _create_member(entry: TarEntry, position: int, subject: str) -> Member:

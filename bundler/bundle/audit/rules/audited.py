@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from bundler.errors import LimitError, MalformedError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from bundler.bundle.audit.differences.image_lists import ImageList
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
+    from bundler.bundle.audit.rules.programs import ProgramResult
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest
@@ -48,6 +50,8 @@ class PlatformContents:
     claims: tuple[Claim, ...] | str | None = None
     """The SBOMs and attestations about the image, compared with its packages; a text: why they
     cannot be read; None: no rule needs them."""
+    programs: Mapping[str, tuple[ProgramResult, ...]] = field(default_factory=dict, hash=False)
+    """The results of the programs that were run on the layers, by their names."""
 
 
 @dataclass(frozen=True, slots=True)

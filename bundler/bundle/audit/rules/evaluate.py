@@ -137,4 +137,5 @@ def _create_findings(
             text = f"not checked: {problem.text}"
             yield Finding(rule.code + UNCHECKED, active.severity, text, own, UNCHECKED_ADVICE)
         else:
-            yield Finding(rule.code, active.severity, problem.text, own, rule.advice)
+            severity = problem.severity or active.severity
+            yield Finding(rule.code, severity, problem.text, own, rule.advice)

@@ -10,6 +10,7 @@ from bundler.bundle.audit.rules.evaluate import evaluate
 from bundler.bundle.audit.rules.finding import UNCHECKED
 from bundler.bundle.audit.rules.read_images import read_selected
 from bundler.bundle.audit.rules.read_layers import read_contents
+from bundler.bundle.audit.rules.run_programs import add_program_results
 from bundler.errors import RejectedByRulesError, count
 from bundler.events import WarningIssued
 
@@ -73,6 +74,7 @@ class Gate:
             self._refuse(evaluate(replace(self.rules, rules=first), audited, applicable))
         if self.reads_contents or len(first) < len(self.rules.rules):
             audited = add_contents(audited, engine, with_claims="claims" in extras)
+            audited = add_program_results(audited, self.rules.rules, engine.cancellation)
         verdict = evaluate(self.rules, audited, self.waivers)
         self._refuse(verdict)
         if self.keep is not None:

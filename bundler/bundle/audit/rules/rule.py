@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bundler.bundle.audit.rules.audited import Depth, Extra
+    from bundler.bundle.audit.rules.finding import Severity
     from bundler.config.yaml.document import YamlMistakes
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.reference import ImageReference
@@ -41,6 +42,8 @@ class Problem:
     place: Place = field(default=NOWHERE)
     """The parts of the place that the scope of the rule does not determine."""
     is_unchecked: bool = False
+    severity: Severity | None = None
+    """None: the severity of the rule."""
 
 
 @dataclass(frozen=True, slots=True)

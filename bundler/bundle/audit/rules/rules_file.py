@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.audit.rules.checks import BY_CODE
+from bundler.bundle.audit.rules.programs import DEFAULT_TIMEOUT, Program, create_rule
 from bundler.bundle.audit.rules.rule import Problem, Rule, RuleSettings, is_in_scope
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
-from bundler.config.yaml.document import MappingNode, ScalarNode, YamlMistakes, get_member
+from bundler.config.yaml.document import (
+    MappingNode,
+    ScalarNode,
+    SequenceNode,
+    YamlMistakes,
+    get_member,
+)
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -35,6 +42,8 @@ class ActiveRule:
     """The scopes to which the rule applies; empty: all images."""
     excepted: tuple[str, ...] = ()
     """The scopes to which it does not apply."""
+    program: Program | None = None
+    """The program whose results it checks; None: it needs no program."""
 
     def applies_to(self, image: AuditedImage) -> bool:
         """Return whether the rule applies to an image; an image without a name is not excepted."""
@@ -81,6 +90,7 @@ def load(path: Path) -> RuleSet:
     members = get_member(value, "rules")
     assert isinstance(members, MappingNode)  # noqa: S101 - validated
     rules = [_read_rule(BY_CODE[code], fields, mistakes) for code, fields in members.items()]
+    rules += _read_programs(get_member(value, "programs"), mistakes)
     mistakes.raise_if_any()
     if ARTIFACT_TYPES not in members and any(
         item.rule.scope == "platform" and item.rule.depth != "names" for item in rules
@@ -88,6 +98,26 @@ def load(path: Path) -> RuleSet:
         rules.append(_read_rule(BY_CODE[ARTIFACT_TYPES], ScalarNode("error"), mistakes))
     fail_on = cast("Severity", str(get_member(value, "failOn") or "error"))
     return RuleSet(tuple(rules), fail_on, Digest.of(data))
+
+
+def _read_programs(members: document.Value | None, mistakes: YamlMistakes) -> Iterator[ActiveRule]:
+    for name, fields in members.items() if isinstance(members, MappingNode) else ():
+        assert isinstance(fields, MappingNode)  # noqa: S101 - validated
+        settings = RuleSettings(fields, mistakes)
+        arguments = settings.get_texts("program")
+        if not arguments[0].startswith("/"):
+            path = cast("SequenceNode", fields["program"])[0]
+            mistakes.add(cast("ScalarNode", path).at, "`program`: not an absolute path")
+        stated = fields.get("statuses")
+        statuses = stated.items() if isinstance(stated, MappingNode) else ()
+        program = Program(
+            str(name),
+            arguments,
+            settings.get_number("timeout") or DEFAULT_TIMEOUT,
+            {int(status): cast("Severity", str(item)) for status, item in statuses} or {1: None},
+        )
+        active = _read_rule(create_rule(program), fields, mistakes)
+        yield replace(active, program=program)
 
 
 def _read_rule(rule: Rule, fields: document.Value, mistakes: YamlMistakes) -> ActiveRule:

@@ -41,6 +41,36 @@ _COMMON: dict[str, Any] = {
         **_TEXTS,
     },
 }
+_PROGRAM: dict[str, Any] = {
+    "description": "A program that checks each layer: its standard input is the uncompressed tar.",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["program"],
+    "properties": {
+        "program": {
+            "description": "The absolute path of the program, and its arguments; no shell is used.",
+            **_TEXTS,
+        },
+        "timeout": {
+            "description": "The maximum duration for one layer in seconds (default: 600).",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 86400,
+        },
+        "statuses": {
+            "description": "The exit statuses that are findings, with their severities (default: 1,"
+            " with the severity of the program). Status 0 is a pass; after any other status, the"
+            " layer counts as not checked.",
+            "type": "object",
+            "additionalProperties": False,
+            "minProperties": 1,
+            "patternProperties": {
+                "^([1-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$": _SEVERITY
+            },
+        },
+        **_COMMON,
+    },
+}
 _READS = {
     "names": "the names and the inventory",
     "manifests": "manifests and configs",
@@ -70,6 +100,12 @@ def create_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "minProperties": 1,
                 "properties": {rule.code: _create_rule_schema(rule) for rule in RULES},
+            },
+            "programs": {
+                "description": "Programs that check the layers, by names that findings contain.",
+                "type": "object",
+                "additionalProperties": False,
+                "patternProperties": {"^[a-z0-9][a-z0-9-]{0,62}$": _PROGRAM},
             },
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from bundler.config.yaml.document import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PROGRAM = re.compile(r"program:[a-z0-9-]+")
 _CODES = [code + end for code in BY_CODE for end in ("", UNCHECKED)]
 
 
@@ -44,7 +46,7 @@ def load(path: Path) -> tuple[Waiver, ...]:
         if not isinstance(fields, MappingNode):
             continue
         texts = {name: str(text) for name, text in fields.items()}
-        if texts["code"] not in _CODES:
+        if texts["code"] not in _CODES and not _PROGRAM.fullmatch(texts["code"]):
             proposal = suggest_word(texts["code"], _CODES)
             mistakes.add(fields["code"].at, f"unknown code `{texts['code'][:80]}`{proposal}")
         expires = datetime.max.replace(tzinfo=UTC)

@@ -68,9 +68,12 @@ def audit(
 
     from bundler.bundle.audit.rules.evaluate import evaluate  # noqa: PLC0415 - as above
     from bundler.bundle.audit.rules.read_images import read_location  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.rules.run_programs import (  # noqa: PLC0415 - as above
+        add_program_results,
+    )
     from bundler.bundle.records import audits, site  # noqa: PLC0415 - as above
 
-    applied = gate.load()
+    applied = gate.load(location)
     if applied is None:
         raise UsageError("missing --rules FILE", hint="docs/rules.md lists the rules")
     if records_path is not None:
@@ -89,6 +92,7 @@ def audit(
             now=datetime.now(UTC),
             extras=applied.rules.extras,
         )
+        audited = add_program_results(audited, applied.rules.rules, run.cancellation)
         verdict = evaluate(applied.rules, replace(audited, former=applied.former), applied.waivers)
         if records_path is not None:
             operator = context.environment.describe_operator()

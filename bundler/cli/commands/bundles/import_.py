@@ -96,7 +96,7 @@ def import_(
     overridden = overrides.create_overrides(
         keys=trusted_keys.replaces_trust_file(context, trust), policy=context.ignores_policy_file()
     )
-    rules = gate.load()
+    rules = gate.load(bundle)
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
     signers = read_signers(context, receipt_signers)
     for signer in signers:  # or a signature of one kind could pass as one of the other

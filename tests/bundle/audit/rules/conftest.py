@@ -16,6 +16,7 @@ from bundler.bundle.audit.rules import rules_file, waivers_file
 from bundler.bundle.audit.rules.evaluate import Verdict, evaluate
 from bundler.bundle.audit.rules.former import read_former
 from bundler.bundle.audit.rules.read_images import read_location
+from bundler.bundle.audit.rules.run_programs import add_program_results
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
 from bundler.events import discard
@@ -56,12 +57,13 @@ def audit(
         waivers: str | None = None,
         location: str | None = None,
         since: dict[str, images.Image] | None = None,
+        programs: str = "{}",
         **members: Any,
     ) -> Verdict:
         if location is None:
             found = named if isinstance(named, dict) else {NAME: named or images.image()}
             location = str(bundles.write(tmp_path / f"bundle{next(numbers)}", found, **members))
-        rules = load_rules(f"rules:\n  {rule}\n")
+        rules = load_rules(f"rules:\n  {rule}\nprograms: {programs}\n")
         accepted = ()
         if waivers is not None:
             path = tmp_path / "waivers.yaml"
@@ -78,6 +80,7 @@ def audit(
             now=NOW,
             extras=rules.extras,
         )
+        audited = add_program_results(audited, rules.rules, Cancellation())
         if since is not None:
             former = read_former(bundles.write(tmp_path / f"former{next(numbers)}", since))
             audited = replace(audited, former=former)

@@ -87,3 +87,17 @@ def test_damaged_config_is_an_error(run_airbundle: RunAirbundle, bundle: Path):
         if b'"rootfs"' in blob.read_bytes():
             blob.write_bytes(b"{}")
     assert run_airbundle("audit", bundle, "--rules", "gate.yaml").status == 3
+
+
+def test_program_of_a_rules_file_in_the_bundle_is_not_run(
+    run_airbundle: RunAirbundle, tmp_path: Path
+):
+    bundle = bundles.write(tmp_path / "b")
+    program = f"{{program: [/usr/bin/touch, {tmp_path}/x]}}"
+    text = f"rules: {{no-latest: error}}\nprograms: {{a: {program}}}"
+    for path in (bundle / "gate.yaml", tmp_path / "gate.yaml"):
+        path.write_text(text)
+    refused = run_airbundle("audit", "b", "--rules", "b/../b/gate.yaml")
+    assert (refused.status, (tmp_path / "x").exists()) == (2, False)
+    assert run_airbundle("audit", "b", "--rules", "gate.yaml").status == 0
+    assert (tmp_path / "x").exists()

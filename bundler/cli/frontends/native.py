@@ -45,6 +45,7 @@ SECTIONS = {
         "diff": ("audit.diff:diff", "Compare bundles, images, or a bundle with its target."),
         "packages": ("audit.packages:packages", "List the packages in images."),
         "sbom": ("audit.sbom:sbom", "Write an SBOM of an image."),
+        "vulns": ("audit.vulns:vulns", "List the known vulnerabilities of the packages."),
         "serve": ("audit.serve:serve", "Serve the images of bundles as a read-only registry."),
         "audit": ("audit.audit:audit", "Check the images of a bundle against rules."),
     },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.images import OpenImages
@@ -153,14 +153,16 @@ def read_platform_packages(
 def read_packages(
     context: CommandContext,
     location: str,
-    image: str | None,
+    names: Sequence[str],
     platform: str | None,
     access: AccessOptions,
     *,
     trust: TrustOptions | None = None,
     claims: bool = False,
 ) -> list[ImagePackages]:
-    """Read the packages of one image or all images at ``location``, for one or all platforms.
+    """Read the packages of images at ``location``, for one or all platforms.
+
+    ``names`` identify the images, as ``OpenImages.find`` describes; empty: all images.
 
     With ``claims``, SBOMs and attestations that came with the images are read and compared.
     """
@@ -172,7 +174,7 @@ def read_packages(
     requested = parse_platform(platform)
     with open_images(context, location, access, trust) as (images, run):
         resolved = []
-        for item in images.images if image is None else [images.find(image)]:
+        for item in [images.find(name) for name in names] or images.images:
             one = item.resolve(run.emit, referrers=claims)
             if requested is None:
                 selected = list(list_platforms(one))

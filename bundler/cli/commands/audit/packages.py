@@ -54,7 +54,7 @@ def packages(
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
 
     found = opened_images.read_packages(
-        context, location, image, platform, access, trust=trust, claims=claims
+        context, location, [image] if image else [], platform, access, trust=trust, claims=claims
     )
     if as_json:
         text.print_json({"images": [item.to_json() for item in found]})

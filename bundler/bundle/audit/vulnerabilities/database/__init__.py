@@ -1,0 +1,1 @@
+"""Databases of OSV records: ``read_database`` finds the records, ``osv`` parses one."""

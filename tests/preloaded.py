@@ -29,7 +29,7 @@ import bundler
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LIBRARIES = ("jsonschema", "re2", "urllib3", "yaml")
+LIBRARIES = ("jsonschema", "re2", "requests", "yaml")
 _CHECKOUT = Path(__file__).parents[1]
 _LOCALE = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 _OWN_INTERPRETER = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC", "OPENSSL")

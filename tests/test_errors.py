@@ -137,7 +137,7 @@ def test_findings_are_copied(cls):
 
 
 HEAVY = {
-    "urllib3", "hashlib", "_hashlib", "ssl", "cryptography", "jsonschema", "yaml",
+    "requests", "urllib3", "hashlib", "_hashlib", "ssl", "cryptography", "jsonschema", "yaml",
     "zstandard", "nacl", "click", "http", "socket", "tempfile", "subprocess", "logging",
 }  # fmt: skip
 

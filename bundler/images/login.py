@@ -182,7 +182,7 @@ def check_credentials(
 
 def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None:
     """Authenticate to a registry. With the last two arguments bound, this is an ``AccessCheck``."""
-    from bundler.registry.session import Session  # noqa: PLC0415 - loads urllib3
+    from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 
     with closing(Session(access, cancellation=cancellation, emit=emit)) as session:
         session.ping()

@@ -1,6 +1,6 @@
 """HTTP client for registries (OCI distribution specification).
 
-No other folder imports urllib3. The client reads no configuration: it receives credentials, TLS
+No other folder imports requests. The client reads no configuration: it receives credentials, TLS
 files and limits as values of ``config.registry_access``. Read ``repository`` first, then
 ``session``, which repeats and authenticates requests, and ``http_client``, which sends each of
 them as an exchange that ``watchdog`` limits.

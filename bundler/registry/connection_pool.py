@@ -1,5 +1,6 @@
-"""HTTP connection pool, built on urllib3 without its redirects and retries.
+"""HTTP connection pool, built on requests and urllib3 without their automatic features.
 
+The pool uses no certifi certificates, netrc files, cookies, proxy variables, redirects or retries.
 The caller provides the TLS context. All sockets are tracked, so that another thread can shut them
 down.
 """
@@ -12,12 +13,10 @@ import threading
 import weakref
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-from urllib3 import PoolManager, ProxyManager, Timeout
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util import make_headers
 
 from bundler.content.streams import BUFFER_SIZE
 from bundler.errors import LimitError
@@ -27,14 +26,13 @@ from bundler.registry.watchdog import TUNNEL_TIMEOUT, Exchange, Phase, shut_down
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from urllib3 import BaseHTTPResponse, HTTPResponse
+    from requests import PreparedRequest, Response
+    from urllib3 import HTTPResponse, ProxyManager
 
 CONNECT_TIMEOUT = 15.0
 
-_TIMEOUT = Timeout(connect=CONNECT_TIMEOUT, read=None)
-_HOSTS = 8
 _POOL_SIZE = 64
 # A server that disappears without closing its connections is detected after 90 seconds.
 _KEEPALIVE = [
@@ -48,7 +46,7 @@ _sending = threading.local()
 """Thread-local state: ``url`` is the URL of the current request."""
 
 
-class ConnectionPool:
+class ConnectionPool(HTTPAdapter):
     """Connection pool; thread-safe.
 
     ``create_context`` is called for the first HTTPS request, because loading the certificate
@@ -64,9 +62,7 @@ class ConnectionPool:
         self._get_context = cache(create_context)
         self._sockets = sockets = weakref.WeakSet[socket.socket]()
         self._current = current = threading.local()
-        self._managers: dict[str | None, PoolManager] = {}
-        """The connections by proxy; None: direct connections."""
-        self._lock = threading.Lock()
+        super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
 
         def attach(connected: socket.socket) -> Exchange:
             exchange: Exchange = current.exchange
@@ -88,57 +84,28 @@ class ConnectionPool:
         class HttpsPool(HTTPSConnectionPool):
             ConnectionCls = Https
 
-        self._pool_classes = {"http": HttpPool, "https": HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
 
     def exchange(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: Iterable[memoryview] | None,
-        *,
-        exchange: Exchange,
-        proxy: str | None,
-    ) -> BaseHTTPResponse:
-        """Send a request and receive the head of the response; ``exchange`` limits the time.
-
-        A body is sent in chunked encoding unless ``headers`` contain Content-Length.
-        """
-        origin = Origin.of(url)
-        forwarded = proxy is not None and origin.scheme == "http"
-        tls = {"ssl_context": self._get_context()} if origin.scheme == "https" else {}
-        pool = self._find_manager(proxy).connection_from_host(
-            origin.host, origin.port, origin.scheme, tls
-        )
-        _sending.url = url
+        self, request: PreparedRequest, exchange: Exchange, proxies: Mapping[str, str]
+    ) -> Response:
+        """Send ``request`` and receive the head of the response; ``exchange`` limits the time."""
+        _sending.url = request.url
         self._current.exchange = exchange
         try:
-            return pool.urlopen(
-                method,
-                f"{origin}/" if forwarded else "/",  # _Connection sends ``url`` instead
-                body,  # type: ignore[arg-type]  # the stub lacks iterables of memoryview
-                headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                timeout=_TIMEOUT,
-                chunked=body is not None and "Content-Length" not in headers,
-                preload_content=False,
-                decode_content=False,
-            )
+            timeout = (CONNECT_TIMEOUT, None)
+            return self.send(request, stream=True, timeout=timeout, proxies=proxies)
         finally:
             del self._current.exchange
 
     def close(self) -> None:
         """Close idle connections, which urllib3 otherwise leaves to the garbage collector."""
-        with self._lock:
-            managers = list(self._managers.values())
-        for manager in managers:
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():  # noqa: SIM118 - the container is not iterable
                 pool = manager.pools.get(key)
                 if pool is not None:
                     pool.close()
-            manager.clear()
+        super().close()
 
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
@@ -149,28 +116,22 @@ class ConnectionPool:
                     shut_down(connected)
                 return
 
-    def _find_manager(self, proxy: str | None) -> PoolManager:
-        """Return the connections through ``proxy``, a URL that may contain credentials."""
-        with self._lock:
-            if proxy not in self._managers:
-                options: dict[str, Any] = {
-                    "num_pools": _HOSTS,
-                    "maxsize": _POOL_SIZE,
-                    "blocksize": BUFFER_SIZE,
-                }
-                if proxy is None:
-                    manager = PoolManager(**options)
-                else:
-                    parts = urlsplit(proxy)
-                    login = None
-                    if parts.username:
-                        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-                    manager = ProxyManager(
-                        proxy, proxy_headers=make_headers(proxy_basic_auth=login), **options
-                    )
-                manager.pool_classes_by_scheme = self._pool_classes
-                self._managers[proxy] = manager
-            return self._managers[proxy]
+    def build_connection_pool_key_attributes(  # type: ignore[override]  # its types are private
+        self, request: PreparedRequest, verify: bool, cert: None = None
+    ) -> tuple[object, dict[str, Any]]:
+        """Add the TLS context and a large block size to the attributes of the base class."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        tls = {"ssl_context": self._get_context()} if host["scheme"] == "https" else {}
+        return host, {"blocksize": BUFFER_SIZE, **tls}
+
+    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
+        """Do nothing: the TLS context contains the certificates."""
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: object) -> ProxyManager:
+        """Return the proxy manager of the base class, with tracked sockets."""
+        manager: ProxyManager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager.pool_classes_by_scheme = self.poolmanager.pool_classes_by_scheme
+        return manager
 
 
 class _Connection(HTTPConnection):

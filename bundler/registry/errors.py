@@ -10,6 +10,7 @@ import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import requests
 import urllib3
 
 from bundler.errors import (
@@ -47,7 +48,7 @@ def create_network_error(
     anchors: Sequence[Remedy] = (),
     fetch_certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
 ) -> RegistryError:
-    """Create the error for an exception of urllib3, ssl or socket.
+    """Create the error for an exception of requests, urllib3, ssl or socket.
 
     ``anchors`` are the locations of the trusted certificates. ``fetch_certificate`` fetches the
     certificate of an untrusted server, for the message.
@@ -186,7 +187,7 @@ def _describe(error: BaseException) -> str:
     """Return the text of an exception, without the object addresses that urllib3 includes."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, urllib3.exceptions.HTTPError):
+    if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
         return type(error).__name__
     text = "".join(char if char.isprintable() else " " for char in str(error)).strip()
     return text[:_MAX_DETAIL] or type(error).__name__

@@ -12,6 +12,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
+import requests
+
 from bundler import __version__
 from bundler.errors import BundlerError, RateLimitedError, RegistryError
 from bundler.registry import errors, refusals
@@ -124,12 +126,9 @@ class HttpClient:
         others = self._others if verify else self._unverified
         try:
             sent = (self._own if own else others).exchange(
-                spec.method,
-                url,
-                self._create_headers(spec, headers),
-                None if spec.body is None else exchange.watch_sending(spec.body.chunks()),
-                exchange=exchange,
-                proxy=proxy,
+                self._prepare(spec, url, headers, exchange),
+                exchange,
+                {"http": proxy, "https": proxy} if proxy else {},
             )
         except BundlerError:
             exchange.finish()
@@ -138,7 +137,7 @@ class HttpClient:
             exchange.finish()
             self._cancellation.check()
             raise create_error(error) from error
-        if sent.status not in refusals.UNAVAILABLE:
+        if sent.status_code not in refusals.UNAVAILABLE:
             HOSTS.record_response(Origin.of(url), exchange.begun)
         if own and not self.has_signature_api:
             if sent.headers.get(_SIGNATURE_API) == "1":
@@ -146,7 +145,7 @@ class HttpClient:
             elif url.endswith("/v2/"):
                 self.has_signature_api = False
         return Response(
-            sent, url, exchange, own=own, cancellation=self._cancellation, create_error=create_error
+            sent, exchange, own=own, cancellation=self._cancellation, create_error=create_error
         )
 
     def detect_scheme(self) -> str:
@@ -239,16 +238,26 @@ class HttpClient:
         for pool in (self._own, self._others, self._unverified):
             pool.close()
 
-    def _create_headers(self, spec: RequestSpec, more: Mapping[str, str]) -> dict[str, str]:
+    def _prepare(
+        self, spec: RequestSpec, url: str, more: Mapping[str, str], exchange: Exchange
+    ) -> requests.PreparedRequest:
         headers = {
             "User-Agent": self._access.user_agent or USER_AGENT,
             "Accept-Encoding": "identity",
             **spec.headers,
             **more,
         }
-        if spec.body is not None and spec.body.size is not None:
-            headers["Content-Length"] = str(spec.body.size)
-        return headers
+        origin = f"{Origin.of(url)}/"
+        prepared = requests.Request(spec.method, origin, headers=headers).prepare()
+        prepared.url = url  # unchanged: requests would normalize it
+        if spec.body is not None:
+            chunks = exchange.watch_sending(spec.body.chunks())
+            prepared.body = chunks  # type: ignore[assignment]  # accepts any iterable
+            if spec.body.size is None:
+                del prepared.headers["Content-Length"]
+            else:
+                prepared.headers["Content-Length"] = str(spec.body.size)
+        return prepared
 
     def _create_error(
         self,

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+import requests
 import urllib3
 
 from bundler.errors import LimitError, RefusedRequestError, RegistryError, SizeMismatchError
@@ -35,6 +36,7 @@ NETWORK_ERRORS = (
     ValueError,  # raised if another thread closed the file
     http.client.HTTPException,
     urllib3.exceptions.HTTPError,
+    requests.RequestException,
 )
 
 
@@ -46,8 +48,7 @@ class Response:
 
     def __init__(
         self,
-        response: urllib3.BaseHTTPResponse,
-        url: str,
+        response: requests.Response,
         exchange: Exchange,
         *,
         own: bool,
@@ -55,24 +56,24 @@ class Response:
         create_error: Callable[[Exception], RegistryError],
     ) -> None:
         """``create_error`` creates the error for a failure to read the body."""
-        self.status = response.status
+        self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        self.url = url
+        self.url = response.url
         self.own = own
         """Whether the registry sent the response, rather than a host that it redirected to."""
-        self._raw = response
+        self._raw = response.raw
         self._exchange = exchange
         self._create_error = create_error
         self._cancellation = cancellation
         self._on_close: list[Callable[[], None]] = []
         self._failure: RegistryError | None = None
         # Reading directly into the caller's buffer is twice as fast as reading through urllib3.
-        inner = getattr(response, "_fp", None)
+        inner = getattr(response.raw, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         self._decoder = None
         if encoding in ("gzip", "x-gzip"):
-            self._decoder = GzipDecoder(self._receive, redact(url))
+            self._decoder = GzipDecoder(self._receive, redact(response.url))
 
     def __enter__(self) -> Self:
         return self

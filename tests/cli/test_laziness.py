@@ -24,7 +24,7 @@ main(sys.argv[1:])
 YAML = {"yaml", "jsonschema"}
 KEYS = {"cryptography", "nacl"}
 CRYPTOGRAPHY = KEYS | {"_cffi_backend", "cbor2", "jwcrypto", "pysequoia", "rfc3161_client"}
-NETWORK = {"urllib3", "ssl"}
+NETWORK = {"requests", "urllib3", "ssl"}
 COMPRESSION = {"zstandard", "lzma", "bz2"}
 
 
@@ -64,7 +64,7 @@ def test_local_copy_imports_no_network_keys_or_yaml(imported_modules) -> None:
 
 def test_unsigned_export_imports_no_keys(imported_modules) -> None:
     imported = imported_modules("export", "--unsigned", "apps.txt", "bundle")
-    assert not imported & (KEYS | {"urllib3", "zstandard"})
+    assert not imported & (KEYS | {"requests", "zstandard"})
 
 
 def test_unsigned_export_of_unsigned_image_imports_nothing_of_signatures(imported_modules) -> None:

@@ -172,7 +172,7 @@ def test_unwritable_standard_output_is_reported(hermetic_environment: dict[str, 
     assert b"standard output: cannot write: No space left on device\n" in result.stderr
 
 
-HEAVY = {"urllib3", "yaml", "cryptography", "zstandard", "jsonschema", "nacl", "ssl", "hashlib"}
+HEAVY = {"requests", "yaml", "cryptography", "zstandard", "jsonschema", "nacl", "ssl", "hashlib"}
 
 
 def imported_modules(*arguments: str) -> set[str]:

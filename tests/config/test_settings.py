@@ -111,7 +111,7 @@ import sys
 from pathlib import Path
 from bundler.config.settings import Settings
 Settings.load({"HTTPS_PROXY": "http://proxy:1"}, Path("/"), 1)
-external = {"urllib3", "ssl", "subprocess", "tomllib", "yaml", "click"}
+external = {"requests", "ssl", "subprocess", "tomllib", "yaml", "click"}
 loaded = {name.removeprefix("bundler.config") for name in sys.modules if ".config" in name}
 print(sorted(loaded | external & set(sys.modules)))
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import urllib3
+import requests
 
 from tests.fakes.registry import OCI_MANIFEST, Repository
 
@@ -33,16 +33,15 @@ class RegistryContent:
         tags = self._get(f"{name}/tags/list").get("tags") or ()
         found = Repository()
         for tag in tags:
-            response = urllib3.request(
-                "GET",
+            response = requests.get(
                 f"http://{self.host}/v2/{name}/manifests/{tag}",
                 headers={"Accept": OCI_MANIFEST},
                 timeout=_TIMEOUT,
             )
             digest = response.headers["Docker-Content-Digest"]
             found.tags[tag] = digest
-            found.manifests[digest] = (response.headers["Content-Type"], response.data)
+            found.manifests[digest] = (response.headers["Content-Type"], response.content)
         return found
 
     def _get(self, path: str) -> dict:
-        return urllib3.request("GET", f"http://{self.host}/v2/{path}", timeout=_TIMEOUT).json()
+        return requests.get(f"http://{self.host}/v2/{path}", timeout=_TIMEOUT).json()

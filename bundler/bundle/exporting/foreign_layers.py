@@ -53,7 +53,7 @@ def find_foreign_sources(
             sources[node.digest] = image.source
         elif policy == "fetch":
             if urls is None:
-                from bundler.transports.docker.foreign_urls import (  # noqa: PLC0415 - imports urllib3
+                from bundler.transports.docker.foreign_urls import (  # noqa: PLC0415 - imports requests
                     ForeignUrlSource,
                 )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def list_repositories(reference: DockerReference, options: OpenOptions, /) -> list[str]:
     """Return the repositories in the registry itself; see ``ListsRepositories``."""
-    from bundler.registry import pagination  # noqa: PLC0415 - imports urllib3
+    from bundler.registry import pagination  # noqa: PLC0415 - imports requests
 
     with ExitStack() as stack:
         endpoint = options.load_settings().get_primary_endpoint(reference.image)

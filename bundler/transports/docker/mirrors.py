@@ -100,7 +100,7 @@ def open_repository(
     endpoint: Endpoint, options: OpenOptions, stack: ExitStack, *, writable: bool = False
 ) -> Repository:
     """Open the repository of ``endpoint``, in a session that ``stack`` releases."""
-    from bundler.registry.repository import Repository  # noqa: PLC0415 - imports urllib3
+    from bundler.registry.repository import Repository  # noqa: PLC0415 - imports requests
 
     access = options.load_settings().get_access(
         endpoint.host,
@@ -115,7 +115,7 @@ def open_repository(
 @contextmanager
 def _acquire_session(access: RegistryAccess, options: OpenOptions) -> Iterator[Session]:
     """Yield the run's session for ``access``; the last user to leave the block closes it."""
-    from bundler.registry.session import Session  # noqa: PLC0415 - imports urllib3
+    from bundler.registry.session import Session  # noqa: PLC0415 - imports requests
 
     key = (access, id(options.cancellation))
     with _lock:

@@ -137,7 +137,7 @@ class SignatureWriter:
         Raises:
             BundlerError: the registry refuses a signature.
         """
-        from bundler.registry import signature_api  # noqa: PLC0415 - imports urllib3
+        from bundler.registry import signature_api  # noqa: PLC0415 - imports requests
         from bundler.transports.docker import attachments  # noqa: PLC0415 - as above
         from bundler.transports.docker.lookaside import MAX_SIGNATURES  # noqa: PLC0415 - as above
 

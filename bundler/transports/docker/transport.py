@@ -183,7 +183,7 @@ class DockerDestination(_RegistryRepository):
     capabilities = Capabilities(omits_foreign_layers=True, layers="compressed")
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
-        from bundler.registry.uploads import Uploads  # noqa: PLC0415 - imports urllib3
+        from bundler.registry.uploads import Uploads  # noqa: PLC0415 - imports requests
 
         self._default = reference.name
         self._cancellation = options.cancellation
@@ -263,7 +263,7 @@ class DockerDestination(_RegistryRepository):
             ConflictError: a tag is immutable, or two images have the same tag.
             DigestConflictError: a name contains the digest of another image.
         """
-        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - imports urllib3
+        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - imports requests
 
         roots_by_tag = self._map_roots_by_tag(images)
         self._signatures.store_in_lookaside()

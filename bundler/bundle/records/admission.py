@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.records.streams import StreamState, find_last_seen
 from bundler.errors import (
@@ -45,8 +45,8 @@ MAX_CLOCK_ERROR = timedelta(minutes=5)
 class Overrides:
     """Checks that the operator overrides, and the reason, which is recorded."""
 
-    keys: bool = False
-    """Whether keys were specified in place of the trust file of the site."""
+    signers: Literal["--key", "--trust"] | None = None
+    """The option that states the signers in place of the trust file of the site; None: none."""
     policy: bool = False
     """Whether the policy.json of the site is ignored."""
     unsigned: bool = False
@@ -103,9 +103,10 @@ def admit(
     inventory, digest = bundle.inventory, Digest.of(bundle.raw)
     last_seen = find_last_seen(records.streams)
     latest = max(now, last_seen)
-    _check_trust_file(bundle.trust, records, latest)
+    version = None if overrides.signers else bundle.trust.version
+    _check_trust_file(bundle.trust, version, records, latest)
     known = records.streams.get(inventory.stream)
-    used = ["--key"] if overrides.keys else []
+    used: list[str] = [overrides.signers] if overrides.signers else []
     used += ["--insecure-policy"] if overrides.policy else []
     used += [] if bundle.is_authenticated else ["--allow-unsigned"]
     if known is not None:
@@ -121,7 +122,7 @@ def admit(
             raise _create_expired_error(inventory, now, records.streams)
         used.append("--allow-expired")
     adopts = known is None and bundle.is_authenticated
-    is_first = records.is_new and bundle.trust.version is None and not overrides.keys
+    is_first = records.is_new and bundle.trust.version is None and not overrides.signers
     if adopts and not (overrides.adopt or is_first):
         raise UnknownStreamError(
             f"stream {inventory.stream}: not known at this site (serial {inventory.serial})",
@@ -132,9 +133,7 @@ def admit(
         )
     behind = last_seen - now
     seen = now if ahead else max(now, inventory.created)
-    state = StreamState(
-        inventory.serial, digest, max(last_seen, seen).astimezone(UTC), bundle.trust.version
-    )
+    state = StreamState(inventory.serial, digest, max(last_seen, seen).astimezone(UTC), version)
     return Admission(
         state=state if bundle.is_authenticated else None,
         is_recorded=known is not None and known.inventory == digest,
@@ -145,15 +144,20 @@ def admit(
     )
 
 
-def _check_trust_file(trust: BundleTrust, records: Records, latest: datetime) -> None:
-    """Check that the trust file is not older than an earlier one, and valid at ``latest``."""
+def _check_trust_file(
+    trust: BundleTrust, version: int | None, records: Records, latest: datetime
+) -> None:
+    """Check that the trust file is not older than an earlier one, and valid at ``latest``.
+
+    ``version`` is None if it is not the trust file of the site: its versions are not comparable.
+    """
     used = max((state.trust or 0 for state in records.streams.values()), default=0)
-    if trust.version is not None and trust.version < used:
+    if version is not None and version < used:
         raise TrustFileError(
             f"trust file: older than the one used before (expected version {used} or later, got"
-            f" {trust.version})",
+            f" {version})",
             problem="version",
-            version=trust.version,
+            version=version,
             hint="install the current one: airbundle trust update FILE; if a new first version was"
             " agreed on, run airbundle trust init FILE --replace --reason TEXT",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.common import PATH
 from bundler.cli.options.option import (
@@ -72,11 +72,13 @@ class OverrideOptions:
     allow_future: bool
     reason: str | None
 
-    def create_overrides(self, *, keys: bool, policy: bool) -> Overrides:
+    def create_overrides(
+        self, *, signers: Literal["--key", "--trust"] | None, policy: bool
+    ) -> Overrides:
         """Return the overrides.
 
         Args:
-            keys: keys were specified in place of the trust file of the site.
+            signers: the option that replaces the trust file of the site; None: none.
             policy: the policy.json of the site is ignored.
 
         Raises:
@@ -86,7 +88,8 @@ class OverrideOptions:
         from bundler.errors import UsageError  # noqa: PLC0415 - as above
 
         given = {
-            "--key": keys,
+            "--key": signers == "--key",
+            "--trust": signers == "--trust",
             "--insecure-policy": policy,
             "--allow-unsigned": self.allow_unsigned,
             "--allow-expired": self.allow_expired,
@@ -96,15 +99,15 @@ class OverrideOptions:
         for spelling in (name for name, value in given.items() if value):
             if self.reason is None:
                 problem = "no reason given"
-                if spelling == "--key":
+                if spelling == signers:
                     problem = "overrides the trust file of the site, and no reason is given"
                 raise UsageError(
                     f"{spelling}: {problem}",
                     hint="add --reason TEXT; the receipt and the log of the site will contain it"
-                    + ("; or leave --key out" if spelling == "--key" else ""),
+                    + (f"; or leave {signers} out" if spelling == signers else ""),
                 )
         return Overrides(
-            keys=keys,
+            signers=signers,
             policy=policy,
             unsigned=self.allow_unsigned,
             expired=self.allow_expired,
@@ -148,8 +151,8 @@ overrides = option_group(
         "reason": spec(
             "--reason",
             metavar="TEXT",
-            help="The reason for --allow-…, for --key at a site with a trust file, or for"
-            " --insecure-policy; the receipt and the log contain it.",
+            help="The reason for --allow-…, for --key or another --trust at a site with a trust"
+            " file, or for --insecure-policy; the receipt and the log contain it.",
         ),
     },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.option import refuse_conflicts
 from bundler.cli.output import text
@@ -49,9 +49,19 @@ def read_trust(context: CommandContext, options: TrustOptions, *, read_only: boo
         raise UsageError(f"--{error.message}", hint=error.hint) from None
 
 
-def replaces_trust_file(context: CommandContext, options: TrustOptions) -> bool:
-    """Whether keys are specified, although the site has a trust file."""
-    return bool(options.key_files) and context.environment.find_trust_file() is not None
+def find_override(
+    context: CommandContext, options: TrustOptions
+) -> Literal["--key", "--trust"] | None:
+    """Return the option that replaces the trust file of the site; None: nothing does."""
+    installed = context.environment.find_trust_file()
+    if installed is None:
+        return None
+    if options.key_files:
+        return "--key"
+    other = options.trust_file
+    if other is None or (other.exists() and other.samefile(installed)):
+        return None
+    return "--trust"
 
 
 def read_chain(

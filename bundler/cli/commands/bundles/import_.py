@@ -91,10 +91,11 @@ def import_(
     configuration files.
 
     The trust file of the site states the trusted keys; without one, --key does. At a site with a
-    trust file, --key overrides it: it needs --reason, and a new stream needs --adopt.
+    trust file, --key and another --trust override it: they need --reason, and a new stream needs
+    --adopt.
     """
     overridden = overrides.create_overrides(
-        keys=trusted_keys.replaces_trust_file(context, trust), policy=context.ignores_policy_file()
+        signers=trusted_keys.find_override(context, trust), policy=context.ignores_policy_file()
     )
     rules = gate.load(bundle)
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)

@@ -107,9 +107,11 @@ def verify(
 
         settings = read_target(target, names, context.environment)
     trusted = trusted_keys.read_trust(context, trust, read_only=True)
-    overrides_file = trusted_keys.replaces_trust_file(context, trust)
-    if overrides_file and not context.options.quiet:
-        text.print_note("the trust file of this site is not used: leave --key out to verify by it")
+    override = trusted_keys.find_override(context, trust)
+    if override and not context.options.quiet:
+        text.print_note(
+            f"the trust file of this site is not used: leave {override} out to verify by it"
+        )
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
     rehearsal = None
@@ -138,7 +140,7 @@ def verify(
                 now=at,
             )
             site = records.find_records(records_path, context.environment)
-            rehearsal = rehearse(run, request, site, Overrides(keys=overrides_file, adopt=adopt))
+            rehearsal = rehearse(run, request, site, Overrides(signers=override, adopt=adopt))
     if as_json:
         rehearsed = {"rehearsal": rehearsal and rehearsal.to_json()} if offline else {}
         text.print_json(verification.to_json() | rehearsed)

@@ -232,6 +232,31 @@ def test_import_with_keys_overrides_the_trust_file_of_the_site(site: Site):
     jsonschema.validate(entry, load("log-entry"))
 
 
+def test_import_with_another_trust_file_overrides_that_of_the_site(site: Site):
+    """It needs a reason, is recorded, adopts no stream, and its version is of another sequence."""
+    site.set_up()
+    site("trust init 1.json --fingerprint", site.read_fingerprint("1.json"))
+    site("trust add other.json --key carol.pub --role trust --role bundle")
+    (site.directory / "other.json").write_text(
+        (site.directory / "other.json").read_text().replace('"version":1', '"version":7')
+    )
+    bundles.write(site.directory / "b", keys=(CAROL,))
+    assert "leave --trust out" in site("verify b --trust other.json").stderr
+    with_file = "import b oci:target --trust other.json"
+    assert "--reason" in site(with_file, status=2).stderr
+    assert "--adopt" in site(f"{with_file} --reason test", status=4).stderr
+    site(f"{with_file} --reason test --adopt")
+    entry = json.loads(site("log show --json").stdout)["entries"][-1]
+    assert (entry["overrides"], entry["reason"]) == (["--trust"], "test")
+    assert "trust" not in entry
+    jsonschema.validate(entry, load("log-entry"))
+    # The site still imports by version 1 of its own file, which is not an override by its name.
+    bundles.write(site.directory / "next", keys=(EXPORT,), serial=1795417300)
+    installed = next(site.directory.rglob(".config/airbundle/trust.json"))
+    site("import next oci:target --existing overwrite --trust", installed)
+    assert "overrides" not in json.loads(site("log show --json").stdout)["entries"][-1]
+
+
 def test_options_for_keys_and_trust_files_are_exclusive(site: Site):
     site.set_up()
     bundles.write(site.directory / "b", keys=(EXPORT,))

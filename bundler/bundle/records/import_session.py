@@ -79,8 +79,13 @@ class ImportSession:
         self._bundle: AuthenticatedBundle | None = None
         """The bundle that was admitted."""
         self._is_first = False
-        if not dry_run:
-            site.prepare(path)
+        if not dry_run and site.prepare(path):
+            emit(
+                Notice(
+                    "an earlier import was interrupted before its entry in the log, which is"
+                    " written now: see airbundle log show"
+                )
+            )
 
     def admit(self, bundle: AuthenticatedBundle) -> None:
         """Check a bundle against the records; a refusal is recorded.
@@ -148,7 +153,6 @@ class ImportSession:
         ended = report.ended.strftime("%Y-%m-%dT%H%M%SZ")
         inventory = report.bundle.inventory
         stem = f"{inventory.stream}-{inventory.serial}-{ended}"
-        path = receipt.write_new(self._path / site.RECEIPTS, stem)
         state = self._admission and self._admission.state
         unchanged = {"seen": timestamps.format_utc(report.ended)}
         members = describe_bundle(report.bundle) | {
@@ -157,15 +161,13 @@ class ImportSession:
             "target": report.target,
             "images": len(report.images),
             "failed": len(report.failed),
-            "receipt": {"name": path.name, "digest": receipt.digest.text},
             "threshold": report.bundle.trust.threshold,
             "policy": report.policy.to_json(),
             "evidence": evidence.text,
             **self._operator,
             **self.describe(),
         }
-        site.append(self._path, streams.IMPORT, report.ended, members)
-        return receipt, path
+        return receipt, site.record_import(self._path, receipt, stem, report.ended, members)
 
     def __enter__(self) -> Self:
         return self

@@ -47,7 +47,7 @@ MAX_RECEIPT = 64 * 1024 * 1024
 _MAX_SIGNATURE = 64 * 1024
 _KEY_DIGITS = 16
 _RESTORE_RECEIPT = "put the receipt back from a backup; the log is whole, and shows the import"
-_RECEIPT_NAME = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{6}Z)(-\d+)?\.json")
+_RECEIPT_NAME = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{6}Z)(-\d+)?\.json\Z")
 """The end of the name of a receipt: the time at which the import ended."""
 _SUFFIX = re.compile(r"\.[0-9a-f]{16}\.sig")
 
@@ -100,14 +100,20 @@ class SignedReceipt:
         Raises:
             NoSpaceError, MediumError: a file cannot be written.
         """
-        path = folder / f"{stem}.json"
-        numbers = itertools.count(2)
-        while path.exists():  # two imports may end in one second
-            path = folder / f"{stem}-{next(numbers)}.json"
+        path = choose_path(folder, stem)
         with Directory.open(folder) as directory:
             mode = get_file_mode(directory)
         self.write(path, mode=mode)
         return path
+
+
+def choose_path(folder: Path, stem: str) -> Path:
+    """Return the path of a new receipt in ``folder``; two imports may end in one second."""
+    path = folder / f"{stem}.json"
+    numbers = itertools.count(2)
+    while path.exists():
+        path = folder / f"{stem}-{next(numbers)}.json"
+    return path
 
 
 def format_suffix(key: PublicKey) -> str:
@@ -152,9 +158,9 @@ def compare_with_log(folder: Path, entries: Iterable[Entry]) -> int:
             raise LostRecordsError(
                 str(folder / name),
                 "not in the log",
-                hint="the log and the state are older copies, or an import was interrupted after"
-                " its receipt: compare the serial with airbundle stream show, and the log with a"
-                " head that is kept elsewhere; then move the receipt away",
+                hint="the log and the state are older copies, or somebody put the receipt there:"
+                " compare the serial with airbundle stream show, and the log with a head that is"
+                " kept elsewhere; then move the receipt away",
             )
     return absent
 

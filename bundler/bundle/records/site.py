@@ -4,6 +4,7 @@
 ``state.json``       the state of each stream, and how far the log had come
 ``receipts/``        the receipts of imports
 ``evidence/``        what was known about the bundles, see ``evidence``
+``pending.jsonl``    the line of an import that is being recorded, see ``pending``
 ``locks/STREAM``     locked while a bundle of the stream is imported
 
 An import writes the state before its first lock: records with locks and without a state were lost.
@@ -18,17 +19,22 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.records import log as logs, permissions, state_file, streams as states
+from bundler.bundle.records import (
+    log as logs,
+    pending,
+    permissions,
+    receipts,
+    state_file,
+    streams as states,
+)
 from bundler.bundle.records.evidence.objects import FOLDER
 from bundler.content.files import atomic_write, file_lock
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
-    BundlerError,
-    ConflictError,
     IntegrityError,
     LimitError,
     LockedError,
@@ -38,14 +44,15 @@ from bundler.errors import (
     NoSpaceError,
     NotFoundError,
 )
-from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
+    from bundler.bundle.records.receipts import SignedReceipt
     from bundler.bundle.records.streams import Streams, StreamState
+    from bundler.oci.digest import Digest
     from bundler.trust.trust_store import TrustStore
 
 RECEIPTS = "receipts"
@@ -68,6 +75,8 @@ class Records:
     path: Path
     log: logs.Log = field(default_factory=logs.Log)
     streams: Streams = field(default_factory=dict)
+    pending: logs.Entry | None = None
+    """The entry of an import whose recording was interrupted; the next run that writes adds it."""
 
     @property
     def is_new(self) -> bool:
@@ -77,6 +86,8 @@ class Records:
 
 def read(path: Path) -> Records:
     """Read the records in the directory ``path``; they are empty if it does not exist.
+
+    The streams include an import whose recording was interrupted.
 
     Raises:
         LostRecordsError: the log or the state is missing, damaged, or older than the other.
@@ -90,7 +101,10 @@ def read(path: Path) -> Records:
         return Records(path)
     with directory:
         file_lock.lock(directory, shared=True, timeout=_LOCK_TIMEOUT)
-        return _read(directory)
+        records = read_directory(directory)
+    if records.pending is None:
+        return records
+    return replace(records, streams=states.replay([records.pending], records.streams))
 
 
 def append(path: Path, event: str, moment: datetime, members: dict[str, Any]) -> Records:
@@ -101,26 +115,71 @@ def append(path: Path, event: str, moment: datetime, members: dict[str, Any]) ->
         LockedError: another process is writing to the directory.
         NoSpaceError, MediumError: the records cannot be written.
     """
-    with _open_for_writing(path) as directory:
-        records = _read(directory)
-        if not records.log.entries:
-            state_file.write(directory, records.log, records.streams)
-        log = logs.append(directory, records.log, event, moment, members)
-        streams = states.replay(log.entries[-1:], records.streams)
-        state_file.write(directory, log, streams)
-        return Records(path, log, streams)
+    with open_for_writing(path) as directory:
+        return _append(directory, _recover(directory), event, moment, members)
 
 
-def prepare(path: Path) -> None:
+def record_import(
+    path: Path, receipt: SignedReceipt, stem: str, moment: datetime, members: dict[str, Any]
+) -> Path:
+    """Write the receipt of an import, and its entry to the log; return the path of the receipt.
+
+    ``stem`` is the beginning of the name of the receipt. If this is interrupted, the next run that
+    writes to the records completes it.
+
+    Raises:
+        LostRecordsError, LockedError, NoSpaceError, MediumError: as for ``append``.
+    """
+    with open_for_writing(path) as directory:
+        records = _recover(directory)
+        target = receipts.choose_path(path / RECEIPTS, stem)
+        described = {"name": target.name, "digest": receipt.digest.text}
+        members = members | {"receipt": described}
+        pending.write(directory, records.log, states.IMPORT, moment, members)
+        receipt.write(target, mode=permissions.get_file_mode(directory))
+        _append(directory, records, states.IMPORT, moment, members)
+        pending.remove(directory)
+        return target
+
+
+def _append(
+    directory: Directory, records: Records, event: str, moment: datetime, members: dict[str, Any]
+) -> Records:
+    if not records.log.entries:
+        state_file.write(directory, records.log, records.streams)
+    log = logs.append(directory, records.log, event, moment, members)
+    streams = states.replay(log.entries[-1:], records.streams)
+    state_file.write(directory, log, streams)
+    return Records(records.path, log, streams)
+
+
+def _recover(directory: Directory) -> Records:
+    """Read the records, and add the entry of a run that was interrupted."""
+    records = read_directory(directory)
+    if (entry := records.pending) is not None:
+        members = pending.describe_recovery(entry)
+        records = _append(directory, records, entry.event, entry.time, members)
+    pending.remove(directory)
+    return records
+
+
+def prepare(path: Path) -> bool:
     """Create the directory and its ``receipts``, and check that they can be written.
 
     Without a state, that of a new site is written.
 
+    Returns:
+        Whether the entry of an import that was interrupted has been added to the log.
+
     Raises:
-        LockedError, NoSpaceError, MediumError: they cannot.
+        LostRecordsError: the records are damaged, and a run was interrupted.
+        LockedError, NoSpaceError, MediumError: they cannot be written.
     """
+    recovered = False
     try:
-        with _open_for_writing(path) as directory:
+        with open_for_writing(path) as directory:
+            if pending.NAME in directory.list_names():
+                recovered = "recovered" in _recover(directory).log.entries[-1].table
             if not {state_file.NAME, logs.NAME, _LOCKS} & set(directory.list_names()):
                 state_file.write(directory, logs.Log(), {})
             for name in (RECEIPTS, FOLDER):
@@ -136,6 +195,7 @@ def prepare(path: Path) -> None:
     except MediumError as error:
         error.hint = "free space for the records" if isinstance(error, NoSpaceError) else _CHOOSE
         raise
+    return recovered
 
 
 def check_space(path: Path) -> None:
@@ -159,7 +219,7 @@ def lock_stream(path: Path, stream: str, *, shared: bool) -> Iterator[None]:
         LockedError: another process imports a bundle of the stream.
         MediumError: the lock file cannot be created.
     """
-    with _open_for_writing(path) as directory:
+    with open_for_writing(path) as directory:
         permissions.create_directory(directory, _LOCKS)
     with Directory.open(path) as directory, directory.enter(_LOCKS) as locks:
         lock = _LockFile(locks, stream)
@@ -228,52 +288,12 @@ def record_first_trust_file(
     append(path, states.TRUST, moment, {"trustFile": described, "reason": reason})
 
 
-def restore(path: Path, moment: datetime, reason: str) -> Records:
-    """Begin a new log with the highest serials that the log and the state still show.
-
-    The former files are kept under other names.
+def read_directory(directory: Directory) -> Records:
+    """Read both witnesses in a locked directory, and compare them.
 
     Raises:
-        ConflictError: the records are whole.
-        LockedError, NoSpaceError, MediumError: the records cannot be written.
+        LostRecordsError: as for ``read``.
     """
-    with _open_for_writing(path) as directory:
-        if not _is_damaged(directory):
-            raise ConflictError(
-                f"{path}: the records are whole, so there is nothing to restore",
-                path=str(path),
-                hint="to forget one stream, run airbundle stream reset STREAM --reason TEXT",
-            )
-        former, kept = _recover(directory), {}
-        for name in (logs.NAME, state_file.NAME):
-            try:
-                raw = directory.read(name, limit=logs.MAX_LOG)
-            except NotFoundError:
-                continue
-            digest = Digest.of(raw)
-            copy = f"{name}.{digest.hex[:16]}.former"
-            atomic_write.write_bytes_in(
-                directory, copy, raw, mode=permissions.get_file_mode(directory)
-            )
-            kept[name] = digest.text
-        members = {
-            "reason": reason,
-            "former": kept,
-            "streams": {name: state.to_json() for name, state in former.items()},
-        }
-        log, line = logs.extend(
-            logs.Log(), states.RESTORE, moment, members, subject=str(path / logs.NAME)
-        )
-        # Between these two lines, the state names an entry that the log does not have.
-        atomic_write.write_bytes_in(
-            directory, logs.NAME, line, mode=permissions.get_file_mode(directory)
-        )
-        state_file.write(directory, log, former)
-        return Records(path, log, former)
-
-
-def _read(directory: Directory) -> Records:
-    """Read both witnesses and compare them."""
     log_path, state_path = str(directory.path / logs.NAME), str(directory.path / state_file.NAME)
     try:
         log = logs.read(directory)
@@ -303,11 +323,16 @@ def _read(directory: Directory) -> Records:
         streams = states.replay(known.entries[:lines])
         if streams != recorded:
             raise _create_error(state_path, "not the state that the log amounts to")
-        return Records(directory.path, known, states.replay(known.entries[lines:], streams))
+        streams = states.replay(known.entries[lines:], streams)
     except (IntegrityError, LimitError) as error:
         raise _create_error(
             log_path, f"damaged: {error.message_without(f'{log_path}: ')}"
         ) from None
+    try:
+        return Records(directory.path, known, streams, pending.read(directory, known))
+    except (IntegrityError, LimitError) as error:
+        path = str(directory.path / pending.NAME)
+        raise _create_error(path, f"damaged: {error.message_without(f'{path}: ')}") from None
 
 
 def _create_error(path: str, problem: str) -> LostRecordsError:
@@ -319,53 +344,8 @@ def _create_error(path: str, problem: str) -> LostRecordsError:
     )
 
 
-def _is_damaged(directory: Directory) -> bool:
-    try:
-        _read(directory)
-    except LostRecordsError:
-        return True
-    return False
-
-
-def _recover(directory: Directory) -> Streams:
-    """Return the highest serial of each stream in the readable parts of the log and the state."""
-    found: list[Streams] = []
-    try:
-        state = state_file.read(directory)
-        found.append(state[2] if state else {})
-    except BundlerError:
-        pass
-    try:
-        raw = directory.read(logs.NAME, limit=logs.MAX_LOG)
-    except BundlerError:
-        raw = b""
-    found.append(_replay_readable(raw))
-    merged: Streams = {}
-    for streams in found:
-        for name, item in streams.items():
-            if name not in merged or item.serial > merged[name].serial:
-                merged[name] = item
-    return merged
-
-
-def _replay_readable(raw: bytes) -> Streams:
-    """Return the state after the longest part of the log whose chain is intact."""
-    lines = raw.splitlines(keepends=True)
-    low, high = 0, len(lines)
-    result: Streams = {}
-    while low <= high:
-        middle = (low + high) // 2
-        try:
-            result = states.replay(logs.parse(b"".join(lines[:middle]), logs.NAME).entries)
-        except BundlerError:
-            high = middle - 1
-        else:
-            low = middle + 1
-    return result
-
-
 @contextmanager
-def _open_for_writing(path: Path) -> Iterator[Directory]:
+def open_for_writing(path: Path) -> Iterator[Directory]:
     """Create the directory if it is missing, and lock it."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
     try:

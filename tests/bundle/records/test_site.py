@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bundler.bundle.records import log as logs, site, state_file
+from bundler.bundle.records.restore import restore
 from bundler.errors import (
     ConflictError,
     LockedError,
@@ -207,7 +208,7 @@ def test_restore_keeps_serials_and_former_files(records: Path, lost: tuple[str, 
     for name in lost:
         (records / name).unlink()
     kept = {(records / name).read_bytes() for name in {logs.NAME, state_file.NAME} - set(lost)}
-    site.restore(records, START, "disk failed")
+    restore(records, START, "disk failed")
     assert read_serials(records) == {"plant-7": 42, "ward": 7}
     assert {path.read_bytes() for path in records.glob("*.former")} == kept
     assert record(records, "plant-7", 43).streams["plant-7"].serial == 43
@@ -217,7 +218,7 @@ def test_whole_records_are_not_restored(records: Path):
     """A good log would be replaced."""
     before = {path: path.read_bytes() for path in records.iterdir() if path.is_file()}
     with pytest.raises(ConflictError):
-        site.restore(records, START, "wrong head")
+        restore(records, START, "wrong head")
     assert {path: path.read_bytes() for path in records.iterdir() if path.is_file()} == before
 
 
@@ -226,7 +227,7 @@ def test_restore_reads_the_log_up_to_the_damage(records: Path):
     raw = bytearray((records / logs.NAME).read_bytes())
     raw[-10] ^= 1
     (records / logs.NAME).write_bytes(raw)
-    site.restore(records, START, "disk failed")
+    restore(records, START, "disk failed")
     assert read_serials(records) == {"plant-7": 41, "ward": 7}
 
 
@@ -298,11 +299,11 @@ def test_killed_restore_never_forgets_a_serial(tmp_path: Path):
         path = tmp_path / f"{call}"
         record(path, "plant-7", 42)
         (path / logs.NAME).unlink()
-        ended = interrupt(call, lambda path=path: site.restore(path, START, "test"))
+        ended = interrupt(call, lambda path=path: restore(path, START, "test"))
         try:
             assert read_serials(path) == {"plant-7": 42}
         except LostRecordsError:
-            site.restore(path, START, "again")
+            restore(path, START, "again")
             assert read_serials(path) == {"plant-7": 42}
         if not ended:
             break

@@ -42,6 +42,7 @@ def print_entries(entries: Sequence[Entry], names: Mapping[str, str]) -> None:
         value = entry.value
         notes = [str(value.get("refusal", "")), *map(str, value.get("overrides", ()))]
         notes += ["adopted"] if value.get("adopted") else []
+        notes += ["recorded after an interruption"] if "recovered" in value else []
         if "passed" in value:
             notes += ["passed" if value["passed"] else "does not pass"]
         policy, problems = entry.table.table("policy"), entry.table.text_map("notCounted")

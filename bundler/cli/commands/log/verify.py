@@ -49,7 +49,8 @@ def verify(
     if expected is not None:
         site.find_entry(found, expected)
     entries, last = found.log.entries, found.log.head
-    absent = receipts.compare_with_log(found.path / site.RECEIPTS, entries)
+    pending = [] if found.pending is None else [found.pending]
+    absent = receipts.compare_with_log(found.path / site.RECEIPTS, [*entries, *pending])
     evidence = check_evidence(found.path, entries)
     if as_json:
         text.print_json(
@@ -57,6 +58,7 @@ def verify(
                 "entries": len(entries),
                 "head": None if last is None else last.text,
                 "absentReceipts": absent,
+                "pending": [entry.value for entry in pending],
                 "evidence": evidence.to_json(),
             }
         )
@@ -64,6 +66,12 @@ def verify(
         text.print_line(f"whole: {text.count(len(entries), 'line')}")
         if absent:
             text.print_line(f"not here: {text.count(absent, 'receipt')}")
+        for entry in pending:
+            name = entry.table.table("receipt").text("name")
+            text.print_line(
+                f"interrupted: the import with the receipt {name} has no line yet; the next import"
+                " adds it"
+            )
         _print_evidence(evidence)
         text.print_line(f"head: {last or 'empty'}")
     evidence.check()

@@ -47,7 +47,7 @@ def stream(
     """
     from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
 
-    from bundler.bundle.records import site  # noqa: PLC0415 - as above
+    from bundler.bundle.records import restore as restoring, site  # noqa: PLC0415 - as above
 
     path = records.find_records(records_path, context.environment)
     if (action == "reset") != (stream is not None) and action != "show":
@@ -60,7 +60,7 @@ def stream(
         if action == "reset":
             found = site.reset(path, now, str(stream), reason)
         else:
-            found = site.restore(path, now, reason)
+            found = restoring.restore(path, now, reason)
     else:
         found = site.read(path)
     print_streams(found, stream if action == "show" else None, as_json=as_json)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bundler.oci.digest import Digest
     from bundler.trust.keys import PublicKey
+    from bundler.trust.removed_keys import RemovedKey
     from bundler.trust.role_check import UnfitKey
 
     ReadChain: TypeAlias = Callable[[int], Mapping[int, "SignedDocument"]]
@@ -97,6 +98,9 @@ class BundleTrust(Protocol):
         self, signers: Sequence[PublicKey], stream: str, created: datetime
     ) -> Sequence[UnfitKey]:
         """Return those of ``signers`` whose signatures of such a bundle do not count, and why."""
+
+    def find_removed(self) -> Sequence[RemovedKey]:
+        """Return the keys that are no longer trusted, as far as they are known."""
 
     def check_receipt_signers(
         self, keys: Sequence[PublicKey], stream: str, moment: datetime
@@ -211,6 +215,10 @@ class TrustedKeys:
         created: datetime,  # noqa: ARG002 - as above
     ) -> tuple[()]:
         """Return no keys: all that are given count."""
+        return ()
+
+    def find_removed(self) -> tuple[()]:
+        """Return no keys: those of the command line have no former version."""
         return ()
 
     def check_receipt_signers(

@@ -10,7 +10,6 @@ verified when it is stored.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -27,11 +26,13 @@ from bundler.errors import (
     NotFoundError,
     TooFewSignersError,
     TrustFileError,
+    UnauthenticatedError,
 )
 from bundler.oci.digest import Digest
 from bundler.oci.json.timestamps import format_to_minute
 from bundler.trust import role_check, trust_file
 from bundler.trust.bundle_trust import SignedDocument
+from bundler.trust.removed_keys import find_removed_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from bundler.trust.bundle_trust import ReadChain
     from bundler.trust.keys import PublicKey
+    from bundler.trust.removed_keys import RemovedKey
     from bundler.trust.role_check import UnfitKey
     from bundler.trust.trust_file import TrustFile
 
@@ -136,7 +138,7 @@ class TrustStore:
                 with Directory.open(self.path.parent) as folder:
                     lock(folder)
                     if folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE) == self.raw:
-                        _write(folder, self.path.name, content.version, document)
+                        write_version(folder, self.path.name, content.version, document)
                     # Otherwise, another run has applied this version, which ``follow`` checks.
             except NoSpaceError:
                 raise
@@ -190,7 +192,15 @@ class TrustStore:
             if key.id not in allowed
         ]
         fit = [key for key in signers if key.id in allowed]
-        role_check.check_bundle_signers(self.path, self.content, fit, unfit, signed_by=signed_by)
+        try:
+            role_check.check_bundle_signers(
+                self.path, self.content, fit, unfit, signed_by=signed_by
+            )
+        except UnauthenticatedError as error:
+            for key in self.find_removed():
+                if key.public.id[:16] in signed_by:
+                    error.message += f"; version {key.version} removed key {key.label}"
+            raise
 
     def check_bundle(
         self, signers: Sequence[PublicKey], stream: str, created: datetime, now: datetime
@@ -216,6 +226,11 @@ class TrustStore:
     ) -> list[UnfitKey]:
         """Return those of ``signers`` that may not sign a bundle, and the reasons."""
         return role_check.find_unfit(self.content, "bundle", signers, stream, created)
+
+    def find_removed(self) -> tuple[RemovedKey, ...]:
+        """Return the keys that only former versions of the trust file contain."""
+        known = read_history(self.path) if self.path.parent.exists() else {}
+        return find_removed_keys(known, self.content)
 
     def check_receipt_signers(
         self, keys: Sequence[PublicKey], stream: str, moment: datetime
@@ -271,60 +286,6 @@ def load(
     return TrustStore(path, raw, content, read_only, notify)
 
 
-def install(
-    path: Path,
-    document: SignedDocument,
-    fingerprint: str,
-    *,
-    record: Callable[[TrustStore], None] | None = None,
-) -> TrustStore:
-    """Store the first trust file of a site.
-
-    Args:
-        path: the file ``trust.json``.
-        document: the trust file, and its signatures.
-        fingerprint: the digits of its SHA-256.
-        record: records that it replaces another one, before it does; None: it must not.
-
-    Raises:
-        TrustFileError: it has another fingerprint, or is not valid.
-        InvalidSignatureError, TooFewSignersError: its own keys have not signed it.
-        ConflictError: the site has another trust file, and ``record`` is None.
-        MediumError: it cannot be stored.
-    """
-    actual = hashlib.sha256(document.raw).hexdigest()
-    if actual != fingerprint:
-        raise TrustFileError(
-            f"trust file: wrong fingerprint (expected {trust_file.format_fingerprint(fingerprint)},"
-            f" got {trust_file.format_fingerprint(actual)})",
-            problem="fingerprint",
-            hint="compare the fingerprint with its owner; do not use this file",
-        )
-    content = trust_file.parse(document.raw, "trust file")
-    trust_file.check_threshold(document, content, "trust file")
-    try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{path.parent}: {error.strerror}", path=str(path.parent)) from None
-    with Directory.open(path.parent) as folder:
-        lock(folder)
-        if path.exists() and record is None and read_file(path) != document.raw:
-            raise ConflictError(
-                f"{path}: the site has another trust file",
-                path=str(path),
-                hint="apply a newer version with airbundle trust update; to start anew, add"
-                " --replace --reason TEXT",
-            )
-        store = TrustStore(path, document.raw, content)
-        if record is not None:
-            record(store)
-            for name in _list_history(folder):
-                with folder.enter(HISTORY) as history:
-                    history.remove(name)
-        _write(folder, path.name, content.version, document)
-    return store
-
-
 def read_document(path: Path) -> SignedDocument:
     """Read a trust file, and the signatures beside it (``FILE.<16 hex>.sig``), unverified.
 
@@ -351,7 +312,7 @@ def read_history(path: Path) -> dict[int, SignedDocument]:
     folder = path.parent / HISTORY
     documents = {}
     with Directory.open(path.parent) as parent:
-        names = _list_history(parent)
+        names = list_history(parent)
     for name in names:
         number, _, rest = name.partition(".")
         if rest == "trust.json" and number.isdecimal():
@@ -381,7 +342,8 @@ def read_file(path: Path) -> bytes:
     return raw
 
 
-def _list_history(parent: Directory) -> list[str]:
+def list_history(parent: Directory) -> list[str]:
+    """Return the names of the stored versions and signatures, beside the file in ``parent``."""
     try:
         with parent.enter(HISTORY) as history:
             return history.list_names()
@@ -389,7 +351,7 @@ def _list_history(parent: Directory) -> list[str]:
         return []
 
 
-def _write(folder: Directory, name: str, version: int, document: SignedDocument) -> None:
+def write_version(folder: Directory, name: str, version: int, document: SignedDocument) -> None:
     """Store a version durably: its signatures, then the file, then as the current version."""
     with folder.enter(HISTORY, create=True) as history:
         stored = f"{version}.trust.json"

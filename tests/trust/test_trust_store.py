@@ -23,7 +23,7 @@ from bundler.errors import (
     UnauthenticatedError,
     UnfitSignerError,
 )
-from bundler.trust import keys, trust_file, trust_store
+from bundler.trust import install_trust_file, keys, trust_file, trust_store
 from bundler.trust.bundle_trust import SignedDocument
 from bundler.trust.trust_file import RoleKeys, TrustedKey, TrustFile
 
@@ -59,7 +59,7 @@ def sign(content: TrustFile | bytes, *signers: keys.PrivateKey) -> SignedDocumen
 def install(path: Path, content: TrustFile | None = None) -> trust_store.TrustStore:
     document = sign(content or create(), ALICE, BOB)
     fingerprint = hashlib.sha256(document.raw).hexdigest()
-    return trust_store.install(path, document, fingerprint)
+    return install_trust_file.install(path, document, fingerprint)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_fingerprint_can_be_typed_with_spaces_and_in_upper_case(form: str):
 
 def test_first_trust_file_needs_its_fingerprint(path: Path):
     with pytest.raises(TrustFileError) as raised:
-        trust_store.install(path, sign(create(), ALICE, BOB), "ab" * 32)
+        install_trust_file.install(path, sign(create(), ALICE, BOB), "ab" * 32)
     assert raised.value.problem == "fingerprint"
     assert not path.exists()
 
@@ -154,7 +154,7 @@ def test_first_trust_file_needs_its_fingerprint(path: Path):
 def test_first_trust_file_needs_signatures_of_its_own_keys(path: Path):
     document = sign(create(), ALICE)
     with pytest.raises(TooFewSignersError):
-        trust_store.install(path, document, hashlib.sha256(document.raw).hexdigest())
+        install_trust_file.install(path, document, hashlib.sha256(document.raw).hexdigest())
     assert not path.exists()
 
 

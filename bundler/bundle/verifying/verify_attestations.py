@@ -104,6 +104,9 @@ def verify_attestations(
         UnsupportedError: the transport does not list referrers.
     """
     problems: list[str] = []
+    removed = {item.public: item for item in trust.find_removed()}
+    keys = [*trust.keys, *removed]
+    revoked: set[str] = set()
     signed: defaultdict[ExportStatement, dict[PublicKey, None]] = defaultdict(dict)
     with closing(transports.open_source(reference, options)) as source:
         root = source.resolve(reference.name)
@@ -113,8 +116,15 @@ def verify_attestations(
             try:
                 artifact = read_artifact(source, item, SIGSTORE_BUNDLE)
                 if artifact and attestation.may_contain(artifact.manifest.annotations):
-                    key, statement = attestation.verify(artifact.content, root.digest, trust.keys)
-                    signed[statement][key] = None
+                    key, statement = attestation.verify(artifact.content, root.digest, keys)
+                    if former := removed.get(key):
+                        problems.append(
+                            f"signed with key {former.label}, which is no longer trusted: version"
+                            f" {former.version} of the trust file removed it"
+                        )
+                        revoked.add(key.id[:16])
+                    else:
+                        signed[statement][key] = None
             except _REJECTIONS as error:
                 problems.append(error.message)
     trusted = []
@@ -134,7 +144,7 @@ def verify_attestations(
         raise UnauthenticatedError(
             f"{reference}: no trusted attestation of an export{listed}",
             trusted=[key.id for key in trust.bundle_keys],
-            signed_by=sorted({key.id[:16] for found in signed.values() for key in found}),
+            signed_by=sorted({key.id[:16] for found in signed.values() for key in found} | revoked),
             hint=_find_hint(trust) if reasons else _NO_ATTESTATION,
         )
     trusted.sort(key=lambda item: (item.statement.exported, item.statement.serial), reverse=True)

@@ -68,6 +68,7 @@ def init(
 
     from bundler.bundle.records import site  # noqa: PLC0415 - as above
     from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.install_trust_file import install  # noqa: PLC0415 - as above
 
     try:
         digits = trust_file.parse_fingerprint(fingerprint)
@@ -89,5 +90,5 @@ def init(
         )
     path = trust_path or context.environment.list_trust_files()[0]
     document = trust_store.read_document(file)
-    store = trust_store.install(path, document, digits, record=record)
+    store = install(path, document, digits, record=record)
     print_store(store, as_json=as_json)

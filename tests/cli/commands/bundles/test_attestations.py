@@ -70,7 +70,7 @@ def test_locked_images_are_attested(site: Path, run_airbundle: RunAirbundle):
     assert "attested: 2" in export(run_airbundle, "--sign-key", "export.key", "--locked")
 
 
-def test_reports_name_the_keys_of_the_trust_file(site: Path, run_airbundle: RunAirbundle):
+def set_up_trust(run_airbundle: RunAirbundle) -> None:
     add = ("trust", "add", "1.trust.json")
     run_airbundle(*add, "--key", "officer.pub", "--role", "trust")
     run_airbundle(*add, "--key", "export.pub", "--role", "bundle", "--comment", "Export host")
@@ -79,6 +79,32 @@ def test_reports_name_the_keys_of_the_trust_file(site: Path, run_airbundle: RunA
     shown = json.loads(run_airbundle("trust", "show", "1.trust.json", "--json").stdout)
     result = run_airbundle("trust", "init", "1.trust.json", "--fingerprint", shown["fingerprint"])
     assert result.status == 0, result.stderr
+
+
+def test_removed_key_that_signed_is_named(site: Path, run_airbundle: RunAirbundle):
+    set_up_trust(run_airbundle)
+    export(run_airbundle, "--sign-key", "export.key", "--attest")
+    assert run_airbundle("import", "bundle", "oci:target", "--adopt").status == 0
+    key_id = json.loads(run_airbundle("verify", "bundle", "--json").stdout)["signers"][0]["id"]
+    for arguments in (
+        ("rotate", "2.trust.json"),
+        ("add", "2.trust.json", "--key", "receipt.pub", "--role", "bundle"),
+        ("rotate", "2.trust.json", "--remove", key_id[:16]),
+        ("sign", "2.trust.json", "--key", "officer.key"),
+        ("update", "2.trust.json"),
+    ):
+        assert run_airbundle("trust", *arguments).status == 0
+    result = run_airbundle("verify-attestation", IMAGE)
+    assert result.status == 4
+    named = f"{key_id[:16]} (Export host)"
+    assert f"signed with key {named}, which is no longer trusted: version 2" in result.stderr
+    assert f"version 2 removed key {named}" in run_airbundle("verify", "bundle").stderr
+    former = "home/.config/airbundle/trust/1.trust.json"
+    assert run_airbundle("verify-attestation", IMAGE, "--trust", former).status == 0
+
+
+def test_reports_name_the_keys_of_the_trust_file(site: Path, run_airbundle: RunAirbundle):
+    set_up_trust(run_airbundle)
     export(run_airbundle, "--sign-key", "export.key", "--attest")
     result = run_airbundle("verify", "bundle")
     assert result.status == 0, result.stderr

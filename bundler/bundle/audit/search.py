@@ -118,6 +118,10 @@ class Search:
         self._reader = LayerReader(cancellation)
         self._layers: dict[Digest, LayerPackages] = {}
 
+    def close(self) -> None:
+        """End the processes that read layers."""
+        self._reader.close()
+
     def find(self, images: OpenImages) -> Iterator[Match]:
         """Yield the matches in one location.
 

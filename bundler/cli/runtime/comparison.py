@@ -125,7 +125,8 @@ class Comparison:
                 ComparedImage(stated, image, None, None)
                 for stated, (_, _, image) in zip(properties, found, strict=True)
             ]
-        packages = read_packages(found, LayerReader(cancellation))
+        with LayerReader(cancellation) as reader:
+            packages = read_packages(found, reader)
         cache = ListingCache()
         return [
             ComparedImage(

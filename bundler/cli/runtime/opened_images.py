@@ -145,9 +145,11 @@ def read_platform_packages(
     from bundler.bundle.audit.layers.layer_reader import LayerReader  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.packages import image_packages  # noqa: PLC0415 - as above
 
-    with open_platform(context, location, image, platform, access, trust=trust) as found:
-        selected = [(found.name, found.source, found.image)]
-        return image_packages.read_packages(selected, LayerReader(found.run.cancellation))[0]
+    with (
+        open_platform(context, location, image, platform, access, trust=trust) as found,
+        LayerReader(found.run.cancellation) as reader,
+    ):
+        return image_packages.read_packages([(found.name, found.source, found.image)], reader)[0]
 
 
 def read_packages(
@@ -181,9 +183,8 @@ def read_packages(
             else:
                 selected = [select_platform(one, requested, context.detect_platform())]
             resolved += [(one, (item.name, item.source, each)) for each in selected]
-        found = image_packages.read_packages(
-            [each for _, each in resolved], LayerReader(run.cancellation)
-        )
+        with LayerReader(run.cancellation) as reader:
+            found = image_packages.read_packages([each for _, each in resolved], reader)
         if not claims:
             return found
         return [

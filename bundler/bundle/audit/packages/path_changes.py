@@ -20,6 +20,9 @@ MAX_PATHS = 4_000_000
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _HIDDEN, _OPENED, _EMPTIED = "h", "d", "o"
+_HASH = 8  # bytes
+_PARTS = 64
+_SHIFT = 64 - 6  # bits after those that number the parts
 
 
 class PathChanges:
@@ -28,8 +31,29 @@ class PathChanges:
     def __init__(self, subject: str) -> None:
         self._subject = subject
         self._hashes = array("Q")
+        """The hashes in their order, without those that were added since they were sorted."""
+        self._added = [array("Q") for _ in range(_PARTS)]
+        """The hashes that were added, by their first bits: sorting a part needs little memory."""
+        self._count = 0
         self._directory = ""
         self._compact_at = 100_000
+
+    def to_bytes(self) -> bytes:
+        """Return the hashes, after ``finish``, in the byte order of this machine."""
+        return self._hashes.tobytes()
+
+    @classmethod
+    def from_bytes(cls, subject: str, data: bytes | memoryview) -> PathChanges:
+        """Create changes from the result of ``to_bytes``.
+
+        Raises:
+            ValueError: its length is wrong.
+        """
+        if len(data) > MAX_PATHS * _HASH:
+            raise ValueError
+        changes = cls(subject)
+        changes._hashes.frombytes(data)
+        return changes
 
     def add(self, member: Member) -> None:
         """Add a member of the layer.
@@ -55,7 +79,14 @@ class PathChanges:
 
     def finish(self) -> None:
         """Prepare for ``hides``, after the last member."""
-        self._hashes = array("Q", sorted(set(self._hashes)))
+        old, start = self._hashes, 0
+        self._hashes = array("Q")
+        for number, added in enumerate(self._added):
+            end = bisect_left(old, (number + 1) << _SHIFT, start)
+            self._hashes.extend(sorted({*old[start:end], *added}))
+            start = end
+            del added[:]
+        self._count = len(self._hashes)
 
     def hides(self, path: str) -> bool:
         """Return whether a file at ``path`` in a layer below is not part of the image."""
@@ -69,12 +100,14 @@ class PathChanges:
         return False
 
     def _append(self, kind: str, path: str) -> None:
-        self._hashes.append(_hash(kind, path))
-        if len(self._hashes) > self._compact_at:
+        value = _hash(kind, path)
+        self._added[value >> _SHIFT].append(value)
+        self._count += 1
+        if self._count > self._compact_at:
             self.finish()
-            if len(self._hashes) > MAX_PATHS:
+            if self._count > MAX_PATHS:
                 raise LimitError(f"{self._subject}: more than {MAX_PATHS:,} paths")
-            self._compact_at = 2 * len(self._hashes) + 100_000
+            self._compact_at = 2 * self._count + 100_000
 
     def _has(self, kind: str, path: str) -> bool:
         searched = _hash(kind, path)

@@ -117,5 +117,6 @@ def add_contents(
         BundlerError: a layer is damaged.
     """
     pairs = [(image.resolved.source, image) for image in audited.images if image.resolved]
-    reader = LayerReader(engine.cancellation)
-    return replace(audited, images=read_contents(pairs, reader, with_claims=with_claims))
+    with LayerReader(engine.cancellation) as reader:
+        contents = read_contents(pairs, reader, with_claims=with_claims)
+    return replace(audited, images=contents)

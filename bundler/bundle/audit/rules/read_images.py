@@ -73,8 +73,8 @@ def read_location(
 
         sources = [image.source for image in images.images]
         with_sources = list(zip(sources, read, strict=True))
-        reader = LayerReader(cancellation)
-        read = read_contents(with_sources, reader, with_claims="claims" in extras)
+        with LayerReader(cancellation) as reader:
+            read = read_contents(with_sources, reader, with_claims="claims" in extras)
     audited = AuditedLocation(
         images.location,
         now,

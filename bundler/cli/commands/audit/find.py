@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,8 +92,10 @@ def find(
         opened += [location] if is_reference else map(str, find_bundles(Path(location)))
     matches: list[Match] = []
     failures: list[str] = []
-    with context.run(1) as run:
-        search = Search(query, ListingCache(), run.emit, run.cancellation)
+    with (
+        context.run(1) as run,
+        closing(Search(query, ListingCache(), run.emit, run.cancellation)) as search,
+    ):
         for location in opened:
             try:
                 with opened_images.open_in_run(run, location, access, trusted) as images:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,10 +36,8 @@ def read_layers(tmp_path: Path) -> Callable[..., ImagePackages]:
         source = LayoutSource(
             images.write_layout(tmp_path / f"layout{next(numbers)}", {"app:1": image})
         )
-        try:
-            return read_packages([("app:1", source, platform)], LayerReader(Cancellation()))[0]
-        finally:
-            source.close()
+        with closing(source), LayerReader(Cancellation()) as reader:
+            return read_packages([("app:1", source, platform)], reader)[0]
 
     return read
 

@@ -71,6 +71,8 @@ class Rehearsal:
             for result in self.report.images
         ]
         value: dict[str, Any] = {"images": images, "policy": self.report.policy.to_json()}
+        if self.report.rules is not None:
+            value["rules"] = self.report.rules
         if self.missing_signatures:
             value["missingSignatures"] = self.missing_signatures
         return value
@@ -87,7 +89,8 @@ class Rehearsal:
         policy = f"{applied} accepts {'it' if total == 1 else 'them'}" if applied else "no policy"
         number = text.count(total, "image")
         verdict = "checked" if self.missing_signatures else "can be imported"
-        text.print_line(f"rehearsed without a network: {number} {verdict}; {policy}")
+        rules = "" if self.report.rules is None else "; the rules are met"
+        text.print_line(f"rehearsed without a network: {number} {verdict}; {policy}{rules}")
         if self.missing_signatures:
             more = text.count(self.missing_signatures, "more signature")
             text.print_line(

@@ -16,6 +16,7 @@ from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.rules.audited import AuditedLocation
@@ -37,6 +38,8 @@ class Gate:
     former: ImageList | None = None
     """The images of a former bundle; None: none was given."""
 
+    now: datetime | None = None
+    """The time with which ages and expiries are compared; None: the current time."""
     reads_contents: bool = False
     """Whether layers are read even if no rule needs them."""
     keep: Callable[[AuditedLocation, Verdict], None] | None = None
@@ -64,7 +67,7 @@ class Gate:
         audited = read_selected(
             bundle, selected, images, engine.executor, engine.cancellation, extras=extras
         )
-        audited = replace(audited, former=self.former)
+        audited = replace(audited, former=self.former, now=self.now or audited.now)
         first = tuple(item for item in self.rules.rules if item.rule.depth != "contents")
         if len(first) < len(self.rules.rules):
             codes = {item.rule.code for item in first}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ import click
 from bundler.cli.options import common, records
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, parse_day
 from bundler.cli.output import text
@@ -62,6 +64,7 @@ _REHEARSAL = "Rehearsal of an import"
     help="With --offline: accept a stream that this site has not imported before.",
 )
 @import_names
+@gate_options
 @records.directory
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
@@ -76,6 +79,7 @@ def verify(
     target: str | None,
     adopt: bool,
     names: ImportNameOptions,
+    gate: GateOptions,
     records_path: Path | None,
     jobs: int | None,
     as_json: bool,
@@ -88,7 +92,8 @@ def verify(
 
     With --offline, an import is rehearsed: the bundle is also compared with the records of the
     site, the policy is applied, all manifests are verified, and target names must be valid and not
-    collide. They are those of the import with the same options: --target names its TARGET.
+    collide. They are those of the import with the same options: --target names its TARGET. With
+    --rules, the images must also pass the rules, or the exit status is 12.
     Neither this process nor a program that it starts can use a network.
     """
     for spelling, value in {
@@ -98,10 +103,11 @@ def verify(
         "--names": names.rename_rules,
         "--keep-host": names.keep_host,
         "--only": names.only,
+        "--rules": gate.rules,
     }.items():
         if value and not offline:
             raise UsageError(f"{spelling}: expected --offline too")
-    settings, patterns = None, names.parse_patterns()
+    settings, patterns, rules = None, names.parse_patterns(), gate.load(bundle)
     if offline:
         from bundler.cli.runtime.import_target import read_target  # noqa: PLC0415 - only with --offline
 
@@ -138,6 +144,7 @@ def verify(
                 names=settings.names,
                 only=patterns,
                 now=at,
+                gate=None if rules is None else replace(rules, now=at).check,
             )
             site = records.find_records(records_path, context.environment)
             rehearsal = rehearse(run, request, site, Overrides(signers=override, adopt=adopt))

@@ -81,3 +81,38 @@ def test_refusal_is_in_the_log(run_airbundle: RunAirbundle, bundle: Path, tmp_pa
 
 def test_waivers_need_rules(run_airbundle: RunAirbundle, bundle: Path):
     assert run_airbundle(*COMMAND[:-2], "--waivers", "waivers.yaml").status == 2
+
+
+REHEARSAL = ("verify", "b", "--key", "signer.pub", "--offline", "--adopt", "--rules", "gate.yaml")
+
+
+@pytest.mark.parametrize("rules", ["rules: {not-root: error}", CONTENTS])
+def test_rehearsal_applies_the_rules(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, rules: str
+):
+    (tmp_path / "gate.yaml").write_text(rules)
+    result = run_airbundle(*REHEARSAL)
+    assert result.status == 12
+    assert "can be imported" not in result.stdout
+    (tmp_path / "gate.yaml").write_text("rules: {no-secret-files: error, not-root: note}")
+    result = run_airbundle(*REHEARSAL, "--json")
+    assert result.status == 0
+    assert json.loads(result.stdout)["rehearsal"]["rules"]["findings"] == 1
+
+
+def test_rehearsal_applies_waivers_of_its_day(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    (tmp_path / "gate.yaml").write_text("rules: {not-root: error}")
+    waiver = "{code: not-root, reason: r, author: me, expires: 2999-01-01}"
+    (tmp_path / "waivers.yaml").write_text(f"waivers: [{waiver}]")
+    command = (*REHEARSAL, "--waivers", "waivers.yaml")
+    assert run_airbundle(*command, "--at", "2998-12-31").status == 0
+    assert run_airbundle(*command, "--at", "2999-01-02").status == 12
+
+
+def test_rules_of_a_verification_need_a_rehearsal(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    (tmp_path / "gate.yaml").write_text("rules: {not-root: error}")
+    assert run_airbundle("verify", "b", "--key", "signer.pub", "--rules", "gate.yaml").status == 2

@@ -30,6 +30,7 @@ BLOCK = re.compile(r"^ *```(\w+)(?: ([^\n]+))?\n(.*?)^ *```$", re.MULTILINE | re
 WITH_BUNDLE = {
     "check-a-bundle.md",
     "choose-platforms.md",
+    "find-past-imports.md",
     "import-into-a-registry.md",
     "renew-a-bundle.md",
     "sign-and-rotate-keys.md",

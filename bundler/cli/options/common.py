@@ -120,3 +120,20 @@ def dry_run(effect: str) -> Callable[[Decorated], Decorated]:
 def digestfile(effect: str) -> Callable[[Decorated], Decorated]:
     """``--digestfile``, in the parameter ``digestfile``; None if unset."""
     return option("--digestfile", metavar="FILE", type=PATH, section=OUTPUT, help=effect)
+
+
+def parse_short_digest(text: str) -> str:
+    """Return the hexadecimal digits of a value of ``--digest``, which may be abbreviated.
+
+    Raises:
+        UsageError: it has too few digits, or other characters.
+    """
+    from bundler.bundle.audit.images import MIN_DIGEST  # noqa: PLC0415 - not for --help
+    from bundler.errors import UsageError  # noqa: PLC0415 - as above
+
+    digits = text.removeprefix("sha256:").removeprefix("sha512:")
+    if len(digits) < MIN_DIGEST or not set(digits) <= set("0123456789abcdef"):
+        raise UsageError(
+            f"--digest {text[:80]!r}: not a digest (expected at least {MIN_DIGEST} digits)"
+        )
+    return digits

@@ -174,16 +174,10 @@ def check_reason(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A range of time; None: no limit."""
+    """A range of time, whose limits belong to it; None: no limit."""
 
     since: datetime | None
     until: datetime | None
-
-    def contains(self, moment: datetime) -> bool:
-        """Whether ``moment`` is in the range, whose limits belong to it."""
-        return (self.since is None or moment >= self.since) and (
-            self.until is None or moment <= self.until
-        )
 
 
 period = option_group(

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.records.evidence import document, objects
-from bundler.errors import DamagedEvidenceError, IntegrityError, MissingEvidenceError, count
+from bundler.bundle.records.evidence.objects import Unread
+from bundler.errors import DamagedEvidenceError, MissingEvidenceError, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from bundler.bundle.records.evidence.objects import ObjectStore
     from bundler.bundle.records.log import Entry
     from bundler.oci.digest import Digest
 
@@ -94,38 +95,22 @@ def check_evidence(records: Path, entries: Iterable[Entry]) -> EvidenceCheck:
                 documents.setdefault(entry.table.digest("evidence"), []).append(number)
         named: dict[Digest, dict[int, None]] = {}
         problems = []
-        for digest, numbers in documents.items():
-            try:
-                found = set(document.list_objects(document.read_document(store, digest)))
-            except (IntegrityError, MissingEvidenceError) as error:
-                problems.append(_create_problem(error, digest, numbers))
-                found = set()
-            for item in found:
-                named.setdefault(item, {}).update(dict.fromkeys(numbers))
+        for digest, lines in documents.items():
+            found = objects.attempt(digest, partial(document.read, store))
+            if isinstance(found, Unread):
+                problems.append(EvidenceProblem(found.code, digest, tuple(lines), found.text))
+                continue
+            for item in found.list_objects():
+                named.setdefault(item, {}).update(dict.fromkeys(lines))
         with ThreadPoolExecutor(os.cpu_count()) as executor:
-            results = executor.map(lambda digest: _try_object(store, digest), named)
-            for (digest, lines), result in zip(named.items(), results, strict=True):
-                if result is not None:
-                    problems.append(_create_problem(result, digest, list(lines)))
+            results = executor.map(objects.attempt, named, [store.read] * len(named))
+            for digest, result in zip(named, results, strict=True):
+                if isinstance(result, Unread):
+                    problem = EvidenceProblem(
+                        result.code, digest, tuple(named[digest]), result.text
+                    )
+                    problems.append(problem)
         known = {digest.hex for digest in (*documents, *named)}
         unnamed = len(store.list_names() - known)
     entry_count = sum(map(len, documents.values()))
     return EvidenceCheck(entry_count, len(known), unnamed, tuple(problems))
-
-
-def _try_object(
-    store: ObjectStore, digest: Digest
-) -> DamagedEvidenceError | MissingEvidenceError | None:
-    try:
-        store.read(digest)
-    except (DamagedEvidenceError, MissingEvidenceError) as error:
-        return error
-    return None
-
-
-def _create_problem(
-    error: IntegrityError | MissingEvidenceError, digest: Digest, numbers: list[int]
-) -> EvidenceProblem:
-    is_missing = isinstance(error, MissingEvidenceError)
-    code: ProblemCode = "evidence-missing" if is_missing else "evidence-damaged"
-    return EvidenceProblem(code, digest, tuple(numbers), error.message)

@@ -11,13 +11,11 @@ from bundler.errors import IntegrityError, LimitError, NotFoundError
 from bundler.oci.json import strict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bundler.bundle.audit.rules.audited import AuditedImage, AuditedPlatform
     from bundler.bundle.records.evidence.objects import ObjectStore
     from bundler.copy.image import ResolvedImage
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Node
+    from bundler.oci.digest import Digest
 
 
 def describe_image(
@@ -42,12 +40,19 @@ def describe_image(
     resolved = image.resolved
     if resolved is None:
         return value, 0
-    contents = [
-        {"kind": kind, "digest": item.digest.text, "size": max(item.size or 0, 0)}
-        for kind, item in _list_contents(resolved)
-        if item.digest is not None
+    contents: list[tuple[str, Digest | None, int | None]] = []
+    for graph in resolved.graphs:
+        kind = "manifest" if graph is resolved.graph else "referrer"
+        contents += [
+            (kind, item.descriptor.digest, item.descriptor.size) for item in graph.manifests
+        ]
+        contents += [(node.kind, node.digest, node.size) for node in graph.blobs]
+    members = [
+        {"kind": kind, "digest": digest.text, "size": max(size or 0, 0)}
+        for kind, digest, size in contents
+        if digest is not None
     ]
-    value["contents"] = store.add(strict.dumps({"contents": contents})).text
+    value["contents"] = store.add(strict.dumps({"contents": members})).text
     accepted = [
         {"manifest": digest.text} | item.to_json()
         for digest, met in resolved.verdicts.items()
@@ -63,16 +68,6 @@ def describe_image(
     if claims:
         value["claims"] = claims
     return value, size
-
-
-def _list_contents(resolved: ResolvedImage) -> Iterator[tuple[str, Descriptor | Node]]:
-    """Yield the manifests and blobs of an image and its referrers, each with its kind."""
-    for graph in resolved.graphs:
-        kind = "manifest" if graph is resolved.graph else "referrer"
-        for item in graph.manifests:
-            yield kind, item.descriptor
-        for node in graph.blobs:
-            yield node.kind, node
 
 
 def _describe_platform(platform: AuditedPlatform, store: ObjectStore) -> dict[str, Any]:

@@ -7,7 +7,7 @@ and never replaced: equal content of several bundles is one object.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import zstandard
 
@@ -26,9 +26,10 @@ from bundler.errors import (
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+T = TypeVar("T")
 FOLDER = "evidence"
 """The directory of the objects in the records."""
 SUFFIX = ".zst"
@@ -88,27 +89,51 @@ class ObjectStore:
             DamagedEvidenceError: its content has another digest, or cannot be read.
             MediumError: the file cannot be read.
         """
-        path = self.path / f"{digest.hex}{SUFFIX}"
+        name = f"{digest.hex}{SUFFIX}"
         try:
             if self._directory is None:
-                raise MissingFileError(str(path))
-            raw = _decompress(self._directory.read(path.name, limit=MAX_OBJECT))
+                raise MissingFileError(name)
+            with self._directory.open_file(name) as file:
+                stored = file.read(min(file.size, MAX_OBJECT))
+            if not 0 <= zstandard.frame_content_size(stored) <= MAX_OBJECT:
+                raise MalformedError("states no size, or one that is not possible")
+            raw = zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
+            digest.verify(raw, "its content")
         except NotFoundError:
-            raise MissingEvidenceError(f"{path}: missing", (digest.text,)) from None
-        except (IntegrityError, LimitError) as error:
-            problem = error.message_without(f"{path}: ")
+            raise MissingEvidenceError(f"{self.path / name}: missing", (digest.text,)) from None
+        except (IntegrityError, zstandard.ZstdError) as error:
+            path = self.path / name
+            problem = "not one frame of zstd"
+            if isinstance(error, IntegrityError):
+                problem = error.message_without(f"{path}: ")
             raise DamagedEvidenceError(f"{path}: {problem}", (digest.text,)) from None
-        if not digest.matches(raw):
-            raise DamagedEvidenceError(
-                f"{path}: its content does not match its name (got {Digest.of(raw)})",
-                (digest.text,),
-            )
         return raw
 
     def list_names(self) -> set[str]:
         """Return the digits in the names of all objects."""
         names = self._directory.list_names() if self._directory is not None else []
         return {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
+
+
+class Unread(NamedTuple):
+    """An object that cannot be read."""
+
+    code: Literal["evidence-missing", "evidence-damaged"]
+    text: str
+
+
+def attempt(digest: Digest, read: Callable[[Digest], T]) -> T | Unread:
+    """Return what ``read`` returns for an object; or why it is missing or damaged.
+
+    Raises:
+        MediumError: a file cannot be read.
+    """
+    try:
+        return read(digest)
+    except MissingEvidenceError as error:
+        return Unread("evidence-missing", error.message)
+    except IntegrityError as error:
+        return Unread("evidence-damaged", error.message)
 
 
 @contextmanager
@@ -129,17 +154,3 @@ def open_store(records: Path, *, create: bool = False) -> Iterator[ObjectStore]:
             return
     with folder:
         yield ObjectStore(records / FOLDER, folder)
-
-
-def _decompress(stored: bytes) -> bytes:
-    """Return the content of one zstd frame, which states its size.
-
-    Raises:
-        MalformedError: it is no such frame, or states a size that no object has.
-    """
-    try:
-        if not 0 <= zstandard.frame_content_size(stored) <= MAX_OBJECT:
-            raise MalformedError("states no size, or one that is not possible")
-        return zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
-    except zstandard.ZstdError:
-        raise MalformedError("not one frame of zstd") from None

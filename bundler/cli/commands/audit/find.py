@@ -131,8 +131,7 @@ def _create_query(
     Raises:
         UsageError: there is no condition, or one is malformed.
     """
-    from bundler.bundle.audit.images import MIN_DIGEST  # noqa: PLC0415 - not for --help
-    from bundler.bundle.audit.search import Query, parse_labels, parse_package  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.search import Query, parse_labels, parse_package  # noqa: PLC0415 - not for --help
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
     if not (references or digest or labels or package or file_pattern):
@@ -140,20 +139,13 @@ def _create_query(
             "no condition (expected --reference, --digest, --label, --package or --file)",
             hint="list all images with airbundle ls",
         )
-    digits = (digest or "").removeprefix("sha256:")
-    if digest is not None and (
-        len(digits) < MIN_DIGEST or not set(digits) <= set("0123456789abcdef")
-    ):
-        raise UsageError(
-            f"--digest {digest[:80]!r}: not a digest (expected at least {MIN_DIGEST} digits)"
-        )
     try:
         patterns = tuple(map(GoExpression.parse, references))
     except UsageError as error:
         raise UsageError(f"--reference: {error.message}") from None
     return Query(
         references=patterns,
-        digest=digits,
+        digest=common.parse_short_digest(digest) if digest else "",
         labels=parse_labels(labels),
         package=parse_package(package) if package else None,
         file=file_pattern or "",

@@ -14,6 +14,7 @@ log = CommandGroup(
     """,
     subcommands={
         "show": ("log.show:show", "List imports, audits and changes."),
+        "find": ("log.find:find", "Find imports and audits by what they brought in."),
         "head": ("log.head:head", "Print the digest of the last entry."),
         "verify": ("log.verify:verify", "Check the log, the receipts and the evidence."),
     },

@@ -27,8 +27,11 @@ def show(
     context: CommandContext, *, period: Period, records_path: Path | None, as_json: bool
 ) -> None:
     """List the imports, audits, refused bundles and changes of this site, the oldest first."""
+    from bundler.bundle.records.evidence.answer import Query  # noqa: PLC0415 - not for --help
+
+    query = Query(since=period.since, until=period.until)
     found = records.read_existing(records_path, context.environment)
-    entries = [entry for entry in found.log.entries if period.contains(entry.time)]
+    entries = [entry for entry in found.log.entries if query.contains(entry.time)]
     if as_json:
         text.print_json({"entries": [entry.value for entry in entries]})
     else:

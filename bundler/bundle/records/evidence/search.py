@@ -1,0 +1,242 @@
+"""Search the evidence of all imports and audits.
+
+Everything that an answer is taken from is compared with its digest, beginning with the log.
+Evidence that is missing, damaged or incomplete is a gap in the answer, and never an absence of
+matches.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bundler.bundle.records import streams
+from bundler.bundle.records.evidence import document, objects
+from bundler.bundle.records.evidence.answer import MIN_FINGERPRINT, Answer, Gap, Match
+from bundler.bundle.records.evidence.document import parse_object
+from bundler.bundle.records.evidence.objects import Unread
+from bundler.oci.digest import Digest
+from bundler.oci.json.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from bundler.bundle.records.evidence.answer import GapCode, Query
+    from bundler.bundle.records.evidence.document import Document, KeptImage, KeptPlatform
+    from bundler.bundle.records.evidence.objects import ObjectStore
+    from bundler.bundle.records.log import Entry
+
+_EVENTS = (streams.IMPORT, streams.AUDIT, streams.REFUSED)
+_NOT_IMPORTED = ("failed", "skipped", "conflict")
+
+
+def search(
+    records: Path, entries: Sequence[Entry], query: Query, names: Mapping[str, str]
+) -> Answer:
+    """Search the ``entries`` of the log; ``names`` are the names of keys by their IDs.
+
+    Raises:
+        MalformedError: the directory of the evidence is not a directory, or is a link.
+        MediumError: a file cannot be read.
+    """
+    with objects.open_store(records) as store, ThreadPoolExecutor(os.cpu_count()) as executor:
+        return _Search(store, executor, query, names).answer(entries)
+
+
+class _Search:
+    """One search; objects are read by threads, each once."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        executor: ThreadPoolExecutor,
+        query: Query,
+        names: Mapping[str, str],
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._query = query
+        self._names = names
+        self._documents: dict[Digest, Document | Unread] = {}
+        self._known: dict[str, dict[str, int]] = {}
+        """The lists of packages that any entry has of an image, by the digest of its manifest, with
+        the numbers of files that could not be read."""
+        self._found: dict[str, list[str] | Unread] = {}
+        """The texts of the matches in lists of packages and of contents."""
+        self._gaps: dict[tuple[int, GapCode, str], tuple[Entry, dict[str, None]]] = {}
+
+    def answer(self, entries: Sequence[Entry]) -> Answer:
+        """Return the matches, and what could not be searched."""
+        query, answer = self._query, Answer()
+        events = [entry for entry in entries if entry.event in _EVENTS]
+        selected = [entry for entry in events if query.contains(entry.time)]
+        # A list of packages counts for each entry with its image.
+        self.read_documents(events if query.package else selected)
+        selected = [entry for entry in selected if self.is_by_person(entry)]
+        answer.entries = len(selected)
+        if query.needs_images:
+            candidates = [(entry, image) for entry in selected for image in self.list_images(entry)]
+            self.search_objects({image for _, image in candidates})
+            for entry, image in candidates:
+                answer.matches += self.match(entry, image)
+        else:
+            answer.matches += [Match(entry, "entry") for entry in selected]
+        for entry in entries:
+            if entry.event == streams.RESTORE and not (query.since and entry.time < query.since):
+                text = "the log was begun again; only its former file shows earlier imports"
+                self.add_gap("log-restored", entry, text)
+        answer.gaps = [
+            Gap(code, entry, text, tuple(images))
+            for (_, code, text), (entry, images) in self._gaps.items()
+        ]
+        return answer
+
+    def read_documents(self, entries: Iterable[Entry]) -> None:
+        """Read the documents of ``entries``, and collect the lists of packages that they name."""
+        digests = {entry.table.digest("evidence") for entry in entries if "evidence" in entry.table}
+        read = partial(objects.attempt, read=partial(document.read, self._store))
+        self._documents = dict(zip(digests, self._executor.map(read, digests), strict=True))
+        for item in self._documents.values():
+            if isinstance(item, Unread):
+                continue
+            for image in item.images:
+                for platform in image.platforms:
+                    if platform.packages:
+                        lists = self._known.setdefault(platform.digest, {})
+                        lists[platform.packages] = platform.unreadable
+
+    def is_by_person(self, entry: Entry) -> bool:
+        """Whether an entry meets the condition on persons."""
+        if not self._query.person:
+            return True
+        table = entry.table
+        keys, operator = list(table.texts("signedBy")), table.table("operator")
+        names = [operator.optional_text("user"), operator.optional_text("sudo")]
+        names += [self._names.get(key) for key in keys]
+        read = self._documents.get(table.digest("evidence")) if "evidence" in table else None
+        if isinstance(read, Unread):
+            self.add_gap(read.code, entry, read.text)
+        elif read is not None:
+            of_images = [text for image in read.images for text in image.signers]
+            names += [*read.signers, *of_images]
+            keys += [text.lower() for text in of_images]
+        person = self._query.person.casefold()
+        digits = person.replace(" ", "")
+        return any(name and person in name.casefold() for name in names) or (
+            len(digits) >= MIN_FINGERPRINT and any(key.startswith(digits) for key in keys)
+        )
+
+    def list_images(self, entry: Entry) -> Iterator[KeptImage]:
+        """Yield the images of an entry that meet the condition on names."""
+        if "evidence" not in entry.table:
+            if entry.event != streams.REFUSED:
+                self.add_gap("no-evidence", entry, "no evidence was kept")
+            return
+        read = self._documents[entry.table.digest("evidence")]
+        if isinstance(read, Unread):
+            self.add_gap(read.code, entry, read.text)
+            return
+        pattern = self._query.image
+        for image in read.images:
+            if pattern is None or pattern.search(image.reference) or pattern.search(image.name):
+                yield image
+
+    def search_objects(self, images: Iterable[KeptImage]) -> None:
+        """Search the objects of ``images`` that the query needs, each once."""
+        tasks: dict[str, Callable[[Digest], list[str]]] = {}
+        for image in images:
+            if self._query.digest and image.contents:
+                tasks[image.contents] = self.search_contents
+            if self._query.package is not None:
+                for platform in image.platforms:
+                    tasks |= dict.fromkeys(self.get_lists(platform), self.search_packages)
+                for claim in image.claims:
+                    if claim.packages:
+                        tasks[claim.packages] = self.search_packages
+        digests = map(Digest, tasks)
+        found = self._executor.map(objects.attempt, digests, tasks.values())
+        self._found = dict(zip(tasks, found, strict=True))
+
+    def search_contents(self, digest: Digest) -> list[str]:
+        """Return the content with the requested digest in a list of contents."""
+        raw = self._store.read(digest)
+        if self._query.digest.encode() not in raw:
+            return []
+        return [
+            f"{item.text('kind')} {item.text('digest')}"
+            for item in Table(parse_object(raw, digest), f"evidence {digest}").tables("contents")
+            if item.digest("digest").hex.startswith(self._query.digest)
+        ]
+
+    def search_packages(self, digest: Digest) -> list[str]:
+        """Return the matches in a list of packages."""
+        assert self._query.package is not None  # noqa: S101 - for mypy
+        return list(self._query.package.find(self._store.read(digest), digest))
+
+    def get_lists(self, platform: KeptPlatform) -> dict[str, int]:
+        """Return the lists of packages of an image: its own, or else those of other entries."""
+        if platform.packages:
+            return {platform.packages: platform.unreadable}
+        return self._known.get(platform.digest, {})
+
+    def match(self, entry: Entry, image: KeptImage) -> Iterator[Match]:
+        """Yield the matches of an image."""
+        digests = self.match_digest(entry, image) if self._query.digest else []
+        if self._query.digest and not digests:
+            return
+        if self._query.package is not None:
+            yield from self.match_packages(entry, image)
+        elif digests:
+            yield from (Match(entry, "digest", text, image) for text in digests)
+        else:
+            yield Match(entry, "image", "", image)
+
+    def match_digest(self, entry: Entry, image: KeptImage) -> list[str]:
+        """Return the content of an image, or its bundle, with the requested digest."""
+        if image.contents:
+            found = self.get_found(entry, image, image.contents)
+        else:
+            found = [f"image {image.digest}"]
+            self.add_gap("no-contents", entry, "the manifests were not read", image)
+        if "inventory" in entry.table:
+            found = [*found, f"inventory {entry.table.text('inventory')}"]
+        return [text for text in found if text.partition(":")[2].startswith(self._query.digest)]
+
+    def match_packages(self, entry: Entry, image: KeptImage) -> Iterator[Match]:
+        """Yield the packages of an image, and note what is not known about them."""
+        if not (image.platforms or image.is_artifact):
+            self.add_gap("no-package-list", entry, "no list of packages", image)
+        for platform in image.platforms:
+            lists = self.get_lists(platform)
+            texts = {text: None for item in lists for text in self.get_found(entry, image, item)}
+            yield from (Match(entry, "package", text, image, platform.name) for text in texts)
+            if not lists:
+                self.add_gap("no-package-list", entry, "no list of packages", image)
+            elif not texts and min(lists.values()):
+                text = "files that state packages cannot be read"
+                self.add_gap("package-list-incomplete", entry, text, image)
+        for claim in image.claims:
+            for text in self.get_found(entry, image, claim.packages) if claim.packages else ():
+                yield Match(entry, "package", text, image, is_claimed=True)
+
+    def get_found(self, entry: Entry, image: KeptImage, digest: str) -> list[str]:
+        """Return the matches in an object that was searched, or note that it cannot be read."""
+        found = self._found[digest]
+        if isinstance(found, Unread):
+            self.add_gap(found.code, entry, found.text, image)
+            return []
+        return found
+
+    def add_gap(
+        self, code: GapCode, entry: Entry, text: str, image: KeptImage | None = None
+    ) -> None:
+        """Note that an entry cannot answer, unless it or the image was not imported."""
+        is_imported = image is None or image.action not in _NOT_IMPORTED
+        if is_imported and (entry.event != streams.REFUSED or image is None):
+            key = (entry.table.integer("number"), code, text)
+            _, images = self._gaps.setdefault(key, (entry, {}))
+            if image is not None:
+                images[image.reference] = None

@@ -14,6 +14,7 @@ from bundler.oci.json.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bundler.bundle.records.evidence.version_range import VersionRange
     from bundler.oci.digest import Digest
 
 _SEPARATORS = {"npm": "/", "maven": ":", "golang": "/"}
@@ -30,21 +31,32 @@ class PackageQuery:
     name: str
     """A shell pattern in lower case: for the name, with or without its scope or group, or for the
     name of the source package."""
-    version: str
-    """A shell pattern."""
+    version: str | VersionRange
+    """A shell pattern, or a range."""
 
     @classmethod
     def parse(cls, text: str) -> PackageQuery:
-        """Parse ``NAME`` or ``NAME@PATTERN``; the scope of npm begins with ``@`` too."""
+        """Parse ``NAME``, ``NAME@PATTERN`` or ``NAME@RANGE``.
+
+        The scope of npm begins with ``@`` too. A range begins with ``<``, ``>`` or ``=``.
+
+        Raises:
+            UsageError: the range is malformed.
+        """
         name, at, version = text.rpartition("@")
         if not (at and name):
             name, version = text, "*"
-        return cls(name.lower(), version)
+        if not version.startswith(("<", ">", "=")):
+            return cls(name.lower(), version)
+        from bundler.bundle.records.evidence.version_range import VersionRange  # noqa: PLC0415 - rare
+
+        return cls(name.lower(), VersionRange.parse(version))
 
     def find(self, raw: bytes, digest: Digest) -> Iterator[str]:
         """Yield the packages in a list, the object with this digest, that meet the query.
 
-        Each is the name and the version, with the type, the path and the source package.
+        Each is the name and the version, with the type, the path and the source package. One whose
+        version may be in a range or not is yielded, and the text states it.
 
         Raises:
             DamagedEvidenceError, MalformedError: it is not a list of packages.
@@ -74,7 +86,12 @@ class PackageQuery:
             described += f" of {source}"
         else:
             return None
-        return described if fnmatchcase(compared, self.version) else None
+        if isinstance(self.version, str):
+            return described if fnmatchcase(compared, self.version) else None
+        contained = self.version.contains(kind, compared)
+        if contained is None:
+            return f"{described}, whose version cannot be compared"
+        return described if contained else None
 
     def _matches_name(self, kind: str, name: str) -> bool:
         pattern = self.name

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 @command(
     "find",
     "airbundle log find --package 'log4j-core@2.14*'",
+    "airbundle log find --package 'log4j-core@>=2.0,<2.15'",
     "airbundle log find --digest sha256:4f2d1c9a77b0 --since 2026-01-01",
 )
 @option(
     "--package",
     metavar="NAME[@VERSION]",
     help="Find images with a package whose name, or that of its source package, and version match"
-    " these shell patterns.",
+    " these shell patterns. VERSION may be a range, such as '>=2.0,<2.15'.",
 )
 @option(
     "--image",

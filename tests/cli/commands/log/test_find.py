@@ -57,6 +57,12 @@ def list_texts(answer: dict[str, Any]) -> list[str]:
         ("m?s[kl]@1.2.4-r2", "musl@1.2.4-r2 (apk, lib/apk/db/installed)"),
         ("mixed", "Mixed@1 (apk, lib/apk/db/installed)"),
         ("openssl@3.1.*", "libssl3@3.1.4-r5 (apk, lib/apk/db/installed) of openssl"),
+        ("musl@>=1.2.4-r0,<1.2.4-r10", "musl@1.2.4-r2 (apk, lib/apk/db/installed)"),
+        ("openssl@=3.1.4-r5", "libssl3@3.1.4-r5 (apk, lib/apk/db/installed) of openssl"),
+        (
+            "mixed@>!",
+            "Mixed@1 (apk, lib/apk/db/installed), whose version cannot be compared",
+        ),
         ("libssl*", "libssl3@3.1.4-r5 (apk, lib/apk/db/installed)"),
     ],
 )
@@ -71,7 +77,9 @@ def test_package_is_found_by_name_and_version(site: Site, package: str, text: st
     assert answer["gaps"] == []
 
 
-@pytest.mark.parametrize("package", ["musl@1.3*", "mus", "usl", "", "alpine"])
+@pytest.mark.parametrize(
+    "package", ["musl@1.3*", "musl@>1.2.4-r2", "musl@<1.2.4-r2", "mus", "usl", "", "alpine"]
+)
 def test_other_packages_are_not_found(site: Site, package: str):
     assert find(site, "--package", package or "nothing")[0] == 9
 
@@ -156,6 +164,11 @@ def test_period_is_whole_days_in_utc(site: Site):
         assert find(site, *period)[0] == 9
         assert json.loads(site.run("log", "show", "--json", *period).stdout) == {"entries": []}
     assert find(site, "--since", "yesterday")[0] == 2
+
+
+@pytest.mark.parametrize("text", [">", ">=1,", "=1 2", ">1,2"])
+def test_malformed_range_is_refused(site: Site, text: str):
+    assert find(site, "--package", f"musl@{text}")[0] == 2
 
 
 def test_condition_is_needed(site: Site):

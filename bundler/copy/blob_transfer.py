@@ -343,24 +343,21 @@ class ResumingReader:
                 if self._stream is None:
                     raise
                 self.close()
-                self._prepare_retry(error)
+                # Retry without a wait the first time, and after each MiB.
+                moved, self._progressed = self._progressed, 0
+                if error.temporary and (self._attempts is None or moved >= BUFFER_SIZE):
+                    self._attempts = self._activity.create_attempts()
+                    next(self._attempts)
+                    self._attempts.announce(error)
+                else:
+                    attempts = self._attempts or self._activity.create_attempts()
+                    self._activity.schedule_retry(attempts, error)
+                    next(attempts)
                 self.failed = False
             else:
                 self._position += count
                 self._progressed += count
                 return count
-
-    def _prepare_retry(self, error: RegistryError) -> None:
-        """Wait before the source is reopened, except the first time and after each MiB."""
-        moved, self._progressed = self._progressed, 0
-        if error.temporary and (self._attempts is None or moved >= BUFFER_SIZE):
-            self._attempts = self._activity.create_attempts()
-            next(self._attempts)
-            self._attempts.announce(error)
-            return
-        attempts = self._attempts or self._activity.create_attempts()
-        self._activity.schedule_retry(attempts, error)
-        next(attempts)
 
     def close(self) -> None:
         """Close the stream of the source."""

@@ -60,7 +60,14 @@ class LookasideClient:
             LimitError: the content is larger.
             RegistryError: the request failed, or was redirected to a host that is not allowed.
         """
-        url, headers = _split_credentials(url)
+        headers: dict[str, str] = {}
+        parts = urlsplit(url)
+        user, at, host = parts.netloc.rpartition("@")
+        if at:
+            name, _, password = user.partition(":")
+            token = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+            headers["Authorization"] = f"Basic {token}"
+            url = urlunsplit(parts._replace(netloc=host))
         subject = redact(url)
         spec = RequestSpec("GET", subject, silence=silence)
 
@@ -96,14 +103,3 @@ class LookasideClient:
             response.close()
             url = self._rules.resolve_location(url, location)
         raise RefusedRequestError(f"{spec.subject}: more than {_MAX_REDIRECTS} redirects")
-
-
-def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """Return the URL without user information, and the header that replaces it."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url, {}
-    name, _, password = user.partition(":")
-    token = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
-    return urlunsplit(parts._replace(netloc=host)), {"Authorization": f"Basic {token}"}

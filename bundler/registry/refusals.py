@@ -119,7 +119,10 @@ class Refusal:
             return self._create_access_error()
         if status == 404:
             return self._create_missing_error()
-        if status == 400 and self._refuses_name:
+        # A read has no parameter but the name to which status 400 can refer.
+        reads_name = self.method in ("GET", "HEAD") and "DIGEST_INVALID" not in self.codes
+        refuses_name = reads_name or "NAME_INVALID" in self.codes or self.server == "token service"
+        if status == 400 and refuses_name:
             return RefusedNameError(
                 f"{self.subject}: {self._origin} does not accept this name{self._detail}",
                 status=status,
@@ -315,13 +318,6 @@ class Refusal:
     @property
     def _writes(self) -> bool:
         return self.server != "token service" and self.method not in ("GET", "HEAD")
-
-    @property
-    def _refuses_name(self) -> bool:
-        """Whether status 400 must refer to the name, because a read has no other parameters."""
-        if "NAME_INVALID" in self.codes or self.server == "token service":
-            return True
-        return self.method in ("GET", "HEAD") and not set(self.codes) & {"DIGEST_INVALID"}
 
     @property
     def _action(self) -> str | None:

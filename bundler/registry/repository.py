@@ -82,7 +82,16 @@ class Repository:
         response, raw = self.session.fetch(
             url, MAX_MANIFEST, subject=subject, scopes=self.scopes, headers=headers
         )
-        media_type = _find_media_type(response, raw, subject)
+        media_type = response.media_type
+        if media_type not in media_types.MANIFESTS:
+            # Some registries serve every manifest as application/json or text/plain.
+            try:
+                stated = strict.load_object(raw, subject=subject).get("mediaType")
+                if not isinstance(stated, str) or not stated:
+                    stated = parse(raw, None, subject=subject).media_type
+                media_type = stated
+            except BundlerError:
+                media_type = media_type or media_types.OCI_MANIFEST
         if isinstance(reference, Digest):
             return Descriptor(media_type, reference, len(raw)), raw
         reported = _read_digest(response)
@@ -288,24 +297,6 @@ def to_fallback_tag(subject: Digest) -> str:
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
     """
     return f"{subject.algorithm}-{subject.hex[:64]}"
-
-
-def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
-    """Return the media type from the header or, if that is too general, from the manifest.
-
-    A mismatch between the two is detected when the manifest is parsed.
-    """
-    declared = response.media_type
-    if declared in media_types.MANIFESTS:
-        return declared
-    # Some registries serve every manifest as application/json or text/plain.
-    try:
-        media_type = strict.load_object(raw, subject=subject).get("mediaType")
-        if isinstance(media_type, str) and media_type:
-            return media_type
-        return parse(raw, None, subject=subject).media_type
-    except BundlerError:
-        return declared or media_types.OCI_MANIFEST
 
 
 def _compute_digest(raw: bytes, media_type: str, reported: Digest | None, subject: str) -> Digest:

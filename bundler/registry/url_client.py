@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.errors import BundlerError, NotFoundError, RefusedRequestError, RegistryError
+from bundler.errors import NotFoundError, RefusedRequestError, RegistryError
 from bundler.registry.auth.origin import (
     AddressScope,
     Origin,
@@ -93,7 +93,17 @@ class UrlClient:
             if response.status in (200, 206):
                 return response
             with response:
-                raise _create_error(response, spec.subject)
+                subject, status, address = spec.subject, response.status, redact(response.url)
+                if status in (404, 410):
+                    raise NotFoundError(f"{subject}: not found at {address}", hint=_HINT)
+                temporary = status == 429 or status >= 500
+                kind = RegistryError if temporary else RefusedRequestError
+                raise kind(
+                    f"{subject}: HTTP status {status} from {address}",
+                    status=status,
+                    temporary=temporary,
+                    hint=None if temporary else _HINT,
+                )
         raise RefusedRequestError(
             f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {redact(url)}"
         )
@@ -104,17 +114,3 @@ class UrlClient:
                 f"{subject}: refused to download a foreign layer from a {scope} address",
                 hint=_HINT,
             )
-
-
-def _create_error(response: Response, subject: str) -> BundlerError:
-    status, url = response.status, redact(response.url)
-    if status in (404, 410):
-        return NotFoundError(f"{subject}: not found at {url}", hint=_HINT)
-    temporary = status == 429 or status >= 500
-    kind = RegistryError if temporary else RefusedRequestError
-    return kind(
-        f"{subject}: HTTP status {status} from {url}",
-        status=status,
-        temporary=temporary,
-        hint=None if temporary else _HINT,
-    )

@@ -178,7 +178,16 @@ class AssembledTar(Reader):
 
     def _start_entry(self) -> bool:
         self._close_file()
-        line = self._read_line()
+        try:
+            line = self._lines.readline(_MAX_LINE)
+        except BundlerError:
+            raise
+        except (OSError, EOFError, zlib.error) as error:
+            raise MalformedError(f"{self._subject}: invalid tar-split record: {error}") from error
+        if len(line) >= _MAX_LINE:
+            raise LimitError(
+                f"{self._subject}: line too long (expected at most {_MAX_LINE:,} bytes)"
+            )
         if not line:
             return False
         entry = Table.parse(line, self._subject, limit=_MAX_LINE)
@@ -195,19 +204,6 @@ class AssembledTar(Reader):
             case _:
                 raise MalformedError(f"{self._subject}: unknown entry type")
         return True
-
-    def _read_line(self) -> bytes:
-        try:
-            line = self._lines.readline(_MAX_LINE)
-        except BundlerError:
-            raise
-        except (OSError, EOFError, zlib.error) as error:
-            raise MalformedError(f"{self._subject}: invalid tar-split record: {error}") from error
-        if len(line) >= _MAX_LINE:
-            raise LimitError(
-                f"{self._subject}: line too long (expected at most {_MAX_LINE:,} bytes)"
-            )
-        return line
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -165,32 +165,30 @@ class _Gzip(_Encoder):
 
     def chunks(self) -> Iterator[bytes]:
         yield _GZIP_HEADER
-        while self._fill() or self._working:
+        while True:
+            while self._free:
+                buffer = self._free.pop()
+                block = buffer[: _read_full(self._source, buffer)]
+                if not block:
+                    self._free.clear()
+                    break
+                self._crc = isal_zlib.crc32(block, self._crc)
+                self._size += len(block)
+                future = self._pool.submit(self._compress, block, self._dictionary)
+                self._working.append((future, buffer))
+                self._dictionary = bytes(block[-_GZIP_WINDOW:])
+            if not self._working:
+                break
             future, buffer = self._working.popleft()
-            block = future.result()
+            compressed = future.result()
             self._free.append(buffer)
-            yield block
+            yield compressed
         yield _GZIP_END + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
         self._working.clear()
         self._free.clear()
-
-    def _fill(self) -> bool:
-        """Submit a block to each free buffer; return whether the stream may have more."""
-        while self._free:
-            buffer = self._free.pop()
-            block = buffer[: _read_full(self._source, buffer)]
-            if not block:
-                self._free.clear()
-                return False
-            self._crc = isal_zlib.crc32(block, self._crc)
-            self._size += len(block)
-            future = self._pool.submit(self._compress, block, self._dictionary)
-            self._working.append((future, buffer))
-            self._dictionary = bytes(block[-_GZIP_WINDOW:])
-        return True
 
     def _compress(self, block: memoryview, dictionary: bytes) -> bytes:
         """Compress a block up to a byte boundary."""

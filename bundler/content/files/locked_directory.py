@@ -57,22 +57,17 @@ class LockedDirectory(Directory):
     def close(self) -> None:
         """Remove the directory and its parents if they are new and empty, and unlock it."""
         try:
-            if self.fd >= 0 and self.created:
-                self._remove_empty()
+            if self.fd >= 0 and self.created and self.is_named():
+                *parents, _ = self.created
+                with suppress(BundlerError, OSError):  # used by another process, or not empty
+                    file_lock.lock(self)
+                    self.path.rmdir()
+                    for path in reversed(parents):
+                        with Directory.open(path) as parent:
+                            file_lock.lock(parent)
+                            path.rmdir()
         finally:
             super().close()
-
-    def _remove_empty(self) -> None:
-        if not self.is_named():
-            return
-        *parents, _ = self.created
-        with suppress(BundlerError, OSError):  # another process uses it, or it is not empty
-            file_lock.lock(self)
-            self.path.rmdir()
-            for path in reversed(parents):
-                with Directory.open(path) as parent:
-                    file_lock.lock(parent)
-                    path.rmdir()
 
 
 def _create_directories(path: Path) -> list[Path]:

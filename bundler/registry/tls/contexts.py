@@ -62,7 +62,15 @@ def create_redirect_context(tls: TlsConfig) -> ssl.SSLContext:
     """
     embedded = tls.embedded
     if embedded is not None and embedded.authorities is not None:
-        context = _create_context_of(embedded.authorities, embedded.authorities_origin)
+        # It trusts only these authorities, and not those of the system.
+        origin = embedded.authorities_origin
+        try:
+            context = ssl.create_default_context(cadata=embedded.authorities.decode("ascii"))
+        except (OSError, ValueError):
+            raise ConfigError(
+                f"{origin}: not a usable certificate authority (expected PEM)", path=origin
+            ) from None
+        _relax(context)
         restrict(context, tls.details)
     else:
         context = create_verifying_context(tls.details)
@@ -88,18 +96,6 @@ def load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Pat
         raise ValueError("the key is encrypted")
 
     context.load_cert_chain(certificate, key, password=refuse)
-
-
-def _create_context_of(authorities: bytes, origin: str) -> ssl.SSLContext:
-    """Create a context that trusts ``authorities`` only, and not those of the system."""
-    try:
-        context = ssl.create_default_context(cadata=authorities.decode("ascii"))
-    except (OSError, ValueError):
-        raise ConfigError(
-            f"{origin}: not a usable certificate authority (expected PEM)", path=origin
-        ) from None
-    _relax(context)
-    return context
 
 
 def _load_embedded_client(context: ssl.SSLContext, pem: bytes, origin: str) -> None:

@@ -173,7 +173,17 @@ class DirectoryTreeDestination(_ReadableTree):
             ConflictError: two images have the same name.
             IntegrityError: a root was not pushed.
         """
-        roots = _map_roots_by_path(images)
+        roots: dict[PathComponents, Descriptor] = {}
+        case_folded: dict[str, Descriptor] = {}
+        for image in images:
+            for name in image.names:
+                path = parse_image_path(name)
+                other = case_folded.setdefault(name.casefold(), image.root)
+                if other.digest != image.root.digest:
+                    raise ConflictError(
+                        f"{name}: two images have this name: {other.digest} and {image.root.digest}"
+                    )
+                roots[path] = image.root
         needed = {root: find_reachable([root], self) for root in roots.values()}
         uses = Counter(
             get_file_name(node)
@@ -254,21 +264,6 @@ class DirectoryTreeDestination(_ReadableTree):
     def _locate(self, node: Node) -> PathComponents:
         name = get_file_name(node)
         return (STAGING, name) if name in self._staging.names else super()._locate(node)
-
-
-def _map_roots_by_path(images: Sequence[Publication]) -> dict[PathComponents, Descriptor]:
-    roots: dict[PathComponents, Descriptor] = {}
-    case_folded: dict[str, Descriptor] = {}
-    for image in images:
-        for name in image.names:
-            path = parse_image_path(name)
-            other = case_folded.setdefault(name.casefold(), image.root)
-            if other.digest != image.root.digest:
-                raise ConflictError(
-                    f"{name}: two images have this name: {other.digest} and {image.root.digest}"
-                )
-            roots[path] = image.root
-    return roots
 
 
 def _list_nodes(root: Descriptor, needed: Reachable) -> Iterator[Node]:

@@ -130,8 +130,11 @@ class ManifestWriter:
             try:
                 self._put(digest, *held)
             except (RegistryError, UnsupportedError) as error:
-                if not _may_refuse_digests(error):
+                if error.exchange is None:
                     raise
+                codes = {entry.code for entry in error.exchange.entries}
+                if error.exchange.status not in (405, 501) and codes.isdisjoint(_NO_DIGESTS):
+                    raise  # for another reason than that its version is a digest
                 subject = f"{self._repository.name}@{digest}"
                 raise UntaggedManifestError(subject, digest.text, error) from error
             self._release(digest)
@@ -159,14 +162,6 @@ class ManifestWriter:
             raise refusal from error
         if subject is not None:
             self.listed.add(root.digest)
-
-
-def _may_refuse_digests(error: BundlerError) -> bool:
-    """Return whether a registry refused a manifest because its version is a digest."""
-    if error.exchange is None:
-        return False
-    codes = {entry.code for entry in error.exchange.entries}
-    return error.exchange.status in (405, 501) or not codes.isdisjoint(_NO_DIGESTS)
 
 
 def _run_parallel(perform: Callable[[Item], None], items: list[Item]) -> None:

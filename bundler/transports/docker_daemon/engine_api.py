@@ -154,7 +154,13 @@ class Engine:
                 exchange.enter(Phase.BODY)
                 if response.status != http.client.OK:
                     text = _read_member(response.read(_MAX_RESPONSE), "message")
-                    raise _create_error(subject, response.status, text)
+                    detail = f" ({text})" if text else ""
+                    if response.status == http.client.NOT_FOUND:
+                        hint = "list the images with: docker images"
+                        raise NotFoundError(f"{subject}: not found{detail}", hint=hint)
+                    kind = RefusedRequestError if 400 <= response.status < 500 else RegistryError
+                    problem = f"{subject}: the engine responded {response.status}{detail}"
+                    raise kind(problem, status=response.status)
             yield response, exchange
 
     @contextmanager
@@ -181,17 +187,6 @@ class Engine:
             closed = isinstance(failure, ConnectionError | ValueError | http.client.HTTPException)
             reason = "was closed" if closed else f"failed: {failure}"
             raise RegistryError(f"{subject}: the connection {reason}", temporary=True) from failure
-
-
-def _create_error(subject: str, status: int, text: str) -> BundlerError:
-    """Create the error for a response with another status than 200, and the message ``text``."""
-    detail = f" ({text})" if text else ""
-    if status == http.client.NOT_FOUND:
-        return NotFoundError(
-            f"{subject}: not found{detail}", hint="list the images with: docker images"
-        )
-    kind = RefusedRequestError if 400 <= status < 500 else RegistryError
-    return kind(f"{subject}: the engine responded {status}{detail}", status=status)
 
 
 def _read_member(raw: bytes, name: str) -> str:

@@ -197,23 +197,19 @@ def _remove(name: str, directory: int) -> None:
             if child is not None:
                 path.enter(child)
                 entered.append(child)
-                _remove_files(path.fd, entries, names)
+                names.add_end()
+                entries.add_end()
+                with os.scandir(path.fd) as found:
+                    for entry in found:
+                        is_directory = entry.is_dir(follow_symlinks=False)
+                        (names if is_directory else entries).push(entry.name)
+                while (file := entries.pop()) is not None:
+                    os.unlink(file, dir_fd=path.fd)
             elif not entered:
                 return
             else:
                 path.leave()
                 os.rmdir(entered.pop(), dir_fd=path.fd)
-
-
-def _remove_files(fd: int, entries: PendingNames, directories: PendingNames) -> None:
-    """Remove the files of a directory; push the end of it and the directories in it."""
-    directories.add_end()
-    entries.add_end()
-    with os.scandir(fd) as found:
-        for entry in found:
-            (directories if entry.is_dir(follow_symlinks=False) else entries).push(entry.name)
-    while (name := entries.pop()) is not None:
-        os.unlink(name, dir_fd=fd)
 
 
 def _enter(path: OpenPath, name: str, *, create: bool) -> str | None:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import TYPE_CHECKING, Any
+
+from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

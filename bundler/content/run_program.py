@@ -9,9 +9,10 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from bundler.dataclass import dataclass
 from bundler.errors import LimitError, UnsupportedError
 
 if TYPE_CHECKING:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
+from bundler.dataclass import dataclass
 from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ https://github.com/google/re2/wiki/Syntax
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 MAX_LENGTH = 4096

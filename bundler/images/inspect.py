@@ -6,11 +6,12 @@ For an index, the image of one platform is inspected, but the digest is that of 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.copy.fetch import MAX_DEPTH, fetch, read_signatures
+from bundler.dataclass import dataclass
 from bundler.errors import (
     DeniedError,
     LimitError,

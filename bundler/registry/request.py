@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
+from bundler.dataclass import dataclass
 from bundler.silence import Silence, find_silence
 
 if TYPE_CHECKING:

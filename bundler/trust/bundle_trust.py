@@ -6,9 +6,10 @@ counts twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bundler.dataclass import dataclass
 from bundler.errors import TooFewSignersError, UnauthenticatedError, UsageError, count
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     InvalidSignatureError,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.importing.target import DirectoryTarget, parse_target
@@ -18,6 +17,7 @@ from bundler.config.yaml.document import (
     get_member,
     is_true,
 )
+from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError
 from bundler.transports.source_reference import split_registry
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.common import PATH
@@ -15,6 +14,7 @@ from bundler.cli.options.option import (
     parse_first_moment,
     spec,
 )
+from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from bundler.dataclass import dataclass
 from bundler.errors import MalformedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor

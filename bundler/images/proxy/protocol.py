@@ -12,9 +12,10 @@ import errno
 import json
 import os
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     LimitError,

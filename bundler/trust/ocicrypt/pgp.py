@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from bundler.content.run_program import Pipe, run_program
+from bundler.dataclass import dataclass
 from bundler.errors import UnsupportedError, UsageError
 from bundler.trust.openpgp.gpg import find_gpg
 

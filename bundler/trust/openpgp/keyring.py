@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
+from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError, UnsupportedError
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from bundler.dataclass import dataclass
 from bundler.errors import SigstoreSignatureError
 from bundler.trust.sigstore import pem
 from bundler.trust.sigstore.documents import parse_document

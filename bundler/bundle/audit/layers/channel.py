@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
+
+from bundler.dataclass import dataclass
 
 _HEAD = struct.Struct(">cI")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.rules.read_images import read_selected
+from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

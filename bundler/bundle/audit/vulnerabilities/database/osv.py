@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from bundler.dataclass import dataclass
 
 MAX_ALIASES = 200
 MAX_ECOSYSTEM = 200

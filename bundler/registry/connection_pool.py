@@ -12,7 +12,7 @@ import socket
 import threading
 import weakref
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -26,10 +26,10 @@ from bundler.registry.watchdog import TUNNEL_TIMEOUT, Exchange, Phase, shut_down
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from requests import PreparedRequest, Response
-    from urllib3 import HTTPResponse, ProxyManager
+    from requests import PreparedRequest
+    from urllib3 import BaseHTTPResponse, HTTPResponse, ProxyManager
 
 CONNECT_TIMEOUT = 15.0
 
@@ -87,14 +87,14 @@ class ConnectionPool(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
 
     def exchange(
-        self, request: PreparedRequest, exchange: Exchange, proxies: Mapping[str, str]
-    ) -> Response:
+        self, request: PreparedRequest, exchange: Exchange, proxy: str | None
+    ) -> BaseHTTPResponse:
         """Send ``request`` and receive the head of the response; ``exchange`` limits the time."""
         _sending.url = request.url
-        self._current.exchange = exchange
+        self._current.exchange, self._current.proxy = exchange, proxy
         try:
             timeout = (CONNECT_TIMEOUT, None)
-            return self.send(request, stream=True, timeout=timeout, proxies=proxies)
+            return cast("BaseHTTPResponse", self.send(request, stream=True, timeout=timeout))
         finally:
             del self._current.exchange
 
@@ -116,13 +116,27 @@ class ConnectionPool(HTTPAdapter):
                     shut_down(connected)
                 return
 
-    def build_connection_pool_key_attributes(  # type: ignore[override]  # its types are private
-        self, request: PreparedRequest, verify: bool, cert: None = None
-    ) -> tuple[object, dict[str, Any]]:
-        """Add the TLS context and a large block size to the attributes of the base class."""
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        tls = {"ssl_context": self._get_context()} if host["scheme"] == "https" else {}
-        return host, {"blocksize": BUFFER_SIZE, **tls}
+    # The base class parses each URL several times, and collects cookies.
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, *_: object, **__: object
+    ) -> HTTPConnectionPool:
+        """Return the connections to the server of ``request``, with the TLS context."""
+        origin, proxy = Origin.of(str(request.url)), self._current.proxy
+        manager = self.poolmanager if proxy is None else self.proxy_manager_for(proxy)
+        tls = {"ssl_context": self._get_context()} if origin.scheme == "https" else {}
+        return manager.connection_from_host(
+            origin.host, origin.port, origin.scheme, {"blocksize": BUFFER_SIZE, **tls}
+        )
+
+    def request_url(self, request: PreparedRequest, *_: object) -> str:
+        """Return a placeholder of the right form; ``_Connection`` sends the URL itself."""
+        origin = Origin.of(str(request.url))
+        return "/" if origin.scheme == "https" or self._current.proxy is None else f"{origin}/"
+
+    def build_response(self, _: PreparedRequest, resp: BaseHTTPResponse) -> BaseHTTPResponse:  # type: ignore[override]
+        """Return the response of urllib3, which ``Response`` reads."""
+        return resp
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
         """Do nothing: the TLS context contains the certificates."""

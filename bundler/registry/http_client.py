@@ -128,7 +128,7 @@ class HttpClient:
             sent = (self._own if own else others).exchange(
                 self._prepare(spec, url, headers, exchange),
                 exchange,
-                {"http": proxy, "https": proxy} if proxy else {},
+                proxy,
             )
         except BundlerError:
             exchange.finish()
@@ -137,7 +137,7 @@ class HttpClient:
             exchange.finish()
             self._cancellation.check()
             raise create_error(error) from error
-        if sent.status_code not in refusals.UNAVAILABLE:
+        if sent.status not in refusals.UNAVAILABLE:
             HOSTS.record_response(Origin.of(url), exchange.begun)
         if own and not self.has_signature_api:
             if sent.headers.get(_SIGNATURE_API) == "1":
@@ -145,7 +145,7 @@ class HttpClient:
             elif url.endswith("/v2/"):
                 self.has_signature_api = False
         return Response(
-            sent, exchange, own=own, cancellation=self._cancellation, create_error=create_error
+            sent, url, exchange, own=own, cancellation=self._cancellation, create_error=create_error
         )
 
     def detect_scheme(self) -> str:
@@ -247,15 +247,14 @@ class HttpClient:
             **spec.headers,
             **more,
         }
-        origin = f"{Origin.of(url)}/"
-        prepared = requests.Request(spec.method, origin, headers=headers).prepare()
-        prepared.url = url  # unchanged: requests would normalize it
+        prepared = requests.PreparedRequest()
+        prepared.prepare_method(spec.method)
+        prepared.prepare_headers(headers)
+        prepared.url = url  # unchanged: prepare_url would normalize it
         if spec.body is not None:
             chunks = exchange.watch_sending(spec.body.chunks())
             prepared.body = chunks  # type: ignore[assignment]  # accepts any iterable
-            if spec.body.size is None:
-                del prepared.headers["Content-Length"]
-            else:
+            if spec.body.size is not None:
                 prepared.headers["Content-Length"] = str(spec.body.size)
         return prepared
 

@@ -49,7 +49,8 @@ class Response:
 
     def __init__(
         self,
-        response: requests.Response,
+        response: urllib3.BaseHTTPResponse,
+        url: str,
         exchange: Exchange,
         *,
         own: bool,
@@ -57,24 +58,24 @@ class Response:
         create_error: Callable[[Exception], RegistryError],
     ) -> None:
         """``create_error`` creates the error for a failure to read the body."""
-        self.status = response.status_code
+        self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        self.url = response.url
+        self.url = url
         self.own = own
         """Whether the registry sent the response, rather than a host that it redirected to."""
-        self._raw = response.raw
+        self._raw = response
         self._exchange = exchange
         self._create_error = create_error
         self._cancellation = cancellation
         self._on_close: list[Callable[[], None]] = []
         self._failure: RegistryError | None = None
         # Reading directly into the caller's buffer is twice as fast as reading through urllib3.
-        inner = getattr(response.raw, "_fp", None)
+        inner = getattr(response, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         self._decoder = None
         if encoding in ("gzip", "x-gzip"):
-            self._decoder = GzipDecoder(self._receive, redact(response.url))
+            self._decoder = GzipDecoder(self._receive, redact(url))
 
     def __enter__(self) -> Self:
         return self

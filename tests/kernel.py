@@ -143,6 +143,7 @@ def _problem(*command: str, directory: str | None = None) -> str | None:
 
 
 _TMPFS = "mkdir disk; mount -t tmpfs none disk"
+_LOOP = "truncate -s 4M image; mkfs.ext4 -q image; mkdir disk; mount -o loop image disk"
 _PIVOT = "mkdir new; mount -t tmpfs none new; mkdir new/old; pivot_root new new/old"
 _OVERLAY = """
 mkdir lower upper work merged
@@ -163,6 +164,7 @@ PROBES = {
     "network namespaces": _namespace("net"),
     "mounts": _mounting(_TMPFS),
     "mounts as root": lambda: _root() or _mounting(_TMPFS, program("unshare"), "--mount")(),
+    "loop devices": lambda: _root() or _mounting(_LOOP, program("unshare"), "--mount")(),
     "overlay mounts": _mounting(_OVERLAY),
     "containers": _mounting(_CGROUP + _PIVOT),
 }

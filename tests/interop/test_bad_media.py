@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
+
+CHANGE = """
+import mmap
+with open("medium", "r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+    content[content.find({needle!r})] ^= 1
+"""
 
 
 @pytest.mark.kernel("mounts")
@@ -82,6 +90,34 @@ def test_export_to_read_only_medium_is_refused(airbundle, layout, tmp_path) -> N
 
     assert_refused(result, 5, "disk", "read-only")
     assert left == []
+
+
+@pytest.mark.kernel("loop devices")
+def test_read_back_finds_what_the_cache_hides(airbundle, tmp_path) -> None:
+    """The medium is a file, in which a byte of a layer is changed under the mounted file system."""
+    layer = images.layer({"a": os.urandom(1_000_000)})
+    layout = images.write_layout(tmp_path / "layout", {"a": images.image(layer)})
+    export_layout = (*airbundle.command, *export_command(tmp_path, f"oci:{layout}:a"))
+    (tmp_path / "change.py").write_text(CHANGE.format(needle=layer.blob.data[4096:4196]))
+    script = f"""
+        cd {tmp_path}; truncate -s 40M medium; mkfs.ext4 -q medium; mkdir disk
+        mount -o loop medium disk
+        {shlex.join(export_layout)} --read-back && sync
+        {sys.executable} change.py
+        {shlex.join((*airbundle.command, "verify", "disk/bundle"))} || echo "cached: $?" >&2
+        {shlex.join(export_layout)} --read-back
+    """
+    namespace = servers.Client(
+        (servers.program("unshare"), "--mount", "sh", "-euc"), airbundle.home, airbundle.environment
+    )
+
+    result = namespace(script)
+
+    assert "as written" in result.stdout
+    assert "cached: 4" in result.stderr  # whole, but not signed
+    assert result.returncode == 5
+    assert "does not return what was written" in result.stderr
+    assert layer.blob.digest[7:] in result.stderr
 
 
 def test_export_refuses_directory_with_other_files(airbundle, layout, tmp_path) -> None:

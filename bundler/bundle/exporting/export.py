@@ -83,8 +83,14 @@ class ExportRequest:
     """The digests of the files of the bundle manifest, by their names in origins."""
     on_system_disk: bool = False
     """Allow an empty mount point on which no medium is mounted."""
+    read_back: bool | None = None
+    """Read the bundle again from the medium after writing; None: if the medium is removable."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
+
+    def reads_back(self, medium: Medium) -> bool:
+        """Return whether the bundle on ``medium`` is read again after writing."""
+        return medium.removable if self.read_back is None else self.read_back
 
 
 def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
@@ -93,6 +99,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     Raises:
         NoSpaceError, MediumError: the medium is too small or cannot be written; raised before the
             first byte is written if possible.
+        UnreadableBundleError: the medium does not return what was written.
         DisconnectedMediumError: the medium was disconnected during the export.
         LockedError: another process is writing to the directory.
         ConflictError: the directory contains a bundle of another stream or format.
@@ -166,6 +173,11 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             serial=_choose_serial(former, engine) if serial is None else serial,
             complete=not missing and not any(image.missing_layers for image in images),
         )
+    record = None
+    if request.reads_back(medium):
+        from bundler.bundle.exporting.read_back import read_back  # noqa: PLC0415 - on some media
+
+        record = read_back(bundle, contents, medium, engine)
     return ExportReport(
         bundle=bundle,
         inventory=contents,
@@ -175,6 +187,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         totals=result.totals,
         missing=missing,
         medium=filesystem.inspect(bundle),
+        read_back=record,
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.image import ResolvedImage
     from bundler.copy.plan import Plan
@@ -38,6 +39,8 @@ class ExportReport:
     """The errors of images that are not in the bundle, by reference; empty if none is missing."""
     medium: Medium
     """The medium, with its free space after the export."""
+    read_back: ReadBackRecord | None = None
+    """The record that the bundle was read again from the medium; None: it was not."""
 
     @property
     def referrers(self) -> int:
@@ -105,6 +108,7 @@ class ExportReport:
             ],
             **missing_platforms.to_json(self.images),
             "medium": self.medium.to_json(),
+            "readBack": self.read_back and self.read_back.to_json(),
         }
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting import read_back, seal as sealing
 from bundler.bundle.exporting.report import ExportReport
 from bundler.bundle.format import bundle_files, checksums
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.media import filesystem
-from bundler.bundle.verifying.verify import verify as verify_bundle
 from bundler.events import Notice
-from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
     from bundler.bundle.exporting.export import ExportRequest
@@ -56,7 +54,9 @@ def verify(
     if request.keys and not former.signers:
         engine.emit(Notice(f"{bundle} is not signed by a given key: it is sealed again"))
         return None
-    verified = verify_bundle(bundle, NO_KEYS, cancellation=engine.cancellation, emit=engine.emit)
+    medium = filesystem.inspect(bundle)
+    uncached = request.reads_back(medium)
+    verified = read_back.verify_written(bundle, medium, engine, uncached=uncached)
     if not verified.whole or verified.inventory != listed:
         engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None
@@ -80,4 +80,5 @@ def verify(
         totals=plan.totals,
         missing={},
         medium=filesystem.inspect(bundle),
+        read_back=read_back.record(bundle, verified) if uncached else None,
     )

@@ -2,6 +2,7 @@
 
     bundle.json  bundle.json.<16 hex>.sig  SHA256SUMS  VERIFY.txt
     bundle.json.sigstore.json                                    for cosign
+    read-back.json                                               an unsigned record
     trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
     signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
@@ -32,6 +33,8 @@ CHECKSUM_FILE = "SHA256SUMS"
 INSTRUCTIONS = "VERIFY.txt"
 SIGSTORE_BUNDLE = f"{INVENTORY}.sigstore.json"
 """One of the signatures once more, in the format of cosign. Readers ignore it."""
+READ_BACK = "read-back.json"
+"""The record that the bundle was read again after writing, see ``read_back_record``."""
 TRUST = "trust"
 SIGNATURES = "signatures"
 """The signatures of images that are not attached to them in their registry, in format ``oci``."""
@@ -46,7 +49,7 @@ IMAGES = bundle_guard.IMAGES
 
 MAX_PATH = 300
 
-_UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE})
+_UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK})
 _TOP = _UNLISTED | {INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST}
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
 _TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")

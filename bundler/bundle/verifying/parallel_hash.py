@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_files
+from bundler.content.files.uncached_file import UncachedFile
 from bundler.content.streams import read_chunks
 from bundler.copy import parallel
 from bundler.dataclass import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.bundle_files import BundleFile
     from bundler.cancel import Cancellation
     from bundler.content.files.safe_directory import Directory
+    from bundler.content.streams import Reader
     from bundler.errors import BundlerError
     from bundler.events import Emit
     from bundler.oci.digest import Digest
@@ -60,11 +62,14 @@ def hash_all(
     threads: int | None,
     cancellation: Cancellation,
     emit: Emit,
+    *,
+    uncached: bool = False,
 ) -> dict[str, BundlerError]:
     """Hash the files of ``hash_jobs``; return the errors of damaged files by path.
 
     ``threads`` is the number of files to read in parallel; None: one per core. ``emit`` receives
-    the progress of each file as blob events.
+    the progress of each file as blob events. With ``uncached``, files are read from the medium and
+    not from the page cache.
 
     Raises:
         CancelledError: ``cancellation`` was requested.
@@ -79,7 +84,8 @@ def hash_all(
         hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
         faults: dict[str, BundlerError] = {}
         try:
-            with bundle_files.open_file(bundle, path) as stream:
+            with bundle_files.open_file(bundle, path) as file:
+                stream: Reader = UncachedFile(file) if uncached else file
                 for chunk in read_chunks(stream, job.size):
                     cancellation.check()
                     for hasher in hashers.values():

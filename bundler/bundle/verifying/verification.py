@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.trust.keys import PublicKey
     from bundler.trust.role_check import UnfitKey
 
@@ -77,6 +78,8 @@ class Verification:
     """The number of content files that are not listed; an interrupted export leaves them."""
     omissions: Omissions
     """The content of the images that the export left out; its absence is not damage."""
+    read_back: ReadBackRecord | None = None
+    """The unsigned record that the bundle was read again after writing; None: there is none."""
 
     @property
     def whole(self) -> bool:
@@ -138,6 +141,7 @@ class Verification:
             "expired": self.expired,
             "complete": known and known.complete,
             "images": known and len(known.images),
+            "readBack": self.read_back and self.read_back.to_json(),
             "files": self.files,
             "size": self.size,
             "ignored": self.ignored,

@@ -19,7 +19,13 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths, checksums, store
+from bundler.bundle.format import (
+    bundle_files,
+    bundle_paths,
+    checksums,
+    read_back_record,
+    store,
+)
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.parse_inventory import parse_inventory
@@ -51,6 +57,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.events import Emit
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
@@ -72,6 +79,7 @@ def verify(
     cancellation: Cancellation | None = None,
     emit: Emit = discard,
     now: datetime | None = None,
+    uncached: bool = False,
 ) -> Verification:
     """Verify a bundle; damage is returned as findings, not raised.
 
@@ -83,6 +91,7 @@ def verify(
         cancellation: its request ends the verification.
         emit: receives the progress of each file as blob events.
         now: the time to compare with; None: the current time.
+        uncached: hash files as read from the medium, not from the page cache.
 
     Raises:
         NotFoundError: the directory does not exist, or contains no finished bundle; or one of
@@ -110,7 +119,9 @@ def verify(
         if known.format == "oci":
             verifier.compare_index(known)
     verifier.compare_listed(listed, known)
-    hashed = verifier.hash_files(listed, threads, cancellation or Cancellation(), emit)
+    hashed = verifier.hash_files(
+        listed, threads, cancellation or Cancellation(), emit, uncached=uncached
+    )
     return Verification(
         findings=tuple(
             replace(finding, images=tuple(verifier.images.get(path, ())))
@@ -127,6 +138,7 @@ def verify(
         ignored=verifier.found.ignored,
         unlisted=verifier.unlisted,
         omissions=omissions,
+        read_back=verifier.read_back,
     )
 
 
@@ -145,6 +157,7 @@ class _Verifier:
     """The names of keys, by their IDs."""
     unfit: Sequence[UnfitKey] = ()
     """The signers that may not sign the bundle."""
+    read_back: ReadBackRecord | None = None
     unlisted: int = 0
 
     def add(
@@ -181,6 +194,7 @@ class _Verifier:
             self.add_error(path, error)
             return None, None, ()
         self.names = authentication.trust.names
+        self.read_back = read_back_record.read(self.bundle, authentication.raw)
         contents, trust_error = None, authentication.trust_error
         try:
             contents = parse_inventory(authentication.raw)
@@ -340,7 +354,13 @@ class _Verifier:
                 self.add("size", path, text)
 
     def hash_files(
-        self, listed: _Listed, threads: int | None, cancellation: Cancellation, emit: Emit
+        self,
+        listed: _Listed,
+        threads: int | None,
+        cancellation: Cancellation,
+        emit: Emit,
+        *,
+        uncached: bool,
     ) -> BlobTotal:
         """Hash the listed files that exist and have an expected digest; return their total.
 
@@ -358,7 +378,9 @@ class _Verifier:
         totals = TransferTotals(checked=total)
         with Directory.open(self.bundle) as directory:
             emit(Planned(totals, "check"))
-            faults = parallel_hash.hash_all(directory, jobs, threads, cancellation, emit)
+            faults = parallel_hash.hash_all(
+                directory, jobs, threads, cancellation, emit, uncached=uncached
+            )
             directory.check_connected()
         for path, error in faults.items():
             self.add_error(path, error)

@@ -61,6 +61,12 @@ if TYPE_CHECKING:
     help="Write to an empty mount point even if no medium is mounted there.",
 )
 @option(
+    "--read-back/--no-read-back",
+    default=None,
+    help="Finally read the bundle again from the medium, past the cache, and compare it (default:"
+    " on removable media).",
+)
+@option(
     "--in-place",
     is_flag=True,
     help="If the medium has no room for the former and the new bundle, remove content of the former"
@@ -101,6 +107,7 @@ def export(
     duplicate_blobs: bool,
     parents: bool,
     on_system_disk: bool,
+    read_back: bool | None,
     in_place: bool,
     keep_going: bool,
     rehearse: bool,
@@ -152,6 +159,7 @@ def export(
             parents=parents,
             duplicate_blobs=duplicate_blobs,
             on_system_disk=on_system_disk,
+            read_back=read_back,
             in_place=in_place,
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
@@ -228,13 +236,16 @@ def print_report(report: ExportReport) -> None:
     if any(image.is_partial for image in contents.images):
         for line in report.omissions.describe():
             text.print_line(line)
-    for image in contents.images:
-        if image.source:
-            text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")
-        if image.replaces:
-            text.print_line(
-                f"new digest because platforms were removed: {image.reference}: {image.digest}"
-            )
+    for image in filter(lambda image: image.source, contents.images):
+        text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")
+    for image in filter(lambda image: image.replaces, contents.images):
+        text.print_line(
+            f"new digest because platforms were removed: {image.reference}: {image.digest}"
+        )
+    if report.read_back is not None:
+        size, how = text.format_size(report.read_back.size), report.read_back.how
+        files = text.count(report.read_back.files, "file")
+        text.print_line(f"read back: {files}, {size}, {how}: as written")
     text.print_line(
         f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
         f" at {written.mount_point}, {text.format_size(written.free)} free"

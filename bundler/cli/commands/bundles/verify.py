@@ -182,6 +182,8 @@ def print_report(verification: Verification) -> None:
     text.print_line(f"{state}: {number}, {size}{images}")
     for line in verification.omissions.describe():
         text.print_line(line)
+    if verification.read_back is not None:
+        text.print_line(verification.read_back.describe())
     if verification.ignored:
         text.print_line(
             f"ignored: {text.count(verification.ignored, 'other file')} beside the bundle"

@@ -1,0 +1,92 @@
+"""Read a bundle again from its medium, and compare it with what was written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bundler.bundle.format import bundle_files, bundle_paths, read_back_record
+from bundler.bundle.format.read_back_record import ReadBackRecord
+from bundler.bundle.format.read_inventory import read_raw_inventory
+from bundler.bundle.verifying.verify import verify
+from bundler.content.files.safe_directory import Directory
+from bundler.content.files.uncached_file import UncachedFile, drop_cache
+from bundler.errors import UnreadableBundleError, count
+from bundler.oci.digest import Digest
+from bundler.trust.bundle_trust import NO_KEYS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.media.filesystem import Medium
+    from bundler.bundle.verifying.verification import Verification
+    from bundler.copy.engine import EngineOptions
+
+
+def read_back(
+    bundle: Path, expected: Inventory, medium: Medium, engine: EngineOptions
+) -> ReadBackRecord:
+    """Read all files of a bundle from its medium, and record the result beside the inventory.
+
+    Raises:
+        UnreadableBundleError: the medium does not return the content that was written.
+        MediumError: the record cannot be written.
+        CancelledError: the export was cancelled.
+    """
+    verified = verify_written(bundle, medium, engine, uncached=True)
+    if not verified.whole or verified.inventory != expected:
+        lines = [str(finding) for finding in verified.findings]
+        raise UnreadableBundleError(
+            f"{bundle}: the medium does not return what was written:"
+            f" {count(len(lines), 'finding')}",
+            lines or [f"{bundle_paths.INVENTORY}: differs from what was written"],
+            hint="use another medium: this one lost or changed data",
+        )
+    return record(bundle, verified)
+
+
+def verify_written(
+    bundle: Path, medium: Medium, engine: EngineOptions, *, uncached: bool
+) -> Verification:
+    """Verify a bundle, with ``uncached`` as its medium returns it, and not as the cache does.
+
+    Files on removable media are then read one at a time.
+
+    Raises:
+        MediumError, NotFoundError, LimitError, CancelledError: as ``verify``.
+    """
+    with Directory.open(bundle) as directory:
+        # Verify opens the small files at the top before it hashes the others.
+        for name in directory.list_names() if uncached else ():
+            if directory.get_size(name) is not None:
+                with bundle_files.open_file(directory, name) as file:
+                    drop_cache(file)
+    return verify(
+        bundle,
+        NO_KEYS,
+        uncached=uncached,
+        threads=1 if uncached and medium.removable else None,
+        cancellation=engine.cancellation,
+        emit=engine.emit,
+    )
+
+
+def record(bundle: Path, verified: Verification) -> ReadBackRecord:
+    """Write the record of a bundle that ``verify_written`` found to be whole.
+
+    Raises:
+        MediumError: it cannot be written.
+    """
+    with Directory.open(bundle) as directory:
+        with bundle_files.open_file(directory, bundle_paths.INVENTORY) as file:
+            method = UncachedFile(file).method
+        found = ReadBackRecord(
+            inventory=Digest.of(read_raw_inventory(bundle)),
+            time=datetime.now(UTC),
+            method=method,
+            files=verified.files,
+            size=verified.size,
+        )
+        read_back_record.write(directory, found)
+    return found

@@ -1,0 +1,72 @@
+"""Read a file from its medium, and not from the page cache of the kernel.
+
+The cache would return the written bytes even if the medium has lost or changed them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+from typing import TYPE_CHECKING, Literal
+
+from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.streams import BUFFER_SIZE, Reader
+
+if TYPE_CHECKING:
+    from bundler.content.files.safe_directory import RegularFile
+
+ReadMethod = Literal["direct", "dropped"]
+"""``direct``: direct I/O. ``dropped``: the kernel was asked to drop the cached pages of the file
+first, because its file system does not support direct I/O; pages that are in use remain."""
+
+
+class UncachedFile(Reader):
+    """Stream of a file, from its medium. For one thread.
+
+    ``file`` is at its start, and its owner closes it after this stream.
+    """
+
+    def __init__(self, file: RegularFile) -> None:
+        self._file = file
+        # Direct I/O needs a buffer that begins at a page.
+        self._buffer = mmap.mmap(-1, BUFFER_SIZE)
+        self._unread = memoryview(b"")
+        self.method: ReadMethod = "direct"
+        fd = file.fileno()
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_DIRECT)
+        except OSError:
+            self.method = "dropped"
+            drop_cache(file)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read into ``buffer`` and return the number of bytes; 0 at the end.
+
+        Raises:
+            MediumError: the medium cannot be read.
+        """
+        if not self._unread:
+            try:
+                count = os.readv(self._file.fileno(), [self._buffer])
+            except OSError as error:
+                raise to_bundler_error(error, self._file.path, "cannot read") from error
+            self._unread = memoryview(self._buffer)[:count]
+        count = min(len(buffer), len(self._unread))
+        buffer[:count] = self._unread[:count]
+        self._unread = self._unread[count:]
+        return count
+
+
+def drop_cache(file: RegularFile) -> None:
+    """Ask the kernel to drop the cached pages of a file, so that it is read from its medium.
+
+    Raises:
+        MediumError: pages of the file cannot be written to the medium first.
+    """
+    fd = file.fileno()
+    try:
+        os.fdatasync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError as error:
+        raise to_bundler_error(error, file.path, "cannot read") from error

@@ -10,7 +10,6 @@ from bundler.bundle.verifying.stored_graphs import read_graphs
 from bundler.oci import image_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
@@ -31,39 +30,29 @@ def find_unlisted(bundle: Path, inventory: Inventory) -> tuple[str, ...]:
         MalformedError: ``index.json`` or a manifest is malformed.
     """
     found = bundle_files.scan(bundle)
-    needed = set(_list_needed(bundle, inventory))
-    needed |= _OWN | (_LAYOUT if inventory.format == "oci" else set())
+    graphs = read_graphs(bundle, inventory.format, inventory.images)
+    for problem in graphs.problems.values():
+        raise problem  # the files that its manifest needs are unknown
+    needed = _OWN | (_LAYOUT if inventory.format == "oci" else set())
+    for image, of_image in graphs.images:
+        needed |= {node.path for node in chain.from_iterable(of_image)}
+        needed |= {item.find_path(inventory.format, image.digest) for item in image.signatures}
+        for root in (image.digest, *(referrer.digest for referrer in image.referrers)):
+            needed.add(bundle_paths.find_version_path(root))
     unlisted = [
         path for path in found.entries if path not in needed and bundle_paths.is_listed(path)
     ]
     unlisted += found.foreign
     if inventory.format == "oci":
-        unlisted += _list_unlisted_names(bundle, inventory)
+        roots = {
+            store.format_name(image, "oci", item): item.digest if item else image.digest
+            for image in inventory.images
+            for item in (None, *image.referrers)
+        }
+        raw = bundle_files.read_file(bundle, bundle_paths.INDEX, image_layout.MAX_INDEX)
+        for entry in image_layout.LayoutIndex.parse(raw, bundle_paths.INDEX).entries:
+            name = image_layout.get_name(entry)
+            if entry.digest not in (roots.values() if name is None else (roots.get(name),)):
+                label = (name or "an entry without a name")[:200]
+                unlisted.append(f"{bundle_paths.INDEX}: {label}: {entry.digest}")
     return tuple(sorted(unlisted))
-
-
-def _list_needed(bundle: Path, inventory: Inventory) -> Iterator[str]:
-    """Yield the paths of the files that images need, present or not."""
-    graphs = read_graphs(bundle, inventory.format, inventory.images)
-    for problem in graphs.problems.values():
-        raise problem  # the files that its manifest needs are unknown
-    for image, of_image in graphs.images:
-        yield from (node.path for node in chain.from_iterable(of_image))
-        yield from (item.find_path(inventory.format, image.digest) for item in image.signatures)
-        for root in (image.digest, *(referrer.digest for referrer in image.referrers)):
-            yield bundle_paths.find_version_path(root)
-
-
-def _list_unlisted_names(bundle: Path, inventory: Inventory) -> Iterator[str]:
-    """Yield the entries of ``index.json`` that are not in the inventory."""
-    roots = {
-        store.format_name(image, "oci", item): item.digest if item else image.digest
-        for image in inventory.images
-        for item in (None, *image.referrers)
-    }
-    raw = bundle_files.read_file(bundle, bundle_paths.INDEX, image_layout.MAX_INDEX)
-    for entry in image_layout.LayoutIndex.parse(raw, bundle_paths.INDEX).entries:
-        name = image_layout.get_name(entry)
-        if entry.digest not in (roots.values() if name is None else (roots.get(name),)):
-            label = (name or "an entry without a name")[:200]
-            yield f"{bundle_paths.INDEX}: {label}: {entry.digest}"

@@ -159,7 +159,15 @@ def parse(text: str, file: str, mistakes: YamlMistakes, *, max_values: int = MAX
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
-        raise InvalidBundleManifestError([f"{at}: {_explain(error, text, at)}"]) from None
+        problem = f"invalid YAML: {' '.join((error.problem or 'unreadable').split())}"
+        if error.context and error.context_mark is not None:
+            context = " ".join(error.context.split())
+            problem += f" ({context} that begins at line {error.context_mark.line + 1})"
+        lines = text.splitlines()
+        line = lines[at.line - 1] if at.line <= len(lines) else ""
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            problem = "tab in the indentation (expected spaces)"
+        raise InvalidBundleManifestError([f"{at}: {problem}"]) from None
     except yaml.YAMLError:
         raise InvalidBundleManifestError([f"{file}:1:1: invalid YAML"]) from None
 
@@ -293,15 +301,3 @@ class _Composer:
 
     def _create_error(self, event: yaml.Event, text: str) -> InvalidBundleManifestError:
         return InvalidBundleManifestError([f"{self._get_position(event)}: {text}"])
-
-
-def _explain(error: yaml.MarkedYAMLError, text: str, at: Position) -> str:
-    lines = text.splitlines()
-    line = lines[at.line - 1] if at.line <= len(lines) else ""
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "tab in the indentation (expected spaces)"
-    problem = " ".join((error.problem or "unreadable").split())
-    if not error.context or error.context_mark is None:
-        return f"invalid YAML: {problem}"
-    context = " ".join(error.context.split())
-    return f"invalid YAML: {problem} ({context} that begins at line {error.context_mark.line + 1})"

@@ -136,7 +136,15 @@ class _TemplateExecution:
         self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
     ) -> Value:
         if name in ("and", "or"):
-            return self._evaluate_logic(name, operands, dot, final)
+            values = (self._evaluate_operand(operand, dot) for operand in operands)
+            found: Value | None = None
+            for value in (*values, *final) if final else values:
+                found = value
+                if is_empty(value) == (name == "and"):
+                    break  # the others are not evaluated
+            if found is None:
+                raise TemplateError(f"{name} requires an argument")
+            return found
         if name not in FUNCTIONS:
             raise TemplateError(
                 f"function {name[:80]!r} not defined",
@@ -147,20 +155,6 @@ class _TemplateExecution:
         result = functions.call(name, given)
         self._count_work(result)
         return result
-
-    def _evaluate_logic(
-        self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
-    ) -> Value:
-        """Evaluate ``and`` or ``or`` with short-circuiting."""
-        values = (self._evaluate_operand(operand, dot) for operand in operands)
-        found: Value | None = None
-        for value in (*values, *final) if final else values:
-            found = value
-            if is_empty(value) == (name == "and"):
-                break
-        if found is None:
-            raise TemplateError(f"{name} requires an argument")
-        return found
 
     def _get_variable(self, name: str) -> Value:
         for known, value in reversed(self._variables):

@@ -144,10 +144,27 @@ class Authenticator:
             RegistryError: the token service cannot be reached, or is not allowed to receive the
                 credentials.
         """
-        if challenge.scheme == "bearer":
-            self._process_bearer(registry, challenge, scopes, rejected)
-        else:
+        if challenge.scheme != "bearer":
             self._basic = True
+            return
+        realm = challenge.parameters.get("realm", "")
+        self._rules.check_token_service(registry, realm)
+        if not self._credentials.anonymous:
+            self._rules.check_realm(registry, Origin.of(realm))
+        with self._locks[scopes]:
+            token = self._tokens.get(scopes)
+            if token is not None and token.header != rejected:
+                return  # another thread renewed the token
+            # Use the resources of the challenge: a registry may have other names for them.
+            needed = dict(scope.rsplit(":", 1) for scope in scopes)
+            merged = []
+            for scope in challenge.parameters.get("scope", "").split()[:16]:
+                resource, _, actions = scope.rpartition(":")
+                more = [action for action in needed.get(resource, "").split(",") if action]
+                merged.append(f"{resource}:{','.join(dict.fromkeys([*actions.split(','), *more]))}")
+            self._tokens[scopes] = self._fetch_token(challenge, tuple(merged) or scopes)
+            self._challenge = challenge
+            self._basic = False
 
     def discard_token(self, scopes: Scopes, rejected: str | None) -> None:
         """Remove the token of the header ``rejected`` from the cache."""
@@ -173,28 +190,6 @@ class Authenticator:
                     pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
                 text = re.sub(pattern, "***", text)
         return text
-
-    def _process_bearer(
-        self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
-    ) -> None:
-        realm = challenge.parameters.get("realm", "")
-        self._rules.check_token_service(registry, realm)
-        if not self._credentials.anonymous:
-            self._rules.check_realm(registry, Origin.of(realm))
-        with self._locks[scopes]:
-            token = self._tokens.get(scopes)
-            if token is not None and token.header != rejected:
-                return  # another thread renewed the token
-            # Use the resources of the challenge: a registry may have other names for them.
-            needed = dict(scope.rsplit(":", 1) for scope in scopes)
-            merged = []
-            for scope in challenge.parameters.get("scope", "").split()[:16]:
-                resource, _, actions = scope.rpartition(":")
-                more = [action for action in needed.get(resource, "").split(",") if action]
-                merged.append(f"{resource}:{','.join(dict.fromkeys([*actions.split(','), *more]))}")
-            self._tokens[scopes] = self._fetch_token(challenge, tuple(merged) or scopes)
-            self._challenge = challenge
-            self._basic = False
 
     def _fetch_token(self, challenge: Challenge, scopes: Scopes) -> _Token:
         realm = challenge.parameters["realm"]

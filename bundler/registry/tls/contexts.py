@@ -50,7 +50,20 @@ def create_registry_context(tls: TlsConfig) -> ssl.SSLContext:
             lambda path: load_client_certificate(context, path, tls.client_key),
         )
     if tls.embedded is not None and tls.embedded.client is not None:
-        _load_embedded_client(context, tls.embedded.client, tls.embedded.client_origin)
+        origin = tls.embedded.client_origin
+        descriptor = os.memfd_create("client-certificate")  # OpenSSL reads files only
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(tls.embedded.client)
+            load_client_certificate(context, Path(f"/proc/self/fd/{descriptor}"), None)
+        except (OSError, ValueError):
+            raise ConfigError(
+                f"{origin}: not a usable client certificate",
+                path=origin,
+                hint="use PEM and an unencrypted client key",
+            ) from None
+        finally:
+            os.close(descriptor)
     return context
 
 
@@ -96,23 +109,6 @@ def load_client_certificate(context: ssl.SSLContext, certificate: Path, key: Pat
         raise ValueError("the key is encrypted")
 
     context.load_cert_chain(certificate, key, password=refuse)
-
-
-def _load_embedded_client(context: ssl.SSLContext, pem: bytes, origin: str) -> None:
-    """Load a client certificate and its key through a file that exists in memory only."""
-    descriptor = os.memfd_create("client-certificate")
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(pem)
-        load_client_certificate(context, Path(f"/proc/self/fd/{descriptor}"), None)
-    except (OSError, ValueError):
-        raise ConfigError(
-            f"{origin}: not a usable client certificate",
-            path=origin,
-            hint="use PEM and an unencrypted client key",
-        ) from None
-    finally:
-        os.close(descriptor)
 
 
 def check_size(file: Path) -> None:

@@ -49,36 +49,35 @@ class SignatureReader:
         Raises:
             BundlerError: the signatures cannot be read, or there are too many.
         """
-        found = self._found.get(manifest)
-        if found is None:
-            found = tuple(self._read(repository, manifest))
-            self._found.put(manifest, found, sum(map(len, found)))
-        return list(found)
-
-    def close(self) -> None:
-        """Close idle connections."""
-        for client in self._clients.values():
-            client.close()
-
-    def _read(self, repository: Repository, manifest: Digest) -> Iterable[bytes]:
+        known = self._found.get(manifest)
+        if known is not None:
+            return list(known)
         from bundler.transports.docker.lookaside import MAX_SIGNATURES  # noqa: PLC0415 - as needed
 
         image = replace(self._image, domain=repository.session.host, path=repository.path)
+        found: list[bytes] = []
         if repository.session.has_signature_api():
             from bundler.registry import signature_api  # noqa: PLC0415 - few registries have it
 
-            yield from signature_api.list_signatures(repository, manifest, MAX_SIGNATURES)
+            found += signature_api.list_signatures(repository, manifest, MAX_SIGNATURES)
         else:
             lookaside = _open_lookaside(
                 image, self._options, "read", lambda: self._get_client(repository.session)
             )
             if lookaside is not None:
-                yield from lookaside.read(manifest)
+                found += lookaside.read(manifest)
         if self._options.load_settings().registries_d.uses_sigstore_attachments(image):
             from bundler.transports.docker import attachments  # noqa: PLC0415 - only if configured
 
-            for item in attachments.read_attachments(repository, manifest):
-                yield item.to_bytes()
+            attached = attachments.read_attachments(repository, manifest)
+            found += (item.to_bytes() for item in attached)
+        self._found.put(manifest, tuple(found), sum(map(len, found)))
+        return found
+
+    def close(self) -> None:
+        """Close idle connections."""
+        for client in self._clients.values():
+            client.close()
 
     def _get_client(self, session: Session) -> LookasideClient:
         from bundler.registry.lookaside_client import LookasideClient  # noqa: PLC0415 - as needed

@@ -265,12 +265,27 @@ class DockerDestination(_RegistryRepository):
         """
         from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - imports requests
 
-        roots_by_tag = self._map_roots_by_tag(images)
+        roots: dict[str, Descriptor] = {}
+        for image in images:
+            for name in map(VersionName.parse, image.names):
+                if name.digest is not None and name.digest != image.root.digest:
+                    raise DigestConflictError(
+                        f"{self._repository.name}: {name}",
+                        expected=name.digest.text,
+                        got=image.root.digest.text,
+                        hint="remove the digest from the destination",
+                    )
+                other = image.root if name.tag is None else roots.setdefault(name.tag, image.root)
+                if other.digest != image.root.digest:
+                    raise ConflictError(
+                        f"{self._repository.name}:{name.tag}: two images have this tag: "
+                        f"{other.digest} and {image.root.digest}"
+                    )
         self._signatures.store_in_lookaside()
         required = {image.root.digest for image in images if not image.is_referrer}
         referrers = {image.root.digest for image in images} - required
         manifests = self._manifests
-        manifests.publish(roots_by_tag, referrers)
+        manifests.publish(roots, referrers)
         for root in (image.root for image in images):
             may_refer = root.media_type in referrers_tag.MAY_HAVE_SUBJECT
             is_stored = root.digest not in manifests.refused
@@ -338,26 +353,6 @@ class DockerDestination(_RegistryRepository):
         if for_deletion:
             self._check_tag(requested, found)
         return found
-
-    def _map_roots_by_tag(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
-        """Check all names; return the root of each tag."""
-        roots: dict[str, Descriptor] = {}
-        for image in images:
-            for name in map(VersionName.parse, image.names):
-                if name.digest is not None and name.digest != image.root.digest:
-                    raise DigestConflictError(
-                        f"{self._repository.name}: {name}",
-                        expected=name.digest.text,
-                        got=image.root.digest.text,
-                        hint="remove the digest from the destination",
-                    )
-                other = image.root if name.tag is None else roots.setdefault(name.tag, image.root)
-                if other.digest != image.root.digest:
-                    raise ConflictError(
-                        f"{self._repository.name}:{name.tag}: two images have this tag: "
-                        f"{other.digest} and {image.root.digest}"
-                    )
-        return roots
 
 
 class DockerTransport:

@@ -85,34 +85,32 @@ class EngineConnector:
         connection = http.client.HTTPConnection(self._name, self._port, blocksize=BUFFER_SIZE)
         connection.response_class = BoundedResponse
         try:
-            connection.sock = self._open_socket(exchange)
+            with ExitStack() as stack:
+                if self._socket is not None:
+                    opened = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                    opened.settimeout(_CONNECT_TIMEOUT)
+                    opened.connect(self._socket)
+                else:
+                    default = http.client.HTTPS_PORT if self._context else http.client.HTTP_PORT
+                    address = (self._name, self._port or default)
+                    opened = stack.enter_context(
+                        socket.create_connection(address, _CONNECT_TIMEOUT)
+                    )
+                opened.settimeout(None)
+                if self._context is not None:
+                    # TLS moves the connection to a new object; another descriptor remains usable.
+                    with opened.dup() as handle:
+                        exchange.attach(handle)
+                        exchange.enter(Phase.HANDSHAKE)
+                        opened = self._context.wrap_socket(opened, server_hostname=self._name)
+                exchange.attach(opened)
+                stack.pop_all()
+                connection.sock = opened
         except OSError as error:
             if exchange.expired is not None:
                 raise
             raise self._convert_error(error) from error
         return connection
-
-    def _open_socket(self, exchange: Exchange) -> socket.socket:
-        """Open a socket, with TLS if the address requires it."""
-        with ExitStack() as stack:
-            if self._socket is not None:
-                opened = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-                opened.settimeout(_CONNECT_TIMEOUT)
-                opened.connect(self._socket)
-            else:
-                default = http.client.HTTP_PORT if self._context is None else http.client.HTTPS_PORT
-                address = (self._name, self._port or default)
-                opened = stack.enter_context(socket.create_connection(address, _CONNECT_TIMEOUT))
-            opened.settimeout(None)
-            if self._context is not None:
-                # TLS moves the connection to a new object, but another descriptor remains usable.
-                with opened.dup() as handle:
-                    exchange.attach(handle)
-                    exchange.enter(Phase.HANDSHAKE)
-                    opened = self._context.wrap_socket(opened, server_hostname=self._name)
-            exchange.attach(opened)
-            stack.pop_all()
-            return opened
 
     def _convert_error(self, error: OSError) -> RegistryError:
         """Return the error to raise if no connection can be opened."""

@@ -159,25 +159,20 @@ class PseudoFile:
         if fields["type"] == _SOCKET and rest == b"s":
             self.sockets += 1
             return None, 0
-        return member, _read_details(member, rest)
+        numbers = [int(word) for word in rest.split() if word.isdigit()]
+        if member.issym():
+            member.linkname = os.fsdecode(rest)
+        elif member.type in (tarfile.CHRTYPE, tarfile.BLKTYPE) and len(numbers) >= 2:
+            # unsquashfs splits device numbers as if minor numbers had 8 bits.
+            device = numbers[0] << 8 | numbers[1] & 0xFF
+            member.devmajor = device >> 8 & 0xFFF
+            member.devminor = device & 0xFF | device >> 12 & 0xFFF00
+        elif member.isreg() and len(numbers) >= 2:
+            member.size = numbers[0]
+            return member, numbers[1]
+        return member, 0
 
     def _open_content(self, member: tarfile.TarInfo, position: int) -> Reader:
         if position + member.size > self._file.size:
             raise MalformedError(f"{self._subject}: truncated in the file contents")
         return FileSlice(self._file, position, member.size)
-
-
-def _read_details(member: tarfile.TarInfo, rest: bytes) -> int:
-    """Set the fields that depend on the type of a file; return the offset of its content."""
-    numbers = [int(word) for word in rest.split() if word.isdigit()]
-    if member.issym():
-        member.linkname = os.fsdecode(rest)
-    elif member.type in (tarfile.CHRTYPE, tarfile.BLKTYPE) and len(numbers) >= 2:
-        # unsquashfs splits device numbers as if minor numbers had 8 bits.
-        device = numbers[0] << 8 | numbers[1] & 0xFF
-        member.devmajor = device >> 8 & 0xFFF
-        member.devminor = device & 0xFF | device >> 12 & 0xFFF00
-    elif member.isreg() and len(numbers) >= 2:
-        member.size = numbers[0]
-        return numbers[1]
-    return 0

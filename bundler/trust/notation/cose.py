@@ -56,14 +56,20 @@ def parse_cose(raw: bytes) -> NotationEnvelope:
     attributes = envelope.read_attributes(
         headers, headers.get(_CONTENT_TYPE), critical, _parse_time
     )
+    algorithm = headers.get(_ALGORITHM)
+    if type(algorithm) is not int or algorithm not in _ALGORITHMS:
+        raise refuse(f"unknown algorithm {str(algorithm)[:40]}", "unsupported")
+    timestamp = unprotected.get(envelope.TIMESTAMP, b"")
+    if not isinstance(timestamp, bytes):
+        raise refuse(f"{envelope.TIMESTAMP} is not a byte string")
     return NotationEnvelope(
-        algorithm=_read_algorithm(headers),
+        algorithm=_ALGORITHMS[algorithm],
         attributes=attributes,
         payload=payload,
         signed=cbor2.dumps(["Signature1", protected, b"", payload]),
         signature=signature,
         certificates=_read_certificates(unprotected),
-        timestamp=_read_timestamp(unprotected),
+        timestamp=timestamp,
     )
 
 
@@ -93,25 +99,11 @@ def _decode(raw: bytes, subject: str) -> Any:  # noqa: ANN401 - any CBOR value
     return value
 
 
-def _read_algorithm(headers: Mapping[object, object]) -> str:
-    number = headers.get(_ALGORITHM)
-    if type(number) is not int or number not in _ALGORITHMS:
-        raise refuse(f"unknown algorithm {str(number)[:40]}", "unsupported")
-    return _ALGORITHMS[number]
-
-
 def _read_certificates(unprotected: Mapping[object, object]) -> tuple[bytes, ...]:
     found = unprotected.get(_CHAIN, ())
     if not isinstance(found, list | tuple) or not all(isinstance(item, bytes) for item in found):
         raise refuse("the chain of certificates is not an array of byte strings")
     return tuple(found)
-
-
-def _read_timestamp(unprotected: Mapping[object, object]) -> bytes:
-    found = unprotected.get(envelope.TIMESTAMP, b"")
-    if not isinstance(found, bytes):
-        raise refuse(f"{envelope.TIMESTAMP} is not a byte string")
-    return found
 
 
 def _parse_time(value: object, name: str) -> datetime:

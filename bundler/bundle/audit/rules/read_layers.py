@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.layers.contents import LayerContents
     from bundler.bundle.audit.layers.layer_reader import LayerReader
     from bundler.bundle.audit.packages.claims.claims import Claim
-    from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest
     from bundler.ports import Source
 
@@ -47,9 +46,18 @@ def read_contents(
     read = reader.try_read(layers, UNREADABLE)
     found = []
     for _, image in images:
-        platforms = [_add_contents(image.name, item, read) for item in image.platforms]
-        if with_claims:
-            platforms = [_add_claims(item, image.resolved) for item in platforms]
+        platforms = []
+        for item in image.platforms:
+            platform = _add_contents(image.name, item, read)
+            contents = platform.contents
+            if with_claims and contents is not None and image.resolved is not None:
+                claims: tuple[Claim, ...] | str
+                try:
+                    claims = tuple(read_claims(image.resolved, contents.packages))
+                except UNREADABLE as error:
+                    claims = error.message
+                platform = replace(platform, contents=replace(contents, claims=claims))
+            platforms.append(platform)
         found.append(replace(image, platforms=tuple(platforms)))
     return tuple(found)
 
@@ -70,14 +78,3 @@ def _add_contents(
         any(layer.files.is_truncated for layer in layers),
     )
     return replace(platform, contents=contents)
-
-
-def _add_claims(platform: AuditedPlatform, resolved: ResolvedImage | None) -> AuditedPlatform:
-    if platform.contents is None or resolved is None:
-        return platform
-    claims: tuple[Claim, ...] | str
-    try:
-        claims = tuple(read_claims(resolved, platform.contents.packages))
-    except UNREADABLE as error:
-        claims = error.message
-    return replace(platform, contents=replace(platform.contents, claims=claims))

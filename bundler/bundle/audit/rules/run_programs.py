@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.layers.scan import open_layer
-from bundler.bundle.audit.rules.audited import UNREADABLE, AuditedPlatform
+from bundler.bundle.audit.rules.audited import UNREADABLE
 from bundler.bundle.audit.rules.programs import ProgramResult
 from bundler.content.run_program import run_program
 from bundler.content.streams import BUFFER_SIZE
@@ -61,8 +61,15 @@ def add_program_results(
     images = []
     for image in audited.images:
         names = [program.name for item, program in active if item.applies_to(image)]
-        platforms = tuple(_add_results(item, names, results) for item in image.platforms)
-        images.append(replace(image, platforms=platforms))
+        platforms = []
+        for platform in image.platforms:
+            contents = platform.contents
+            if contents is not None:
+                digests = [layer.digest for layer in platform.image.manifest.layers]
+                own = {name: tuple(results[name, digest] for digest in digests) for name in names}
+                contents = replace(contents, programs=own)
+            platforms.append(replace(platform, contents=contents))
+        images.append(replace(image, platforms=tuple(platforms)))
     return replace(audited, images=tuple(images))
 
 
@@ -104,15 +111,3 @@ def _run(
     output = (result.output + b"\n" + result.errors).decode(errors="replace")
     lines = filter(None, map(str.strip, output.splitlines()))
     return ProgramResult(layer.digest, result.status, next(lines, ""))
-
-
-def _add_results(
-    platform: AuditedPlatform,
-    names: Iterable[str],
-    results: Mapping[tuple[str, Digest], ProgramResult],
-) -> AuditedPlatform:
-    if platform.contents is None:
-        return platform
-    digests = [layer.digest for layer in platform.image.manifest.layers]
-    own = {name: tuple(results[name, digest] for digest in digests) for name in names}
-    return replace(platform, contents=replace(platform.contents, programs=own))

@@ -44,6 +44,11 @@ def parse(file: FoundFile) -> Iterator[Package]:
     if not name and installed is not None:
         name = installed[1]
     namespace, _, name = name.rpartition("/")
+    stated = value.get("license") or value.get("licenses")  # in a form of any version of npm
+    licenses = [
+        _get_text(item, "type") if isinstance(item, dict) else item
+        for item in (stated if isinstance(stated, list) else [stated])[:_MAX_LICENSES]
+    ]
     yield Package(
         type="npm",
         namespace=namespace,
@@ -51,24 +56,13 @@ def parse(file: FoundFile) -> Iterator[Package]:
         version=version,
         path=file.path,
         layer=file.layer,
-        licenses=_list_licenses(value),
+        licenses=tuple(text for text in licenses if isinstance(text, str) and text),
     )
 
 
 def _get_text(value: dict[str, Any], key: str) -> str:
     text = value.get(key)
     return text.strip() if isinstance(text, str) else ""
-
-
-def _list_licenses(value: dict[str, Any]) -> tuple[str, ...]:
-    """Return the licences in any of the forms of former versions of npm."""
-    stated = value.get("license") or value.get("licenses")
-    items = stated if isinstance(stated, list) else [stated]
-    texts = [
-        _get_text(item, "type") if isinstance(item, dict) else item
-        for item in items[:_MAX_LICENSES]
-    ]
-    return tuple(text for text in texts if isinstance(text, str) and text)
 
 
 # Packages in ``node_modules``, and applications; not files inside of a package.

@@ -2,8 +2,7 @@
 
 Layers, from the top (imports go down only; a check enforces it): ``cli``, ``bundle`` and
 ``images``, ``copy``, ``trust`` and ``transports``, ``ports``, ``registry``, ``config``,
-``content``, ``oci``, ``gocompat``, then ``cancel``, ``events``, ``errors`` and
-``dataclass``. Read ``ports``
+``content``, ``oci``, ``gocompat``, then ``cancel``, ``events`` and ``errors``. Read ``ports``
 first, then ``copy.engine``.
 """
 

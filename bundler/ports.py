@@ -13,11 +13,10 @@ All methods may be called from several threads at once unless their docstring sa
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from bundler.cancel import Cancellation
-from bundler.dataclass import dataclass
 from bundler.events import Emit, discard
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.media_types import FOREIGN_LAYERS

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from bundler.dataclass import dataclass
 from bundler.errors import RateLimitedError
 from bundler.events import Emit, Retrying
 

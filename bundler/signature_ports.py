@@ -6,9 +6,9 @@ The protocols of storage are optional protocols of sources and destinations, as 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from bundler.dataclass import dataclass
 from bundler.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

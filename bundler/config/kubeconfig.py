@@ -9,13 +9,12 @@ https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bundler.config import config_file
 from bundler.config.registry_access import ANONYMOUS, Credentials, EmbeddedCertificates, TlsConfig
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError
 from bundler.oci.reference import is_domain
 

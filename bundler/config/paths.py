@@ -6,10 +6,9 @@ containers-certs.d(5). No function here accesses the file system.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from bundler.config import config_file
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, ConfigError, InvalidReferenceError, PolicyFileError
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict

@@ -9,12 +9,11 @@ https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ ignored, because references always include the registry.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from bundler.config import config_file
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import ImageReference
 

@@ -8,12 +8,11 @@ An unknown key is refused, since a misspelled one would drop signatures. Skopeo 
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from bundler.config import config_file
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError
 from bundler.oci.json.table import Table
 

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

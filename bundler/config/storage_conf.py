@@ -6,13 +6,12 @@ in the home directory for other users.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.config import config_file
 from bundler.config.paths import NO_OVERRIDES, ConfigPathOverrides
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, UnsupportedError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ are complete and remain at the destination, so a second run transfers only the m
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -26,7 +26,6 @@ from bundler.copy import blob_transfer, free_space
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, create_manifest_tasks, merge_checks
 from bundler.copy.referrers import leave_incomplete_behind
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     CancelledError,

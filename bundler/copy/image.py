@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.dataclass import dataclass
 from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ execute it, the destinations must be open for writing: ``Plan[Destination]``.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Literal
 
@@ -15,7 +15,6 @@ from bundler.cancel import Cancellation
 from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
 from bundler.copy.planned_image import HoldingsT_co
-from bundler.dataclass import dataclass
 from bundler.errors import (
     CannotConvertError,
     ConflictError,

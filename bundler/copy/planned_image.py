@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from bundler.dataclass import dataclass
 from bundler.errors import CannotConvertError, SignaturesUnsupportedError
 from bundler.oci import media_types
 from bundler.ports import Holdings, Node, Publication, Source

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import NoPlatformError
 from bundler.oci import media_types
 from bundler.oci.platform import Platform, choose

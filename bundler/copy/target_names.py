@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import posixpath
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bundler.dataclass import dataclass
 from bundler.errors import DigestConflictError, InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.reference import convert_domain_to_component, is_repository_path, is_tag
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from bundler.dataclass import dataclass
 from bundler.errors.base import BundlerError, describe_next_run
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ https://github.com/Masterminds/semver/tree/v3.4.0#checking-version-constraints
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 MAX_LENGTH = 256

@@ -7,10 +7,9 @@ https://github.com/google/re2/wiki/Syntax
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 MAX_LENGTH = 4096

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Union
 
-from bundler.dataclass import dataclass
 from bundler.errors import MalformedError
 
 if TYPE_CHECKING:

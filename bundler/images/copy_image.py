@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,6 @@ from bundler.copy.plan import Plan, create_plan
 from bundler.copy.planned_image import PlannedImage
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.copy.resolve import resolve
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     CancelledError,

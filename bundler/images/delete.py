@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.dataclass import dataclass
 from bundler.errors import UnsupportedError
 from bundler.ports import Deletes, DeletesTags
 

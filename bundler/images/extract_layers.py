@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.content.streams import VerifiedReader
 from bundler.copy.blob_transfer import push_bytes
-from bundler.dataclass import dataclass
 from bundler.images.inspect import read_root, select_image
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

@@ -6,12 +6,11 @@ For an index, the image of one platform is inspected, but the digest is that of 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.copy.fetch import MAX_DEPTH, fetch, read_signatures
-from bundler.dataclass import dataclass
 from bundler.errors import (
     DeniedError,
     LimitError,

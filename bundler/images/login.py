@@ -7,7 +7,7 @@ credential helper in registries.conf; the authfile is one of the possible helper
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bundler.config.credentials import (
@@ -19,7 +19,6 @@ from bundler.config.credentials import (
 from bundler.config.paths import AuthLocation
 from bundler.config.registries_conf import AUTH_FILES
 from bundler.config.registry_access import RegistryOverride
-from bundler.dataclass import dataclass
 from bundler.errors import (
     ConfigError,
     InvalidReferenceError,

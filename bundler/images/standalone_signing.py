@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, InvalidSignatureError, UsageError
 from bundler.oci.json import timestamps
 from bundler.oci.reference import ImageReference

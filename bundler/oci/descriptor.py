@@ -6,10 +6,9 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.dataclass import dataclass
 from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
 

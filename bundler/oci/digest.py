@@ -6,9 +6,9 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import DigestMismatchError, MalformedError
 
 if TYPE_CHECKING:

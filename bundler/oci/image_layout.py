@@ -7,10 +7,9 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     AmbiguousImageError,
     ConflictError,

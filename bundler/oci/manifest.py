@@ -11,10 +11,9 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 from __future__ import annotations
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     DigestMismatchError,

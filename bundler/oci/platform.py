@@ -6,9 +6,9 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#image-in
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 from bundler.oci.json.table import Table
 

@@ -6,10 +6,9 @@ https://github.com/distribution/reference/blob/v0.6.0/reference.go
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv6Address
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, MalformedError
 from bundler.oci.digest import Digest
 

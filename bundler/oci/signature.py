@@ -11,10 +11,9 @@ https://github.com/containers/image/blob/main/internal/signature/signature.go
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MalformedError
 from bundler.gocompat import json_encoding
 from bundler.oci.json import base64_strict

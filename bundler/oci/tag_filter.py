@@ -8,9 +8,9 @@ metadata, because tags cannot contain ``+`` and Helm replaces it with an undersc
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bundler.dataclass import dataclass
 from bundler.errors import NotFoundError, UsageError, count
 from bundler.gocompat.masterminds_semver import Constraint, Version
 from bundler.oci.reference import is_tag

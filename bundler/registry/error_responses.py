@@ -9,10 +9,9 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-co
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, HttpExchange, StatedError
 from bundler.oci.json import strict
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     CREDENTIAL_OPTIONS,
     BundlerError,

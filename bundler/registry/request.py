@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
-from bundler.dataclass import dataclass
 from bundler.silence import Silence, find_silence
 
 if TYPE_CHECKING:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import http.client
 import re
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import requests
 import urllib3
 
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, RefusedRequestError, RegistryError, SizeMismatchError
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.media_types import parse_content_type

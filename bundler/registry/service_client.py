@@ -6,10 +6,9 @@ Redirects are not followed, because the requests may contain a token.
 from __future__ import annotations
 
 import threading
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import RegistryError
 from bundler.registry.auth.origin import Origin
 from bundler.registry.http_client import HttpClient

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from bundler.config.registry_access import (
     DEFAULT_RESPONSE_TIMEOUT,
     DEFAULT_STALL_TIMEOUT,
 )
-from bundler.dataclass import dataclass
 from bundler.silence import Silence, find_silence
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MissingFileError, NotFoundError, UnsupportedError
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import ListsTags

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import posixpath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, UnsupportedError, UsageError
 from bundler.oci.reference import ImageReference
 

@@ -6,10 +6,9 @@ counts twice.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from bundler.dataclass import dataclass
 from bundler.errors import TooFewSignersError, UnauthenticatedError, UsageError, count
 
 if TYPE_CHECKING:

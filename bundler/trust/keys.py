@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from bundler.cancel import Cancellation
 from bundler.content.files.atomic_write import sync_directory
-from bundler.dataclass import dataclass
 from bundler.errors import (
     ConfigError,
     ConflictError,

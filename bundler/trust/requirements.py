@@ -13,14 +13,13 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from bundler.config import config_file
 from bundler.config.policy_json import Fulcio, Pki, SignedBy, SigstoreSigned
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     ConfigError,

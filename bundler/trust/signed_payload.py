@@ -10,10 +10,10 @@ https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md#payload
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from bundler import __version__
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError
 from bundler.gocompat import json_encoding
 from bundler.oci.json import strict

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.run_program import run_program
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError, LimitError, SignerError, UsageError
 
 if TYPE_CHECKING:

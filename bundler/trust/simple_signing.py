@@ -5,11 +5,11 @@ https://github.com/containers/image/blob/v5.36.2/docs/containers-signature.5.md
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError
 from bundler.oci.manifest import compute_manifest_digest
 from bundler.trust.signed_payload import SignedPayload

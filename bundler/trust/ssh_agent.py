@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError, SignerError
 from bundler.trust import keys
 from bundler.trust.signers import check_signature

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     InvalidSignatureError,

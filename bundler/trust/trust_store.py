@@ -10,13 +10,12 @@ verified when it is stored.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
-from bundler.dataclass import dataclass
 from bundler.errors import (
     ConfigError,
     ConflictError,

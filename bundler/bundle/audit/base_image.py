@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.platforms import list_platforms
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, CancelledError
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit import secret_text
 from bundler.copy.fetch import fetch
-from bundler.dataclass import dataclass
 from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
 

@@ -7,7 +7,7 @@ trust is given; otherwise, its inventory is not authenticated.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,7 +16,6 @@ from bundler.bundle.format import bundle_paths, bundle_source
 from bundler.bundle.format.read_inventory import read_inventory
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, NotFoundError, UsageError, count
 from bundler.ports import ListsTags
 from bundler.transports.source_images import SourceImage

@@ -6,6 +6,7 @@ authenticated inventory.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from bundler.bundle.format.read_inventory import read_inventory
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.verifying import stored_graphs
-from bundler.dataclass import dataclass
 from bundler.errors import DamagedBundleError
 from bundler.oci.json import timestamps
 

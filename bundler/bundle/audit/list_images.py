@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.copy.fetch import fetch
-from bundler.dataclass import dataclass
 from bundler.errors import UnsupportedError
 from bundler.oci.json import timestamps
 from bundler.oci.manifest import ImageConfig

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.images import MIN_DIGEST
 from bundler.bundle.audit.tree import create_tree
-from bundler.dataclass import dataclass
 from bundler.errors import NotFoundError
 
 if TYPE_CHECKING:

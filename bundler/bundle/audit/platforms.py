@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.copy.fetch import fetch
-from bundler.dataclass import dataclass
 from bundler.errors import NoPlatformError, UnsupportedError
 from bundler.oci import manifest
 from bundler.oci.manifest import ImageConfig, ImageManifest, Index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, NotFoundError, UnsupportedError
 from bundler.events import WarningIssued
 

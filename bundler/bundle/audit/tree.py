@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError
 from bundler.oci import manifest
 from bundler.oci.manifest import ImageManifest, Index, get_artifact_type

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import missing_platforms
@@ -18,7 +18,6 @@ from bundler.bundle.media import filesystem
 from bundler.copy import free_space
 from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.plan import Plan, create_plan
-from bundler.dataclass import dataclass
 from bundler.errors import ConflictError, MediumError
 from bundler.events import BlobTotal, TransferTotals
 

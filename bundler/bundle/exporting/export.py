@@ -12,7 +12,7 @@ nothing is written, unless a third of the validity of the former bundle has pass
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,6 @@ from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     ConflictError,

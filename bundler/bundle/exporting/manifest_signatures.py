@@ -5,7 +5,7 @@ They are read from where the source stores them, from cosign's tag, and from ref
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format.signatures import attached_signatures
@@ -16,7 +16,6 @@ from bundler.bundle.format.signatures.signature_artifacts import (
     read_artifact,
 )
 from bundler.copy.fetch import read_signatures
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     IntegrityError,

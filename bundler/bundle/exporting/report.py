@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting.resolve import verified_to_json
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, PartialError
 from bundler.oci.json import timestamps
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from bundler.bundle.format import bundle_paths, trust_chain
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.format.read_inventory import read_raw_inventory
 from bundler.bundle.format.signatures import bundle_signatures as signing
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     ExpiredError,

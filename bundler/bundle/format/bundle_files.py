@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bundler.bundle.format import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MediumError, NotFoundError
 
 if TYPE_CHECKING:

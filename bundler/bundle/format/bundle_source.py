@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import store
 from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.dataclass import dataclass
 from bundler.errors import DamagedBundleError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform

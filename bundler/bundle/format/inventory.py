@@ -8,10 +8,10 @@ files of images; otherwise older readers can read it too.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bundler.bundle.format import absent_layers, bundle_paths
-from bundler.dataclass import dataclass
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict, timestamps
 

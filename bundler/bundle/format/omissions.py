@@ -6,10 +6,10 @@ have, and referrers that were left behind.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from bundler.bundle.format import absent_layers
-from bundler.dataclass import dataclass
 from bundler.errors import shortlist
 
 if TYPE_CHECKING:

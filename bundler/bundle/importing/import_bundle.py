@@ -9,7 +9,7 @@ The target is the only registry that is accessed.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
@@ -32,7 +32,6 @@ from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, create_plan
 from bundler.copy.target_names import NameMapping, compare_with_target, find_unused_rules
-from bundler.dataclass import dataclass
 from bundler.errors import (
     ConflictError,
     IntegrityError,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
-from bundler.dataclass import dataclass
 from bundler.errors import PartialError
 from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps

@@ -8,6 +8,7 @@ A target is written as ``docker://host[:port][/prefix]``, ``atomic:host[:port][/
 from __future__ import annotations
 
 import os.path
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
@@ -19,7 +20,6 @@ from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.planned_image import PlannedImage
 from bundler.copy.target_names import TargetName
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, Holdings, Publication, TagResolver

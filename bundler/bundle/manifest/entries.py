@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from bundler.config.yaml.context import parse_expressions, parse_version_range
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, get_member
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import is_repository_path, is_tag

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os.path
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,6 @@ from bundler.config.yaml.document import (
     get_member,
     is_true,
 )
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import is_domain, normalize_domain

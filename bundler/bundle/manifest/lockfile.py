@@ -8,7 +8,7 @@ from __future__ import annotations
 import os.path
 from collections import defaultdict
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +23,6 @@ from bundler.config.yaml.document import ScalarNode, SequenceNode, Value, YamlMi
 from bundler.content.files import atomic_write
 from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.copy.platform_selection import PlatformSelection
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, ConflictError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.importing.target import DirectoryTarget, parse_target
@@ -17,7 +18,6 @@ from bundler.config.yaml.document import (
     get_member,
     is_true,
 )
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError
 from bundler.transports.source_reference import split_registry
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files.os_errors import find_existing, to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.dataclass import dataclass
 from bundler.errors import IntegrityError, MediumError, shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME

@@ -12,11 +12,11 @@ records, but needs no adoption, and never changes the state.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.records.streams import StreamState, find_last_seen
-from bundler.dataclass import dataclass
 from bundler.errors import (
     EquivocationError,
     ExpiredError,

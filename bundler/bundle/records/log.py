@@ -8,12 +8,12 @@ line end was interrupted while it was written, and never counted; the next entry
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records import permissions
 from bundler.content.files.atomic_write import sync_directory
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict, timestamps

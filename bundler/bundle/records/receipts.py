@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records.permissions import get_file_mode
 from bundler.bundle.records.streams import IMPORT, RESTORE
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory, RegularFile
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     IntegrityError,

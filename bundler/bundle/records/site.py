@@ -19,7 +19,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records import (
@@ -34,7 +34,6 @@ from bundler.bundle.records.evidence.objects import FOLDER
 from bundler.content.files import atomic_write, file_lock
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.dataclass import dataclass
 from bundler.errors import (
     IntegrityError,
     LimitError,

@@ -5,12 +5,11 @@ The state of a stream changes only with bundles whose signatures were verified.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from bundler.bundle.format.inventory import is_stream_name
-from bundler.dataclass import dataclass
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:

@@ -6,10 +6,9 @@ a lock. Every name and digest in a request is looked up here; none of them becom
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.dataclass import dataclass
 from bundler.oci import manifest
 
 if TYPE_CHECKING:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

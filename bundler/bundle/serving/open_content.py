@@ -7,7 +7,7 @@ records of the site are not read, so older bundles can be served too.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format.authenticate import open_bundle
@@ -17,7 +17,6 @@ from bundler.bundle.importing.selected_images import check_present, resolve_imag
 from bundler.bundle.serving.content import ServedContent, ServedImage, ServedRepository
 from bundler.copy.image import find_unique_blobs
 from bundler.copy.target_names import NameMapping, find_unused_rules
-from bundler.dataclass import dataclass
 from bundler.errors import ConflictError
 from bundler.events import WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS

@@ -10,13 +10,13 @@ import socket
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.serving.connection import Connection
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, UsageError
 from bundler.events import Emit, WarningIssued
 

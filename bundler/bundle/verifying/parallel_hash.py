@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from bundler.bundle.format import bundle_files
 from bundler.content.files.uncached_file import UncachedFile
 from bundler.content.streams import read_chunks
 from bundler.copy import parallel
-from bundler.dataclass import dataclass
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
 from bundler.events import BlobFinished, BlobProgressed, BlobStarted
 from bundler.oci.digest import new_hasher

@@ -6,13 +6,12 @@ is recorded, and the other manifests are still read.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from bundler.bundle.format import absent_layers, bundle_files, bundle_paths
 from bundler.bundle.format.omissions import Omissions
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, LimitError, NotFoundError
 from bundler.oci import manifest, media_types
 

@@ -14,7 +14,7 @@ names, so that damaged files are found.
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -36,7 +36,6 @@ from bundler.bundle.verifying.verification import Finding, Verification
 from bundler.cancel import Cancellation
 from bundler.content.files import part_files
 from bundler.content.files.safe_directory import Directory
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     DigestMismatchError,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
@@ -20,7 +21,6 @@ from bundler.bundle.format.signatures.signature_artifacts import (
     read_artifact,
 )
 from bundler.copy.fetch import fetch
-from bundler.dataclass import dataclass
 from bundler.errors import (
     IntegrityError,
     LimitError,

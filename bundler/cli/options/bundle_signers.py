@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.common import PATH
 from bundler.cli.options.option import Decorated, option_group, spec
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

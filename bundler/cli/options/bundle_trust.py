@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.options import common
 from bundler.cli.options.option import option_group, spec
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

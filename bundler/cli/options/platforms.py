@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.options.option import flag, option, option_group, refuse_conflicts, spec
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.common import PATH
@@ -14,7 +15,6 @@ from bundler.cli.options.option import (
     parse_first_moment,
     spec,
 )
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

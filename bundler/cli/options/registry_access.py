@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +19,6 @@ from bundler.cli.options.option import (
     refuse_conflicts,
 )
 from bundler.cli.runtime.prompts import prompt
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

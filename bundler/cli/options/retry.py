@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from bundler.cli.options.option import option_group, parse_duration, spec
-from bundler.dataclass import dataclass
 from bundler.errors import RegistryError
 
 if TYPE_CHECKING:

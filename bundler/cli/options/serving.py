@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ import click
 
 from bundler.cli.options.common import PATH
 from bundler.cli.options.option import flag, option_group, spec
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

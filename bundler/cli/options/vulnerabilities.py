@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.options import common
 from bundler.cli.options.option import option_group, spec
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

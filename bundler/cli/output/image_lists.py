@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.cli.output import text
-from bundler.dataclass import dataclass
 from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:

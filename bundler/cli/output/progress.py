@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TextIO
 
 from bundler import events
@@ -23,7 +24,6 @@ from bundler.cli.output.text import (
     format_size,
     format_total,
 )
-from bundler.dataclass import dataclass
 from bundler.errors import be
 from bundler.events import BlobTotal, TransferTotals
 

@@ -10,7 +10,7 @@ import functools
 import os
 import threading
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 import click
@@ -19,7 +19,6 @@ from bundler import __version__
 from bundler.cancel import Cancellation
 from bundler.cli.options.command import GlobalOptions, read_global_options
 from bundler.cli.runtime.signals import handle_signals
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, CancelledError, RegistryError, TimeLimitError
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ are requested. A transparency log is contacted when a manifest is signed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.oidc_login import DIALOG, obtain_token
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

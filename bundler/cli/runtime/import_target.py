@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.importing.target import NO_TARGET, parse_target
 from bundler.copy.target_names import NameMapping, parse_rules
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from bundler.bundle.importing.import_bundle import Existing

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest.expand import expand
-from bundler.dataclass import dataclass
 from bundler.errors import ConflictError, NotFoundError, UsageError, shortlist
 from bundler.ports import RegistryReference
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.cli.output.text import print_note
 from bundler.cli.runtime.prompts import prompt
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

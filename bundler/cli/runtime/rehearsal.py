@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.cli.output import text
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     CancelledError,

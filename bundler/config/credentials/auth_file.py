@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import threading
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from bundler.config import config_file
 from bundler.config.registries_conf import AUTH_FILES
 from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError
 from bundler.oci.json.table import Table
 

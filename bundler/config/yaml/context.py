@@ -5,10 +5,10 @@ An invalid value is recorded as a mistake, and the result is None.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.config.yaml.document import Position, ScalarNode, SequenceNode, Value, YamlMistakes
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ https://yaml.org/spec/1.2.2/
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import yaml
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidBundleManifestError, LimitError, NotFoundError
 
 if TYPE_CHECKING:

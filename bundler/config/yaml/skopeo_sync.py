@@ -5,7 +5,7 @@ https://github.com/containers/skopeo/blob/v1.18.0/docs/skopeo-sync.1.md#yaml-fil
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from bundler.config.registry_access import Credentials, RegistryOverride
@@ -19,7 +19,6 @@ from bundler.config.yaml.document import (
     get_member,
     suggest_word,
 )
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.gocompat.masterminds_semver import Constraint
 from bundler.gocompat.regexp import GoExpression

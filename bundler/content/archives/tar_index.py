@@ -9,12 +9,12 @@ programs write in this way.
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bundler.content.archives import tar_header
 from bundler.content.archives.tar_header import BLOCK
 from bundler.content.files.safe_directory import FileSlice
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MalformedError, NotFoundError
 
 if TYPE_CHECKING:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import nullcontext
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.archives import tar_header
 from bundler.content.archives.tar_header import BLOCK
 from bundler.content.streams import new_buffer, read_chunks
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.dataclass import dataclass
 from bundler.errors import MalformedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor

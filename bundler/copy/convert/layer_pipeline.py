@@ -7,7 +7,7 @@ the config of the image contains it. The digest of the result is computed during
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams import Reader, VerifiedReader, drain, read_chunks
 from bundler.copy.blob_transfer import BlobActivity, ResumingReader
 from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
-from bundler.dataclass import dataclass
 from bundler.errors import RegistryError
 from bundler.ports import Node
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bundler.content.streams import Reader
-from bundler.dataclass import dataclass
 from bundler.oci import media_types
 from bundler.ports import SynthesizesManifests
 

@@ -6,9 +6,9 @@ https://pkg.go.dev/text/template
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import TemplateError
 
 if TYPE_CHECKING:

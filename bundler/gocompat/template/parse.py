@@ -8,9 +8,9 @@ https://pkg.go.dev/text/template
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Union
 
-from bundler.dataclass import dataclass
 from bundler.errors import TemplateError, TemplateLimitError
 from bundler.gocompat.template.lex import parse_constant, tokenize
 

@@ -6,13 +6,12 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bundler.content.streams import VerifiedReader
-from bundler.dataclass import dataclass
 from bundler.errors import TrustError
 from bundler.gocompat import json_encoding, values
 from bundler.images import inspect

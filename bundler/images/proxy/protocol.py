@@ -12,10 +12,9 @@ import errno
 import json
 import os
 import socket
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     LimitError,

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import select
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     CancelledError,
     LimitError,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bundler import transports
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, InvalidBundleManifestError, NotFoundError
 from bundler.events import ListingTags
 from bundler.oci.tag_filter import TagSelection, choose

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
@@ -21,7 +21,6 @@ from bundler.copy.plan import create_plan
 from bundler.copy.planned_image import PlannedImage
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import compare_with_target
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     MissingImagesError,

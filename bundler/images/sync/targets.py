@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.target_names import NameMapping, find_unused_rules
-from bundler.dataclass import dataclass
 from bundler.errors import ConflictError, DirectoryExistsError, InvalidReferenceError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.ports import RegistryReference, RepositoryReference

@@ -6,10 +6,9 @@ reads has them.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict

@@ -6,10 +6,8 @@ https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

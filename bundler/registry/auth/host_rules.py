@@ -6,7 +6,8 @@ the user specified it as the token service of the registry. ``docs/security.md``
 
 from __future__ import annotations
 
-from bundler.dataclass import dataclass
+from dataclasses import dataclass
+
 from bundler.errors import RefusedRequestError, Remedy, UntrustedTokenServiceError
 from bundler.registry.auth.origin import (
     Origin,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin, urlsplit
 
-from bundler.dataclass import dataclass
 from bundler.errors import RefusedRequestError
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import re
 import threading
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     CancelledError,

@@ -9,11 +9,11 @@ layer.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_split import GzipLines, SplitWriter
 from bundler.content.streams import VerifiedReader
-from bundler.dataclass import dataclass
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.containers_storage.drivers.apply_diff import DiffApplier

@@ -7,10 +7,10 @@ are literal, and all others mark optional parts. See containers-transports(5).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, MalformedError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference

@@ -6,12 +6,12 @@ import ctypes
 import os
 import secrets
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_split import AssembledTar
 from bundler.content.files import file_lock
 from bundler.content.files.safe_directory import Directory, RegularFile
-from bundler.dataclass import dataclass
 from bundler.errors import LockedError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci.json import strict
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.files.safe_directory import is_portable
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     ConflictError,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bundler.dataclass import dataclass
 from bundler.oci.digest import Digest
 from bundler.oci.reference import DEFAULT_TAG
 

@@ -8,10 +8,10 @@ destination.
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     ConflictError,
     DigestConflictError,

@@ -5,7 +5,8 @@ https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md#combined-image-jso
 
 from __future__ import annotations
 
-from bundler.dataclass import dataclass
+from dataclasses import dataclass
+
 from bundler.errors import InvalidReferenceError, LimitError, MalformedError
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table

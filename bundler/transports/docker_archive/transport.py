@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -23,7 +24,6 @@ from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.safe_directory import FileSlice
 from bundler.content.streams import new_buffer, read_chunks
-from bundler.dataclass import dataclass
 from bundler.errors import (
     AmbiguousImageError,
     ArchiveExistsError,

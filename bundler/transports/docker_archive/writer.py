@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_header import padded
 from bundler.content.archives.tar_writer import TarWriter
-from bundler.dataclass import dataclass
 from bundler.errors import (
     ConflictError,
     DigestMismatchError,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.dataclass import dataclass
 from bundler.errors import (
     InvalidReferenceError,
     MalformedError,

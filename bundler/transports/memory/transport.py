@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.content.streams import read_chunks
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, NoSuchImageError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Capabilities

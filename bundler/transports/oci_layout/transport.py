@@ -10,6 +10,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from bundler.content.files import atomic_write, part_files
 from bundler.content.files.locked_directory import LockedDirectory
 from bundler.content.files.safe_directory import Directory
-from bundler.dataclass import dataclass
 from bundler.errors import (
     BundlerError,
     IntegrityError,

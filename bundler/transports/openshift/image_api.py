@@ -10,10 +10,9 @@ https://github.com/containers/image/blob/v5.36.2/openshift/openshift.go
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import (
     DeniedError,
     MalformedError,

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from bundler.config.registry_access import Credentials, RegistryOverride
-from bundler.dataclass import dataclass
 from bundler.errors import (
     InvalidReferenceError,
     MalformedError,

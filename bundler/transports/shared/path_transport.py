@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bundler.dataclass import dataclass
 from bundler.errors import IntegrityError, InvalidReferenceError, NotFoundError, UnsupportedError
 from bundler.ports import Reference
 from bundler.transports.shared.bundle_guard import refuse_bundle

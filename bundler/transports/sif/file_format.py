@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.content.files.safe_directory import FileSlice
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:

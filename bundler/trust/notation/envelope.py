@@ -8,10 +8,9 @@ https://github.com/notaryproject/specifications/blob/main/specs/signature-specif
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError, LimitError, MalformedError
 from bundler.oci.json.table import Table
 

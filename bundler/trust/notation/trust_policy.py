@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import TYPE_CHECKING, Literal
 
 from bundler.config import config_file
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidReferenceError, TrustError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference

@@ -7,13 +7,12 @@ https://github.com/notaryproject/specifications/blob/main/specs/trust-store-trus
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from bundler.config import config_file
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError
 from bundler.trust.notation.chain import is_issued_by
 from bundler.trust.sigstore.certificates import MALFORMED

@@ -9,11 +9,11 @@ https://github.com/notaryproject/specifications/blob/main/specs/trust-store-trus
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError
 from bundler.oci.json.timestamps import format_utc
 from bundler.trust.notation import chain as certificates

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.run_program import Pipe, run_program
-from bundler.dataclass import dataclass
 from bundler.errors import UnsupportedError, UsageError
 from bundler.trust.openpgp.gpg import find_gpg
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,6 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from bundler.cancel import Cancellation
-from bundler.dataclass import dataclass
 from bundler.errors import (
     ConfigError,
     LimitError,

@@ -10,10 +10,10 @@ https://www.rfc-editor.org/rfc/rfc8252
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from bundler.dataclass import dataclass
 from bundler.errors import LoginError
 from bundler.trust.oidc.provider import SCOPE, CodeVerifier, request_token
 from bundler.trust.oidc.redirect_listener import RedirectListener

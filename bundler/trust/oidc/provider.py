@@ -12,11 +12,10 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, urlencode
 
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, LoginError
 from bundler.oci.json.base64_strict import encode, encode_url
 from bundler.oci.json.table import Table

@@ -9,12 +9,10 @@ from __future__ import annotations
 import hmac
 import re
 import threading
-from dataclasses import field
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from types import TracebackType

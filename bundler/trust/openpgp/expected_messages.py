@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError, LimitError
 
 if TYPE_CHECKING:

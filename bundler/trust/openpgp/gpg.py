@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.run_program import Pipe, find_program, run_program
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError, LimitError, UnsupportedError
 from bundler.oci.signature import MAX_SIGNATURE
 from bundler.trust.openpgp.expected_messages import ExpectedMessages

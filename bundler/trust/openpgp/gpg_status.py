@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError
 
 if TYPE_CHECKING:

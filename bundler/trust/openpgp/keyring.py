@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError, UnsupportedError
 
 if TYPE_CHECKING:

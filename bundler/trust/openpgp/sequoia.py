@@ -15,11 +15,10 @@ import json
 import resource
 import sys
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from bundler.content.run_program import run_program
-from bundler.dataclass import dataclass
 from bundler.errors import InvalidSignatureError, LimitError, UnsupportedError
 from bundler.oci.json import base64_strict
 from bundler.oci.json.table import Table

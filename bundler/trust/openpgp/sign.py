@@ -6,12 +6,11 @@ Without one, the agent of gpg prompts the user for it.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.run_program import Pipe, find_program, run_program
-from bundler.dataclass import dataclass
 from bundler.errors import SigningKeyError, UnsupportedError, UsageError
 from bundler.oci.signature import MAX_SIGNATURE
 from bundler.trust.openpgp.gpg import run_gpg

@@ -9,10 +9,9 @@ https://github.com/containers/image/blob/v5.36.2/signature/policy_eval_sigstore.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import MalformedError, SigstoreSignatureError
 from bundler.oci.json.base64_strict import decode
 from bundler.oci.signature import (

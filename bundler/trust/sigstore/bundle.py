@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.dataclass import dataclass
 from bundler.oci.json import strict
 from bundler.oci.json.base64_strict import encode
 from bundler.trust.sigstore.documents import parse_document

@@ -9,7 +9,7 @@ https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -25,7 +25,6 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, ConfigError, SigstoreSignatureError
 from bundler.oci.json.timestamps import format_utc
 from bundler.trust import der

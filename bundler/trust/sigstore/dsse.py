@@ -9,11 +9,10 @@ https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from bundler.dataclass import dataclass
 from bundler.errors import SigstoreSignatureError
 from bundler.oci.json import strict
 from bundler.oci.json.base64_strict import encode

@@ -12,10 +12,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import SigstoreSignatureError
 
 if TYPE_CHECKING:

@@ -10,14 +10,13 @@ first one.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
-from bundler.dataclass import dataclass
 from bundler.errors import SigstoreSignatureError, UnsupportedError
 from bundler.trust import keys as key_files
 

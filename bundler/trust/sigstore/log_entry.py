@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.dataclass import dataclass
 from bundler.errors import SigstoreSignatureError
 from bundler.trust.sigstore import pem
 from bundler.trust.sigstore.documents import parse_document

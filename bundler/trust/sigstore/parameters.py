@@ -6,12 +6,11 @@ https://github.com/containers/image/blob/v5.36.2/docs/containers-sigstore-signin
 from __future__ import annotations
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bundler.config import config_file
-from bundler.dataclass import dataclass
 from bundler.trust.oidc.provider import Client
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ https://www.rfc-editor.org/rfc/rfc8785
 from __future__ import annotations
 
 import json
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import SigstoreSignatureError
 from bundler.oci.json.base64_strict import encode
 from bundler.trust.sigstore.documents import parse_document, require_members

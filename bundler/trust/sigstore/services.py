@@ -13,10 +13,9 @@ import hashlib
 import json
 import re
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError, MalformedError, RefusedRequestError
 from bundler.oci.json.base64_strict import encode
 from bundler.oci.json.table import Table

@@ -7,10 +7,10 @@ record each signature.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from bundler.dataclass import dataclass
 from bundler.oci.json.base64_strict import encode
 from bundler.oci.manifest import compute_manifest_digest
 from bundler.oci.signature import (

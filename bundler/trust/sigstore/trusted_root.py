@@ -8,7 +8,7 @@ https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.p
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,7 +18,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from bundler.config import config_file
-from bundler.dataclass import dataclass
 from bundler.errors import ConfigError, UnsupportedError
 from bundler.trust.sigstore.certificates import MALFORMED, Authority
 from bundler.trust.sigstore.keys import VerificationKey, accept_public_key

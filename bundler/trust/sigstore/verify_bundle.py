@@ -12,10 +12,9 @@ https://github.com/sigstore/architecture-docs/blob/main/client-spec.md#4-verific
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import SigstoreSignatureError
 from bundler.oci.digest import Digest
 from bundler.trust.sigstore import certificates

@@ -5,12 +5,12 @@ Only names, digests and the entries of inventories are compared; no content is r
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.bundle.records.receipts import MAX_RECEIPT, TYPE as RECEIPT
 from bundler.content.files.safe_directory import RegularFile
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError
 from bundler.oci.json.table import Table
 

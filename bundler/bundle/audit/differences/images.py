@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit import secret_text
 from bundler.bundle.audit.differences.file_trees import compare_files
 from bundler.bundle.audit.differences.packages import compare_packages
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from bundler.bundle.audit.packages.image_packages import ImagePackages

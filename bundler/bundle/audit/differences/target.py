@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +24,6 @@ from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams import VerifiedReader, drain
 from bundler.copy.parallel import run_all
 from bundler.copy.target_names import NameMapping, compare_with_target
-from bundler.dataclass import dataclass
 from bundler.errors import (
     DeniedError,
     IntegrityError,

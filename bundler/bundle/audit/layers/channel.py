@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-
-from bundler.dataclass import dataclass
+from dataclasses import dataclass
 
 _HEAD = struct.Struct(">cI")
 

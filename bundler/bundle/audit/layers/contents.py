@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.layers.noted_files import FileCollector, LayerFiles
 from bundler.bundle.audit.layers.scan import scan_layer
 from bundler.bundle.audit.packages.layer_packages import LayerPackages, PackageCollector
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

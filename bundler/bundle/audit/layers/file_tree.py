@@ -8,10 +8,9 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, NotFoundError
 
 if TYPE_CHECKING:

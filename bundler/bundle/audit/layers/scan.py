@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import stat
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bundler.content.archives.member_names import parse_member_name
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.compression import decompress
 from bundler.content.streams import VerifiedReader, buffer_reads, drain
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.ports import Node

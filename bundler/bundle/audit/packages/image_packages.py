@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.packages.package import Distribution, DocumentedLicenses, Package
-from bundler.dataclass import dataclass
 from bundler.errors import FindingsError, count
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ from bundler.bundle.audit.packages.ecosystems import DETECTORS
 from bundler.bundle.audit.packages.found_file import FoundFile, PackageFileError
 from bundler.bundle.audit.packages.package import Package, PackageFinding
 from bundler.bundle.audit.packages.path_changes import PathChanges
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.audit.packages.purl import create_purl
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from bundler.oci.digest import Digest

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MalformedError, NotFoundError, UnsupportedError
 
 if TYPE_CHECKING:

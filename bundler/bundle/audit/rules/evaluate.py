@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.rules import waivers
@@ -15,7 +15,6 @@ from bundler.bundle.audit.rules.finding import (
     is_at_least,
 )
 from bundler.bundle.audit.rules.rule import Problem
-from bundler.dataclass import dataclass
 from bundler.errors import FindingsError, count
 from bundler.oci.json import timestamps
 

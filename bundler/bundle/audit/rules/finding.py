@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
-
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from bundler.bundle.audit.rules.waivers import Waiver

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.layers.layer_reader import LayerReader
@@ -11,7 +11,6 @@ from bundler.bundle.audit.rules.finding import UNCHECKED
 from bundler.bundle.audit.rules.read_images import read_selected
 from bundler.bundle.audit.rules.read_layers import read_contents
 from bundler.bundle.audit.rules.run_programs import add_program_results
-from bundler.dataclass import dataclass
 from bundler.errors import RejectedByRulesError, count
 from bundler.events import WarningIssued
 

@@ -6,13 +6,12 @@ shell and without the environment of this process.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.rules.finding import Place
 from bundler.bundle.audit.rules.rule import Problem, Rule
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.audit.rules.finding import NOWHERE, Place
 from bundler.config.sizes import parse_size
 from bundler.config.yaml.context import parse_expression
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.audit.rules.checks import BY_CODE
@@ -17,7 +17,6 @@ from bundler.config.yaml.document import (
     YamlMistakes,
     get_member,
 )
-from bundler.dataclass import dataclass
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.rules.finding import Finding, Place, WaivedFinding
 from bundler.bundle.audit.rules.rule import is_in_scope
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError
 from bundler.oci.reference import ImageReference
 

@@ -5,12 +5,12 @@ https://ossf.github.io/osv-schema/#evaluation
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.vulnerabilities.database.osv import RecordError
 from bundler.bundle.audit.vulnerabilities.versions.orders import ORDERS
 from bundler.bundle.audit.vulnerabilities.versions.version_error import VersionError
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from bundler.bundle.audit.vulnerabilities.targets import Target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,6 @@ from bundler.bundle.audit.vulnerabilities.result import (
 )
 from bundler.bundle.audit.vulnerabilities.severity import read_severity
 from bundler.bundle.audit.vulnerabilities.targets import find_target, normalize_name
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError
 
 if TYPE_CHECKING:

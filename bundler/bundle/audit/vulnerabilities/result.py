@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from bundler.dataclass import dataclass
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:

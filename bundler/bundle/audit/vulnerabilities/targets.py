@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.vulnerabilities.versions.orders import ORDERS
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from bundler.bundle.audit.packages.package import Distribution, Package

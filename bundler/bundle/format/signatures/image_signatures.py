@@ -9,14 +9,13 @@ other programs find them.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
-from bundler.dataclass import dataclass
 from bundler.errors import DamagedBundleError, LimitError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.oci.signature import MAX_SIGNATURE

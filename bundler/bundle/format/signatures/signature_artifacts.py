@@ -7,12 +7,11 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidelines-
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.streams import VerifiedReader
 from bundler.copy.fetch import fetch
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, MalformedError
 from bundler.oci import manifest
 from bundler.oci.manifest import ImageManifest

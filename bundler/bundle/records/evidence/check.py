@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.records.evidence import document, objects
 from bundler.bundle.records.evidence.objects import Unread
-from bundler.dataclass import dataclass
 from bundler.errors import DamagedEvidenceError, MissingEvidenceError, count
 
 if TYPE_CHECKING:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.rules.read_images import read_selected
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

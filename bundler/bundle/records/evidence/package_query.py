@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bundler.bundle.records.evidence.document import parse_object
-from bundler.dataclass import dataclass
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.vulnerabilities.versions import apk, dpkg, gem, maven, rpm, semantic
 from bundler.bundle.audit.vulnerabilities.versions.orders import create_python_key
 from bundler.bundle.audit.vulnerabilities.versions.version_error import VersionError
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

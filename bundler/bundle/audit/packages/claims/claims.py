@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.packages.claims.documents import (
@@ -12,7 +13,6 @@ from bundler.bundle.audit.packages.claims.documents import (
 )
 from bundler.bundle.audit.packages.purl import parse_purl
 from bundler.content.streams import VerifiedReader
-from bundler.dataclass import dataclass
 from bundler.oci import manifest
 from bundler.oci.manifest import ImageManifest, Index
 from bundler.ports import Node

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from bundler.bundle.audit.packages.purl import parse_purl
-from bundler.dataclass import dataclass
 
 MAX_DOCUMENT = 16 * 1024 * 1024
 """The maximum size of a document in bytes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from bundler.bundle.audit.packages.ecosystems.zip_files import (
@@ -19,7 +20,6 @@ from bundler.bundle.audit.packages.ecosystems.zip_files import (
 )
 from bundler.bundle.audit.packages.found_file import Detector, PackageFileError
 from bundler.bundle.audit.packages.package import Package
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     import zipfile

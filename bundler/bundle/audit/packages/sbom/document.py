@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler import __version__
-from bundler.dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-
-from bundler.dataclass import dataclass
 
 MAX_ALIASES = 200
 MAX_ECOSYSTEM = 200

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from bundler.bundle.audit.vulnerabilities.database.zip_files import (
 )
 from bundler.bundle.audit.vulnerabilities.result import RecordProblem
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.dataclass import dataclass
 from bundler.errors import LimitError, NotFoundError
 from bundler.oci.digest import Digest
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from isal import isal_zlib
 
-from bundler.dataclass import dataclass
 from bundler.errors import MalformedError
 
 if TYPE_CHECKING:

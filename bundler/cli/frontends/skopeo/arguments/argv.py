@@ -6,7 +6,7 @@ https://pkg.go.dev/github.com/spf13/pflag#hdr-Command_line_flag_syntax
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from bundler.cli.frontends.skopeo.arguments.flag_tables import (
     Flag,
     SkopeoCommand,
 )
-from bundler.dataclass import dataclass
 from bundler.errors import UsageError
 from bundler.gocompat.quoting import quote, quote_rune
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, cast
-
-from bundler.dataclass import dataclass
 
 FlagType = Literal["bool", "string", "strings", "int", "uint", "ints", "duration"]
 

@@ -7,6 +7,7 @@ airbundle's message, with Skopeo's prefix for the location.
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo.messages import (
@@ -17,7 +18,6 @@ from bundler.cli.frontends.skopeo.messages import (
 )
 from bundler.cli.frontends.skopeo.messages.local_errors import FAILED
 from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
-from bundler.dataclass import dataclass
 from bundler.errors import (
     CancelledError,
     ConfigError,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bundler import transports
-from bundler.dataclass import dataclass
 from bundler.errors import BundlerError
 from bundler.oci.reference import ImageReference
 from bundler.ports import RegistryReference, RepositoryReference

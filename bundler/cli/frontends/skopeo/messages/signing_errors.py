@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo.arguments import reference_checks
 from bundler.cli.frontends.skopeo.messages import local_errors
-from bundler.dataclass import dataclass
 from bundler.errors import (
     InvalidReferenceError,
     InvalidSignatureError,

@@ -6,9 +6,9 @@ https://rpm-software-management.github.io/rpm/manual/format_header.html
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 from bundler.bundle.audit.packages.found_file import PackageFileError
-from bundler.dataclass import dataclass
 
 MAX_SIZE = 32 * 1024 * 1024
 """The maximum size of a header in bytes; it lists the files of a package."""

@@ -69,8 +69,7 @@ def read_chain(
 ) -> Mapping[int, SignedDocument]:
     """Return all versions of a trust file, for the bundle of ``stream`` that is being exported.
 
-    A warning is printed for each signer that the file does not accept, and a note if it requires
-    more of them.
+    A warning is printed for each signer that the file does not accept.
 
     Raises:
         MissingFileError, ConfigError: the file cannot be read, or is not valid.
@@ -79,34 +78,25 @@ def read_chain(
 
     if (store := open_store(context, path)) is None:
         return {}
-    number = warn_of_unfit_signers(store, signers, stream, datetime.now(UTC))
-    if signers and number < store.threshold:
-        required = text.count(store.threshold, "key")
-        text.print_note(
-            f"{store.path}: sites require signatures by {required} (this export makes"
-            f" {number}): let the other holders sign it with airbundle sign"
-        )
+    warn_of_unfit_signers(store, signers, stream, datetime.now(UTC))
     return trust_store.read_history(store.path)
 
 
 def warn_of_unfit_signers(
     store: TrustStore, signers: Sequence[Signer], stream: str, created: datetime
-) -> int:
+) -> None:
     """Print a warning for each signer that the trust file does not accept for a bundle.
 
-    Returns the number of the others. Bundles are signed nevertheless: other sites may have a newer
-    version of the file, or none.
+    Bundles are signed nevertheless: other sites may have a newer version of the file, or none.
     """
     from bundler.trust.role_check import find_unfit  # noqa: PLC0415 - loads cryptography
 
     keys, content = [signer.public for signer in signers], store.content
-    unfit_keys = find_unfit(content, "bundle", keys, stream, created)
-    for unfit in unfit_keys:
+    for unfit in find_unfit(content, "bundle", keys, stream, created):
         text.print_note(
             f"warning: key {unfit.key_id[:16]} {unfit.text}, by version {content.version} of the"
             f" trust file {store.path}"
         )
-    return len(keys) - len(unfit_keys)
 
 
 def read_names(context: CommandContext) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.option import refuse_conflicts
@@ -126,7 +127,8 @@ def open_store(
         return None
     from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
 
-    notify = None if context.options.quiet else text.print_note
+    # A command may authenticate a bundle twice, such as to verify it before it is imported.
+    notify = None if context.options.quiet else cache(text.print_note)
     store = trust_store.load(path, read_only=read_only, notify=notify)
     for line in store.content.find_warnings(datetime.now(UTC)):
         text.print_note(f"warning: {path}: {line}")

@@ -117,26 +117,24 @@ class _Check:
         for path, raw in self.reader.read():
             try:
                 record = parse_record(raw)
-                self._count(record)
+                self.modified = max(self.modified, record.modified)
+                named = {_read_ecosystem(entry)[0] for entry in record.affected}
+                for ecosystem in named:
+                    base = ecosystem.partition(":")[0]
+                    self.newest[base] = max(self.newest.get(base, ""), record.modified)
+                if record.is_withdrawn:
+                    self.withdrawn += 1
+                else:
+                    self.records += 1
+                self.ecosystems.update(named)
+                if len(self.ecosystems) > MAX_ECOSYSTEMS:
+                    raise LimitError(
+                        f"{self.reader.path}: too many ecosystems ({MAX_ECOSYSTEMS:,})"
+                    )
                 for number, target, entry in _find_entries(record, index):
                     self._compare(record, number, target, entry)
             except RecordError as error:
                 self.reader.add_problem("record-malformed", path, str(error))
-
-    def _count(self, record: Record) -> None:
-        """Count a record, and its ecosystems."""
-        self.modified = max(self.modified, record.modified)
-        named = {_read_ecosystem(entry)[0] for entry in record.affected}
-        for name in named:
-            base = name.partition(":")[0]
-            self.newest[base] = max(self.newest.get(base, ""), record.modified)
-        if record.is_withdrawn:
-            self.withdrawn += 1
-        else:
-            self.records += 1
-        self.ecosystems.update(named)
-        if len(self.ecosystems) > MAX_ECOSYSTEMS:
-            raise LimitError(f"{self.reader.path}: too many ecosystems ({MAX_ECOSYSTEMS:,})")
 
     def _compare(self, record: Record, number: int, target: Target, entry: dict[str, Any]) -> None:
         compared = compare(target, entry)

@@ -139,7 +139,7 @@ def list_source(images: OpenImages) -> ImageList:
     for image in images.images:
         reference = image.request.source
         name = reference.name or str(reference)
-        found[name] = ImageEntry(name, image.source.resolve(reference.name).digest)
+        found[name] = ImageEntry(name, image.find_digest())
     return found
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.evaluate import Verdict
+    from bundler.bundle.audit.rules.former import FormerBundle
     from bundler.bundle.audit.rules.rules_file import RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -35,15 +36,19 @@ class Gate:
 
     rules: RuleSet
     waivers: tuple[Waiver, ...] = ()
-    former: ImageList | None = None
-    """The images of a former bundle; None: none was given."""
-
+    former: FormerBundle | None = None
+    """The bundle that rules about changes compare with; None: none was given."""
     now: datetime | None = None
     """The time with which ages and expiries are compared; None: the current time."""
     reads_contents: bool = False
     """Whether layers are read even if no rule needs them."""
     keep: Callable[[AuditedLocation, Verdict], None] | None = None
     """Receives what was read and the verdict, before a bundle is refused."""
+
+    @property
+    def former_images(self) -> ImageList | None:
+        """The images of the former bundle."""
+        return None if self.former is None else self.former.images
 
     def check(
         self,
@@ -67,7 +72,8 @@ class Gate:
         audited = read_selected(
             bundle, selected, images, engine.executor, engine.cancellation, extras=extras
         )
-        audited = replace(audited, former=self.former, now=self.now or audited.now)
+        now = self.now or audited.now
+        audited = replace(audited, former=self.former_images, now=now)
         first = tuple(item for item in self.rules.rules if item.rule.depth != "contents")
         if len(first) < len(self.rules.rules):
             codes = {item.rule.code for item in first}

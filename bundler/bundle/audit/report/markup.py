@@ -10,7 +10,7 @@ from typing import Any
 
 from bundler.errors import escape as escape_unprintable
 
-MAX_SHOWN = 2_000
+MAX_TEXT = 2_000
 """The maximum number of characters of one text in a page; a longer one states how many follow."""
 
 _JSON_MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
@@ -18,8 +18,8 @@ _JSON_MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 def show(text: str) -> str:
     """Return ``text`` as a page shows it: printable, on one line, and not too long."""
-    if len(text) > MAX_SHOWN:
-        text = f"{text[:MAX_SHOWN]}… ({len(text) - MAX_SHOWN:,} more characters)"
+    if len(text) > MAX_TEXT:
+        text = f"{text[:MAX_TEXT]}… ({len(text) - MAX_TEXT:,} more characters)"
     return escape_unprintable(text)
 
 

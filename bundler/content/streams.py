@@ -191,6 +191,12 @@ class VerifiedReader(Reader):
         self._failed = False
         return count
 
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most ``size`` bytes, or to the end. Raises the same errors as ``readinto``."""
+        if size > 0 and self._size is not None:  # to clear a larger buffer takes time
+            size = min(size, self._size - self._position)
+        return super().read(size)
+
     def _check_digest(self) -> None:
         """Compare the digest of all bytes with the expected one, or set it if none is expected."""
         got = f"{self._algorithm}:{self._hasher.hexdigest()}"

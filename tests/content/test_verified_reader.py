@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import given, strategies as st
@@ -198,3 +199,20 @@ def test_size_mismatch_message_states_expected_and_actual_size():
     assert caught.value.message == (
         f"the blob: digest mismatch (expected {Digest.of(b'other')}, got {Digest.of(DATA)})"
     )
+
+
+def test_buffer_of_large_read_has_size_of_content():
+    stream = reader()
+    tracemalloc.start()
+    try:
+        assert stream.read(1 << 26) == DATA
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert stream.read(1 << 26) == b""
+
+
+def test_read_of_empty_content_verifies_its_digest():
+    assert reader(b"", digest=b"", size=0).read(1 << 26) == b""
+    with pytest.raises(DigestMismatchError):
+        reader(b"", digest=b"x", size=0).read(1 << 26)

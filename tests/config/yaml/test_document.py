@@ -80,6 +80,23 @@ def test_mistake_is_reported_in_one_line_with_position(text, expected):
     assert "\n" not in line
 
 
+ALLOWED = "\t\n\r ~\x85\xa0\ud7ff\ue000\ufefe\uff00\ufffd\U00010000\U0010ffff"
+"""The ends of the ranges of allowed characters."""
+
+
+@pytest.mark.parametrize("char", ALLOWED, ids=ascii)
+def test_printable_character_is_allowed(char):
+    assert document.decode(f"# {char}".encode(), "f.yaml") == f"# {char}"
+
+
+@pytest.mark.parametrize(
+    "char", "\x00\x08\x0b\x0c\x0e\x1f\x7f\x84\x86\x9f\ufeff\ufffe\uffff", ids=ascii
+)
+def test_other_character_is_refused(char):
+    with pytest.raises(InvalidBundleManifestError, match="is not allowed"):
+        document.decode(f"# {char}".encode(), "f.yaml")
+
+
 def test_alias_yields_anchored_value():
     assert parse("a: &x [1, 2]\nb: *x\n") == {"a": ["1", "2"], "b": ["1", "2"]}
 

@@ -74,6 +74,7 @@ class Session:
         elif access.tls.verify:
             self._scheme = "https"
         self._scheme_lock = threading.Lock()
+        self._ping_lock = threading.Lock()
         self._current = threading.local()
         """Thread-local state: ``silence`` is that of the current operation."""
         self._rules = HostRules(
@@ -184,14 +185,15 @@ class Session:
         """
         attempts = Attempts(self._retry_policy, self.host, self._cancellation, self._emit)
         spec = RequestSpec("GET", self.host)
-        while self._client.has_signature_api is None:
-            next(attempts)
-            try:
-                self._send_ping(spec, {}).close()
-            except RegistryError as error:
-                error.registry = self.host
-                self._client.schedule_retry(attempts, error, spec.silence)
-        return self._client.has_signature_api
+        with self._ping_lock:  # the images of a run ask at the same time
+            while self._client.has_signature_api is None:
+                next(attempts)
+                try:
+                    self._send_ping(spec, {}).close()
+                except RegistryError as error:
+                    error.registry = self.host
+                    self._client.schedule_retry(attempts, error, spec.silence)
+            return self._client.has_signature_api
 
     def resolve_location(self, base: str, location: str) -> str:
         """Return the absolute URL of a Location header in the response to a request for ``base``.

@@ -786,3 +786,12 @@ class TestUnreachable:
         connect(registry).ping()
         assert "authorization" not in registry.requests[0].headers
         assert registry.requests[0].headers["accept-encoding"] == "identity"
+
+
+def test_signature_api_is_detected_once_for_all_threads(registry, connect):
+    registry.fail("GET", "^/v2/$", delay=0.2, times=None)
+    session = connect(registry)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: session.has_signature_api(), range(4)))
+    assert found == [False] * 4
+    assert registry.count("GET", "^/v2/$") == 1

@@ -47,7 +47,8 @@ _WARNINGS = re.compile(r"(?:^warning: .*\n)+", re.MULTILINE)
 _PROGRESS = re.compile(r"^\d+ (?:blob|file)s?\b.*\n", re.MULTILINE)
 """Lines whose presence depends on the speed of the machine."""
 _DISK = re.compile(
-    r'("(?:device|fileSystem|free|mountPoint|removable)": )[^,\n]+'
+    r'("(?:device|fileSystem|free|freeFiles|largestFile|mountPoint|readOnly|removable|total)": )'
+    r"[^,\n]+"
     r"|^((?:medium|free): ).+|(mounted at ).+",
     re.MULTILINE,
 )

@@ -45,6 +45,10 @@ class Medium:
     read_only: bool
     free: int
     """The bytes that an unprivileged user may still write."""
+    total: int
+    """The size of the file system in bytes."""
+    free_files: int | None
+    """The number of files that can still be created; None: no such limit."""
 
     @property
     def largest_file(self) -> int | None:
@@ -76,6 +80,10 @@ class Medium:
             "fileSystem": self.file_system,
             "free": self.free,
             "removable": self.removable,
+            "readOnly": self.read_only,
+            "total": self.total,
+            "freeFiles": self.free_files,
+            "largestFile": self.largest_file,
         }
 
 
@@ -106,7 +114,14 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
         raise to_bundler_error(error, existing, "cannot inspect its file system") from error
     read_only = read_only or bool(status.f_flag & os.ST_RDONLY)
     return Medium(
-        existing, mount_point, device, file_system, read_only, status.f_bavail * status.f_frsize
+        existing=existing,
+        mount_point=mount_point,
+        device=device,
+        file_system=file_system,
+        read_only=read_only,
+        free=status.f_bavail * status.f_frsize,
+        total=status.f_blocks * status.f_frsize,
+        free_files=status.f_favail if status.f_files else None,
     )
 
 

@@ -154,6 +154,15 @@ def locate_records(
     return (var_lib / "airbundle" if uid == 0 else None), state / "airbundle"
 
 
+def locate_cache(environment: Mapping[str, str], home: Path) -> Path:
+    """Return the directory for the contents of layers.
+
+    https://specifications.freedesktop.org/basedir-spec/0.8/
+    """
+    named = Path(environment.get("XDG_CACHE_HOME") or "")
+    return (named if named.is_absolute() else home / ".cache") / "airbundle" / "layers"
+
+
 def locate_trust_files(environment: Mapping[str, str], home: Path | None) -> tuple[Path, ...]:
     """Return the candidates for the trust file of the site: the user's and the system's."""
     named = environment.get("XDG_CONFIG_HOME")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.files import ListingCache
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.packages.layer_packages import LayerPackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cancel import Cancellation
@@ -109,13 +110,18 @@ class Search:
     """A search for one query in several locations, one after the other. For one thread."""
 
     def __init__(
-        self, query: Query, cache: ListingCache, emit: Emit, cancellation: Cancellation
+        self,
+        query: Query,
+        cache: ListingCache,
+        emit: Emit,
+        cancellation: Cancellation,
+        kept: ContentsCache | None = None,
     ) -> None:
         self._query = query
         self._cache = cache
         self._emit = emit
         self._cancellation = cancellation
-        self._reader = LayerReader(cancellation)
+        self._reader = LayerReader(cancellation, kept)
         self._layers: dict[Digest, LayerPackages] = {}
 
     def close(self) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.platforms import PlatformImage
+    from bundler.cli.options.contents_cache import CacheOptions
     from bundler.cli.options.import_names import ImportNameOptions
     from bundler.cli.runtime.context import CommandRun
     from bundler.config.registry_access import RegistryOverride
@@ -48,9 +49,12 @@ Difference: TypeAlias = ListDifference | ImageDifference | TargetDifference
 class Comparison:
     """Compares two sides in one run of a command."""
 
-    def __init__(self, run: CommandRun, access: AccessOptions, trust: BundleTrust | None) -> None:
+    def __init__(
+        self, run: CommandRun, access: AccessOptions, trust: BundleTrust | None, cache: CacheOptions
+    ) -> None:
         self._run = run
         self._access = access
+        self._cache = cache
         self._trust = trust
         """Authenticates bundles; None: signatures are not verified."""
 
@@ -125,7 +129,10 @@ class Comparison:
                 ComparedImage(stated, image, None, None)
                 for stated, (_, _, image) in zip(properties, found, strict=True)
             ]
-        with LayerReader(cancellation) as reader:
+        with (
+            self._cache.open(self._run.context) as kept,
+            LayerReader(cancellation, kept) as reader,
+        ):
             packages = read_packages(found, reader)
         cache = ListingCache()
         return [

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.errors import OfflineError
 
@@ -40,9 +41,15 @@ class _Guard:
     installed = False
     active = False
 
-    def __call__(self, event: str, _: object) -> None:
-        if self.active and event in _REFUSED:
-            raise OfflineError(event)
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if not self.active or event not in _REFUSED:
+            return
+        # A pair of sockets connects this process with one that it starts.
+        if event == "socket.__new__" and arguments[1] == socket.AF_UNIX:
+            return
+        if event == "socket.sendmsg" and arguments[0].family == socket.AF_UNIX:
+            return
+        raise OfflineError(event)
 
 
 _guard = _Guard()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cli.options.bundle_trust import TrustOptions
+    from bundler.cli.options.contents_cache import CacheOptions
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandContext, CommandRun
     from bundler.oci.platform import Platform
@@ -140,6 +141,7 @@ def read_platform_packages(
     access: AccessOptions,
     *,
     trust: TrustOptions | None = None,
+    cache: CacheOptions,
 ) -> ImagePackages:
     """Read the packages of one image at ``location``, for one platform."""
     from bundler.bundle.audit.layers.layer_reader import LayerReader  # noqa: PLC0415 - not for --help
@@ -147,7 +149,8 @@ def read_platform_packages(
 
     with (
         open_platform(context, location, image, platform, access, trust=trust) as found,
-        LayerReader(found.run.cancellation) as reader,
+        cache.open(context) as kept,
+        LayerReader(found.run.cancellation, kept) as reader,
     ):
         return image_packages.read_packages([(found.name, found.source, found.image)], reader)[0]
 
@@ -160,6 +163,7 @@ def read_packages(
     access: AccessOptions,
     *,
     trust: TrustOptions | None = None,
+    cache: CacheOptions,
     claims: bool = False,
 ) -> list[ImagePackages]:
     """Read the packages of images at ``location``, for one or all platforms.
@@ -183,7 +187,7 @@ def read_packages(
             else:
                 selected = [select_platform(one, requested, context.detect_platform())]
             resolved += [(one, (item.name, item.source, each)) for each in selected]
-        with LayerReader(run.cancellation) as reader:
+        with cache.open(context) as kept, LayerReader(run.cancellation, kept) as reader:
             found = image_packages.read_packages([each for _, each in resolved], reader)
         if not claims:
             return found

@@ -8,13 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
 from bundler.bundle.audit.layers.contents import LayerContents, read_layer
-from bundler.bundle.audit.layers.encoding import decode
+from bundler.bundle.audit.layers.encoding import decode, encode
 from bundler.bundle.audit.layers.reader_processes import ReaderProcesses
+from bundler.bundle.audit.layers.scan import verify_layer
 from bundler.copy.parallel import run_all
+from bundler.errors import IntegrityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.cancel import Cancellation
     from bundler.errors import BundlerError
     from bundler.oci.descriptor import Descriptor
@@ -29,8 +32,10 @@ MIN_SIZE = 32 * 1024 * 1024
 class LayerReader:
     """Reads layers, one per core at a time. Closed by its context. For one thread."""
 
-    def __init__(self, cancellation: Cancellation) -> None:
+    def __init__(self, cancellation: Cancellation, cache: ContentsCache | None = None) -> None:
+        """``cache`` keeps the contents of layers for other readers; None: nothing is kept."""
         self._cancellation = cancellation
+        self._cache = cache
         self._processes = ReaderProcesses(cancellation)
 
     def read(self, layers: Iterable[tuple[Source, Descriptor]]) -> dict[Digest, LayerContents]:
@@ -48,16 +53,24 @@ class LayerReader:
     ) -> Mapping[Digest, LayerContents | BundlerError]:
         """Read layers as ``read`` does, but return errors of the classes ``collected``."""
         unique = {layer.digest: (source, layer) for source, layer in layers}
-
-        sizes = [layer.size for _, layer in unique.values()]
+        kept = {}
+        if self._cache is not None:
+            loaded = ((digest, self._cache.load(digest)) for digest in unique)
+            kept = {digest: contents for digest, contents in loaded if contents is not None}
+        sizes = [layer.size for digest, (_, layer) in unique.items() if digest not in kept]
         cores = len(os.sched_getaffinity(0))
         in_processes = min(cores, len(sizes)) > 1 and sum(sizes) >= MIN_SIZE
 
         def read_one(digest: Digest) -> LayerContents | BundlerError:
             try:
-                if in_processes:
-                    return decode(self._processes.read(*unique[digest]), digest)
-                return read_layer(*unique[digest], self._cancellation)
+                if digest in kept:
+                    try:
+                        verify_layer(*unique[digest], self._cancellation)
+                    except IntegrityError:
+                        pass  # the error is that of a layer whose contents are not kept
+                    else:
+                        return kept[digest]
+                return self._read_one(*unique[digest], in_process=in_processes)
             except collected as error:
                 return error.without_traceback()
 
@@ -66,6 +79,18 @@ class LayerReader:
         tasks = [partial(read_one, digest) for digest in order]
         with ThreadPoolExecutor(cores, "layers") as executor:
             return dict(zip(order, run_all(executor, tasks, self._cancellation), strict=True))
+
+    def _read_one(self, source: Source, layer: Descriptor, *, in_process: bool) -> LayerContents:
+        """Decompress and read a layer, and keep its contents."""
+        if in_process:
+            data = self._processes.read(source, layer)
+            contents = decode(data, layer.digest)
+        else:
+            contents = read_layer(source, layer, self._cancellation)
+            data = b"" if self._cache is None else encode(contents)
+        if self._cache is not None:
+            self._cache.store(layer.digest, data)
+        return contents
 
     def close(self) -> None:
         """End the processes."""

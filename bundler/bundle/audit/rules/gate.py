@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.bundle.audit.differences.image_lists import ImageList
+    from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.evaluate import Verdict
-    from bundler.bundle.audit.rules.former import FormerBundle
     from bundler.bundle.audit.rules.rules_file import RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -36,19 +36,17 @@ class Gate:
 
     rules: RuleSet
     waivers: tuple[Waiver, ...] = ()
-    former: FormerBundle | None = None
-    """The bundle that rules about changes compare with; None: none was given."""
+    former: ImageList | None = None
+    """The images of a former bundle; None: none was given."""
+
     now: datetime | None = None
     """The time with which ages and expiries are compared; None: the current time."""
     reads_contents: bool = False
     """Whether layers are read even if no rule needs them."""
+    cache: ContentsCache | None = None
+    """The contents of layers that were read before; None: nothing is kept."""
     keep: Callable[[AuditedLocation, Verdict], None] | None = None
     """Receives what was read and the verdict, before a bundle is refused."""
-
-    @property
-    def former_images(self) -> ImageList | None:
-        """The images of the former bundle."""
-        return None if self.former is None else self.former.images
 
     def check(
         self,
@@ -72,8 +70,7 @@ class Gate:
         audited = read_selected(
             bundle, selected, images, engine.executor, engine.cancellation, extras=extras
         )
-        now = self.now or audited.now
-        audited = replace(audited, former=self.former_images, now=now)
+        audited = replace(audited, former=self.former, now=self.now or audited.now)
         first = tuple(item for item in self.rules.rules if item.rule.depth != "contents")
         if len(first) < len(self.rules.rules):
             codes = {item.rule.code for item in first}
@@ -82,7 +79,9 @@ class Gate:
             ]
             self._refuse(evaluate(replace(self.rules, rules=first), audited, applicable))
         if self.reads_contents or len(first) < len(self.rules.rules):
-            audited = add_contents(audited, engine, with_claims="claims" in extras)
+            audited = add_contents(
+                audited, engine, with_claims="claims" in extras, cache=self.cache
+            )
             audited = add_program_results(audited, self.rules.rules, engine.cancellation)
         verdict = evaluate(self.rules, audited, self.waivers)
         self._refuse(verdict)
@@ -118,7 +117,11 @@ class Gate:
 
 
 def add_contents(
-    audited: AuditedLocation, engine: EngineOptions, *, with_claims: bool = False
+    audited: AuditedLocation,
+    engine: EngineOptions,
+    *,
+    with_claims: bool = False,
+    cache: ContentsCache | None = None,
 ) -> AuditedLocation:
     """Read the layers of images whose manifests were read.
 
@@ -126,6 +129,6 @@ def add_contents(
         BundlerError: a layer is damaged.
     """
     pairs = [(image.resolved.source, image) for image in audited.images if image.resolved]
-    with LayerReader(engine.cancellation) as reader:
+    with LayerReader(engine.cancellation, cache) as reader:
         contents = read_contents(pairs, reader, with_claims=with_claims)
     return replace(audited, images=contents)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from bundler.bundle.audit.images import ImageAtLocation, OpenImages
+    from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
@@ -48,8 +49,11 @@ def read_location(
     emit: Emit,
     now: datetime,
     extras: frozenset[Extra] = frozenset(),
+    cache: ContentsCache | None = None,
 ) -> AuditedLocation:
     """Read the images of a location as deep as rules need, and the ``extras``.
+
+    ``cache`` has contents of layers that were read before; None: nothing is kept.
 
     An image whose manifests or configs are missing or malformed states this.
 
@@ -73,7 +77,7 @@ def read_location(
 
         sources = [image.source for image in images.images]
         with_sources = list(zip(sources, read, strict=True))
-        with LayerReader(cancellation) as reader:
+        with LayerReader(cancellation, cache) as reader:
             read = read_contents(with_sources, reader, with_claims="claims" in extras)
     audited = AuditedLocation(
         images.location,

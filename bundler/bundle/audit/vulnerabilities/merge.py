@@ -38,18 +38,7 @@ def merge_aliases(found: Iterable[Vulnerability]) -> tuple[Vulnerability, ...]:
         for name in names:
             groups[item.package, item.ecosystem, name] = members
     distinct = {id(members): members for members in groups.values()}
-    merged = sorted(
-        map(_merge, distinct.values()),
-        key=lambda item: (
-            -LEVELS.index(item.severity.level),
-            -(item.severity.score or 0),
-            item.package.full_name,
-            item.package.version,
-            item.id,
-            item.package.path,
-        ),
-    )
-    return tuple(merged)
+    return tuple(sorted(map(_merge, distinct.values()), key=_get_order))
 
 
 def _merge(members: list[Vulnerability]) -> Vulnerability:
@@ -72,4 +61,15 @@ def _merge(members: list[Vulnerability]) -> Vulnerability:
         probability=max(
             (item.probability for item in members if item.probability is not None), default=None
         ),
+    )
+
+
+def _get_order(item: Vulnerability) -> tuple[object, ...]:
+    return (
+        -LEVELS.index(item.severity.level),
+        -(item.severity.score or 0),
+        item.package.full_name,
+        item.package.version,
+        item.id,
+        item.package.path,
     )

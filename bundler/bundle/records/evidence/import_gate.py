@@ -10,6 +10,7 @@ from bundler.bundle.audit.rules.read_images import read_selected
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.rules.gate import Gate
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
@@ -27,6 +28,8 @@ class KeepingGate:
     """None: there are no rules."""
     keeps_packages: bool = False
     """Whether layers are read for their packages even if no rule needs them."""
+    cache: ContentsCache | None = None
+    """The contents of layers that were read before; None: nothing is kept."""
 
     def check(
         self,
@@ -43,7 +46,12 @@ class KeepingGate:
             BundlerError: a config or a layer is damaged.
         """
         if self.gate is not None:
-            gate = replace(self.gate, reads_contents=self.keeps_packages, keep=self.session.keep)
+            gate = replace(
+                self.gate,
+                reads_contents=self.keeps_packages,
+                keep=self.session.keep,
+                cache=self.cache,
+            )
             return gate.check(bundle, selected, images, engine)
         if self.session.dry_run:
             return None
@@ -51,6 +59,6 @@ class KeepingGate:
         if self.keeps_packages:
             from bundler.bundle.audit.rules.gate import add_contents  # noqa: PLC0415 - only here
 
-            audited = add_contents(audited, engine)
+            audited = add_contents(audited, engine, cache=self.cache)
         self.session.keep(audited)
         return None

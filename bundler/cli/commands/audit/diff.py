@@ -10,6 +10,7 @@ import click
 from bundler.cli.options import common, platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 )
 @common.as_json
 @import_names
+@cache_options
 @access("the registry")
 @key_trust
 @pass_context
@@ -60,6 +62,7 @@ def diff(
     output_format: str | None,
     as_json: bool,
     names: ImportNameOptions,
+    cache: CacheOptions,
     access: AccessOptions,
     trust: TrustOptions,
 ) -> None:
@@ -90,7 +93,7 @@ def diff(
     from bundler.cli.runtime.comparison import Comparison  # noqa: PLC0415 - as above
 
     with context.run() as run:
-        comparison = Comparison(run, access, trusted)
+        comparison = Comparison(run, access, trusted, cache)
         difference: Difference
         if is_target:
             difference = comparison.compare_target(old, new, names, deep=deep, extra=extra)

@@ -11,6 +11,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         "Find files whose name matches this shell pattern; with a slash, it applies to the path."
     ),
 )
+@cache_options
 @access("the registry")
 @key_trust
 @common.as_json
@@ -71,6 +73,7 @@ def find(
     labels: tuple[str, ...],
     package: str | None,
     file_pattern: str | None,
+    cache: CacheOptions,
     access: AccessOptions,
     trust: TrustOptions,
     as_json: bool,
@@ -94,7 +97,8 @@ def find(
     failures: list[str] = []
     with (
         context.run(1) as run,
-        closing(Search(query, ListingCache(), run.emit, run.cancellation)) as search,
+        cache.open(context, is_needed=package is not None) as kept,
+        closing(Search(query, ListingCache(), run.emit, run.cancellation, kept)) as search,
     ):
         for location in opened:
             try:

@@ -9,6 +9,7 @@ import click
 from bundler.cli.options import common, platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
@@ -28,6 +29,7 @@ _MAX_PRINTED = 10
 @option("--licenses", is_flag=True, help="List the licences with their numbers of packages.")
 @option("--claims", is_flag=True, help="Compare with the SBOMs that came with the images.")
 @platforms.any_platform
+@cache_options
 @access("the registry")
 @key_trust
 @common.as_json
@@ -40,6 +42,7 @@ def packages(
     licenses: bool,
     claims: bool,
     platform: str | None,
+    cache: CacheOptions,
     access: AccessOptions,
     trust: TrustOptions,
     as_json: bool,
@@ -54,7 +57,14 @@ def packages(
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
 
     found = opened_images.read_packages(
-        context, location, [image] if image else [], platform, access, trust=trust, claims=claims
+        context,
+        location,
+        [image] if image else [],
+        platform,
+        access,
+        trust=trust,
+        cache=cache,
+        claims=claims,
     )
     if as_json:
         text.print_json({"images": [item.to_json() for item in found]})

@@ -11,6 +11,7 @@ import click
 from bundler.cli.options import platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
@@ -38,6 +39,7 @@ Format = Literal["cyclonedx", "spdx"]
     help="Write the document to FILE (default: stdout).",
 )
 @platforms.one_platform
+@cache_options
 @access("the registry")
 @key_trust
 @pass_context
@@ -49,6 +51,7 @@ def sbom(
     sbom_format: Format,
     output: Path | None,
     platform: str | None,
+    cache: CacheOptions,
     access: AccessOptions,
     trust: TrustOptions,
 ) -> None:
@@ -60,7 +63,7 @@ def sbom(
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
 
     found = opened_images.read_platform_packages(
-        context, location, image, platform, access, trust=trust
+        context, location, image, platform, access, trust=trust, cache=cache
     )
     now = datetime.now(UTC)
     if sbom_format == "spdx":

@@ -9,6 +9,7 @@ import click
 from bundler.cli.options import common, platforms
 from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.options.vulnerabilities import VulnerabilityOptions, vulnerability_options
@@ -41,6 +42,7 @@ _MAX_PRINTED = 10
     " package was not checked.",
 )
 @platforms.any_platform
+@cache_options
 @access("the registry")
 @key_trust
 @common.as_json
@@ -53,6 +55,7 @@ def vulns(
     vulnerabilities: VulnerabilityOptions,
     fail_on: str | None,
     platform: str | None,
+    cache: CacheOptions,
     access: AccessOptions,
     trust: TrustOptions,
     as_json: bool,
@@ -67,25 +70,30 @@ def vulns(
     """
     if vulnerabilities.database is None:
         raise UsageError("missing --database PATH", hint="docs/audit.md lists databases")
-    found = opened_images.read_packages(context, location, images, platform, access, trust=trust)
+    found = opened_images.read_packages(
+        context, location, images, platform, access, trust=trust, cache=cache
+    )
     with context.run(1) as run:
         report = vulnerabilities.check(found, run.cancellation)
     assert report is not None  # noqa: S101 - there is a database
     if as_json:
         text.print_json(report.to_json())
     else:
-        database = report.database
-        modified = f"{database.modified:%Y-%m-%d}" if database.modified else "never"
-        text.print_line(
-            f"database {database.path}: {text.count(database.records, 'record')}, last changed"
-            f" {modified}, {database.digest}"
-        )
-        for kind, item in report.exploits.items():
-            date = item["released"] or "no date"
-            text.print_line(f"{kind} {item['path']}: {date}, {item['digest']}")
+        _print_database(report)
         for image in report.images:
             _print_image(image)
     _check(report, cast("Level | None", fail_on))
+
+
+def _print_database(report: VulnerabilityReport) -> None:
+    database = report.database
+    modified = f"{database.modified:%Y-%m-%d}" if database.modified else "never"
+    text.print_line(
+        f"database {database.path}: {text.count(database.records, 'record')}, last changed"
+        f" {modified}, {database.digest}"
+    )
+    for kind, item in report.exploits.items():
+        text.print_line(f"{kind} {item['path']}: {item['released'] or 'no date'}, {item['digest']}")
 
 
 def _print_image(image: ImageVulnerabilities) -> None:
@@ -101,27 +109,36 @@ def _print_image(image: ImageVulnerabilities) -> None:
         text.print_line(f"  NOT CHECKED: {record.package.full_name}, {record.id}: {record.reason}")
     if len(image.unchecked) > _MAX_PRINTED:
         text.print_line(f"  and {len(image.unchecked) - _MAX_PRINTED} more, see --json")
-    rows = []
-    for found in image.vulnerabilities:
-        score = "" if found.severity.score is None else f" {found.severity.score:.1f}"
-        probability = "" if found.probability is None else f"{found.probability:.1%}"
-        row = (
-            f"  {found.severity.level}{score}",
-            next((name for name in found.ids if name.startswith("CVE-")), found.id),
-            found.package.full_name,
-            found.package.version,
-            " ".join(found.fixed) or "-",
-            " ".join(filter(None, ("KNOWN" if found.exploit else "", probability))),
-            found.summary[:80],
+    if image.vulnerabilities:
+        text.print_table(
+            ("  SEVERITY", "ID", "PACKAGE", "VERSION", "FIXED IN", "EXPLOIT", "SUMMARY"),
+            [
+                (
+                    f"  {_format_severity(item)}",
+                    next((name for name in item.ids if name.startswith("CVE-")), item.id),
+                    item.package.full_name,
+                    item.package.version,
+                    " ".join(item.fixed) or "-",
+                    _format_exploit(item),
+                    item.summary[:80],
+                )
+                for item in image.vulnerabilities
+            ],
         )
-        rows.append(row)
-    if rows:
-        header = ("  SEVERITY", "ID", "PACKAGE", "VERSION", "FIXED IN", "EXPLOIT", "SUMMARY")
-        text.print_table(header, rows)
 
 
 def _count(found: Sequence[Vulnerability]) -> str:
     return f"{len(found):,} {'vulnerability' if len(found) == 1 else 'vulnerabilities'}"
+
+
+def _format_severity(item: Vulnerability) -> str:
+    score = item.severity.score
+    return item.severity.level if score is None else f"{item.severity.level} {score:.1f}"
+
+
+def _format_exploit(item: Vulnerability) -> str:
+    probability = "" if item.probability is None else f"{item.probability:.1%}"
+    return " ".join(filter(None, ("KNOWN" if item.exploit else "", probability)))
 
 
 def _check(report: VulnerabilityReport, fail_on: Level | None) -> None:

@@ -11,6 +11,7 @@ from bundler.cli.options import common, records
 from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.import_names import SECTION, ImportNameOptions, import_names
 from bundler.cli.options.option import option
@@ -49,6 +50,7 @@ _RESULTS = {"same": "already present"}
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
 @gate_options
 @records.keep_packages
+@cache_options
 @common.dry_run("Print references and target names; push nothing.")
 @records.overrides
 @records.directory
@@ -75,6 +77,7 @@ def import_(
     keep_going: bool,
     gate: GateOptions,
     keep_packages: bool,
+    cache: CacheOptions,
     dry_run: bool,
     overrides: records.OverrideOptions,
     records_path: Path | None,
@@ -99,6 +102,7 @@ def import_(
         signers=trusted_keys.find_override(context, trust), policy=context.ignores_policy_file()
     )
     rules = gate.load(bundle)
+    reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
     trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
     signers = read_signers(context, receipt_signers)
     for signer in signers:  # or a signature of one kind could pass as one of the other
@@ -128,6 +132,7 @@ def import_(
     site = records.find_records(records_path, context.environment)
     with (
         context.run(jobs) as run,
+        cache.open(context, is_needed=reads_layers) as kept,
         ImportSession(
             site,
             overridden,
@@ -157,7 +162,7 @@ def import_(
             signature_files=trust.signature_files,
             allow_unsigned=overridden.unsigned,
             admit=session.admit,
-            gate=KeepingGate(session, rules, keep_packages).check,
+            gate=KeepingGate(session, rules, keep_packages, kept).check,
             names=settings.names,
             only=patterns,
             existing=cast("Existing", existing or settings.existing or "error"),

@@ -11,6 +11,7 @@ import click
 from bundler.cli.options import common, records
 from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
+from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, parse_day
@@ -18,13 +19,7 @@ from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.rehearsal import refuse_network, rehearse
-from bundler.errors import (
-    BundlerError,
-    ExpiredError,
-    FutureBundleError,
-    TrustFileError,
-    UsageError,
-)
+from bundler.errors import UsageError
 from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
@@ -71,6 +66,7 @@ _REHEARSAL = "Rehearsal of an import"
 )
 @import_names
 @gate_options
+@cache_options
 @records.directory
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
@@ -86,6 +82,7 @@ def verify(
     adopt: bool,
     names: ImportNameOptions,
     gate: GateOptions,
+    cache: CacheOptions,
     records_path: Path | None,
     jobs: int | None,
     as_json: bool,
@@ -127,7 +124,12 @@ def verify(
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
     rehearsal = None
-    with refuse_network() if offline else nullcontext(), context.run(jobs) as run:
+    reads_layers = rules is not None and rules.rules.depth == "contents"
+    with (
+        refuse_network() if offline else nullcontext(),
+        context.run(jobs) as run,
+        cache.open(context, is_needed=reads_layers) as kept,
+    ):
         verification = verifying.verify(
             bundle,
             trusted,
@@ -150,7 +152,7 @@ def verify(
                 names=settings.names,
                 only=patterns,
                 now=at,
-                gate=None if rules is None else replace(rules, now=at).check,
+                gate=None if rules is None else replace(rules, now=at, cache=kept).check,
             )
             site = records.find_records(records_path, context.environment)
             rehearsal = rehearse(run, request, site, Overrides(signers=override, adopt=adopt))
@@ -161,25 +163,9 @@ def verify(
         print_report(verification)
         if rehearsal is not None:
             rehearsal.print_text(names=target is not None or names != ImportNameOptions())
-    try:
-        verification.check()
-        if rehearsal is not None:
-            rehearsal.check()
-    except BundlerError as error:
-        if at is not None:  # no clock is to blame
-            error.hint = _find_hint_of_day(error)
-        raise
-
-
-def _find_hint_of_day(error: BundlerError) -> str | None:
-    """Return the hint of an error as of the day of ``--at``."""
-    if isinstance(error, FutureBundleError):
-        return "specify a day after the export"
-    if isinstance(error, ExpiredError):
-        return "carry a newer bundle to the site before this day"
-    if isinstance(error, TrustFileError) and error.problem == "expired":
-        return "carry the next version of the trust file to the site before this day"
-    return error.hint
+    verification.check()
+    if rehearsal is not None:
+        rehearsal.check()
 
 
 def print_report(verification: Verification) -> None:

@@ -23,7 +23,7 @@ CLASSES = sorted(
 )
 STATUSES = {
     "BundlerError": 1, "UnsupportedError": 1, "CannotConvertError": 1,
-    "ReadOnlyTransportError": 1, "UnavailableTransportError": 1, "UnnamedDestinationError": 1,
+    "ReadOnlyTransportError": 1, "UnavailableTransportError": 1, "UnnamedDestinationError": 2,
     "UntaggedManifestError": 1,
     "SignaturesUnsupportedError": 1, "SignatureStoreError": 1, "NotADockerArchiveError": 1,
     "FormatUnsupportedError": 1, "SingleImageDestinationError": 1, "UnsupportedLayerError": 1,

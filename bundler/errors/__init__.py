@@ -4,7 +4,6 @@
     ├── UnsupportedError
     │   ├── ReadOnlyTransportError
     │   ├── UnavailableTransportError
-    │   ├── UnnamedDestinationError
     │   ├── UntaggedManifestError
     │   ├── SignaturesUnsupportedError
     │   ├── SignatureStoreError
@@ -24,6 +23,7 @@
     │   ├── TemplateError
     │   ├── NoDecryptionKeyError
     │   ├── SigningKeyError
+    │   ├── UnnamedDestinationError
     │   └── ConfigError
     │       ├── CredentialHelperError
     │       └── PolicyFileError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from bundler.errors.base import BundlerError
+from bundler.errors.base import BundlerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +157,7 @@ class UntaggedManifestError(UnsupportedError):
         self.manifest = manifest
 
 
-class UnnamedDestinationError(UnsupportedError):
+class UnnamedDestinationError(UsageError):
     """A destination without an image name, which a signature needs.
 
     Fields:

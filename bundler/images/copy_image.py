@@ -83,7 +83,9 @@ class TransferOptions:
             return partial(self.sign_manifest, self.sign_identity)
         if target_name is None:
             raise UnnamedDestinationError(
-                str(destination), hint="specify the reference to sign with --sign-identity"
+                str(destination),
+                hint="choose a destination with image names, or name the image with --sign-identity"
+                " of copy",
             )
         return partial(self.sign_manifest, str(target_name.with_default_tag()))
 

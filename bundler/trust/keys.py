@@ -45,6 +45,7 @@ Algorithm = Literal["ecdsa-p256", "ed25519", "rsa"]
 
 MAX_KEY_FILE = 64 * 1024
 MIN_RSA_BITS = 2048
+_CREATE_KEY = "create a key of ECDSA P-256 or Ed25519: airbundle keygen PREFIX"
 
 # The y coordinates of the points of small order on edwards25519 (RFC 8032, section 5.1): orders 1,
 # 2, 4 and 8. The last two are not reduced modulo the prime.
@@ -236,12 +237,11 @@ def parse_private_key(
         case ed25519.Ed25519PrivateKey():
             return _create_private_key(key, "ed25519")
         case rsa.RSAPrivateKey():
-            raise UnsupportedError(
-                f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)", path=subject
-            )
+            problem = f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)"
+            raise UnsupportedError(problem, path=subject, hint=_CREATE_KEY)
         case _:
             problem = f"{subject}: {describe_algorithm(key)} keys are not accepted"
-            raise UnsupportedError(problem, path=subject)
+            raise UnsupportedError(problem, path=subject, hint=_CREATE_KEY)
 
 
 def load_private_key(
@@ -304,7 +304,8 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
         case rsa.RSAPublicKey():
             return _create_public_key(loaded, "rsa")
         case _:
-            raise UnsupportedError(f"{subject}: {describe_algorithm(loaded)} keys are not accepted")
+            problem = f"{subject}: {describe_algorithm(loaded)} keys are not accepted"
+            raise UnsupportedError(problem, path=subject, hint=_CREATE_KEY)
 
 
 def load_public_key(pem: bytes, subject: str) -> PublicKeyTypes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
-from bundler.errors import NotFoundError
+from bundler.errors import DamagedBundleError, NotFoundError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,8 @@ def read_raw_inventory(bundle: Path) -> bytes:
     """Read the bytes of ``bundle.json``.
 
     Raises:
-        NotFoundError: the directory does not exist, or contains no complete bundle.
+        NotFoundError: the directory does not exist, or contains no finished bundle.
+        DamagedBundleError: it contains one without ``bundle.json``.
         MalformedError, LimitError, MediumError: it cannot be read.
     """
     try:
@@ -37,6 +38,12 @@ def read_raw_inventory(bundle: Path) -> bytes:
     except NotFoundError:
         if not bundle.is_dir():
             raise NotFoundError(f"{bundle}: no such directory") from None
+        if (bundle / bundle_paths.CHECKSUM_FILE).exists():
+            raise DamagedBundleError(
+                f"{bundle}: the bundle is damaged",
+                [f"{bundle_paths.INVENTORY}: missing"],
+                hint="copy the bundle again, or run the export again, which repairs it",
+            ) from None
         raise create_unfinished_error(bundle) from None
 
 

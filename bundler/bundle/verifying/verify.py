@@ -184,11 +184,11 @@ class _Verifier:
         Returns the inventory, the reason why the bundle is not trusted, and its signers.
         """
         path = bundle_paths.INVENTORY
-        try:
-            authentication = authenticate(self.bundle, trust, detached)
-        except NotFoundError:
+        if path not in self.found.entries:
             self.add("missing", path, "missing: the export or the copy was interrupted")
             return None, None, ()
+        try:
+            authentication = authenticate(self.bundle, trust, detached)
         except (IntegrityError, LimitError, MediumError) as error:
             self.add_error(path, error)
             return None, None, ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.errors import UsageError
+from bundler.errors import SignerError, UsageError
 
 if TYPE_CHECKING:
     from bundler.cli.options.bundle_signers import SignerOptions
@@ -51,13 +51,15 @@ def read_signers(context: CommandContext, options: SignerOptions) -> tuple[Signe
 def _read_agent_keys(context: CommandContext, options: SignerOptions) -> list[Signer]:
     from bundler.trust import ssh_agent  # noqa: PLC0415 - rare
 
+    public = [ssh_agent.read_public_key(path) for path in options.agent_keys]
     socket = context.environment.variables.get("SSH_AUTH_SOCK")
     if not socket:
-        raise UsageError(
-            f"--{options.prefix}ssh-key: no ssh-agent",
+        raise SignerError(
+            "ssh-agent",
+            "not reachable: SSH_AUTH_SOCK is not set",
+            cause="agent",
             hint="start the agent, and set SSH_AUTH_SOCK",
         )
-    public = [ssh_agent.read_public_key(path) for path in options.agent_keys]
     return [
         ssh_agent.AgentSigner(key, ssh_agent.encode_public_key(key), socket, context.cancellation)
         for key in public

@@ -12,7 +12,7 @@ from bundler.cli.options import common, records
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.errors import UsageError
+from bundler.errors import ConfigError, TrustFileError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,5 +90,14 @@ def init(
         )
     path = trust_path or context.environment.list_trust_files()[0]
     document = trust_store.read_document(file)
-    store = install(path, document, digits, record=record)
+    try:
+        store = install(path, document, digits, record=record)
+    except TrustFileError as error:
+        if error.problem != "format":
+            raise
+        raise ConfigError(
+            error.message,
+            path=str(file),
+            hint="specify a trust file, as airbundle trust add and trust rotate write it",
+        ) from None
     print_store(store, as_json=as_json)

@@ -49,13 +49,13 @@ def update(
             "this site has no trust file", hint="install one: airbundle trust init FILE"
         )
     from bundler.bundle.format import trust_chain  # noqa: PLC0415 - not for --help
-    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
 
     if source.is_dir():
         updated = store.follow(partial(trust_chain.read_chain, source))
     else:
         document = trust_store.read_document(source)
-        version = trust_file.parse(document.raw, str(source)).version
+        version = trust_store.load(source, installed=False).version
         updated = store.follow(lambda _: {version: document})
     if updated.version == store.version and not context.options.quiet:
         text.print_note(f"{source}: contains no version after {store.version}; nothing changed")

@@ -56,6 +56,8 @@ def test_sign_refuses_missing_or_wrong_passphrase(
 def test_sign_refuses_unfinished_bundle(bundle: Path, run_airbundle: RunAirbundle):
     (bundle / "bundle.json").unlink()
     command = ("sign", "b", "--key", "ours.key", "--passphrase-file", "passphrase")
+    assert run_airbundle(*command).status == 3
+    (bundle / "SHA256SUMS").unlink()
     assert run_airbundle(*command).status == 9
 
 

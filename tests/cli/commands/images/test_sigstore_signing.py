@@ -78,7 +78,7 @@ def test_copy_signs_index_and_images(workspace, run_airbundle, frontend):
 
 def test_name_at_destination_is_signed_by_default(workspace, run_airbundle):
     refused = run_airbundle("copy", *KEY_FLAGS, "oci:in:app", "dir:out")
-    assert refused.status == 1
+    assert refused.status == 2
     assert "--sign-identity" in refused.stderr
     assert not (workspace / "out").exists()
 
@@ -229,7 +229,7 @@ def test_invalid_parameter_file_is_refused(workspace, run_airbundle, text, probl
 
 def test_sync_into_directory_has_no_name_to_sign(workspace, run_airbundle):
     synced = run_airbundle("sync", "--src", "oci", "--dest", "dir", *KEY_FLAGS, "in", "synced")
-    assert synced.status == 1
+    assert synced.status == 2
     assert "no image name to sign" in synced.stderr
 
 

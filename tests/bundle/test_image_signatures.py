@@ -8,6 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bundler import transports
+from bundler.bundle.audit.differences.target import compare_target
+from bundler.bundle.audit.differences.target_difference import TargetRequest
+from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting, resolve as resolving
 from bundler.bundle.format.bundle_source import BundleSource
@@ -374,3 +377,23 @@ def test_all_signatures_are_announced_to_the_policy(site):
     names = [f"docker://registry.corp/app:{tag}" for tag in (1, 2)]
     announced = {name: set(found) for name, found in policy.expected.items()}
     assert announced == {name: {SIMPLE, SECOND} for name in names}
+
+
+def test_comparison_finds_signatures_that_the_target_lacks(site):
+    site.sign("signature-1", SIMPLE)
+    site.sign("signature-2", SECOND)
+    site.export()
+    target = parse_target(f"dir:{site.path / 'target'}")
+    site.import_(str(target))
+
+    def compare():
+        opened = open_images(str(site.bundle), site.options)
+        with opened as found, ThreadPoolExecutor(2) as executor:
+            request = TargetRequest(found.images, target, site.options)
+            return compare_target(request, EngineOptions(executor)).problems
+
+    assert not compare()
+    (site.path / "target/app/1/signature-2").unlink()
+    (problem,) = compare()
+    assert (problem.code, problem.actual) == ("signature-absent", "1 of 2")
+    assert problem.digest.text == site.image.digest

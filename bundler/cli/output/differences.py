@@ -13,7 +13,7 @@ from bundler.errors import DifferenceError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bundler.bundle.audit.differences.target import TargetDifference
+    from bundler.bundle.audit.differences.target_difference import TargetDifference
     from bundler.cli.runtime.comparison import Difference
 
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
@@ -26,6 +26,7 @@ _PROBLEMS = {
     "referrer-not-listed": "referrer is not listed",
     "content-absent": "not stored",
     "content-damaged": "damaged",
+    "signature-absent": "signatures are not stored",
 }
 
 Section = tuple[str, tuple[str, ...], list[tuple[str, ...]]]

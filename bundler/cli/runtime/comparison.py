@@ -11,11 +11,9 @@ from bundler import transports
 from bundler.bundle.audit.differences import image_lists
 from bundler.bundle.audit.differences.image_lists import ListDifference
 from bundler.bundle.audit.differences.images import ComparedImage, ImageDifference, compare_images
-from bundler.bundle.audit.differences.target import (
-    TargetDifference,
-    TargetRequest,
-    compare_target,
-)
+from bundler.bundle.audit.differences.registry_images import list_registry
+from bundler.bundle.audit.differences.target import compare_target
+from bundler.bundle.audit.differences.target_difference import TargetDifference, TargetRequest
 from bundler.bundle.audit.files import ImageFiles, ListingCache
 from bundler.bundle.audit.image_properties import read_properties
 from bundler.bundle.audit.layers.layer_reader import LayerReader
@@ -23,10 +21,11 @@ from bundler.bundle.audit.packages.image_packages import read_packages
 from bundler.bundle.audit.platforms import select_platform
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.inventory import Inventory
-from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget
+from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget, parse_target
 from bundler.cli.options.registry_access import AccessOptions
 from bundler.cli.runtime import import_target, opened_images
 from bundler.errors import NotFoundError, UsageError
+from bundler.transports.source_reference import split_registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +73,13 @@ class Comparison:
 
     def _read_list(self, text: str) -> ImageList:
         path = Path(text)
+        if text.endswith("/") and split_registry(text) is not None:
+            target = parse_target(text)
+            assert isinstance(target, RegistryTarget)  # noqa: S101 - as split
+            override = self._access.create_override()
+            by_host = {} if override is None else {target.domain: override}
+            options = self._run.create_open_options(by_host)
+            return list_registry(target, options, self._run.create_engine_options())
         if not path.is_file():
             with self._open(text) as images:
                 if images.inventory is None:

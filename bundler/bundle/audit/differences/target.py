@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.bundle.format.bundle_source import open_for_reading
+from bundler.bundle.audit.differences.target_difference import (
+    ProblemCode,
+    TargetDifference,
+    TargetProblem,
+    TargetRequest,
+)
+from bundler.bundle.format.bundle_source import BundleSource, open_for_reading
+from bundler.bundle.importing.signatures import select_signatures
 from bundler.bundle.importing.target import (
     DirectoryTarget,
     OpenRegistry,
@@ -23,7 +30,7 @@ from bundler.bundle.importing.target import (
 from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams import VerifiedReader, drain
 from bundler.copy.parallel import run_all
-from bundler.copy.target_names import NameMapping, compare_with_target
+from bundler.copy.target_names import compare_with_target
 from bundler.errors import (
     DeniedError,
     IntegrityError,
@@ -34,100 +41,19 @@ from bundler.errors import (
 )
 from bundler.oci.reference import ImageReference
 from bundler.ports import ListsReferrers, ListsTags, Node, ReportsMirror
+from bundler.signature_ports import HasSignatures
 from bundler.transport_port import ListsRepositories
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
-    from bundler.bundle.audit.images import ImageAtLocation
-    from bundler.bundle.importing.target import ImportTarget, OpenTarget
+    from bundler.bundle.importing.target import OpenTarget
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import Graph
     from bundler.copy.planned_image import PlannedImage
     from bundler.oci.digest import Digest
-    from bundler.ports import Holdings, OpenOptions, Source
-
-ProblemCode = Literal[
-    "name-absent",
-    "name-moved",
-    "referrer-tag-absent",
-    "referrer-tag-moved",
-    "referrer-not-listed",
-    "content-absent",
-    "content-damaged",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class TargetProblem:
-    """A part of an image that the target does not have as the bundle states it."""
-
-    code: ProblemCode
-    name: str
-    """The target name of the image, or of its referrer."""
-    digest: Digest
-    """The digest that the bundle states."""
-    kind: str = ""
-    """For content: ``manifest``, ``config`` or ``layer``."""
-    actual: str | None = None
-    """The digest to which the name points, or the reason why content is damaged."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the problem as JSON, without empty members."""
-        value = {"code": self.code, "name": self.name, "digest": self.digest.text}
-        if self.kind:
-            value["kind"] = self.kind
-        if self.actual is not None:
-            value["actual"] = self.actual
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class TargetDifference:
-    """The difference between a bundle and a target."""
-
-    target: str
-    images: int
-    """The number of images that were compared."""
-    content: int
-    """The number of manifests, configs and layers that were found, each once for a repository."""
-    problems: tuple[TargetProblem, ...]
-    extra: tuple[str, ...] | None
-    """Names at the target that no image of the bundle has, and repositories without such images;
-    None: not requested."""
-    lists_repositories: bool = True
-    """False: the registry does not list its repositories, so other ones are unknown."""
-
-    def __len__(self) -> int:
-        return len(self.problems) + len(self.extra or ())
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the difference as JSON."""
-        value: dict[str, Any] = {
-            "target": self.target,
-            "images": self.images,
-            "content": self.content,
-            "problems": [problem.to_json() for problem in self.problems],
-        }
-        if self.extra is not None:
-            value |= {"extra": list(self.extra), "listsRepositories": self.lists_repositories}
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class TargetRequest:
-    """The images of a bundle, and the target to compare them with."""
-
-    images: Sequence[ImageAtLocation]
-    target: ImportTarget
-    options: OpenOptions
-    """Options for opening the target."""
-    names: NameMapping = field(default_factory=NameMapping)
-    deep: bool = False
-    """Whether blobs at the target are read and hashed."""
-    extra: bool = False
-    """Whether other names below the prefix of the target are reported."""
+    from bundler.ports import Holdings, Source
 
 
 def compare_target(request: TargetRequest, engine: EngineOptions) -> TargetDifference:
@@ -143,7 +69,11 @@ def compare_target(request: TargetRequest, engine: EngineOptions) -> TargetDiffe
         raise NotFoundError(f"{request.target}: no such directory")
     with ExitStack() as stack:
         comparison = _Comparison(request, engine, stack)
-        problems = [comparison.compare_names(), comparison.compare_content()]
+        problems = [
+            comparison.compare_names(),
+            comparison.compare_content(),
+            comparison.compare_signatures(),
+        ]
         extra = tuple(comparison.find_extra_names()) if request.extra else None
         return TargetDifference(
             target=str(request.target),
@@ -168,7 +98,7 @@ class _Comparison:
         self._sources: dict[str, Source] = {}
         self._opening = threading.Lock()
         self._planned: list[tuple[str, PlannedImage[Holdings]]] = []
-        self._absent_layers: set[Digest] = set()
+        self._absent_layers: list[set[Digest]] = []
         self.found = 0
         self.lists_repositories = True
         names = request.names
@@ -178,13 +108,16 @@ class _Comparison:
                 raise UnsupportedError(f"{image.name}: not an image of a bundle")
             name = names.map_reference(listed.reference, listed.digest, listed.rename)
             resolved = image.resolve(engine.emit, referrers=True)
+            if listed.signatures and isinstance(image.source, BundleSource):
+                signatures = image.source.signature_files.of_image(listed)
+                resolved = replace(resolved, signatures=signatures)
             planned = self._target.create_planned_image(resolved, name)
             self._planned.append((self._target.format_name(name), planned))
             if listed.absent_layers is not None:
-                self._absent_layers |= {layer.digest for layer in listed.absent_layers}
+                self._absent_layers.append({layer.digest for layer in listed.absent_layers})
             else:  # a bundle of an older version, in which any foreign layer may be absent
                 foreign = resolved.foreign_layers
-                self._absent_layers |= {node.digest for node in foreign if node.digest}
+                self._absent_layers.append({node.digest for node in foreign if node.digest})
 
     def compare_names(self) -> list[TargetProblem]:
         """Compare the names of images and referrers, and the lists of referrers."""
@@ -230,11 +163,11 @@ class _Comparison:
     def compare_content(self) -> list[TargetProblem]:
         """Check that every manifest and blob is stored, once in each scope."""
         nodes: dict[tuple[str, Digest], tuple[str, str, Holdings, Node]] = {}
-        for full_name, planned in self._planned:
+        for (full_name, planned), absent in zip(self._planned, self._absent_layers, strict=True):
             for scope, graph in self._list_graphs(full_name, planned):
                 manifests = [Node.of(item.descriptor, "manifest") for item in graph.manifests]
                 for node in (*manifests, *graph.blobs):
-                    if node.digest is not None and node.digest not in self._absent_layers:
+                    if node.digest is not None and node.digest not in absent:
                         item = (full_name, scope, planned.destination, node)
                         nodes.setdefault((scope, node.digest), item)
         tasks = [partial(self._check_node, *item) for item in nodes.values()]
@@ -295,6 +228,38 @@ class _Comparison:
                 hint="leave out --deep, or remove the mirror from registries.conf",
             )
         return None
+
+    def compare_signatures(self) -> list[TargetProblem]:
+        """Compare the signature files of the bundle with the signatures that the target stores.
+
+        Signatures that an import could not store there are left out.
+        """
+        signed = [item for item in self._planned if item[1].image.signatures]
+        tasks = [partial(self._compare_signatures_of, *item) for item in signed]
+        found = run_all(self._engine.executor, tasks, self._engine.cancellation)
+        return [problem for problems in found for problem in problems]
+
+    def _compare_signatures_of(
+        self, full_name: str, planned: PlannedImage[Holdings]
+    ) -> list[TargetProblem]:
+        storable, _ = select_signatures(
+            planned, full_name, stores_signatures=self._target.stores_signatures(planned)
+        )
+        scope, _ = next(self._list_graphs(full_name, planned))
+        problems = []
+        for manifest, expected in storable.image.signatures.items():
+            try:
+                source = self._open_source(scope)
+                stored = source.signatures(manifest) if isinstance(source, HasSignatures) else []
+            except NotFoundError:  # the image is absent, which is another problem
+                stored = []
+            absent = len(set(expected) - set(stored))
+            if absent:
+                actual = f"{absent} of {len(expected)}"
+                problems.append(
+                    TargetProblem("signature-absent", full_name, manifest, actual=actual)
+                )
+        return problems
 
     def find_extra_names(self) -> Iterable[str]:
         """Yield the names below the prefix of the target that the bundle does not have.

@@ -72,11 +72,21 @@ def diff(
     name. If both are references to one image, or IMAGE is given (and OTHER_IMAGE, if its name in B
     differs), two images are compared: config, labels, layers, packages, files, and new bytes.
 
+    docker://HOST[:PORT]/[PREFIX/], with a slash at the end, is a list of all images below it, which
+    are compared by their names without the prefix. The registry must list its repositories.
+
     If A is a bundle and B is a target as for import, the command checks that the target has all
     names, manifests, referrers and blobs of the bundle.
     """
     refuse_conflicts({"--json": as_json, "--format": output_format})
-    is_target = image is None and _is_bundle(old) and not _is_list(new)
+    is_target = image is None and _is_bundle(old) and not _is_list(new) and _may_be_target(new)
+    prefixes = [text for text in (old, new) if _is_registry_prefix(text)]
+    if prefixes and not is_target and (image is not None or _is_list(old) or _is_list(new)):
+        raise UsageError(
+            f"{prefixes[0]}: all images below it are compared with another registry, a layout or an"
+            " archive only",
+            hint="to compare a bundle with a registry: airbundle diff BUNDLE TARGET",
+        )
     if not is_target:
         target_options = {
             "--deep": deep,
@@ -97,7 +107,7 @@ def diff(
         difference: Difference
         if is_target:
             difference = comparison.compare_target(old, new, names, deep=deep, extra=extra)
-        elif image is not None or not (_is_list(old) or _is_list(new)):
+        elif image is not None or not (prefixes or _is_list(old) or _is_list(new)):
             pair = (image, other_image or image)
             difference = comparison.compare_images(old, new, pair, platform, files=not no_files)
         else:
@@ -110,8 +120,18 @@ def diff(
     differences.check(difference, old, new)
 
 
+def _is_registry_prefix(text: str) -> bool:
+    """Whether ``text`` names all repositories below a prefix in a registry."""
+    return text.startswith(("docker://", "atomic:")) and text.endswith("/")
+
+
 def _is_bundle(text: str) -> bool:
     return Path(text).is_dir() or (":" not in text and not Path(text).is_file())
+
+
+def _may_be_target(text: str) -> bool:
+    """Whether ``text`` has the form of a target: other locations are compared by names."""
+    return text.startswith(("docker:", "atomic:", "oci:", "dir:")) or ":" not in text
 
 
 def _is_list(text: str) -> bool:

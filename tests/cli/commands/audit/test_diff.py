@@ -283,3 +283,58 @@ def test_registry_that_does_not_list_repositories_is_reported(
         assert run_airbundle("import", "b", *target, *IMPORT).status == 0
         value = _diff(run_airbundle, "b", *target, "--extra", status=0)
         assert value["listsRepositories"] is False
+
+
+def test_layer_that_is_absent_in_one_image_is_expected_for_the_others(
+    run_airbundle: RunAirbundle, tmp_path: Path
+):
+    layer = images.layer({"windows": b"x" * 100})
+    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    layer = images.Layer(images.Blob(foreign, layer.blob.data), layer.diff_id)
+    named = {
+        "quay.io/a:1": images.image(layer),
+        "quay.io/b:1": images.image(layer, images.layer({})),
+    }
+    entries = bundles.create_inventory(tmp_path, named)["images"]
+    absent = {"digest": layer.blob.digest, "size": len(layer.blob.data), "mediaType": foreign}
+    entries[0]["absentLayers"] = [absent | {"urls": ["https://example.com/layer"]}]
+    entries[1]["absentLayers"] = []
+    bundles.write(tmp_path / "b", named, images=entries)
+    assert run_airbundle("import", "b", "oci:target", *IMPORT).status == 0
+    (tmp_path / "target/blobs" / layer.blob.digest.replace(":", "/")).unlink(missing_ok=True)
+    (problem,) = _diff(run_airbundle, "b", "oci:target", status=12)["problems"]
+    assert (problem["code"], problem["digest"]) == ("content-absent", layer.blob.digest)
+    assert "quay.io/b:1" in problem["name"] or problem["name"].endswith("b:1")
+
+
+def test_prefixes_of_registries_are_compared_by_relative_names(
+    run_airbundle: RunAirbundle, tmp_path: Path
+):
+    bundles.write(tmp_path / "b")
+    with FakeRegistry() as one, FakeRegistry() as two:
+        sides = (f"docker://{one.host}/a/", f"docker://{two.host}/")
+        for side in sides:
+            target = (side.rstrip("/"), "--tls-verify=false")
+            assert run_airbundle("import", "b", *target, *IMPORT, "--adopt").status == 0
+        images.push(one.host, "elsewhere", images.image(), "1")
+        options = ("--tls-verify=false",)
+        assert _diff(run_airbundle, *sides, *options, status=0)["unchanged"] >= 2
+        images.push(two.host, "library/nginx", images.image(), "1.27")
+        images.push(two.host, "more", images.image(), "1")
+        value = _diff(run_airbundle, *sides, *options, status=12)
+        assert [item["name"] for item in value["moved"]] == ["library/nginx:1.27"]
+        assert [item["name"] for item in value["added"]] == ["more:1"]
+        assert run_airbundle("diff", "b", sides[0], *options).status == 0
+        assert run_airbundle("diff", sides[0], "b", *options).status == 2
+        assert run_airbundle("diff", sides[0], f"docker://{two.host}/none/", *options).status == 9
+        one.fail("GET", "/v2/_catalog", status=401, times=None)
+        assert run_airbundle("diff", *sides, *options).status == 7
+
+
+def test_bundle_is_compared_with_an_archive_by_names(run_airbundle: RunAirbundle, tmp_path: Path):
+    named = bundles.sample()
+    bundles.write(tmp_path / "b", named)
+    images.write_layout(tmp_path / "layout", named)
+    assert run_airbundle("copy", f"oci:layout:{NGINX}", f"oci-archive:a.tar:{NGINX}").status == 0
+    value = _diff(run_airbundle, "b", "oci-archive:a.tar", status=12)
+    assert (value["unchanged"], [item["name"] for item in value["removed"]]) == (1, [APP])

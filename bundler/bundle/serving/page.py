@@ -13,7 +13,7 @@ from bundler.errors import count, format_size
 from bundler.oci.reference import is_domain
 
 if TYPE_CHECKING:
-    from bundler.bundle.serving.content import ServedContent, ServedImage
+    from bundler.bundle.serving.content import ServedContent
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -47,7 +47,16 @@ def create_response(content: ServedContent, host: str) -> ServerResponse:
         f"{count(len(content.images), 'image')} of {count(bundles, 'bundle')},"
         f" {format_size(size)}. This registry is read-only; nothing has been imported."
     )
-    rows = "\n".join(_create_row(image, host) for image in content.images)
+    lines = []
+    for image in content.images:
+        command = f"podman pull {host}/{image.name}"
+        lines.append(
+            f"<tr><td>{escape(str(image.name))}<br><small>{escape(image.reference)},"
+            f" {escape(image.bundle)}<br><code>{escape(image.digest.text)}</code></small></td>"
+            f"<td>{escape(', '.join(image.platforms))}</td><td>{escape(format_size(image.size))}"
+            f"</td><td><code>{escape(command)}</code></td></tr>"
+        )
+    rows = "\n".join(lines)
     text = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -69,14 +78,3 @@ def create_response(content: ServedContent, host: str) -> ServerResponse:
 </html>
 """
     return ServerResponse(200, _HEADERS, text.encode())
-
-
-def _create_row(image: ServedImage, host: str) -> str:
-    reference = f"{host}/{image.name}"
-    command = f"podman pull {reference}"
-    return (
-        f"<tr><td>{escape(str(image.name))}<br><small>{escape(image.reference)},"
-        f" {escape(image.bundle)}<br><code>{escape(image.digest.text)}</code></small></td>"
-        f"<td>{escape(', '.join(image.platforms))}</td>"
-        f"<td>{escape(format_size(image.size))}</td><td><code>{escape(command)}</code></td></tr>"
-    )

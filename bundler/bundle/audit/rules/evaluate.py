@@ -80,7 +80,27 @@ class Verdict:
 
 def evaluate(rules: RuleSet, audited: AuditedLocation, accepted: Sequence[Waiver] = ()) -> Verdict:
     """Apply all rules to all images, then the accepted waivers to the findings."""
-    found = [finding for rule in rules.rules for finding in _apply(rule, audited)]
+    found: list[Finding] = []
+    for active in rules.rules:
+        if active.rule.scope == "location":
+            found += _create_findings(active, Place(), active.check(audited))
+            continue
+        for image in filter(active.applies_to, audited.images):
+            place = Place(image=image.name, digest=image.digest.text if image.digest else "")
+            if active.rule.depth != "names" and image.unreadable is not None:
+                problems: Iterable[Problem] = [Problem(image.unreadable, is_unchecked=True)]
+                found += _create_findings(active, place, problems)
+            elif active.rule.scope == "image":
+                found += _create_findings(active, place, active.check(audited, image))
+            else:
+                for platform in image.platforms:
+                    own = replace(place, platform=platform.name, digest=platform.image.digest.text)
+                    if active.rule.depth == "contents" and platform.contents is None:
+                        reason = platform.unreadable or "its layers were not read"
+                        problems = [Problem(reason, is_unchecked=True)]
+                    else:
+                        problems = active.check(audited, image, platform)
+                    found += _create_findings(active, own, problems)
     findings, waived = waivers.apply(accepted, found, audited.now)
     order = {image.name: number for number, image in enumerate(audited.images)}
     findings.sort(
@@ -91,31 +111,6 @@ def evaluate(rules: RuleSet, audited: AuditedLocation, accepted: Sequence[Waiver
         )
     )
     return Verdict(audited, rules, tuple(findings), tuple(waived))
-
-
-def _apply(active: ActiveRule, audited: AuditedLocation) -> Iterator[Finding]:
-    if active.rule.scope == "location":
-        yield from _create_findings(active, Place(), active.check(audited))
-        return
-    for image in audited.images:
-        if not active.applies_to(image):
-            continue
-        place = Place(image=image.name, digest=image.digest.text if image.digest else "")
-        if active.rule.depth != "names" and image.unreadable is not None:
-            yield from _create_findings(
-                active, place, [Problem(image.unreadable, is_unchecked=True)]
-            )
-        elif active.rule.scope == "image":
-            yield from _create_findings(active, place, active.check(audited, image))
-        else:
-            for platform in image.platforms:
-                own = replace(place, platform=platform.name, digest=platform.image.digest.text)
-                if active.rule.depth == "contents" and platform.contents is None:
-                    reason = platform.unreadable or "its layers were not read"
-                    problems: Iterable[Problem] = [Problem(reason, is_unchecked=True)]
-                else:
-                    problems = active.check(audited, image, platform)
-                yield from _create_findings(active, own, problems)
 
 
 def _create_findings(

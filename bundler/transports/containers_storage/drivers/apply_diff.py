@@ -113,7 +113,17 @@ class DiffApplier:
                     hint = "only root can set all owners: run this as root or in 'podman unshare'"
                     converted.hint = hint
                 raise converted from error
-        self._set_directory_times()
+        # The creation of files in a directory has changed its time.
+        self._scratch.seek(0)
+        while header := self._scratch.read(_DIRECTORY_TIME.size):
+            mtime, length = _DIRECTORY_TIME.unpack(header)
+            name = os.fsdecode(self._scratch.read(length))
+            parts = tuple(name.split("/")) if name else ()
+            status = self._tree.status(parts)
+            if status is None or not stat.S_ISDIR(status.st_mode):
+                continue  # replaced by a later member
+            with convert_os_errors(self._tree.path, "cannot set the time"):
+                os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
 
     def _apply_entry(self, entry: TarEntry, parts: PathComponents, entries: TarEntries) -> None:
         is_whiteout = bool(parts) and parts[-1].startswith(_PREFIX)
@@ -210,19 +220,6 @@ class DiffApplier:
         self._tree.remove(parts)
         self._own.add_with_parents(parts)
         return self._tree.open_directory(parts[:-1], create=True)
-
-    def _set_directory_times(self) -> None:
-        """Set the times of directories, which the creation of files in them has changed."""
-        self._scratch.seek(0)
-        while header := self._scratch.read(_DIRECTORY_TIME.size):
-            mtime, length = _DIRECTORY_TIME.unpack(header)
-            path = os.fsdecode(self._scratch.read(length))
-            parts = tuple(path.split("/")) if path else ()
-            status = self._tree.status(parts)
-            if status is None or not stat.S_ISDIR(status.st_mode):
-                continue  # replaced by a later member
-            with convert_os_errors(self._tree.path, "cannot set the time"):
-                os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
 
     def _set_open_metadata(self, fd: int, entry: TarEntry) -> None:
         """Set the owner, the mode and the extended attributes of an open file or directory."""

@@ -228,29 +228,27 @@ def _parse_requirements(value: object, context: Table) -> Requirements:
     """Parse a list of requirements; ``context`` provides the subject of error messages."""
     if not isinstance(value, list) or not value:
         raise context.problem("expected a non-empty list of requirements")
-    return tuple(
-        _parse_requirement(Table.of(item, f"{context.subject}[{index}]", error=context.error))
-        for index, item in enumerate(value)
-    )
-
-
-def _parse_requirement(table: Table) -> Requirement:
-    match table.value.get("type"):
-        case "insecureAcceptAnything":
-            table.refuse_unknown(("type",))
-            return InsecureAcceptAnything()
-        case "reject":
-            table.refuse_unknown(("type",))
-            return Reject()
-        case "signedBy":
-            names = ("keyPath", "keyPaths", "keyData")
-            table.refuse_unknown(("type", "keyType", "signedIdentity", *names))
-            key_type = cast("KeyType", table.one_of("keyType", get_args(KeyType)))
-            return SignedBy(key_type, _require_keys(table, names), _parse_identity(table))
-        case "sigstoreSigned":
-            return _parse_sigstore_signed(table)
-        case other:
-            raise table.problem(f"unknown requirement type {str(other)[:80]!r}")
+    requirements: list[Requirement] = []
+    for index, item in enumerate(value):
+        table = Table.of(item, f"{context.subject}[{index}]", error=context.error)
+        match table.value.get("type"):
+            case "insecureAcceptAnything":
+                table.refuse_unknown(("type",))
+                requirements.append(InsecureAcceptAnything())
+            case "reject":
+                table.refuse_unknown(("type",))
+                requirements.append(Reject())
+            case "signedBy":
+                names = ("keyPath", "keyPaths", "keyData")
+                table.refuse_unknown(("type", "keyType", "signedIdentity", *names))
+                key_type = cast("KeyType", table.one_of("keyType", get_args(KeyType)))
+                keys, identity = _require_keys(table, names), _parse_identity(table)
+                requirements.append(SignedBy(key_type, keys, identity))
+            case "sigstoreSigned":
+                requirements.append(_parse_sigstore_signed(table))
+            case other:
+                raise table.problem(f"unknown requirement type {str(other)[:80]!r}")
+    return tuple(requirements)
 
 
 def _parse_sigstore_signed(table: Table) -> SigstoreSigned:

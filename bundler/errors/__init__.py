@@ -178,6 +178,7 @@ from bundler.errors.evidence import (
     DamagedEvidenceError as DamagedEvidenceError,
     MissingEvidenceError as MissingEvidenceError,
 )
+from bundler.errors.printable import escape as escape
 from bundler.errors.registry import (
     CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,
     CertificateError as CertificateError,

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from bundler.registry.auth.challenges import Challenge
     from bundler.registry.request import RequestOptions
     from bundler.registry.response import Response
-    from bundler.silence import Silence
 
 _MAX_CHALLENGES = 2
 _MAX_REDIRECTS = 5
@@ -131,7 +130,14 @@ class Session:
                     self._client.set_patience(error)
                     if spec.no_retry or spec.is_spent:
                         raise
-                    self._rate.delay(self._schedule(attempts, error, spec.silence))
+                    is_limited = isinstance(error, RateLimitedError)
+                    try:
+                        wait = self._client.schedule_retry(attempts, error, spec.silence)
+                    except RegistryError:
+                        if is_limited:
+                            error.patience = 0.0  # the caller must not retry either
+                        raise
+                    self._rate.delay(wait if is_limited else 0.0)
                 else:
                     response.on_close(release)
                     return response
@@ -139,17 +145,6 @@ class Session:
             release()
             raise
         raise AssertionError("unreachable: attempts are unlimited")
-
-    def _schedule(self, attempts: Attempts, error: RegistryError, silence: Silence) -> float:
-        """Schedule a retry; return the delay of all requests, which the rate limit requires."""
-        limited = isinstance(error, RateLimitedError)
-        try:
-            wait = self._client.schedule_retry(attempts, error, silence)
-        except RegistryError:
-            if limited:
-                error.patience = 0.0  # the caller must not retry either
-            raise
-        return wait if limited else 0.0
 
     def fetch(
         self, target: str, limit: int, *, subject: str, **options: Unpack[RequestOptions]

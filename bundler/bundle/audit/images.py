@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.copy.image import ReferrerPolicy, ResolvedImage
     from bundler.events import Emit
+    from bundler.oci.digest import Digest
     from bundler.ports import OpenOptions, Reference, Source
     from bundler.trust.bundle_trust import BundleTrust
 
@@ -44,6 +45,16 @@ class ImageAtLocation:
     request: ImageRequest
     listed: BundledImage | None
     """The entry in the inventory; None: the image is not part of a bundle."""
+
+    def find_digest(self) -> Digest:
+        """Return the digest of the root.
+
+        Raises:
+            NotFoundError: the image does not exist.
+        """
+        if self.listed is not None:
+            return self.listed.digest
+        return self.source.resolve(self.request.source.name).digest
 
     def resolve(self, emit: Emit, *, referrers: bool = False) -> ResolvedImage:
         """Read and verify the manifests of the image, and of its referrers if requested.
@@ -87,8 +98,8 @@ class OpenImages:
     def find(self, text: str | None) -> ImageAtLocation:
         """Return the image that ``text`` identifies; None: the only image.
 
-        ``text`` is the name of the image, the end of it after a ``/``, or its digest, which may be
-        abbreviated to ``MIN_DIGEST`` digits.
+        ``text`` is the name of the image, also without its location, the end of it after a ``/``,
+        or its digest, which may be abbreviated to ``MIN_DIGEST`` digits.
 
         Raises:
             NotFoundError: there is no such image.
@@ -112,13 +123,14 @@ class OpenImages:
     def find_all(self, text: str) -> tuple[ImageAtLocation, ...]:
         """Return the images that ``text`` identifies, as in ``find``."""
         found = []
-        short = text.removeprefix("sha256:")
+        digits = text.removeprefix("sha256:")
+        is_digest = len(digits) >= MIN_DIGEST and set(digits) <= set("0123456789abcdef")
         for image in self.images:
-            digest = image.listed.digest.text if image.listed is not None else ""
+            names = (image.name, image.request.source.name or "")
             if (
-                image.name == text
-                or image.name.endswith(f"/{text}")
-                or (len(short) >= MIN_DIGEST and digest.partition(":")[2].startswith(short))
+                text in names
+                or any(name.endswith(f"/{text}") for name in names)
+                or (is_digest and image.find_digest().hex.startswith(digits))
             ):
                 found.append(image)
         return tuple(found)

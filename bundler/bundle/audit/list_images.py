@@ -154,13 +154,22 @@ def add_details(
         for each in found
     ]
     remaining = iter(compute_sizes(contents)[0])
-    return [
-        replace(
-            image,
-            details=tuple(_describe(own, each, next(remaining)) for each in found),
-        )
-        for image, (own, found) in zip(images, platforms, strict=True)
-    ]
+    listed = []
+    for item, (own, found) in zip(images, platforms, strict=True):
+        details = []
+        for each in found:
+            config = each.manifest.config
+            raw = fetch(own.source, config, own.display_name, kind="config")
+            parsed = ImageConfig.parse(raw, subject=f"{own.display_name}: config {config.digest}")
+            created = None
+            with suppress(ValueError, OverflowError):
+                stated = datetime.fromisoformat(parsed.created or "")
+                created = stated.replace(tzinfo=stated.tzinfo or UTC).astimezone(UTC)
+            referrers = sum(referrer.subject == each.digest for referrer in own.referrers)
+            sizes = next(remaining)
+            details.append(ListedPlatform(each.platform, each.digest, created, sizes, referrers))
+        listed.append(replace(item, details=tuple(details)))
+    return listed
 
 
 def select(
@@ -193,19 +202,6 @@ def sort(images: Sequence[ListedImage], key: SortKey) -> list[ListedImage]:
         oldest = datetime.min.replace(tzinfo=UTC)
         return sorted(images, key=lambda image: image.created or oldest, reverse=True)
     return sorted(images, key=lambda image: getattr(image.sizes, key), reverse=True)
-
-
-def _describe(resolved: ResolvedImage, image: PlatformImage, sizes: Sizes) -> ListedPlatform:
-    name = resolved.display_name
-    config = image.manifest.config
-    raw = fetch(resolved.source, config, name, kind="config")
-    parsed = ImageConfig.parse(raw, subject=f"{name}: config {config.digest}")
-    created = None
-    with suppress(ValueError, OverflowError):
-        stated = datetime.fromisoformat(parsed.created or "")
-        created = stated.replace(tzinfo=stated.tzinfo or UTC).astimezone(UTC)
-    referrers = sum(referrer.subject == image.digest for referrer in resolved.referrers)
-    return ListedPlatform(image.platform, image.digest, created, sizes, referrers)
 
 
 def _parse_platform(text: str) -> Platform | None:

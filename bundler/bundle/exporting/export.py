@@ -160,6 +160,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             from bundler.bundle.format.signatures import image_signatures  # noqa: PLC0415 - if there are any
 
             image_signatures.write_files(bundle, signature_files, only_missing=True)
+        removed = set(filter(bundle_paths.parse_signature_name, directory.list_names()))
         contents, signed = sealing.replace_seal(
             request,
             directory,
@@ -187,6 +188,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         missing=missing,
         medium=filesystem.inspect(bundle),
         read_back=record,
+        removed_signatures=tuple(sorted(removed.difference(signed))),
     )
 
 

@@ -41,6 +41,8 @@ class ExportReport:
     """The medium, with its free space after the export."""
     read_back: ReadBackRecord | None = None
     """The record that the bundle was read again from the medium; None: it was not."""
+    removed_signatures: tuple[str, ...] = ()
+    """The names of the signature files of the former bundle that this one does not have."""
 
     @property
     def referrers(self) -> int:
@@ -94,6 +96,7 @@ class ExportReport:
             "expires": contents.expires and timestamps.format_utc(contents.expires),
             "complete": contents.complete,
             "signatures": list(self.signatures),
+            "removedSignatures": list(self.removed_signatures),
             **self.totals.to_json(),
             "images": [
                 {"reference": str(image.reference), "digest": image.digest.text}

@@ -199,7 +199,7 @@ class ImportSession:
                     f" {inventory.serial}, and lower serials are refused from then on"
                 )
             )
-        if admission.clock_behind is not None:
+        if admission.clock_behind is not None and self._now is None:
             days = admission.clock_behind.total_seconds() / 86400
             self._emit(
                 WarningIssued(

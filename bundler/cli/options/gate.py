@@ -11,6 +11,7 @@ from bundler.cli.options.option import option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
+    from bundler.bundle.audit.rules.former import FormerBundle
     from bundler.bundle.audit.rules.gate import Gate
 
 SECTION = "Rules"
@@ -24,26 +25,23 @@ class GateOptions:
     waivers: Path | None = None
     since: Path | None = None
 
-    def load(self, location: str | Path) -> Gate | None:
+    def load(self, location: str | Path, *, for_report: bool = False) -> Gate | None:
         """Read the files; return None if there are no rules.
 
-        ``location`` is the bundle or the reference to which the rules apply.
+        ``location`` is the bundle or the reference to which the rules apply. ``for_report``: a
+        report is written, which needs no rules to compare with a former bundle.
 
         Raises:
-            UsageError: there are waivers without rules, or programs that are part of the bundle.
+            UsageError: there are waivers, or a former bundle, without rules, or programs that are
+                part of the bundle.
             InvalidBundleManifestError, NotFoundError, LimitError: a file cannot be read.
         """
         if self.rules is None:
-            if self.waivers is not None or self.since is not None:
+            if self.waivers is not None or (self.since is not None and not for_report):
                 option = "--since" if self.waivers is None else "--waivers"
                 raise UsageError(f"{option} requires --rules")
             return None
-        from bundler.bundle.audit.rules import (  # noqa: PLC0415 - rare
-            former,
-            gate,
-            rules_file,
-            waivers_file,
-        )
+        from bundler.bundle.audit.rules import gate, rules_file, waivers_file  # noqa: PLC0415 - rare
 
         rules = rules_file.load(self.rules)
         bundle = Path(location).resolve()
@@ -55,8 +53,19 @@ class GateOptions:
                         hint="use programs and a rules file of your site",
                     )
         accepted = () if self.waivers is None else waivers_file.load(self.waivers)
-        since = None if self.since is None else former.read_former(self.since)
-        return gate.Gate(rules, accepted, since)
+        return gate.Gate(rules, accepted, self.read_former())
+
+    def read_former(self) -> FormerBundle | None:
+        """Read the former bundle; return None if there is none.
+
+        Raises:
+            BundlerError: it cannot be read, see ``former.read_former``.
+        """
+        if self.since is None:
+            return None
+        from bundler.bundle.audit.rules import former  # noqa: PLC0415 - rare
+
+        return former.read_former(self.since)
 
 
 gate_options = option_group(
@@ -76,8 +85,8 @@ gate_options = option_group(
             "--since",
             type=common.PATH,
             metavar="BUNDLE",
-            help="Former bundle for the rules about changes: a bundle, its bundle.json, or a"
-            " receipt. Its signatures are not verified.",
+            help="Former bundle for rules and reports about changes: a bundle, its bundle.json, or"
+            " a receipt. Its signatures are not verified.",
         ),
     },
 )

@@ -36,7 +36,21 @@ class SigningOptions:
         """
         from bundler.cli.runtime import image_signers, openpgp_signers  # noqa: PLC0415 - not for --help
 
-        passphrase = self._read_passphrase()
+        passphrase = None
+        if self.passphrase_file is not None:
+            users = {
+                "--sign-by": self.gpg_key,
+                "--sign-by-sq-fingerprint": self.sq_key,
+                "--sign-by-sigstore-private-key": self.sigstore_key,
+            }
+            if sum(value is not None for value in users.values()) != 1:
+                raise UsageError(
+                    f"--sign-passphrase-file needs exactly one of {', '.join(users)}",
+                )
+            if self.sigstore_key is None:
+                from bundler.cli.runtime.signing_keys import read_passphrase  # noqa: PLC0415 - not for --help
+
+                passphrase = read_passphrase(self.passphrase_file)
         signers: list[image_signers.CreateSigner] = []
         if self.sigstore_parameters is not None:
             signers.append(
@@ -51,25 +65,6 @@ class SigningOptions:
                 image_signers.load_sigstore_key(context, self.sigstore_key, self.passphrase_file)
             )
         return image_signers.ImageSigners(tuple(signers))
-
-    def _read_passphrase(self) -> bytes | None:
-        """Return the passphrase of an OpenPGP key; None if it is for another key, or unset."""
-        if self.passphrase_file is None:
-            return None
-        users = {
-            "--sign-by": self.gpg_key,
-            "--sign-by-sq-fingerprint": self.sq_key,
-            "--sign-by-sigstore-private-key": self.sigstore_key,
-        }
-        if sum(value is not None for value in users.values()) != 1:
-            raise UsageError(
-                f"--sign-passphrase-file needs exactly one of {', '.join(users)}",
-            )
-        if self.sigstore_key is not None:
-            return None
-        from bundler.cli.runtime.signing_keys import read_passphrase  # noqa: PLC0415 - not for --help
-
-        return read_passphrase(self.passphrase_file)
 
     def parse_identity(self) -> str | None:
         """Return the reference to sign; None if the name at the destination is signed.

@@ -60,8 +60,25 @@ def print_table(found: FoundImages, *, details: bool) -> None:
     if details:
         rows = [row for image in found.images for row in _format_long(image)]
         text.print_table(_LONG_HEADER, rows, right=range(2, 8))
-    else:
-        text.print_table(_HEADER, [_format(image) for image in found.images], right=range(3, 7))
+        return
+    rows = []
+    for image in found.images:
+        listed = image.listed
+        verified = listed.verified if listed else ()
+        row = (
+            image.name,
+            image.digest.text[:_SHORT],
+            " ".join(image.platforms) or "-",
+            text.format_size(image.sizes.size),
+            text.format_size(image.sizes.shared),
+            str(image.referrers),
+            str(len(listed.signatures) or "") if listed else "",
+            ", ".join(dict.fromkeys(item.label for item in verified)),
+            (listed.rename or "") if listed else "",
+            listed.replaces.text[:_SHORT] if listed and listed.replaces else "",
+        )
+        rows.append(row)
+    text.print_table(_HEADER, rows, right=range(3, 7))
 
 
 def print_notes(found: FoundImages) -> None:
@@ -90,23 +107,6 @@ def print_notes(found: FoundImages) -> None:
         text.print_note(line)
     if not listing.signatures:
         text.print_note("not signed")
-
-
-def _format(image: ListedImage) -> tuple[str, ...]:
-    listed = image.listed
-    verified = listed.verified if listed else ()
-    return (
-        image.name,
-        image.digest.text[:_SHORT],
-        " ".join(image.platforms) or "-",
-        text.format_size(image.sizes.size),
-        text.format_size(image.sizes.shared),
-        str(image.referrers),
-        str(len(listed.signatures) or "") if listed else "",
-        ", ".join(dict.fromkeys(item.label for item in verified)),
-        (listed.rename or "") if listed else "",
-        listed.replaces.text[:_SHORT] if listed and listed.replaces else "",
-    )
 
 
 def _format_long(image: ListedImage) -> list[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.errors import (  # re-exported for output
     be as be,  # noqa: PLC0414
     count as count,  # noqa: PLC0414
+    escape as escape,  # noqa: PLC0414
     format_size as format_size,  # noqa: PLC0414
 )
 
@@ -26,16 +27,6 @@ if TYPE_CHECKING:
 
 INCOMPLETE = "incomplete: the export left out images or layers that it could not read"
 """The note on a bundle whose inventory states that it is incomplete."""
-
-
-def escape(text: str) -> str:
-    r"""Return ``text`` with every character that is not printable escaped, as in ``\x1b``."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
 
 
 def print_line(text: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.option import refuse_conflicts
@@ -69,8 +70,7 @@ def read_chain(
 ) -> Mapping[int, SignedDocument]:
     """Return all versions of a trust file, for the bundle of ``stream`` that is being exported.
 
-    A warning is printed for each signer that the file does not accept, and a note if it requires
-    more of them.
+    A warning is printed for each signer that the file does not accept.
 
     Raises:
         MissingFileError, ConfigError: the file cannot be read, or is not valid.
@@ -79,34 +79,25 @@ def read_chain(
 
     if (store := open_store(context, path)) is None:
         return {}
-    number = warn_of_unfit_signers(store, signers, stream, datetime.now(UTC))
-    if signers and number < store.threshold:
-        required = text.count(store.threshold, "key")
-        text.print_note(
-            f"{store.path}: sites require signatures by {required} (this export makes"
-            f" {number}): let the other holders sign it with airbundle sign"
-        )
+    warn_of_unfit_signers(store, signers, stream, datetime.now(UTC))
     return trust_store.read_history(store.path)
 
 
 def warn_of_unfit_signers(
     store: TrustStore, signers: Sequence[Signer], stream: str, created: datetime
-) -> int:
+) -> None:
     """Print a warning for each signer that the trust file does not accept for a bundle.
 
-    Returns the number of the others. Bundles are signed nevertheless: other sites may have a newer
-    version of the file, or none.
+    Bundles are signed nevertheless: other sites may have a newer version of the file, or none.
     """
     from bundler.trust.role_check import find_unfit  # noqa: PLC0415 - loads cryptography
 
     keys, content = [signer.public for signer in signers], store.content
-    unfit_keys = find_unfit(content, "bundle", keys, stream, created)
-    for unfit in unfit_keys:
+    for unfit in find_unfit(content, "bundle", keys, stream, created):
         text.print_note(
             f"warning: key {unfit.key_id[:16]} {unfit.text}, by version {content.version} of the"
             f" trust file {store.path}"
         )
-    return len(keys) - len(unfit_keys)
 
 
 def read_names(context: CommandContext) -> Mapping[str, str]:
@@ -136,7 +127,8 @@ def open_store(
         return None
     from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
 
-    notify = None if context.options.quiet else text.print_note
+    # A command may authenticate a bundle twice, such as to verify it before it is imported.
+    notify = None if context.options.quiet else cache(text.print_note)
     store = trust_store.load(path, read_only=read_only, notify=notify)
     for line in store.content.find_warnings(datetime.now(UTC)):
         text.print_note(f"warning: {path}: {line}")

@@ -165,27 +165,22 @@ def _read_override(
     directory = members.get("cert-dir")
     if directory is not None and not isinstance(directory, ScalarNode):
         structure.add(directory.at, f"`cert-dir`: expected text, got {describe(directory)}")
+    credentials, stated = None, members.get("credentials")
+    if stated is not None:
+        username, password = get_member(stated, "username"), get_member(stated, "password")
+        if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
+            credentials = Credentials(str(username), str(password), file=context.file)
+        else:
+            is_valid = isinstance(stated, MappingNode) and not any(
+                isinstance(member, SequenceNode | MappingNode) for member in (username, password)
+            )
+            mistakes = context.mistakes if is_valid or _is_null(stated) else structure
+            mistakes.add(stated.at, "`credentials`: expected username and password")
     return RegistryOverride(
-        credentials=_read_credentials(members.get("credentials"), context, structure),
+        credentials=credentials,
         tls_verify=verify_tls,
         cert_dir=context.resolve_path(directory),
     )
-
-
-def _read_credentials(
-    value: Value | None, context: YamlContext, structure: YamlMistakes
-) -> Credentials | None:
-    if value is None:
-        return None
-    username, password = get_member(value, "username"), get_member(value, "password")
-    if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
-        return Credentials(str(username), str(password), file=context.file)
-    is_valid = isinstance(value, MappingNode) and not any(
-        isinstance(member, SequenceNode | MappingNode) for member in (username, password)
-    )
-    mistakes = context.mistakes if is_valid or _is_null(value) else structure
-    mistakes.add(value.at, "`credentials`: expected username and password")
-    return None
 
 
 def _is_null(value: Value) -> bool:

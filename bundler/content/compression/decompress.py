@@ -125,15 +125,25 @@ class DecompressingReader:
         return data
 
     def _step(self, size: int) -> bytes:
-        if self._decoder is None or self._decoder.eof:
-            if not self._next_stream():
+        decoder = self._decoder
+        if decoder is None or decoder.eof:
+            if decoder is not None and not self._yielded:
+                self._empty += 1
+                if self._empty > _MAX_EMPTY:
+                    raise LimitError(
+                        f"{self._subject}: more than the {_MAX_EMPTY:,} empty streams allowed"
+                    )
+            self._yielded = False
+            if not self._pending:
+                self._pending = self._read_input()
+            if not self._pending and self._consumed:
+                self._ended = True
                 return b""
-        elif self._decoder.needs_input and not self._pending:
+            decoder = self._decoder = _new_decoder(self._compression)
+        elif decoder.needs_input and not self._pending:
             self._pending = self._read_input()
             if not self._pending:
                 raise MalformedError(f"{self._subject}: truncated {self._compression} stream")
-        decoder = self._decoder
-        assert decoder is not None  # noqa: S101 - for the type checker
         try:
             data = decoder.decompress(self._pending, size)
         except _errors() as error:
@@ -141,22 +151,6 @@ class DecompressingReader:
         self._pending = decoder.unused_data if decoder.eof else b""
         self._yielded = self._yielded or bool(data)
         return data
-
-    def _next_stream(self) -> bool:
-        if self._decoder is not None and not self._yielded:
-            self._empty += 1
-            if self._empty > _MAX_EMPTY:
-                raise LimitError(
-                    f"{self._subject}: more than the {_MAX_EMPTY:,} empty streams allowed"
-                )
-        self._yielded = False
-        if not self._pending:
-            self._pending = self._read_input()
-        if not self._pending and self._consumed:
-            self._ended = True
-            return False
-        self._decoder = _new_decoder(self._compression)
-        return True
 
     def _read_input(self) -> bytes:
         data = self._source.read(_INPUT)

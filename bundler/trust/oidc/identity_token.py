@@ -16,10 +16,7 @@ from bundler.oci.json.table import Table
 from bundler.trust.oidc.provider import parse_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
-
-    from jwcrypto.jwk import JWK
 
     from bundler.trust.oidc.provider import Client, Provider
     from bundler.trust.web_service import Send
@@ -71,37 +68,29 @@ def verify_identity_token(
 def _verify_signature(send: Send, provider: Provider, token: str) -> bytes | None:
     """Return the content of the token; None if no key of the provider verifies it."""
     from jwcrypto.common import JWException  # noqa: PLC0415 - only for logins
+    from jwcrypto.jwk import JWK  # noqa: PLC0415 - as above
     from jwcrypto.jws import JWS  # noqa: PLC0415 - as above
 
     if len(token) > _MAX_TOKEN or token.count(".") != 2:
         return None
     parsed = JWS()
     parsed.allowed_algs = [name for name in provider.algorithms if name in _ALGORITHMS]
-    for key in _read_keys(send, provider) if parsed.allowed_algs else ():
-        with suppress(JWException, ValueError, TypeError):
-            parsed.deserialize(token, key)
-            content: bytes = parsed.payload
-            return content
-    return None
-
-
-def _read_keys(send: Send, provider: Provider) -> Iterator[JWK]:
-    """Read the public keys of the provider; those of unknown kinds are left out."""
-    from jwcrypto.common import JWException  # noqa: PLC0415 - as above
-    from jwcrypto.jwk import JWK  # noqa: PLC0415 - as above
-
+    if not parsed.allowed_algs:
+        return None
     subject = f"keys of OIDC provider {provider.issuer}"
     reply = send("GET", provider.keys_url, subject=subject)
     table = parse_reply(reply, provider.issuer, subject)
     try:
-        keys = [key.value for key in table.tables("keys", _MAX_KEYS)]
+        keys: list[dict[str, Any]] = [dict(key.value) for key in table.tables("keys", _MAX_KEYS)]
     except BundlerError as error:
         raise LoginError(provider.issuer, error.message) from None
-    for value in keys:
-        members: dict[str, Any] = dict(value)
+    for members in keys:
         if members.get("kty") in ("RSA", "EC", "OKP") and members.get("use") in (None, "sig"):
             with suppress(JWException, ValueError, TypeError):
-                yield JWK(**members)
+                parsed.deserialize(token, JWK(**members))
+                content: bytes = parsed.payload
+                return content
+    return None
 
 
 def find_token_subject(token: str) -> str:

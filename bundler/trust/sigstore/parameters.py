@@ -66,29 +66,30 @@ def read_parameters(path: Path) -> SigningParameters:
     key_file, passphrase_file = (table.optional_text(name) for name in _MEMBERS[:2])
     if (key_file is None) == ("fulcio" not in table):
         raise table.problem("expected either privateKeyFile or fulcio")
+    fulcio = None
+    if "fulcio" in table:
+        member = table.table("fulcio")
+        member.refuse_unknown(_FULCIO_MEMBERS)
+        url = _parse_url(member, "fulcioURL")
+        match member.text("oidcMode"):
+            case "staticToken":
+                fulcio = FulcioParameters(url, member.text("oidcIDToken"))
+            case "interactive" | "deviceGrant" as mode:
+                secret = member.optional_text("oidcClientSecret")
+                client = Client(member.text("oidcClientID"), secret)
+                login = LoginParameters(mode, _parse_url(member, "oidcIssuerURL"), client)
+                fulcio = FulcioParameters(url, login)
+            case other:
+                raise member.problem(
+                    f"unknown oidcMode {other[:40]!r}"
+                    " (expected staticToken, interactive or deviceGrant)"
+                )
     return SigningParameters(
         None if key_file is None else Path(key_file),
         None if passphrase_file is None else Path(passphrase_file),
-        _parse_fulcio(table.table("fulcio")) if "fulcio" in table else None,
+        fulcio,
         _parse_url(table, "rekorURL") if "rekorURL" in table else None,
     )
-
-
-def _parse_fulcio(table: Table) -> FulcioParameters:
-    table.refuse_unknown(_FULCIO_MEMBERS)
-    url = _parse_url(table, "fulcioURL")
-    match table.text("oidcMode"):
-        case "staticToken":
-            return FulcioParameters(url, table.text("oidcIDToken"))
-        case "interactive" | "deviceGrant" as mode:
-            client = Client(table.text("oidcClientID"), table.optional_text("oidcClientSecret"))
-            login = LoginParameters(mode, _parse_url(table, "oidcIssuerURL"), client)
-            return FulcioParameters(url, login)
-        case other:
-            raise table.problem(
-                f"unknown oidcMode {other[:40]!r}"
-                " (expected staticToken, interactive or deviceGrant)"
-            )
 
 
 def _parse_url(table: Table, name: str) -> str:

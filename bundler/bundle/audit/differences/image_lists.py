@@ -139,7 +139,7 @@ def list_source(images: OpenImages) -> ImageList:
     for image in images.images:
         reference = image.request.source
         name = reference.name or str(reference)
-        found[name] = ImageEntry(name, image.source.resolve(reference.name).digest)
+        found[name] = ImageEntry(name, image.find_digest())
     return found
 
 
@@ -150,10 +150,23 @@ def read_document(path: Path) -> Inventory | ImageList:
         NotFoundError, MediumError: the file cannot be read.
         MalformedError, LimitError, UnsupportedError: it is neither an inventory nor a receipt.
     """
+    return parse_document(read_raw_document(path), path)
+
+
+def read_raw_document(path: Path) -> bytes:
+    """Read the bytes of an inventory or a receipt.
+
+    Raises:
+        NotFoundError, MediumError, LimitError: the file cannot be read.
+    """
     with RegularFile.open(path) as file:
         if file.size > MAX_RECEIPT:
             raise LimitError(f"{path}: too large (expected at most {MAX_RECEIPT:,} bytes)")
-        raw = file.read(MAX_RECEIPT)
+        return file.read(MAX_RECEIPT)
+
+
+def parse_document(raw: bytes, path: Path) -> Inventory | ImageList:
+    """Parse an inventory or a receipt; raises as ``read_document``."""
     table = Table.parse(raw, str(path), limit=MAX_RECEIPT)
     if table.value.get("_type") != RECEIPT:
         if len(raw) > MAX_INVENTORY:

@@ -47,7 +47,8 @@ def main(fd: int, parent: int) -> None:
             request = channel.receive(MAX_REQUEST)
         except OSError:
             return
-        layer = Descriptor(*_parse_layer(request.data))
+        media_type, digest, size = json.loads(request.data)
+        layer = Descriptor(media_type, Digest(digest), size)
         try:
             answer = b"C", encode(read_layer(source, layer, cancellation))  # type: ignore[arg-type]
         except CancelledError:
@@ -65,11 +66,6 @@ def main(fd: int, parent: int) -> None:
 def encode_layer(layer: Descriptor) -> bytes:
     """Encode the data of the message ``L``."""
     return json.dumps([layer.media_type, layer.digest.text, layer.size]).encode()
-
-
-def _parse_layer(data: bytes) -> tuple[str, Digest, int]:
-    media_type, digest, size = json.loads(data)
-    return media_type, Digest(digest), size
 
 
 def encode_error(error: BundlerError) -> bytes:

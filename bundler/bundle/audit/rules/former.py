@@ -1,12 +1,18 @@
-"""The former bundle that rules about changes compare with."""
+"""The former bundle that rules about changes, and reports, compare with."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.differences.image_lists import list_inventory, read_document
+from bundler.bundle.audit.differences.image_lists import (
+    list_inventory,
+    parse_document,
+    read_raw_document,
+)
 from bundler.bundle.format.inventory import Inventory
 from bundler.bundle.format.read_inventory import read_inventory
+from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,14 +20,29 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.differences.image_lists import ImageList
 
 
-def read_former(path: Path) -> ImageList:
-    """Read the images of a bundle, an inventory or a receipt, which is not authenticated.
+@dataclass(frozen=True, slots=True)
+class FormerBundle:
+    """The images of a former bundle, which is not authenticated."""
+
+    path: str
+    """The path that the user gave."""
+    digest: Digest
+    """The digest of its inventory, or of the receipt."""
+    images: ImageList
+
+
+def read_former(path: Path) -> FormerBundle:
+    """Read the images of a bundle, an inventory or a receipt.
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: it is none of these.
+        MalformedError, LimitError, UnsupportedError: it is nothing of the kind.
     """
+    found: Inventory | ImageList
     if path.is_dir():
-        return list_inventory(read_inventory(path)[1])
-    document = read_document(path)
-    return list_inventory(document) if isinstance(document, Inventory) else document
+        raw, found = read_inventory(path)
+    else:
+        raw = read_raw_document(path)
+        found = parse_document(raw, path)
+    images = list_inventory(found) if isinstance(found, Inventory) else found
+    return FormerBundle(str(path), Digest.of(raw), images)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.evaluate import Verdict
+    from bundler.bundle.audit.rules.former import FormerBundle
     from bundler.bundle.audit.rules.rules_file import RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -36,9 +37,8 @@ class Gate:
 
     rules: RuleSet
     waivers: tuple[Waiver, ...] = ()
-    former: ImageList | None = None
-    """The images of a former bundle; None: none was given."""
-
+    former: FormerBundle | None = None
+    """The bundle that rules about changes compare with; None: none was given."""
     now: datetime | None = None
     """The time with which ages and expiries are compared; None: the current time."""
     reads_contents: bool = False
@@ -47,6 +47,11 @@ class Gate:
     """The contents of layers that were read before; None: nothing is kept."""
     keep: Callable[[AuditedLocation, Verdict], None] | None = None
     """Receives what was read and the verdict, before a bundle is refused."""
+
+    @property
+    def former_images(self) -> ImageList | None:
+        """The images of the former bundle."""
+        return None if self.former is None else self.former.images
 
     def check(
         self,
@@ -70,7 +75,8 @@ class Gate:
         audited = read_selected(
             bundle, selected, images, engine.executor, engine.cancellation, extras=extras
         )
-        audited = replace(audited, former=self.former, now=self.now or audited.now)
+        now = self.now or audited.now
+        audited = replace(audited, former=self.former_images, now=now)
         first = tuple(item for item in self.rules.rules if item.rule.depth != "contents")
         if len(first) < len(self.rules.rules):
             codes = {item.rule.code for item in first}

@@ -90,24 +90,14 @@ def load(path: Path) -> RuleSet:
     members = get_member(value, "rules")
     assert isinstance(members, MappingNode)  # noqa: S101 - validated
     rules = [_read_rule(BY_CODE[code], fields, mistakes) for code, fields in members.items()]
-    rules += _read_programs(get_member(value, "programs"), mistakes)
-    mistakes.raise_if_any()
-    if ARTIFACT_TYPES not in members and any(
-        item.rule.scope == "platform" and item.rule.depth != "names" for item in rules
-    ):
-        rules.append(_read_rule(BY_CODE[ARTIFACT_TYPES], ScalarNode("error"), mistakes))
-    fail_on = cast("Severity", str(get_member(value, "failOn") or "error"))
-    return RuleSet(tuple(rules), fail_on, Digest.of(data))
-
-
-def _read_programs(members: document.Value | None, mistakes: YamlMistakes) -> Iterator[ActiveRule]:
-    for name, fields in members.items() if isinstance(members, MappingNode) else ():
+    programs = get_member(value, "programs")
+    for name, fields in programs.items() if isinstance(programs, MappingNode) else ():
         assert isinstance(fields, MappingNode)  # noqa: S101 - validated
         settings = RuleSettings(fields, mistakes)
         arguments = settings.get_texts("program")
         if not arguments[0].startswith("/"):
-            path = cast("SequenceNode", fields["program"])[0]
-            mistakes.add(cast("ScalarNode", path).at, "`program`: not an absolute path")
+            program_path = cast("SequenceNode", fields["program"])[0]
+            mistakes.add(cast("ScalarNode", program_path).at, "`program`: not an absolute path")
         stated = fields.get("statuses")
         statuses = stated.items() if isinstance(stated, MappingNode) else ()
         program = Program(
@@ -117,7 +107,14 @@ def _read_programs(members: document.Value | None, mistakes: YamlMistakes) -> It
             {int(status): cast("Severity", str(item)) for status, item in statuses} or {1: None},
         )
         active = _read_rule(create_rule(program), fields, mistakes)
-        yield replace(active, program=program)
+        rules.append(replace(active, program=program))
+    mistakes.raise_if_any()
+    if ARTIFACT_TYPES not in members and any(
+        item.rule.scope == "platform" and item.rule.depth != "names" for item in rules
+    ):
+        rules.append(_read_rule(BY_CODE[ARTIFACT_TYPES], ScalarNode("error"), mistakes))
+    fail_on = cast("Severity", str(get_member(value, "failOn") or "error"))
+    return RuleSet(tuple(rules), fail_on, Digest.of(data))
 
 
 def _read_rule(rule: Rule, fields: document.Value, mistakes: YamlMistakes) -> ActiveRule:

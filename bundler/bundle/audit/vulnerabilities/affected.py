@@ -110,10 +110,14 @@ def _is_in_range(
         return False, []
     lowest = any(event == ("introduced", "0") for event in events)
     points = []
+    is_rpm = target.ecosystem.base in _RPM
+    epoch = target.version.partition(":")[0] if ":" in target.version else "0"
     for kind, version in events:
         if kind != "limit" and (kind, version) != ("introduced", "0"):
-            if target.ecosystem.base in _RPM:
-                _check_rpm(target, version)
+            if is_rpm and epoch != "0" and ":" not in version:
+                raise VersionError(version, "the record states no epoch")
+            if is_rpm and any(mark in version or mark in target.version for mark in _MODULES):
+                raise VersionError(version, "only for one stream of a module")
             points.append((create_key(version), kind, version))
     points.sort(key=lambda point: point[0])
     is_affected, fixed = lowest, []
@@ -128,12 +132,3 @@ def _is_in_range(
         elif kind == "fixed" or place < key:
             is_affected = False
     return is_affected, fixed
-
-
-def _check_rpm(target: Target, version: str) -> None:
-    """Raise VersionError if a version of rpm has no certain place in the order."""
-    epoch = target.version.partition(":")[0] if ":" in target.version else "0"
-    if epoch != "0" and ":" not in version:
-        raise VersionError(version, "the record states no epoch")
-    if any(mark in version or mark in target.version for mark in _MODULES):
-        raise VersionError(version, "only for one stream of a module")

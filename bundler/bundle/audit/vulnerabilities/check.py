@@ -117,26 +117,24 @@ class _Check:
         for path, raw in self.reader.read():
             try:
                 record = parse_record(raw)
-                self._count(record)
+                self.modified = max(self.modified, record.modified)
+                named = {_read_ecosystem(entry)[0] for entry in record.affected}
+                for ecosystem in named:
+                    base = ecosystem.partition(":")[0]
+                    self.newest[base] = max(self.newest.get(base, ""), record.modified)
+                if record.is_withdrawn:
+                    self.withdrawn += 1
+                else:
+                    self.records += 1
+                self.ecosystems.update(named)
+                if len(self.ecosystems) > MAX_ECOSYSTEMS:
+                    raise LimitError(
+                        f"{self.reader.path}: too many ecosystems ({MAX_ECOSYSTEMS:,})"
+                    )
                 for number, target, entry in _find_entries(record, index):
                     self._compare(record, number, target, entry)
             except RecordError as error:
                 self.reader.add_problem("record-malformed", path, str(error))
-
-    def _count(self, record: Record) -> None:
-        """Count a record, and its ecosystems."""
-        self.modified = max(self.modified, record.modified)
-        named = {_read_ecosystem(entry)[0] for entry in record.affected}
-        for name in named:
-            base = name.partition(":")[0]
-            self.newest[base] = max(self.newest.get(base, ""), record.modified)
-        if record.is_withdrawn:
-            self.withdrawn += 1
-        else:
-            self.records += 1
-        self.ecosystems.update(named)
-        if len(self.ecosystems) > MAX_ECOSYSTEMS:
-            raise LimitError(f"{self.reader.path}: too many ecosystems ({MAX_ECOSYSTEMS:,})")
 
     def _compare(self, record: Record, number: int, target: Target, entry: dict[str, Any]) -> None:
         compared = compare(target, entry)
@@ -169,25 +167,28 @@ class _Check:
         by_ecosystem: dict[Ecosystem, list[Target]] = {}
         for target in self.targets[number]:
             by_ecosystem.setdefault(target.ecosystem, []).append(target)
+        coverage = []
+        for ecosystem, targets in by_ecosystem.items():
+            records = sum(
+                count for name, count in self.ecosystems.items() if ecosystem.includes(name)
+            )
+            if not ecosystem.base or not records:
+                reason = ecosystem.reason or "the database has no records for the ecosystem"
+                coverage.append(Coverage(ecosystem.name, 0, len(targets), reason))
+                continue
+            problems = [target.problem for target in targets if target.problem]
+            reason = "; ".join(sorted(set(problems)))
+            modified = _parse_time(self.newest.get(ecosystem.base, ""))
+            checked = len(targets) - len(problems)
+            coverage.append(
+                Coverage(ecosystem.name, checked, len(problems), reason, records, modified)
+            )
         return ImageVulnerabilities(
             image,
             merge_aliases(own),
-            tuple(self._cover(*item) for item in by_ecosystem.items()),
+            tuple(coverage),
             tuple(item for place, item in self.unchecked if place == number),
         )
-
-    def _cover(self, ecosystem: Ecosystem, targets: list[Target]) -> Coverage:
-        records = sum(
-            number for name, number in self.ecosystems.items() if ecosystem.includes(name)
-        )
-        if not ecosystem.base or not records:
-            reason = ecosystem.reason or "the database has no records for the ecosystem"
-            return Coverage(ecosystem.name, 0, len(targets), reason)
-        problems = [target.problem for target in targets if target.problem]
-        reason = "; ".join(sorted(set(problems)))
-        modified = _parse_time(self.newest.get(ecosystem.base, ""))
-        checked = len(targets) - len(problems)
-        return Coverage(ecosystem.name, checked, len(problems), reason, records, modified)
 
     def summarize_database(self) -> DatabaseSummary:
         """Return the summary of the database."""
@@ -212,23 +213,20 @@ def _find_entries(
     for entry in record.affected:
         ecosystem, name = _read_ecosystem(entry)
         base = ecosystem.partition(":")[0]
+        # An entry of SUSE may name the packages that a source package has.
+        specific = entry.get("ecosystem_specific") if base in ("SUSE", "openSUSE") else None
+        binaries = specific.get("binaries") if isinstance(specific, dict) else None
         for number, target in index.get((base, normalize_name(base, name)), ()):
-            if target.ecosystem.includes(ecosystem) and not target.problem and _has(entry, target):
+            has_package = not isinstance(binaries, list) or any(
+                isinstance(item, dict) and target.package.name in item for item in binaries
+            )
+            if target.ecosystem.includes(ecosystem) and not target.problem and has_package:
                 key = number, id(target)
                 entries.setdefault(key, (number, target, []))[2].append((ecosystem, entry))
     for number, target, named in entries.values():
         standard = [item for item in named if not item[0].startswith("Ubuntu:Pro:")]
         for _, entry in standard or named:  # those of Ubuntu Pro are for subscribers
             yield number, target, entry
-
-
-def _has(entry: dict[str, Any], target: Target) -> bool:
-    """Return whether a source package in an entry of SUSE has the package."""
-    specific = entry.get("ecosystem_specific")
-    binaries = specific.get("binaries") if isinstance(specific, dict) else None
-    if target.ecosystem.base not in ("SUSE", "openSUSE") or not isinstance(binaries, list):
-        return True
-    return any(isinstance(item, dict) and target.package.name in item for item in binaries)
 
 
 def _read_ecosystem(entry: dict[str, Any]) -> tuple[str, str]:

@@ -38,7 +38,18 @@ def merge_aliases(found: Iterable[Vulnerability]) -> tuple[Vulnerability, ...]:
         for name in names:
             groups[item.package, item.ecosystem, name] = members
     distinct = {id(members): members for members in groups.values()}
-    return tuple(sorted(map(_merge, distinct.values()), key=_get_order))
+    merged = sorted(
+        map(_merge, distinct.values()),
+        key=lambda item: (
+            -LEVELS.index(item.severity.level),
+            -(item.severity.score or 0),
+            item.package.full_name,
+            item.package.version,
+            item.id,
+            item.package.path,
+        ),
+    )
+    return tuple(merged)
 
 
 def _merge(members: list[Vulnerability]) -> Vulnerability:
@@ -61,15 +72,4 @@ def _merge(members: list[Vulnerability]) -> Vulnerability:
         probability=max(
             (item.probability for item in members if item.probability is not None), default=None
         ),
-    )
-
-
-def _get_order(item: Vulnerability) -> tuple[object, ...]:
-    return (
-        -LEVELS.index(item.severity.level),
-        -(item.severity.score or 0),
-        item.package.full_name,
-        item.package.version,
-        item.id,
-        item.package.path,
     )

@@ -38,13 +38,18 @@ def read_severity(record: dict[str, Any], affected: dict[str, Any]) -> Severity:
         found = max(filter(None, scored), key=lambda item: item.score or 0, default=None)
         if found is not None:
             return found
-    levels = [
-        _WORDS[word.lower()]
-        for members in (affected, record)
-        for word in _list_words(members)
-        if word.lower() in _WORDS
-    ]
-    return Severity(levels[0] if levels else "unknown")
+    for members in (affected, record):
+        words = [
+            specific.get(key)
+            for specific in map(members.get, ("ecosystem_specific", "database_specific"))
+            for key in ("urgency", "severity")
+            if isinstance(specific, dict)
+        ]
+        # Vectors of the type Ubuntu are words.
+        for word in (*words, *_list_vectors(members)):
+            if isinstance(word, str) and word.lower() in _WORDS:
+                return Severity(_WORDS[word.lower()])
+    return Severity("unknown")
 
 
 def get_level(score: float) -> Level:
@@ -59,16 +64,6 @@ def _list_vectors(members: dict[str, Any]) -> Iterator[str]:
         vector = item.get("score") if isinstance(item, dict) else None
         if isinstance(vector, str) and len(vector) <= _MAX_VECTOR:
             yield vector
-
-
-def _list_words(members: dict[str, Any]) -> Iterator[str]:
-    for name in ("ecosystem_specific", "database_specific"):
-        specific = members.get(name)
-        for key in ("urgency", "severity"):
-            word = specific.get(key) if isinstance(specific, dict) else None
-            if isinstance(word, str):
-                yield word
-    yield from _list_vectors(members)  # those of the type Ubuntu are words
 
 
 def _compute(vector: str) -> Severity | None:

@@ -75,8 +75,13 @@ class Target:
 def find_target(package: Package, distribution: Distribution | None) -> Target:
     """Return the target of a package in an image with this distribution."""
     if package.type in _LANGUAGES:
-        base = _LANGUAGES[package.type]
-        return _find_language_target(package, _create(base, base, re.escape(base)))
+        base, version, problem = _LANGUAGES[package.type], package.version, ""
+        if package.type == "maven" and not package.namespace:
+            problem = "its group is not known"
+        elif package.type == "golang" and version in ("", "(devel)", "devel"):
+            problem = "its version is not known"
+        ecosystem = _create(base, base, re.escape(base))
+        return Target(package, ecosystem, (package.full_name,), version, problem)
     ecosystem = find_distribution(package.type, distribution)
     source = package.source_name or package.name
     names: tuple[str, ...] = (source,)
@@ -129,13 +134,3 @@ def normalize_name(base: str, name: str) -> str:
 def _create(name: str, base: str, pattern: str) -> Ecosystem:
     assert base in ORDERS  # noqa: S101 - a mistake in this module
     return Ecosystem(name, base, re.compile(pattern, re.ASCII))
-
-
-def _find_language_target(package: Package, ecosystem: Ecosystem) -> Target:
-    problem = ""
-    version = package.version
-    if package.type == "maven" and not package.namespace:
-        problem = "its group is not known"
-    elif package.type == "golang" and version in ("", "(devel)", "devel"):
-        problem = "its version is not known"
-    return Target(package, ecosystem, (package.full_name,), version, problem)

@@ -18,14 +18,18 @@ from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.output import text
-from bundler.cli.runtime import opened_images
-from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime import opened_images, report_files
+from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.rules.audited import Depth
     from bundler.bundle.audit.rules.evaluate import Verdict
+    from bundler.bundle.audit.rules.gate import Gate
 
 
 @command("audit", "airbundle audit /media/stick/plant-7 --rules gate.yaml")
@@ -40,6 +44,16 @@ if TYPE_CHECKING:
     section=common.OUTPUT,
     help="Format of the findings on stdout.",
 )
+@option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=common.PATH,
+    metavar="FILE",
+    section=common.OUTPUT,
+    help="Write a report about all content to FILE.html, a page for people, or to FILE.json. May be"
+    " repeated. Layers are read too, and --rules is optional.",
+)
 @common.as_json
 @records.audit_directory
 @cache_options
@@ -53,6 +67,7 @@ def audit(
     gate: GateOptions,
     output_format: str,
     as_json: bool,
+    reports: tuple[Path, ...],
     records_path: Path | None,
     cache: CacheOptions,
     access: AccessOptions,
@@ -64,9 +79,73 @@ def audit(
     that cannot be evaluated is a finding. The exit status is 12 if there is a finding with at least
     the severity failOn of the rules file.
 
+    With --report, a page shows the verdict, the findings and all content, also without rules. If
+    the audit ends with an error, the page states it.
+
     With --records, layers are read too, and the inventory, its signatures, the packages, the claims
     and the verdict are kept in the records of the site, which log find searches.
     """
+    applied = gate.load(location, for_report=bool(reports))
+    _check_options(
+        reports,
+        has_rules=applied is not None,
+        needs_rules={
+            "--json": as_json,
+            "--format": output_format != "text",
+            "--records": records_path is not None,
+        },
+    )
+    if records_path is not None:
+        from bundler.bundle.records import site  # noqa: PLC0415 - only with records
+
+        site.prepare(records_path)
+        site.read(records_path)
+    with (
+        report_files.state_errors(reports, location),
+        opened_images.open_images(context, location, access, trust) as (images, run),
+    ):
+        verdict = _audit_images(context, images, run, gate, applied, reports, records_path, cache)
+    if verdict is None:
+        text.print_line(f"{text.count(len(images.images), 'image')}, no rules")
+    else:
+        _print_verdict(verdict, "json" if as_json else output_format)
+        verdict.check()
+
+
+def _check_options(
+    reports: tuple[Path, ...], *, has_rules: bool, needs_rules: Mapping[str, bool]
+) -> None:
+    """Check what the options require of each other.
+
+    Raises:
+        UsageError: rules are missing, or a report has a name of another form.
+    """
+    for path in reports:
+        if path.suffix not in (".html", ".json"):
+            raise UsageError(
+                f"--report {path}: unknown form (expected a name that ends in .html or .json)"
+            )
+    if has_rules:
+        return
+    if not reports:
+        raise UsageError(
+            "missing --rules FILE", hint="docs/rules.md lists the rules; --report needs none"
+        )
+    for name in (name for name, is_given in needs_rules.items() if is_given):
+        raise UsageError(f"{name} requires --rules")
+
+
+def _audit_images(  # noqa: PLR0917 - the values of the command
+    context: CommandContext,
+    images: OpenImages,
+    run: CommandRun,
+    gate: GateOptions,
+    applied: Gate | None,
+    reports: tuple[Path, ...],
+    records_path: Path | None,
+    cache: CacheOptions,
+) -> Verdict | None:
+    """Read the images, apply the rules, and write the reports and the records."""
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
 
     from bundler.bundle.audit.rules.evaluate import evaluate  # noqa: PLC0415 - as above
@@ -74,19 +153,14 @@ def audit(
     from bundler.bundle.audit.rules.run_programs import (  # noqa: PLC0415 - as above
         add_program_results,
     )
-    from bundler.bundle.records import audits, site  # noqa: PLC0415 - as above
 
-    applied = gate.load(location)
-    if applied is None:
-        raise UsageError("missing --rules FILE", hint="docs/rules.md lists the rules")
-    if records_path is not None:
-        site.prepare(records_path)
-        site.read(records_path)
-    depth = applied.rules.depth if records_path is None else "contents"
+    depth: Depth = "contents"
+    if applied is not None and not reports and records_path is None:
+        depth = applied.rules.depth
+    verdict = None
     with (
-        cache.open(context, is_needed=depth == "contents") as kept,
-        opened_images.open_images(context, location, access, trust) as (images, run),
         ThreadPoolExecutor(os.cpu_count()) as executor,
+        cache.open(context, is_needed=depth == "contents") as kept,
     ):
         audited = read_location(
             images,
@@ -95,16 +169,22 @@ def audit(
             run.cancellation,
             emit=run.emit,
             now=datetime.now(UTC),
-            extras=applied.rules.extras,
+            extras=frozenset() if applied is None else applied.rules.extras,
             cache=kept,
         )
-        audited = add_program_results(audited, applied.rules.rules, run.cancellation)
-        verdict = evaluate(applied.rules, replace(audited, former=applied.former), applied.waivers)
-        if records_path is not None:
-            operator = context.environment.describe_operator()
-            audits.record_audit(records_path, images, verdict, operator)
-    _print_verdict(verdict, "json" if as_json else output_format)
-    verdict.check()
+        if applied is not None:
+            audited = add_program_results(audited, applied.rules.rules, run.cancellation)
+            audited = replace(audited, former=applied.former_images)
+            verdict = evaluate(applied.rules, audited, applied.waivers)
+    if reports:
+        former = gate.read_former() if applied is None else applied.former
+        report_files.write(reports, images, audited, verdict, former)
+    if verdict is not None and records_path is not None:
+        from bundler.bundle.records import audits  # noqa: PLC0415 - only with records
+
+        operator = context.environment.describe_operator()
+        audits.record_audit(records_path, images, verdict, operator)
+    return verdict
 
 
 def _print_verdict(verdict: Verdict, output_format: str) -> None:

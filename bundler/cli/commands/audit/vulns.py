@@ -79,21 +79,18 @@ def vulns(
     if as_json:
         text.print_json(report.to_json())
     else:
-        _print_database(report)
+        database = report.database
+        modified = f"{database.modified:%Y-%m-%d}" if database.modified else "never"
+        text.print_line(
+            f"database {database.path}: {text.count(database.records, 'record')}, last changed"
+            f" {modified}, {database.digest}"
+        )
+        for kind, item in report.exploits.items():
+            date = item["released"] or "no date"
+            text.print_line(f"{kind} {item['path']}: {date}, {item['digest']}")
         for image in report.images:
             _print_image(image)
     _check(report, cast("Level | None", fail_on))
-
-
-def _print_database(report: VulnerabilityReport) -> None:
-    database = report.database
-    modified = f"{database.modified:%Y-%m-%d}" if database.modified else "never"
-    text.print_line(
-        f"database {database.path}: {text.count(database.records, 'record')}, last changed"
-        f" {modified}, {database.digest}"
-    )
-    for kind, item in report.exploits.items():
-        text.print_line(f"{kind} {item['path']}: {item['released'] or 'no date'}, {item['digest']}")
 
 
 def _print_image(image: ImageVulnerabilities) -> None:
@@ -109,36 +106,27 @@ def _print_image(image: ImageVulnerabilities) -> None:
         text.print_line(f"  NOT CHECKED: {record.package.full_name}, {record.id}: {record.reason}")
     if len(image.unchecked) > _MAX_PRINTED:
         text.print_line(f"  and {len(image.unchecked) - _MAX_PRINTED} more, see --json")
-    if image.vulnerabilities:
-        text.print_table(
-            ("  SEVERITY", "ID", "PACKAGE", "VERSION", "FIXED IN", "EXPLOIT", "SUMMARY"),
-            [
-                (
-                    f"  {_format_severity(item)}",
-                    next((name for name in item.ids if name.startswith("CVE-")), item.id),
-                    item.package.full_name,
-                    item.package.version,
-                    " ".join(item.fixed) or "-",
-                    _format_exploit(item),
-                    item.summary[:80],
-                )
-                for item in image.vulnerabilities
-            ],
+    rows = []
+    for found in image.vulnerabilities:
+        score = "" if found.severity.score is None else f" {found.severity.score:.1f}"
+        probability = "" if found.probability is None else f"{found.probability:.1%}"
+        row = (
+            f"  {found.severity.level}{score}",
+            next((name for name in found.ids if name.startswith("CVE-")), found.id),
+            found.package.full_name,
+            found.package.version,
+            " ".join(found.fixed) or "-",
+            " ".join(filter(None, ("KNOWN" if found.exploit else "", probability))),
+            found.summary[:80],
         )
+        rows.append(row)
+    if rows:
+        header = ("  SEVERITY", "ID", "PACKAGE", "VERSION", "FIXED IN", "EXPLOIT", "SUMMARY")
+        text.print_table(header, rows)
 
 
 def _count(found: Sequence[Vulnerability]) -> str:
     return f"{len(found):,} {'vulnerability' if len(found) == 1 else 'vulnerabilities'}"
-
-
-def _format_severity(item: Vulnerability) -> str:
-    score = item.severity.score
-    return item.severity.level if score is None else f"{item.severity.level} {score:.1f}"
-
-
-def _format_exploit(item: Vulnerability) -> str:
-    probability = "" if item.probability is None else f"{item.probability:.1%}"
-    return " ".join(filter(None, ("KNOWN" if item.exploit else "", probability)))
 
 
 def _check(report: VulnerabilityReport, fail_on: Level | None) -> None:

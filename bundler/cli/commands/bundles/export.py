@@ -174,6 +174,8 @@ def export(
                 print_estimate(estimate(request, engine), as_json=as_json)
                 return
             report = exporting.export(request, engine)
+    if (report.removed_signatures or (trust_path and keys)) and not context.options.quiet:
+        _print_signature_notes(report, trust_path, signed=bool(keys))
     rehearsal = None
     if rehearsal_target is not None:
         from bundler.cli.runtime.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
@@ -191,6 +193,17 @@ def export(
     if not context.options.quiet:
         text.print_note(report.medium.completion_message)
     report.check()
+
+
+def _print_signature_notes(report: ExportReport, trust_path: Path | None, *, signed: bool) -> None:
+    """Print which signatures the export removed, and which sites with the trust file still need."""
+    from bundler.cli.runtime import export_signatures  # noqa: PLC0415 - if there are any
+    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+
+    store = None if trust_path is None else trust_store.load(trust_path, read_only=True)
+    export_signatures.print_removed(report.removed_signatures, store)
+    if store is not None and signed:
+        export_signatures.print_missing(report.bundle, store)
 
 
 def _check_signers(signers: SignerOptions, *, unsigned: bool, attest: bool, dry_run: bool) -> None:

@@ -19,7 +19,13 @@ from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.rehearsal import refuse_network, rehearse
-from bundler.errors import UsageError
+from bundler.errors import (
+    BundlerError,
+    ExpiredError,
+    FutureBundleError,
+    TrustFileError,
+    UsageError,
+)
 from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
@@ -163,9 +169,25 @@ def verify(
         print_report(verification)
         if rehearsal is not None:
             rehearsal.print_text(names=target is not None or names != ImportNameOptions())
-    verification.check()
-    if rehearsal is not None:
-        rehearsal.check()
+    try:
+        verification.check()
+        if rehearsal is not None:
+            rehearsal.check()
+    except BundlerError as error:
+        if at is not None:  # no clock is to blame
+            error.hint = _find_hint_of_day(error)
+        raise
+
+
+def _find_hint_of_day(error: BundlerError) -> str | None:
+    """Return the hint of an error as of the day of ``--at``."""
+    if isinstance(error, FutureBundleError):
+        return "specify a day after the export"
+    if isinstance(error, ExpiredError):
+        return "carry a newer bundle to the site before this day"
+    if isinstance(error, TrustFileError) and error.problem == "expired":
+        return "carry the next version of the trust file to the site before this day"
+    return error.hint
 
 
 def print_report(verification: Verification) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.oci.json.table import Table
-    from bundler.trust.trust_file import TrustedKey
 
 
 @command("verify-receipt", "airbundle verify-receipt plant-7-1795417200.json --key site.pub")
@@ -59,7 +58,26 @@ def verify_receipt(
     refuse_conflicts({"--key": key_files, "--trust": trust_file})
     from bundler.bundle.records import receipts  # noqa: PLC0415 - not for --help
 
-    keys, threshold, names = _read_trust(context, key_files, trust_file)
+    names: Mapping[str, str] = {}
+    if key_files:
+        from bundler.trust.keys import read_public_key  # noqa: PLC0415 - loads cryptography
+        from bundler.trust.trust_file import TrustedKey  # noqa: PLC0415 - as above
+
+        keys, threshold = [TrustedKey(read_public_key(path)) for path in key_files], 1
+    else:
+        store = trusted_keys.open_store(context, trust_file, read_only=True)
+        if store is None:
+            raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
+        store.check_expiry(datetime.now(UTC))
+        role = store.content.roles.get("receipt")
+        if role is None:
+            raise UnauthenticatedError(
+                f"{store.path}: no key has the role receipt, so no receipt can be verified with it",
+                hint="specify the key that signed it: --key FILE.pub; or add it to the next"
+                " version: airbundle trust add DRAFT --key FILE.pub --role receipt",
+            )
+        keys, threshold = [*store.content.get_keys("receipt").values()], role.threshold
+        names = store.names
     table, signers = receipts.verify(receipt, keys, threshold)
     if as_json:
         text.print_json(dict(table.value))
@@ -99,27 +117,3 @@ def print_receipt(receipt: Table, names: Mapping[str, str]) -> None:
     for option_name in receipt.texts("overrides"):
         reason = receipt.optional_text("reason") or "no reason"
         text.print_line(f"override: {option_name}: {reason}")
-
-
-def _read_trust(
-    context: CommandContext, key_files: tuple[Path, ...], trust_file: Path | None
-) -> tuple[list[TrustedKey], int, Mapping[str, str]]:
-    """Return the keys that may sign receipts, the number of them that must, and all names."""
-    if key_files:
-        from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
-        from bundler.trust.trust_file import TrustedKey  # noqa: PLC0415 - as above
-
-        return [TrustedKey(keys.read_public_key(path)) for path in key_files], 1, {}
-    store = trusted_keys.open_store(context, trust_file, read_only=True)
-    if store is None:
-        raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
-    store.check_expiry(datetime.now(UTC))
-    role = store.content.roles.get("receipt")
-    if role is None:
-        raise UnauthenticatedError(
-            f"{store.path}: no key has the role receipt, so no receipt can be verified with it",
-            hint="specify the key that signed it: --key FILE.pub; or add it to the next version:"
-            " airbundle trust add DRAFT --key FILE.pub --role receipt",
-        )
-    threshold = role.threshold
-    return [*store.content.get_keys("receipt").values()], threshold, store.names

@@ -83,7 +83,7 @@ def audit(
         audited = add_program_results(audited, rules.rules, Cancellation())
         if since is not None:
             former = read_former(bundles.write(tmp_path / f"former{next(numbers)}", since))
-            audited = replace(audited, former=former)
+            audited = replace(audited, former=former.images)
         return evaluate(rules, audited, accepted)
 
     with stack:

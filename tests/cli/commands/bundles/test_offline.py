@@ -53,7 +53,22 @@ def test_bundle_is_checked_as_of_the_given_day(
     site: Path, run_airbundle: RunAirbundle, day: str, status: int, offline: bool
 ):
     options = OFFLINE if offline else OFFLINE[:-1]
-    assert run_airbundle(*options, "--at", day).status == status
+    result = run_airbundle(*options, "--at", day)
+    assert result.status == status
+    assert "clock" not in result.stderr
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_expired_trust_file_as_of_a_day_is_not_blamed_on_the_clock(
+    site: Path, run_airbundle: RunAirbundle, offline: bool
+):
+    add = ("trust", "add", "1.json", "--key", "key.pub", "--role", "trust", "--role", "bundle")
+    assert run_airbundle(*add, "--expires", "2027-01-31").status == 0
+    options = ("verify", "bundle", "--trust", "1.json", *(["--offline"] if offline else []))
+    result = run_airbundle(*options, "--at", "2027-02-01")
+    assert result.status == 4
+    assert "the trust file expired" in result.stderr
+    assert "clock" not in result.stderr
 
 
 def test_day_must_be_a_date(site: Path, run_airbundle: RunAirbundle):

@@ -233,6 +233,33 @@ def test_import_is_recorded_if_a_signer_of_the_receipt_fails(site: Site):
     assert not list(site.path.glob("receipt.json.*"))
 
 
+@pytest.mark.parametrize("receipt", ["/proc", "/proc/receipt.json", "none/receipt.json"])
+def test_receipt_that_cannot_be_written_is_refused_before_anything_is_pushed(
+    site: Site, receipt: str
+):
+    """The trial finds what the rights do not show, such as a medium that is mounted read-only."""
+    site.write_bundle("bundle")
+    result = site.import_("bundle", "--receipt", receipt)
+    assert result.status == 5
+    error, hint = result.stderr.splitlines()
+    assert "cannot write the receipt" in error
+    assert hint.startswith("hint: ")
+    assert not (site.path / "inside").exists()
+    assert not (site.records / "log.jsonl").exists()
+
+
+def test_failing_copy_of_the_receipt_names_the_recorded_one(site: Site):
+    """The directory of the copy disappears during the import."""
+    site.write_bundle("bundle")
+    (site.path / "away").mkdir()
+    command = ("--receipt-sign-cmd", "rmdir away", "--receipt-sign-cmd-key", "receipt.pub")
+    result = site.import_("bundle", "--receipt", "away/receipt.json", *command)
+    assert result.status != 0
+    (entry,) = site.read_log()
+    recorded = site.records / "receipts" / entry["receipt"]["name"]
+    assert f"the import is recorded, and its receipt is {recorded}" in result.stderr
+
+
 def test_key_without_role_receipt_is_refused_before_anything_is_pushed(site: Site):
     site.write_bundle("bundle")
     other = keys.generate_key()

@@ -75,15 +75,19 @@ class DatabaseReader:
                 self._digest = Digest("sha256:" + _hash(stream))
                 yield from self._read_file(self.path, stream)
             return
+
+        def refuse(error: OSError) -> None:
+            raise to_bundler_error(error, self.path, "cannot read")
+
         lines = hashlib.sha256()
-        for path in self._walk():
-            with _open(path) as stream:
-                lines.update(
-                    f"{_hash(stream)}  {path.relative_to(self.path)}\n".encode(
-                        errors="surrogateescape"
-                    )
-                )
-                yield from self._read_file(path, stream)
+        for directory, directories, names in os.walk(self.path, onerror=refuse):
+            directories.sort()
+            for name in sorted(name for name in names if name.endswith((".json", ".zip"))):
+                path = Path(directory, name)
+                with _open(path) as stream:
+                    line = f"{_hash(stream)}  {path.relative_to(self.path)}\n"
+                    lines.update(line.encode(errors="surrogateescape"))
+                    yield from self._read_file(path, stream)
         self._digest = Digest("sha256:" + lines.hexdigest())
 
     def add_problem(self, code: ProblemCode, path: str, problem: str) -> None:
@@ -91,18 +95,6 @@ class DatabaseReader:
         self.unreadable += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(RecordProblem(code, path, problem))
-
-    def _walk(self) -> Iterator[Path]:
-        """Yield the records and archives below the directory in the order of their paths."""
-
-        def refuse(error: OSError) -> None:
-            raise to_bundler_error(error, self.path, "cannot read")
-
-        for directory, directories, names in os.walk(self.path, onerror=refuse):
-            directories.sort()
-            for name in sorted(names):
-                if name.endswith((".json", ".zip")):
-                    yield Path(directory) / name
 
     def _read_file(self, path: Path, stream: BufferedReader) -> Iterator[tuple[str, bytes]]:
         if path.suffix != ".zip":

@@ -30,14 +30,11 @@ def create_key(version: str) -> Any:  # noqa: ANN401 - compared only
 
 def _create_parts(text: str) -> list[tuple[list[int], int]]:
     """Return the pairs of other characters and numbers; the last match is empty, as the end."""
-    return [
-        ([*map(_rank, characters), 0], int(number or 0))
-        for characters, number in _PART.findall(text)
-    ]
-
-
-def _rank(character: str) -> int:
-    """Rank a tilde before the end (0), letters after it, and all others after letters."""
-    if character == "~":
-        return -1
-    return ord(character) if character.isalpha() else ord(character) + 256
+    parts = []
+    for characters, number in _PART.findall(text):
+        # A tilde is before the end (0), letters are after it, and all others after letters.
+        ranks = [
+            -1 if char == "~" else ord(char) + 256 * (not char.isalpha()) for char in characters
+        ]
+        parts.append(([*ranks, 0], int(number or 0)))
+    return parts

@@ -32,7 +32,7 @@ def create_key(version: str) -> Any:  # noqa: ANN401 - compared only
     """
     if len(version) > MAX_VERSION or not _VERSION.fullmatch(version):
         raise VersionError(version)
-    return _compare(_parse(_DOT.sub("-", version.lower())))
+    return cmp_to_key(_compare_items)(_parse(_DOT.sub("-", version.lower())))
 
 
 def _parse(version: str) -> list[Item]:
@@ -70,11 +70,6 @@ def _parse(version: str) -> list[Item]:
             elif not isinstance(items[position], list):
                 break
     return root
-
-
-@cmp_to_key
-def _compare(first: list[Item], second: list[Item]) -> int:
-    return _compare_items(first, second)
 
 
 def _compare_items(one: Item | None, other: Item | None) -> int:

@@ -82,7 +82,18 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
     """
     line = CommandLine(PROGRAM)
     words = list(arguments)
-    at = _find_command(words)
+    flags = PROGRAM.find_flags().values()
+    alone = {f"--{flag.name}" for flag in flags if flag.type == "bool"}
+    alone |= {f"-{flag.short}" for flag in flags if flag.short and flag.type == "bool"}
+    at, awaits_value = None, False
+    for position, word in enumerate(words):
+        if "=" not in word and (word.startswith("--") or (len(word) == 2 and word[0] == "-")):
+            awaits_value = word not in alone
+        elif awaits_value:
+            awaits_value = False
+        elif not word.startswith("-"):
+            at = position if word in COMMANDS or word == _HELP else None
+            break
     if at is None:
         _parse_words(PROGRAM, words, line.global_flags, line.arguments)
         return line
@@ -108,22 +119,6 @@ def create_unknown_command_error(arguments: Sequence[str]) -> UsageError:
     )
     suggestion = "\nDid you mean this?\n\t{}\n\n".format("\n\t".join(similar)) if similar else ""
     return UsageError(f"Unrecognized command `skopeo {name}`\n{suggestion}{hint}")
-
-
-def _find_command(words: Sequence[str]) -> int | None:
-    """Return the position of the command; None if the first argument is not a command."""
-    flags = PROGRAM.find_flags().values()
-    alone = {f"--{flag.name}" for flag in flags if flag.type == "bool"}
-    alone |= {f"-{flag.short}" for flag in flags if flag.short and flag.type == "bool"}
-    awaits_value = False
-    for at, word in enumerate(words):
-        if "=" not in word and (word.startswith("--") or (len(word) == 2 and word[0] == "-")):
-            awaits_value = word not in alone
-        elif awaits_value:
-            awaits_value = False
-        elif not word.startswith("-"):
-            return at if word in COMMANDS or word == _HELP else None
-    return None
 
 
 def _parse_words(

@@ -21,28 +21,22 @@ def describe_rejection(error: RejectedByPolicyError) -> str:
     elif error.position is not None:
         number, count = error.position
         front = f"copying image {number}/{count} from manifest list: "
-    return f"{front}Source image rejected: {_describe_reasons(error)}"
-
-
-def _describe_reasons(error: RejectedByPolicyError) -> str:
-    match error.rule:
-        case "reject":
-            image = DisplayReference.parse(error.reference or "")
-            return f"Running image {image} is rejected by policy."
-        case "requireSigned":
-            return f"No signature verification policy found for image {error.scope}"
-        case _:
-            pass
+    front += "Source image rejected: "
+    if error.rule == "reject":
+        image = DisplayReference.parse(error.reference or "")
+        return f"{front}Running image {image} is rejected by policy."
+    if error.rule == "requireSigned":
+        return f"{front}No signature verification policy found for image {error.scope}"
     reasons = [_describe_reason(reason) for reason in error.reasons]
     if len(reasons) > 1:
-        return f"None of the signatures were accepted, reasons: {'; '.join(reasons)}"
+        return f"{front}None of the signatures were accepted, reasons: {'; '.join(reasons)}"
     if reasons:
-        return reasons[0]
+        return front + reasons[0]
     simple, others = error.ignored
     counts = ""
     if simple or others:
         counts = f" ({simple} non-sigstore signatures, {others} sigstore non-signature attachments)"
-    return f"A signature was required, but no signature exists{counts}"
+    return f"{front}A signature was required, but no signature exists{counts}"
 
 
 def _describe_reason(reason: BundlerError) -> str:

@@ -1,0 +1,126 @@
+"""``airbundle audit --report``."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from bundler.trust import keys
+from tests.fakes import bundles, images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import RunAirbundle
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    (tmp_path / "gate.yaml").write_text("rules: {not-root: error}")
+    return bundles.write(tmp_path / "b")
+
+
+def load_strict_schema() -> dict[str, Any]:
+    """Load the schema, so that it also refuses members that it does not describe."""
+    text = (resources.files("bundler") / "schemas" / "audit-report.schema.json").read_text()
+
+    def close(value: Any) -> Any:
+        if isinstance(value, list):
+            return [close(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        closed = {key: close(item) for key, item in value.items()}
+        if isinstance(value.get("properties"), dict) and "type" in value:
+            closed["additionalProperties"] = False
+        return closed
+
+    return close(json.loads(text))
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    value = json.loads(path.read_text())
+    jsonschema.Draft202012Validator(load_strict_schema()).validate(value)
+    return value
+
+
+def test_reports_are_written_beside_the_findings(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    result = run_airbundle(
+        "audit", bundle, "--rules", "gate.yaml", "--report", "r.html", "--report", "r.json"
+    )
+    assert result.status == 12
+    assert "not-root" in result.stdout
+    assert "Does not pass" in (tmp_path / "r.html").read_text()
+    report = read_report(tmp_path / "r.json")
+    assert (report["conclusion"], report["passed"], len(report["findings"])) == ("fails", False, 3)
+    assert [image["name"] for image in report["images"]] == list(bundles.REFERENCES)
+
+
+def test_report_needs_no_rules(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
+    result = run_airbundle("audit", bundle, "--report", "r.json", "--since", bundle)
+    assert (result.status, result.stdout) == (0, "2 images, no rules\n")
+    report = read_report(tmp_path / "r.json")
+    assert (report["conclusion"], report["since"]["unchanged"]) == ("no-rules", 2)
+
+
+def test_report_identifies_the_bundle(run_airbundle: RunAirbundle, tmp_path: Path):
+    (tmp_path / "gate.yaml").write_text("rules: {bundle-authenticated: error}")
+    key = keys.generate_key()
+    (tmp_path / "signer.pub").write_bytes(key.public.to_pem())
+    bundle = bundles.write(tmp_path / "b", keys=(key,))
+    arguments = ("audit", bundle, "--rules", "gate.yaml", "--report", "r.json")
+    assert run_airbundle(*arguments, "--key", "signer.pub").status == 0
+    report = read_report(tmp_path / "r.json")
+    assert (report["conclusion"], report["authenticated"]) == ("passes", True)
+    assert report["bundle"]["signers"] == [{"key": key.public.id}]
+    raw = (bundle / "bundle.json").read_bytes()
+    assert report["bundle"]["inventory"] == {"digest": images.sha256(raw), "size": len(raw)}
+
+
+@pytest.mark.parametrize("form", ["html", "json"])
+def test_former_report_does_not_survive_an_error(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, form: str
+):
+    report = tmp_path / f"r.{form}"
+    report.write_text("passes")
+    bundles.find_largest_blob(bundle).write_bytes(b"damaged")
+    result = run_airbundle("audit", bundle, "--rules", "gate.yaml", "--report", report)
+    assert result.status == 3
+    assert ("Not verified" if form == "html" else "not-verified") in report.read_text()
+    assert "The audit ended with an error" in report.read_text()
+    if form == "json":
+        assert "images" not in read_report(report)
+
+
+def test_images_without_a_bundle_are_reported(run_airbundle: RunAirbundle, tmp_path: Path):
+    chart = images.artifact("application/vnd.cncf.helm.config.v1+json", b"chart")
+    images.write_layout(tmp_path / "layout", {"app": images.image(), "chart": chart})
+    result = run_airbundle("audit", "oci:layout", "--report", "r.json", "--report", "r.html")
+    assert result.status == 0
+    report = read_report(tmp_path / "r.json")
+    assert "bundle" not in report
+    assert [image["size"] > 0 for image in report["images"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--report", "r.pdf"),
+        ("--report", "r.html", "--json"),
+        ("--report", "r.html", "--format", "sarif"),
+        ("--report", "r.html", "--records", "site"),
+        ("--report", "r.html", "--waivers", "w.yaml"),
+        ("--since", "b"),
+        (),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, arguments: tuple[str, ...]
+):
+    assert run_airbundle("audit", bundle, *arguments).status == 2
+    assert not (tmp_path / "r.html").exists()

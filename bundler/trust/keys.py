@@ -31,14 +31,13 @@ from bundler.errors import (
     UnsupportedError,
     UsageError,
 )
-from bundler.trust import encrypted_key
-from bundler.trust.decrypt_key import decrypt_key, load_key
-from bundler.trust.derivation_cost import check_derivation_cost
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+
+    from bundler.trust.encrypted_key import Label
 
 SigningAlgorithm = Literal["ecdsa-p256", "ed25519"]
 Algorithm = Literal["ecdsa-p256", "ed25519", "rsa"]
@@ -113,7 +112,7 @@ class PrivateKey:
             case ed25519.Ed25519PrivateKey() as key:
                 return key.sign(data)
 
-    def to_pem(self, passphrase: bytes | None, label: encrypted_key.Label = "SIGSTORE") -> bytes:
+    def to_pem(self, passphrase: bytes | None, label: Label = "SIGSTORE") -> bytes:
         """Return the key in PEM: in the format of cosign, or as PKCS #8 without a passphrase."""
         if passphrase is None:
             return self._key.private_bytes(
@@ -126,6 +125,8 @@ class PrivateKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
+        from bundler.trust import encrypted_key  # noqa: PLC0415 - not for public keys
+
         return encrypted_key.encrypt(der, passphrase, label)
 
 
@@ -144,7 +145,7 @@ def write_key_pair(
     passphrase: bytes | None,
     *,
     suffix: str = ".key",
-    label: encrypted_key.Label = "SIGSTORE",
+    label: Label = "SIGSTORE",
 ) -> tuple[Path, Path]:
     """Write ``prefix``.key (mode 0600) and ``prefix``.pub, durably; return both paths.
 
@@ -256,6 +257,10 @@ def load_private_key(
         CancelledError: the run is cancelled.
         UnsupportedError: the algorithm is not known.
     """
+    from bundler.trust import encrypted_key  # noqa: PLC0415 - not for public keys
+    from bundler.trust.decrypt_key import decrypt_key, load_key  # noqa: PLC0415 - as above
+    from bundler.trust.derivation_cost import check_derivation_cost  # noqa: PLC0415 - as above
+
     if b"-----BEGIN PUBLIC KEY-----" in pem:
         raise ConfigError(
             f"{subject}: a public key (expected a private key)",

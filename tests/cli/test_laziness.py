@@ -122,6 +122,18 @@ def test_command_that_signs_nothing_imports_no_cryptography(imported_modules, co
     assert {name for name in imported if name.startswith("bundler.trust")} <= policy
 
 
+def test_verification_with_public_key_imports_nothing_of_private_keys(imported_modules) -> None:
+    imported_modules("keygen", "--no-passphrase", "site")
+    imported_modules("export", "apps.txt", "signed", "--sign-key", "site.key")
+    imported = imported_modules("verify", "signed", "--key", "site.pub")
+    assert not imported & {
+        "bundler.trust.decrypt_key",
+        "bundler.trust.encrypted_key",
+        "bundler.content.run_program",
+        "subprocess",
+    }
+
+
 def test_ls_imports_only_bundle_modules(imported_modules) -> None:
     assert not imported_modules("ls", "bundle") & (YAML | KEYS | NETWORK | COMPRESSION)
 

@@ -47,7 +47,7 @@ class ProgramResult:
     status: int | None
     """The exit status; None: it did not end by itself, or was not started."""
     text: str
-    """The first line of its output, or the reason why it has no status. Untrusted."""
+    """The first line of its output, or a statement about its end. Untrusted."""
 
 
 def create_rule(program: Program) -> Rule:
@@ -71,12 +71,10 @@ def _check(
         return
     for result in results[program.name]:
         place = Place(layer=result.layer.text)
-        text = result.text[:_MAX_TEXT]
+        text = f"layer {result.layer.text[:19]}: {result.text[:_MAX_TEXT]}"
         if result.status is None:
             yield Problem(text, place, is_unchecked=True)
         elif result.status in program.statuses:
-            severity = program.statuses[result.status]
-            yield Problem(text or f"exit status {result.status}", place, severity=severity)
+            yield Problem(text, place, severity=program.statuses[result.status])
         elif result.status:
-            problem = f"the program ended with status {result.status}: {text}"
-            yield Problem(problem, place, is_unchecked=True)
+            yield Problem(f"{text} (status {result.status})", place, is_unchecked=True)

@@ -13,7 +13,6 @@ from bundler.bundle.audit.layers.scan import open_layer
 from bundler.bundle.audit.rules.audited import UNREADABLE
 from bundler.bundle.audit.rules.programs import ProgramResult
 from bundler.content.run_program import run_program
-from bundler.content.streams import BUFFER_SIZE
 from bundler.copy.parallel import run_all
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from bundler.ports import Source
 
 MAX_OUTPUT = 1024 * 1024
+_CHUNK = 64 * 1024  # the size of a pipe
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -92,7 +92,7 @@ def _run(
         with open_layer(source, layer, cancellation) as tar:
             result = run_program(
                 program.arguments,
-                iter(lambda: tar.read(BUFFER_SIZE), b""),
+                iter(lambda: tar.read(_CHUNK), b""),
                 cancellation,
                 max_output=MAX_OUTPUT,
                 timeout=program.timeout,
@@ -110,4 +110,5 @@ def _run(
         )
     output = (result.output + b"\n" + result.errors).decode(errors="replace")
     lines = filter(None, map(str.strip, output.splitlines()))
-    return ProgramResult(layer.digest, result.status, next(lines, ""))
+    text = next(lines, "the program states no reason")
+    return ProgramResult(layer.digest, result.status, text)

@@ -59,9 +59,10 @@ def test_exit_status_decides(run, script, settings, expected):
 
 def test_output_is_the_text_of_the_finding(run):
     (finding,) = run("echo; echo 'stdin: Worm FOUND'; exit 1").findings
-    assert (finding.text, finding.place.layer) == ("stdin: Worm FOUND", LAYER.blob.digest)
+    assert finding.text == f"layer {LAYER.blob.digest[:19]}: stdin: Worm FOUND"
+    assert finding.place.layer == LAYER.blob.digest
     (finding,) = run("echo 'no database' >&2; exit 2").findings
-    assert finding.text.endswith("the program ended with status 2: no database")
+    assert finding.text.endswith("no database (status 2)")
 
 
 def test_too_much_output_is_never_a_pass(run, monkeypatch):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bundler.bundle.audit.packages.claims import claims
 from tests.fakes import images, tars
 
 APK = tars.layer(tars.member("lib/apk/db/installed", b"P:one\nV:1.0-r0\nL:MIT\n\nP:two\nV:2\n"))
@@ -81,3 +82,9 @@ def test_database_that_cannot_be_read_leaves_the_rule_unchecked(audit_with):
     image = images.image(APK, tars.layer(tars.member("usr/lib/apk/db/installed", b"garbage")))
     (finding,) = audit_with([write_sbom(*ALL)], image=image).findings
     assert finding.code == "sbom-agrees-unchecked"
+
+
+def test_too_many_documents_leave_the_rule_unchecked(audit_with, monkeypatch):
+    monkeypatch.setattr(claims, "MAX_DOCUMENTS", 1)
+    found = audit_with([write_sbom(*ALL), write_sbom(*ALL, "pkg:generic/other@1")]).findings
+    assert [item.code for item in found] == ["sbom-agrees-unchecked"]

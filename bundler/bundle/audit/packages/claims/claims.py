@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
 
 _MEDIA_TYPES = ("cyclonedx", "spdx", "in-toto", "dsse", "sigstore.bundle")
+MAX_DOCUMENTS = 100
+MAX_TOTAL = 128 * 1024 * 1024
+"""The maximum number and total size in bytes of the documents about one image that are read."""
 _ABOUT = "vnd.docker.reference.digest"
 """The annotation of BuildKit's attestations in an index: the manifest that they are about."""
 
@@ -69,15 +72,20 @@ def read_claims(resolved: ResolvedImage, found: ImagePackages) -> list[Claim]:
     """
     own = {"sha256:" + found.image.digest.hex, resolved.graph.root.digest.text}
     packages = {parse_purl(package.purl): package.purl for package in found.packages}
-    claims = {}
+    claims: dict[Digest, Claim] = {}
+    total = 0
     for about, descriptor in list_documents(resolved):
-        if about not in own:
+        if about not in own or descriptor.digest in claims:
             continue
         document, problem = None, ""
-        try:
-            document = parse_document(read_document(resolved, descriptor))
-        except DocumentError as error:
-            problem = str(error)
+        total += max(0, descriptor.size)
+        if len(claims) >= MAX_DOCUMENTS or total > MAX_TOTAL:
+            problem = "not read, because the image has too many documents"
+        else:
+            try:
+                document = parse_document(read_document(resolved, descriptor))
+            except DocumentError as error:
+                problem = str(error)
         stated = (document and document.packages) or {}
         subjects = document.subjects if document is not None else None
         compared = document is not None and document.packages is not None

@@ -41,9 +41,16 @@ _DEFAULT_PLATFORM = ("linux", "amd64")
 
 
 def answer(
-    request: Request, content: ServedContent, users: PasswordFile | None = None
+    request: Request,
+    content: ServedContent,
+    users: PasswordFile | None = None,
+    *,
+    is_encrypted: bool = False,
 ) -> ServerResponse:
-    """Return the response to ``request``. ``users`` may read; None: every client may."""
+    """Return the response to ``request``, which may have come over an encrypted connection.
+
+    ``users`` may read; None: every client may.
+    """
     path, _, query = _ORIGIN.sub("", request.target, count=1).partition("?")
     if users is not None and not users.accepts(request.headers.get("authorization", "")):
         return error("UNAUTHORIZED", "a user name and a password are required", _CHALLENGE)
@@ -52,7 +59,8 @@ def answer(
         return error("UNSUPPORTED", "this registry is read-only", allowed)
     path = unquote(path)
     if path == "/":
-        return page.create_response(content, request.headers.get("host", ""))
+        host = request.headers.get("host", "")
+        return page.create_response(content, host, is_encrypted=is_encrypted)
     if path in ("/v2", "/v2/"):
         return _json({})
     if path == "/v2/_catalog":

@@ -121,7 +121,8 @@ class Connection(BaseHTTPRequestHandler):
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             self.close_connection = True  # the body is not read
         request = Request(self.command, self.path, headers)
-        self._send(answer(request, self.server.content, self.server.users))
+        server = self.server
+        self._send(answer(request, server.content, server.users, is_encrypted=server.is_encrypted))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - http.server's
         """Refuse a request that is not valid, and close the connection."""

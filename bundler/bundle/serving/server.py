@@ -98,7 +98,12 @@ class RegistryServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """The URL of the page that lists the images."""
-        return f"{'http' if self._tls is None else 'https'}://{self.authority}/"
+        return f"{'https' if self.is_encrypted else 'http'}://{self.authority}/"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether connections use TLS."""
+        return self._tls is not None
 
     def run(self) -> None:
         """Answer requests until cancellation is requested.

@@ -225,9 +225,15 @@ def test_page_lists_images_and_commands(served: Served):
     response = get(served, "/", host="registry.example:5000")
     assert isinstance(response.body, bytes)
     text = response.body.decode()
-    assert "podman pull registry.example:5000/infra/app:v2.1" in text
+    assert "podman pull --tls-verify=false registry.example:5000/infra/app:v2.1" in text
     assert served.nginx.digest in text
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+
+
+def test_page_verifies_certificates_over_tls(served: Served):
+    response = answer(Request("GET", "/", {"host": "r:1"}), served.content, is_encrypted=True)
+    assert isinstance(response.body, bytes)
+    assert b"podman pull r:1/infra/app:v2.1" in response.body
 
 
 def test_page_contains_no_text_of_the_client(served: Served):

@@ -8,15 +8,15 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from bundler import __version__
-from bundler.bundle.audit.report.markup import (
+from bundler.bundle.audit.report.page_data import create_page_data
+from bundler.bundle.audit.report.page_tables import create_tables
+from bundler.bundle.audit.report.treemap import create_treemap
+from bundler.bundle.markup import (
     create_data_block,
     create_element,
     create_source_hash,
     to_html,
 )
-from bundler.bundle.audit.report.page_data import create_page_data
-from bundler.bundle.audit.report.page_tables import create_tables
-from bundler.bundle.audit.report.treemap import create_treemap
 from bundler.errors import count, format_size
 from bundler.oci.json import timestamps
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bundler.bundle.audit.report.markup import show
+from bundler.bundle.markup import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

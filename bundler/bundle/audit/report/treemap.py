@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.report.markup import create_element, to_html
+from bundler.bundle.markup import create_element, to_html
 from bundler.errors import count, format_size
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from hypothesis import given, strategies as st
 
-from bundler.bundle.audit.report import markup
+from bundler.bundle import markup
 from tests.bundle.audit.report.conftest import ATTACK
 
 TEXTS = st.text(st.characters(), max_size=50) | st.just(ATTACK)

@@ -22,10 +22,10 @@ def print_removed(names: Sequence[str], store: TrustStore | None) -> None:
     labels = {key.public.id[:16]: key.label for key in known}
     for name in names:
         digits = bundle_paths.parse_signature_name(name) or name
-        text.print_note(
-            f"no longer signed by {labels.get(digits, digits)}: the inventory is a new one, which"
-            " this holder has to sign with airbundle sign"
-        )
+        reason = "the inventory is a new one, which this holder has to sign with airbundle sign"
+        if labels and digits not in labels:
+            reason = "the trust file does not contain this key"
+        text.print_note(f"no longer signed by {labels.get(digits, digits)}: {reason}")
 
 
 def print_missing(bundle: Path, store: TrustStore) -> None:

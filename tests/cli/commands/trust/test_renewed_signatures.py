@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.commands.trust.conftest import BOB, EXPORT, Site
+from tests.cli.commands.trust.conftest import BOB, CAROL, EXPORT, Site
 from tests.fakes import bundles
 
 EXPORT_LINE = "export m.yaml stick --sign-key export.key --trust site/trust.json"
@@ -39,6 +39,15 @@ def test_renewal_names_the_signatures_that_it_removes(site: Site):
     write_manifest(site, bundles.REFERENCES[1])
     report = json.loads(site(f"{EXPORT_LINE} --json").stdout)
     assert report["removedSignatures"] == [f"bundle.json.{BOB.public.id[:16]}.sig"]
+
+
+def test_holder_whose_key_the_trust_file_does_not_contain_is_not_asked_to_sign(site: Site):
+    set_up(site)
+    site("sign stick --key carol.key")
+    write_manifest(site, *bundles.REFERENCES)
+    lines = site(EXPORT_LINE).stderr.splitlines()
+    (line,) = [line for line in lines if f"no longer signed by {CAROL.public.id[:16]}:" in line]
+    assert "the trust file does not contain this key" in line
 
 
 def test_unchanged_bundle_with_enough_signatures_needs_no_more(site: Site):

@@ -44,12 +44,14 @@ class GateOptions:
         from bundler.bundle.audit.rules import gate, rules_file, waivers_file  # noqa: PLC0415 - rare
 
         rules = rules_file.load(self.rules)
-        bundle = Path(location).resolve()
+        parts = str(location).split(":")[1:]  # of a reference to a directory, with its name
+        paths = [Path(location), *(Path(":".join(parts[: n + 1])) for n in range(len(parts)))]
+        folders = [path.resolve() for path in paths if path.is_dir()]
         for program in (item.program for item in rules.rules if item.program is not None):
-            for path in (self.rules, Path(program.arguments[0])):
-                if path.resolve().is_relative_to(bundle):
+            for file in (self.rules, *filter(Path.is_absolute, map(Path, program.arguments))):
+                if any(file.resolve().is_relative_to(folder) for folder in folders):
                     raise UsageError(
-                        f"{path}: in the directory of the bundle, so no program is run",
+                        f"{file}: in the directory with the images, so no program is run",
                         hint="use programs and a rules file of your site",
                     )
         accepted = () if self.waivers is None else waivers_file.load(self.waivers)

@@ -16,7 +16,7 @@ from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.errors import UsageError
+from bundler.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from bundler.cli.runtime.comparison import Difference
@@ -109,7 +109,15 @@ def diff(
             difference = comparison.compare_target(old, new, names, deep=deep, extra=extra)
         elif image is not None or not (prefixes or _is_list(old) or _is_list(new)):
             pair = (image, other_image or image)
-            difference = comparison.compare_images(old, new, pair, platform, files=not no_files)
+            try:
+                difference = comparison.compare_images(old, new, pair, platform, files=not no_files)
+            except NotFoundError as error:
+                if all(text.startswith(("docker://", "atomic:")) for text in (old, new)):
+                    error.hint = (
+                        "check the name; to compare all images below a prefix, write a slash at"
+                        f" the end: {old.rstrip('/')}/ {new.rstrip('/')}/"
+                    )
+                raise
         else:
             difference = comparison.compare_lists(old, new, names.parse_patterns())
     differences.print_difference(

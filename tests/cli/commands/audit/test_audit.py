@@ -97,7 +97,10 @@ def test_program_of_a_rules_file_in_the_bundle_is_not_run(
     text = f"rules: {{no-latest: error}}\nprograms: {{a: {program}}}"
     for path in (bundle / "gate.yaml", tmp_path / "gate.yaml"):
         path.write_text(text)
-    refused = run_airbundle("audit", "b", "--rules", "b/../b/gate.yaml")
-    assert (refused.status, (tmp_path / "x").exists()) == (2, False)
+    for location in ("b", "oci:b", f"oci:{bundle}:docker.io/library/nginx:1.27"):
+        refused = run_airbundle("audit", location, "--rules", "b/../b/gate.yaml")
+        assert (refused.status, (tmp_path / "x").exists()) == (2, False)
+    (tmp_path / "script.yaml").write_text(text.replace("/usr/bin/touch", f"/bin/sh, {bundle}/a.sh"))
+    assert run_airbundle("audit", "b", "--rules", "script.yaml").status == 2
     assert run_airbundle("audit", "b", "--rules", "gate.yaml").status == 0
     assert (tmp_path / "x").exists()

@@ -327,6 +327,8 @@ def test_prefixes_of_registries_are_compared_by_relative_names(
         assert run_airbundle("diff", "b", sides[0], *options).status == 0
         assert run_airbundle("diff", sides[0], "b", *options).status == 2
         assert run_airbundle("diff", sides[0], f"docker://{two.host}/none/", *options).status == 9
+        image = run_airbundle("diff", *(side.rstrip("/") + "/x" for side in sides), *options)
+        assert (image.status, f"{sides[0]}x/" in image.stderr) == (9, True)
         one.fail("GET", "/v2/_catalog", status=401, times=None)
         assert run_airbundle("diff", *sides, *options).status == 7
 

@@ -48,6 +48,14 @@ def test_file_that_the_inventory_does_not_list_is_refused(
     assert "tool.exe" in result.stderr
 
 
+def test_program_refuses_an_import(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
+    program = "{program: [/bin/sh, -c, 'grep -a -q su && exit 1 || exit 0']}"
+    (tmp_path / "gate.yaml").write_text(f"rules: {{not-root: note}}\nprograms: {{scan: {program}}}")
+    result = run_airbundle(*COMMAND)
+    assert (result.status, (tmp_path / "inside").exists()) == (12, False)
+    assert "program:scan" in result.stderr
+
+
 def test_bundle_that_passes_is_imported(run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path):
     (tmp_path / "gate.yaml").write_text("rules: {bundle-authenticated: error, not-root: warning}")
     result = run_airbundle(*COMMAND)

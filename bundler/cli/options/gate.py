@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.options import common
 from bundler.cli.options.option import option_group, spec
+from bundler.cli.options.vulnerabilities import OPTIONS, VulnerabilityOptions
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,8 +19,11 @@ SECTION = "Rules"
 
 
 @dataclass(frozen=True, slots=True)
-class GateOptions:
-    """The files of rules and waivers, and the former bundle; None if unset."""
+class GateOptions(VulnerabilityOptions):
+    """The files of rules and waivers, and the former bundle; None if unset.
+
+    The database and the lists of exploits are for rules that need them.
+    """
 
     rules: Path | None = None
     waivers: Path | None = None
@@ -29,14 +33,17 @@ class GateOptions:
         """Read the files; return None if there are no rules.
 
         ``location`` is the bundle or the reference to which the rules apply. ``for_report``: a
-        report is written, which needs no rules to compare with a former bundle.
+        report is written, which needs no rules to compare with a former bundle or a database.
 
         Raises:
-            UsageError: there are waivers, or a former bundle, without rules, or programs that are
-                part of the bundle.
+            UsageError: there are waivers, a former bundle or a database without rules, or programs
+                that are part of the bundle.
             InvalidBundleManifestError, NotFoundError, LimitError: a file cannot be read.
         """
+        files = self.get_files()
         if self.rules is None:
+            if files is not None and not for_report:
+                raise UsageError("--database requires --rules")
             if self.waivers is not None or (self.since is not None and not for_report):
                 option = "--since" if self.waivers is None else "--waivers"
                 raise UsageError(f"{option} requires --rules")
@@ -55,7 +62,7 @@ class GateOptions:
                         hint="use programs and a rules file of your site",
                     )
         accepted = () if self.waivers is None else waivers_file.load(self.waivers)
-        return gate.Gate(rules, accepted, self.read_former())
+        return gate.Gate(rules, accepted, self.read_former(), vulnerabilities=files)
 
     def read_former(self) -> FormerBundle | None:
         """Read the former bundle; return None if there is none.
@@ -90,6 +97,7 @@ gate_options = option_group(
             help="Former bundle for rules and reports about changes: a bundle, its bundle.json, or"
             " a receipt. Its signatures are not verified.",
         ),
+        **OPTIONS,
     },
 )
-"""``--rules``, ``--waivers`` and ``--since``; their values are in ``gate``."""
+"""``--rules``, ``--waivers``, ``--since`` and the database; their values are in ``gate``."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.bundle.audit.rules.programs import ProgramResult
+    from bundler.bundle.audit.vulnerabilities.result import (
+        ImageVulnerabilities,
+        VulnerabilityReport,
+    )
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest
@@ -27,9 +31,9 @@ Depth = Literal["names", "manifests", "contents"]
 """The content that a rule reads: references and the inventory; these, manifests and
 configs; or these and layers."""
 
-Extra = Literal["directory", "claims"]
+Extra = Literal["directory", "claims", "vulnerabilities"]
 """Content that only few rules read: the list of files in the directory of a bundle; the SBOMs and
-attestations that came with images."""
+attestations that came with images; the database of vulnerabilities."""
 
 UNREADABLE = (NotFoundError, LimitError, UnsupportedError, MalformedError)
 """Errors of content that is absent or has another form than expected: the rules that need it are
@@ -52,6 +56,8 @@ class PlatformContents:
     cannot be read; None: no rule needs them."""
     programs: Mapping[str, tuple[ProgramResult, ...]] = field(default_factory=dict, hash=False)
     """The results of the programs that were run on the layers, by their names."""
+    vulnerabilities: ImageVulnerabilities | None = None
+    """The vulnerabilities of the packages; None: no database was given, or no rule needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +133,5 @@ class AuditedLocation:
     unlisted: tuple[str, ...] | str | None = None
     """The files in the directory of a bundle that its inventory does not list; a text: why they
     are not known; None: no rule needs them."""
+    vulnerabilities: VulnerabilityReport | None = None
+    """The check for vulnerabilities; None: no database was given, or no rule needs it."""

@@ -57,11 +57,18 @@ class Verdict:
                 "failOn": self.rules.fail_on,
                 "codes": [item.rule.code for item in self.rules.rules],
             },
+            **self._describe_database(),
             "images": [image.name for image in self.audited.images],
             "passed": not self.failures,
             "findings": [finding.to_json() for finding in self.findings],
             "waived": [finding.to_json() for finding in self.waived],
         }
+
+    def _describe_database(self) -> dict[str, Any]:
+        report = self.audited.vulnerabilities
+        if report is None:
+            return {}
+        return {"database": report.database.to_json(), **report.exploits}
 
     def check(self) -> None:
         """Raise an error if the audit fails, which does not repeat the findings.

@@ -37,6 +37,8 @@ class Place:
     """A file in the image."""
     package: str = ""
     """The name of a package, with its scope or group."""
+    vulnerability: str = ""
+    """The ID of a vulnerability of the package."""
 
     def to_json(self) -> dict[str, str]:
         """Return the parts that are set."""

@@ -10,6 +10,7 @@ from bundler.bundle.audit.rules.evaluate import evaluate
 from bundler.bundle.audit.rules.finding import UNCHECKED
 from bundler.bundle.audit.rules.read_images import read_selected
 from bundler.bundle.audit.rules.read_layers import read_contents
+from bundler.bundle.audit.rules.read_vulnerabilities import add_vulnerabilities
 from bundler.bundle.audit.rules.run_programs import add_program_results
 from bundler.errors import RejectedByRulesError, count
 from bundler.events import WarningIssued
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.rules.former import FormerBundle
     from bundler.bundle.audit.rules.rules_file import RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
+    from bundler.bundle.audit.vulnerabilities.files import VulnerabilityFiles
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.copy.engine import EngineOptions
@@ -41,6 +43,8 @@ class Gate:
     """The bundle that rules about changes compare with; None: none was given."""
     now: datetime | None = None
     """The time with which ages and expiries are compared; None: the current time."""
+    vulnerabilities: VulnerabilityFiles | None = None
+    """The database for the rules about vulnerabilities; None: none was given."""
     reads_contents: bool = False
     """Whether layers are read even if no rule needs them."""
     cache: ContentsCache | None = None
@@ -89,6 +93,8 @@ class Gate:
                 audited, engine, with_claims="claims" in extras, cache=self.cache
             )
             audited = add_program_results(audited, self.rules.rules, engine.cancellation)
+            if "vulnerabilities" in extras and self.vulnerabilities is not None:
+                audited = add_vulnerabilities(audited, self.vulnerabilities, engine.cancellation)
         verdict = evaluate(self.rules, audited, self.waivers)
         self._refuse(verdict)
         if self.keep is not None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.reference import ImageReference
 
-SettingKind = Literal["texts", "expressions", "size", "days", "number"]
+SettingKind = Literal[
+    "texts", "expressions", "size", "days", "number", "choice", "score", "probability"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Setting:
     description: str
     required: bool = False
     choices: tuple[str, ...] = ()
-    """The allowed texts; empty: any."""
+    """The allowed texts; empty: any. Required for the kind ``choice``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,16 @@ class RuleSettings:
             else:
                 found.add(parsed.render())
         return frozenset(found)
+
+    def get_text(self, name: str) -> str:
+        """Return a text; empty if it is unset."""
+        value = self.fields.get(name)
+        return str(value) if isinstance(value, ScalarNode) else ""
+
+    def get_fraction(self, name: str) -> float | None:
+        """Return a number that may have a fraction; None if it is unset."""
+        value = self.fields.get(name)
+        return float(value) if isinstance(value, ScalarNode) else None
 
     def get_number(self, name: str) -> int:
         """Return a number; 0 if it is not valid."""

@@ -27,6 +27,9 @@ _KINDS: dict[str, dict[str, Any]] = {
         "pattern": "^[0-9]{1,15} ?(B|[kKMG]B?|[KMG]iB)?$",
     },
     "number": {"type": "integer", "minimum": 0, "maximum": 100_000},
+    "choice": {"type": "string"},
+    "score": {"type": "number", "minimum": 0, "maximum": 10},
+    "probability": {"type": "number", "minimum": 0, "maximum": 1},
     "days": {"type": "integer", "minimum": 1, "maximum": 36500},
 }
 _COMMON: dict[str, Any] = {
@@ -116,7 +119,9 @@ def _create_rule_schema(rule: Rule) -> dict[str, Any]:
     own: dict[str, Any] = {}
     for item in rule.settings:
         own[item.name] = {"description": item.description, **_KINDS[item.kind]}
-        if item.choices:
+        if item.kind == "choice":
+            own[item.name]["enum"] = list(item.choices)
+        elif item.choices:
             own[item.name]["items"] = {"type": "string", "enum": list(item.choices)}
     settings: dict[str, Any] = {
         "type": "object",

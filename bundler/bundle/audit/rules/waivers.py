@@ -36,6 +36,8 @@ class Waiver:
     """The digest of the manifest of the image, or of its platform."""
     path: str = ""
     package: str = ""
+    vulnerability: str = ""
+    """The ID that findings state."""
 
     def covers(self, finding: Finding) -> bool:
         """Return whether the waiver accepts a finding, whatever the date is."""
@@ -46,6 +48,7 @@ class Waiver:
             and (not self.digest or self.digest == place.digest)
             and (not self.path or self.path.strip("/") == place.path)
             and (not self.package or self.package == place.package)
+            and (not self.vulnerability or self.vulnerability == place.vulnerability)
         )
 
     def to_json(self) -> dict[str, str]:

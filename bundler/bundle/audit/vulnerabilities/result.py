@@ -32,6 +32,9 @@ class Severity:
     vector: str = ""
     """The CVSS vector of the score, or empty."""
 
+    def __str__(self) -> str:
+        return self.level if self.score is None else f"{self.level} {self.score:.1f}"
+
 
 @dataclass(frozen=True, slots=True)
 class KnownExploit:
@@ -67,6 +70,11 @@ class Vulnerability:
     """The entry in the catalog of exploited vulnerabilities; None: there is none, or no catalog."""
     probability: float | None = None
     """The probability of an exploit within 30 days (EPSS), from 0 to 1; None: unknown."""
+
+    @property
+    def name(self) -> str:
+        """The ID that is shown: the first CVE ID, or that of the record."""
+        return next((text for text in self.ids if text.startswith("CVE-")), self.id)
 
     @property
     def ids(self) -> tuple[str, ...]:

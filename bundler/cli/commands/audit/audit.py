@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.audit.images import OpenImages
-    from bundler.bundle.audit.rules.audited import Depth
+    from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.rules.gate import Gate
 
@@ -150,10 +150,15 @@ def _audit_images(  # noqa: PLR0917 - the values of the command
 
     from bundler.bundle.audit.rules.evaluate import evaluate  # noqa: PLC0415 - as above
     from bundler.bundle.audit.rules.read_images import read_location  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.rules.read_vulnerabilities import (  # noqa: PLC0415 - as above
+        add_vulnerabilities,
+    )
     from bundler.bundle.audit.rules.run_programs import (  # noqa: PLC0415 - as above
         add_program_results,
     )
 
+    files = gate.get_files()
+    extras: frozenset[Extra] = frozenset() if applied is None else applied.rules.extras
     depth: Depth = "contents"
     if applied is not None and not reports and records_path is None:
         depth = applied.rules.depth
@@ -169,9 +174,11 @@ def _audit_images(  # noqa: PLR0917 - the values of the command
             run.cancellation,
             emit=run.emit,
             now=datetime.now(UTC),
-            extras=frozenset() if applied is None else applied.rules.extras,
+            extras=extras,
             cache=kept,
         )
+        if files is not None and (reports or "vulnerabilities" in extras):
+            audited = add_vulnerabilities(audited, files, run.cancellation)
         if applied is not None:
             audited = add_program_results(audited, applied.rules.rules, run.cancellation)
             audited = replace(audited, former=applied.former_images)

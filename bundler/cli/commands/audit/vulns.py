@@ -68,14 +68,14 @@ def vulns(
     were not. If a file with packages or a record cannot be read, vulnerabilities may be missing:
     the exit status is 12.
     """
-    if vulnerabilities.database is None:
+    files = vulnerabilities.get_files()
+    if files is None:
         raise UsageError("missing --database PATH", hint="docs/audit.md lists databases")
     found = opened_images.read_packages(
         context, location, images, platform, access, trust=trust, cache=cache
     )
     with context.run(1) as run:
-        report = vulnerabilities.check(found, run.cancellation)
-    assert report is not None  # noqa: S101 - there is a database
+        report = files.check(found, run.cancellation)
     if as_json:
         text.print_json(report.to_json())
     else:
@@ -108,11 +108,10 @@ def _print_image(image: ImageVulnerabilities) -> None:
         text.print_line(f"  and {len(image.unchecked) - _MAX_PRINTED} more, see --json")
     rows = []
     for found in image.vulnerabilities:
-        score = "" if found.severity.score is None else f" {found.severity.score:.1f}"
         probability = "" if found.probability is None else f"{found.probability:.1%}"
         row = (
-            f"  {found.severity.level}{score}",
-            next((name for name in found.ids if name.startswith("CVE-")), found.id),
+            f"  {found.severity}",
+            found.name,
             found.package.full_name,
             found.package.version,
             " ".join(found.fixed) or "-",

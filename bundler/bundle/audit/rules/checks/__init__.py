@@ -12,6 +12,7 @@ from bundler.bundle.audit.rules.checks import (
     references,
     sboms,
     secret_texts,
+    vulnerabilities,
 )
 
 RULES = (
@@ -24,6 +25,7 @@ RULES = (
     *files.RULES,
     *packages.RULES,
     *sboms.RULES,
+    *vulnerabilities.RULES,
 )
 
 BY_CODE = {rule.code: rule for rule in RULES}

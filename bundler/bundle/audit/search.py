@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.files import ListingCache
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
-    from bundler.bundle.audit.packages.layer_packages import LayerPackages
+    from bundler.bundle.audit.packages.package import LayerPackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage

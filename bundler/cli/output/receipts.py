@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from bundler.errors import BundlerError, MediumError
@@ -19,6 +18,8 @@ def check_path(path: Path) -> None:
     Raises:
         MediumError: it cannot.
     """
+    from tempfile import TemporaryFile  # noqa: PLC0415 - rare
+
     folder = path if path.is_dir() else path.parent
     try:
         with TemporaryFile(dir=folder):

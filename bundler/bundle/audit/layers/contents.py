@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.layers.noted_files import FileCollector, LayerFiles
-from bundler.bundle.audit.layers.scan import scan_layer
-from bundler.bundle.audit.packages.layer_packages import LayerPackages, PackageCollector
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bundler.bundle.audit.layers.noted_files import LayerFiles
     from bundler.bundle.audit.layers.scan import Member
+    from bundler.bundle.audit.packages.package import LayerPackages
     from bundler.cancel import Cancellation
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Source
@@ -34,6 +32,10 @@ def read_layer(source: Source, layer: Descriptor, cancellation: Cancellation) ->
     Raises:
         BundlerError: the layer is missing, damaged or beyond a limit, see ``scan_layer``.
     """
+    from bundler.bundle.audit.layers.noted_files import FileCollector  # noqa: PLC0415 - not if kept
+    from bundler.bundle.audit.layers.scan import scan_layer  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.packages.layer_packages import PackageCollector  # noqa: PLC0415 - as above
+
     packages, files = PackageCollector(layer.digest), FileCollector(layer.digest)
 
     def visit(member: Member, content: Iterator[memoryview]) -> None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from bundler.bundle.audit.layers.contents import LayerContents
 from bundler.bundle.audit.layers.noted_files import LayerFiles, Mark, NotedFile
-from bundler.bundle.audit.packages.layer_packages import Evidence, LayerPackages
 from bundler.bundle.audit.packages.package import (
     Distribution,
     DocumentedLicenses,
+    Evidence,
     FindingCode,
+    LayerPackages,
     Package,
     PackageFinding,
     PackageType,

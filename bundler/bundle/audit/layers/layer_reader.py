@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self, cast
 
 from bundler.bundle.audit.layers.contents import LayerContents, read_layer
 from bundler.bundle.audit.layers.encoding import decode, encode
-from bundler.bundle.audit.layers.reader_processes import ReaderProcesses
 from bundler.bundle.audit.layers.scan import verify_layer
 from bundler.copy.parallel import run_all
 from bundler.errors import IntegrityError
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
+    from bundler.bundle.audit.layers.reader_processes import ReaderProcesses
     from bundler.cancel import Cancellation
     from bundler.errors import BundlerError
     from bundler.oci.descriptor import Descriptor
@@ -36,7 +36,8 @@ class LayerReader:
         """``cache`` keeps the contents of layers for other readers; None: nothing is kept."""
         self._cancellation = cancellation
         self._cache = cache
-        self._processes = ReaderProcesses(cancellation)
+        self._processes: ReaderProcesses | None = None
+        """None: none were needed so far."""
 
     def read(self, layers: Iterable[tuple[Source, Descriptor]]) -> dict[Digest, LayerContents]:
         """Read layers, which may be listed several times; return the contents of each.
@@ -59,7 +60,14 @@ class LayerReader:
             kept = {digest: contents for digest, contents in loaded if contents is not None}
         sizes = [layer.size for digest, (_, layer) in unique.items() if digest not in kept]
         cores = len(os.sched_getaffinity(0))
-        in_processes = min(cores, len(sizes)) > 1 and sum(sizes) >= MIN_SIZE
+        processes = None
+        if min(cores, len(sizes)) > 1 and sum(sizes) >= MIN_SIZE:
+            from bundler.bundle.audit.layers.reader_processes import (  # noqa: PLC0415 - not if kept
+                ReaderProcesses,
+            )
+
+            self._processes = self._processes or ReaderProcesses(self._cancellation)
+            processes = self._processes
 
         def read_one(digest: Digest) -> LayerContents | BundlerError:
             try:
@@ -70,7 +78,7 @@ class LayerReader:
                         pass  # the error is that of a layer whose contents are not kept
                     else:
                         return kept[digest]
-                return self._read_one(*unique[digest], in_process=in_processes)
+                return self._read_one(*unique[digest], processes)
             except collected as error:
                 return error.without_traceback()
 
@@ -80,10 +88,12 @@ class LayerReader:
         with ThreadPoolExecutor(cores, "layers") as executor:
             return dict(zip(order, run_all(executor, tasks, self._cancellation), strict=True))
 
-    def _read_one(self, source: Source, layer: Descriptor, *, in_process: bool) -> LayerContents:
+    def _read_one(
+        self, source: Source, layer: Descriptor, processes: ReaderProcesses | None
+    ) -> LayerContents:
         """Decompress and read a layer, and keep its contents."""
-        if in_process:
-            data = self._processes.read(source, layer)
+        if processes is not None:
+            data = processes.read(source, layer)
             contents = decode(data, layer.digest)
         else:
             contents = read_layer(source, layer, self._cancellation)
@@ -94,7 +104,8 @@ class LayerReader:
 
     def close(self) -> None:
         """End the processes."""
-        self._processes.close()
+        if self._processes is not None:
+            self._processes.close()
 
     def __enter__(self) -> Self:
         return self

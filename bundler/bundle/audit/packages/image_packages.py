@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.layers.layer_reader import LayerReader
     from bundler.bundle.audit.packages.claims.claims import Claim
-    from bundler.bundle.audit.packages.layer_packages import LayerPackages
-    from bundler.bundle.audit.packages.package import PackageFinding, Statement
+    from bundler.bundle.audit.packages.package import LayerPackages, PackageFinding, Statement
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.ports import Source
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from bundler.bundle.audit.layers.scan import scan_layer
 from bundler.bundle.audit.packages.ecosystems import DETECTORS
 from bundler.bundle.audit.packages.found_file import FoundFile, PackageFileError
-from bundler.bundle.audit.packages.package import Package, PackageFinding
+from bundler.bundle.audit.packages.package import (
+    Evidence,
+    LayerPackages,
+    Package,
+    PackageFinding,
+)
 from bundler.bundle.audit.packages.path_changes import PathChanges
 from bundler.errors import LimitError
 
@@ -30,26 +35,6 @@ estimated."""
 MAX_TEXT = 4096
 """The maximum length of a name, a version, a licence and so on."""
 _STATEMENT = 400  # bytes of memory of a package or a file, without its texts
-
-
-@dataclass(slots=True)
-class Evidence:
-    """A file of a layer, and what it states about packages."""
-
-    paths: list[str]
-    """The path of the file, and those of its hard links."""
-    statements: tuple[Statement, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerPackages:
-    """The statements of one layer about packages."""
-
-    digest: Digest
-    diff_id: Digest
-    evidence: tuple[Evidence, ...]
-    changes: PathChanges
-    findings: tuple[PackageFinding, ...]
 
 
 @dataclass(slots=True)

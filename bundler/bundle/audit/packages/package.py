@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bundler.bundle.audit.packages.purl import create_purl
 
 if TYPE_CHECKING:
+    from bundler.bundle.audit.packages.path_changes import PathChanges
     from bundler.oci.digest import Digest
 
 PackageType = Literal["apk", "cargo", "deb", "gem", "golang", "maven", "npm", "pypi", "rpm"]
@@ -110,3 +111,23 @@ class PackageFinding:
             "layer": self.layer.text,
             "problem": self.problem,
         }
+
+
+@dataclass(slots=True)
+class Evidence:
+    """A file of a layer, and what it states about packages."""
+
+    paths: list[str]
+    """The path of the file, and those of its hard links."""
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPackages:
+    """The statements of one layer about packages."""
+
+    digest: Digest
+    diff_id: Digest
+    evidence: tuple[Evidence, ...]
+    changes: PathChanges
+    findings: tuple[PackageFinding, ...]

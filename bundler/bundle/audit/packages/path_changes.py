@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,7 @@ class PathChanges:
         return position < len(self._hashes) and self._hashes[position] == searched
 
 
+@lru_cache(maxsize=16_384)  # most paths have the directories of others
 def _hash(kind: str, path: str) -> int:
     data = (kind + path).encode(errors="surrogateescape")
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")

@@ -5,10 +5,12 @@ https://github.com/package-url/purl-spec
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote
 
 _LOWER_CASE = ("apk", "deb", "golang")
 _SAFE = ".-_~:"
+_UNCHANGED = re.compile(r"[a-zA-Z0-9.\-_~:]*", re.ASCII)
 
 
 def create_purl(
@@ -36,6 +38,8 @@ def create_purl(
 
 
 def _quote(text: str) -> str:
+    if _UNCHANGED.fullmatch(text):
+        return text
     return quote(text, safe=_SAFE, errors="replace")
 
 

@@ -27,6 +27,7 @@ from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.format.sizes import compute_sizes
 from bundler.copy.image import find_unique_blobs
+from bundler.errors import count
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -71,9 +72,10 @@ def collect_report(
         layers=layers,
         packages=found_packages,
         package_sets=sets,
-        gaps=tuple(_find_gaps(reported)),
+        gaps=(*_find_gaps(reported), *_find_unchecked(audited)),
         total_size=total.size,
         since=None if former is None else _compare(former, audited),
+        vulnerabilities=audited.vulnerabilities,
     )
 
 
@@ -192,6 +194,21 @@ def _find_gaps(images: list[ReportedImage]) -> Iterator[Gap]:
             elif platform.audited.contents is not None:
                 for finding in platform.audited.contents.packages.findings:
                     yield Gap(name, platform.audited.name, finding.path, finding.problem)
+
+
+def _find_unchecked(audited: AuditedLocation) -> Iterator[Gap]:
+    """Yield the packages that were not compared with the database of vulnerabilities."""
+    if audited.vulnerabilities is None:
+        return
+    for image in audited.vulnerabilities.images:
+        name, platform = image.packages.name, str(image.packages.image.platform or "")
+        for item in image.coverage:
+            if item.unchecked:
+                text = f"{count(item.unchecked, 'package')} of {item.ecosystem} not checked"
+                yield Gap(name, platform, "", f"{text} for vulnerabilities: {item.reason}")
+        for record in image.unchecked:
+            text = f"{record.package.full_name} not compared with {record.id}: {record.reason}"
+            yield Gap(name, platform, record.package.path, text)
 
 
 def _compare(former: FormerBundle, audited: AuditedLocation) -> Since:

@@ -47,6 +47,8 @@ def create_document(report: Report) -> dict[str, Any]:
             "digest": report.since.digest.text,
             **report.since.difference.to_json(),
         }
+    if report.vulnerabilities is not None:
+        value["vulnerabilities"] = report.vulnerabilities.to_json()
     return value | {
         "totalSize": report.total_size,
         "images": [_describe_image(image) for image in report.images],

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from bundler import __version__
 from bundler.bundle.audit.report.page_data import create_page_data
-from bundler.bundle.audit.report.page_tables import create_tables
+from bundler.bundle.audit.report.page_tables import MOST_SEVERE_FIRST, create_tables
 from bundler.bundle.audit.report.treemap import create_treemap
+from bundler.bundle.audit.report.vulnerability_table import describe_database
 from bundler.bundle.markup import (
     create_data_block,
     create_element,
@@ -55,7 +56,9 @@ def create_page(report: Report) -> str:
     if report.problem is not None:
         sections = []
     else:
-        sections.insert(2, ("vulnerabilities", "Vulnerabilities", "", _show_note(_NOT_CHECKED)))
+        if report.vulnerabilities is None:
+            note = ("vulnerabilities", "Vulnerabilities", "", _show_note(_NOT_CHECKED))
+            sections.insert(2, note)
         position = [section[0] for section in sections].index("images")
         sections.insert(position, ("sizes", "Sizes", "", _show_sizes(report)))
         rules = _show_rules(report)
@@ -118,8 +121,8 @@ def _list_facts(report: Report) -> Iterator[tuple[str, str]]:
             ),
         )
     if report.verdict is not None:
-        found = Counter(item.severity for item in report.verdict.findings)
-        parts = [count(found[name], name) for name in ("error", "warning", "note") if found[name]]
+        number = Counter(item.severity for item in report.verdict.findings)
+        parts = [count(number[name], name) for name in MOST_SEVERE_FIRST if number[name]]
         waived = f"; {len(report.verdict.waived):,} waived" if report.verdict.waived else ""
         yield "Findings", to_html(f"{', '.join(parts) or 'none'}{waived}")
     if report.bundle is not None:
@@ -145,7 +148,13 @@ def _list_facts(report: Report) -> Iterator[tuple[str, str]]:
             "Compared with",
             f"{to_html(report.since.path)} {show_digest(report.since.digest)}",
         )
-    if report.problem is None:
+    if report.vulnerabilities is not None:
+        found = report.vulnerabilities
+        text = describe_database(found)
+        yield "Vulnerabilities", f"{to_html(text)} {show_digest(found.database.digest)}"
+        for kind, item in found.exploits.items():
+            yield kind.upper(), f"{to_html(item['path'])} {show_digest(item['digest'])}"
+    elif report.problem is None:
         yield "Vulnerabilities", "not checked"
     yield (
         "Audited",
@@ -159,13 +168,13 @@ def _show_rules(report: Report) -> str:
         return ""
     counted = Counter((item.severity, item.code) for item in report.verdict.findings)
     advice = {item.code: item.advice for item in report.verdict.findings}
-    order = ("error", "warning", "note")
     rows = "".join(
         f'<tr><td data-label="Severity"><span class="severity {severity}">{severity}</span></td>'
         f'<th scope="row">{to_html(code)}</th><td class="number" data-label="Findings">{number:,}'
         f'</td><td data-label="What to do">{to_html(advice[code])}</td></tr>'
         for (severity, code), number in sorted(
-            counted.items(), key=lambda item: (order.index(item[0][0]), -item[1], item[0][1])
+            counted.items(),
+            key=lambda item: (MOST_SEVERE_FIRST.index(item[0][0]), -item[1], item[0][1]),
         )
     )
     head = "".join(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.report.page_data import Column, Table
+from bundler.bundle.audit.report.vulnerability_table import list_vulnerabilities
+from bundler.bundle.audit.rules.finding import SEVERITIES
 from bundler.errors import count
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.report.page_data import Fact, Row
     from bundler.bundle.audit.report.record import Report, ReportedImage, ReportedPlatform
 
+MOST_SEVERE_FIRST = tuple(reversed(SEVERITIES))
 _MAX_LABELS = 100
 """The maximum number of labels of one platform in a page."""
 
@@ -22,6 +25,8 @@ def create_tables(report: Report) -> Iterator[Table]:
     """Yield the tables in the order of the page."""
     yield _list_findings(report)
     yield _list_waived(report)
+    if report.vulnerabilities is not None:
+        yield list_vulnerabilities(report.vulnerabilities)
     if report.since is not None:
         yield _list_changes(report)
     yield _list_images(report)
@@ -34,8 +39,7 @@ def create_tables(report: Report) -> Iterator[Table]:
 
 def _list_findings(report: Report) -> Table:
     findings = () if report.verdict is None else report.verdict.findings
-    order = ("error", "warning", "note")
-    ordered = sorted(findings, key=lambda item: order.index(item.severity))
+    ordered = sorted(findings, key=lambda item: MOST_SEVERE_FIRST.index(item.severity))
     return Table(
         "findings",
         "Findings",
@@ -54,7 +58,9 @@ def _list_findings(report: Report) -> Table:
                 item.code,
                 item.place.image or "(whole bundle)",
                 item.place.platform,
-                f"/{item.place.path}" if item.place.path else item.place.package,
+                " ".join(
+                    filter(None, (item.place.package, item.place.path and f"/{item.place.path}"))
+                ),
                 item.text,
             )
             for item in ordered
@@ -356,7 +362,7 @@ def _list_gaps(report: Report) -> Table:
     return Table(
         "gaps",
         "Not read",
-        "Content that could not be read, so that packages and findings may be missing",
+        "Content that could not be read, or not be checked, so that results may be missing",
         (
             Column("Image"),
             Column("Platform", "choice"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.packages.package import Package
     from bundler.bundle.audit.rules.audited import AuditedImage, AuditedPlatform
     from bundler.bundle.audit.rules.evaluate import Verdict
+    from bundler.bundle.audit.vulnerabilities.result import VulnerabilityReport
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.format.sizes import Sizes
     from bundler.oci.digest import Digest
@@ -120,6 +121,7 @@ class Gap:
     path: str
     """The file in the image; empty: all files of the platform, or the whole image."""
     problem: str
+    """Why it could not be read, or not be compared with the database of vulnerabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class Report:
     """The size of all distinct content except manifests, in bytes."""
     since: Since | None = None
     """None: no former bundle was given."""
+    vulnerabilities: VulnerabilityReport | None = None
+    """The known vulnerabilities of the packages; None: no check was made."""
 
     @property
     def is_authenticated(self) -> bool:

@@ -234,6 +234,8 @@ def _show_row(table: Table, row: Sequence[str | int]) -> str:
             text = value
         elif column.kind == "size":
             text = format_size(value) if value >= 0 else "unknown"
+        elif column.kind == "score":
+            text = f"{value / 10:.1f}" if value >= 0 else ""
         else:
             text = f"{value:,}"
         content = to_html(text)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.report.record import Report
 
-Kind = Literal["text", "code", "choice", "count", "size"]
-"""The form of a column: text, a digest or a path, one of a few texts to select by, a number, or a
-number of bytes (-1: unknown)."""
+Kind = Literal["text", "code", "choice", "count", "size", "score"]
+"""The form of a column: text, a digest or a path, one of a few texts to select by, a number, a
+number of bytes (-1: unknown), or tenths (-1: none)."""
 Row = tuple[str | int, ...]
 Fact = tuple[str, str]
 """A label and a text."""

@@ -5,11 +5,12 @@
   const PAGE = matchMedia("(max-width: 44rem)").matches ? 10 : 25; // rows of a table at a time
   const PRINTED = 1000; // the most rows of a table on paper
   const DETAILS = 500; // the most images that the details of a row list
+  const SEVERE = ["critical", "error", "high", "warning", "medium", "note", "low", "none", "unknown"];
   const UNITS = ["KiB", "MiB", "GiB", "TiB", "PiB"];
   const data = JSON.parse(document.getElementById("data").textContent);
   const texts = data.texts;
 
-  const isText = (kind) => kind !== "count" && kind !== "size";
+  const isText = (kind) => !["count", "size", "score"].includes(kind);
   const formatCount = (number) => number.toLocaleString("en-US");
 
   function formatSize(bytes) {
@@ -21,6 +22,13 @@
       unit += 1;
     } while (bytes >= 1023.95 && unit < UNITS.length - 1);
     return `${bytes.toFixed(1)} ${UNITS[unit]}`;
+  }
+
+  function formatValue(kind, value) {
+    if (kind === "size") return formatSize(value);
+    if (kind === "count") return formatCount(value);
+    if (kind === "score") return value < 0 ? "" : (value / 10).toFixed(1);
+    return texts[value];
   }
 
   function create(name, attributes = {}, ...children) {
@@ -168,7 +176,9 @@
       if (this.sorted) {
         const { column, direction } = this.sorted;
         const values = this.columns[column];
-        const value = isText(this.kinds[column]) ? (row) => texts[values[row]].toLowerCase() : (row) => values[row];
+        let value = (row) => values[row];
+        if (this.labels[column] === "Severity") value = (row) => SEVERE.indexOf(texts[values[row]]);
+        else if (isText(this.kinds[column])) value = (row) => texts[values[row]].toLowerCase();
         const keyed = rows.map((row) => [value(row), row]);
         keyed.sort((a, b) => (a[0] < b[0] ? -direction : a[0] > b[0] ? direction : a[1] - b[1]));
         rows = keyed.map((pair) => pair[1]);
@@ -203,10 +213,11 @@
       const line = create("tr", { role: "row" });
       this.kinds.forEach((kind, column) => {
         const value = this.columns[column][row];
-        const text = kind === "size" ? formatSize(value) : kind === "count" ? formatCount(value) : texts[value];
+        const text = formatValue(kind, value);
         const cell = create("td", { role: "cell", class: kind, "data-label": this.labels[column] });
         if (column === 0 && (this.facts || this.relation)) cell.append(this.createToggle(row, text, line));
         else if (this.labels[column] === "Severity") cell.append(create("span", { class: `severity ${text}` }, text));
+        else if (kind === "choice") cell.textContent = text;
         else fill(cell, text);
         line.append(cell);
       });

@@ -130,6 +130,12 @@ def test_sizes_are_sorted_by_number(page: Page, report: Report):
     }
 
 
+def test_severities_are_sorted_by_rank(page: Page):
+    page.run("document.querySelector('[data-table=findings] thead button').click()")
+    page.run("document.querySelector('[data-table=findings] thead button').click()")
+    assert set(read_column(page, "findings", 0)) == {"note"}
+
+
 def test_filter_selects_rows(page: Page):
     page.run("document.querySelector('#packages input').focus()")
     page.type_text("LIB07")

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from bundler.trust import keys
+from tests.bundle.audit.vulnerabilities.conftest import create_record
 from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
@@ -80,6 +81,37 @@ def test_report_identifies_the_bundle(run_airbundle: RunAirbundle, tmp_path: Pat
     assert report["bundle"]["signers"] == [{"key": key.public.id}]
     raw = (bundle / "bundle.json").read_bytes()
     assert report["bundle"]["inventory"] == {"digest": images.sha256(raw), "size": len(raw)}
+
+
+def test_report_states_known_vulnerabilities(run_airbundle: RunAirbundle, tmp_path: Path):
+    """A vulnerability that two images have is one row; packages that were not checked are gaps."""
+    package = {"name": "left-pad", "version": "1.3.0"}
+    shared = images.layer(
+        {
+            "srv/node_modules/left-pad/package.json": json.dumps(package).encode(),
+            "usr/lib/python3/site-packages/x-1.dist-info/METADATA": b"Name: x\nVersion: 1\n",
+        }
+    )
+    own = (images.layer({"own": name.encode()}) for name in ("a", "b"))
+    named = {f"docker.io/library/app:{n}": images.image(shared, one) for n, one in enumerate(own)}
+    bundles.write(tmp_path / "b", named)
+    record = create_record(
+        "GHSA-1", "npm", "left-pad", ("introduced", "0"), ("fixed", "1.4.0"), summary="<b>pads</b>"
+    )
+    (tmp_path / "osv.json").write_text(json.dumps(record | {"aliases": ["CVE-2026-1"]}))
+    arguments = ("audit", "b", "--report", "r.json", "--report", "r.html")
+    assert run_airbundle(*arguments, "--database", "osv.json").status == 0
+    report = read_report(tmp_path / "r.json")
+    found = [item["vulnerabilities"] for item in report["vulnerabilities"]["images"]]
+    assert [[item["id"] for item in items] for items in found] == [["GHSA-1"], ["GHSA-1"]]
+    assert any("PyPI" in gap["problem"] for gap in report["gaps"])
+    page = (tmp_path / "r.html").read_text()
+    assert page.count(">CVE-2026-1</td>") == 1
+    assert report["vulnerabilities"]["database"]["digest"] in page
+    assert "No check for known vulnerabilities was made." not in page
+    assert run_airbundle(*arguments).status == 0
+    assert "No check for known vulnerabilities was made." in (tmp_path / "r.html").read_text()
+    assert "vulnerabilities" not in read_report(tmp_path / "r.json")
 
 
 @pytest.mark.parametrize("form", ["html", "json"])

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 IMPORT, RESET, RESTORE, TRUST = "import", "reset", "restore", "trust"
 """Events that change the state of streams; ``TRUST``: the trust file was replaced."""
-AUDIT, REFUSED = "audit", "refused"
-"""Events that change none; ``REFUSED``: a bundle was authenticated, but refused."""
+AUDIT, REFUSED, UNDO = "audit", "refused", "undo"
+"""Events that change none; ``REFUSED``: a bundle was authenticated, but refused; ``UNDO``: names at
+the target were changed back."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -53,6 +53,7 @@ SECTIONS = {
     "Records of a site": {
         "stream": ("records.stream:stream", "Show or reset the serials of streams."),
         "log": ("log.group:log", "Show, search and verify the log of imports and audits."),
+        "undo": ("records.undo:undo", "Let names point again to what they did before an import."),
         "verify-receipt": (
             "records.verify_receipt:verify_receipt",
             "Check the signature of a receipt.",

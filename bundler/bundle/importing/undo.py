@@ -1,0 +1,221 @@
+"""Undo an import into a registry: let each name point again to what it did before.
+
+A receipt states for each name the digest that the import published, and the one before it. A name
+that points to something else by now is left as it is. The content of images is not deleted; the
+registry removes it if nothing needs it any more.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from bundler import transports
+from bundler.bundle.importing.target import RegistryTarget, parse_target
+from bundler.bundle.records.receipts import MAX_RECEIPT, TYPE
+from bundler.copy.blob_transfer import push_bytes
+from bundler.copy.fetch import fetch
+from bundler.copy.parallel import run_all
+from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    ConflictError,
+    NotFoundError,
+    PartialError,
+    UnsupportedError,
+    count,
+)
+from bundler.oci.json.table import Table
+from bundler.oci.reference import ImageReference
+from bundler.ports import DeletesTags, Node, Publication
+from bundler.transports.source_reference import create_registry_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.copy.engine import EngineOptions
+    from bundler.oci.digest import Digest
+    from bundler.ports import Destination, OpenOptions
+
+MAX_IMAGES = 100_000
+
+UndoState = Literal["restored", "removed", "unchanged", "moved", "failed"]
+"""``restored``: points to the former digest again. ``removed``: did not exist before the import.
+``unchanged``: nothing had to be done. ``moved``: points to something else since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedName:
+    """A name that an import published."""
+
+    name: ImageReference
+    """The target name with its tag."""
+    digest: Digest
+    former: Digest | None
+    """The digest that it had before; None: it did not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """The part of a receipt that an undo needs."""
+
+    target: RegistryTarget
+    names: tuple[PublishedName, ...]
+
+    @classmethod
+    def parse(cls, raw: bytes, subject: str) -> Self:
+        """Parse a receipt.
+
+        Raises:
+            MalformedError, LimitError: it is not a receipt.
+            UnsupportedError: the import was into a directory, which keeps no former content.
+        """
+        table = Table.parse(raw, subject, limit=MAX_RECEIPT)
+        if table.text("_type") != TYPE:
+            raise table.problem(f"_type is not {TYPE}")
+        target = parse_target(table.text("target"))
+        if not isinstance(target, RegistryTarget):
+            raise UnsupportedError(
+                f"{subject}: an import into {target} cannot be undone (expected a registry)",
+                hint="import the former bundle again, with --allow-rollback and --reason",
+            )
+        names = []
+        for image in table.tables("images", MAX_IMAGES):
+            if image.text("action") not in ("new", "replaced"):
+                continue
+            name = ImageReference.parse(image.text("name"))
+            if name.tag is None:
+                continue  # named by its digest, which no other image can have
+            former = image.digest("former") if image.value.get("former") else None
+            names.append(PublishedName(name, image.digest("digest"), former))
+        return cls(target, tuple(names))
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneName:
+    """The result for one name."""
+
+    published: PublishedName
+    state: UndoState
+    problem: str = ""
+    """Why the name was not changed back."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON."""
+        former = self.published.former
+        return {
+            "name": str(self.published.name),
+            "state": self.state,
+            "digest": self.published.digest.text,
+            "former": former and former.text,
+            **({"problem": self.problem} if self.problem else {}),
+        }
+
+
+def undo(
+    record: ImportRecord, options: OpenOptions, engine: EngineOptions, *, dry_run: bool = False
+) -> tuple[UndoneName, ...]:
+    """Undo an import; with ``dry_run``, only compare the names with the target.
+
+    With ``engine.keep_going``, the names that point to something else do not prevent the others
+    from being changed.
+
+    Raises:
+        ConflictError: names point to something else; nothing was changed.
+        RegistryError: the target cannot be read.
+    """
+    tasks = [partial(_compare, record.target, item, options) for item in record.names]
+    results = run_all(engine.executor, tasks, engine.cancellation)
+    moved = [item for item in results if item.state == "moved"]
+    if dry_run:
+        return tuple(results)
+    if moved and not engine.keep_going:
+        lines = [f"{item.published.name}: {item.problem}" for item in moved]
+        raise ConflictError(
+            "\n".join(["names have changed since the import; nothing was undone", *lines]),
+            subjects=[str(item.published.name) for item in moved],
+            hint="undo the other names with --keep-going",
+        )
+    return tuple(
+        _change(record.target, item, options) if item.state in ("restored", "removed") else item
+        for item in results
+    )
+
+
+def check(results: Sequence[UndoneName]) -> None:
+    """Check that every name was changed back.
+
+    Raises:
+        PartialError: some were not.
+    """
+    lines = [
+        f"{item.published.name}: {item.problem}"
+        for item in results
+        if item.state in ("moved", "failed")
+    ]
+    if lines:
+        raise PartialError(f"{count(len(lines), 'name')} not undone", lines)
+
+
+def _compare(target: RegistryTarget, published: PublishedName, options: OpenOptions) -> UndoneName:
+    """Return what has to be done for a name, as the state that it will have."""
+    current = _resolve(target, published.name, options)
+    if current == published.former:
+        return UndoneName(published, "unchanged")
+    if current != published.digest:
+        found = "does not exist" if current is None else f"points to {current}"
+        return UndoneName(published, "moved", f"{found} (expected {published.digest})")
+    if published.former is None:
+        return UndoneName(published, "removed")
+    if (
+        _resolve(target, replace(published.name, tag=None, digest=published.former), options)
+        is None
+    ):
+        problem = f"the registry no longer has the former image {published.former}"
+        return UndoneName(published, "failed", problem)
+    return UndoneName(published, "restored")
+
+
+def _change(target: RegistryTarget, item: UndoneName, options: OpenOptions) -> UndoneName:
+    """Change a name back, and return the result."""
+    name, former = item.published.name, item.published.former
+    reference = create_registry_reference(name, target.front)
+    try:
+        with closing(transports.open_destination(reference, options)) as destination:
+            if former is not None:
+                _publish(destination, target, replace(name, tag=None, digest=former), name, options)
+            elif isinstance(destination, DeletesTags):
+                destination.untag(reference.name)
+    except CancelledError:
+        raise
+    except BundlerError as error:
+        return UndoneName(item.published, "failed", error.message)
+    return item
+
+
+def _publish(
+    destination: Destination,
+    target: RegistryTarget,
+    former: ImageReference,
+    name: ImageReference,
+    options: OpenOptions,
+) -> None:
+    """Let ``name`` point to the manifest ``former``, whose content the registry still has."""
+    reference = create_registry_reference(former, target.front)
+    with closing(transports.open_source(reference, options)) as source:
+        root = source.resolve(reference.name)
+        raw = fetch(source, root, str(former))
+    push_bytes(Node.of(root, "manifest"), raw, destination)
+    destination.commit([Publication(root, (str(name.tag),))])
+
+
+def _resolve(target: RegistryTarget, name: ImageReference, options: OpenOptions) -> Digest | None:
+    """Return the digest that a name points to; None if it does not exist."""
+    reference = create_registry_reference(name, target.front)
+    with closing(transports.open_source(reference, options)) as source:
+        try:
+            return source.resolve(reference.name).digest
+        except NotFoundError:
+            return None

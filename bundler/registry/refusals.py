@@ -113,8 +113,17 @@ class Refusal:
         if error is not None:
             return error
         refuses_token = self.server == "token service" and self.login == "unproven"
-        if status == 407 or (status == 403 and self._is_page):
-            return self._create_proxy_error()
+        if status == 407:
+            return create_proxy_login_error(f"{self.subject}: {self._origin}", status=407)
+        if status == 403 and self._is_page:
+            return DeniedError(
+                f"{self.subject}: access denied by a proxy or firewall in front of {self._origin} "
+                f"({self._phrase}, a web page)",
+                action=self._action,
+                repository=self._repository,
+                status=status,
+                hint=f"allow requests to {self._origin} in the proxy or firewall",
+            )
         if self.server != "storage" and (status in (401, 403) or (status == 400 and refuses_token)):
             return self._create_access_error()
         if status == 404:
@@ -215,18 +224,6 @@ class Refusal:
         return UnauthorizedError(
             f"{self.subject}: {problem}{self._detail}", status=status, codes=codes
         ).suggest(*list_login_remedies(self.registry, self.credentials))
-
-    def _create_proxy_error(self) -> RegistryError:
-        if self.response.status == 407:
-            return create_proxy_login_error(f"{self.subject}: {self._origin}", status=407)
-        return DeniedError(
-            f"{self.subject}: access denied by a proxy or firewall in front of {self._origin} "
-            f"({self._phrase}, a web page)",
-            action=self._action,
-            repository=self._repository,
-            status=self.response.status,
-            hint=f"allow requests to {self._origin} in the proxy or firewall",
-        )
 
     def _create_missing_error(self) -> NotFoundError:
         if self._is_page:

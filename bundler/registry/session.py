@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.config.registry_access import RegistryAccess
-    from bundler.registry.auth.challenges import Challenge
     from bundler.registry.request import RequestOptions
     from bundler.registry.response import Response
 
@@ -232,7 +231,13 @@ class Session:
                 self._authenticator.record_answer(authorization, response.status)
             if response.status != 401 or not response.own or answered == _MAX_CHALLENGES:
                 break
-            challenge = self._find_challenge(spec, response, authorization, repeated=answered > 0)
+            find, fields = self._authenticator.find_challenge, response.challenges
+            challenge = find(fields, authorization, repeated=answered > 0)
+            sent_none = authorization is None and not self._access.credentials.anonymous
+            if challenge is None and sent_none:
+                # Harbor refuses requests for a missing project before it asks for credentials.
+                with self._send_ping(spec, {}) as other:
+                    challenge = find(other.challenges, None, repeated=False)
             if challenge is None:
                 break
             answered += 1
@@ -253,18 +258,6 @@ class Session:
             return response
         with response:
             raise self._create_refusal(spec, response, headers).create_error()
-
-    def _find_challenge(
-        self, spec: RequestSpec, response: Response, authorization: str | None, *, repeated: bool
-    ) -> Challenge | None:
-        """Return the challenge to answer after a 401; None if no answer changes the refusal."""
-        find, fields = self._authenticator.find_challenge, response.challenges
-        challenge = find(fields, authorization, repeated=repeated)
-        if challenge is None and authorization is None and not self._access.credentials.anonymous:
-            # Harbor refuses requests for a missing project before it asks for credentials.
-            with self._send_ping(spec, {}) as other:
-                challenge = find(other.challenges, None, repeated=False)
-        return challenge
 
     def _create_refusal(
         self, spec: RequestSpec, response: Response, headers: Mapping[str, str]

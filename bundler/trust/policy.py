@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.config.policy_json import Policy, Requirements
-    from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
     from bundler.signature_ports import AcceptedSigner
 
@@ -151,8 +150,20 @@ def list_scopes(reference: Reference) -> list[str]:
             # The manual page also describes the scope path:name, but Skopeo uses the path only.
             return _list_path_scopes(os.path.realpath(rest.partition(":")[0]))
         case "containers-storage":
+            # The form is [driver@root+run:options]name@id.
+            store, bracket, rest = rest.partition("]")
+            if not bracket:
+                return []  # an unknown storage; a source states which one it is
+            place = store.removeprefix("[").partition("+")[0].partition(":")[0]
+            names = [rest]
             image = reference.image if isinstance(reference, RepositoryReference) else None
-            return _list_storage_scopes(rest, image)
+            if image is not None:
+                names.append(str(image))
+                if image.tag and image.digest:
+                    names.append(f"{image.repository}:{image.tag}")
+                names += _list_parents(image.repository)
+            scopes = [f"[{place}]{name}" for name in (*names, "")]
+            return list(dict.fromkeys([*scopes, f"[{place.rpartition('@')[2]}]"]))
         case _:
             return []
 
@@ -160,22 +171,6 @@ def list_scopes(reference: Reference) -> list[str]:
 def _list_path_scopes(path: str) -> list[str]:
     """Return the path and all its parents except the root directory."""
     return [scope for scope in _list_parents(path) if scope]
-
-
-def _list_storage_scopes(text: str, image: ImageReference | None) -> list[str]:
-    """Return the scopes of ``[driver@root+run:options]name@id``, where ``image`` is the name."""
-    store, bracket, rest = text.partition("]")
-    if not bracket:
-        return []  # an unknown storage; a source states which one it is
-    place = store.removeprefix("[").partition("+")[0].partition(":")[0]
-    found = [rest]
-    if image is not None:
-        found += [str(image)]
-        if image.tag and image.digest:
-            found.append(f"{image.repository}:{image.tag}")
-        found += _list_parents(image.repository)
-    scopes = [f"[{place}]{name}" for name in (*found, "")]
-    return list(dict.fromkeys([*scopes, f"[{place.rpartition('@')[2]}]"]))
 
 
 def _list_parents(path: str) -> list[str]:

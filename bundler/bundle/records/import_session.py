@@ -114,7 +114,22 @@ class ImportSession:
             raise
         self._admission, self._bundle = admission, bundle
         self._is_first = records.is_new
-        self._report(admission, bundle)
+        if admission.adopts:
+            verb = "an import adopts it" if self.dry_run else "this import adopts it"
+            self._emit(
+                Notice(
+                    f"stream {stream}: not imported before; {verb} at serial"
+                    f" {bundle.inventory.serial}, and lower serials are refused from then on"
+                )
+            )
+        if admission.clock_behind is not None and self._now is None:
+            days = admission.clock_behind.total_seconds() / 86400
+            self._emit(
+                WarningIssued(
+                    f"the clock is {days:,.1f} days behind the last time seen, which is used"
+                    " instead"
+                )
+            )
 
     def keep(self, audited: AuditedLocation, verdict: Verdict | None = None) -> None:
         """Keep the bundle, what was read of its images, and the verdict of rules about them.
@@ -187,26 +202,6 @@ class ImportSession:
             evidence = {"evidence": self._evidence.finish().text}
             members = describe_bundle(bundle) | {"refusal": refusal} | evidence | self._operator
             site.append(self._path, streams.REFUSED, self._now or datetime.now(UTC), members)
-
-    def _report(self, admission: Admission, bundle: AuthenticatedBundle) -> None:
-        """Report an adoption, and a clock that was set back."""
-        if admission.adopts:
-            inventory = bundle.inventory
-            verb = "an import adopts it" if self.dry_run else "this import adopts it"
-            self._emit(
-                Notice(
-                    f"stream {inventory.stream}: not imported before; {verb} at serial"
-                    f" {inventory.serial}, and lower serials are refused from then on"
-                )
-            )
-        if admission.clock_behind is not None and self._now is None:
-            days = admission.clock_behind.total_seconds() / 86400
-            self._emit(
-                WarningIssued(
-                    f"the clock is {days:,.1f} days behind the last time seen, which is used"
-                    " instead"
-                )
-            )
 
 
 def describe_bundle(bundle: AuthenticatedBundle) -> dict[str, Any]:

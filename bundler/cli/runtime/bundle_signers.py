@@ -40,27 +40,22 @@ def read_signers(context: CommandContext, options: SignerOptions) -> tuple[Signe
         parse_command(command)
         signers.append(CommandSigner(keys.read_public_key(path), command, context.cancellation))
     if options.agent_keys:
-        signers += _read_agent_keys(context, options)
+        from bundler.trust import ssh_agent  # noqa: PLC0415 - rare
+
+        public = list(map(ssh_agent.read_public_key, options.agent_keys))
+        socket = context.environment.variables.get("SSH_AUTH_SOCK")
+        if not socket:
+            raise SignerError(
+                "ssh-agent",
+                "not reachable: SSH_AUTH_SOCK is not set",
+                cause="agent",
+                hint="start the agent, and set SSH_AUTH_SOCK",
+            )
+        for key in public:
+            blob = ssh_agent.encode_public_key(key)
+            signers.append(ssh_agent.AgentSigner(key, blob, socket, context.cancellation))
     identifiers = [signer.public.id for signer in signers]
     for key_id in identifiers:
         if identifiers.count(key_id) > 1:
             raise UsageError(f"key {key_id[:16]} is given twice")
     return tuple(signers)
-
-
-def _read_agent_keys(context: CommandContext, options: SignerOptions) -> list[Signer]:
-    from bundler.trust import ssh_agent  # noqa: PLC0415 - rare
-
-    public = [ssh_agent.read_public_key(path) for path in options.agent_keys]
-    socket = context.environment.variables.get("SSH_AUTH_SOCK")
-    if not socket:
-        raise SignerError(
-            "ssh-agent",
-            "not reachable: SSH_AUTH_SOCK is not set",
-            cause="agent",
-            hint="start the agent, and set SSH_AUTH_SOCK",
-        )
-    return [
-        ssh_agent.AgentSigner(key, ssh_agent.encode_public_key(key), socket, context.cancellation)
-        for key in public
-    ]

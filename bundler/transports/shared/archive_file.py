@@ -138,7 +138,17 @@ class PipeWriter:
             MediumError: the reader closed the pipe early, or the pipe cannot be written.
         """
         try:
-            pipe = self._open_pipe()
+            standard = _STANDARD_STREAMS.get(str(self._pipe_path))
+            pipe = -1 if standard is None else os.dup(standard)
+            while pipe < 0:  # it can be opened as soon as it has a reader
+                try:
+                    pipe = os.open(self._pipe_path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                except OSError as error:
+                    if error.errno != errno.ENXIO:
+                        raise
+                    self._cancellation.sleep(_OPEN_INTERVAL)
+                else:
+                    os.set_blocking(pipe, True)
             try:
                 sent = 0
                 while sent < size:
@@ -154,19 +164,3 @@ class PipeWriter:
     def close(self) -> None:
         """Remove the temporary file."""
         self._file.close()
-
-    def _open_pipe(self) -> int:
-        """Open the pipe as soon as it has a reader."""
-        standard = _STANDARD_STREAMS.get(str(self._pipe_path))
-        if standard is not None:
-            return os.dup(standard)
-        while True:
-            try:
-                fd = os.open(self._pipe_path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError as error:
-                if error.errno != errno.ENXIO:
-                    raise
-                self._cancellation.sleep(_OPEN_INTERVAL)
-            else:
-                os.set_blocking(fd, True)
-                return fd

@@ -84,7 +84,17 @@ class SquashfsConverter:
                         if member.name in _SCRIPT_FILES:
                             types[member.name] = member.type
                         self._write_member(output, member, content)
-                    self._report_losses(pseudo)
+                    if pseudo.sockets:
+                        problem = f"a layer cannot contain sockets; {pseudo.sockets:,} left out"
+                        self._options.emit(WarningIssued(f"{self._subject}: {problem}"))
+                    superblock = FileSlice(self._file, self._sif.offset, _XATTR_TABLE.size).read()
+                    if not pseudo.has_attributes and _XATTR_TABLE.unpack(superblock) != (-1,):
+                        text = (
+                            f"{self._subject}: the extended attributes of its files, such as"
+                            " capabilities, are left out (install squashfs-tools 4.6 or later to"
+                            " keep them)"
+                        )
+                        self._options.emit(WarningIssued(text))
                     if script is not None:
                         self._write_script(script, types, output)
                     output.write(bytes(2 * tarfile.BLOCKSIZE))
@@ -124,18 +134,6 @@ class SquashfsConverter:
             raise LimitError(f"{self._subject}: more than {limit:,} bytes after decompression")
         if process.returncode != 0:
             raise MalformedError(f"{self._subject}: unsquashfs cannot read the root directory")
-
-    def _report_losses(self, pseudo: PseudoFile) -> None:
-        if pseudo.sockets:
-            text = f"{self._subject}: a layer cannot contain sockets; {pseudo.sockets:,} left out"
-            self._options.emit(WarningIssued(text))
-        superblock = FileSlice(self._file, self._sif.offset, _XATTR_TABLE.size).read()
-        if not pseudo.has_attributes and _XATTR_TABLE.unpack(superblock) != (-1,):
-            text = (
-                f"{self._subject}: the extended attributes of its files, such as capabilities, are"
-                " left out (install squashfs-tools 4.6 or later to keep them)"
-            )
-            self._options.emit(WarningIssued(text))
 
     def _write_member(self, output: BinaryIO, member: tarfile.TarInfo, content: Reader) -> None:
         output.write(member.tobuf(tarfile.PAX_FORMAT, errors="surrogateescape"))

@@ -100,20 +100,9 @@ class ContentsCache:
 
     def close(self) -> None:
         """Remove the files that were not used for longest, if there are too many."""
-        if self._has_stored:
-            self._remove_oldest()
-        self._directory.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _remove_oldest(self) -> None:
         files = []
         with suppress(BundlerError):
-            for name in self._directory.list_names():
+            for name in self._directory.list_names() if self._has_stored else ():
                 with suppress(OSError):
                     status = os.stat(name, dir_fd=self._directory.fd, follow_symlinks=False)
                     files.append((status.st_mtime, status.st_size, name))
@@ -123,6 +112,13 @@ class ContentsCache:
             if left < 0 or number >= _MAX_FILES:
                 with suppress(BundlerError):
                     self._directory.remove(name)
+        self._directory.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _get_name(self, layer: Digest) -> str:
         return f"{self._code}-{layer.hex}"

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from bundler.cancel import Cancellation
-    from bundler.content.archives.tar_stream import TarEntry
     from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Source
@@ -195,7 +194,22 @@ def scan_layer(
     with open_layer(source, layer, cancellation) as uncompressed:
         entries = TarEntries(buffer_reads(uncompressed), None, subject)
         for position, entry in enumerate(entries):
-            member = _create_member(entry, position, subject)
+            kind, target = _KINDS[entry.format], ""
+            if kind == "hard link":
+                target = "/".join(parse_member_name(entry.target, subject))
+            elif kind == "symbolic link":
+                target = entry.target
+            member = Member(
+                path="/".join(parse_member_name(entry.name, subject)),
+                kind=kind,
+                mode=entry.mode,
+                uid=entry.uid,
+                gid=entry.gid,
+                size=entry.size,
+                mtime=entry.mtime // 10**9,
+                target=target,
+                position=position,
+            )
             content = entries.chunks(entry.name) if entry.size else iter(())
             visit(member, content)
             for _ in content:
@@ -255,21 +269,3 @@ def verify_layer(source: Source, layer: Descriptor, cancellation: Cancellation) 
                 observe=lambda _: cancellation.check(),
             )
         )
-
-
-def _create_member(entry: TarEntry, position: int, subject: str) -> Member:
-    kind = _KINDS[entry.format]
-    target = entry.target
-    if kind == "hard link":
-        target = "/".join(parse_member_name(target, subject))
-    return Member(
-        path="/".join(parse_member_name(entry.name, subject)),
-        kind=kind,
-        mode=entry.mode,
-        uid=entry.uid,
-        gid=entry.gid,
-        size=entry.size,
-        mtime=entry.mtime // 10**9,
-        target=target if kind in ("hard link", "symbolic link") else "",
-        position=position,
-    )

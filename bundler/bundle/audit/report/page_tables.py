@@ -12,7 +12,6 @@ from bundler.errors import count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.audit.image_properties import ImageProperties
     from bundler.bundle.audit.report.page_data import Fact, Row
     from bundler.bundle.audit.report.record import Report, ReportedImage, ReportedPlatform
 
@@ -202,12 +201,14 @@ def _list_platforms(report: Report) -> Table:
         properties, contents = platform.audited.properties, platform.audited.contents
         distribution = contents and contents.packages.distribution
         size = platform.audited.size
+        # Root may have another name, such as 0.
+        hides_root = properties.runs_as_root and (properties.user or "root") != "root"
         rows.append(
             (
                 image.audited.name,
                 platform.audited.name,
                 (distribution and (distribution.name or distribution.id)) or "",
-                f"{properties.user or 'root'}{' (root)' if _hides_root(properties) else ''}",
+                f"{properties.user or 'root'}{' (root)' if hides_root else ''}",
                 (properties.created or "")[:10],
                 len(platform.layers),
                 -1 if size is None else size,
@@ -230,11 +231,6 @@ def _list_platforms(report: Report) -> Table:
         "No image is a container image.",
         facts=[list(_list_platform_facts(platform, report)) for _, platform in pairs],
     )
-
-
-def _hides_root(properties: ImageProperties) -> bool:
-    """Return whether the user is root under another name, such as ``0``."""
-    return properties.runs_as_root and (properties.user or "root") != "root"
 
 
 def _list_platform_facts(platform: ReportedPlatform, report: Report) -> Iterator[Fact]:

@@ -79,8 +79,11 @@ def diff(
     names, manifests, referrers and blobs of the bundle.
     """
     refuse_conflicts({"--json": as_json, "--format": output_format})
-    is_target = image is None and _is_bundle(old) and not _is_list(new) and _may_be_target(new)
-    prefixes = [text for text in (old, new) if _is_registry_prefix(text)]
+    # Locations of other forms than that of a target are compared by names.
+    may_be_target = new.startswith(("docker:", "atomic:", "oci:", "dir:")) or ":" not in new
+    is_target = image is None and _is_bundle(old) and not _is_list(new) and may_be_target
+    in_registry = [text for text in (old, new) if text.startswith(("docker://", "atomic:"))]
+    prefixes = [text for text in in_registry if text.endswith("/")]
     if prefixes and not is_target and (image is not None or _is_list(old) or _is_list(new)):
         raise UsageError(
             f"{prefixes[0]}: all images below it are compared with another registry, a layout or an"
@@ -128,18 +131,8 @@ def diff(
     differences.check(difference, old, new)
 
 
-def _is_registry_prefix(text: str) -> bool:
-    """Whether ``text`` names all repositories below a prefix in a registry."""
-    return text.startswith(("docker://", "atomic:")) and text.endswith("/")
-
-
 def _is_bundle(text: str) -> bool:
     return Path(text).is_dir() or (":" not in text and not Path(text).is_file())
-
-
-def _may_be_target(text: str) -> bool:
-    """Whether ``text`` has the form of a target: other locations are compared by names."""
-    return text.startswith(("docker:", "atomic:", "oci:", "dir:")) or ":" not in text
 
 
 def _is_list(text: str) -> bool:

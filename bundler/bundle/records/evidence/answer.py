@@ -23,6 +23,8 @@ GapCode = Literal[
     "no-contents",
     "no-package-list",
     "package-list-incomplete",
+    "no-vulnerability-result",
+    "vulnerability-result-incomplete",
     "evidence-missing",
     "evidence-damaged",
     "log-restored",
@@ -42,11 +44,13 @@ class Query:
     digest: str = ""
     """The beginning of the hexadecimal digest of an inventory, a manifest, a config or a layer."""
     package: PackageQuery | None = None
+    vulnerability: str = ""
+    """An ID of a vulnerability, in lower case."""
 
     @property
     def needs_images(self) -> bool:
         """Whether there is a condition on images."""
-        return self.image is not None or bool(self.digest) or self.package is not None
+        return bool(self.image or self.digest or self.package or self.vulnerability)
 
     def contains(self, moment: datetime) -> bool:
         """Whether ``moment`` is in the requested period, whose limits belong to it."""
@@ -60,9 +64,10 @@ class Match:
     """An entry of the log that meets the conditions, with an image if there are some on images."""
 
     entry: Entry
-    kind: Literal["entry", "image", "digest", "package"]
+    kind: Literal["entry", "image", "digest", "package", "vulnerability"]
     text: str = ""
-    """The kind and the digest of the content, or the package with its version."""
+    """The kind and the digest of the content, or the package with its version, or the vulnerability
+    with its package."""
     image: KeptImage | None = None
     """The image in the document; None: there is no condition on images."""
     platform: str = ""

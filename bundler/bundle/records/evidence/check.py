@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.records.evidence import document, objects
@@ -96,11 +95,13 @@ def check_evidence(records: Path, entries: Iterable[Entry]) -> EvidenceCheck:
         named: dict[Digest, dict[int, None]] = {}
         problems = []
         for digest, lines in documents.items():
-            found = objects.attempt(digest, partial(document.read, store))
+            found = objects.attempt(
+                digest, lambda digest: list(document.read(store, digest).list_objects())
+            )
             if isinstance(found, Unread):
                 problems.append(EvidenceProblem(found.code, digest, tuple(lines), found.text))
                 continue
-            for item in found.list_objects():
+            for item in found:
                 named.setdefault(item, {}).update(dict.fromkeys(lines))
         with ThreadPoolExecutor(os.cpu_count()) as executor:
             results = executor.map(objects.attempt, named, [store.read] * len(named))

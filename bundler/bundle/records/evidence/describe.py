@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING, Any
 from bundler.bundle.audit.packages.claims.claims import list_documents, read_document
 from bundler.bundle.audit.packages.claims.documents import DocumentError, parse_document
 from bundler.bundle.records.evidence import package_lists
+from bundler.bundle.records.evidence.objects import encode
 from bundler.errors import IntegrityError, LimitError, NotFoundError
-from bundler.oci.json import strict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bundler.bundle.audit.rules.audited import AuditedImage, AuditedPlatform
     from bundler.bundle.records.evidence.objects import ObjectStore
     from bundler.copy.image import ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
+_OF_IMAGE = ("name", "digest", "platform", "findings")
+"""Members of the vulnerabilities of an image that other parts of the evidence have."""
+
 
 def describe_image(
-    image: AuditedImage, store: ObjectStore, max_claims: int
+    image: AuditedImage, store: ObjectStore, max_claims: int, database: Mapping[str, Any]
 ) -> tuple[dict[str, Any], int]:
     """Return the entry of an image in the document, and the size of its claims in bytes.
 
-    Objects are added to ``store``. ``max_claims`` is the size of the claims that may be kept.
+    Objects are added to ``store``. ``max_claims`` is the size of the claims that may be kept, and
+    ``database`` describes the database of vulnerabilities.
 
     Raises:
         DamagedEvidenceError, NoSpaceError, MediumError: an object cannot be written.
@@ -36,7 +42,7 @@ def describe_image(
     if image.is_artifact:
         value["artifact"] = True
     if image.platforms:
-        value["platforms"] = [_describe_platform(item, store) for item in image.platforms]
+        value["platforms"] = [_describe_platform(item, store, database) for item in image.platforms]
     resolved = image.resolved
     if resolved is None:
         return value, 0
@@ -52,7 +58,7 @@ def describe_image(
         for kind, digest, size in contents
         if digest is not None
     ]
-    value["contents"] = store.add(strict.dumps({"contents": members})).text
+    value["contents"] = store.add(encode({"contents": members})).text
     accepted = [
         {"manifest": digest.text} | item.to_json()
         for digest, met in resolved.verdicts.items()
@@ -70,18 +76,26 @@ def describe_image(
     return value, size
 
 
-def _describe_platform(platform: AuditedPlatform, store: ObjectStore) -> dict[str, Any]:
+def _describe_platform(
+    platform: AuditedPlatform, store: ObjectStore, database: Mapping[str, Any]
+) -> dict[str, Any]:
     value: dict[str, Any] = {"platform": platform.name, "digest": platform.image.digest.text}
     if platform.unreadable is not None:
         value["problem"] = platform.unreadable
-    if platform.contents is not None:
-        packages = package_lists.describe_packages(platform.contents.packages)
-        try:
-            value["packages"] = store.add(strict.dumps(packages)).text
-            if packages["findings"]:
-                value["unreadable"] = len(packages["findings"])
-        except LimitError as error:
-            value["problem"] = error.message
+    if platform.contents is None:
+        return value
+    packages = package_lists.describe_packages(platform.contents.packages)
+    found = platform.contents.vulnerabilities
+    try:
+        value["packages"] = store.add(encode(packages)).text
+        if packages["findings"]:
+            value["unreadable"] = len(packages["findings"])
+        if found is not None:
+            described = {key: item for key, item in found.to_json().items() if key not in _OF_IMAGE}
+            value["vulnerabilities"] = store.add(encode(described | {"database": database})).text
+            value["complete"] = found.is_complete
+    except LimitError as error:
+        value["problem"] = error.message
     return value
 
 
@@ -107,5 +121,5 @@ def _describe_claim(
     value["type"] = document.type
     if document.packages is not None:
         packages = package_lists.describe_claimed(document.packages)
-        value["packages"] = store.add(strict.dumps(packages)).text
+        value["packages"] = store.add(encode(packages)).text
     return value, len(raw)

@@ -30,6 +30,10 @@ class KeptPlatform(NamedTuple):
     """The digest of the object with its packages."""
     unreadable: int
     """The number of files that should state packages and could not be read."""
+    vulnerabilities: str
+    """The digest of the object with its vulnerabilities."""
+    is_complete: bool
+    """Whether each package was compared with the database of vulnerabilities."""
 
 
 class KeptClaim(NamedTuple):
@@ -74,7 +78,8 @@ class Document(NamedTuple):
         texts = [self.inventory, self.verdict, *self.signatures]
         for image in self.images:
             texts.append(image.contents)
-            texts += [item.packages for item in image.platforms]
+            for platform in image.platforms:
+                texts += (platform.packages, platform.vulnerabilities)
             for claim in image.claims:
                 texts += claim
         return (Digest(text) for text in texts if text)
@@ -128,8 +133,13 @@ def _parse_image(value: dict[str, Any]) -> KeptImage:
     )
     platforms = []
     for item in value.get("platforms", ()):
-        platform, digest, packages = _get_texts(item, "platform", "digest", "packages")
-        platforms.append(KeptPlatform(platform, digest, packages, int(item.get("unreadable", 0))))
+        platform, digest, packages, vulnerabilities = _get_texts(
+            item, "platform", "digest", "packages", "vulnerabilities"
+        )
+        unreadable, is_complete = int(item.get("unreadable", 0)), item.get("complete") is True
+        platforms.append(
+            KeptPlatform(platform, digest, packages, unreadable, vulnerabilities, is_complete)
+        )
     claims = []
     signers: list[str] = []
     for item in value.get("claims", ()):

@@ -14,7 +14,7 @@ from bundler.bundle.records.evidence import objects
 from bundler.bundle.records.evidence.describe import describe_image
 from bundler.bundle.records.evidence.document import TYPE
 from bundler.errors import LimitError
-from bundler.oci.json import strict
+from bundler.oci.json import strict, timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,14 +72,19 @@ class EvidenceDraft:
             LimitError: it is too large.
             DamagedEvidenceError, NoSpaceError, MediumError: as for ``add_bundle``.
         """
+        report, database = audited.vulnerabilities, {}
+        if report is not None:
+            summary = report.database
+            modified = summary.modified and timestamps.format_utc(summary.modified)
+            database = {"digest": summary.digest.text, "modified": modified}
         with objects.open_store(self._path, create=True) as store:
             remaining = MAX_CLAIMS
             for image in audited.images:
-                described, size = describe_image(image, store, remaining)
+                described, size = describe_image(image, store, remaining, database)
                 self._images.append(described)
                 remaining -= size
             if verdict is not None:
-                self._value["verdict"] = store.add(strict.dumps(verdict.to_json())).text
+                self._value["verdict"] = store.add(objects.encode(verdict.to_json())).text
             store.sync()
         size = len(strict.dumps(self._value | {"images": self._images}))
         if size + _RESULT * len(self._images) > objects.MAX_OBJECT:

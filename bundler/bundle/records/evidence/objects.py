@@ -6,8 +6,9 @@ and never replaced: equal content of several bundles is one object.
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import zstandard
 
@@ -26,7 +27,7 @@ from bundler.errors import (
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -36,6 +37,11 @@ SUFFIX = ".zst"
 MAX_OBJECT = 64 * 1024 * 1024
 """The maximum size of an object in bytes, uncompressed."""
 _LEVEL = 3
+
+
+def encode(value: Mapping[str, Any]) -> bytes:
+    """Encode an object as JSON, so that equal values have equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 class ObjectStore:

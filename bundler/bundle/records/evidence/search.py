@@ -7,6 +7,7 @@ matches.
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -61,9 +62,11 @@ class _Search:
         self._query = query
         self._names = names
         self._documents: dict[Digest, Document | Unread] = {}
-        self._known: dict[str, dict[str, int]] = {}
-        """The lists of packages that any entry has of an image, by the digest of its manifest, with
-        the numbers of files that could not be read."""
+        self._packages: dict[str, dict[str, bool]] = {}
+        """The lists of packages that any entry has of an image, by the digest of its manifest, and
+        whether they are complete."""
+        self._vulnerabilities: dict[str, dict[str, bool]] = {}
+        """The same for lists of vulnerabilities."""
         self._found: dict[str, list[str] | Unread] = {}
         """The texts of the matches in lists of packages and of contents."""
         self._gaps: dict[tuple[int, GapCode, str], tuple[Entry, dict[str, None]]] = {}
@@ -73,8 +76,8 @@ class _Search:
         query, answer = self._query, Answer()
         events = [entry for entry in entries if entry.event in _EVENTS]
         selected = [entry for entry in events if query.contains(entry.time)]
-        # A list of packages counts for each entry with its image.
-        self.read_documents(events if query.package else selected)
+        # A list of packages or vulnerabilities counts for each entry with its image.
+        self.read_documents(events if query.package or query.vulnerability else selected)
         selected = [entry for entry in selected if self.is_by_person(entry)]
         answer.entries = len(selected)
         if query.needs_images:
@@ -105,8 +108,11 @@ class _Search:
             for image in item.images:
                 for platform in image.platforms:
                     if platform.packages:
-                        lists = self._known.setdefault(platform.digest, {})
-                        lists[platform.packages] = platform.unreadable
+                        lists = self._packages.setdefault(platform.digest, {})
+                        lists[platform.packages] = not platform.unreadable
+                    if platform.vulnerabilities:
+                        lists = self._vulnerabilities.setdefault(platform.digest, {})
+                        lists[platform.vulnerabilities] = platform.is_complete
 
     def is_by_person(self, entry: Entry) -> bool:
         """Whether an entry meets the condition on persons."""
@@ -150,15 +156,18 @@ class _Search:
         for image in images:
             if self._query.digest and image.contents:
                 tasks[image.contents] = self.search_contents
+            if self._query.vulnerability:
+                for platform in image.platforms:
+                    found = self._vulnerabilities.get(platform.digest, {})
+                    tasks |= dict.fromkeys(found, self.search_vulnerabilities)
             if self._query.package is not None:
                 for platform in image.platforms:
                     tasks |= dict.fromkeys(self.get_lists(platform), self.search_packages)
                 for claim in image.claims:
                     if claim.packages:
                         tasks[claim.packages] = self.search_packages
-        digests = map(Digest, tasks)
-        found = self._executor.map(objects.attempt, digests, tasks.values())
-        self._found = dict(zip(tasks, found, strict=True))
+        results = self._executor.map(objects.attempt, map(Digest, tasks), tasks.values())
+        self._found = dict(zip(tasks, results, strict=True))
 
     def search_contents(self, digest: Digest) -> list[str]:
         """Return the content with the requested digest in a list of contents."""
@@ -176,18 +185,44 @@ class _Search:
         assert self._query.package is not None  # noqa: S101 - for mypy
         return list(self._query.package.find(self._store.read(digest), digest))
 
-    def get_lists(self, platform: KeptPlatform) -> dict[str, int]:
+    def search_vulnerabilities(self, digest: Digest) -> list[str]:
+        """Return the matches in a list of vulnerabilities, and in its records without a result."""
+        raw, searched = self._store.read(digest), self._query.vulnerability
+        if json.dumps(searched)[1:-1].encode() not in raw.lower():
+            return []
+        table = Table(parse_object(raw, digest), f"evidence {digest}")
+        found = []
+        for item in table.tables("vulnerabilities"):
+            names = (item.text("id"), *item.texts("aliases"))
+            if searched in map(str.lower, names):
+                version, severity = (
+                    item.optional_text("version") or "",
+                    item.optional_text("severity"),
+                )
+                found.append(f"{names[0]}: {item.text('package')}@{version}, {severity}")
+        return found + [
+            f"{item.text('id')}: {item.text('purl')}, not compared"
+            for item in table.tables("unchecked")
+            if item.text("id").lower() == searched
+        ]
+
+    def get_lists(self, platform: KeptPlatform) -> dict[str, bool]:
         """Return the lists of packages of an image: its own, or else those of other entries."""
         if platform.packages:
-            return {platform.packages: platform.unreadable}
-        return self._known.get(platform.digest, {})
+            return {platform.packages: not platform.unreadable}
+        return self._packages.get(platform.digest, {})
 
     def match(self, entry: Entry, image: KeptImage) -> Iterator[Match]:
         """Yield the matches of an image."""
         digests = self.match_digest(entry, image) if self._query.digest else []
         if self._query.digest and not digests:
             return
-        if self._query.package is not None:
+        if self._query.vulnerability:
+            matches = list(self.match_vulnerabilities(entry, image))
+            if matches and self._query.package is not None:
+                yield from self.match_packages(entry, image)
+            yield from matches
+        elif self._query.package is not None:
             yield from self.match_packages(entry, image)
         elif digests:
             yield from (Match(entry, "digest", text, image) for text in digests)
@@ -215,12 +250,27 @@ class _Search:
             yield from (Match(entry, "package", text, image, platform.name) for text in texts)
             if not lists:
                 self.add_gap("no-package-list", entry, "no list of packages", image)
-            elif not texts and min(lists.values()):
+            elif not texts and not any(lists.values()):
                 text = "files that state packages cannot be read"
                 self.add_gap("package-list-incomplete", entry, text, image)
         for claim in image.claims:
             for text in self.get_found(entry, image, claim.packages) if claim.packages else ():
                 yield Match(entry, "package", text, image, is_claimed=True)
+
+    def match_vulnerabilities(self, entry: Entry, image: KeptImage) -> Iterator[Match]:
+        """Yield the vulnerabilities of an image, and note what is not known about them."""
+        if not (image.platforms or image.is_artifact):
+            self.add_gap("no-vulnerability-result", entry, "no check for vulnerabilities", image)
+        for platform in image.platforms:
+            lists = self._vulnerabilities.get(platform.digest, {})
+            texts = {text: None for item in lists for text in self.get_found(entry, image, item)}
+            yield from (Match(entry, "vulnerability", text, image, platform.name) for text in texts)
+            if not lists:
+                text = "no check for vulnerabilities"
+                self.add_gap("no-vulnerability-result", entry, text, image)
+            elif not texts and not any(lists.values()):
+                text = "packages were not compared with the database"
+                self.add_gap("vulnerability-result-incomplete", entry, text, image)
 
     def get_found(self, entry: Entry, image: KeptImage, digest: str) -> list[str]:
         """Return the matches in an object that was searched, or note that it cannot be read."""

@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     " digits suffice.",
 )
 @option(
+    "--vulnerability",
+    metavar="ID",
+    help="Find images in which a check for vulnerabilities found this CVE or other ID, as far as"
+    " its database contained it.",
+)
+@option(
     "--person",
     metavar="TEXT",
     help="Find what this signer signed or this operator ran: a part of the name, or at least 8"
@@ -58,6 +64,7 @@ def find(
     package: str | None,
     image: str | None,
     digest: str | None,
+    vulnerability: str | None,
     person: str | None,
     period: Period,
     records_path: Path | None,
@@ -72,7 +79,14 @@ def find(
     The exit status is 9 if nothing is found, and 11 if the evidence of an import or an audit is
     incomplete, so that matches may be missing: standard error lists each one with a code.
     """
-    query = _create_query(package, image, digest, person, period)
+    query = _create_query(
+        package=package,
+        image=image,
+        digest=digest,
+        vulnerability=vulnerability,
+        person=person,
+        period=period,
+    )
     from bundler.bundle.records.evidence.search import search  # noqa: PLC0415 - not for --help
 
     found = records.read_existing(records_path, context.environment)
@@ -84,11 +98,22 @@ def find(
         _print_matches(answer)
     answer.check()
     if not answer.matches:
-        raise NotFoundError(f"nothing found in {text.count(answer.entries, 'import or audit')}")
+        raise NotFoundError(
+            f"nothing found in {text.count(answer.entries, 'line')} of the log",
+            hint="a check knows only what its database contained: search for the package"
+            if vulnerability
+            else None,
+        )
 
 
 def _create_query(
-    package: str | None, image: str | None, digest: str | None, person: str | None, period: Period
+    *,
+    package: str | None,
+    image: str | None,
+    digest: str | None,
+    vulnerability: str | None,
+    person: str | None,
+    period: Period,
 ) -> Query:
     """Create the query from the options.
 
@@ -99,9 +124,11 @@ def _create_query(
     from bundler.bundle.records.evidence.package_query import PackageQuery  # noqa: PLC0415
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
-    if not (package or image or digest or person or period.since or period.until):
+    conditions = (package, image, digest, vulnerability, person, period.since, period.until)
+    if not any(conditions):
         raise UsageError(
-            "no condition (expected --package, --image, --digest, --person, --since or --until)",
+            "no condition (expected --package, --image, --digest, --vulnerability, --person,"
+            " --since or --until)",
             hint="list everything with airbundle log show",
         )
     try:
@@ -115,6 +142,7 @@ def _create_query(
         image=pattern,
         digest=common.parse_short_digest(digest) if digest else "",
         package=PackageQuery.parse(package) if package else None,
+        vulnerability=(vulnerability or "").lower(),
     )
 
 

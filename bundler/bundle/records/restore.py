@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundle.records import (
@@ -13,15 +14,36 @@ from bundler.bundle.records import (
     streams as states,
 )
 from bundler.content.files import atomic_write
-from bundler.errors import BundlerError, ConflictError, LostRecordsError, NotFoundError
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import (
+    BundlerError,
+    ConflictError,
+    IntegrityError,
+    LimitError,
+    LostRecordsError,
+    NotFoundError,
+)
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
     from bundler.bundle.records.streams import Streams
-    from bundler.content.files.safe_directory import Directory
+
+
+@dataclass(frozen=True, slots=True)
+class FormerLog:
+    """A log that ``restore`` has replaced."""
+
+    restored: logs.Entry
+    """The entry of the restoration, in a later log."""
+    name: str
+    """The name of its file; empty: there was none."""
+    entries: tuple[logs.Entry, ...]
+    """The entries before the damage."""
+    is_whole: bool
 
 
 def restore(path: Path, moment: datetime, reason: str) -> site.Records:
@@ -47,7 +69,7 @@ def restore(path: Path, moment: datetime, reason: str) -> site.Records:
             except NotFoundError:
                 continue
             digest = Digest.of(raw)
-            copy = f"{name}.{digest.hex[:16]}.former"
+            copy = format_former_name(name, digest)
             atomic_write.write_bytes_in(
                 directory, copy, raw, mode=permissions.get_file_mode(directory)
             )
@@ -89,7 +111,7 @@ def _recover(directory: Directory) -> Streams:
         raw = directory.read(logs.NAME, limit=logs.MAX_LOG)
     except BundlerError:
         raw = b""
-    found.append(_replay_readable(raw))
+    found.append(states.replay(parse_readable(raw).entries))
     try:
         entry = pending.parse(directory)
         found.append({} if entry is None else states.replay([entry]))
@@ -103,17 +125,52 @@ def _recover(directory: Directory) -> Streams:
     return merged
 
 
-def _replay_readable(raw: bytes) -> Streams:
-    """Return the state after the longest part of the log whose chain is intact."""
+def read_former_logs(records: site.Records) -> Iterator[FormerLog]:
+    """Yield the logs that ``restore`` has replaced, the latest first, each up to its damage.
+
+    Raises:
+        MediumError: a file cannot be read.
+    """
+    pending_entries = [entry for entry in records.log.entries if entry.event == states.RESTORE]
+    seen: set[str] = set()
+    while pending_entries:
+        entry = pending_entries.pop()
+        text = entry.table.table("former").optional_text(logs.NAME)
+        if text is None or text in seen:  # the log was lost
+            yield FormerLog(entry, "", (), is_whole=False)
+            continue
+        seen.add(text)
+        digest = Digest(text)
+        name = format_former_name(logs.NAME, digest)
+        try:
+            with Directory.open(records.path) as directory:
+                raw = directory.read(name, limit=logs.MAX_LOG)
+            digest.verify(raw, name)
+        except (IntegrityError, LimitError, NotFoundError):
+            yield FormerLog(entry, name, (), is_whole=False)
+            continue
+        readable = parse_readable(raw)
+        yield FormerLog(entry, name, readable.entries, is_whole=readable.size == len(raw))
+        pending_entries += [item for item in readable.entries if item.event == states.RESTORE]
+
+
+def format_former_name(name: str, digest: Digest) -> str:
+    """Return the name under which ``restore`` keeps a file with this digest."""
+    return f"{name}.{digest.hex[:16]}.former"
+
+
+def parse_readable(raw: bytes) -> logs.Log:
+    """Return the longest part of the log whose chain and entries are intact."""
     lines = raw.splitlines(keepends=True)
     low, high = 0, len(lines)
-    result: Streams = {}
+    result = logs.Log()
     while low <= high:
         middle = (low + high) // 2
         try:
-            result = states.replay(logs.parse(b"".join(lines[:middle]), logs.NAME).entries)
+            parsed = logs.parse(b"".join(lines[:middle]), logs.NAME)
+            states.replay(parsed.entries)
         except BundlerError:
             high = middle - 1
         else:
-            low = middle + 1
+            result, low = parsed, middle + 1
     return result

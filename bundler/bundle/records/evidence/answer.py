@@ -113,7 +113,7 @@ class Answer:
     """The matches in the order of the log, and the gaps."""
 
     entries: int = 0
-    """The number of entries that meet the conditions on entries."""
+    """The number of entries that meet the conditions on time and person."""
     matches: list[Match] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.records.evidence import document, objects
 from bundler.bundle.records.evidence.objects import Unread
+from bundler.bundle.records.restore import read_former_logs
 from bundler.errors import DamagedEvidenceError, MissingEvidenceError, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.site import Records
     from bundler.oci.digest import Digest
 
 ProblemCode = Literal["evidence-missing", "evidence-damaged"]
@@ -51,7 +49,7 @@ class EvidenceCheck:
     """The number of objects that they name."""
     unnamed: int
     """The number of objects that no entry names: those of runs that were interrupted, or ended
-    before their entry, and of a log before its restoration."""
+    before their entry, and of a log that was lost or damaged."""
     problems: tuple[EvidenceProblem, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -80,13 +78,15 @@ class EvidenceCheck:
             raise MissingEvidenceError(f"missing: {count(len(missing), 'object')}", missing)
 
 
-def check_evidence(records: Path, entries: Iterable[Entry]) -> EvidenceCheck:
-    """Read all evidence that ``entries`` name, each object once.
+def check_evidence(records: Records) -> EvidenceCheck:
+    """Read all evidence that the log names, or a readable log before it, each object once.
 
     Raises:
         MediumError: a file cannot be read.
     """
-    with objects.open_store(records) as store:
+    former = [entry for log in read_former_logs(records) for entry in log.entries]
+    entries = (*former, *records.log.entries)
+    with objects.open_store(records.path) as store:
         documents: dict[Digest, list[int]] = {}
         for entry in entries:
             if "evidence" in entry.table:

@@ -18,33 +18,39 @@ from bundler.bundle.records.evidence import document, objects
 from bundler.bundle.records.evidence.answer import MIN_FINGERPRINT, Answer, Gap, Match
 from bundler.bundle.records.evidence.document import parse_object
 from bundler.bundle.records.evidence.objects import Unread
+from bundler.bundle.records.restore import read_former_logs
 from bundler.oci.digest import Digest
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from bundler.bundle.records.evidence.answer import GapCode, Query
     from bundler.bundle.records.evidence.document import Document, KeptImage, KeptPlatform
     from bundler.bundle.records.evidence.objects import ObjectStore
     from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.site import Records
 
 _EVENTS = (streams.IMPORT, streams.AUDIT, streams.REFUSED)
 _NOT_IMPORTED = ("failed", "skipped", "conflict")
 
 
-def search(
-    records: Path, entries: Sequence[Entry], query: Query, names: Mapping[str, str]
-) -> Answer:
-    """Search the ``entries`` of the log; ``names`` are the names of keys by their IDs.
+def search(records: Records, query: Query, names: Mapping[str, str]) -> Answer:
+    """Search the log, and those before it; ``names`` are the names of keys by their IDs.
 
     Raises:
         MalformedError: the directory of the evidence is not a directory, or is a link.
         MediumError: a file cannot be read.
     """
-    with objects.open_store(records) as store, ThreadPoolExecutor(os.cpu_count()) as executor:
-        return _Search(store, executor, query, names).answer(entries)
+    former = list(read_former_logs(records))
+    entries = [entry for log in reversed(former) for entry in log.entries] + [*records.log.entries]
+    with objects.open_store(records.path) as store, ThreadPoolExecutor(os.cpu_count()) as executor:
+        run = _Search(store, executor, query, names)
+        for log in former:
+            if not (log.is_whole or (query.since and log.restored.time < query.since)):
+                text = f"{log.name or 'the log before'}: damaged, so that imports may be missing"
+                run.add_gap("log-restored", log.restored, text)
+        return run.answer(entries)
 
 
 class _Search:
@@ -69,7 +75,7 @@ class _Search:
         """The same for lists of vulnerabilities."""
         self._found: dict[str, list[str] | Unread] = {}
         """The texts of the matches in lists of packages and of contents."""
-        self._gaps: dict[tuple[int, GapCode, str], tuple[Entry, dict[str, None]]] = {}
+        self._gaps: dict[tuple[Digest, GapCode, str], tuple[Entry, dict[str, None]]] = {}
 
     def answer(self, entries: Sequence[Entry]) -> Answer:
         """Return the matches, and what could not be searched."""
@@ -87,10 +93,6 @@ class _Search:
                 answer.matches += self.match(entry, image)
         else:
             answer.matches += [Match(entry, "entry") for entry in selected]
-        for entry in entries:
-            if entry.event == streams.RESTORE and not (query.since and entry.time < query.since):
-                text = "the log was begun again; only its former file shows earlier imports"
-                self.add_gap("log-restored", entry, text)
         answer.gaps = [
             Gap(code, entry, text, tuple(images))
             for (_, code, text), (entry, images) in self._gaps.items()
@@ -286,7 +288,7 @@ class _Search:
         """Note that an entry cannot answer, unless it or the image was not imported."""
         is_imported = image is None or image.action not in _NOT_IMPORTED
         if is_imported and (entry.event != streams.REFUSED or image is None):
-            key = (entry.table.integer("number"), code, text)
+            key = (entry.digest, code, text)
             _, images = self._gaps.setdefault(key, (entry, {}))
             if image is not None:
                 images[image.reference] = None

@@ -91,7 +91,7 @@ def find(
 
     found = records.read_existing(records_path, context.environment)
     names = trusted_keys.read_names(context)
-    answer = search(found.path, found.log.entries, query, names)
+    answer = search(found, query, names)
     if as_json:
         text.print_json(answer.to_json())
     elif answer.matches:

@@ -51,7 +51,7 @@ def verify(
     entries, last = found.log.entries, found.log.head
     pending = [] if found.pending is None else [found.pending]
     absent = receipts.compare_with_log(found.path / site.RECEIPTS, [*entries, *pending])
-    evidence = check_evidence(found.path, entries)
+    evidence = check_evidence(found)
     if as_json:
         text.print_json(
             {

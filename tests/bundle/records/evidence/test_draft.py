@@ -39,10 +39,10 @@ def test_killed_run_leaves_no_entry_without_its_evidence(tmp_path: Path):
         path = tmp_path / f"{call}"
         site.prepare(path)
         ended = interrupt(call, lambda path=path: record(path))
-        found = check_evidence(path, site.read(path).log.entries)
+        found = check_evidence(site.read(path))
         assert found.problems == ()
         record(path)
-        assert check_evidence(path, site.read(path).log.entries).problems == ()
+        assert check_evidence(site.read(path)).problems == ()
         if not ended:
             break
     assert call > 20
@@ -79,7 +79,7 @@ def test_object_that_is_no_document_is_damaged(tmp_path: Path, raw: bytes):
         with pytest.raises(DamagedEvidenceError):
             document.read(store, digest)
     site.append(tmp_path, "audit", START, {"evidence": digest.text})
-    (problem,) = check_evidence(tmp_path, site.read(tmp_path).log.entries).problems
+    (problem,) = check_evidence(site.read(tmp_path)).problems
     assert (problem.code, problem.digest) == ("evidence-damaged", digest)
 
 
@@ -87,5 +87,5 @@ def test_document_that_names_no_digest_is_damaged(tmp_path: Path):
     with objects.open_store(tmp_path, create=True) as store:
         digest = store.add(b'{"_type":"airbundle/evidence/v1","images":[],"inventory":"../x"}')
     site.append(tmp_path, "audit", START, {"evidence": digest.text})
-    (problem,) = check_evidence(tmp_path, site.read(tmp_path).log.entries).problems
+    (problem,) = check_evidence(site.read(tmp_path)).problems
     assert problem.digest == digest

@@ -73,7 +73,7 @@ def record(records: Path, bundle: Path, database: Path | None) -> None:
 def find(records: Path, vulnerability: str, package: str | None = None) -> Answer:
     parsed = PackageQuery.parse(package) if package else None
     query = Query(vulnerability=vulnerability, package=parsed)
-    return search(records, site.read(records).log.entries, query, {})
+    return search(site.read(records), query, {})
 
 
 @pytest.fixture

@@ -215,10 +215,42 @@ def test_entry_of_an_older_version_is_a_gap(site: Site):
     assert find(site, "--person", KEY.public.id)[0] == 0
 
 
-def test_restored_log_is_a_gap(site: Site):
-    (site.records / "state.json").unlink()
+def restore(site: Site, name: str) -> None:
+    """Lose a file of the records, and begin a new log."""
+    (site.records / name).unlink()
     assert find(site, "--package", "musl")[0] == 4
     assert site.run("stream", "restore", "--reason", "test").status == 0
+
+
+def test_log_before_a_restoration_is_searched(site: Site):
+    restore(site, "state.json")
+    assert site.import_("bundle", "--keep-packages").status == 0
+    restore(site, "state.json")
+    status, answer = find(site, "--package", "musl")
+    assert (status, answer["gaps"]) == (0, [])
+    assert [match["number"] for match in answer["matches"]] == [1, 2]
+    verified = json.loads(site.run("log", "verify", "--json").stdout)["evidence"]
+    assert (verified["entries"], verified["unnamed"]) == (2, 0)
+
+
+def test_damaged_log_before_a_restoration_is_a_gap(site: Site):
+    assert site.import_("bundle", "--keep-packages").status == 0
+    log = site.records / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-20] + b"\n")
+    assert site.run("stream", "restore", "--reason", "test").status == 0
+    status, answer = find(site, "--package", "musl")
+    assert (status, len(answer["matches"])) == (11, 1)
+    assert [gap["code"] for gap in answer["gaps"]] == ["log-restored"]
+    tomorrow = f"{datetime.now(UTC).date() + timedelta(days=1)}"
+    assert find(site, "--package", "musl", "--since", tomorrow)[0] == 9
+    (former,) = site.records.glob("log.jsonl.*.former")
+    former.write_bytes(former.read_bytes().replace(b"plant-7", b"plant-8"))
+    status, answer = find(site, "--package", "musl")
+    assert (status, answer["matches"]) == (11, [])
+
+
+def test_lost_log_is_a_gap(site: Site):
+    restore(site, "log.jsonl")
     status, answer = find(site, "--package", "musl")
     assert (status, [gap["code"] for gap in answer["gaps"]]) == (11, ["log-restored"])
 

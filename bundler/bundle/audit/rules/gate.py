@@ -93,7 +93,9 @@ class Gate:
                 audited, engine, with_claims="claims" in extras, cache=self.cache
             )
             audited = add_program_results(audited, self.rules.rules, engine.cancellation)
-            if "vulnerabilities" in extras and self.vulnerabilities is not None:
+            # The result is kept even if no rule needs it.
+            is_needed = self.keep is not None or "vulnerabilities" in extras
+            if is_needed and self.vulnerabilities is not None:
                 audited = add_vulnerabilities(audited, self.vulnerabilities, engine.cancellation)
         verdict = evaluate(self.rules, audited, self.waivers)
         self._refuse(verdict)

@@ -165,7 +165,8 @@ def _audit_images(  # noqa: PLR0917 - the values of the command
     verdict = None
     with (
         ThreadPoolExecutor(os.cpu_count()) as executor,
-        cache.open(context, is_needed=depth == "contents") as kept,
+        # Evidence is what was read, and not what was kept of an earlier command.
+        cache.open(context, is_needed=depth == "contents" and records_path is None) as kept,
     ):
         audited = read_location(
             images,
@@ -177,7 +178,9 @@ def _audit_images(  # noqa: PLR0917 - the values of the command
             extras=extras,
             cache=kept,
         )
-        if files is not None and (reports or "vulnerabilities" in extras):
+        # The result is shown and kept even if no rule needs it.
+        is_needed = bool(reports or records_path) or "vulnerabilities" in extras
+        if files is not None and is_needed:
             audited = add_vulnerabilities(audited, files, run.cancellation)
         if applied is not None:
             audited = add_program_results(audited, applied.rules.rules, run.cancellation)

@@ -132,7 +132,8 @@ def import_(
     site = records.find_records(records_path, context.environment)
     with (
         context.run(jobs) as run,
-        cache.open(context, is_needed=reads_layers) as kept,
+        # Evidence is what was read, and not what was kept of an earlier command.
+        cache.open(context, is_needed=reads_layers and dry_run) as kept,
         ImportSession(
             site,
             overridden,

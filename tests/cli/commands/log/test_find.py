@@ -11,6 +11,7 @@ import pytest
 import zstandard
 
 from bundler.bundle.records.site import append
+from tests.bundle.records.evidence.test_vulnerabilities import RECORD
 from tests.cli.commands.log.test_evidence import APK, NAME, claimed_image, read_object
 from tests.cli.commands.records.test_records import KEY, SERIAL, Site
 from tests.fakes import bundles, images, tars
@@ -181,6 +182,28 @@ def test_refused_bundle_is_found_and_is_no_gap(site: Site):
     status, answer = find(site, "--image", "infra")
     assert (status, [match["event"] for match in answer["matches"]]) == (0, ["import", "refused"])
     assert find(site, "--package", "absent")[0] == 9
+
+
+@pytest.mark.parametrize("event", ["audit", "import"])
+def test_vulnerability_is_found_if_a_database_was_given(site: Site, event: str):
+    layer = tars.layer(
+        tars.member("etc/os-release", b"ID=alpine\nVERSION_ID=3.19.1\n"),
+        tars.member("lib/apk/db/installed", b"P:libssl3\nV:3.1.0-r0\no:openssl\n\n"),
+    )
+    bundles.write(site.path / "ssl", {NAME: images.image(layer)}, keys=(KEY,), serial=SERIAL + 1)
+    (site.path / "rules.yaml").write_text("rules: {not-root: note}")
+    (site.path / "osv.json").write_text(json.dumps(RECORD))
+    options = ("--rules", "rules.yaml", "--database", "osv.json")
+    if event == "audit":
+        assert site.run("audit", "ssl", *options, "--records", site.records).status == 0
+    else:
+        options = (*options, "--keep-packages", "--existing", "overwrite")
+        assert site.import_("ssl", *options).status == 0
+    status, answer = find(site, "--vulnerability", "CVE-2026-1234")
+    (match,) = answer["matches"]
+    assert (match["event"], match["kind"]) == (event, "vulnerability")
+    assert match["text"].startswith("ALPINE-CVE-2026-1234: libssl3@3.1.0-r0")
+    assert (status, {gap["code"] for gap in answer["gaps"]}) == (11, {"no-vulnerability-result"})
 
 
 def damage(site: Site, digest: str) -> None:

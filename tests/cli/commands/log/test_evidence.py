@@ -297,3 +297,13 @@ def test_config_that_cannot_be_parsed_is_carried_and_noted(site: Site):
     (image,) = read_last(site)["images"]
     assert "problem" in image
     assert "platforms" not in image
+
+
+def test_evidence_is_read_from_the_layers_and_not_from_kept_contents(site: Site):
+    kept = site.path / "home/.cache/airbundle/layers"
+    audit = ("audit", "bundle", "--rules", "contents.yaml")
+    assert site.run(*audit, "--records", site.records).status == 0
+    assert site.import_("bundle", "--keep-packages", "--rules", "contents.yaml").status == 0
+    assert not kept.exists()
+    assert site.run(*audit).status == 0
+    assert list(kept.iterdir())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scripts.benchmark import (
+    audit_rows,
     bundle_rows,
     contents,
     copy_rows,
@@ -46,6 +47,8 @@ ROWS = {
     "verify-signed": signature_rows.verify,
     "import-signed": signature_rows.import_,
     "serve": serve_rows.serve,
+    "audit": audit_rows.audit,
+    "lists": audit_rows.lists,
     "inspect": start_rows.inspect,
     "start": start_rows.start,
 }

@@ -48,7 +48,7 @@ def undo(
 
     Names that did not exist before are deleted, as far as the registry can delete tags. A name that
     has changed since the import is not touched, and without --keep-going, no other is. The serial
-    of the stream remains, so the bundle is imported again only with --allow-rollback.
+    of the stream remains, so a former bundle is still refused without --allow-rollback.
 
     The receipts of a site are in its records.
     """

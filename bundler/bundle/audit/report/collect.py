@@ -129,7 +129,11 @@ class _PackageTable:
             by_layer: dict[str, set[int]] = defaultdict(set)
             if platform.contents is not None:
                 for package in platform.contents.packages.packages:
-                    by_layer[package.layer.text].add(self._number(package))
+                    # The layer is that of the set, so that a package of two layers is one package.
+                    number = self._packages.setdefault(
+                        replace(package, layer=_ANY), len(self._packages)
+                    )
+                    by_layer[package.layer.text].add(number)
             sets = []
             for digest, found in by_layer.items():
                 one = PackageSet(self._layers[digest], tuple(sorted(found)))
@@ -157,10 +161,6 @@ class _PackageTable:
             for one in self._sets
         )
         return packages, sets
-
-    def _number(self, package: Package) -> int:
-        # The layer is that of the set, so that a package that two layers state is one package.
-        return self._packages.setdefault(replace(package, layer=_ANY), len(self._packages))
 
 
 _ANY = Digest.of(b"")

@@ -13,30 +13,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.bundle.audit.report.page_data import Fact, Row
-    from bundler.bundle.audit.report.record import Report, ReportedImage, ReportedPlatform
+    from bundler.bundle.audit.report.record import (
+        Report,
+        ReportedImage,
+        ReportedPlatform,
+        Since,
+    )
 
 MOST_SEVERE_FIRST = tuple(reversed(SEVERITIES))
+_SHORT_TYPES = {
+    "application/vnd.oci.image.config.v1+json": "config",
+    "application/vnd.docker.container.image.v1+json": "config",
+}
 _MAX_LABELS = 100
 """The maximum number of labels of one platform in a page."""
 
 
 def create_tables(report: Report) -> Iterator[Table]:
     """Yield the tables in the order of the page."""
-    yield _list_findings(report)
-    yield _list_waived(report)
+    yield list_findings(report)
+    yield list_waived(report)
     if report.vulnerabilities is not None:
         yield list_vulnerabilities(report.vulnerabilities)
     if report.since is not None:
-        yield _list_changes(report)
-    yield _list_images(report)
-    yield _list_platforms(report)
-    yield _list_layers(report)
-    yield _list_packages(report)
-    yield _list_signatures(report)
-    yield _list_gaps(report)
+        yield list_changes(report.since)
+    yield list_images(report)
+    yield list_platforms(report)
+    yield list_layers(report)
+    yield list_packages(report)
+    yield list_signatures(report)
+    yield list_gaps(report)
 
 
-def _list_findings(report: Report) -> Table:
+def list_findings(report: Report) -> Table:
+    """Return the violated rules, the most severe first."""
     findings = () if report.verdict is None else report.verdict.findings
     ordered = sorted(findings, key=lambda item: MOST_SEVERE_FIRST.index(item.severity))
     return Table(
@@ -69,7 +79,8 @@ def _list_findings(report: Report) -> Table:
     )
 
 
-def _list_waived(report: Report) -> Table:
+def list_waived(report: Report) -> Table:
+    """Return the findings that waivers accept."""
     waived = () if report.verdict is None else report.verdict.waived
     rows: list[Row] = []
     for item in waived:
@@ -103,9 +114,9 @@ def _list_waived(report: Report) -> Table:
     )
 
 
-def _list_changes(report: Report) -> Table:
-    assert report.since is not None  # noqa: S101 - the caller has checked it
-    difference = report.since.difference
+def list_changes(since: Since) -> Table:
+    """Return the differences from the former bundle."""
+    difference = since.difference
     rows: list[Row] = [("new", item.name, "", item.digest.text) for item in difference.added]
     rows += [("removed", item.name, item.digest.text, "") for item in difference.removed]
     rows += [
@@ -123,7 +134,7 @@ def _list_changes(report: Report) -> Table:
     return Table(
         "changes",
         "Changes",
-        f"Images that differ from {report.since.path}",
+        f"Images that differ from {since.path}",
         (
             Column("Change", "choice"),
             Column("Image"),
@@ -136,7 +147,8 @@ def _list_changes(report: Report) -> Table:
     )
 
 
-def _list_images(report: Report) -> Table:
+def list_images(report: Report) -> Table:
+    """Return the images, with the findings about each."""
     findings: dict[str, int] = {}
     for item in () if report.verdict is None else report.verdict.findings:
         findings[item.place.image] = findings.get(item.place.image, 0) + 1
@@ -194,21 +206,22 @@ def _list_image_facts(image: ReportedImage) -> Iterator[Fact]:
         yield "Left out", f"foreign layer {layer.digest}"
 
 
-def _list_platforms(report: Report) -> Table:
+def list_platforms(report: Report) -> Table:
+    """Return the image of each platform."""
     pairs = [(image, platform) for image in report.images for platform in image.platforms]
     rows: list[Row] = []
     for image, platform in pairs:
         properties, contents = platform.audited.properties, platform.audited.contents
         distribution = contents and contents.packages.distribution
-        size = platform.audited.size
-        # Root may have another name, such as 0.
-        hides_root = properties.runs_as_root and (properties.user or "root") != "root"
+        size, user = platform.audited.size, properties.user or "root"
+        if properties.runs_as_root and user != "root":  # under another name, such as 0
+            user += " (root)"
         rows.append(
             (
                 image.audited.name,
                 platform.audited.name,
                 (distribution and (distribution.name or distribution.id)) or "",
-                f"{properties.user or 'root'}{' (root)' if hides_root else ''}",
+                user,
                 (properties.created or "")[:10],
                 len(platform.layers),
                 -1 if size is None else size,
@@ -253,7 +266,8 @@ def _list_platform_facts(platform: ReportedPlatform, report: Report) -> Iterator
         yield "More labels", f"{len(properties.labels) - _MAX_LABELS:,}, which are not listed here"
 
 
-def _list_layers(report: Report) -> Table:
+def list_layers(report: Report) -> Table:
+    """Return the distinct content, with the images that contain it."""
     packages: dict[int, set[int]] = {}
     for each in report.package_sets:
         packages.setdefault(each.layer, set()).update(each.packages)
@@ -271,7 +285,7 @@ def _list_layers(report: Report) -> Table:
         [
             (
                 layer.digest,
-                "layer" if layer.is_layer else _shorten_type(layer.media_type),
+                "layer" if layer.is_layer else _SHORT_TYPES.get(layer.media_type, layer.media_type),
                 layer.size,
                 len(layer.images),
                 len(packages.get(number, ())),
@@ -283,13 +297,8 @@ def _list_layers(report: Report) -> Table:
     )
 
 
-def _shorten_type(media_type: str) -> str:
-    if media_type.endswith(("config.v1+json", "container.image.v1+json")):
-        return "config"
-    return media_type
-
-
-def _list_packages(report: Report) -> Table:
+def list_packages(report: Report) -> Table:
+    """Return the distinct packages, with the images that contain them."""
     return Table(
         "packages",
         "Packages",
@@ -318,7 +327,8 @@ def _list_packages(report: Report) -> Table:
     )
 
 
-def _list_signatures(report: Report) -> Table:
+def list_signatures(report: Report) -> Table:
+    """Return the signatures of the bundle and of images."""
     rows: list[Row] = []
     if report.bundle is not None:
         known = {key[:16] for key, _ in report.bundle.signers}
@@ -354,7 +364,8 @@ def _list_signatures(report: Report) -> Table:
     )
 
 
-def _list_gaps(report: Report) -> Table:
+def list_gaps(report: Report) -> Table:
+    """Return what could not be read or checked."""
     return Table(
         "gaps",
         "Not read",

@@ -272,7 +272,11 @@
     });
   }
   window.addEventListener("beforeprint", () => {
-    for (const table of tables) table.show(table.rows.slice(0, table.element.hasAttribute("data-short") ? PAGE : PRINTED));
+    for (const table of tables) {
+      table.show(table.rows.slice(0, PRINTED));
+      const number = Math.min(table.rows.length, PRINTED);
+      table.status.textContent = `${formatCount(number)} of ${formatCount(table.length)} rows are printed`;
+    }
   });
   window.addEventListener("afterprint", () => {
     for (const table of tables) table.update();

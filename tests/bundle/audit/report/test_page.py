@@ -237,7 +237,10 @@ def test_print_contains_all_findings(page: Page, report: Report):
     """On paper, a table is not divided into pages of the script."""
     assert report.verdict is not None
     page.run("window.dispatchEvent(new Event('beforeprint'))")
-    assert len(read_column(page, "findings", 0)) == len(report.verdict.findings)
+    number = len(report.verdict.findings)
+    assert len(read_column(page, "findings", 0)) == number
+    status = page.run("document.querySelector('#findings .status').textContent")
+    assert status == f"{number} of {number} rows are printed"
     page.run("window.dispatchEvent(new Event('afterprint'))")
     assert len(read_column(page, "findings", 0)) == 25
     assert page.print_pdf().startswith(b"%PDF")

@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from bundler.bundle.audit.packages.claims.claims import Claim
+    from bundler.bundle.audit.packages.claims.vex import VexStatement
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.vulnerabilities.targets import Ecosystem, Target
     from bundler.cancel import Cancellation
+    from bundler.oci.digest import Digest
 
 MAX_FOUND = 200_000
 """The maximum number of vulnerabilities and unchecked records of all images."""
@@ -164,6 +167,7 @@ class _Check:
     def summarize(self, number: int, image: ImagePackages) -> ImageVulnerabilities:
         """Return the result for one image."""
         own = [item.vulnerability for item in self.found if item.image == number]
+        merged = _add_claims(merge_aliases(own), image.claims or ())
         by_ecosystem: dict[Ecosystem, list[Target]] = {}
         for target in self.targets[number]:
             by_ecosystem.setdefault(target.ecosystem, []).append(target)
@@ -185,7 +189,7 @@ class _Check:
             )
         return ImageVulnerabilities(
             image,
-            merge_aliases(own),
+            merged,
             tuple(coverage),
             tuple(item for place, item in self.unchecked if place == number),
         )
@@ -201,6 +205,30 @@ class _Check:
             unreadable=self.reader.unreadable,
             problems=tuple(self.reader.problems),
         )
+
+
+def _add_claims(
+    found: tuple[Vulnerability, ...], claims: Sequence[Claim]
+) -> tuple[Vulnerability, ...]:
+    """Return the vulnerabilities with the statements of the sender about them."""
+    by_id: dict[str, list[tuple[Digest, VexStatement]]] = {}
+    for claim in claims:
+        if claim.document is not None and claim.is_about:
+            for statement in claim.document.statements:
+                for identifier in statement.ids:
+                    by_id.setdefault(identifier, []).append((claim.digest, statement))
+    if not by_id:
+        return found
+    added = []
+    for item in found:
+        stated = {
+            pair: None
+            for identifier in item.ids
+            for pair in by_id.get(identifier, ())
+            if pair[1].is_about(item.ids, item.package.purl)
+        }
+        added.append(replace(item, claims=tuple(stated)))
+    return tuple(added)
 
 
 def _find_entries(

@@ -10,6 +10,7 @@ from bundler.oci.json import timestamps
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bundler.bundle.audit.packages.claims.vex import VexStatement
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.packages.package import Package
     from bundler.oci.digest import Digest
@@ -70,6 +71,9 @@ class Vulnerability:
     """The entry in the catalog of exploited vulnerabilities; None: there is none, or no catalog."""
     probability: float | None = None
     """The probability of an exploit within 30 days (EPSS), from 0 to 1; None: unknown."""
+    claims: tuple[tuple[Digest, VexStatement], ...] = ()
+    """The statements of the sender about it, with the digests of their documents. Their signatures
+    are not verified, and they change nothing."""
 
     @property
     def name(self) -> str:
@@ -106,6 +110,14 @@ class Vulnerability:
                 "added": self.exploit.added,
                 "ransomware": self.exploit.ransomware,
             }
+        value["claims"] = [
+            {
+                "status": statement.status,
+                "justification": statement.justification,
+                "document": digest.text,
+            }
+            for digest, statement in self.claims
+        ]
         return {key: item for key, item in value.items() if item not in ("", [], None)}
 
 

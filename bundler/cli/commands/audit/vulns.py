@@ -41,6 +41,12 @@ _MAX_PRINTED = 10
     help="Exit with 12 if a vulnerability has this severity, a higher or an unknown one, or if a"
     " package was not checked.",
 )
+@option(
+    "--claims",
+    is_flag=True,
+    help="Show what statements that came with the images (VEX) say about each vulnerability; they"
+    " change nothing.",
+)
 @platforms.any_platform
 @cache_options
 @access("the registry")
@@ -54,6 +60,7 @@ def vulns(
     *,
     vulnerabilities: VulnerabilityOptions,
     fail_on: str | None,
+    claims: bool,
     platform: str | None,
     cache: CacheOptions,
     access: AccessOptions,
@@ -72,7 +79,7 @@ def vulns(
     if files is None:
         raise UsageError("missing --database PATH", hint="docs/audit.md lists databases")
     found = opened_images.read_packages(
-        context, location, images, platform, access, trust=trust, cache=cache
+        context, location, images, platform, access, trust=trust, claims=claims, cache=cache
     )
     with context.run(1) as run:
         report = files.check(found, run.cancellation)
@@ -116,11 +123,21 @@ def _print_image(image: ImageVulnerabilities) -> None:
             found.package.version,
             " ".join(found.fixed) or "-",
             " ".join(filter(None, ("KNOWN" if found.exploit else "", probability))),
+            ", ".join(sorted({statement.status for _, statement in found.claims})),
             found.summary[:80],
         )
         rows.append(row)
     if rows:
-        header = ("  SEVERITY", "ID", "PACKAGE", "VERSION", "FIXED IN", "EXPLOIT", "SUMMARY")
+        header = (
+            "  SEVERITY",
+            "ID",
+            "PACKAGE",
+            "VERSION",
+            "FIXED IN",
+            "EXPLOIT",
+            "CLAIM",
+            "SUMMARY",
+        )
         text.print_table(header, rows)
 
 

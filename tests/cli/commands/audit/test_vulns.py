@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,3 +132,25 @@ def test_exploits_are_marked(run_airbundle: RunAirbundle, tmp_path: Path):
 def test_database_is_required(run_airbundle: RunAirbundle):
     assert run_airbundle("vulns", "b").status == 2
     assert run_airbundle("vulns", "b", "--database", "absent").status == 9
+
+
+def test_claims_are_shown_and_change_nothing(run_airbundle: RunAirbundle, tmp_path: Path):
+    image = images.image(LAYER)
+    statement = {"vulnerability": {"name": "CVE-2026-1234"}, "status": "not_affected"}
+    vex = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": [statement]}
+    kind = "application/vnd.openvex+json"
+    data = json.dumps(vex).encode()
+    attached = images.artifact(kind, data, media_type=kind, subject=image)
+    images.write_layout(tmp_path / "layout", {"a": image, "vex": attached})
+    arguments = ("vulns", "oci:layout:a", "--database", "osv")
+    result = run_airbundle(*arguments, "--claims", "--fail-on", "high")
+    assert result.status == 12
+    assert " not_affected " in result.stdout
+    assert "not_affected" not in run_airbundle(*arguments).stdout
+    document = json.loads(run_airbundle(*arguments, "--claims", "--json").stdout)
+    (found,) = document["images"][0]["vulnerabilities"]
+    assert found["claims"][0] == {
+        "status": "not_affected",
+        "justification": "",
+        "document": f"sha256:{sha256(data).hexdigest()}",
+    }

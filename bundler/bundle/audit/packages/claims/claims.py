@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
-_MEDIA_TYPES = ("cyclonedx", "spdx", "in-toto", "dsse", "sigstore.bundle")
+_MEDIA_TYPES = ("cyclonedx", "openvex", "spdx", "in-toto", "dsse", "sigstore.bundle")
 MAX_DOCUMENTS = 100
 MAX_TOTAL = 128 * 1024 * 1024
 """The maximum number and total size in bytes of the documents about one image that are read."""

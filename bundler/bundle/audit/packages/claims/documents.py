@@ -1,4 +1,4 @@
-"""The documents of senders: SBOMs in CycloneDX and SPDX, also inside of in-toto statements.
+"""The documents of senders: SBOMs in CycloneDX and SPDX, and VEX, also in in-toto statements.
 
 They are untrusted, and their signatures are not verified here.
 """
@@ -11,12 +11,18 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from bundler.bundle.audit.packages.claims.vex import (
+    VexStatement,
+    parse_cyclonedx,
+    parse_openvex,
+)
 from bundler.bundle.audit.packages.purl import parse_purl
 
 MAX_DOCUMENT = 16 * 1024 * 1024
 """The maximum size of a document in bytes."""
 _MAX_COMPONENTS = 100_000
 _MAX_ENVELOPES = 4
+_OPENVEX = "https://openvex.dev/"
 
 Identity = tuple[str, str, str]
 """Type, name with its namespace, and version of a package."""
@@ -31,11 +37,13 @@ class Document:
     """The content of a document."""
 
     type: str
-    """``cyclonedx``, ``spdx``, or the predicate type of another statement."""
+    """``cyclonedx``, ``spdx``, ``openvex``, or the predicate type of another statement."""
     subjects: tuple[str, ...] | None
     """The SHA-256 digests that a statement is about; None: the document is not a statement."""
     packages: dict[Identity, str] | None
     """The package URLs by what they identify; None: the document is no SBOM."""
+    statements: tuple[VexStatement, ...] = ()
+    """The statements about vulnerabilities."""
 
 
 def parse_document(raw: bytes) -> Document:
@@ -64,13 +72,19 @@ def _read(value: Any, subjects: tuple[str, ...] | None, depth: int) -> Document:
     if "predicateType" in value:
         about = tuple(str(item["digest"].get("sha256")) for item in value.get("subject", ()))
         predicate = value.get("predicate") or {}
-        if any(key in predicate for key in ("bomFormat", "spdxVersion")):
+        is_openvex = str(predicate.get("@context", "")).startswith(_OPENVEX)
+        if is_openvex or any(key in predicate for key in ("bomFormat", "spdxVersion")):
             return _read(predicate, about, depth - 1)
         return Document(str(value["predicateType"]), about, None)
     if "bomFormat" in value:
-        return Document("cyclonedx", subjects, _read_components(value))
+        # A document with nothing but statements about vulnerabilities is no SBOM.
+        is_sbom = "components" in value or "vulnerabilities" not in value
+        components = _read_components(value) if is_sbom else None
+        return Document("cyclonedx", subjects, components, tuple(parse_cyclonedx(value)))
     if "spdxVersion" in value:
         return Document("spdx", subjects, _read_spdx(value))
+    if str(value.get("@context", "")).startswith(_OPENVEX):
+        return Document("openvex", subjects, None, tuple(parse_openvex(value)))
     raise DocumentError("neither an SBOM nor a statement")
 
 

@@ -230,8 +230,8 @@ class ImageVulnerabilities:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every package that was found was compared with every record."""
-        return not (
+        """Whether packages were found, and each was compared with every record about it."""
+        return bool(self.packages.packages) and not (
             self.unchecked
             or self.packages.findings
             or any(item.unchecked for item in self.coverage)

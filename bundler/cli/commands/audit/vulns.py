@@ -105,6 +105,8 @@ def _print_image(image: ImageVulnerabilities) -> None:
     number = _count(image.vulnerabilities)
     text.print_line()
     text.print_line(f"{packages.name} ({packages.image.platform}): {number}")
+    if not packages.packages:
+        text.print_line("  NOT CHECKED: no packages were found")
     for item in image.coverage:
         checked = f"{text.count(item.checked, 'package')} checked" if item.checked else ""
         unchecked = f"{item.unchecked} NOT CHECKED: {item.reason}" if item.unchecked else ""

@@ -75,6 +75,7 @@ def test_json_states_place_and_coverage(run_airbundle: RunAirbundle, tmp_path: P
         "modified": "2026-11-01T00:00:00Z",
     }
     assert other["vulnerabilities"] == []
+    assert (one["complete"], other["complete"]) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_json_states_place_and_coverage(run_airbundle: RunAirbundle, tmp_path: P
 def test_fail_on_severity(run_airbundle: RunAirbundle, tmp_path: Path, severity, status):
     lower = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"}]
     (tmp_path / "osv" / "one.json").write_text(json.dumps(RECORD | {"severity": lower}))
-    result = run_airbundle("vulns", "b", "--database", "osv", "--fail-on", severity)
+    result = run_airbundle("vulns", "b", "nginx:1.27", "--database", "osv", "--fail-on", severity)
     assert result.status == status
 
 
@@ -91,6 +92,14 @@ def test_fail_on_unknown_severity(run_airbundle: RunAirbundle, tmp_path: Path):
     (tmp_path / "osv" / "one.json").write_text(json.dumps(RECORD | {"severity": []}))
     result = run_airbundle("vulns", "b", "--database", "osv", "--fail-on", "critical")
     assert result.status == 12
+
+
+def test_image_without_packages_is_not_checked(run_airbundle: RunAirbundle):
+    arguments = ("vulns", "b", "app:v2.1", "--database", "osv")
+    result = run_airbundle(*arguments)
+    assert result.status == 0
+    assert "NOT CHECKED: no packages were found" in result.stdout
+    assert run_airbundle(*arguments, "--fail-on", "critical").status == 12
 
 
 def test_fail_on_packages_that_are_not_checked(run_airbundle: RunAirbundle, tmp_path: Path):

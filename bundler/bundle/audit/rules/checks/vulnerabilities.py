@@ -60,6 +60,8 @@ def _check_each(
 
 
 def _list_unchecked(found: ImageVulnerabilities) -> Iterator[Problem]:
+    if not found.packages.packages:
+        yield Problem("no packages were found, so none was compared", is_unchecked=True)
     for coverage in found.coverage:
         if coverage.unchecked:
             text = f"{coverage.unchecked} packages of {coverage.ecosystem}: {coverage.reason}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 MAX_ALIASES = 200
@@ -35,7 +34,7 @@ class Record:
     is_withdrawn: bool
     members: dict[str, Any]
 
-    @cached_property
+    @property
     def affected(self) -> list[Any]:
         """The entries of ``affected``.
 

@@ -33,6 +33,7 @@ WITH_BUNDLE = {
     "find-past-imports.md",
     "import-into-a-registry.md",
     "renew-a-bundle.md",
+    "review-a-bundle.md",
     "sign-and-rotate-keys.md",
     "trace-an-image.md",
 }

@@ -14,6 +14,7 @@ from scripts.benchmark.measuring import plain_contestant
 from scripts.benchmark.programs import cores
 from scripts.benchmark.table import MB, Row
 from tests.fakes import images
+from tests.interop import servers
 
 if TYPE_CHECKING:
     from scripts.benchmark.bench import Bench
@@ -67,14 +68,11 @@ def audit(bench: Bench) -> list[Row]:
 
 def lists(bench: Bench) -> list[Row]:
     """Measure the commands that list a bundle of many small images."""
-    layout, bundle = bench.work / "many-layout", bench.work / "many-bundle"
-    names = [f"docker.io/library/app-{number}:1" for number in range(MANY)]
-    shared = images.layer({"shared": b"shared"})
-    images.write_layout(
-        layout,
-        {name: images.image(shared, images.layer({"own": name.encode()})) for name in names},
-    )
-    _export(bench, bundle, [f"oci:{layout}:{name}" for name in names])
+    bundle = bench.work / "many-bundle"
+    with servers.registry(bench.work / "many-images") as registry:
+        run_in_process(fill, registry.host)
+        names = [f"app-{number}:1" for number in range(MANY)]
+        bench.meter.time([bench.export_names(registry.host, names, bundle)])
     rows = []
     for arguments in (("ls",), ("ls", "--long"), ("tree",), ("why",), ("diff",)):
         command, *options = arguments
@@ -86,6 +84,14 @@ def lists(bench: Bench) -> list[Row]:
         met = result.seconds <= _LISTING_MUST
         rows.append(Row(work, str(result), "", "", f"≤ {_LISTING_MUST:.0f} s", met))
     return rows
+
+
+def fill(host: str) -> None:
+    """Push the images, each with one layer of its own and one shared layer."""
+    shared = images.layer({"shared": b"shared"})
+    for number in range(MANY):
+        own = images.layer({"own": b"%d" % number})
+        images.push(host, f"app-{number}", images.image(shared, own), "1")
 
 
 def _export(bench: Bench, bundle: Path, references: list[str]) -> None:

@@ -51,8 +51,9 @@ def state_errors(paths: tuple[Path, ...], location: str) -> Iterator[None]:
             from bundler.bundle.audit.report.record import Report  # noqa: PLC0415 - only here
             from bundler.bundle.audit.report.write import write_report  # noqa: PLC0415 - as above
 
+            problem = "; ".join(str(error).splitlines())
             try:
-                write_report(Report(location, datetime.now(UTC), problem=str(error)), paths)
+                write_report(Report(location, datetime.now(UTC), problem=problem), paths)
             except BundlerError as second:
                 error.add_note(f"the report was not written: {second}")
         raise

@@ -125,6 +125,7 @@ def test_former_report_does_not_survive_an_error(
     assert result.status == 3
     assert ("Not verified" if form == "html" else "not-verified") in report.read_text()
     assert "The audit ended with an error" in report.read_text()
+    assert "\\n" not in report.read_text().partition("<script")[0]
     if form == "json":
         assert "images" not in read_report(report)
 

@@ -121,9 +121,11 @@ def test_report_of_1000_images_is_small_and_opens_quickly(browser_page: Page, tm
         f" layers, {len(report.verdict.findings):,} findings: {path.stat().st_size:,} bytes"
     )
     assert path.stat().st_size <= MAX_SIZE
-    seconds = [browser_page.open(path.as_uri()) for _ in range(3)]
-    print(f"opened in {', '.join(f'{second:.2f} s' for second in seconds)}")
-    assert min(seconds) <= MAX_SECONDS
+    for _ in range(3):
+        elapsed = browser_page.open(path.as_uri())
+        work = browser_page.measure_work()
+        print(f"opened in {elapsed:.2f} s, of which the page worked {work:.2f} s")
+        assert work <= MAX_SECONDS
     assert browser_page.messages == []
     for action in (
         (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.options import common
 from bundler.cli.options.option import option_group, spec
-from bundler.errors import UsageError
+from bundler.errors import MissingFileError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,11 +30,15 @@ class VulnerabilityOptions:
 
         Raises:
             UsageError: there are lists of exploits without a database.
+            MissingFileError: a file does not exist, which is reported before images are read.
         """
         if self.database is None:
             if self.kev is not None or self.epss is not None:
                 raise UsageError(f"{'--epss' if self.kev is None else '--kev'} requires --database")
             return None
+        for path in filter(None, (self.database, self.kev, self.epss)):
+            if not path.exists():
+                raise MissingFileError(str(path))
         from bundler.bundle.audit.vulnerabilities.files import VulnerabilityFiles  # noqa: PLC0415
 
         return VulnerabilityFiles(self.database, self.kev, self.epss)

@@ -140,7 +140,9 @@ def test_exploits_are_marked(run_airbundle: RunAirbundle, tmp_path: Path):
 
 def test_database_is_required(run_airbundle: RunAirbundle):
     assert run_airbundle("vulns", "b").status == 2
-    assert run_airbundle("vulns", "b", "--database", "absent").status == 9
+    result = run_airbundle("vulns", "oci:absent", "--database", "missing")
+    assert result.status == 9
+    assert "missing" in result.stderr
 
 
 def test_claims_are_shown_and_change_nothing(run_airbundle: RunAirbundle, tmp_path: Path):

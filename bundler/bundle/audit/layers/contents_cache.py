@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import stat
 import sys
@@ -35,6 +36,7 @@ _CODE = (
     *("content/archives", "content/compression"),
 )
 _PART = ".part-"
+_OWN_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{64,}|\.part-[0-9a-f]{16}", re.ASCII)
 
 
 class ContentsCache:
@@ -99,10 +101,14 @@ class ContentsCache:
         self._has_stored = True
 
     def close(self) -> None:
-        """Remove the files that were not used for longest, if there are too many."""
+        """Remove the files that were not used for longest, if there are too many.
+
+        Files with other names are left: the user may have specified a directory that has some.
+        """
         files = []
         with suppress(BundlerError):
-            for name in self._directory.list_names() if self._has_stored else ():
+            names = self._directory.list_names() if self._has_stored else ()
+            for name in filter(_OWN_NAME.fullmatch, names):
                 with suppress(OSError):
                     status = os.stat(name, dir_fd=self._directory.fd, follow_symlinks=False)
                     files.append((status.st_mtime, status.st_size, name))

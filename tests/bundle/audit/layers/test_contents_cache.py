@@ -128,6 +128,18 @@ def test_files_that_were_not_used_for_longest_are_removed(tmp_path, monkeypatch)
     assert left == {digest.hex for digest in digests[2:]}
 
 
+def test_foreign_files_are_not_removed(tmp_path, monkeypatch):
+    """The user may name a directory that has other files."""
+    monkeypatch.setattr(contents_cache, "MAX_SIZE", 0)
+    foreign = [tmp_path / name for name in ("thesis.odt", "a-b", "0" * 64, ".part-of-something")]
+    for path in foreign:
+        path.write_bytes(bytes(1000))
+    (tmp_path / f"{contents_cache._PART}{'0' * 16}").write_bytes(b"left by a killed process")
+    with closing(ContentsCache.open(tmp_path)) as cache:
+        cache.store(Digest(images.sha256(b"")), bytes(1000))
+    assert sorted(tmp_path.iterdir()) == sorted(foreign)
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o770])
 def test_directory_that_others_can_write_is_refused(tmp_path, mode):
     tmp_path.chmod(mode)

@@ -59,6 +59,7 @@ class ReaderProcesses:
         except Empty:
             process = _ReaderProcess()
             self._all.append(process)
+            self._cancellation.check()  # a request may have come before it was in the list
         try:
             return process.read(source, layer)
         except OSError as error:
@@ -116,7 +117,10 @@ class _ReaderProcess:
         while True:
             message = self._channel.receive(encoding.MAX_SIZE)
             if message.kind == b"O":
-                failure = failure or self._pass_stream(source, layer)
+                if failure is None:
+                    failure = self._pass_stream(source, layer)
+                else:  # it has read the whole layer before the source failed, and asks again
+                    self._channel.send(b"N")
                 continue
             self.is_idle = True
             if failure is not None:

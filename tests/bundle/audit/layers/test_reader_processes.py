@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -162,6 +163,27 @@ def test_error_of_the_source_is_raised_rather_than_its_consequence(processes):
         processes.read(FailingSource(), describe(LAYER.blob.data))
 
 
+def test_source_that_fails_after_the_last_byte_is_an_error(processes):
+    """The process has the whole layer, and asks for it a second time."""
+
+    class FailingAtEnd(io.BytesIO):
+        def readinto(self, buffer):
+            count = super().readinto(buffer)
+            if not count:
+                raise LimitError("more bytes than stated")
+            return count
+
+    class FailingSource:
+        def open(self, node, /, offset=0):
+            return FailingAtEnd(LAYER.blob.data)
+
+    watch = threading.Timer(20, processes.close)  # or the test would not end
+    watch.start()
+    with pytest.raises(LimitError, match="more bytes than stated"):
+        processes.read(FailingSource(), describe(LAYER.blob.data))
+    watch.cancel()
+
+
 def test_process_that_dies_is_an_error(processes):
     class Killing(Source):
         def open(self, node, /, offset=0):
@@ -196,6 +218,21 @@ def test_cancellation_ends_the_processes():
     with closing(processes), pytest.raises(CancelledError):
         processes.read(Cancelling(LAYER.blob.data), describe(LAYER.blob.data))
     assert not processes._all
+
+
+def test_cancellation_while_a_process_starts_ends_it(monkeypatch):
+    cancellation = Cancellation()
+    source = Source(LAYER.blob.data)
+    start = subprocess.Popen
+
+    def start_and_cancel(*arguments, **options):
+        cancellation.request()  # before the process is in the list of those to end
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", start_and_cancel)
+    with closing(ReaderProcesses(cancellation)) as processes, pytest.raises(CancelledError):
+        processes.read(source, describe(LAYER.blob.data))
+    assert not source.opened
 
 
 _PARENT = """

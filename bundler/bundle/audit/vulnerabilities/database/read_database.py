@@ -19,6 +19,7 @@ from bundler.bundle.audit.vulnerabilities.database.zip_files import (
 )
 from bundler.bundle.audit.vulnerabilities.result import RecordProblem
 from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import LimitError, NotFoundError
 from bundler.oci.digest import Digest
 
@@ -65,7 +66,7 @@ class DatabaseReader:
 
         Raises:
             NotFoundError, MediumError: the database cannot be read.
-            MalformedError: an archive is damaged.
+            MalformedError: an archive is damaged, or a file is a pipe or a device.
             LimitError: there are too many records.
         """
         if not self.path.is_dir():
@@ -111,13 +112,15 @@ class DatabaseReader:
                 self.add_problem("record-unsupported", name, "an archive in an archive")
             if not file.name.endswith(".json"):
                 continue
+            # Counted before it is read, since many entries may share one damaged content.
+            is_record = self._count(name, min(file.size, MAX_RECORD))
             try:
                 raw = read_file(stream, file, MAX_RECORD)
             except ZippedFileError as error:
                 code: ProblemCode = "record-too-large" if error.is_too_large else "record-malformed"
                 self.add_problem(code, name, error.problem)
                 continue
-            if self._count(name, len(raw)):
+            if is_record:
                 yield name, raw
 
     def _count(self, path: str, size: int) -> bool:
@@ -137,7 +140,7 @@ class DatabaseReader:
 @contextmanager
 def _open(path: Path) -> Iterator[BufferedReader]:
     try:
-        with path.open("rb") as stream:
+        with RegularFile.open(path) as file, open(file.fileno(), "rb", closefd=False) as stream:
             yield stream
     except OSError as error:
         raise to_bundler_error(error, path, "cannot read") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
 from typing import TYPE_CHECKING
@@ -21,7 +22,13 @@ from bundler.bundle.audit.vulnerabilities.database.zip_files import (
     read_file,
 )
 from bundler.cancel import Cancellation
-from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
+from bundler.errors import (
+    BundlerError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    NotRegularFileError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +154,29 @@ def test_limits_of_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(read_database, "MAX_FILES", 1)
     with pytest.raises(LimitError):
         read(tmp_path / "all.zip")
+
+
+def test_damaged_files_count_towards_the_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries of a list may share one content, which is decompressed for each of them."""
+    data = bytearray(create_zip({"1.json": ONE, "2.json": ONE}, zipfile.ZIP_STORED))
+    for number in (1, 2):
+        data[data.index(b"%d.json" % number) + len("1.json")] ^= 1
+    (tmp_path / "all.zip").write_bytes(data)
+    monkeypatch.setattr(read_database, "MAX_FILES", 1)
+    with pytest.raises(LimitError):
+        read(tmp_path / "all.zip")
+
+
+def test_pipes_and_devices_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(NotRegularFileError):
+        read(tmp_path)
+    (tmp_path / "pipe.json").unlink()
+    (tmp_path / "device.zip").symlink_to("/dev/zero")
+    with pytest.raises(NotRegularFileError):
+        read(tmp_path)
 
 
 def test_absent_and_foreign_files(tmp_path: Path) -> None:

@@ -171,6 +171,7 @@ from bundler.errors.content import (
 from bundler.errors.counts import (
     be as be,
     count as count,
+    escape as escape,
     format_size as format_size,
     shortlist as shortlist,
 )
@@ -178,7 +179,6 @@ from bundler.errors.evidence import (
     DamagedEvidenceError as DamagedEvidenceError,
     MissingEvidenceError as MissingEvidenceError,
 )
-from bundler.errors.printable import escape as escape
 from bundler.errors.registry import (
     CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,
     CertificateError as CertificateError,

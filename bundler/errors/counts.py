@@ -1,4 +1,4 @@
-"""Counts, sizes and lists in messages."""
+"""Counts, sizes, lists and texts from outside in messages."""
 
 from __future__ import annotations
 
@@ -37,3 +37,16 @@ def shortlist(items: Sequence[str], limit: int = 3) -> str:
     """Return the first ``limit`` items and the number of the others: ``a, b, c and 4 more``."""
     more = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def escape(text: str) -> str:
+    r"""Return ``text`` with every character that is not printable escaped, as in ``\x1b``.
+
+    Control characters and those that change the direction of text are not printable.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )

@@ -54,14 +54,28 @@ def test_medium_is_described_and_tested(airbundle, tmp_path: Path) -> None:
 
 
 @pytest.mark.kernel("mounts")
-def test_read_only_medium_is_described(airbundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("options", "status"), [((), 0), (("--probe-capacity",), 5)])
+def test_read_only_medium_is_described(
+    airbundle, tmp_path: Path, options: tuple[str, ...], status: int
+) -> None:
+    """A capacity that was not tested is not a success."""
     result, left = run_on_small_disk(
-        airbundle, tmp_path, "size=16m,ro", "media", str(tmp_path / "disk"), "--probe-capacity"
+        airbundle, tmp_path, "size=16m,ro", "media", str(tmp_path / "disk"), *options
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == status, result.stderr
     assert "read-only" in result.stdout
     assert "speed" not in result.stdout
     assert left == []
+
+
+@pytest.mark.kernel("mounts")
+def test_capacity_of_a_full_medium_is_not_confirmed(airbundle, tmp_path: Path) -> None:
+    result, _ = run_on_small_disk(
+        *(airbundle, tmp_path, "size=64k", "media", str(tmp_path / "disk")),
+        *("--no-test", "--probe-capacity"),
+    )
+    assert result.returncode == 5, result.stdout
+    assert "are stored" not in result.stdout
 
 
 @pytest.mark.kernel("mounts")

@@ -51,6 +51,7 @@ def probe_capacity(
     ``stack`` removes the files; ``emit`` receives the progress as blob events.
 
     Raises:
+        NoSpaceError: there is no room for one block.
         MediumError: a file cannot be written or read.
         CancelledError: the probe was cancelled.
     """
@@ -64,8 +65,9 @@ def probe_capacity(
                 files[-1].write(memoryview(_create_block(seed, written)))
                 written += BUFFER_SIZE
                 emit(BlobProgressed("write", BUFFER_SIZE))
-    except NoSpaceError:
-        pass  # the medium is full
+    except NoSpaceError:  # the medium is full
+        if not written:
+            raise
     try:
         for part in files:
             os.fdatasync(part.fd)

@@ -12,7 +12,7 @@ from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.errors import FindingsError
+from bundler.errors import FindingsError, MediumError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,8 @@ def media(
     """Show the medium on which the directory PATH is: file system, space, limits, and speed.
 
     For the speed, up to 256 MiB are written for at most five seconds, read again past the cache,
-    and removed. The exit status is 12 if --probe-capacity finds that data was lost.
+    and removed. The exit status is 12 if --probe-capacity finds that data was lost, and 5 if it
+    cannot write or read.
     """
     from bundler.bundle.media import capacity, filesystem, probe  # noqa: PLC0415 - not for --help
     from bundler.content.files.safe_directory import Directory  # noqa: PLC0415 - as above
@@ -57,6 +58,12 @@ def media(
         text.print_json(_to_json(medium, abilities, speed, found))
     else:
         _print_text(path, medium, abilities, speed, found)
+    if probe_capacity and found is None:
+        raise MediumError(
+            f"{path}: mounted read-only, so its capacity was not tested",
+            path=str(path),
+            hint="disable the write protection, or mount it writable",
+        )
     if found is not None and not found.is_genuine:
         raise FindingsError(
             f"{path}: returns only the first {text.format_size(found.intact)} of"

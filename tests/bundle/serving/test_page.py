@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.bundle.serving.conftest import OpenBundles
 
+pytestmark = pytest.mark.interop
+
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\u202e"
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.browser import Page
 
+pytestmark = pytest.mark.interop
+
 IMAGES, BASES, RUNTIMES = 1_000, 30, 60
 MAX_SIZE = 12_000_000
 MAX_SECONDS = 2.0

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.browser import Page
 
+pytestmark = pytest.mark.interop
+
 NARROW, WIDE = 360, 1200
 
 

@@ -141,7 +141,7 @@ def test_invalid_program_has_its_position(load_rules, program):
     assert "gate.yaml:2:" in caught.value.findings[0]
 
 
-@pytest.mark.skipif(shutil.which("clamscan") is None, reason="clamscan is not installed")
+@pytest.mark.interop
 def test_clamscan_finds_a_signature_of_its_own_database(audit, tmp_path):
     database = tmp_path / "own.ndb"
     database.write_text("Own.Worm:0:*:" + b"EVIL content".hex() + "\n")

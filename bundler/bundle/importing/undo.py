@@ -20,11 +20,12 @@ from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
 from bundler.errors import (
     BundlerError,
-    CancelledError,
     ConflictError,
+    InvalidReferenceError,
     NotFoundError,
     PartialError,
     UnsupportedError,
+    UsageError,
     count,
 )
 from bundler.oci.json.table import Table
@@ -69,13 +70,17 @@ class ImportRecord:
         """Parse a receipt.
 
         Raises:
-            MalformedError, LimitError: it is not a receipt.
+            MalformedError, LimitError: it is not a receipt, or names an image at another host than
+                that of the target.
             UnsupportedError: the import was into a directory, which keeps no former content.
         """
         table = Table.parse(raw, subject, limit=MAX_RECEIPT)
         if table.text("_type") != TYPE:
             raise table.problem(f"_type is not {TYPE}")
-        target = parse_target(table.text("target"))
+        try:
+            target = parse_target(table.text("target"))
+        except UsageError as error:
+            raise table.problem(f"target: {error.message}") from None
         if not isinstance(target, RegistryTarget):
             raise UnsupportedError(
                 f"{subject}: an import into {target} cannot be undone (expected a registry)",
@@ -85,7 +90,12 @@ class ImportRecord:
         for image in table.tables("images", MAX_IMAGES):
             if image.text("action") not in ("new", "replaced"):
                 continue
-            name = ImageReference.parse(image.text("name"))
+            try:
+                name = ImageReference.parse(image.text("name"))
+            except InvalidReferenceError as error:
+                raise image.problem(f"name: {error.message}") from None
+            if name.domain != target.domain:
+                raise image.problem(f"name: {name} is not at the target {target}")
             if name.tag is None:
                 continue  # named by its digest, which no other image can have
             former = image.digest("former") if image.value.get("former") else None
@@ -120,11 +130,12 @@ def undo(
     """Undo an import; with ``dry_run``, only compare the names with the target.
 
     With ``engine.keep_going``, the names that point to something else do not prevent the others
-    from being changed.
+    from being changed. If the run is cancelled while names are changed, the others have failed.
 
     Raises:
         ConflictError: names point to something else; nothing was changed.
         RegistryError: the target cannot be read.
+        CancelledError: the run was cancelled before a name was changed.
     """
     tasks = [partial(_compare, record.target, item, options) for item in record.names]
     results = run_all(engine.executor, tasks, engine.cancellation)
@@ -179,7 +190,7 @@ def _compare(target: RegistryTarget, published: PublishedName, options: OpenOpti
 
 
 def _change(target: RegistryTarget, item: UndoneName, options: OpenOptions) -> UndoneName:
-    """Change a name back, and return the result."""
+    """Change a name back, and return the result; of a cancelled run too, since it is logged."""
     name, former = item.published.name, item.published.former
     reference = create_registry_reference(name, target.front)
     try:
@@ -188,8 +199,6 @@ def _change(target: RegistryTarget, item: UndoneName, options: OpenOptions) -> U
                 _publish(destination, target, replace(name, tag=None, digest=former), name, options)
             elif isinstance(destination, DeletesTags):
                 destination.untag(reference.name)
-    except CancelledError:
-        raise
     except BundlerError as error:
         return UndoneName(item.published, "failed", error.message)
     return item

@@ -89,6 +89,7 @@ def undo(
                 "operator": context.environment.describe_operator(),
             }
             site.append(path, streams.UNDO, datetime.now(UTC), members)
+            run.cancellation.check()
     if as_json:
         text.print_json({"dryRun": dry_run, "names": [item.to_json() for item in results]})
     else:

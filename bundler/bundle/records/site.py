@@ -83,6 +83,11 @@ class Records:
         """Whether this site has never adopted a stream."""
         return not any(states.is_change(entry) for entry in self.log.entries)
 
+    @property
+    def has_trust_file(self) -> bool:
+        """Whether a bundle was imported by a trust file of the site."""
+        return any(state.trust is not None for state in self.streams.values())
+
 
 def read(path: Path) -> Records:
     """Read the records in the directory ``path``; they are empty if it does not exist.

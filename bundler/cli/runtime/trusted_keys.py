@@ -51,12 +51,23 @@ def read_trust(context: CommandContext, options: TrustOptions, *, read_only: boo
 
 
 def find_override(
-    context: CommandContext, options: TrustOptions
+    context: CommandContext, options: TrustOptions, records: Path | None = None
 ) -> Literal["--key", "--trust"] | None:
-    """Return the option that replaces the trust file of the site; None: nothing does."""
+    """Return the option that replaces the trust file of the site; None: nothing does.
+
+    With ``records``, keys also replace a trust file that is not installed any more, or is that of
+    another user, if bundles were imported by it.
+
+    Raises:
+        LostRecordsError, MediumError: the records are damaged, or cannot be read.
+    """
     installed = context.environment.find_trust_file()
     if installed is None:
-        return None
+        if not options.key_files or records is None:
+            return None
+        from bundler.bundle.records import site  # noqa: PLC0415 - not for --help
+
+        return "--key" if site.read(records).has_trust_file else None
     if options.key_files:
         return "--key"
     other = options.trust_file

@@ -98,8 +98,10 @@ def import_(
     trust file, --key and another --trust override it: they need --reason, and a new stream needs
     --adopt.
     """
+    site = records.find_records(records_path, context.environment)
     overridden = overrides.create_overrides(
-        signers=trusted_keys.find_override(context, trust), policy=context.ignores_policy_file()
+        signers=trusted_keys.find_override(context, trust, site),
+        policy=context.ignores_policy_file(),
     )
     rules = gate.load(bundle)
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
@@ -129,7 +131,6 @@ def import_(
         by_host[settings.target.domain] = override
     if receipt is not None and not dry_run:
         receipts.check_path(receipt)
-    site = records.find_records(records_path, context.environment)
     with (
         context.run(jobs) as run,
         # Evidence is what was read, and not what was kept of an earlier command.

@@ -161,6 +161,7 @@ def verify(
                 gate=None if rules is None else replace(rules, now=at, cache=kept).check,
             )
             site = records.find_records(records_path, context.environment)
+            override = trusted_keys.find_override(context, trust, site)
             rehearsal = rehearse(run, request, site, Overrides(signers=override, adopt=adopt))
     if as_json:
         rehearsed = {"rehearsal": rehearsal and rehearsal.to_json()} if offline else {}

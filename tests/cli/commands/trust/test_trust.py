@@ -287,7 +287,8 @@ def test_receipts_are_signed_by_keys_with_their_role(site: Site):
     site(f"{importing} receipt.key --receipt-key bob.key")
     site(f"verify-receipt r.json {trust}")
     site(f"{importing} alice.key", status=4)
-    site("import b oci:target --key export.pub --receipt r.json --receipt-key alice.key")
+    with_key = "import b oci:target --key export.pub --reason test"
+    site(f"{with_key} --receipt r.json --receipt-key alice.key")
     assert "not signed by" in site(f"verify-receipt r.json {trust}", status=4).stderr
 
 

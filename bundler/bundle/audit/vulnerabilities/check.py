@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.vulnerabilities.affected import compare
@@ -44,6 +45,8 @@ MAX_FOUND = 200_000
 """The maximum number of vulnerabilities and unchecked records of all images."""
 MAX_ECOSYSTEMS = 50_000
 """The maximum number of ecosystems that a database names."""
+MAX_CLAIMS = 50
+"""The maximum number of statements of the sender about one vulnerability that are kept."""
 _NO_EXPLOITS = Exploits()
 
 
@@ -210,7 +213,7 @@ class _Check:
 def _add_claims(
     found: tuple[Vulnerability, ...], claims: Sequence[Claim]
 ) -> tuple[Vulnerability, ...]:
-    """Return the vulnerabilities with the statements of the sender about them."""
+    """Return the vulnerabilities with the first statements of the sender about each."""
     by_id: dict[str, list[tuple[Digest, VexStatement]]] = {}
     for claim in claims:
         if claim.document is not None and claim.is_about:
@@ -221,13 +224,14 @@ def _add_claims(
         return found
     added = []
     for item in found:
-        stated = {
-            pair: None
+        stated = (
+            pair
             for identifier in item.ids
             for pair in by_id.get(identifier, ())
             if pair[1].is_about(item.ids, item.package.purl)
-        }
-        added.append(replace(item, claims=tuple(stated)))
+        )
+        first = dict.fromkeys(islice(stated, MAX_CLAIMS))
+        added.append(replace(item, claims=tuple(first)))
     return tuple(added)
 
 

@@ -72,8 +72,8 @@ class Vulnerability:
     probability: float | None = None
     """The probability of an exploit within 30 days (EPSS), from 0 to 1; None: unknown."""
     claims: tuple[tuple[Digest, VexStatement], ...] = ()
-    """The statements of the sender about it, with the digests of their documents. Their signatures
-    are not verified, and they change nothing."""
+    """The first statements of the sender about it, with the digests of their documents. Their
+    signatures are not verified, and they change nothing."""
 
     @property
     def name(self) -> str:

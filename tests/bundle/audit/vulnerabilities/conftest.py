@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.vulnerabilities.result import VulnerabilityReport
 
 LAYER = Digest("sha256:" + "a" * 64)
@@ -52,6 +53,7 @@ def check(tmp_path: Path) -> Callable[..., VulnerabilityReport]:
         packages: list[Package],
         *records: dict[str, Any],
         distribution: Distribution | None = None,
+        claims: tuple[Claim, ...] | None = None,
         **options: Any,
     ) -> VulnerabilityReport:
         database = tmp_path / "osv"
@@ -62,7 +64,7 @@ def check(tmp_path: Path) -> Callable[..., VulnerabilityReport]:
         parsed = manifest.parse(image.root.data, image.root.media_type)
         assert isinstance(parsed, manifest.ImageManifest)
         platform = PlatformImage(Digest(image.root.digest), Platform("linux", "amd64"), parsed)
-        found = ImagePackages("app:1", platform, distribution, tuple(packages), ())
+        found = ImagePackages("app:1", platform, distribution, tuple(packages), (), claims)
         return check_packages([found], database, Cancellation(), **options)
 
     return run

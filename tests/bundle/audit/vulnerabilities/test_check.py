@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bundler.bundle.audit.packages.claims.claims import Claim
+from bundler.bundle.audit.packages.claims.documents import Document
+from bundler.bundle.audit.packages.claims.vex import VexStatement
 from bundler.bundle.audit.packages.package import Distribution
+from bundler.bundle.audit.vulnerabilities.check import MAX_CLAIMS
+from bundler.oci.digest import Digest
 from tests.bundle.audit.vulnerabilities.conftest import create_package, create_record
 
 DEBIAN = Distribution("debian", "12", "Debian 12")
@@ -126,3 +131,22 @@ def test_version_without_a_place_in_the_order_is_not_checked(check, version, eve
     assert find_ids(report) == []
     assert [item.id for item in report.images[0].unchecked] == ["A-1"]
     assert not report.images[0].is_complete
+
+
+def test_claims_about_one_vulnerability_are_bounded(check) -> None:
+    """The sender determines how many there are."""
+    statements = tuple(
+        VexStatement(("CVE-2026-1",), "not_affected", f"reason {number}", ())
+        for number in range(2 * MAX_CLAIMS)
+    )
+    document = Document("openvex", None, None, statements)
+    claim = Claim(Digest.of(b"vex"), "application/json", document, "", True, (), ())
+    report = check(
+        [create_package("pypi", "a", "1.0")],
+        create_record("CVE-2026-1", "PyPI", "a", FROM_START),
+        claims=(claim,),
+    )
+    (found,) = report.images[0].vulnerabilities
+    assert [item.justification for _, item in found.claims] == [
+        f"reason {number}" for number in range(MAX_CLAIMS)
+    ]

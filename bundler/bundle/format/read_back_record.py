@@ -1,7 +1,7 @@
 """The record that an export read its bundle again from the medium: ``read-back.json``.
 
-It is written after the seal and is not signed, so it is a claim of whoever wrote the medium. It
-states the digest of the inventory, so that a record of a former bundle is ignored.
+It is written after the seal and is not signed, so it is only a claim of the exporting side. It
+contains the digest of the inventory, so that a record of a former bundle is ignored.
 """
 
 from __future__ import annotations

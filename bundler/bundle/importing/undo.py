@@ -1,8 +1,8 @@
 """Undo an import into a registry: let each name point again to what it did before.
 
-A receipt states for each name the digest that the import published, and the one before it. A name
-that points to something else by now is left as it is. The content of images is not deleted; the
-registry removes it if nothing needs it any more.
+A receipt contains for each name the digest that the import published, and the one before it. A name
+that points to another digest since then is not changed. Content is not deleted; a registry may
+remove content to which no name refers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that rules may object to: set-user-ID, writable by everybody, or similar to secrets.
+"""Files that rules are about: set-user-ID, world-writable, or similar to secrets.
 
 They are collected while the members of a layer pass, and merged as the layers of an image.
 """
@@ -128,7 +128,7 @@ class FileCollector:
 def merge_files(layers: Iterable[tuple[LayerFiles, PathChanges]]) -> tuple[NotedFile, ...]:
     """Return the noted files of an image by path; ``layers`` begins with the lowest.
 
-    Secrets that an upper layer hides are included, since everybody who has the image can read them.
+    Secrets that an upper layer hides are included, since they can still be read from the image.
     """
     visible: dict[str, NotedFile] = {}
     removed: list[NotedFile] = []

@@ -73,7 +73,7 @@ class Member:
     def marks(self) -> tuple[str, ...]:
         """The properties of the mode that a reviewer looks at, such as ``set-user-ID``.
 
-        A directory that everybody may write, but with the sticky bit, such as ``/tmp``, is usual.
+        A world-writable directory with the sticky bit, such as ``/tmp``, has no mark.
         """
         if self.kind in ("symbolic link", "hard link"):
             return ()

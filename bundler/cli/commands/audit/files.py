@@ -42,7 +42,7 @@ _TYPES = {
 @option(
     "--marked",
     is_flag=True,
-    help="List only files with set-user-ID or set-group-ID, and those that everybody may write.",
+    help="List only files with set-user-ID or set-group-ID, and world-writable ones.",
 )
 @platforms.one_platform
 @access("the registry")
@@ -67,7 +67,7 @@ def files(
     LOCATION is a bundle, or a reference as for copy. IMAGE is the name or the digest of an image of
     the bundle, and can be left out if there is only one. The layers are read and verified; nothing
     is unpacked. An exclamation mark at the beginning of a line marks a file with set-user-ID or
-    set-group-ID, and one that everybody may write, except a directory with the sticky bit.
+    set-group-ID, and a world-writable one, except a directory with the sticky bit.
     """
     refuse_conflicts({"--layer": layer, "--all-layers": all_layers})
     with opened_images.open_platform(

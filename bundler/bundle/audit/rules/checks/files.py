@@ -73,7 +73,7 @@ RULES = (
     ),
     _create_rule(
         "no-world-writable-files",
-        "No file can be written by everybody; a directory may be if it has the sticky bit.",
+        "No file is world-writable; a directory may be if it has the sticky bit.",
         "Change the mode in the Dockerfile, or accept the path.",
         "world-writable",
     ),

@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -51,13 +52,20 @@ class ReaderProcesses:
         """Read a layer as ``read_layer`` does; return its encoded contents.
 
         Raises:
-            BundlerError: as ``read_layer``, or the process ended without an answer.
+            BundlerError: as ``read_layer``, or the process cannot be started, or ended without an
+                answer.
         """
         self._cancellation.check()
         try:
             process = self._idle.get_nowait()
         except Empty:
-            process = _ReaderProcess()
+            try:
+                process = _ReaderProcess()
+            except OSError as error:
+                raise BundlerError(
+                    f"layer {layer.digest}: no process can be started to read it: {error.strerror}",
+                    hint="check the memory and the limits of this machine",
+                ) from error
             self._all.append(process)
             self._cancellation.check()  # a request may have come before it was in the list
         try:
@@ -91,7 +99,8 @@ class _ReaderProcess:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with ExitStack() as on_error, theirs:
+            on_error.enter_context(ours)
             arguments = [str(theirs.fileno()), str(os.getpid()), *sys.path]
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _MAIN, *arguments],
@@ -100,6 +109,7 @@ class _ReaderProcess:
                 pass_fds=[theirs.fileno()],
                 process_group=0,  # Ctrl-C is for this program, which then ends the process
             )
+            on_error.pop_all()
         self._channel = Channel(ours)
         self.is_idle = False
         """Whether it has answered, so that it can read the next layer."""

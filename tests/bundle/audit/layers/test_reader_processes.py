@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import os
 import signal
@@ -194,6 +195,15 @@ def test_process_that_dies_is_an_error(processes):
     with pytest.raises(BundlerError, match="signal 9"):
         processes.read(Killing(LAYER.blob.data), layer)
     assert processes.read(Source(LAYER.blob.data), layer)  # by a new one
+
+
+def test_process_that_cannot_be_started_is_an_error(processes, monkeypatch):
+    def fail(*_, **__):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    with pytest.raises(BundlerError, match="no process can be started"):
+        processes.read(Source(LAYER.blob.data), describe(LAYER.blob.data))
 
 
 def test_answer_of_another_form_is_an_error():

@@ -13,12 +13,9 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.report.record import Report
 
-SUFFIXES = (".html", ".json")
-"""The ends of the names of reports."""
-
 
 def write_report(report: Report, paths: Iterable[Path]) -> None:
-    """Write a report to each of ``paths``, whose names end in one of ``SUFFIXES``.
+    """Write a report to each of ``paths``, whose names end in ``.html`` or ``.json``.
 
     Raises:
         NotFoundError, NoSpaceError, MediumError: a file cannot be written.

@@ -32,6 +32,7 @@ STATUSES = {
     "TemplateError": 2, "CredentialHelperError": 2, "NoDecryptionKeyError": 2,
     "PolicyFileError": 2, "SigningKeyError": 2,
     "IntegrityError": 3, "DigestMismatchError": 3, "SizeMismatchError": 3, "MalformedError": 3,
+    "MisreportedDigestError": 3,
     "NotRegularFileError": 3, "DamagedBundleError": 3, "DamagedEvidenceError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "RejectedImagesError": 4,
     "InvalidSignatureError": 4,

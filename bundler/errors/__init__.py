@@ -29,6 +29,7 @@
     │       └── PolicyFileError
     ├── IntegrityError                   3   damaged content: replace the named part
     │   ├── DigestMismatchError
+    │   │   └── MisreportedDigestError
     │   ├── SizeMismatchError
     │   ├── MalformedError
     │   │   └── NotRegularFileError
@@ -187,6 +188,7 @@ from bundler.errors.registry import (
     DeniedError as DeniedError,
     EngineUnreachableError as EngineUnreachableError,
     LoginError as LoginError,
+    MisreportedDigestError as MisreportedDigestError,
     Outage as Outage,
     QuotaExceededError as QuotaExceededError,
     RateLimitedError as RateLimitedError,

@@ -26,7 +26,7 @@ class DigestMismatchError(IntegrityError):
         expected: the digest of the descriptor.
         got: the digest of the content.
 
-    Raised by verifying readers, and by a registry client whose server reports another digest.
+    Raised by verifying readers.
     """
 
     def __init__(self, subject: str, *, expected: str, got: str) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from bundler.errors.base import BundlerError, describe_next_run
+from bundler.errors.content import DigestMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -372,3 +373,10 @@ def join_remedies(prefix: str, texts: Iterable[str]) -> str | None:
     """Return the hint that offers the alternatives; None if there are none."""
     alternatives = ", or ".join(texts)
     return f"{prefix}{alternatives}" if alternatives else None
+
+
+class MisreportedDigestError(DigestMismatchError):
+    """A registry that reports another digest than that of the content it sent or received.
+
+    Raised by the registry client.
+    """

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from bundler.errors import (
     BundlerError,
-    DigestMismatchError,
     InvalidReferenceError,
     LimitError,
     MalformedError,
+    MisreportedDigestError,
     NotFoundError,
     RefusedRequestError,
     SizeMismatchError,
@@ -75,7 +75,7 @@ class Repository:
 
         Raises:
             NotFoundError: the manifest does not exist.
-            DigestMismatchError: ``reference`` is a tag, and the registry reports another digest.
+            MisreportedDigestError: ``reference`` is a tag, and the registry reports another digest.
         """
         subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
         url = f"/v2/{quote(self.path)}/manifests/{reference}"
@@ -97,7 +97,7 @@ class Repository:
         reported = _read_digest(response)
         digest = _compute_digest(raw, media_type, reported, subject)
         if reported not in (None, digest):
-            raise DigestMismatchError(subject, expected=str(reported), got=str(digest))
+            raise MisreportedDigestError(subject, expected=str(reported), got=str(digest))
         return Descriptor(media_type, digest, len(raw)), raw
 
     def head_manifest(
@@ -124,7 +124,7 @@ class Repository:
 
         Raises:
             ConflictError: ``reference`` is an immutable tag of another manifest.
-            DigestMismatchError: the registry reports another digest.
+            MisreportedDigestError: the registry reports another digest.
         """
         subject, headers = self._to_subject(reference), {"Content-Type": media_type}
         with self._request(
@@ -138,7 +138,7 @@ class Repository:
             else _compute_digest(raw, media_type, stored, subject)
         )
         if stored is not None and stored.algorithm == expected.algorithm and stored != expected:
-            raise DigestMismatchError(subject, expected=str(expected), got=str(stored))
+            raise MisreportedDigestError(subject, expected=str(expected), got=str(stored))
         return referred_subject
 
     def delete_manifest(self, reference: str | Digest) -> None:

@@ -23,7 +23,7 @@ from bundler.errors import (
     CancelledError,
     ConflictError,
     DeniedError,
-    DigestMismatchError,
+    MisreportedDigestError,
     NotFoundError,
     RefusedRequestError,
     RegistryError,
@@ -211,7 +211,7 @@ class Uploads:
             return stored
         if reported != digest and reported.startswith(f"{stored.digest.algorithm}:"):
             subject = f"{self._repository.name}: blob"
-            raise DigestMismatchError(subject, expected=digest, got=reported[:160])
+            raise MisreportedDigestError(subject, expected=digest, got=reported[:160])
         return stored
 
     def _abandon(self, location: str) -> None:

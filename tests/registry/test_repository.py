@@ -14,6 +14,7 @@ from bundler.errors import (
     InvalidReferenceError,
     LimitError,
     MalformedError,
+    MisreportedDigestError,
     NotFoundError,
     RegistryError,
     SizeMismatchError,
@@ -118,7 +119,7 @@ class TestManifests:
 
     def test_other_stored_digest_is_refused(self, registry, repository):
         registry.fail("PUT", digest_header="sha256:" + 64 * "0")
-        with pytest.raises(DigestMismatchError):
+        with pytest.raises(MisreportedDigestError):
             repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
 
     def test_sha512_manifest_is_supported(self, registry, repository):

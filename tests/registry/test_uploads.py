@@ -13,6 +13,7 @@ from bundler.copy.blob_transfer import push_blob
 from bundler.errors import (
     DigestMismatchError,
     MediumError,
+    MisreportedDigestError,
     RefusedRequestError,
     RegistryError,
     SizeMismatchError,
@@ -247,7 +248,7 @@ def test_commit_with_lost_response_succeeds(registry, uploads, stored):
 
 def test_other_stored_digest_is_refused(registry, uploads):
     registry.fail("PUT", digest_header="sha256:" + 64 * "0")
-    with pytest.raises(DigestMismatchError):
+    with pytest.raises(MisreportedDigestError):
         uploads.push(Digest.of(b"small"), content(b"small"))
 
 

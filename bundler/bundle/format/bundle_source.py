@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import store
 from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.errors import DamagedBundleError, NotFoundError
+from bundler.errors import DamagedBundleError, NotFoundError, NotRegularFileError
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.transports.oci_layout import transport
@@ -83,14 +83,15 @@ class BundleSource:
         """Open ``node`` on the medium, unverified.
 
         Raises:
-            DamagedBundleError: it is missing.
+            DamagedBundleError: it is missing, or not a regular file.
         """
         try:
             return self._content.open(node, offset)
-        except NotFoundError as error:
+        except (NotFoundError, NotRegularFileError) as error:
+            problem = "missing" if isinstance(error, NotFoundError) else "not a regular file"
             raise DamagedBundleError(
                 f"{self._bundle}: damaged",
-                [f"{node.digest}: {node.kind} is missing"],
+                [f"{node.digest}: {node.kind} is {problem}"],
                 hint=f"list the damaged files with airbundle verify {self._bundle}",
             ) from error
 

@@ -11,12 +11,16 @@ from bundler.bundle.records.admission import Admission, Overrides, admit
 from bundler.bundle.records.evidence.draft import EvidenceDraft
 from bundler.bundle.records.receipts import SignedReceipt
 from bundler.errors import (
+    DamagedBundleError,
+    DigestMismatchError,
     EquivocationError,
     ExpiredError,
     FutureBundleError,
+    MisreportedDigestError,
     RejectedByPolicyError,
     RejectedByRulesError,
     RollbackError,
+    SizeMismatchError,
     TrustError,
     TrustFileError,
     UnknownStreamError,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.importing.report import ImportReport
+    from bundler.errors import BundlerError
     from bundler.events import Emit
     from bundler.trust.signers import Signer
 
@@ -44,6 +49,15 @@ _REFUSALS: dict[type[TrustError], str] = {
     UnknownStreamError: "unknown-stream",
     TrustFileError: "trust-file",
 }
+_LATER_REFUSALS: dict[type[BundlerError], str | None] = {
+    MisreportedDigestError: None,  # the target is wrong, and not the bundle
+    DamagedBundleError: "damaged",
+    DigestMismatchError: "damaged",
+    SizeMismatchError: "damaged",
+    RejectedByPolicyError: "policy",
+    RejectedByRulesError: "rules",
+}
+"""The refusals of an admitted bundle; the first class of an error counts."""
 
 
 class ImportSession:
@@ -78,7 +92,6 @@ class ImportSession:
         self._admission: Admission | None = None
         self._bundle: AuthenticatedBundle | None = None
         """The bundle that was admitted."""
-        self._is_first = False
         if not dry_run and site.prepare(path):
             emit(
                 Notice(
@@ -113,7 +126,6 @@ class ImportSession:
                 self._record_refusal(bundle, _REFUSALS[type(error)])
             raise
         self._admission, self._bundle = admission, bundle
-        self._is_first = records.is_new
         if admission.adopts:
             verb = "an import adopts it" if self.dry_run else "this import adopts it"
             self._emit(
@@ -189,11 +201,9 @@ class ImportSession:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stack:
-            if self._bundle and not self._is_first:
-                if isinstance(error, RejectedByPolicyError):
-                    self._record_refusal(self._bundle, "policy")
-                elif isinstance(error, RejectedByRulesError):
-                    self._record_refusal(self._bundle, "rules")
+            names = (name for kind, name in _LATER_REFUSALS.items() if isinstance(error, kind))
+            if self._bundle and (refusal := next(names, None)):
+                self._record_refusal(self._bundle, refusal)
 
     def _record_refusal(self, bundle: AuthenticatedBundle, refusal: str) -> None:
         """Record that a bundle was refused; one that is not authenticated proves nothing."""

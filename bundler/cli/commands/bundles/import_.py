@@ -25,6 +25,7 @@ from bundler.errors import TrustError, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.report import ImportReport
@@ -144,18 +145,22 @@ def import_(
             operator=context.environment.describe_operator(),
         ) as session,
     ):
-        if verify_first:
-            from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
 
-            verification = verify(
-                bundle,
-                trusted,
-                signature_files=trust.signature_files,
-                cancellation=run.cancellation,
-                emit=run.emit,
-            )
-            with suppress(TrustError):  # the import checks trust, with the --allow-… options
-                verification.check()
+        def admit(authenticated: AuthenticatedBundle) -> None:
+            session.admit(authenticated)
+            if verify_first:
+                from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
+
+                verification = verify(
+                    bundle,
+                    trusted,
+                    signature_files=trust.signature_files,
+                    cancellation=run.cancellation,
+                    emit=run.emit,
+                )
+                with suppress(TrustError):  # trust was checked, with the --allow-… options
+                    verification.check()
+
         request = import_bundle.ImportRequest(
             bundle=bundle,
             target=settings.target,
@@ -163,7 +168,7 @@ def import_(
             trust=trusted,
             signature_files=trust.signature_files,
             allow_unsigned=overridden.unsigned,
-            admit=session.admit,
+            admit=admit,
             gate=KeepingGate(session, rules, keep_packages, kept).check,
             names=settings.names,
             only=patterns,

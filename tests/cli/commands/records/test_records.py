@@ -276,7 +276,8 @@ def test_failed_import_records_no_serial(site: Site):
     site.write_bundle("bundle")
     bundles.find_largest_blob(site.path / "bundle").unlink()
     assert site.import_("bundle").status == 3
-    assert not (site.records / "log.jsonl").exists()
+    assert [entry["event"] for entry in site.read_log()] == ["refused"]
+    assert json.loads(site.run("stream", "show", "--json").stdout) == {"streams": {}}
     assert list((site.records / "locks").iterdir())
     site.write_bundle("whole")
     assert site.import_("whole").status == 0  # still the first one

@@ -122,8 +122,7 @@ class ImportSession:
         try:
             admission = admit(bundle, records, self._overrides, now)
         except TrustError as error:
-            if not records.is_new:
-                self._record_refusal(bundle, _REFUSALS[type(error)])
+            self._record_refusal(bundle, _REFUSALS[type(error)])
             raise
         self._admission, self._bundle = admission, bundle
         if admission.adopts:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
+from tests.cli.commands.records.test_receipts import write_trust_file
 from tests.cli.commands.records.test_records import KEY, Site
 from tests.cli.commands.records.test_schemas import load
 
@@ -72,3 +73,19 @@ def test_damaged_target_does_not_make_the_bundle_damaged(site: Site, name: str):
     (site.path / "inside" / name).write_text("{")
     assert site.import_("bundle").status == 3
     assert [entry["event"] for entry in site.read_log()] == ["import"]
+
+
+def test_refusal_of_unknown_stream_on_new_site_is_in_the_log(site: Site):
+    """At a site with a trust file, no bundle is adopted without ``--adopt``, also not the first."""
+    site.write_bundle("bundle")
+    write_trust_file(site)
+    command = ("import", "bundle", "oci:inside", "--trust", "trust.json")
+    assert site.run(*command, "--dry-run").status == 4
+    assert not site.records.exists()
+    result = site.run(*command)
+    assert (result.status, "not known at this site" in result.stderr) == (4, True)
+    (entry,) = site.read_log()
+    jsonschema.validate(entry, load("log-entry"))
+    assert (entry["event"], entry["refusal"]) == ("refused", "unknown-stream")
+    assert site.run(*command, "--adopt").status == 0
+    assert [entry["event"] for entry in site.read_log()] == ["refused", "import"]

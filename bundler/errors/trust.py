@@ -82,7 +82,7 @@ class RejectedImagesError(RejectedByPolicyError):
             scope=first.scope,
             reasons=first.reasons,
             ignored=first.ignored,
-            hint=f"see {policy}, or specify another file with --policy",
+            hint=f"see {policy}, which states the images that this site accepts",
         )
         self.policy = first.policy
         self.rejections = tuple(rejections)

@@ -78,7 +78,7 @@ def check(
     if scope is not None:
         subject = f"scope {scope!r}" if scope else "empty scope"
         where = f"{subject} of {reference.transport}:"
-    hint = f"see {policy.origin}, {where}, or specify another file with --policy"
+    hint = f"see {policy.origin}, {where}, which states the images that this site accepts"
 
     def reject(problem: str, rule: str) -> RejectedByPolicyError:
         narrowest = next(iter(list_scopes(reference)), "")

@@ -107,7 +107,7 @@ class TestBundles:
         assert not (tmp_path / "in/index.json").exists()
 
     def test_import_without_key_is_refused(self, airbundle, bundle, tmp_path) -> None:
-        assert_refused(airbundle("import", bundle, f"oci:{tmp_path}/in"), 4, "--allow-unsigned")
+        assert_refused(airbundle("import", bundle, f"oci:{tmp_path}/in"), 4, "--key FILE.pub")
 
     def test_allow_unsigned_does_not_accept_invalid_signature(
         self, airbundle, bundle, keys, tmp_path

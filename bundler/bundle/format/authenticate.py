@@ -160,7 +160,6 @@ def _check_allowed(bundle: Path, error: BundlerError | None, *, allow_unsigned: 
         return
     if isinstance(error, UnauthenticatedError):
         error.message = f"{bundle}: {error.message}"
-        error.hint = f"{error.hint}; or skip the verification with --allow-unsigned --reason TEXT"
     raise error
 
 
@@ -215,8 +214,8 @@ def verify_signatures(
                 raise InvalidSignatureError(
                     f"{name}: {error.message}",
                     key_id=key.id,
-                    hint="the inventory was changed after it was signed, or the signature is"
-                    " damaged: copy the bundle again",
+                    hint="the inventory or the signature was changed: copy the bundle again from"
+                    " the exporting side; if it is still refused, treat it as an attack",
                 ) from None
             signers[key] = None
     for name, signature in (detached or {}).items():

@@ -83,6 +83,7 @@ def test_import_applies_the_policy_to_the_name_in_the_bundle(site: Site) -> None
         status, message = site.import_bundle(site.write_policy(ACCEPT, transport, scope))
         assert status == 4
         assert f"docker://{NAME}: rejected by policy" in message
+        assert "--policy" not in message.partition("hint: ")[2]
 
 
 def test_import_refuses_unsigned_image_if_the_policy_needs_no_signature(site: Site) -> None:

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from tests.cli.commands.records.test_schemas import load
-from tests.cli.commands.trust.conftest import ALICE, BOB, EXPORT, RECEIPT, Site
+from tests.cli.commands.trust.conftest import ALICE, BOB, CAROL, EXPORT, RECEIPT, Site
 from tests.fakes import bundles
 
 TRUST = "--trust site/trust.json"
@@ -95,3 +95,22 @@ def test_signature_of_a_draft_by_a_key_without_the_role_is_marked(site: Site):
     assert "role trust" not in signed[ALICE.public.id[:16].rstrip(",")]
     (line,) = [line for line in lines if line.startswith(f"signed by {RECEIPT.public.id[:16]}")]
     assert "does not have the role trust" in line
+
+
+def test_no_refusal_suggests_to_skip_the_verification(site: Site):
+    set_up(site)
+    bundles.write(site.directory / "unsigned", keys=())
+    bundles.write(site.directory / "wrong-role", keys=(ALICE,))
+    bundles.write(site.directory / "stranger", keys=(CAROL,))
+    bundles.write(site.directory / "one-of-two", keys=(EXPORT,))
+    two = "--key export.pub --key bob.pub --threshold 2 --reason test"
+    for bundle, trust in [
+        ("unsigned", TRUST),
+        ("wrong-role", TRUST),
+        ("stranger", TRUST),
+        ("one-of-two", two),
+    ]:
+        result = site(f"import {bundle} oci:target --adopt {trust}", status=4)
+        hint = result.stderr.partition("hint: ")[2]
+        assert hint
+        assert "--allow" not in hint

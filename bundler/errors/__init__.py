@@ -139,6 +139,7 @@ from bundler.errors.base import (
     UsageError as UsageError,
 )
 from bundler.errors.bundles import (
+    NOT_REGULAR as NOT_REGULAR,
     DamagedBundleError as DamagedBundleError,
     UnusableBlob as UnusableBlob,
 )

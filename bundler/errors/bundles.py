@@ -9,6 +9,9 @@ from bundler.errors.content import IntegrityError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NOT_REGULAR = "not a regular file, but a link, a directory, a pipe or a device"
+"""The problem of a name in a bundle that is neither opened nor followed."""
+
 
 class UnusableBlob(NamedTuple):
     """A blob that a bundle should contain, and does not contain with its size.
@@ -16,14 +19,18 @@ class UnusableBlob(NamedTuple):
     Fields:
         digest: its digest.
         expected: its size in bytes.
-        got: the size of the file; None: the file is missing.
+        got: the size of the file; None: there is no regular file.
+        special: whether a link, directory, pipe or device has the name of the file.
     """
 
     digest: str
     expected: int
     got: int | None
+    special: bool = False
 
     def __str__(self) -> str:
+        if self.special:
+            return f"{self.digest}: {NOT_REGULAR}"
         if self.got is None:
             return f"{self.digest}: missing (expected {self.expected:,} bytes)"
         return f"{self.digest}: wrong size (expected {self.expected:,} bytes, got {self.got:,})"

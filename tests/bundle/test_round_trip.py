@@ -35,7 +35,6 @@ from bundler.errors import (
     InvalidSignatureError,
     LimitError,
     NoSuchImageError,
-    NotFoundError,
     PartialError,
     UnauthenticatedError,
     UnusableBlob,
@@ -376,6 +375,18 @@ def test_unusable_blob_ends_the_import_before_the_first_push(site, left):
     assert not (site.path / "inside").exists()
 
 
+def test_link_in_place_of_a_blob_is_reported_as_a_link(site):
+    site.export()
+    blobs = (site.bundle / "blobs/sha256").iterdir()
+    blob = next(path for path in blobs if not path.read_bytes().startswith(b"{"))  # a layer
+    size = blob.stat().st_size
+    blob.rename(site.path / "elsewhere")
+    blob.symlink_to(site.path / "elsewhere")
+    with pytest.raises(DamagedBundleError) as raised:
+        site.import_(f"oci:{site.path / 'inside'}")
+    assert raised.value.blobs == (UnusableBlob(f"sha256:{blob.name}", size, None, special=True),)
+
+
 def test_import_of_damaged_blob_publishes_no_name(site):
     site.export()
     blob = bundles.find_largest_blob(site.bundle)
@@ -433,7 +444,7 @@ def test_dry_run_reports_conflicts(site):
 def test_import_refuses_directory_without_complete_bundle(site):
     site.export()
     (site.bundle / "bundle.json").unlink()
-    with pytest.raises(NotFoundError):
+    with pytest.raises(DamagedBundleError):
         site.import_(f"oci:{site.path / 'inside'}")
 
 

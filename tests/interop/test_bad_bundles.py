@@ -127,7 +127,10 @@ class TestBundles:
         verified = airbundle.ok("verify", bundle, "--key", keys / "ours.pub")
         airbundle.ok("import", bundle, f"oci:{tmp_path}/in", "--key", keys / "ours.pub")
 
-        assert "unlisted: 1 file" in verified
+        assert (
+            f"unlisted: 1 file, not part of the bundle and not imported: blobs/sha256/{name}"
+            in verified
+        )
         assert not (tmp_path / "in/blobs/sha256" / name).exists()
 
     def test_directory_without_bundle_is_refused(self, airbundle, tmp_path, keys) -> None:

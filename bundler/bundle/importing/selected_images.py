@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_source
+from bundler.bundle.format import bundle_files, bundle_paths, bundle_source
 from bundler.copy.image import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
@@ -126,10 +126,17 @@ def check_present(
                 node.digest: node for node in image.absent_layers if node.digest not in left_out
             }
     if missing:
+        entries = bundle_files.scan(bundle).entries.values()
+        special = {bundle_paths.parse_digest(item.path) for item in entries if item.kind != "file"}
         raise DamagedBundleError(
             f"{bundle}: damaged; {consequence}",
             blobs=[
-                UnusableBlob(str(node.digest), node.size or 0, source.find_size(node))
+                UnusableBlob(
+                    str(node.digest),
+                    node.size or 0,
+                    source.find_size(node),
+                    special=node.digest in special,
+                )
                 for node in missing.values()
             ],
             hint=format_verify_hint(bundle),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bundler.trust.role_check import UnfitKey
 
 _MAX_NAMED = 3
+_MAX_PATHS = 100  # of each list of paths in JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,12 @@ class Verification:
     """The number of bytes that were hashed; hard links of one file count once."""
     ignored: int
     """The number of files that do not belong to the bundle, such as those of operating systems."""
-    unlisted: int
-    """The number of content files that are not listed; an interrupted export leaves them."""
+    unlisted: tuple[str, ...]
+    """The paths of content files that are not listed: an interrupted export left them, or somebody
+    put them there. No import reads them."""
+    foreign: tuple[str, ...]
+    """The paths of the first of those files that are ignored, without those of operating systems.
+    """
     omissions: Omissions
     """The content of the images that the export left out; its absence is not damage."""
     read_back: ReadBackRecord | None = None
@@ -145,7 +150,9 @@ class Verification:
             "files": self.files,
             "size": self.size,
             "ignored": self.ignored,
-            "unlisted": self.unlisted,
+            "foreignFiles": list(self.foreign[:_MAX_PATHS]),
+            "unlisted": len(self.unlisted),
+            "unlistedFiles": list(self.unlisted[:_MAX_PATHS]),
             **self.omissions.to_json(),
             "findings": [
                 {

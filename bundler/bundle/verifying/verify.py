@@ -37,6 +37,7 @@ from bundler.cancel import Cancellation
 from bundler.content.files import part_files
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
+    NOT_REGULAR,
     BundlerError,
     DigestMismatchError,
     ExpiredError,
@@ -135,7 +136,8 @@ def verify(
         files=hashed.blobs,
         size=hashed.size,
         ignored=verifier.found.ignored,
-        unlisted=verifier.unlisted,
+        unlisted=tuple(sorted(verifier.unlisted)),
+        foreign=tuple(sorted(verifier.found.foreign)),
         omissions=omissions,
         read_back=verifier.read_back,
     )
@@ -157,7 +159,7 @@ class _Verifier:
     unfit: Sequence[UnfitKey] = ()
     """The signers that may not sign the bundle."""
     read_back: ReadBackRecord | None = None
-    unlisted: int = 0
+    unlisted: list[str] = field(default_factory=list)
 
     def add(
         self, code: str, path: str, text: str, expected: str | None = None, got: str | None = None
@@ -323,7 +325,7 @@ class _Verifier:
     def compare_listed(self, listed: _Listed, known: Inventory | None) -> None:
         """Find files that are not listed, and listed files that are missing or too large.
 
-        Unlisted content is counted, but is not damage: it comes from an export that was interrupted
+        Unlisted content is named, but is not damage: it comes from an export that was interrupted
         before its seal, and no image of this bundle needs it.
         """
         folders = {"oci": bundle_paths.BLOBS, "dir": bundle_paths.IMAGES}
@@ -331,12 +333,11 @@ class _Verifier:
         own.append(bundle_paths.SIGNATURES)
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
-                text = "not a regular file, but a link, a directory, a pipe or a device"
-                self.add("special", path, text)
+                self.add("special", path, NOT_REGULAR)
             elif path in listed or not bundle_paths.is_listed(path):
                 continue
             elif bundle_paths.is_content(path) and path.split("/")[0] in own:
-                self.unlisted += 1
+                self.unlisted.append(path)
             else:
                 self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
         missing = [path for path in listed if path not in self.found.entries]

@@ -171,15 +171,17 @@ def test_all_damage_is_reported_in_one_error(bundle: Path):
     assert len(raised.value.findings) == 3
 
 
-def test_unlisted_content_is_counted_and_other_files_are_findings(bundle: Path):
+def test_unlisted_content_is_named_and_other_files_are_findings(bundle: Path):
     """A renewal adds its blobs beside the former bundle, which still verifies."""
     (home,) = {path.parent for path in find(bundle, bundles.sample()[NGINX].blobs[2])}
     extra = home / images.sha256(b"extra").removeprefix("sha256:")
     extra.write_bytes(b"extra")
     checked = verify(bundle, TrustedKeys.create([KEY.public]))
     checked.check()
-    assert checked.unlisted == 1
+    path = str(extra.relative_to(bundle))
+    assert checked.unlisted == (path,)
     assert checked.to_json()["unlisted"] == 1
+    assert checked.to_json()["unlistedFiles"] == [path]
     odd = home / "run.sh"
     odd.write_bytes(b"#!/bin/sh")
     assert findings(bundle) == {str(odd.relative_to(bundle)): ("surplus", ())}

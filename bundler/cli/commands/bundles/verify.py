@@ -25,6 +25,7 @@ from bundler.errors import (
     FutureBundleError,
     TrustFileError,
     UsageError,
+    shortlist,
 )
 from bundler.oci.json.timestamps import format_to_minute
 
@@ -216,12 +217,13 @@ def print_report(verification: Verification) -> None:
     if verification.read_back is not None:
         text.print_line(verification.read_back.describe())
     if verification.ignored:
-        text.print_line(
-            f"ignored: {text.count(verification.ignored, 'other file')} beside the bundle"
-        )
+        number = text.count(verification.ignored, "other file")
+        names = f": {shortlist(verification.foreign)}" if verification.foreign else ""
+        text.print_line(f"ignored: {number} beside the bundle{names}")
     if verification.unlisted:
+        number = text.count(len(verification.unlisted), "file")
         text.print_line(
-            f"unlisted: {text.count(verification.unlisted, 'file')} from an interrupted renewal;"
-            " run the export again to complete it"
+            f"unlisted: {number}, not part of the bundle and not imported:"
+            f" {shortlist(verification.unlisted)}"
         )
     text.print_signers(verification.signers, verification.names, verification.unfit)

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 class RemovedKey(NamedTuple):
-    """A key, its label in messages, and the version of the trust file that removed it."""
+    """A key, its label in messages, the version of the trust file without it, and its comment."""
 
     public: PublicKey
     label: str
     version: int
+    comment: str
 
 
 def find_removed_keys(
@@ -46,5 +47,5 @@ def find_removed_keys(
     for version, following in pairwise(numbers):
         for key_id, key in versions[version].keys.items():
             if key_id not in versions[following].keys and key_id not in current.keys:
-                removed[key_id] = RemovedKey(key.public, key.label, following)
+                removed[key_id] = RemovedKey(key.public, key.label, following, key.comment)
     return tuple(removed.values())

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bundler.errors import TooFewSignersError, UnauthenticatedError, UnfitSignerError, count
+from bundler.errors import (
+    TooFewSignersError,
+    UnauthenticatedError,
+    UnfitSignerError,
+    count,
+    shortlist,
+)
 from bundler.oci.json.timestamps import format_date
 
 if TYPE_CHECKING:
@@ -101,13 +107,20 @@ def check_bundle_signers(
     first = min(unfit) if unfit else None
     if first and not number:
         hint = f"the keys of the site and their roles: airbundle trust show {path}"
-        raise first.create_error(content.keys[first.key_id].label, stream, hint)
+        error = first.create_error(content.keys[first.key_id].label, stream, hint)
+        known = {key_id[:16] for key_id in content.keys}
+        if strangers := sorted(set(signed_by) - known):
+            error.message += f"; also signed by {', '.join(strangers)}, not in the trust file"
+        raise error
     trusted = () if role is None else role.keys
     if number:
         label = f"key {content.keys[first.key_id].label}" if first else ""
         more = f"; {label}, which {first.text}, does not count" if first else ""
+        signed = {key.id for key in fit}
+        missing = [content.keys[key_id].label for key_id in trusted if key_id not in signed]
         raise TooFewSignersError(
-            f"signed by {count(number, 'key')} of the trust file (expected {required}){more}",
+            f"signed by {count(number, 'key')} of the trust file (expected {required}){more};"
+            f" no signature that counts by {shortlist(missing, 8)}",
             trusted=trusted,
             signed_by=signed_by,
             signers=[key.id for key in fit],

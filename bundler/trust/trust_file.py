@@ -22,6 +22,7 @@ from bundler.errors import (
     TooFewSignersError,
     TrustFileError,
     count,
+    shortlist,
 )
 from bundler.oci.json import strict, timestamps
 from bundler.oci.json.table import Table
@@ -257,7 +258,8 @@ def check_threshold(document: SignedDocument, content: TrustFile, subject: str) 
         more = f"; signatures by {', '.join(others)} do not count" if others else ""
         raise TooFewSignersError(
             f"{subject}: signed by {count(len(signers), 'key')} of version {content.version} with"
-            f" the role trust (expected {required}){more}",
+            f" the role trust (expected {required}){more}; not signed by"
+            f" {shortlist([key.label for key in known.values() if key.public not in signers], 8)}",
             trusted=list(known),
             signed_by=sorted(document.signatures),
             signers=[key.id for key in signers],

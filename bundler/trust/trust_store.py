@@ -232,6 +232,11 @@ class TrustStore:
         known = read_history(self.path) if self.path.parent.exists() else {}
         return find_removed_keys(known, self.content)
 
+    def read_all_names(self) -> dict[str, str]:
+        """Return the comments of the keys by ID, also of those that were removed."""
+        removed = {key.public.id: key.comment for key in self.find_removed() if key.comment}
+        return {**removed, **self.names}
+
     def check_receipt_signers(
         self, keys: Sequence[PublicKey], stream: str, moment: datetime
     ) -> None:

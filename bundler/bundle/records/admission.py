@@ -186,8 +186,10 @@ def _compare(
             serial=serial,
             expected=known.inventory.text,
             got=digest.text,
-            hint="import neither until the exporting side explains it: a key may be in other hands;"
-            f" then export again, or run airbundle stream reset {stream} --reason TEXT",
+            hint="do not import this one, and stop using the one that was imported"
+            f" (airbundle log show: the entry of serial {serial} names its signers and its receipt)"
+            " until the exporting side explains both: a key may be in other hands; then let it"
+            " export again",
         )
     if serial >= known.serial:
         return []

@@ -190,10 +190,15 @@ def verify(
         raw = _read(file, MAX_RECEIPT)
     signers = [key for key in keys if _has_signed(key.public, path, raw)]
     if not signers:
-        given = ", ".join(key.public.id[:_KEY_DIGITS] for key in keys)
+        with Directory.open(path.parent) as folder:
+            rests = [name.removeprefix(path.name) for name in folder.list_names()]
+        signed_by = sorted(rest[1:-4] for rest in rests if _SUFFIX.fullmatch(rest))
+        given = ", ".join(key.label for key in keys) or "none"
+        state = f"signed by {', '.join(signed_by)}, but" if signed_by else "not signed, so"
         raise UnauthenticatedError(
-            f"{path}: not signed by a trusted key ({given or 'none given'})",
+            f"{path}: {state} not by a trusted key (trusted: {given})",
             trusted=[key.public.id for key in keys],
+            signed_by=signed_by,
             hint="copy its .sig file beside it, or compare the fingerprints of the keys",
         )
     table = Table.parse(raw, str(path), limit=MAX_RECEIPT)

@@ -118,10 +118,10 @@ def read_names(context: CommandContext) -> Mapping[str, str]:
     """
     try:
         store = open_store(context, None, read_only=True)
+        return {} if store is None else store.read_all_names()
     except BundlerError as error:
         text.print_note(f"warning: no names of keys: {error.message}")
         return {}
-    return {} if store is None else store.names
 
 
 def open_store(

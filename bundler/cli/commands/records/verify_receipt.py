@@ -77,7 +77,7 @@ def verify_receipt(
                 " version: airbundle trust add DRAFT --key FILE.pub --role receipt",
             )
         keys, threshold = [*store.content.get_keys("receipt").values()], role.threshold
-        names = store.names
+        names = store.read_all_names()
     table, signers = receipts.verify(receipt, keys, threshold)
     if as_json:
         text.print_json(dict(table.value))

@@ -11,6 +11,7 @@ from bundler.cli.commands.trust import drafts
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
+from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
 @common.as_json
 @pass_context
 def add(
-    _context: CommandContext,
+    context: CommandContext,
     draft: Path,
     *,
     key_files: tuple[Path, ...],
@@ -113,4 +114,11 @@ def add(
         roles=drafts.apply_thresholds(entries, thresholds),
         expires=expires or content.expires,
     )
+    for role, former in content.roles.items():
+        for key_id in former.keys:
+            if key_id in added and role not in roles and not context.options.quiet:
+                text.print_note(
+                    f"{draft}: key {content.keys[key_id].label} no longer has the role {role};"
+                    f" to keep it, run the command again with --role {role} too"
+                )
     drafts.write(draft, changed, as_json=as_json)

@@ -47,8 +47,13 @@ def show(context: CommandContext, file: Path | None, *, as_json: bool) -> None:
     print_store(store, as_json=as_json, signed_by=sorted(document.signatures))
 
 
-def print_store(store: TrustStore, *, as_json: bool, signed_by: Sequence[str] = ()) -> None:
-    """Print a trust file as text or JSON, with the first 16 digits of the keys that signed it."""
+def print_store(
+    store: TrustStore, *, as_json: bool, signed_by: Sequence[str] | None = None
+) -> None:
+    """Print a trust file as text or JSON.
+
+    ``signed_by`` are the first 16 digits of the keys that signed a draft; None: it is no draft.
+    """
     from bundler.oci.json import timestamps  # noqa: PLC0415 - not for --help
     from bundler.trust import trust_file  # noqa: PLC0415 - loads cryptography
 
@@ -70,7 +75,7 @@ def print_store(store: TrustStore, *, as_json: bool, signed_by: Sequence[str] = 
                     key_id: key.to_json() | {"algorithm": key.public.algorithm}
                     for key_id, key in content.keys.items()
                 },
-                "signedBy": list(signed_by),
+                "signedBy": list(signed_by or ()),
                 "warnings": warnings,
             }
         )
@@ -91,9 +96,14 @@ def print_store(store: TrustStore, *, as_json: bool, signed_by: Sequence[str] = 
         + ("" if key_id in holders else ", which does not have the role trust in this version")
         for key_id, key in content.keys.items()
     }
-    for digits_of_key in signed_by:
+    for digits_of_key in signed_by or ():
         label = labels.get(digits_of_key, f"{digits_of_key}, which this version does not contain")
         text.print_line(f"signed by {label}")
+    if signed_by is not None:
+        missing = [key.label for key in holders.values() if key.public.id[:16] not in signed_by]
+        signed, required = len(holders) - len(missing), content.roles["trust"].threshold
+        still = f"; not by {', '.join(missing)}" if missing else ""
+        text.print_line(f"signed by {signed} of {text.count(required, 'required key')}{still}")
     for line in warnings:
         text.print_line(f"warning: {line}")
 

@@ -101,7 +101,10 @@ def test_changed_or_unsigned_receipt_is_refused(site: Site):
     site.write_bundle("bundle")
     site.import_("bundle", "--receipt", "receipt.json", "--receipt-key", "receipt.key")
     command = ("verify-receipt", "receipt.json", "--key")
-    assert site.run(*command, "key.pub").status == 4
+    refused = site.run(*command, "key.pub")
+    assert refused.status == 4
+    signer = RECEIPT_KEY.public.id[:16]
+    assert f"signed by {signer}, but not by a trusted key" in refused.stderr
     path = site.path / "receipt.json"
     path.write_bytes(path.read_bytes().replace(b'"new"', b'"old"', 1))
     assert site.run(*command, "receipt.pub").status == 4

@@ -196,6 +196,52 @@ def test_show_lists_the_signatures_of_a_draft(site: Site):
     site("trust show 1.json", status=4)
 
 
+def test_missing_signatures_of_a_trust_file_are_named(site: Site):
+    site("trust add 1.json --key alice.pub --role trust --comment Alice")
+    site("trust add 1.json --key bob.pub --role trust --comment Bob --threshold trust=2")
+    site("trust sign 1.json --key bob.key")
+    lines = site("trust show 1.json").stdout.splitlines()
+    alice = f"{ALICE.public.id[:16]} (Alice)"
+    assert f"signed by 1 of 2 required keys; not by {alice}" in lines
+    fingerprint = site.read_fingerprint("1.json")
+    result = site("trust init 1.json --trust site/trust.json --fingerprint", fingerprint, status=4)
+    assert f"not signed by {alice}\n" in result.stderr
+
+
+def test_missing_signatures_of_a_bundle_are_named(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    site("trust add 1.json --key bob.pub --role bundle --comment Bob")
+    site("trust add 1.json --key export.pub --role bundle --threshold bundle=2")
+    site("trust sign 1.json --key alice.key")
+    site.install("site/trust.json")
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    result = site("verify b --trust site/trust.json", status=4)
+    assert f"no signature that counts by {BOB.public.id[:16]} (Bob)" in result.stderr
+
+
+def test_key_that_loses_a_role_is_named(site: Site):
+    site("trust add 1.json --key alice.pub --key bob.pub --role trust --threshold trust=2")
+    result = site("trust add 1.json --key alice.pub --role bundle", status=2)
+    assert f"key {ALICE.public.id[:16]} no longer has the role trust" in result.stderr
+    site("trust add 1.json --key alice.pub --role bundle --role trust")
+
+
+def test_removed_key_keeps_its_name_in_the_log(site: Site):
+    site("trust add 1.json --key alice.pub --role trust")
+    site("trust add 1.json --key export.pub --role bundle --comment Exporter")
+    site("trust sign 1.json --key alice.key")
+    digits = site.read_fingerprint("1.json")
+    site("trust init 1.json --fingerprint", digits)
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    site("import b oci:target --adopt")
+    site("trust rotate 2.json")
+    site("trust add 2.json --key receipt.pub --role bundle")
+    site(f"trust rotate 2.json --remove {EXPORT.public.id}")
+    site("trust sign 2.json --key alice.key")
+    site("trust update 2.json")
+    assert f"{EXPORT.public.id[:16]} (Exporter)" in site("log show").stdout
+
+
 def test_signed_draft_is_not_changed(site: Site):
     site("trust add 1.json --key alice.pub --role trust")
     site("trust sign 1.json --key alice.key")
@@ -289,7 +335,7 @@ def test_receipts_are_signed_by_keys_with_their_role(site: Site):
     site(f"{importing} alice.key", status=4)
     with_key = "import b oci:target --key export.pub --reason test"
     site(f"{with_key} --receipt r.json --receipt-key alice.key")
-    assert "not signed by" in site(f"verify-receipt r.json {trust}", status=4).stderr
+    assert "but not by a trusted key" in site(f"verify-receipt r.json {trust}", status=4).stderr
 
 
 def test_key_of_receipts_is_valid_at_the_time_of_the_import(site: Site):

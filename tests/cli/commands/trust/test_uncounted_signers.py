@@ -114,3 +114,11 @@ def test_no_refusal_suggests_to_skip_the_verification(site: Site):
         hint = result.stderr.partition("hint: ")[2]
         assert hint
         assert "--allow" not in hint
+
+
+def test_signature_of_a_stranger_beside_one_that_does_not_count_is_named(site: Site):
+    set_up(site)
+    bundles.write(site.directory / "b", keys=(ALICE, CAROL))
+    for command in ("verify b", "import b oci:target --adopt"):
+        message = site(f"{command} {TRUST}", status=4).stderr
+        assert f"also signed by {CAROL.public.id[:16]}, not in the trust file" in message

@@ -86,6 +86,8 @@ def test_commands_verify_and_import_bundle(
     assert "Verified OK" in done.stdout
     assert "SHA256SUMS: OK" in done.stdout
     assert SIGNER.public.id in done.stdout
+    assert '"stream":"plant-7"' in done.stdout
+    assert '"serial":' in done.stdout
     for image, (name, tag) in zip(bundles.sample().values(), NAMES.items(), strict=True):
         inspect = f"skopeo inspect --raw {target}/{name}:{tag} | sha256sum"
         assert run_shell(inspect, home, bundle).stdout.split()[0] == image.digest.removeprefix(

@@ -53,6 +53,12 @@ files that it lists.
     grep -o '"sums":{{[^}}]*}}' {bundle_paths.INVENTORY} | grep -o 'sha256:[0-9a-f]*' \
 | cut -d: -f2 | sed 's/$/  {bundle_paths.CHECKSUM_FILE}/' | sha256sum -c --strict -
     sha256sum -c --strict --quiet {bundle_paths.CHECKSUM_FILE}
+
+3. Count the different keys whose signatures verified: as many as the site requires, by its trust
+file, must have signed. Compare stream, serial and dates with those that the exporting side names,
+with the last receipt and with the clock. No command below does this; airbundle import does.
+
+    grep -oE '"(stream|serial|created|expires)":("[^"]*"|[0-9]+)' {bundle_paths.INVENTORY}
 """
 
 _COSIGN = f"""\
@@ -75,7 +81,7 @@ def render(
     If it is not ``complete``, the text says so before the commands.
     """
     lines = [
-        "3. Set the target, then copy the images. You may change the target names.",
+        "4. Set the target, then copy the images. You may change the target names.",
         "",
         "    TARGET=${TARGET:-docker://registry.example:5000}",
         "",

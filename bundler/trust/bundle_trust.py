@@ -71,6 +71,9 @@ class BundleTrust(Protocol):
             TrustError: the versions do not follow from this one.
         """
 
+    def follows_on(self, version: int, digest: Digest) -> bool:
+        """Whether a trust file with this digest is this one, or a former version of it."""
+
     def check_signers(self, signers: Sequence[PublicKey], signed_by: Sequence[str]) -> None:
         """Check the keys that signed, before the bundle is parsed.
 
@@ -157,6 +160,10 @@ class TrustedKeys:
     def follow(self, read_chain: ReadChain) -> TrustedKeys:  # noqa: ARG002 - of the protocol
         """Return the same keys: a bundle cannot change keys of the command line."""
         return self
+
+    def follows_on(self, version: int, digest: Digest) -> bool:  # noqa: ARG002 - of the protocol
+        """Return False: keys of the command line are no trust file."""
+        return False
 
     def check_signers(self, signers: Sequence[PublicKey], signed_by: Sequence[str]) -> None:
         """Check that enough keys signed.

@@ -25,6 +25,7 @@ from bundler.errors import (
     NoSpaceError,
     NotFoundError,
     TooFewSignersError,
+    TrustError,
     TrustFileError,
     UnauthenticatedError,
 )
@@ -62,6 +63,10 @@ class TrustStore:
     """Whether newer versions are used, but not stored."""
     notify: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
     """Receives a line for each newer version that is used."""
+    record: Callable[[TrustStore], None] | None = field(default=None, repr=False, compare=False)
+    """Receives the trust file with each newer version, after it was stored."""
+    applied: Mapping[int, SignedDocument] = field(default_factory=dict, repr=False, compare=False)
+    """The versions that ``follow`` applied, of which some may not be stored."""
 
     @property
     def version(self) -> int:
@@ -151,7 +156,26 @@ class TrustStore:
         if self.notify is not None:
             used = "used" if self.read_only else "stored"
             self.notify(f"{self.path}: version {content.version} of the trust file is {used}")
-        return replace(self, raw=document.raw, content=content)
+        applied = {**self.applied, content.version: document}
+        newer = replace(self, raw=document.raw, content=content, applied=applied)
+        if self.record is not None and not self.read_only:
+            self.record(newer)
+        return newer
+
+    def follows_on(self, version: int, digest: Digest) -> bool:
+        """Whether a file with this digest is this one, or a former version that led to it."""
+        documents = {**read_history(self.path), **self.applied}
+        if version == self.version:
+            return digest == self.digest
+        if version not in documents or Digest.of(documents[version].raw) != digest:
+            return False
+        try:
+            content = trust_file.parse(documents[version].raw, "trust file")
+            for number in range(version + 1, self.version + 1):
+                content = trust_file.parse_next(content, documents[number], "trust file")
+        except (KeyError, TrustError):
+            return False
+        return documents[self.version].raw == self.raw
 
     def _refuse_forks(self, chain: Mapping[int, SignedDocument]) -> None:
         known = read_history(self.path) | {self.version: SignedDocument(self.raw, {})}
@@ -269,6 +293,7 @@ def load(
     *,
     read_only: bool = False,
     notify: Callable[[str], None] | None = None,
+    record: Callable[[TrustStore], None] | None = None,
     installed: bool = True,
 ) -> TrustStore:
     """Read the current trust file of a site; ``installed``: it is one, and not a draft.
@@ -288,7 +313,7 @@ def load(
             if installed
             else "specify a trust file, as airbundle trust add and trust rotate write it",
         ) from None
-    return TrustStore(path, raw, content, read_only, notify)
+    return TrustStore(path, raw, content, read_only, notify, record)
 
 
 def read_document(path: Path) -> SignedDocument:

@@ -152,6 +152,8 @@ def _check_trust_file(
     ``version`` is None if it is not the trust file of the site: its versions are not comparable.
     """
     used = max((state.trust or 0 for state in records.streams.values()), default=0)
+    if records.trust_file is not None:
+        used = max(used, records.trust_file.version)
     if version is not None and version < used:
         raise TrustFileError(
             f"trust file: older than the one used before (expected version {used} or later, got"

@@ -10,6 +10,7 @@ from bundler.bundle.records import site, streams
 from bundler.bundle.records.admission import Admission, Overrides, admit
 from bundler.bundle.records.evidence.draft import EvidenceDraft
 from bundler.bundle.records.receipts import SignedReceipt
+from bundler.bundle.records.trust_file_state import MEMBER, TrustFileState
 from bundler.errors import (
     DamagedBundleError,
     DigestMismatchError,
@@ -179,15 +180,20 @@ class ImportSession:
         ended = report.ended.strftime("%Y-%m-%dT%H%M%SZ")
         inventory = report.bundle.inventory
         stem = f"{inventory.stream}-{inventory.serial}-{ended}"
-        state = self._admission and self._admission.state
+        state = None if self._admission is None else self._admission.state
         unchanged = {"seen": timestamps.format_utc(report.ended)}
+        trust = report.bundle.trust
+        used: dict[str, Any] = {}
+        if state is not None and state.trust is not None and trust.digest is not None:
+            used = {MEMBER: TrustFileState(state.trust, trust.digest).to_json()}
         members = describe_bundle(report.bundle) | {
             "authenticated": report.bundle.is_authenticated,
             **(state.to_json() if state else unchanged),
             "target": report.target,
             "images": len(report.images),
             "failed": len(report.failed),
-            "threshold": report.bundle.trust.threshold,
+            **used,
+            "threshold": trust.threshold,
             "policy": report.policy.to_json(),
             "evidence": evidence.text,
             **self._operator,

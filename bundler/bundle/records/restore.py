@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records import (
     log as logs,
@@ -12,6 +12,7 @@ from bundler.bundle.records import (
     site,
     state_file,
     streams as states,
+    trust_file_state,
 )
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.records.streams import Streams
+    from bundler.bundle.records.trust_file_state import TrustFileState
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def restore(path: Path, moment: datetime, reason: str) -> site.Records:
                 path=str(path),
                 hint="to forget one stream, run airbundle stream reset STREAM --reason TEXT",
             )
-        former, kept = _recover(directory), {}
+        (former, trust_file), kept = _recover(directory), {}
         for name in (logs.NAME, state_file.NAME, pending.NAME):
             try:
                 raw = directory.read(name, limit=logs.MAX_LOG)
@@ -74,11 +76,13 @@ def restore(path: Path, moment: datetime, reason: str) -> site.Records:
                 directory, copy, raw, mode=permissions.get_file_mode(directory)
             )
             kept[name] = digest.text
-        members = {
+        members: dict[str, Any] = {
             "reason": reason,
             "former": kept,
             "streams": {name: state.to_json() for name, state in former.items()},
         }
+        if trust_file is not None:
+            members[trust_file_state.MEMBER] = trust_file.to_json()
         log, line = logs.extend(
             logs.Log(), states.RESTORE, moment, members, subject=str(path / logs.NAME)
         )
@@ -86,9 +90,9 @@ def restore(path: Path, moment: datetime, reason: str) -> site.Records:
         atomic_write.write_bytes_in(
             directory, logs.NAME, line, mode=permissions.get_file_mode(directory)
         )
-        state_file.write(directory, log, former)
+        state_file.write(directory, log, former, trust_file)
         pending.remove(directory)
-        return site.Records(path, log, former)
+        return site.Records(path, log, former, trust_file=trust_file)
 
 
 def _is_damaged(directory: Directory) -> bool:
@@ -99,22 +103,27 @@ def _is_damaged(directory: Directory) -> bool:
     return False
 
 
-def _recover(directory: Directory) -> Streams:
-    """Return the highest serial of each stream in the readable parts of the log and the state."""
+def _recover(directory: Directory) -> tuple[Streams, TrustFileState | None]:
+    """Return the highest serials and trust file in the readable parts of the log and the state."""
     found: list[Streams] = []
+    trusted: list[TrustFileState | None] = []
     try:
         state = state_file.read(directory)
         found.append(state[2] if state else {})
+        trusted.append(state[3] if state else None)
     except BundlerError:
         pass
     try:
         raw = directory.read(logs.NAME, limit=logs.MAX_LOG)
     except BundlerError:
         raw = b""
-    found.append(states.replay(parse_readable(raw).entries))
+    readable = parse_readable(raw).entries
+    found.append(states.replay(readable))
+    trusted.append(trust_file_state.replay(readable))
     try:
         entry = pending.parse(directory)
         found.append({} if entry is None else states.replay([entry]))
+        trusted.append(None if entry is None else trust_file_state.replay([entry]))
     except BundlerError:
         pass
     merged: Streams = {}
@@ -122,7 +131,8 @@ def _recover(directory: Directory) -> Streams:
         for name, item in streams.items():
             if name not in merged or item.serial > merged[name].serial:
                 merged[name] = item
-    return merged
+    known = [item for item in trusted if item is not None]
+    return merged, max(known, key=lambda item: item.version, default=None)
 
 
 def read_former_logs(records: site.Records) -> Iterator[FormerLog]:
@@ -169,6 +179,7 @@ def parse_readable(raw: bytes) -> logs.Log:
         try:
             parsed = logs.parse(b"".join(lines[:middle]), logs.NAME)
             states.replay(parsed.entries)
+            trust_file_state.replay(parsed.entries)
         except BundlerError:
             high = middle - 1
         else:

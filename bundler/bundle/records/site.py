@@ -29,6 +29,7 @@ from bundler.bundle.records import (
     receipts,
     state_file,
     streams as states,
+    trust_file_state,
 )
 from bundler.bundle.records.evidence.objects import FOLDER
 from bundler.content.files import atomic_write, file_lock
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.records.receipts import SignedReceipt
     from bundler.bundle.records.streams import Streams, StreamState
+    from bundler.bundle.records.trust_file_state import TrustFileState
     from bundler.oci.digest import Digest
-    from bundler.trust.trust_store import TrustStore
 
 RECEIPTS = "receipts"
 MIN_FREE = 1024 * 1024
@@ -77,6 +78,8 @@ class Records:
     streams: Streams = field(default_factory=dict)
     pending: logs.Entry | None = None
     """The entry of an import whose recording was interrupted; the next run that writes adds it."""
+    trust_file: TrustFileState | None = None
+    """The latest version of the trust file of the site; None: none was used."""
 
     @property
     def is_new(self) -> bool:
@@ -86,7 +89,8 @@ class Records:
     @property
     def has_trust_file(self) -> bool:
         """Whether a bundle was imported by a trust file of the site."""
-        return any(state.trust is not None for state in self.streams.values())
+        used = any(state.trust is not None for state in self.streams.values())
+        return used or self.trust_file is not None
 
 
 def read(path: Path) -> Records:
@@ -109,7 +113,11 @@ def read(path: Path) -> Records:
         records = read_directory(directory)
     if records.pending is None:
         return records
-    return replace(records, streams=states.replay([records.pending], records.streams))
+    return replace(
+        records,
+        streams=states.replay([records.pending], records.streams),
+        trust_file=trust_file_state.replay([records.pending], records.trust_file),
+    )
 
 
 def append(path: Path, event: str, moment: datetime, members: dict[str, Any]) -> Records:
@@ -154,8 +162,9 @@ def _append(
         state_file.write(directory, records.log, records.streams)
     log = logs.append(directory, records.log, event, moment, members)
     streams = states.replay(log.entries[-1:], records.streams)
-    state_file.write(directory, log, streams)
-    return Records(records.path, log, streams)
+    trust_file = trust_file_state.replay(log.entries[-1:], records.trust_file)
+    state_file.write(directory, log, streams, trust_file)
+    return Records(records.path, log, streams, trust_file=trust_file)
 
 
 def _recover(directory: Directory) -> Records:
@@ -281,18 +290,6 @@ def reset(path: Path, moment: datetime, stream: str, reason: str) -> Records:
     return append(path, states.RESET, moment, members)
 
 
-def record_first_trust_file(
-    path: Path, trust: TrustStore, *, moment: datetime, reason: str
-) -> None:
-    """Record that a first trust file replaces another one, whose versions no longer count.
-
-    Raises:
-        LostRecordsError, LockedError, NoSpaceError, MediumError: as for ``append``.
-    """
-    described = {"version": trust.version, "digest": trust.digest.text}
-    append(path, states.TRUST, moment, {"trustFile": described, "reason": reason})
-
-
 def read_directory(directory: Directory) -> Records:
     """Read both witnesses in a locked directory, and compare them.
 
@@ -318,7 +315,7 @@ def read_directory(directory: Directory) -> Records:
             raise _create_error(state_path, "missing, although the site has imported bundles")
         return Records(directory.path)
     known = log or logs.Log()
-    lines, head, recorded = state
+    lines, head, recorded, recorded_trust = state
     if lines > len(known.entries):
         got = "no log" if log is None else f"{len(known.entries)}"
         raise _create_error(log_path, f"shorter than it was (expected {lines} entries, got {got})")
@@ -326,15 +323,18 @@ def read_directory(directory: Directory) -> Records:
         raise _create_error(log_path, f"entry {lines} is not the one that {state_file.NAME} names")
     try:
         streams = states.replay(known.entries[:lines])
-        if streams != recorded:
+        trust_file = trust_file_state.replay(known.entries[:lines])
+        if streams != recorded or recorded_trust not in (None, trust_file):
             raise _create_error(state_path, "not the state that the log amounts to")
         streams = states.replay(known.entries[lines:], streams)
+        trust_file = trust_file_state.replay(known.entries[lines:], trust_file)
     except (IntegrityError, LimitError) as error:
         raise _create_error(
             log_path, f"damaged: {error.message_without(f'{log_path}: ')}"
         ) from None
     try:
-        return Records(directory.path, known, streams, pending.read(directory, known))
+        interrupted = pending.read(directory, known)
+        return Records(directory.path, known, streams, interrupted, trust_file)
     except (IntegrityError, LimitError) as error:
         path = str(directory.path / pending.NAME)
         raise _create_error(path, f"damaged: {error.message_without(f'{path}: ')}") from None

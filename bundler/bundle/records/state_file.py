@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records.permissions import get_file_mode
 from bundler.bundle.records.streams import read_streams
+from bundler.bundle.records.trust_file_state import MEMBER, TrustFileState
 from bundler.content.files import atomic_write
 from bundler.errors import NotFoundError
 from bundler.oci.json import strict
@@ -22,9 +23,12 @@ TYPE = "airbundle/state/v1"
 MAX_STATE = 16 * 1024 * 1024
 
 
-def read(directory: Directory) -> tuple[int, Digest | None, Streams] | None:
-    """Return the number of log entries in the state, the digest of the last one, and the streams.
+def read(
+    directory: Directory,
+) -> tuple[int, Digest | None, Streams, TrustFileState | None] | None:
+    """Return the number of log entries in the state, the digest of the last one, and what they are.
 
+    These are the streams and the trust file (None: none, or not in the state of an older version).
     None: there is no state.
 
     Raises:
@@ -37,14 +41,17 @@ def read(directory: Directory) -> tuple[int, Digest | None, Streams] | None:
     table = Table.parse(raw, str(directory.path / NAME), limit=MAX_STATE)
     if table.value.get("_type") != TYPE:
         raise table.problem(f"not the state of a site (expected {TYPE!r})")
-    table.refuse_unknown(("_type", "log", "streams"))
+    table.refuse_unknown(("_type", "log", "streams", MEMBER))
     log = table.table("log")
     lines = log.integer("entries")
     head = log.digest("head") if lines else None
-    return lines, head, read_streams(table.table("streams"))
+    trust_file = TrustFileState.from_json(table.table(MEMBER)) if MEMBER in table else None
+    return lines, head, read_streams(table.table("streams")), trust_file
 
 
-def write(directory: Directory, log: Log, streams: Streams) -> None:
+def write(
+    directory: Directory, log: Log, streams: Streams, trust_file: TrustFileState | None = None
+) -> None:
     """Write the state after all entries of ``log``.
 
     Raises:
@@ -58,6 +65,8 @@ def write(directory: Directory, log: Log, streams: Streams) -> None:
         "log": position,
         "streams": {name: state.to_json() for name, state in streams.items()},
     }
+    if trust_file is not None:
+        value[MEMBER] = trust_file.to_json()
     atomic_write.write_bytes_in(
         directory, NAME, strict.dumps(value) + b"\n", mode=get_file_mode(directory)
     )

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 IMPORT, RESET, RESTORE, TRUST = "import", "reset", "restore", "trust"
 """Events that change the state of streams; ``TRUST``: the trust file was replaced."""
-AUDIT, REFUSED, UNDO = "audit", "refused", "undo"
+AUDIT, REFUSED, UNDO, TRUST_UPDATE = "audit", "refused", "undo", "trust-update"
 """Events that change none; ``REFUSED``: a bundle was authenticated, but refused; ``UNDO``: names at
-the target were changed back."""
+the target were changed back; ``TRUST_UPDATE``: a newer version of the trust file was stored."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -11,7 +11,7 @@ from bundler.cli.output import text
 from bundler.errors import BundlerError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bundler.cli.options.bundle_trust import TrustOptions
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
     from bundler.trust.trust_store import TrustStore
 
 
-def read_trust(context: CommandContext, options: TrustOptions, *, read_only: bool) -> BundleTrust:
+def read_trust(
+    context: CommandContext,
+    options: TrustOptions,
+    *,
+    read_only: bool,
+    record: Callable[[TrustStore], None] | None = None,
+) -> BundleTrust:
     """Read the trusted keys, or the trust file; print a warning for each validity that ends soon.
 
-    With ``read_only``, newer versions of the trust file in the bundle are not stored.
+    With ``read_only``, newer versions of the trust file in the bundle are not stored; otherwise,
+    ``record`` receives each of them.
 
     Raises:
         UsageError: the options are inconsistent, or fewer different keys than the threshold.
@@ -39,7 +46,7 @@ def read_trust(context: CommandContext, options: TrustOptions, *, read_only: boo
             hint="add --key FILE.pub; a trust file has its own thresholds",
         )
     if not options.key_files:
-        store = open_store(context, options.trust_file, read_only=read_only)
+        store = open_store(context, options.trust_file, read_only=read_only, record=record)
         return store or NO_KEYS
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
@@ -125,9 +132,15 @@ def read_names(context: CommandContext) -> Mapping[str, str]:
 
 
 def open_store(
-    context: CommandContext, path: Path | None, *, read_only: bool = False
+    context: CommandContext,
+    path: Path | None,
+    *,
+    read_only: bool = False,
+    record: Callable[[TrustStore], None] | None = None,
 ) -> TrustStore | None:
     """Read the trust file ``path``, or that of the site if it is None; None if there is none.
+
+    ``record`` receives each newer version that is stored.
 
     Raises:
         MissingFileError: ``path`` does not exist.
@@ -140,7 +153,7 @@ def open_store(
 
     # A command may authenticate a bundle twice, such as to verify it before it is imported.
     notify = None if context.options.quiet else cache(text.print_note)
-    store = trust_store.load(path, read_only=read_only, notify=notify)
+    store = trust_store.load(path, read_only=read_only, notify=notify, record=record)
     for line in store.content.find_warnings(datetime.now(UTC)):
         text.print_note(f"warning: {path}: {line}")
     return store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -106,7 +107,14 @@ def import_(
     )
     rules = gate.load(bundle)
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
-    trusted = trusted_keys.read_trust(context, trust, read_only=dry_run)
+    from bundler.bundle.records.record_trust_file import record_update  # noqa: PLC0415 - not for --help
+
+    trusted = trusted_keys.read_trust(
+        context,
+        trust,
+        read_only=dry_run,
+        record=None if overridden.signers else partial(record_update, site),
+    )
     signers = read_signers(context, receipt_signers)
     for signer in signers:  # or a signature of one kind could pass as one of the other
         if signer.public in trusted.bundle_keys:

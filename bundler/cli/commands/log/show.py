@@ -40,12 +40,16 @@ def show(
 
 def print_entries(entries: Sequence[Entry], names: Mapping[str, str]) -> None:
     """Print one line for each entry, with the ``names`` of keys by their IDs."""
+    from bundler.bundle.records import streams  # noqa: PLC0415 - not for --help
+
     rows = []
     for entry in entries:
         value = entry.value
         notes = [str(value.get("refusal", "")), *map(str, value.get("overrides", ()))]
         notes += ["adopted"] if value.get("adopted") else []
         notes += ["recorded after an interruption"] if "recovered" in value else []
+        if entry.event in (streams.TRUST, streams.TRUST_UPDATE):
+            notes += [f"version {entry.table.table('trustFile').integer('version')}"]
         if "passed" in value:
             notes += ["passed" if value["passed"] else "does not pass"]
         policy, problems = entry.table.table("policy"), entry.table.text_map("notCounted")

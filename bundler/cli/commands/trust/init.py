@@ -66,7 +66,7 @@ def init(
     """
     from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
 
-    from bundler.bundle.records import site  # noqa: PLC0415 - as above
+    from bundler.bundle.records.record_trust_file import record_first  # noqa: PLC0415 - as above
     from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
     from bundler.trust.install_trust_file import install  # noqa: PLC0415 - as above
 
@@ -83,7 +83,7 @@ def init(
             raise UsageError("--replace: no reason given", hint="add --reason TEXT")
         directory = records.find_records(records_path, context.environment)
         record = partial(
-            site.record_first_trust_file,
+            record_first,
             directory,
             moment=datetime.now(UTC),
             reason=records.check_reason(reason),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.commands.trust.show import print_store
-from bundler.cli.options import common
+from bundler.cli.options import common, records
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.output import text
@@ -33,17 +33,27 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Update this trust file (default: that of the site).",
 )
+@records.directory
 @common.as_json
 @pass_context
 def update(
-    context: CommandContext, source: Path, *, trust_path: Path | None, as_json: bool
+    context: CommandContext,
+    source: Path,
+    *,
+    trust_path: Path | None,
+    records_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Apply the newer versions of the trust file in SOURCE, a bundle or a trust file.
 
     Each version must be signed by enough keys of the former one and of its own. An import does the
-    same with the versions in its bundle.
+    same with the versions in its bundle. The records of the site remember the newest version: from
+    then on, imports refuse a former one.
     """
-    store = open_store(context, trust_path)
+    from bundler.bundle.records.record_trust_file import record_update  # noqa: PLC0415 - not for --help
+
+    site = records.find_records(records_path, context.environment)
+    store = open_store(context, trust_path, record=partial(record_update, site))
     if store is None:
         raise NotFoundError(
             "this site has no trust file", hint="install one: airbundle trust init FILE"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import jsonschema
+import pytest
 
 from tests.cli.commands.records.test_schemas import load
 from tests.cli.commands.trust.conftest import CAROL, EXPORT, Site
@@ -15,6 +17,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 IMPORT = "import b oci:target --trust site/trust.json --existing overwrite"
+
+OTHER = {
+    1: " --key carol.pub --role trust --role bundle",
+    2: " --trust other/trust.json",
+}
+"""The options that create the versions of the trust file of another side."""
+
+
+def read_state(site: Site) -> dict[str, Any]:
+    (path,) = site.directory.rglob("state.json")
+    return json.loads(path.read_bytes())
 
 
 def read_last_entry(site: Site) -> dict[str, Any]:
@@ -44,3 +57,54 @@ def test_import_with_keys_overrides_a_trust_file_that_is_no_longer_installed(sit
     bundles.write(site.directory / "other", keys=(CAROL,), stream="plant-8")
     line = "import other oci:other --key carol.pub --reason test"
     assert "--adopt" in site(line, status=4).stderr
+
+
+@pytest.mark.parametrize("source", ["update", "refused import"])
+def test_newer_version_is_remembered_without_an_import(site: Site, source: str):
+    """A version that removed a key cannot be taken back by copying the former file."""
+    import_by_trust_file(site)
+    path = site.directory / "site/trust.json"
+    former = path.read_bytes()
+    site("trust rotate 2.json --trust site/trust.json")
+    site("trust add 2.json --key receipt.pub --role bundle")
+    site(f"trust rotate 2.json --trust site/trust.json --remove {EXPORT.public.id[:16]}")
+    site("trust sign 2.json --key alice.key --key bob.key")
+    if source == "update":
+        site("trust update 2.json --trust site/trust.json")
+    else:
+        carried = site.directory / "b/trust"
+        carried.mkdir()
+        for file in site.directory.glob("[12].json*"):
+            (carried / file.name.replace(".json", ".trust.json", 1)).write_bytes(file.read_bytes())
+        site(IMPORT, status=4)
+        shutil.rmtree(carried)
+    entry = read_last_entry(site)
+    assert (entry["event"], entry["trustFile"]["version"]) == ("trust-update", 2)
+    assert "version 2" in site("log show").stdout
+    site("log verify")
+    path.write_bytes(former)
+    assert "older than the one used before" in site(IMPORT, status=4).stderr
+    jsonschema.validate(read_state(site), load("stream-state"))
+
+
+def test_update_of_another_trust_file_is_not_recorded(site: Site):
+    import_by_trust_file(site)
+    for version in (1, 2):
+        site(f"trust {'add' if version == 1 else 'rotate'} other{version}.json" + OTHER[version])
+        site(f"trust sign other{version}.json --key carol.key")
+        if version == 1:
+            line = "trust init other1.json --trust other/trust.json --fingerprint"
+            site(line, site.read_fingerprint("other1.json"))
+    site("trust update other2.json --trust other/trust.json")
+    assert read_last_entry(site)["event"] == "import"
+    site(IMPORT)
+
+
+def test_restored_records_know_the_trust_file(site: Site):
+    import_by_trust_file(site)
+    expected = read_state(site)["trustFile"]
+    (records,) = site.directory.rglob("state.json")
+    (records.parent / "log.jsonl").unlink()
+    site(IMPORT, status=4)
+    site("stream restore --reason test")
+    assert read_state(site)["trustFile"] == expected == read_last_entry(site)["trustFile"]

@@ -273,7 +273,8 @@ class TrustFileError(TrustError):
     Fields:
         problem: ``expired``; ``fingerprint``: it is not the expected file; ``gap``: a version is
             missing; ``fork``: two files that enough keys signed have one version; ``signers``: it
-            differs from the version that the site has, and the keys of the site have not signed it;
+            differs from the version that the site has or has used before, and the keys of the site
+            have not signed it;
             ``version``: the version in the file
             differs from the expected one; ``format``: the file is malformed.
         version: the version that the error is about; None if it is unknown.

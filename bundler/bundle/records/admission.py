@@ -98,7 +98,8 @@ def admit(
         FutureBundleError: the bundle or its serial is far ahead of the clock.
         ExpiredError: it has expired.
         UnknownStreamError: the site has not adopted the stream.
-        TrustFileError: an earlier import used a later version of the trust file, or it has expired.
+        TrustFileError: the trust file is older than the one used before, does not follow on it, or
+            has expired.
     """
     inventory, digest = bundle.inventory, Digest.of(bundle.raw)
     last_seen = find_last_seen(records.streams)
@@ -147,7 +148,7 @@ def admit(
 def _check_trust_file(
     trust: BundleTrust, version: int | None, records: Records, latest: datetime
 ) -> None:
-    """Check that the trust file is not older than an earlier one, and valid at ``latest``.
+    """Check that the trust file follows on the one used before, and is valid at ``latest``.
 
     ``version`` is None if it is not the trust file of the site: its versions are not comparable.
     """
@@ -161,6 +162,17 @@ def _check_trust_file(
             problem="version",
             version=version,
             hint="install the current one: airbundle trust update FILE; if a new first version was"
+            " agreed on, run airbundle trust init FILE --replace --reason TEXT",
+        )
+    known = records.trust_file
+    if version is not None and known and not trust.follows_on(known.version, known.digest):
+        raise TrustFileError(
+            "trust file: another trust file than the one used before (expected version"
+            f" {known.version} with {known.digest}, or a version that its keys signed; got version"
+            f" {version} with {trust.digest})",
+            problem="signers",
+            version=version,
+            hint="find out who replaced it, and install the former one; if a new first version was"
             " agreed on, run airbundle trust init FILE --replace --reason TEXT",
         )
     if trust.expires is not None and trust.expires <= latest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.option import refuse_conflicts
@@ -26,12 +26,12 @@ def read_trust(
     options: TrustOptions,
     *,
     read_only: bool,
-    record: Callable[[TrustStore], None] | None = None,
+    records: Path | None = None,
 ) -> BundleTrust:
     """Read the trusted keys, or the trust file; print a warning for each validity that ends soon.
 
     With ``read_only``, newer versions of the trust file in the bundle are not stored; otherwise,
-    ``record`` receives each of them.
+    ``records`` is the directory in which they are recorded.
 
     Raises:
         UsageError: the options are inconsistent, or fewer different keys than the threshold.
@@ -46,6 +46,11 @@ def read_trust(
             hint="add --key FILE.pub; a trust file has its own thresholds",
         )
     if not options.key_files:
+        record = None
+        if records is not None:
+            from bundler.bundle.records.record_trust_file import record_update  # noqa: PLC0415 - as above
+
+            record = partial(record_update, records)
         store = open_store(context, options.trust_file, read_only=read_only, record=record)
         return store or NO_KEYS
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -107,13 +106,11 @@ def import_(
     )
     rules = gate.load(bundle)
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
-    from bundler.bundle.records.record_trust_file import record_update  # noqa: PLC0415 - not for --help
-
     trusted = trusted_keys.read_trust(
         context,
         trust,
         read_only=dry_run,
-        record=None if overridden.signers else partial(record_update, site),
+        records=None if overridden.signers else site,
     )
     signers = read_signers(context, receipt_signers)
     for signer in signers:  # or a signature of one kind could pass as one of the other

@@ -108,3 +108,36 @@ def test_restored_records_know_the_trust_file(site: Site):
     site(IMPORT, status=4)
     site("stream restore --reason test")
     assert read_state(site)["trustFile"] == expected == read_last_entry(site)["trustFile"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_foreign_trust_file_does_not_take_the_place_of_the_recorded_one(site: Site, version: int):
+    """Its own keys have signed it, but those of the recorded one have not."""
+    import_by_trust_file(site)
+    shutil.rmtree(site.directory / "site")
+    foreign = site.directory / "foreign.json"
+    site(f"trust add {foreign.name}" + OTHER[1])
+    foreign.write_text(foreign.read_text().replace('"version":1', f'"version":{version}'))
+    site("trust sign foreign.json --key carol.key")
+    digits = site.read_fingerprint("foreign.json")
+    init = "trust init foreign.json --trust site/trust.json --fingerprint"
+    site(init, digits)
+    bundles.write(site.directory / "next", keys=(CAROL,), serial=1795417300)
+    line = IMPORT.replace("import b", "import next")
+    refused = site(line, status=4).stderr
+    assert "another trust file than the one used before" in refused
+    assert "--replace" in refused
+    assert read_last_entry(site)["refusal"] == "trust-file"
+    site(init, digits, "--replace", "--reason", "test")
+    site(line)
+
+
+def test_versions_that_lead_from_the_recorded_one_are_accepted(site: Site):
+    """Without an entry for the update, the stored versions and their signatures prove it."""
+    import_by_trust_file(site)
+    for version in (2, 3):
+        site(f"trust rotate {version}.json --trust site/trust.json")
+        site(f"trust sign {version}.json --key alice.key --key bob.key")
+        site(f"trust update {version}.json --trust site/trust.json --records elsewhere")
+    site(IMPORT)
+    assert read_state(site)["trustFile"]["version"] == 3

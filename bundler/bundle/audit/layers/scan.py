@@ -18,7 +18,7 @@ from bundler.content.archives.member_names import parse_member_name
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.compression import decompress
 from bundler.content.streams import VerifiedReader, buffer_reads, drain
-from bundler.errors import LimitError, NotFoundError
+from bundler.errors import LimitError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci.digest import Digest
 from bundler.ports import Node
 
@@ -223,8 +223,8 @@ def open_layer(
 ) -> Iterator[VerifiedReader]:
     """Return the uncompressed tar of a layer as a stream.
 
-    At the end of the context, the rest is read and the layer is verified; the descriptor of the
-    stream then has the diff ID.
+    At the end of the context, the rest is read and the layer is verified, also if it cannot be
+    parsed; the descriptor of the stream then has the diff ID.
 
     Raises:
         NotFoundError: the source does not have the layer.
@@ -245,8 +245,12 @@ def open_layer(
                 peeked, compression, subject, limit=MAX_UNCOMPRESSED
             )
         uncompressed = VerifiedReader(tar, f"{subject}, uncompressed", digest=None, size=None)
-        yield uncompressed
-        drain(uncompressed)
+        try:
+            yield uncompressed
+            drain(uncompressed)
+        except (MalformedError, LimitError, UnsupportedError):
+            drain(stored)  # a layer that is damaged is not merely malformed
+            raise
         drain(stored)
 
 

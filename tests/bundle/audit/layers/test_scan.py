@@ -66,12 +66,18 @@ def test_last_of_several_members_with_one_name_is_read(open_files: OpenFiles):
     assert output.getvalue() == b"second"
 
 
-def test_damaged_layer_is_refused(open_files: OpenFiles, tmp_path: Path):
-    layer = images.layer({"a": b"content " * 1000}, compression="tar")
+@pytest.mark.parametrize("compression", ["tar", "gzip", "zstd"])
+@pytest.mark.parametrize("position", [0, 3, 20, 130, 600, -1])
+def test_damaged_layer_is_refused(
+    open_files: OpenFiles, tmp_path: Path, compression: str, position: int
+):
+    """Also where the damage makes it malformed: rules accept malformed layers as not evaluated."""
+    content = b"".join(f"line {n}\n".encode() for n in range(2_000))
+    layer = images.layer({"a": content}, compression=compression)
     files = open_files(layer)
     path = tmp_path / "layout/blobs/sha256" / layer.blob.digest.partition(":")[2]
     data = bytearray(path.read_bytes())
-    data[600] ^= 1
+    data[position] ^= 0x55
     path.write_bytes(data)
     with pytest.raises(DigestMismatchError):
         files.list_layer(1)

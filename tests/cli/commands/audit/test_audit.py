@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.trust import keys
-from tests.fakes import bundles, images
+from tests.fakes import bundles, damage, images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +87,16 @@ def test_damaged_config_is_an_error(run_airbundle: RunAirbundle, bundle: Path):
         if b'"rootfs"' in blob.read_bytes():
             blob.write_bytes(b"{}")
     assert run_airbundle("audit", bundle, "--rules", "gate.yaml").status == 3
+
+
+def test_damaged_layer_is_an_error_whatever_the_severity(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    (tmp_path / "gate.yaml").write_text("rules: {no-set-uid-files: note}")
+    damage.flip_bit(bundles.find_largest_blob(bundle))
+    result = run_airbundle("audit", bundle, "--rules", "gate.yaml", "--report", "report.json")
+    assert result.status == 3
+    assert "not-verified" in (tmp_path / "report.json").read_text()
 
 
 def test_program_of_a_rules_file_in_the_bundle_is_not_run(

@@ -45,7 +45,7 @@ class ServerOptions:
         except ValueError:
             raise UsageError(
                 f"--listen {self.address[:80]!r}: not an IP address",
-                hint="write --listen 0.0.0.0 or --listen :: to listen on all addresses",
+                hint="write an address such as 127.0.0.1, and the port with --port",
             ) from None
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("--tls-cert and --tls-key: expected both or neither")

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.errors import BundlerError, CancelledError
+from bundler.content.files.os_errors import to_bundler_error
+from bundler.errors import BundlerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +41,19 @@ def write(
 def state_errors(paths: tuple[Path, ...], location: str) -> Iterator[None]:
     """Write a report that states the error if the audit ends with one, and raise the error.
 
-    A report of a former audit would otherwise remain, and be taken for that of this one.
+    The report of a former audit would otherwise be taken for that of this one, so it is removed
+    first, also because a process can be killed.
+
+    Raises:
+        MediumError: a former report cannot be removed.
     """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise to_bundler_error(error, path, "cannot remove the former report") from error
     try:
         yield
-    except CancelledError:
-        raise
     except BundlerError as error:
         if paths:
             from bundler.bundle.audit.report.record import Report  # noqa: PLC0415 - only here

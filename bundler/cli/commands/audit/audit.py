@@ -85,26 +85,26 @@ def audit(
     With --records, layers are read too, and the inventory, its signatures, the packages, the claims
     and the verdict are kept in the records of the site, which log find searches.
     """
-    applied = gate.load(location, for_report=bool(reports))
     _check_options(
         reports,
-        has_rules=applied is not None,
+        has_rules=gate.rules is not None,
         needs_rules={
             "--json": as_json,
             "--format": output_format != "text",
             "--records": records_path is not None,
         },
     )
-    if records_path is not None:
-        from bundler.bundle.records import site  # noqa: PLC0415 - only with records
+    with report_files.state_errors(reports, location):
+        applied = gate.load(location, for_report=bool(reports))
+        if records_path is not None:
+            from bundler.bundle.records import site  # noqa: PLC0415 - only with records
 
-        site.prepare(records_path)
-        site.read(records_path)
-    with (
-        report_files.state_errors(reports, location),
-        opened_images.open_images(context, location, access, trust) as (images, run),
-    ):
-        verdict = _audit_images(context, images, run, gate, applied, reports, records_path, cache)
+            site.prepare(records_path)
+            site.read(records_path)
+        with opened_images.open_images(context, location, access, trust) as (images, run):
+            verdict = _audit_images(
+                context, images, run, gate, applied, reports, records_path, cache
+            )
     if verdict is None:
         text.print_line(f"{text.count(len(images.images), 'image')}, no rules")
     else:

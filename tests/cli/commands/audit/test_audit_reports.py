@@ -114,6 +114,26 @@ def test_report_states_known_vulnerabilities(run_airbundle: RunAirbundle, tmp_pa
     assert "vulnerabilities" not in read_report(tmp_path / "r.json")
 
 
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (("--rules", "wrong.yaml"), 2),
+        (("--rules", "missing.yaml"), 9),
+        (("--rules", "gate.yaml", "--waivers", "wrong.yaml"), 2),
+        (("--rules", "gate.yaml", "--since", "missing"), 9),
+    ],
+)
+def test_former_report_does_not_survive_wrong_files(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, options: tuple[str, ...], status: int
+):
+    (tmp_path / "wrong.yaml").write_text("rules: {not-rot: error}")
+    (tmp_path / "r.json").write_text('"passes"')
+    result = run_airbundle("audit", bundle, *options, "--report", "r.json")
+    assert result.status == status
+    assert '"passes"' not in (tmp_path / "r.json").read_text()
+    assert "not-verified" in (tmp_path / "r.json").read_text()
+
+
 @pytest.mark.parametrize("form", ["html", "json"])
 def test_former_report_does_not_survive_an_error(
     run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, form: str
@@ -156,4 +176,5 @@ def test_options_that_do_not_fit_are_refused(
     run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, arguments: tuple[str, ...]
 ):
     assert run_airbundle("audit", bundle, *arguments).status == 2
-    assert not (tmp_path / "r.html").exists()
+    report = tmp_path / "r.html"
+    assert not report.exists() or "Not verified" in report.read_text()

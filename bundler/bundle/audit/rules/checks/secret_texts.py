@@ -9,7 +9,7 @@ from bundler.bundle.audit.rules.rule import Problem, Rule
 from bundler.bundle.audit.secret_text import MAX_TEXT, contains_secret, looks_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation, AuditedPlatform
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 def _check_environment(
     _: AuditedLocation, __: AuditedImage, platform: AuditedPlatform
 ) -> Iterator[Problem]:
-    for name, value in platform.properties.environment:
-        if looks_secret(name, value):
-            yield Problem(f"the variable {name[:80]} looks like a secret")
-        elif len(value) > MAX_TEXT:
-            yield Problem(f"the variable {name[:80]} is too long to search", is_unchecked=True)
+    yield from _check_values("variable", platform.properties.environment)
 
 
 def _check_labels(
     _: AuditedLocation, __: AuditedImage, platform: AuditedPlatform
 ) -> Iterator[Problem]:
-    properties = platform.properties
-    for kind, texts in (("label", properties.labels), ("annotation", properties.annotations)):
-        for name, value in texts.items():
-            if looks_secret(name, value):
-                yield Problem(f"the {kind} {name[:80]} looks like a secret")
-            elif len(value) > MAX_TEXT:
-                yield Problem(f"the {kind} {name[:80]} is too long to search", is_unchecked=True)
+    yield from _check_values("label", platform.properties.labels.items())
+    yield from _check_values("annotation", platform.properties.annotations.items())
+
+
+def _check_values(kind: str, values: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """Check values with names, all of one ``kind``."""
+    for name, value in values:
+        if looks_secret(name, value):
+            yield Problem(f"the {kind} {name[:80]} looks like a secret")
+        elif len(value) > MAX_TEXT:
+            yield Problem(f"the {kind} {name[:80]} is too long to search", is_unchecked=True)
 
 
 def _check_commands(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files import atomic_write
+from bundler.content.files.uncached_file import DESCRIPTIONS
 from bundler.errors import BundlerError
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict, timestamps
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from bundler.content.files.uncached_file import ReadMethod
 
 MAX_RECORD = 16 * 1024
-_METHODS: tuple[ReadMethod, ...] = ("direct", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class ReadBackRecord:
         return cls(
             table.digest("inventory"),
             timestamps.parse_utc(table.text("time"), table.subject),
-            table.one_of("method", _METHODS),
+            table.one_of("method", tuple(DESCRIPTIONS)),
             table.integer("files"),
             table.integer("size"),
         )
@@ -67,7 +67,7 @@ class ReadBackRecord:
     @property
     def how(self) -> str:
         """How the cache was avoided, for people."""
-        return "with direct I/O" if self.method == "direct" else "after the cache was dropped"
+        return DESCRIPTIONS[self.method]
 
     def describe(self) -> str:
         """Return a line for people."""

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 ReadMethod = Literal["direct", "dropped"]
 """``direct``: direct I/O. ``dropped``: the kernel was asked to drop the cached pages of the file
 first, because its file system does not support direct I/O; pages that are in use remain."""
+DESCRIPTIONS: dict[ReadMethod, str] = {
+    "direct": "with direct I/O",
+    "dropped": "after the cache was dropped",
+}
+"""How the cache was avoided, for people."""
 
 
 class UncachedFile(Reader):

@@ -125,7 +125,9 @@ def _print_text(
         case = "differ" if abilities.case_sensitive else "are the same"
         text.print_line(f"links: {' and '.join(links) or 'none'}; names in other case {case}")
     if speed is not None:
-        how = "with direct I/O" if speed.method == "direct" else "after the cache was dropped"
+        from bundler.content.files.uncached_file import DESCRIPTIONS  # noqa: PLC0415 - not for --help
+
+        how = DESCRIPTIONS[speed.method]
         text.print_line(
             f"speed: write {text.format_size(speed.write)}/s, read"
             f" {text.format_size(speed.read)}/s ({text.format_size(speed.size)}, {how})"

@@ -11,9 +11,10 @@ from bundler.errors import NoSpaceError
 from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from bundler.bundle.exporting.export import ExportRequest
+    from bundler.bundle.format.bundle_files import BundleFile
     from bundler.bundle.format.inventory import BundledImage
     from bundler.content.files.safe_directory import Directory
     from bundler.copy.plan import Plan
@@ -54,7 +55,7 @@ def make_room(
             for path in present
             if path not in needed and bundle_paths.parse_digest(path) is not None
         ]
-        size = sum(present[path].size for path in surplus)
+        size = compute_freed_space([present[path] for path in surplus], present.values())
         if error.needed is None or error.needed > error.free + size:
             raise
         if not request.in_place:
@@ -69,3 +70,15 @@ def make_room(
         bundle_files.remove_signatures(directory)
         bundle_files.remove_files(directory, [bundle_paths.INVENTORY])
         bundle_files.remove_files(directory, surplus, keep_directories=True)
+
+
+def compute_freed_space(removed: Collection[BundleFile], present: Iterable[BundleFile]) -> int:
+    """Return the bytes that become free if the ``removed`` ones of the ``present`` files go.
+
+    A file with several names (hard links) is freed only if none of its names remains.
+    """
+    paths = {file.path for file in removed}
+    kept = {file.shared for file in present if file.path not in paths}
+    kept.discard(None)
+    freed = {file.shared or file.path: file.size for file in removed if file.shared not in kept}
+    return sum(freed.values())

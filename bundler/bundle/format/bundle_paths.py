@@ -3,6 +3,7 @@
     bundle.json  bundle.json.<16 hex>.sig  SHA256SUMS  VERIFY.txt
     bundle.json.sigstore.json                                    for cosign
     read-back.json                                               an unsigned record
+    plan.json  plan.json.<16 hex>.sig  CONTENTS                  a sealed plan
     trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
     signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
@@ -35,6 +36,10 @@ SIGSTORE_BUNDLE = f"{INVENTORY}.sigstore.json"
 """One of the signatures once more, in the format of cosign. Readers ignore it."""
 READ_BACK = "read-back.json"
 """The record that the bundle was read again after writing, see ``read_back_record``."""
+PLAN = "plan.json"
+"""The sealed plan, which precedes the content of an archive or of a volume, see ``sealed_plan``."""
+CONTENTS = "CONTENTS"
+"""The list of the content that the sealed plan announces."""
 TRUST = "trust"
 SIGNATURES = "signatures"
 """The signatures of images that are not attached to them in their registry, in format ``oci``."""
@@ -49,9 +54,12 @@ IMAGES = bundle_guard.IMAGES
 
 MAX_PATH = 300
 
-_UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK})
+_UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK, PLAN, CONTENTS})
 _TOP = _UNLISTED | {INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST}
-_SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
+_SIGNATURES = {
+    document: re.compile(rf"{re.escape(document)}\.([0-9a-f]{{16}})\.sig")
+    for document in (INVENTORY, PLAN)
+}
 _TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")
 _IMAGE_SIGNATURE = re.compile(r"(?:(?:sha512-)?[0-9a-f]+\.)?signature-[1-9][0-9]{0,3}")
 _SIGNED = re.compile(r"sha256=[0-9a-f]{64}|sha512=[0-9a-f]{128}")
@@ -66,14 +74,17 @@ _SYSTEM = re.compile(
 )
 
 
-def format_signature_name(key_id: str) -> str:
-    """Return the file name of the signature by the key with this ID."""
-    return f"{INVENTORY}.{key_id[:16]}.sig"
+def format_signature_name(key_id: str, document: str = INVENTORY) -> str:
+    """Return the file name of the signature of a document by the key with this ID."""
+    return f"{document}.{key_id[:16]}.sig"
 
 
-def parse_signature_name(name: str) -> str | None:
-    """Return the first 16 digits of the key ID in the name of a signature file; None for others."""
-    match = _SIGNATURE.fullmatch(name)
+def parse_signature_name(name: str, document: str = INVENTORY) -> str | None:
+    """Return the first 16 digits of the key ID in the name of a signature file; None for others.
+
+    ``document`` is the signed document: the inventory, or the sealed plan.
+    """
+    match = _SIGNATURES[document].fullmatch(name)
     return match[1] if match else None
 
 
@@ -88,7 +99,7 @@ def parse_trust_name(name: str) -> tuple[int, str | None] | None:
 
 def is_listed(path: str) -> bool:
     """Whether SHA256SUMS lists a file: all except itself, and files that are signed separately."""
-    if path in _UNLISTED or parse_signature_name(path) is not None:
+    if path in _UNLISTED or _is_document_signature(path):
         return False
     folder, _, name = path.rpartition("/")
     return folder != TRUST or parse_trust_name(name) is None
@@ -218,7 +229,11 @@ def is_signature(path: str) -> bool:
 
 
 def _is_top_name(name: str) -> bool:
-    return name in _TOP or parse_signature_name(name) is not None
+    return name in _TOP or _is_document_signature(name)
+
+
+def _is_document_signature(name: str) -> bool:
+    return any(form.fullmatch(name) for form in _SIGNATURES.values())
 
 
 def _parse_hex(algorithm: str, text: str) -> Digest | None:

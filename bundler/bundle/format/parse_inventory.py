@@ -67,21 +67,7 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         )
     table = Table.parse(raw, subject, limit=MAX_INVENTORY)
     _check_version(table)
-    has_signatures = table.value["_type"] == TYPE_2
-    images = tuple(
-        _read_image(item, has_signatures=has_signatures)
-        for item in table.tables("images", MAX_ITEMS)
-    )
-    if sum(len(image.left_behind) for image in images) > MAX_ITEMS:
-        raise LimitError(
-            f"{subject}: too many entries in leftBehind (expected at most {MAX_ITEMS:,})"
-        )
-    names = Counter(image.reference for image in images)
-    for name in (name for name, uses in names.items() if uses > 1):
-        raise table.problem(f"{name} is listed twice")
-    stream = read_text(table, "stream")
-    if not is_stream_name(stream):
-        raise table.problem(f"{stream[:80]!r} is not a valid stream name")
+    images = read_images(table, has_signatures=table.value["_type"] == TYPE_2)
     tool, checksum_file = table.table("tool"), table.table("sums")
     path, digest = checksum_file.text("path"), checksum_file.digest("digest")
     if path != bundle_paths.CHECKSUM_FILE:
@@ -93,7 +79,7 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     expires = table.text("expires") if "expires" in table else None
     return Inventory(
         format=table.one_of("format", get_args(Format)),
-        stream=stream,
+        stream=read_stream(table),
         serial=table.integer("serial"),
         created=timestamps.parse_utc(table.text("created"), subject),
         expires=timestamps.parse_utc(expires, subject) if expires else None,
@@ -104,6 +90,33 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         ),
         images=images,
     )
+
+
+def read_images(table: Table, *, has_signatures: bool) -> tuple[BundledImage, ...]:
+    """Read the member ``images`` of an inventory or a sealed plan; raises as ``parse_inventory``.
+
+    ``has_signatures``: the version of the format has the member ``signatures``.
+    """
+    images = tuple(
+        _read_image(item, has_signatures=has_signatures)
+        for item in table.tables("images", MAX_ITEMS)
+    )
+    if sum(len(image.left_behind) for image in images) > MAX_ITEMS:
+        raise LimitError(
+            f"{table.subject}: too many entries in leftBehind (expected at most {MAX_ITEMS:,})"
+        )
+    names = Counter(image.reference for image in images)
+    for name in (name for name, uses in names.items() if uses > 1):
+        raise table.problem(f"{name} is listed twice")
+    return images
+
+
+def read_stream(table: Table) -> str:
+    """Read the member ``stream`` of a document; raises as ``parse_inventory``."""
+    stream = read_text(table, "stream")
+    if not is_stream_name(stream):
+        raise table.problem(f"{stream[:80]!r} is not a valid stream name")
+    return stream
 
 
 def _check_version(table: Table) -> None:
@@ -127,10 +140,7 @@ def _check_version(table: Table) -> None:
 
 
 def _read_image(table: Table, *, has_signatures: bool) -> BundledImage:
-    """Read an entry of ``images``; raises as ``parse_inventory``.
-
-    ``has_signatures``: the version of the format has the member ``signatures``.
-    """
+    """Read an entry of ``images``, see ``read_images``."""
     table.refuse_other_case(_IMAGE_FIELDS)
     text = read_text(table, "reference")
     try:

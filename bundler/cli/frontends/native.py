@@ -10,7 +10,7 @@ import click
 
 from bundler import __version__
 from bundler.cli.frontends import CLASSES
-from bundler.cli.options.command import create_global_parameters
+from bundler.cli.options.command import create_global_parameters, refuse_repetitions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +119,11 @@ class LazyGroup(click.Group):
         return cast(
             "click.Command", getattr(import_module(f"bundler.cli.commands.{module}"), attribute)
         )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the global options before the command; each may be given once."""
+        refuse_repetitions(self, ctx, args)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -51,7 +51,9 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, with boolean options in Go's syntax."""
-        rest = super().parse_args(ctx, add_values(args, self.params))
+        arguments = add_values(args, self.params)
+        refuse_repetitions(self, ctx, arguments)
+        rest = super().parse_args(ctx, arguments)
         options = read_global_options(ctx)
         refuse_conflicts({"--policy": options.policy, "--insecure-policy": options.insecure_policy})
         options.check()
@@ -121,7 +123,9 @@ class CommandGroup(click.Group):
         Raises:
             UsageError: there is no command, or it does not exist.
         """
-        rest = super().parse_args(ctx, args or ["--"])
+        arguments = args or ["--"]
+        refuse_repetitions(self, ctx, arguments)
+        rest = super().parse_args(ctx, arguments)
         known = ", ".join(self.subcommands)
         name = next(iter(args), "")
         if name not in self.subcommands and not ctx.resilient_parsing:
@@ -179,6 +183,34 @@ class GlobalOptions(NamedTuple):
             raise UnsupportedError(
                 f"{name}: unsupported because {command} does not evaluate policy.json",
                 hint="export and import apply the policy",
+            )
+
+
+def refuse_repetitions(command: click.Command, ctx: click.Context, arguments: list[str]) -> None:
+    """Refuse an option with one value that is given twice, of which click would use the last.
+
+    Raises:
+        UsageError: a global option before the command counts as well.
+    """
+    if ctx.resilient_parsing:  # a shell completes an unfinished line
+        return
+    order = command.make_parser(ctx).parse_args(list(arguments))[2]
+    options = [item for item in order if isinstance(item, click.Option)]
+    root = ctx.find_root()
+    earlier = {} if root is ctx else root.params
+    options += [
+        item
+        for item in dict.fromkeys(options)
+        if item.name in GlobalOptions._fields and earlier.get(item.name) is not None
+    ]
+    for item in options:
+        number = options.count(item)
+        if number > 1 and not (item.multiple or item.count or item.is_flag):
+            from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
+
+            raise UsageError(
+                f"{item.opts[-1]}: given {number} times (expected once)",
+                hint=f"{ctx.command_path} --help",
             )
 
 

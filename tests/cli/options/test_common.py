@@ -53,7 +53,6 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
         (["a", "--src-tls-verify"], True, ("a",)),
         (["--src-tls-verify=false", "a"], False, ("a",)),
         (["--src-tls-verify=F", "--", "--src-tls-verify"], False, ("--src-tls-verify",)),
-        (["--src-tls-verify=false", "--src-tls-verify"], True, ()),
     ],
 )
 def test_boolean_option_never_consumes_the_next_argument(

@@ -24,6 +24,7 @@
     │   ├── NoDecryptionKeyError
     │   ├── SigningKeyError
     │   ├── UnnamedDestinationError
+    │   ├── UnexpectedFileError
     │   └── ConfigError
     │       ├── CredentialHelperError
     │       └── PolicyFileError
@@ -136,6 +137,7 @@ from bundler.errors.base import (
     TemplateError as TemplateError,
     TemplateLimitError as TemplateLimitError,
     TimeLimitError as TimeLimitError,
+    UnexpectedFileError as UnexpectedFileError,
     UsageError as UsageError,
 )
 from bundler.errors.bundles import (

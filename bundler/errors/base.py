@@ -284,6 +284,21 @@ class InvalidBundleManifestError(UsageError):
         self.findings = tuple(findings)
 
 
+class UnexpectedFileError(UsageError):
+    """A file of the user that is of another kind than its option requires, or is empty.
+
+    Fields:
+        expected: the kind of file that the option requires.
+
+    Raised by readers of files for an audit; damage inside of a file of the right kind is a
+    MalformedError.
+    """
+
+    def __init__(self, path: str, problem: str, expected: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{path}: {problem} (expected {expected})", path=path, hint=hint)
+        self.expected = expected
+
+
 class ConfigError(UsageError):
     """A configuration file that is missing, unreadable or invalid.
 

@@ -39,7 +39,8 @@ MAX_ITEMS = 100_000
 MAX_TEXT = 4096
 
 _ANY_HOST = "host.example"  # completes a name without a host, which is then parsed
-_FAMILY = "airbundle/bundle/"
+FAMILY = "airbundle/bundle/"
+"""The beginning of the types of all versions."""
 _PARTIAL = ("base", "presupposes", "volumes")
 """Members that are reserved for deltas and volumes."""
 _FIELDS = (
@@ -123,7 +124,7 @@ def _check_version(table: Table) -> None:
     """Refuse unknown versions, and deltas and volumes, which would otherwise appear damaged."""
     actual = table.value.get("_type")
     if actual not in (TYPE, TYPE_2):
-        if isinstance(actual, str) and actual.startswith(_FAMILY):
+        if isinstance(actual, str) and actual.startswith(FAMILY):
             raise UnsupportedError(
                 f"{table.subject}: unknown format {actual[:40]!r} (expected at most {TYPE_2!r})",
                 hint="use the airbundle that came with the bundle",

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
+from bundler.bundle.format.parse_inventory import FAMILY, MAX_INVENTORY, parse_inventory
 from bundler.bundle.records.receipts import MAX_RECEIPT, TYPE as RECEIPT
 from bundler.content.files.safe_directory import RegularFile
-from bundler.errors import LimitError
+from bundler.errors import LimitError, UnexpectedFileError
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
@@ -148,7 +148,8 @@ def read_document(path: Path) -> Inventory | ImageList:
 
     Raises:
         NotFoundError, MediumError: the file cannot be read.
-        MalformedError, LimitError, UnsupportedError: it is neither an inventory nor a receipt.
+        UnexpectedFileError: it is neither an inventory nor a receipt.
+        MalformedError, LimitError, UnsupportedError: it is one that cannot be read.
     """
     return parse_document(read_raw_document(path), path)
 
@@ -167,7 +168,12 @@ def read_raw_document(path: Path) -> bytes:
 
 def parse_document(raw: bytes, path: Path) -> Inventory | ImageList:
     """Parse an inventory or a receipt; raises as ``read_document``."""
+    expected = "bundle.json or a receipt"
+    if not raw.lstrip().startswith(b"{"):
+        raise UnexpectedFileError(str(path), "not JSON", expected)
     table = Table.parse(raw, str(path), limit=MAX_RECEIPT)
+    if not str(table.value.get("_type", "")).startswith((FAMILY, RECEIPT)):
+        raise UnexpectedFileError(str(path), "neither an inventory nor a receipt", expected)
     if table.value.get("_type") != RECEIPT:
         if len(raw) > MAX_INVENTORY:
             raise LimitError(f"{path}: too large (expected at most {MAX_INVENTORY:,} bytes)")

@@ -36,7 +36,8 @@ def read_former(path: Path) -> FormerBundle:
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: it is nothing of the kind.
+        UnexpectedFileError: it is nothing of the kind.
+        MalformedError, LimitError, UnsupportedError: it cannot be read.
     """
     found: Inventory | ImageList
     if path.is_dir():

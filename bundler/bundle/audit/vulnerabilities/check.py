@@ -28,7 +28,7 @@ from bundler.bundle.audit.vulnerabilities.result import (
 )
 from bundler.bundle.audit.vulnerabilities.severity import read_severity
 from bundler.bundle.audit.vulnerabilities.targets import find_target, normalize_name
-from bundler.errors import LimitError
+from bundler.errors import LimitError, UnexpectedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +66,8 @@ def check_packages(
 
     Raises:
         NotFoundError, MediumError: the database cannot be read.
+        UnexpectedFileError: the database has no record that can be read, so that nothing was
+            compared.
         MalformedError: an archive or the scores are damaged.
         LimitError: the database is too large, or names too many vulnerabilities.
     """
@@ -141,6 +143,13 @@ class _Check:
                     self._compare(record, number, target, entry)
             except RecordError as error:
                 self.reader.add_problem("record-malformed", path, str(error))
+        if not self.records + self.withdrawn:
+            problems = f", but {self.reader.problems[0]}" if self.reader.problems else ""
+            raise UnexpectedFileError(
+                str(self.reader.path),
+                f"contains no records of vulnerabilities{problems}",
+                "OSV records: JSON files, zip archives, or a directory of these",
+            )
 
     def _compare(self, record: Record, number: int, target: Target, entry: dict[str, Any]) -> None:
         compared = compare(target, entry)

@@ -9,6 +9,7 @@ from bundler.bundle.audit.packages.claims.documents import Document
 from bundler.bundle.audit.packages.claims.vex import VexStatement
 from bundler.bundle.audit.packages.package import Distribution
 from bundler.bundle.audit.vulnerabilities.check import MAX_CLAIMS
+from bundler.errors import UnexpectedFileError
 from bundler.oci.digest import Digest
 from tests.bundle.audit.vulnerabilities.conftest import create_package, create_record
 
@@ -150,3 +151,10 @@ def test_claims_about_one_vulnerability_are_bounded(check) -> None:
     assert [item.justification for _, item in found.claims] == [
         f"reason {number}" for number in range(MAX_CLAIMS)
     ]
+
+
+@pytest.mark.parametrize("records", [(), ({"name": "not a record"},)], ids=["none", "other"])
+def test_database_without_records_is_refused(check, records) -> None:
+    """Nothing is compared with a directory in which there is nothing to compare with."""
+    with pytest.raises(UnexpectedFileError):
+        check([create_package("pypi", "six", "1.0")], *records)

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from isal import isal_zlib
 
-from bundler.errors import MalformedError
+from bundler.errors import MalformedError, UnexpectedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,8 @@ def list_files(stream: IO[bytes], subject: str) -> Iterator[ZippedFile]:
     """Yield the files of an archive in the order of its list.
 
     Raises:
-        MalformedError: it is not a zip archive, or its list is damaged.
+        UnexpectedFileError: it is not a zip archive.
+        MalformedError: it is truncated, or its list is damaged.
     """
     start, length = _find_list(stream, subject)
     buffer, position = b"", 0
@@ -122,7 +123,10 @@ def _find_list(stream: IO[bytes], subject: str) -> tuple[int, int]:
     tail = stream.read(_END.size + _MAX_COMMENT)
     found = tail.rfind(b"PK\5\6")
     if found < 0 or found + _END.size > len(tail):
-        raise MalformedError(f"{subject}: not a zip archive")
+        stream.seek(0)
+        if stream.read(2) != b"PK":
+            raise UnexpectedFileError(subject, "not a zip archive", "a zip archive of OSV records")
+        raise MalformedError(f"{subject}: the end of the archive is missing")
     *_, length, start, _ = _END.unpack_from(tail, found)
     end = tail_start + found
     if _UNSET in (length, start):

@@ -28,6 +28,7 @@ from bundler.errors import (
     MalformedError,
     NotFoundError,
     NotRegularFileError,
+    UnexpectedFileError,
 )
 
 if TYPE_CHECKING:
@@ -183,6 +184,12 @@ def test_absent_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         read(tmp_path / "absent")
     (tmp_path / "all.zip").write_bytes(b"not an archive")
+    with pytest.raises(UnexpectedFileError):
+        read(tmp_path / "all.zip")
+
+
+def test_truncated_archive_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "all.zip").write_bytes(create_zip({"1.json": ONE})[:-30])
     with pytest.raises(MalformedError):
         read(tmp_path / "all.zip")
 

@@ -24,10 +24,10 @@ from bundler.errors import (
 )
 from bundler.gocompat.durations import format_duration
 from bundler.registry.auth.origin import Origin, redact
+from bundler.registry.exchange.watchdog import Phase
 from bundler.registry.refusals import create_proxy_login_error
 from bundler.registry.tls import handshake_errors
 from bundler.registry.tls.handshake_errors import list_plain_http_remedies
-from bundler.registry.watchdog import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -18,8 +18,8 @@ from bundler.silence import Silence
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from bundler.registry.request import Scopes
-    from bundler.registry.response import Response
+    from bundler.registry.exchange.request import Scopes
+    from bundler.registry.exchange.response import Response
     from bundler.registry.session import Session
 
 PAGE_SIZE = 1000

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bundler.config.registry_access import Credentials
-    from bundler.registry.request import Scopes
-    from bundler.registry.response import Response
+    from bundler.registry.exchange.request import Scopes
+    from bundler.registry.exchange.response import Response
 
 Login = Literal["anonymous", "unproven", "accepted"]
 """Whether credentials are configured, and whether the registry accepted them in this session."""

@@ -29,15 +29,15 @@ from bundler.oci.json import strict
 from bundler.oci.manifest import MAX_MANIFEST, Index, compute_manifest_digest, parse
 from bundler.oci.reference import is_repository_path, is_tag
 from bundler.registry import pagination
-from bundler.registry.request import BytesBody
-from bundler.registry.response import BlobStream
+from bundler.registry.exchange.request import BytesBody
+from bundler.registry.exchange.response import BlobStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.content.streams import Reader
-    from bundler.registry.request import RequestOptions, Scopes
-    from bundler.registry.response import Response
+    from bundler.registry.exchange.request import RequestOptions, Scopes
+    from bundler.registry.exchange.response import Response
     from bundler.registry.session import Session
 
 MAX_REFERRERS = 10_000

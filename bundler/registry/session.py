@@ -24,10 +24,10 @@ from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin
 from bundler.registry.auth.token_auth import Authenticator
 from bundler.registry.error_responses import MAX_BODY
-from bundler.registry.http_client import RETRY_POLICY, HttpClient
+from bundler.registry.exchange.http_client import RETRY_POLICY, HttpClient
+from bundler.registry.exchange.request import BytesBody, RequestSpec
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.refusals import Refusal
-from bundler.registry.request import BytesBody, RequestSpec
 from bundler.retry_policy import Attempts, RetryPolicy
 from bundler.silence import find_silence
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.config.registry_access import RegistryAccess
-    from bundler.registry.request import RequestOptions
-    from bundler.registry.response import Response
+    from bundler.registry.exchange.request import RequestOptions
+    from bundler.registry.exchange.response import Response
 
 _MAX_CHALLENGES = 2
 _MAX_REDIRECTS = 5

@@ -31,7 +31,7 @@ from bundler.errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from bundler.registry.request import CHUNK_SIZE, BytesBody
+from bundler.registry.exchange.request import CHUNK_SIZE, BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from bundler.content.streams import Content
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
+    from bundler.registry.exchange.request import RequestOptions
+    from bundler.registry.exchange.response import Response
     from bundler.registry.repository import Repository
-    from bundler.registry.request import RequestOptions
-    from bundler.registry.response import Response
 
 MAX_SINGLE_PUT = 4 * 1024 * 1024
 """Maximum size in bytes of a blob that is read into memory and sent with one PUT."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bundler.config.registry_access import ANONYMOUS, RegistryAccess, RegistryLimits, TlsConfig
-from bundler.registry import http_client
 from bundler.registry.availability import HostAvailability
+from bundler.registry.exchange import http_client
 from bundler.registry.repository import Repository
 from bundler.registry.session import Session
 from bundler.retry_policy import Backoff, LimitedTime

@@ -43,7 +43,7 @@ from bundler.errors import (
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
 from bundler.registry.errors import is_connection_refused, is_plain_http, iterate_causes
-from bundler.registry.http_client import HttpClient
+from bundler.registry.exchange.http_client import HttpClient
 from bundler.registry.repository import Repository
 from tests.fakes.registry import FakeRegistry
 

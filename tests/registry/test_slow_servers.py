@@ -17,7 +17,7 @@ import trustme
 from bundler.config.registry_access import ANY_DETAILS, Credentials, RegistryLimits, TlsConfig
 from bundler.errors import LimitError, RegistryError, StalledError
 from bundler.oci.digest import Digest
-from bundler.registry import http_client, response, watchdog
+from bundler.registry.exchange import http_client, response, watchdog
 from bundler.registry.repository import Repository
 from bundler.registry.tls import certificates, contexts
 from tests.fakes.registry import FakeRegistry
@@ -303,7 +303,7 @@ def test_slow_storage_is_bounded(connect):
 
 
 def test_slow_proxy_is_bounded(connect, monkeypatch):
-    monkeypatch.setattr("bundler.registry.connection_pool.TUNNEL_TIMEOUT", 0.6)
+    monkeypatch.setattr("bundler.registry.exchange.connection_pool.TUNNEL_TIMEOUT", 0.6)
     parts = Endless(b"X-Header: 1\r\n", b"HTTP/1.1 200 OK\r\n")
     with serving(parts) as proxy, ending_within(5):
         url = f"http://{proxy.host}"

@@ -155,7 +155,7 @@ def _create_request(
 
 
 def _create_client(run: CommandRun) -> Send:
-    from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - loads requests
+    from bundler.registry.services.service_client import ServiceClient  # noqa: PLC0415 - loads requests
 
     find_access = run.context.settings.get_service_access
     client = ServiceClient(find_access, run.cancellation, run.emit)

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from bundler.config.registry_access import Credentials
     from bundler.registry.auth.host_rules import HostRules
+    from bundler.registry.exchange.request import Scopes
+    from bundler.registry.exchange.response import Response
     from bundler.registry.refusals import Login
-    from bundler.registry.request import Scopes
-    from bundler.registry.response import Response
 
     TokenTransport = Callable[[str, str, dict[str, str], bytes | None], Response]
     """Function that sends a request (method, URL, headers, body) and returns its response."""

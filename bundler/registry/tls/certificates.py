@@ -22,7 +22,7 @@ from bundler.errors import (
     shortlist,
 )
 from bundler.oci.json import timestamps
-from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
+from bundler.registry.exchange.watchdog import Exchange, ExchangeLimits, Phase
 
 if TYPE_CHECKING:
     import ssl

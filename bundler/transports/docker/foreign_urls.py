@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bundler.config.registry_access import RegistryAccess
 from bundler.errors import BundlerError, CancelledError, NotFoundError
-from bundler.registry.response import BlobStream
-from bundler.registry.url_client import UrlClient
+from bundler.registry.exchange.response import BlobStream
+from bundler.registry.services.url_client import UrlClient
 from bundler.transports.docker.transport import DockerSource
 
 if TYPE_CHECKING:

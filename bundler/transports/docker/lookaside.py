@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bundler.oci.digest import Digest
-    from bundler.registry.lookaside_client import LookasideClient
+    from bundler.registry.services.lookaside_client import LookasideClient
 
 MAX_SIGNATURES = 128
 """Maximum number of signatures of one manifest, as in containers/image."""

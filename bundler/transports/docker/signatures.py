@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference
     from bundler.ports import OpenOptions
-    from bundler.registry.lookaside_client import LookasideClient
     from bundler.registry.repository import Repository
+    from bundler.registry.services.lookaside_client import LookasideClient
     from bundler.registry.session import Session
     from bundler.registry.uploads import Uploads
     from bundler.transports.docker.lookaside import Lookaside
@@ -57,7 +57,7 @@ class SignatureReader:
         image = replace(self._image, domain=repository.session.host, path=repository.path)
         found: list[bytes] = []
         if repository.session.has_signature_api():
-            from bundler.registry import signature_api  # noqa: PLC0415 - few registries have it
+            from bundler.registry.services import signature_api  # noqa: PLC0415 - few registries have it
 
             found += signature_api.list_signatures(repository, manifest, MAX_SIGNATURES)
         else:
@@ -80,7 +80,7 @@ class SignatureReader:
             client.close()
 
     def _get_client(self, session: Session) -> LookasideClient:
-        from bundler.registry.lookaside_client import LookasideClient  # noqa: PLC0415 - as needed
+        from bundler.registry.services.lookaside_client import LookasideClient  # noqa: PLC0415 - as needed
 
         with self._lock:
             if session not in self._clients:
@@ -136,7 +136,7 @@ class SignatureWriter:
         Raises:
             BundlerError: the registry refuses a signature.
         """
-        from bundler.registry import signature_api  # noqa: PLC0415 - imports requests
+        from bundler.registry.services import signature_api  # noqa: PLC0415 - imports requests
         from bundler.transports.docker import attachments  # noqa: PLC0415 - as above
         from bundler.transports.docker.lookaside import MAX_SIGNATURES  # noqa: PLC0415 - as above
 

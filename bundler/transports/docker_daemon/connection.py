@@ -18,16 +18,16 @@ from bundler.errors import (
     RegistryError,
     Remedy,
 )
-from bundler.registry.response_head import BoundedResponse
+from bundler.registry.exchange.response_head import BoundedResponse
+from bundler.registry.exchange.watchdog import Phase
 from bundler.registry.tls import handshake_errors
-from bundler.registry.watchdog import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.config.registry_access import TlsDetails
     from bundler.config.settings import Settings
-    from bundler.registry.watchdog import Exchange
+    from bundler.registry.exchange.watchdog import Exchange
     from bundler.transports.docker_daemon.transport import DaemonOptions
 
 _CONNECT_TIMEOUT = 15.0

@@ -25,8 +25,8 @@ from bundler.errors import (
     StalledError,
 )
 from bundler.oci.json import strict
-from bundler.registry.response_head import HeadTooLargeError
-from bundler.registry.watchdog import Exchange, ExchangeLimits, Phase
+from bundler.registry.exchange.response_head import HeadTooLargeError
+from bundler.registry.exchange.watchdog import Exchange, ExchangeLimits, Phase
 from bundler.transports.docker_daemon.connection import EngineConnector
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ class ImageApi:
     """
 
     def __init__(self, path: str, options: OpenOptions) -> None:
-        from bundler.registry.service_client import ServiceClient  # noqa: PLC0415 - imports requests
+        from bundler.registry.services.service_client import ServiceClient  # noqa: PLC0415 - imports requests
 
         self._settings = options.load_settings()
         self.cluster: Cluster = self._settings.cluster

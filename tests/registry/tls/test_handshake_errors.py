@@ -12,8 +12,8 @@ from bundler.cancel import Cancellation
 from bundler.config.registry_access import RegistryAccess, TlsConfig, TlsDetails
 from bundler.errors import CertificateError, RegistryError
 from bundler.events import discard
-from bundler.registry.lookaside_client import LookasideClient
-from bundler.registry.service_client import ServiceClient
+from bundler.registry.services.lookaside_client import LookasideClient
+from bundler.registry.services.service_client import ServiceClient
 from bundler.registry.tls import handshake_errors
 from bundler.silence import Silence
 from tests.fakes.registry import FakeRegistry

@@ -18,7 +18,7 @@ from bundler.errors import (
     RegistryError,
     StalledError,
 )
-from bundler.registry.watchdog import ExchangeLimits
+from bundler.registry.exchange.watchdog import ExchangeLimits
 from bundler.transports.docker_daemon import engine_api
 from tests.fakes.memory import MemoryStore
 from tests.registry.test_slow_servers import serving

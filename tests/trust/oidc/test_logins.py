@@ -15,7 +15,7 @@ from bundler.cancel import Cancellation
 from bundler.config.registry_access import RegistryAccess, RegistryLimits
 from bundler.errors import CancelledError, LimitError, LoginError, RegistryError
 from bundler.events import discard
-from bundler.registry.service_client import ServiceClient
+from bundler.registry.services.service_client import ServiceClient
 from bundler.trust.oidc.authorization_code import Browser, request_browser_token
 from bundler.trust.oidc.device_grant import request_device_token
 from bundler.trust.oidc.identity_token import find_token_subject, verify_identity_token

@@ -11,7 +11,7 @@ from bundler.cancel import Cancellation
 from bundler.config.registry_access import RegistryAccess, RegistryLimits
 from bundler.errors import ConfigError, LimitError, RefusedRequestError, RegistryError
 from bundler.events import discard
-from bundler.registry.service_client import ServiceClient
+from bundler.registry.services.service_client import ServiceClient
 from bundler.trust.oidc.identity_token import find_token_subject
 from bundler.trust.sigstore import keys, services
 from tests.fakes import sigstore as fake

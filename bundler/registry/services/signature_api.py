@@ -15,7 +15,7 @@ from urllib.parse import quote
 from bundler.gocompat import json_encoding
 from bundler.oci.json import base64_strict
 from bundler.oci.json.table import Table
-from bundler.registry.request import BytesBody
+from bundler.registry.exchange.request import BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,14 +16,14 @@ from bundler.errors import RefusedRequestError, RegistryError
 from bundler.registry import refusals
 from bundler.registry.auth.host_rules import HostRules
 from bundler.registry.auth.origin import Origin, redact
-from bundler.registry.http_client import HttpClient
-from bundler.registry.request import RequestSpec
+from bundler.registry.exchange.http_client import HttpClient
+from bundler.registry.exchange.request import RequestSpec
 
 if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.config.registry_access import RegistryAccess
     from bundler.events import Emit
-    from bundler.registry.response import Response
+    from bundler.registry.exchange.response import Response
     from bundler.silence import Silence
 
 _MAX_REDIRECTS = 5

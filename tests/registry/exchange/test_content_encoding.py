@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from bundler.config.registry_access import Credentials
 from bundler.errors import LimitError, RegistryError
 from bundler.oci.digest import Digest
-from bundler.registry.content_encoding import GzipDecoder
+from bundler.registry.exchange.content_encoding import GzipDecoder
 from bundler.registry.repository import Repository
 from tests.fakes.registry import FakeRegistry
 

@@ -19,16 +19,16 @@ from bundler.errors import BundlerError, RateLimitedError, RegistryError
 from bundler.registry import errors, refusals
 from bundler.registry.auth.origin import Origin
 from bundler.registry.availability import HOSTS
-from bundler.registry.connection_pool import ConnectionPool
-from bundler.registry.request import RequestSpec
-from bundler.registry.response import NETWORK_ERRORS, Response
+from bundler.registry.exchange.connection_pool import ConnectionPool
+from bundler.registry.exchange.request import RequestSpec
+from bundler.registry.exchange.response import NETWORK_ERRORS, Response
+from bundler.registry.exchange.watchdog import Exchange, ExchangeLimits
 from bundler.registry.tls import certificates
 from bundler.registry.tls.contexts import (
     create_redirect_context,
     create_registry_context,
     create_unverified_context,
 )
-from bundler.registry.watchdog import Exchange, ExchangeLimits
 from bundler.retry_policy import (
     DEFAULT_PATIENCE,
     DEFAULT_RATE_LIMIT_PATIENCE,

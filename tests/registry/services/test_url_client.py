@@ -15,7 +15,7 @@ from bundler.config.registry_access import RegistryAccess, TlsConfig
 from bundler.errors import NotFoundError, RefusedRequestError, RegistryError
 from bundler.events import discard
 from bundler.registry.auth.origin import Origin
-from bundler.registry.url_client import UrlClient
+from bundler.registry.services.url_client import UrlClient
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from bundler.content.streams import BUFFER_SIZE
 from bundler.errors import LimitError
 from bundler.registry.auth.origin import Origin, get_target
-from bundler.registry.response_head import BoundedResponse, HeadTooLargeError
-from bundler.registry.watchdog import TUNNEL_TIMEOUT, Exchange, Phase, shut_down
+from bundler.registry.exchange.response_head import BoundedResponse, HeadTooLargeError
+from bundler.registry.exchange.watchdog import TUNNEL_TIMEOUT, Exchange, Phase, shut_down
 
 if TYPE_CHECKING:
     import ssl

@@ -15,8 +15,8 @@ from bundler.errors import LimitError, RefusedRequestError, RegistryError, SizeM
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.media_types import parse_content_type
 from bundler.registry.auth.origin import redact
-from bundler.registry.content_encoding import GzipDecoder
-from bundler.registry.watchdog import Exchange, Phase
+from bundler.registry.exchange.content_encoding import GzipDecoder
+from bundler.registry.exchange.watchdog import Exchange, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

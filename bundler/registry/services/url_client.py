@@ -18,14 +18,14 @@ from bundler.registry.auth.origin import (
     redact,
     resolve_location,
 )
-from bundler.registry.http_client import HttpClient
-from bundler.registry.request import RequestSpec
+from bundler.registry.exchange.http_client import HttpClient
+from bundler.registry.exchange.request import RequestSpec
 
 if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.config.registry_access import RegistryAccess
     from bundler.events import Emit
-    from bundler.registry.response import Response
+    from bundler.registry.exchange.response import Response
 
 _MAX_REDIRECTS = 5
 _HINT = "--foreign-layers leave exports the image without this layer"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import RegistryError
 from bundler.registry.auth.origin import Origin
-from bundler.registry.http_client import HttpClient
-from bundler.registry.request import BytesBody, RequestSpec
+from bundler.registry.exchange.http_client import HttpClient
+from bundler.registry.exchange.request import BytesBody, RequestSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -183,7 +183,7 @@ class SignatureVerifier:
         self, requirement: SigstoreSigned, signed: SignedManifest, signature: ImageSignature
     ) -> AcceptedSigner:
         assert isinstance(signature, SigstoreSignature)  # noqa: S101 - selected by ``verify``
-        from bundler.trust.sigstore import attachment, policy_trust  # noqa: PLC0415 - as needed
+        from bundler.trust.sigstore.attachments import attachment, policy_trust  # noqa: PLC0415 - as needed
 
         trust = self._load(
             (requirement.signer, requirement.rekor), lambda: policy_trust.load_trust(requirement)

@@ -23,12 +23,12 @@ from bundler.oci.signature import (
     SIGSTORE_PAYLOAD,
     SigstoreSignature,
 )
+from bundler.trust.sigstore.attachments.payload import Payload
 from bundler.trust.sigstore.bundle import MEDIA_TYPE
 from bundler.trust.sigstore.dsse import IN_TOTO, sign_envelope
-from bundler.trust.sigstore.inclusion import InclusionProof
 from bundler.trust.sigstore.keys import accept_private_key
-from bundler.trust.sigstore.payload import Payload
-from bundler.trust.sigstore.rekor import Promise, RecordedEntry
+from bundler.trust.sigstore.logs.inclusion import InclusionProof
+from bundler.trust.sigstore.logs.rekor import Promise, RecordedEntry
 from tests.fakes.server import FakeServer
 
 ISSUER = "https://idp.example.org"

@@ -38,9 +38,9 @@ from bundler.oci.signature import (
     SIGSTORE_PAYLOAD,
     SigstoreSignature,
 )
-from bundler.trust.sigstore.attachment import verify_attachment
-from bundler.trust.sigstore.payload import Payload
-from bundler.trust.sigstore.policy_trust import load_trust
+from bundler.trust.sigstore.attachments.attachment import verify_attachment
+from bundler.trust.sigstore.attachments.payload import Payload
+from bundler.trust.sigstore.attachments.policy_trust import load_trust
 from tests.fakes import images, sigstore as fake
 
 _RECORDED = 20

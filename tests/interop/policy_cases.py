@@ -43,7 +43,7 @@ from bundler.oci.platform import Platform
 from bundler.oci.signature import SIGNATURE_ANNOTATION, SIGSTORE_PAYLOAD, SigstoreSignature
 from bundler.ports import OpenOptions
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.payload import Payload
+from bundler.trust.sigstore.attachments.payload import Payload
 from bundler.trust.simple_signing import SimplePayload
 from tests.fakes import images
 from tests.fakes.openpgp import LONG_AGO, GnuPG

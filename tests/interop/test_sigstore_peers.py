@@ -16,14 +16,18 @@ from bundler.config import policy_json
 from bundler.errors import SigstoreSignatureError
 from bundler.oci import signature as signatures
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.attachment import SigstoreKeys, TrustedFulcio, verify_attachment
+from bundler.trust.sigstore.attachments.attachment import (
+    SigstoreKeys,
+    TrustedFulcio,
+    verify_attachment,
+)
+from bundler.trust.sigstore.attachments.policy_trust import load_trust
 from bundler.trust.sigstore.bundle import parse_bundle
 from bundler.trust.sigstore.certificates import (
     Authority,
     OidcIdentity,
     load_trusted_certificates,
 )
-from bundler.trust.sigstore.policy_trust import load_trust
 from bundler.trust.sigstore.trusted_root import parse_trusted_root
 from bundler.trust.sigstore.verify_bundle import (
     COSIGN_SIGNATURE,

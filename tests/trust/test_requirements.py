@@ -30,7 +30,7 @@ from bundler.signature_ports import AcceptedSigner
 from bundler.trust.openpgp.sign import GpgSigner
 from bundler.trust.requirements import MAX_SIGNATURES, SignatureVerifier, SignedManifest
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.payload import Payload
+from bundler.trust.sigstore.attachments.payload import Payload
 from bundler.trust.simple_signing import SimplePayload
 from tests.fakes import sigstore as fake
 from tests.fakes.openpgp import LONG_AGO, GnuPG

@@ -150,7 +150,8 @@ class SignatureChecker:
     def _list_key_attempts(
         self, requirement: KeySignature, signed: ManifestSignatures
     ) -> Iterator[Callable[[], VerifiedSignature]]:
-        from bundler.trust.sigstore import attachment, verify_bundle  # noqa: PLC0415 - only to verify
+        from bundler.trust.sigstore import verify_bundle  # noqa: PLC0415 - only to verify
+        from bundler.trust.sigstore.attachments import attachment  # noqa: PLC0415 - only to verify
         from bundler.trust.sigstore.keys import parse_public_key  # noqa: PLC0415 - as above
 
         def load_keys() -> tuple[VerificationKey, ...]:
@@ -179,7 +180,8 @@ class SignatureChecker:
     def _list_identity_attempts(
         self, requirement: IdentitySignature, signed: ManifestSignatures
     ) -> Iterator[Callable[[], VerifiedSignature]]:
-        from bundler.trust.sigstore import attachment_identity, verify_bundle  # noqa: PLC0415 - only to verify
+        from bundler.trust.sigstore import verify_bundle  # noqa: PLC0415 - only to verify
+        from bundler.trust.sigstore.attachments import attachment_identity  # noqa: PLC0415 - only to verify
         from bundler.trust.sigstore.certificates import OidcIdentity  # noqa: PLC0415 - as above
         from bundler.trust.sigstore.trusted_root import read_trusted_root  # noqa: PLC0415 - as above
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.signature_ports import SignManifest
     from bundler.trust.sigstore.keys import SigningKey
-    from bundler.trust.sigstore.parameters import FulcioParameters
-    from bundler.trust.sigstore.services import IssuedCertificate
-    from bundler.trust.sigstore.signer import Record, RequestCertificate
+    from bundler.trust.sigstore.signing.parameters import FulcioParameters
+    from bundler.trust.sigstore.signing.services import IssuedCertificate
+    from bundler.trust.sigstore.signing.signer import Record, RequestCertificate
     from bundler.trust.web_service import Send
 
     CreateSigner = Callable[[CommandRun], SignManifest]
@@ -83,7 +83,7 @@ def load_sigstore_key(
         UsageError: the passphrase is wrong, or cannot be prompted for.
         NotFoundError, ConfigError, UnsupportedError: the file is not a key that signs images.
     """
-    from bundler.trust.sigstore.signer import SigstoreSigner  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore.signing.signer import SigstoreSigner  # noqa: PLC0415 - loads cryptography
 
     key = _load_key(context, path, passphrase_file, passphrases)
     return lambda _: SigstoreSigner(key).sign
@@ -107,8 +107,8 @@ def load_sigstore_parameters(
         NotFoundError, ConfigError, UnsupportedError: the file is not valid, or its key is not.
         RegistryError: the user is not logged in, or there is no certificate.
     """
-    from bundler.trust.sigstore import parameters  # noqa: PLC0415 - loads cryptography
-    from bundler.trust.sigstore.signer import (  # noqa: PLC0415 - as above
+    from bundler.trust.sigstore.signing import parameters  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore.signing.signer import (  # noqa: PLC0415 - as above
         CertifiedKey,
         KeylessSigner,
         SigstoreSigner,
@@ -132,7 +132,7 @@ def load_sigstore_parameters(
 
 def _create_record(run: CommandRun, url: str | None) -> Record | None:
     """Return the function that records signatures in the log at ``url``; None without a log."""
-    from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore.signing import services  # noqa: PLC0415 - loads cryptography
 
     return None if url is None else partial(services.record_signature, _create_client(run), url)
 
@@ -141,7 +141,7 @@ def _create_request(
     run: CommandRun, fulcio: FulcioParameters, dialog: LoginDialog
 ) -> RequestCertificate:
     """Return the function that requests certificates; the user logs in for each of them."""
-    from bundler.trust.sigstore import services  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.sigstore.signing import services  # noqa: PLC0415 - loads cryptography
 
     send = _create_client(run)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.cancel import Cancellation
-    from bundler.trust.sigstore.parameters import LoginParameters
+    from bundler.trust.sigstore.signing.parameters import LoginParameters
     from bundler.trust.web_service import Send
 
 _BROWSERS = ("xdg-open", "x-www-browser", "www-browser")

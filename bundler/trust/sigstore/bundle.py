@@ -17,8 +17,8 @@ from bundler.oci.json import strict
 from bundler.oci.json.base64_strict import encode
 from bundler.trust.sigstore.documents import parse_document
 from bundler.trust.sigstore.dsse import Envelope, parse_envelope
-from bundler.trust.sigstore.inclusion import InclusionProof
-from bundler.trust.sigstore.rekor import Promise, RecordedEntry
+from bundler.trust.sigstore.logs.inclusion import InclusionProof
+from bundler.trust.sigstore.logs.rekor import Promise, RecordedEntry
 
 if TYPE_CHECKING:
     from bundler.oci.json.table import Table

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from bundler.errors import SigstoreSignatureError
 from bundler.oci.digest import Digest
 from bundler.trust.sigstore import certificates
-from bundler.trust.sigstore.certificate_log import verify_certificate_log
 from bundler.trust.sigstore.dsse import parse_statement
-from bundler.trust.sigstore.inclusion import verify_inclusion
-from bundler.trust.sigstore.log_entry import parse_log_entry
+from bundler.trust.sigstore.logs.certificate_log import verify_certificate_log
+from bundler.trust.sigstore.logs.inclusion import verify_inclusion
+from bundler.trust.sigstore.logs.log_entry import parse_log_entry
 from bundler.trust.sigstore.timestamps import verify_timestamp
 
 if TYPE_CHECKING:

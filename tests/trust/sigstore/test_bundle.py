@@ -16,7 +16,7 @@ from bundler.trust.sigstore import bundle as bundles, keys
 from bundler.trust.sigstore.bundle import parse_bundle
 from bundler.trust.sigstore.certificates import OidcIdentity
 from bundler.trust.sigstore.dsse import IN_TOTO, Statement, encode_pae, sign_envelope
-from bundler.trust.sigstore.inclusion import compute_root, verify_inclusion
+from bundler.trust.sigstore.logs.inclusion import compute_root, verify_inclusion
 from bundler.trust.sigstore.trusted_root import (
     Period,
     TrustedAuthority,

@@ -18,13 +18,13 @@ from bundler.oci.signature import (
     SIGNATURE_ANNOTATION,
 )
 from bundler.trust.sigstore import certificates, keys
-from bundler.trust.sigstore.attachment import TrustedFulcio, verify_attachment
+from bundler.trust.sigstore.attachments.attachment import TrustedFulcio, verify_attachment
+from bundler.trust.sigstore.attachments.payload import parse_payload
 from bundler.trust.sigstore.bundle import parse_bundle, sign_artifact
 from bundler.trust.sigstore.certificates import Authority, OidcIdentity
 from bundler.trust.sigstore.dsse import parse_statement, sign_envelope
-from bundler.trust.sigstore.log_entry import parse_log_entry
-from bundler.trust.sigstore.payload import parse_payload
-from bundler.trust.sigstore.rekor import parse_annotation
+from bundler.trust.sigstore.logs.log_entry import parse_log_entry
+from bundler.trust.sigstore.logs.rekor import parse_annotation
 from bundler.trust.sigstore.verify_bundle import verify_by_key
 from tests.fakes import sigstore as fake
 

@@ -12,8 +12,8 @@ import pytest
 from bundler.config import policy_json
 from bundler.errors import SigstoreSignatureError
 from bundler.oci import signature as signatures
-from bundler.trust.sigstore.attachment import verify_attachment
-from bundler.trust.sigstore.policy_trust import load_trust
+from bundler.trust.sigstore.attachments.attachment import verify_attachment
+from bundler.trust.sigstore.attachments.policy_trust import load_trust
 
 VECTORS = Path(__file__).parent / "vectors"
 MOMENT = datetime(2026, 11, 30, tzinfo=UTC)

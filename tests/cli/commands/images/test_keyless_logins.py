@@ -13,7 +13,7 @@ import pytest
 
 from bundler.oci import signature as signatures
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.attachment import TrustedFulcio, verify_attachment
+from bundler.trust.sigstore.attachments.attachment import TrustedFulcio, verify_attachment
 from bundler.trust.sigstore.certificates import Authority, OidcIdentity
 from tests.fakes import images, oidc, sigstore
 

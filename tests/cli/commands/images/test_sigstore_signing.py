@@ -12,7 +12,11 @@ import pytest
 from bundler.oci import signature as signatures
 from bundler.oci.signature import BUNDLE_ANNOTATION, CHAIN_ANNOTATION
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.attachment import SigstoreKeys, TrustedFulcio, verify_attachment
+from bundler.trust.sigstore.attachments.attachment import (
+    SigstoreKeys,
+    TrustedFulcio,
+    verify_attachment,
+)
 from bundler.trust.sigstore.certificates import Authority, OidcIdentity
 from tests.fakes import images, sigstore as fake
 from tests.fakes.registry import FakeRegistry

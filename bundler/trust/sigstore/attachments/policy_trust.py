@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bundler.config import config_file
 from bundler.config.policy_json import Fulcio, Keys, Pki
 from bundler.errors import ConfigError
-from bundler.trust.sigstore.attachment import SigstoreKeys, TrustedFulcio, TrustedPki
+from bundler.trust.sigstore.attachments.attachment import SigstoreKeys, TrustedFulcio, TrustedPki
 from bundler.trust.sigstore.keys import parse_public_key
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from bundler.config.policy_json import SigstoreSigned
-    from bundler.trust.sigstore.attachment import AttachmentTrust
+    from bundler.trust.sigstore.attachments.attachment import AttachmentTrust
 
 
 def load_trust(requirement: SigstoreSigned) -> AttachmentTrust:

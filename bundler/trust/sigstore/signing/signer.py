@@ -21,16 +21,16 @@ from bundler.oci.signature import (
     SIGSTORE_PAYLOAD,
     SigstoreSignature,
 )
+from bundler.trust.sigstore.attachments.payload import Payload
 from bundler.trust.sigstore.keys import generate_signing_key
-from bundler.trust.sigstore.payload import Payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.oci.descriptor import Descriptor
     from bundler.trust.sigstore.keys import SigningKey
-    from bundler.trust.sigstore.rekor import Promise
-    from bundler.trust.sigstore.services import IssuedCertificate
+    from bundler.trust.sigstore.logs.rekor import Promise
+    from bundler.trust.sigstore.signing.services import IssuedCertificate
 
     RequestCertificate = Callable[[SigningKey], IssuedCertificate]
     Record = Callable[[bytes, bytes, bytes], Promise]

@@ -15,7 +15,7 @@ from bundler.oci.signature import (
     CERTIFICATE_ANNOTATION,
     SIGNATURE_ANNOTATION,
 )
-from bundler.trust.sigstore.attachment_identity import verify_attachment_by_identity
+from bundler.trust.sigstore.attachments.attachment_identity import verify_attachment_by_identity
 from bundler.trust.sigstore.certificates import OidcIdentity
 from bundler.trust.sigstore.trusted_root import parse_trusted_root
 from tests.fakes import sigstore as fake

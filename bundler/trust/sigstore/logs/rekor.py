@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import SigstoreSignatureError
 from bundler.oci.json.base64_strict import encode
 from bundler.trust.sigstore.documents import parse_document, require_members
-from bundler.trust.sigstore.log_entry import MAX_BODY, parse_log_entry
+from bundler.trust.sigstore.logs.log_entry import MAX_BODY, parse_log_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,8 @@ from bundler.errors import ConfigError, LimitError, RefusedRequestError, Registr
 from bundler.events import discard
 from bundler.registry.services.service_client import ServiceClient
 from bundler.trust.oidc.identity_token import find_token_subject
-from bundler.trust.sigstore import keys, services
+from bundler.trust.sigstore import keys
+from bundler.trust.sigstore.signing import services
 from tests.fakes import sigstore as fake
 
 PAYLOAD = b'{"critical":{}}'

@@ -20,7 +20,8 @@ from bundler.errors import BundlerError, MalformedError, RefusedRequestError
 from bundler.oci.json.base64_strict import encode
 from bundler.oci.json.table import Table
 from bundler.trust.oidc.identity_token import find_token_subject
-from bundler.trust.sigstore import certificates, log_entry, pem, rekor
+from bundler.trust.sigstore import certificates, pem
+from bundler.trust.sigstore.logs import log_entry, rekor
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -21,7 +21,7 @@ from bundler.oci.signature import (
     SigstoreSignature,
 )
 from bundler.trust.sigstore import certificates, keys
-from bundler.trust.sigstore.attachment import (
+from bundler.trust.sigstore.attachments.attachment import (
     SigstoreKeys,
     TrustedFulcio,
     TrustedPki,

@@ -17,16 +17,17 @@ from bundler.oci.signature import (
     SIGNATURE_ANNOTATION,
     SIGSTORE_PAYLOAD,
 )
-from bundler.trust.sigstore import certificates, rekor
-from bundler.trust.sigstore.attachment import check_digest
+from bundler.trust.sigstore import certificates
+from bundler.trust.sigstore.attachments.attachment import check_digest
+from bundler.trust.sigstore.attachments.payload import parse_payload
 from bundler.trust.sigstore.bundle import Bundle, TransparencyEntry
-from bundler.trust.sigstore.payload import parse_payload
+from bundler.trust.sigstore.logs import rekor
 from bundler.trust.sigstore.verify_bundle import verify_by_identity
 
 if TYPE_CHECKING:
     from bundler.oci.signature import SigstoreSignature
+    from bundler.trust.sigstore.attachments.payload import Payload
     from bundler.trust.sigstore.certificates import OidcIdentity
-    from bundler.trust.sigstore.payload import Payload
     from bundler.trust.sigstore.trusted_root import TrustedRoot
 
 _VERSION = "0.1"  # bundles of this version need a promise, not a proof

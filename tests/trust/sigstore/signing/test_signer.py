@@ -10,9 +10,9 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.signature import CERTIFICATE_ANNOTATION
 from bundler.trust.sigstore import keys
-from bundler.trust.sigstore.attachment import SigstoreKeys, verify_attachment
-from bundler.trust.sigstore.services import IssuedCertificate
-from bundler.trust.sigstore.signer import CertifiedKey, KeylessSigner, SigstoreSigner
+from bundler.trust.sigstore.attachments.attachment import SigstoreKeys, verify_attachment
+from bundler.trust.sigstore.signing.services import IssuedCertificate
+from bundler.trust.sigstore.signing.signer import CertifiedKey, KeylessSigner, SigstoreSigner
 
 MANIFEST = b'{"schemaVersion":2}'
 DESCRIPTOR = Descriptor(

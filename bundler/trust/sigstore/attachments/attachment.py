@@ -21,8 +21,8 @@ from bundler.oci.signature import (
     SIGNATURE_ANNOTATION,
     SIGSTORE_PAYLOAD,
 )
-from bundler.trust.sigstore import rekor
-from bundler.trust.sigstore.payload import parse_payload
+from bundler.trust.sigstore.attachments.payload import parse_payload
+from bundler.trust.sigstore.logs import rekor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from bundler.oci.signature import SigstoreSignature
+    from bundler.trust.sigstore.attachments.payload import Payload
     from bundler.trust.sigstore.certificates import Authority, OidcIdentity, PkiIdentity
     from bundler.trust.sigstore.keys import VerificationKey
-    from bundler.trust.sigstore.payload import Payload
 
 
 @dataclass(frozen=True, slots=True)

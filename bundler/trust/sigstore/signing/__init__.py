@@ -1,0 +1,1 @@
+"""Create sigstore signatures. Read ``signer`` first."""

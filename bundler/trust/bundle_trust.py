@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bundler.oci.digest import Digest
     from bundler.trust.keys import PublicKey
-    from bundler.trust.removed_keys import RemovedKey
-    from bundler.trust.role_check import UnfitKey
+    from bundler.trust.trust_files.removed_keys import RemovedKey
+    from bundler.trust.trust_files.role_check import UnfitKey
 
     ReadChain: TypeAlias = Callable[[int], Mapping[int, "SignedDocument"]]
     """Returns the trust files from a version on, by version, unverified."""

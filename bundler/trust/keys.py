@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-    from bundler.trust.encrypted_key import Label
+    from bundler.trust.private_keys.encrypted_key import Label
 
 SigningAlgorithm = Literal["ecdsa-p256", "ed25519"]
 Algorithm = Literal["ecdsa-p256", "ed25519", "rsa"]
@@ -125,7 +125,7 @@ class PrivateKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        from bundler.trust import encrypted_key  # noqa: PLC0415 - not for public keys
+        from bundler.trust.private_keys import encrypted_key  # noqa: PLC0415 - not for public keys
 
         return encrypted_key.encrypt(der, passphrase, label)
 
@@ -257,9 +257,9 @@ def load_private_key(
         CancelledError: the run is cancelled.
         UnsupportedError: the algorithm is not known.
     """
-    from bundler.trust import encrypted_key  # noqa: PLC0415 - not for public keys
-    from bundler.trust.decrypt_key import decrypt_key, load_key  # noqa: PLC0415 - as above
-    from bundler.trust.derivation_cost import check_derivation_cost  # noqa: PLC0415 - as above
+    from bundler.trust.private_keys import encrypted_key  # noqa: PLC0415 - not for public keys
+    from bundler.trust.private_keys.decrypt_key import decrypt_key, load_key  # noqa: PLC0415 - as above
+    from bundler.trust.private_keys.derivation_cost import check_derivation_cost  # noqa: PLC0415 - as above
 
     if b"-----BEGIN PUBLIC KEY-----" in pem:
         raise ConfigError(

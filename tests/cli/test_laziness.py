@@ -127,8 +127,8 @@ def test_verification_with_public_key_imports_nothing_of_private_keys(imported_m
     imported_modules("export", "apps.txt", "signed", "--sign-key", "site.key")
     imported = imported_modules("verify", "signed", "--key", "site.pub")
     assert not imported & {
-        "bundler.trust.decrypt_key",
-        "bundler.trust.encrypted_key",
+        "bundler.trust.private_keys.decrypt_key",
+        "bundler.trust.private_keys.encrypted_key",
         "bundler.content.run_program",
         "subprocess",
     }

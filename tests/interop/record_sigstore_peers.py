@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, utils
 from bundler.oci import signature as signatures
 from bundler.oci.digest import Digest
 from bundler.oci.signature import SIGNATURE_ANNOTATION, SIGSTORE_PAYLOAD, SigstoreSignature
-from bundler.trust import encrypted_key
+from bundler.trust.private_keys import encrypted_key
 from bundler.trust.sigstore import bundle, dsse, keys
 from bundler.trust.sigstore.verify_bundle import COSIGN_SIGNATURE
 from tests.fakes import images, sigstore as fake

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bundler.ports import OpenOptions
     from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import SignedDocument
-    from bundler.trust.signers import Signer
+    from bundler.trust.private_keys.signers import Signer
 
 _PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting computer may be ahead
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Inventory
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
-    from bundler.trust.role_check import UnfitKey
+    from bundler.trust.trust_files.role_check import UnfitKey
 
 
 @dataclass(frozen=True, slots=True)

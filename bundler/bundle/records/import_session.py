@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImportReport
     from bundler.errors import BundlerError
     from bundler.events import Emit
-    from bundler.trust.signers import Signer
+    from bundler.trust.private_keys.signers import Signer
 
 _REFUSALS: dict[type[TrustError], str] = {
     RollbackError: "rollback",

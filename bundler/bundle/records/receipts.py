@@ -31,7 +31,7 @@ from bundler.errors import (
 from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
 from bundler.oci.json.table import Table
-from bundler.trust.role_check import find_problem
+from bundler.trust.trust_files.role_check import find_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.records.log import Entry
     from bundler.trust.keys import PublicKey
-    from bundler.trust.signers import Signer
-    from bundler.trust.trust_file import TrustedKey
+    from bundler.trust.private_keys.signers import Signer
+    from bundler.trust.trust_files.trust_file import TrustedKey
 
 TYPE = "airbundle/receipt/v1"
 MAX_RECEIPT = 64 * 1024 * 1024

@@ -12,7 +12,7 @@ from bundler.bundle.records.trust_file_state import MEMBER, TrustFileState
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.trust.trust_store import TrustStore
+    from bundler.trust.trust_files.trust_store import TrustStore
 
 
 def record_first(path: Path, trust: TrustStore, *, moment: datetime, reason: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.omissions import Omissions
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.trust.keys import PublicKey
-    from bundler.trust.role_check import UnfitKey
+    from bundler.trust.trust_files.role_check import UnfitKey
 
 _MAX_NAMED = 3
 _MAX_PATHS = 100  # of each list of paths in JSON

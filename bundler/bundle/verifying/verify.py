@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
-    from bundler.trust.role_check import UnfitKey
+    from bundler.trust.trust_files.role_check import UnfitKey
 
 _MAX_MISSING = 10_000  # files that are reported individually
 _MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json is the largest file without a listed size

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError
     from bundler.events import BlobTotal, TransferTotals
     from bundler.trust.keys import PublicKey
-    from bundler.trust.role_check import UnfitKey
+    from bundler.trust.trust_files.role_check import UnfitKey
 
 INCOMPLETE = "incomplete: the export left out images or layers that it could not read"
 """The note on a bundle whose inventory states that it is incomplete."""

@@ -9,7 +9,7 @@ from bundler.errors import SignerError, UsageError
 if TYPE_CHECKING:
     from bundler.cli.options.bundle_signers import SignerOptions
     from bundler.cli.runtime.context import CommandContext
-    from bundler.trust.signers import Signer
+    from bundler.trust.private_keys.signers import Signer
 
 
 def read_signers(context: CommandContext, options: SignerOptions) -> tuple[Signer, ...]:
@@ -31,7 +31,7 @@ def read_signers(context: CommandContext, options: SignerOptions) -> tuple[Signe
         return ()
     from bundler.cli.runtime import signing_keys  # noqa: PLC0415 - not for --help
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
-    from bundler.trust.signers import CommandSigner, parse_command  # noqa: PLC0415 - as above
+    from bundler.trust.private_keys.signers import CommandSigner, parse_command  # noqa: PLC0415 - as above
 
     signers: list[Signer] = list(
         signing_keys.read_private_keys(context, options.key_files, options.passphrase_file)
@@ -40,7 +40,7 @@ def read_signers(context: CommandContext, options: SignerOptions) -> tuple[Signe
         parse_command(command)
         signers.append(CommandSigner(keys.read_public_key(path), command, context.cancellation))
     if options.agent_keys:
-        from bundler.trust import ssh_agent  # noqa: PLC0415 - rare
+        from bundler.trust.private_keys import ssh_agent  # noqa: PLC0415 - rare
 
         public = list(map(ssh_agent.read_public_key, options.agent_keys))
         socket = context.environment.variables.get("SSH_AUTH_SOCK")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bundler.trust.trust_store import TrustStore
+    from bundler.trust.trust_files.trust_store import TrustStore
 
 
 def print_removed(names: Sequence[str], store: TrustStore | None) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.context import CommandContext, CommandRun
     from bundler.cli.runtime.import_target import TargetSettings
     from bundler.events import Emit
-    from bundler.trust.signers import Signer
+    from bundler.trust.private_keys.signers import Signer
 
 
 _HINTS: dict[type[BundlerError], str] = {
@@ -162,7 +162,7 @@ def _count_missing_signatures(bundle: Path, trust_file: Path) -> int:
     """
     from bundler.bundle.format.authenticate import authenticate  # noqa: PLC0415 - as above
     from bundler.bundle.format.parse_inventory import parse_inventory  # noqa: PLC0415 - as above
-    from bundler.trust import role_check, trust_store  # noqa: PLC0415 - as above
+    from bundler.trust.trust_files import role_check, trust_store  # noqa: PLC0415 - as above
 
     store = trust_store.load(trust_file, read_only=True)
     found = authenticate(bundle, store)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from bundler.cli.options.bundle_trust import TrustOptions
     from bundler.cli.runtime.context import CommandContext
     from bundler.trust.bundle_trust import BundleTrust, SignedDocument
-    from bundler.trust.signers import Signer
-    from bundler.trust.trust_store import TrustStore
+    from bundler.trust.private_keys.signers import Signer
+    from bundler.trust.trust_files.trust_store import TrustStore
 
 
 def read_trust(
@@ -98,7 +98,7 @@ def read_chain(
     Raises:
         MissingFileError, ConfigError: the file cannot be read, or is not valid.
     """
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     if (store := open_store(context, path)) is None:
         return {}
@@ -113,7 +113,7 @@ def warn_of_unfit_signers(
 
     Bundles are signed nevertheless: other sites may have a newer version of the file, or none.
     """
-    from bundler.trust.role_check import find_unfit  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files.role_check import find_unfit  # noqa: PLC0415 - loads cryptography
 
     keys, content = [signer.public for signer in signers], store.content
     for unfit in find_unfit(content, "bundle", keys, stream, created):
@@ -154,7 +154,7 @@ def open_store(
     path = path or context.environment.find_trust_file()
     if path is None:
         return None
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     # A command may authenticate a bundle twice, such as to verify it before it is imported.
     notify = None if context.options.quiet else cache(text.print_note)

@@ -39,10 +39,10 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.oci.json import base64_strict
-from bundler.trust.decrypt_key import decrypt_key, load_key
-from bundler.trust.derivation_cost import check_derivation_cost
 from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
 from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, open_decrypted
+from bundler.trust.private_keys.decrypt_key import decrypt_key, load_key
+from bundler.trust.private_keys.derivation_cost import check_derivation_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -14,7 +14,7 @@ from bundler.bundle.format.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE, MAX_SIGNATURES
 from bundler.bundle.verifying import verify
 from bundler.oci import manifest
-from bundler.trust import derivation_cost
+from bundler.trust.private_keys import derivation_cost
 
 PAGE = (Path(__file__).parents[3] / "docs" / "format.md").read_text()
 SCHEMAS = resources.files("bundler") / "schemas"

@@ -25,8 +25,8 @@ from bundler.errors import (
 )
 from bundler.oci.digest import Digest
 from bundler.oci.json.table import Table
-from bundler.trust.trust_file import TrustFile
-from bundler.trust.trust_store import TrustStore
+from bundler.trust.trust_files.trust_file import TrustFile
+from bundler.trust.trust_files.trust_store import TrustStore
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SERIAL = int(NOW.timestamp())

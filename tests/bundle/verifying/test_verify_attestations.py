@@ -27,8 +27,8 @@ from bundler.ports import OpenOptions
 from bundler.trust import keys
 from bundler.trust.bundle_trust import TrustedKeys
 from bundler.trust.sigstore.bundle import MEDIA_TYPE
-from bundler.trust.trust_file import RoleKeys, TrustedKey, TrustFile
-from bundler.trust.trust_store import TrustStore
+from bundler.trust.trust_files.trust_file import RoleKeys, TrustedKey, TrustFile
+from bundler.trust.trust_files.trust_store import TrustStore
 from tests.fakes import bundles, images
 
 KEY, SECOND, OTHER = (keys.generate_key() for _ in range(3))

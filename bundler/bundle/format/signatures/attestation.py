@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.trust.keys import PublicKey
-    from bundler.trust.signers import Signer
+    from bundler.trust.private_keys.signers import Signer
 
 TYPE = "urn:airbundle:export:v1"
 """The type of the predicate."""

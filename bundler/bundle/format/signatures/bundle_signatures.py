@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.trust.keys import PublicKey
-    from bundler.trust.signers import Signer
+    from bundler.trust.private_keys.signers import Signer
 
 MAX_SIGNATURES = 32
 MAX_SIGNATURE = 64 * 1024

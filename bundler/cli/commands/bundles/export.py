@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory import Format
     from bundler.trust.bundle_trust import SignedDocument
-    from bundler.trust.signers import Signer
+    from bundler.trust.private_keys.signers import Signer
 
 
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
@@ -198,7 +198,7 @@ def export(
 def _print_signature_notes(report: ExportReport, trust_path: Path | None, *, signed: bool) -> None:
     """Print which signatures the export removed, and which sites with the trust file still need."""
     from bundler.cli.runtime import export_signatures  # noqa: PLC0415 - if there are any
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     store = None if trust_path is None else trust_store.load(trust_path, read_only=True)
     export_signatures.print_removed(report.removed_signatures, store)

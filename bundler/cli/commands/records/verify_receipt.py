@@ -61,7 +61,7 @@ def verify_receipt(
     names: Mapping[str, str] = {}
     if key_files:
         from bundler.trust.keys import read_public_key  # noqa: PLC0415 - loads cryptography
-        from bundler.trust.trust_file import TrustedKey  # noqa: PLC0415 - as above
+        from bundler.trust.trust_files.trust_file import TrustedKey  # noqa: PLC0415 - as above
 
         keys, threshold = [TrustedKey(read_public_key(path)) for path in key_files], 1
     else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from bundler.trust.trust_file import Role
+    from bundler.trust.trust_files.trust_file import Role
 
 
 @command(
@@ -89,7 +89,7 @@ def add(
     not changed.
     """
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
-    from bundler.trust.trust_file import RoleKeys, TrustedKey, TrustFile  # noqa: PLC0415 - as above
+    from bundler.trust.trust_files.trust_file import RoleKeys, TrustedKey, TrustFile  # noqa: PLC0415 - as above
 
     if {"bundle", "receipt"} <= set(roles):
         raise UsageError(

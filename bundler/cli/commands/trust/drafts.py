@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bundler.trust.trust_file import Role, RoleKeys, TrustFile
+    from bundler.trust.trust_files.trust_file import Role, RoleKeys, TrustFile
 
 _DAY = "%Y-%m-%d"
 
@@ -66,7 +66,7 @@ def read(path: Path) -> TrustFile | None:
     """
     if not path.exists():
         return None
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     if trust_store.read_document(path).signatures:
         raise ConflictError(
@@ -86,7 +86,7 @@ def write(path: Path, content: TrustFile, *, as_json: bool) -> None:
     """
     from bundler.cli.commands.trust.show import print_store  # noqa: PLC0415 - not for --help
     from bundler.content.files import atomic_write  # noqa: PLC0415 - as above
-    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
 
     raw = content.to_bytes()
     try:

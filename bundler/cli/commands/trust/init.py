@@ -67,8 +67,8 @@ def init(
     from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
 
     from bundler.bundle.records.record_trust_file import record_first  # noqa: PLC0415 - as above
-    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
-    from bundler.trust.install_trust_file import install  # noqa: PLC0415 - as above
+    from bundler.trust.trust_files import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files.install_trust_file import install  # noqa: PLC0415 - as above
 
     try:
         digits = trust_file.parse_fingerprint(fingerprint)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bundler.trust.trust_file import TrustedKey
-    from bundler.trust.trust_store import TrustStore
+    from bundler.trust.trust_files.trust_file import TrustedKey
+    from bundler.trust.trust_files.trust_store import TrustStore
 
 
 @command("show", "airbundle trust show", "airbundle trust show draft.json")
@@ -36,7 +36,7 @@ def show(context: CommandContext, file: Path | None, *, as_json: bool) -> None:
         raise NotFoundError(
             "this site has no trust file", hint="install one: airbundle trust init FILE"
         )
-    from bundler.trust import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_file, trust_store  # noqa: PLC0415 - loads cryptography
 
     store = trust_store.load(path, installed=file is None)
     if file is None:
@@ -55,7 +55,7 @@ def print_store(
     ``signed_by`` are the first 16 digits of the keys that signed a draft; None: it is no draft.
     """
     from bundler.oci.json import timestamps  # noqa: PLC0415 - not for --help
-    from bundler.trust import trust_file  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_file  # noqa: PLC0415 - loads cryptography
 
     content = store.content
     fingerprint = trust_file.compute_fingerprint(store.raw)

@@ -36,7 +36,7 @@ def sign(context: CommandContext, draft: Path, *, signers: SignerOptions, as_jso
         )
     keys = read_signers(context, signers)
     from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     loaded = trust_store.load(draft, installed=False)
     current = open_store(context, None, read_only=True)

@@ -59,7 +59,7 @@ def update(
             "this site has no trust file", hint="install one: airbundle trust init FILE"
         )
     from bundler.bundle.format import trust_chain  # noqa: PLC0415 - not for --help
-    from bundler.trust import trust_store  # noqa: PLC0415 - loads cryptography
+    from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     if source.is_dir():
         updated = store.follow(partial(trust_chain.read_chain, source))

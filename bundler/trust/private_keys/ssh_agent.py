@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from bundler.errors import ConfigError, SignerError
 from bundler.trust import keys
-from bundler.trust.signers import check_signature
+from bundler.trust.private_keys.signers import check_signature
 
 if TYPE_CHECKING:
     from pathlib import Path

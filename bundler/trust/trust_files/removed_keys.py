@@ -9,14 +9,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.errors import TrustFileError
-from bundler.trust import trust_file
+from bundler.trust.trust_files import trust_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.keys import PublicKey
-    from bundler.trust.trust_file import TrustFile
+    from bundler.trust.trust_files.trust_file import TrustFile
 
 
 class RemovedKey(NamedTuple):

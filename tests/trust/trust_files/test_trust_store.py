@@ -23,9 +23,10 @@ from bundler.errors import (
     UnauthenticatedError,
     UnfitSignerError,
 )
-from bundler.trust import install_trust_file, keys, trust_file, trust_store
+from bundler.trust import keys
 from bundler.trust.bundle_trust import SignedDocument
-from bundler.trust.trust_file import RoleKeys, TrustedKey, TrustFile
+from bundler.trust.trust_files import install_trust_file, trust_file, trust_store
+from bundler.trust.trust_files.trust_file import RoleKeys, TrustedKey, TrustFile
 
 ALICE, BOB, CAROL, EXPORT, SECOND = (keys.generate_key() for _ in range(5))
 NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)

@@ -31,9 +31,9 @@ from bundler.errors import (
 )
 from bundler.oci.digest import Digest
 from bundler.oci.json.timestamps import format_to_minute
-from bundler.trust import role_check, trust_file
 from bundler.trust.bundle_trust import SignedDocument
-from bundler.trust.removed_keys import find_removed_keys
+from bundler.trust.trust_files import role_check, trust_file
+from bundler.trust.trust_files.removed_keys import find_removed_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
     from bundler.trust.bundle_trust import ReadChain
     from bundler.trust.keys import PublicKey
-    from bundler.trust.removed_keys import RemovedKey
-    from bundler.trust.role_check import UnfitKey
-    from bundler.trust.trust_file import TrustFile
+    from bundler.trust.trust_files.removed_keys import RemovedKey
+    from bundler.trust.trust_files.role_check import UnfitKey
+    from bundler.trust.trust_files.trust_file import TrustFile
 
 HISTORY = "trust"
 _MAX_SIGNATURES = 32

@@ -21,7 +21,7 @@ from bundler.errors import ConfigError, UnsupportedError
 from bundler.oci.json import strict
 from bundler.oci.json.base64_strict import decode, encode
 from bundler.oci.json.table import Table
-from bundler.trust.derivation_cost import check_scrypt
+from bundler.trust.private_keys.derivation_cost import check_scrypt
 
 Label = Literal["SIGSTORE", "COSIGN"]
 """The word in the label of the PEM; programs before 2023 accept only ``COSIGN``."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bundler.errors import UnfitSignerProblem
     from bundler.trust.keys import PublicKey
-    from bundler.trust.trust_file import Role, TrustedKey, TrustFile
+    from bundler.trust.trust_files.trust_file import Role, TrustedKey, TrustFile
 
 
 class UnfitKey(NamedTuple):

@@ -15,8 +15,9 @@ import pytest
 
 from bundler.cancel import Cancellation
 from bundler.errors import CancelledError, ConfigError, SignerError, UnsupportedError, UsageError
-from bundler.trust import keys, ssh_agent
-from bundler.trust.signers import CommandSigner
+from bundler.trust import keys
+from bundler.trust.private_keys import ssh_agent
+from bundler.trust.private_keys.signers import CommandSigner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

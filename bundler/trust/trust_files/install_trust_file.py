@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import ConfigError, ConflictError, TrustFileError
-from bundler.trust import trust_file, trust_store
+from bundler.trust.trust_files import trust_file, trust_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from bundler.trust.bundle_trust import SignedDocument
-    from bundler.trust.trust_store import TrustStore
+    from bundler.trust.trust_files.trust_store import TrustStore
 
 
 def install(

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from bundler.content.run_program import run_program
-from bundler.trust import encrypted_key
+from bundler.trust.private_keys import encrypted_key
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bundler.bundle.audit.differences.target_difference import TargetDifference
-    from bundler.cli.runtime.comparison import Difference
+    from bundler.cli.runtime.inspecting.comparison import Difference
 
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.cli.options.bundle_trust import TrustOptions
+    from bundler.cli.options.signing.bundle_trust import TrustOptions
     from bundler.cli.runtime.context import CommandContext
     from bundler.trust.bundle_trust import BundleTrust, SignedDocument
     from bundler.trust.private_keys.signers import Signer

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, platforms
-from bundler.cli.options.bundle_trust import TrustOptions, key_trust
+from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.command import command
-from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
-from bundler.cli.runtime import opened_images
+from bundler.cli.options.signing.bundle_trust import TrustOptions, key_trust
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.inspecting import opened_images
 from bundler.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from bundler.cli.runtime.comparison import Difference
+    from bundler.cli.runtime.inspecting.comparison import Difference
 
 
 @command("diff", "airbundle diff /media/stick/plant-7 docker://registry.plant:5000")
@@ -103,7 +103,7 @@ def diff(
     if trusted is not None and not (_is_bundle(old) or _is_bundle(new)):
         raise UsageError("neither A nor B is a bundle with signatures to verify")
     from bundler.cli.output import differences  # noqa: PLC0415 - not for --help
-    from bundler.cli.runtime.comparison import Comparison  # noqa: PLC0415 - as above
+    from bundler.cli.runtime.inspecting.comparison import Comparison  # noqa: PLC0415 - as above
 
     with context.run() as run:
         comparison = Comparison(run, access, trusted, cache)

@@ -9,14 +9,14 @@ from typing import Literal
 import click
 
 from bundler.cli.options import platforms
-from bundler.cli.options.bundle_trust import TrustOptions, key_trust
+from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.command import command
-from bundler.cli.options.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.options.signing.bundle_trust import TrustOptions, key_trust
 from bundler.cli.output import text
-from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.inspecting import opened_images
 
 Format = Literal["cyclonedx", "spdx"]
 

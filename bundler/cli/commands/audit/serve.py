@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, records
-from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.import_names import SECTION, ImportNameOptions, import_names
 from bundler.cli.options.option import option
 from bundler.cli.options.serving import ServerOptions, serving
+from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
-from bundler.cli.options.bundle_trust import TrustOptions, key_trust
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.options.signing.bundle_trust import TrustOptions, key_trust
 from bundler.cli.output import text
-from bundler.cli.runtime import opened_images
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.inspecting import opened_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler.cli.options import common
-from bundler.cli.options.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, registry_access
+from bundler.cli.options.signing.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
@@ -128,7 +128,7 @@ def export(
     _check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
     keys: tuple[Signer, ...] = ()
     if signers != NO_SIGNERS:
-        from bundler.cli.runtime.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
+        from bundler.cli.runtime.signing.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
 
         keys = read_signers(context, signers)
     chain: Mapping[int, SignedDocument] = {}

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler.cli.options import common, records
-from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
-from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
+from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
+from bundler.cli.options.auditing.gate import GateOptions, gate_options
 from bundler.cli.options.command import command
-from bundler.cli.options.contents_cache import CacheOptions, cache_options
-from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.import_names import SECTION, ImportNameOptions, import_names
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
+from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_signers
+from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import receipts, text
 from bundler.cli.runtime import trusted_keys
-from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.signing.bundle_signers import read_signers
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:

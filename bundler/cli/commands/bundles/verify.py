@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, records
-from bundler.cli.options.bundle_trust import TrustOptions, bundle_trust
+from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
+from bundler.cli.options.auditing.gate import GateOptions, gate_options
 from bundler.cli.options.command import command
-from bundler.cli.options.contents_cache import CacheOptions, cache_options
-from bundler.cli.options.gate import GateOptions, gate_options
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, parse_day
+from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context

@@ -8,7 +8,7 @@ from bundler.cli.commands.credentials.keygen import print_key_pair, warn_about_s
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.signing import signing_keys
 
 if TYPE_CHECKING:
     from pathlib import Path

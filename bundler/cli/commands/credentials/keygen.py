@@ -10,7 +10,7 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.output import text
-from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.signing import signing_keys
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.output import text
-from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.cli.runtime.openpgp_signers import create_gpg_signer
+from bundler.cli.runtime.signing import signing_keys
+from bundler.cli.runtime.signing.openpgp_signers import create_gpg_signer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.runtime.image_signers import CreateSigner
+    from bundler.cli.runtime.signing.image_signers import CreateSigner
     from bundler.oci.digest import Digest
 
 

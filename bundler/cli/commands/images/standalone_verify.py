@@ -75,7 +75,7 @@ def verify_files(
 ) -> tuple[str, str]:
     """Verify a signature in a file; return the fingerprint of the signer and the digest."""
     from bundler.cli.commands.images.manifest_digest import read_manifest  # noqa: PLC0415 - not for --help
-    from bundler.cli.runtime.openpgp_signers import create_gpg_environment  # noqa: PLC0415 - as above
+    from bundler.cli.runtime.signing.openpgp_signers import create_gpg_environment  # noqa: PLC0415 - as above
     from bundler.images.standalone_signing import (  # noqa: PLC0415
         VerificationRequest,
         verify_manifest_signature,

@@ -13,7 +13,7 @@ from bundler.cli.options.option import option
 from bundler.cli.options.platforms import PlatformOptions, platforms
 from bundler.cli.options.registry_access import AccessOptions, both_sides
 from bundler.cli.options.retry import RetryOptions, retry_options
-from bundler.cli.options.signing import SigningOptions, sign_images
+from bundler.cli.options.signing.signing import SigningOptions, sign_images
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
-from bundler.cli.options.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.command import command
+from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.output import text
-from bundler.cli.runtime.bundle_signers import read_signers
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.signing.bundle_signers import read_signers
 from bundler.cli.runtime.trusted_keys import open_store
 from bundler.errors import UsageError
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo.messages import local_errors
-from bundler.cli.runtime.image_signers import (
+from bundler.cli.runtime.prompts import raise_if_interrupted
+from bundler.cli.runtime.signing.image_signers import (
     ImageSigners,
     PassphraseInput,
     load_sigstore_key,
     load_sigstore_parameters,
 )
-from bundler.cli.runtime.oidc_login import LoginDialog
-from bundler.cli.runtime.openpgp_signers import create_gpg_signer, create_sq_signer
-from bundler.cli.runtime.prompts import raise_if_interrupted
+from bundler.cli.runtime.signing.oidc_login import LoginDialog
+from bundler.cli.runtime.signing.openpgp_signers import create_gpg_signer, create_sq_signer
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.runtime.context import CommandContext
-    from bundler.cli.runtime.image_signers import CreateSigner
+    from bundler.cli.runtime.signing.image_signers import CreateSigner
 
 _MAX_CODE = 4096  # characters
 _PASSPHRASE_USERS = ("sign-by", "sign-by-sq-fingerprint", "sign-by-sigstore-private-key")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cli.runtime.context import CommandContext
-    from bundler.cli.runtime.image_signers import ImageSigners
+    from bundler.cli.runtime.signing.image_signers import ImageSigners
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SigningOptions:
         Raises:
             UsageError: the options are inconsistent, or a passphrase is wrong.
         """
-        from bundler.cli.runtime import image_signers, openpgp_signers  # noqa: PLC0415 - not for --help
+        from bundler.cli.runtime.signing import image_signers, openpgp_signers  # noqa: PLC0415 - not for --help
 
         passphrase = None
         if self.passphrase_file is not None:
@@ -48,7 +48,7 @@ class SigningOptions:
                     f"--sign-passphrase-file needs exactly one of {', '.join(users)}",
                 )
             if self.sigstore_key is None:
-                from bundler.cli.runtime.signing_keys import read_passphrase  # noqa: PLC0415 - not for --help
+                from bundler.cli.runtime.signing.signing_keys import read_passphrase  # noqa: PLC0415 - not for --help
 
                 passphrase = read_passphrase(self.passphrase_file)
         signers: list[image_signers.CreateSigner] = []

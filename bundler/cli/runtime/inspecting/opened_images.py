@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
-    from bundler.cli.options.bundle_trust import TrustOptions
-    from bundler.cli.options.contents_cache import CacheOptions
+    from bundler.cli.options.auditing.contents_cache import CacheOptions
     from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.options.signing.bundle_trust import TrustOptions
     from bundler.cli.runtime.context import CommandContext, CommandRun
     from bundler.oci.platform import Platform
     from bundler.ports import Source

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.options import common
+from bundler.cli.options.auditing.vulnerabilities import OPTIONS, VulnerabilityOptions
 from bundler.cli.options.option import option_group, spec
-from bundler.cli.options.vulnerabilities import OPTIONS, VulnerabilityOptions
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

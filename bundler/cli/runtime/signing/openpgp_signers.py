@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bundler.cli.runtime.context import CommandContext, CommandRun
-    from bundler.cli.runtime.image_signers import CreateSigner
+    from bundler.cli.runtime.signing.image_signers import CreateSigner
     from bundler.signature_ports import SignManifest
 
 

@@ -23,7 +23,8 @@ from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.inventory import Inventory
 from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget, parse_target
 from bundler.cli.options.registry_access import AccessOptions
-from bundler.cli.runtime import import_target, opened_images
+from bundler.cli.runtime import import_target
+from bundler.cli.runtime.inspecting import opened_images
 from bundler.errors import NotFoundError, UsageError
 from bundler.transports.source_reference import split_registry
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.platforms import PlatformImage
-    from bundler.cli.options.contents_cache import CacheOptions
+    from bundler.cli.options.auditing.contents_cache import CacheOptions
     from bundler.cli.options.import_names import ImportNameOptions
     from bundler.cli.runtime.context import CommandRun
     from bundler.config.registry_access import RegistryOverride

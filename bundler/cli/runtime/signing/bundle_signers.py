@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import SignerError, UsageError
 
 if TYPE_CHECKING:
-    from bundler.cli.options.bundle_signers import SignerOptions
+    from bundler.cli.options.signing.bundle_signers import SignerOptions
     from bundler.cli.runtime.context import CommandContext
     from bundler.trust.private_keys.signers import Signer
 
@@ -29,7 +29,7 @@ def read_signers(context: CommandContext, options: SignerOptions) -> tuple[Signe
         )
     if not options.given and options.passphrase_file is None:
         return ()
-    from bundler.cli.runtime import signing_keys  # noqa: PLC0415 - not for --help
+    from bundler.cli.runtime.signing import signing_keys  # noqa: PLC0415 - not for --help
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
     from bundler.trust.private_keys.signers import CommandSigner, parse_command  # noqa: PLC0415 - as above
 

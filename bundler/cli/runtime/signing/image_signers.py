@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.cli.runtime import signing_keys
-from bundler.cli.runtime.oidc_login import DIALOG, obtain_token
+from bundler.cli.runtime.signing import signing_keys
+from bundler.cli.runtime.signing.oidc_login import DIALOG, obtain_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bundler.cli.runtime.context import CommandContext, CommandRun
-    from bundler.cli.runtime.oidc_login import LoginDialog
+    from bundler.cli.runtime.signing.oidc_login import LoginDialog
     from bundler.oci.descriptor import Descriptor
     from bundler.signature_ports import SignManifest
     from bundler.trust.sigstore.keys import SigningKey

@@ -1,0 +1,1 @@
+"""Options for the rules of a site, databases of vulnerabilities, and kept contents of layers."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler import transports
-from bundler.bundle.audit.list_contents import list_bundle
+from bundler.bundle.audit.listings.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.importing import import_bundle

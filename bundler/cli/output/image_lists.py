@@ -10,8 +10,8 @@ from bundler.cli.output import text
 from bundler.oci.json.timestamps import format_to_minute
 
 if TYPE_CHECKING:
-    from bundler.bundle.audit.list_contents import Listing
-    from bundler.bundle.audit.list_images import ListedImage
+    from bundler.bundle.audit.listings.list_contents import Listing
+    from bundler.bundle.audit.listings.list_images import ListedImage
     from bundler.bundle.format.sizes import Sizes
 
 _HEADER = (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.audit.files import ImageFiles
+from bundler.bundle.audit.listings.files import ImageFiles
 from bundler.cancel import Cancellation
 from bundler.oci import manifest
 from bundler.transports.oci_layout.transport import LayoutSource

@@ -10,9 +10,9 @@ import pytest
 from bundler.bundle.audit.rules import waivers
 from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation
 from bundler.bundle.audit.rules.checks import BY_CODE
+from bundler.bundle.audit.rules.documents.rules_file import ActiveRule, RuleSet
 from bundler.bundle.audit.rules.evaluate import Verdict
 from bundler.bundle.audit.rules.finding import Finding, Place
-from bundler.bundle.audit.rules.rules_file import ActiveRule, RuleSet
 from bundler.cli.output.junit import create_junit
 from bundler.cli.output.sarif import create_sarif
 from bundler.oci.digest import Digest

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.layers.file_tree import File
+    from bundler.bundle.audit.listings.files import ImageFiles
     from bundler.oci.digest import Digest
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.differences.file_trees import FileChange
     from bundler.bundle.audit.differences.packages import PackageDifference
-    from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.bundle.audit.listings.files import ImageFiles
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.oci.descriptor import Descriptor

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bundler.bundle.audit.rules.audited import AuditedLocation
+    from bundler.bundle.audit.rules.documents.rules_file import ActiveRule, RuleSet
     from bundler.bundle.audit.rules.finding import WaivedFinding
-    from bundler.bundle.audit.rules.rules_file import ActiveRule, RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
 
 MAX_PROBLEMS = 1_000

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from bundler.bundle.audit.layers.layer_reader import LayerReader
 from bundler.bundle.audit.rules.evaluate import evaluate
 from bundler.bundle.audit.rules.finding import UNCHECKED
-from bundler.bundle.audit.rules.read_images import read_selected
-from bundler.bundle.audit.rules.read_layers import read_contents
-from bundler.bundle.audit.rules.read_vulnerabilities import add_vulnerabilities
+from bundler.bundle.audit.rules.reading.read_images import read_selected
+from bundler.bundle.audit.rules.reading.read_layers import read_contents
+from bundler.bundle.audit.rules.reading.read_vulnerabilities import add_vulnerabilities
 from bundler.bundle.audit.rules.run_programs import add_program_results
 from bundler.errors import RejectedByRulesError, count
 from bundler.events import WarningIssued
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.rules.audited import AuditedLocation
+    from bundler.bundle.audit.rules.documents.rules_file import RuleSet
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.rules.former import FormerBundle
-    from bundler.bundle.audit.rules.rules_file import RuleSet
     from bundler.bundle.audit.rules.waivers import Waiver
     from bundler.bundle.audit.vulnerabilities.files import VulnerabilityFiles
     from bundler.bundle.format.authenticate import AuthenticatedBundle

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from bundler.bundle.audit.rules.audited import AuditedLocation
+    from bundler.bundle.audit.rules.documents.rules_file import ActiveRule
     from bundler.bundle.audit.rules.programs import Program
-    from bundler.bundle.audit.rules.rules_file import ActiveRule
     from bundler.cancel import Cancellation
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest

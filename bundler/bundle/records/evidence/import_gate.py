@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.audit.rules.read_images import read_selected
+from bundler.bundle.audit.rules.reading.read_images import read_selected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -149,8 +149,8 @@ def _audit_images(  # noqa: PLR0917 - the values of the command
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
 
     from bundler.bundle.audit.rules.evaluate import evaluate  # noqa: PLC0415 - as above
-    from bundler.bundle.audit.rules.read_images import read_location  # noqa: PLC0415 - as above
-    from bundler.bundle.audit.rules.read_vulnerabilities import (  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.rules.reading.read_images import read_location  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.rules.reading.read_vulnerabilities import (  # noqa: PLC0415 - as above
         add_vulnerabilities,
     )
     from bundler.bundle.audit.rules.run_programs import (  # noqa: PLC0415 - as above

@@ -20,7 +20,7 @@ from bundler.cli.runtime.inspecting import opened_images
 from bundler.errors import BundlerError, CancelledError, NotFoundError, PartialError, UsageError
 
 if TYPE_CHECKING:
-    from bundler.bundle.audit.search import Match, Query
+    from bundler.bundle.audit.listings.search import Match, Query
 
 
 @command("find", "airbundle find /media/stick --file 'log4j-core-*.jar'")
@@ -86,8 +86,8 @@ def find(
     """
     query = _create_query(references, digest, labels, package, file_pattern)
     trusted = opened_images.read_trust(context, trust)
-    from bundler.bundle.audit.files import ListingCache  # noqa: PLC0415 - not for --help
-    from bundler.bundle.audit.search import Search, find_bundles  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.listings.files import ListingCache  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.listings.search import Search, find_bundles  # noqa: PLC0415 - as above
 
     opened: list[str] = []
     for location in locations:
@@ -135,7 +135,7 @@ def _create_query(
     Raises:
         UsageError: there is no condition, or one is malformed.
     """
-    from bundler.bundle.audit.search import Query, parse_labels, parse_package  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.listings.search import Query, parse_labels, parse_package  # noqa: PLC0415 - not for --help
     from bundler.gocompat.regexp import GoExpression  # noqa: PLC0415 - as above
 
     if not (references or digest or labels or package or file_pattern):

@@ -17,7 +17,7 @@ from bundler.cli.runtime.inspecting import opened_images
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.audit.tree import ContentNode
+    from bundler.bundle.audit.listings.tree import ContentNode
 
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 
@@ -43,7 +43,7 @@ def tree(
     LOCATION and IMAGE are specified as for files; without IMAGE, all images of LOCATION are shown.
     Only manifests are read and verified.
     """
-    from bundler.bundle.audit.tree import create_tree  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.listings.tree import create_tree  # noqa: PLC0415 - not for --help
 
     with opened_images.open_images(context, location, access, trust) as (images, run):
         selected = images.images if image is None else [images.find(image)]

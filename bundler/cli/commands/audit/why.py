@@ -17,7 +17,7 @@ from bundler.cli.runtime.inspecting import opened_images
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.audit.origins import Use
+    from bundler.bundle.audit.listings.origins import Use
 
 _WIDTH = 12  # of the longest label
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
@@ -45,7 +45,7 @@ def why(
     the file and line of the bundle manifest, or of a file that it includes, and the mirror that
     served the image. DIGEST may be abbreviated to 12 digits.
     """
-    from bundler.bundle.audit.origins import find_uses  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.listings.origins import find_uses  # noqa: PLC0415 - not for --help
 
     with opened_images.open_images(context, location, access, trust) as (images, run):
         uses = find_uses(images, content, run.emit)

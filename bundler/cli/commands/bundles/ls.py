@@ -20,8 +20,8 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.bundle.audit.list_contents import Listing
-    from bundler.bundle.audit.list_images import SortKey
+    from bundler.bundle.audit.listings.list_contents import Listing
+    from bundler.bundle.audit.listings.list_images import SortKey
     from bundler.gocompat.regexp import GoExpression
 
 
@@ -69,8 +69,8 @@ def ls(
     verified the image, as the inventory states. Only manifests are verified, with --long also
     configs; airbundle verify checks everything.
     """
-    from bundler.bundle.audit import list_images  # noqa: PLC0415 - not for --help
-    from bundler.bundle.audit.list_contents import list_bundle  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.listings import list_images  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.listings.list_contents import list_bundle  # noqa: PLC0415 - as above
     from bundler.cli.output import image_lists  # noqa: PLC0415 - as above
 
     patterns, requested = _parse_patterns(match), opened_images.parse_platform(platform)

@@ -48,7 +48,8 @@ class GateOptions(VulnerabilityOptions):
                 option = "--since" if self.waivers is None else "--waivers"
                 raise UsageError(f"{option} requires --rules")
             return None
-        from bundler.bundle.audit.rules import gate, rules_file, waivers_file  # noqa: PLC0415 - rare
+        from bundler.bundle.audit.rules import gate  # noqa: PLC0415 - rare
+        from bundler.bundle.audit.rules.documents import rules_file, waivers_file  # noqa: PLC0415 - rare
 
         rules = rules_file.load(self.rules)
         parts = str(location).split(":")[1:]  # of a reference to a directory, with its name

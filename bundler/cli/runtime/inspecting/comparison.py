@@ -14,9 +14,9 @@ from bundler.bundle.audit.differences.images import ComparedImage, ImageDifferen
 from bundler.bundle.audit.differences.registry_images import list_registry
 from bundler.bundle.audit.differences.target import compare_target
 from bundler.bundle.audit.differences.target_difference import TargetDifference, TargetRequest
-from bundler.bundle.audit.files import ImageFiles, ListingCache
 from bundler.bundle.audit.image_properties import read_properties
 from bundler.bundle.audit.layers.layer_reader import LayerReader
+from bundler.bundle.audit.listings.files import ImageFiles, ListingCache
 from bundler.bundle.audit.packages.image_packages import read_packages
 from bundler.bundle.audit.platforms import select_platform
 from bundler.bundle.format import bundle_paths

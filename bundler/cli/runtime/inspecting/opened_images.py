@@ -11,8 +11,8 @@ from bundler.cli.output import text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bundler.bundle.audit.files import ImageFiles
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.listings.files import ImageFiles
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cli.options.auditing.contents_cache import CacheOptions
@@ -91,7 +91,7 @@ class OpenPlatform:
     @property
     def files(self) -> ImageFiles:
         """The files of the image."""
-        from bundler.bundle.audit.files import ImageFiles  # noqa: PLC0415 - not for --help
+        from bundler.bundle.audit.listings.files import ImageFiles  # noqa: PLC0415 - not for --help
 
         return ImageFiles(self.source, self.image.manifest, self.run.cancellation)
 

@@ -18,7 +18,7 @@ from tests.fakes import tars
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.bundle.audit.files import ImageFiles
+    from bundler.bundle.audit.listings.files import ImageFiles
 
     OpenFiles = Callable[..., ImageFiles]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bundler.bundle.audit.files import ImageFiles
+    from bundler.bundle.audit.listings.files import ImageFiles
 
     OpenFiles = Callable[..., ImageFiles]
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bundler.bundle.audit.images import open_images
-from bundler.bundle.audit.rules import rules_file, waivers_file
+from bundler.bundle.audit.rules.documents import rules_file, waivers_file
 from bundler.bundle.audit.rules.evaluate import Verdict, evaluate
 from bundler.bundle.audit.rules.former import read_former
-from bundler.bundle.audit.rules.read_images import read_location
+from bundler.bundle.audit.rules.reading.read_images import read_location
 from bundler.bundle.audit.rules.run_programs import add_program_results
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings

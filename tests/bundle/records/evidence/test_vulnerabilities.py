@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.audit.images import open_images
-from bundler.bundle.audit.rules.read_images import read_location
+from bundler.bundle.audit.rules.reading.read_images import read_location
 from bundler.bundle.audit.vulnerabilities.check import check_packages
 from bundler.bundle.records import site
 from bundler.bundle.records.evidence.answer import Answer, Query

@@ -16,7 +16,7 @@ from bundler.bundle.audit.rules.audited import (
     AuditedLocation,
     AuditedPlatform,
 )
-from bundler.bundle.audit.rules.read_directory import add_unlisted
+from bundler.bundle.audit.rules.reading.read_directory import add_unlisted
 from bundler.copy.image import find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.errors import NotFoundError
@@ -73,7 +73,7 @@ def read_location(
     resolved = [item for _, item in pairs if item is not None]
     if depth == "contents":
         from bundler.bundle.audit.layers.layer_reader import LayerReader  # noqa: PLC0415 - only here
-        from bundler.bundle.audit.rules.read_layers import read_contents  # noqa: PLC0415 - only here
+        from bundler.bundle.audit.rules.reading.read_layers import read_contents  # noqa: PLC0415 - only here
 
         sources = [image.source for image in images.images]
         with_sources = list(zip(sources, read, strict=True))

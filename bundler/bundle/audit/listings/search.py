@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.audit.files import ImageFiles
 from bundler.bundle.audit.image_properties import read_properties
 from bundler.bundle.audit.layers.layer_reader import LayerReader
-from bundler.bundle.audit.origins import find_paths
+from bundler.bundle.audit.listings.files import ImageFiles
+from bundler.bundle.audit.listings.origins import find_paths
 from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format import bundle_paths
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from bundler.bundle.audit.files import ListingCache
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
+    from bundler.bundle.audit.listings.files import ListingCache
     from bundler.bundle.audit.packages.package import LayerPackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cancel import Cancellation

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.audit import tree
 from bundler.bundle.audit.images import open_images
+from bundler.bundle.audit.listings import tree
 from bundler.config.settings import Settings
 from bundler.errors import InvalidReferenceError, LimitError, NotFoundError, UsageError
 from bundler.events import discard

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.images import MIN_DIGEST
-from bundler.bundle.audit.tree import create_tree
+from bundler.bundle.audit.listings.tree import create_tree
 from bundler.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.bundle.audit.images import ImageAtLocation, OpenImages
-    from bundler.bundle.audit.tree import ContentNode
+    from bundler.bundle.audit.listings.tree import ContentNode
     from bundler.copy.image import ResolvedImage
     from bundler.events import Emit
 

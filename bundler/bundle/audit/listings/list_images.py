@@ -18,7 +18,7 @@ from bundler.oci.platform import Platform, choose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.bundle.audit.list_contents import Listing
+    from bundler.bundle.audit.listings.list_contents import Listing
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.bundle.format.inventory import BundledImage
     from bundler.copy.image import ResolvedImage

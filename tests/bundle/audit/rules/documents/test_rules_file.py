@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.audit.rules import rules_file
 from bundler.bundle.audit.rules.checks import BY_CODE, RULES
+from bundler.bundle.audit.rules.documents import rules_file
 from bundler.errors import InvalidBundleManifestError
 from tests.fakes import images
 

@@ -1,0 +1,1 @@
+"""The files that a site writes, with rules and with waivers, and their JSON Schema."""

@@ -2,6 +2,6 @@
 
 No other folder imports requests. The client reads no configuration: it receives credentials, TLS
 files and limits as values of ``config.registry_access``. Read ``repository`` first, then
-``session``, which repeats and authenticates requests, and ``http_client``, which sends each of
-them as an exchange that ``watchdog`` limits.
+``session``, which repeats and authenticates requests, and ``exchange``, which sends each of them
+and limits its time.
 """

@@ -1,1 +1,4 @@
-"""Private keys: in encrypted files, in an ssh-agent, and behind commands. Read ``signers`` first."""
+"""Private keys: in encrypted files, in an ssh-agent, and behind commands.
+
+Read ``signers`` first.
+"""

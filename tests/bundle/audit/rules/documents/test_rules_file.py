@@ -11,7 +11,7 @@ from bundler.bundle.audit.rules.documents import rules_file
 from bundler.errors import InvalidBundleManifestError
 from tests.fakes import images
 
-EXAMPLE = Path(__file__).parents[4] / "manifests/gate.yaml"
+EXAMPLE = Path(__file__).parents[5] / "manifests/gate.yaml"
 
 
 def test_example_loads():

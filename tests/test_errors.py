@@ -41,6 +41,7 @@ STATUSES = {
     "UnknownStreamError": 4, "RollbackError": 4, "EquivocationError": 4, "FutureBundleError": 4,
     "LostRecordsError": 4, "OfflineError": 1,
     "TooFewSignersError": 4, "MissingSignatureError": 4, "UnfitSignerError": 4, "TrustFileError": 4,
+    "UnsignedTrustFileError": 4,
     "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,
     "DisconnectedMediumError": 5, "UnreadableBundleError": 5,
     "RegistryError": 6, "CertificateError": 6, "RateLimitedError": 6,

@@ -46,6 +46,7 @@
     │   │   ├── TooFewSignersError
     │   │   └── UnfitSignerError
     │   ├── TrustFileError
+    │   │   └── UnsignedTrustFileError
     │   ├── ExpiredError
     │   ├── StreamError
     │   │   ├── UnknownStreamError
@@ -231,4 +232,5 @@ from bundler.errors.trust import (
     UnfitSignerError as UnfitSignerError,
     UnfitSignerProblem as UnfitSignerProblem,
     UnknownStreamError as UnknownStreamError,
+    UnsignedTrustFileError as UnsignedTrustFileError,
 )

@@ -219,7 +219,7 @@ class TooFewSignersError(UnauthenticatedError):
         signers: the IDs of the trusted keys that signed it, each once.
         required: the required number of keys.
 
-    Raised by the check of the signatures of bundles and of trust files.
+    Raised by the check of the signatures of bundles and of receipts.
     """
 
     def __init__(
@@ -275,8 +275,8 @@ class TrustFileError(TrustError):
             missing; ``fork``: two files that enough keys signed have one version; ``signers``: it
             differs from the version that the site has or has used before, and the keys of the site
             have not signed it;
-            ``version``: the version in the file
-            differs from the expected one; ``format``: the file is malformed.
+            ``version``: the version in the file differs from the expected one; ``threshold``: too
+            few keys have signed it; ``format``: the file is malformed.
         version: the version that the error is about; None if it is unknown.
 
     Raised by the check of a trust file, and of the newer versions in a bundle.
@@ -295,7 +295,25 @@ class TrustFileError(TrustError):
         self.version = version
 
 
-TrustFileProblem = Literal["expired", "fingerprint", "gap", "fork", "signers", "version", "format"]
+TrustFileProblem = Literal[
+    "expired", "fingerprint", "gap", "fork", "signers", "version", "threshold", "format"
+]
+
+
+class UnsignedTrustFileError(TrustFileError):
+    """A version of a trust file that too few keys with the role ``trust`` have signed.
+
+    Fields:
+        signers: the IDs of the keys with that role that signed it.
+        required: the required number of keys.
+
+    Raised as ``TrustFileError``. No option accepts it, unlike a bundle that is not signed.
+    """
+
+    def __init__(self, message: str, *, signers: Sequence[str], required: int, hint: str) -> None:
+        super().__init__(message, problem="threshold", hint=hint)
+        self.signers = tuple(signers)
+        self.required = required
 
 
 class ExpiredError(TrustError):

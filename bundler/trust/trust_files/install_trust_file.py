@@ -35,7 +35,7 @@ def install(
 
     Raises:
         TrustFileError: it has another fingerprint, or is not valid.
-        InvalidSignatureError, TooFewSignersError: its own keys have not signed it.
+        InvalidSignatureError, UnsignedTrustFileError: its own keys have not signed it.
         ConflictError: the site has another trust file, and ``record`` is None.
         MediumError: it cannot be stored.
     """

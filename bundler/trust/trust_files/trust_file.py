@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from bundler.errors import (
     BundlerError,
     InvalidSignatureError,
-    TooFewSignersError,
     TrustFileError,
+    UnsignedTrustFileError,
     count,
     shortlist,
 )
@@ -248,7 +248,7 @@ def check_threshold(document: SignedDocument, content: TrustFile, subject: str) 
 
     Raises:
         InvalidSignatureError: a signature by one of these keys does not verify.
-        TooFewSignersError: fewer keys than the threshold signed it.
+        UnsignedTrustFileError: fewer keys than the threshold signed it.
     """
     known = content.get_keys("trust")
     signers = find_signers(document, (key.public for key in known.values()), subject)
@@ -256,12 +256,10 @@ def check_threshold(document: SignedDocument, content: TrustFile, subject: str) 
     if len(signers) < required:
         others = sorted(set(document.signatures) - {key.id[:16] for key in signers})
         more = f"; signatures by {', '.join(others)} do not count" if others else ""
-        raise TooFewSignersError(
+        raise UnsignedTrustFileError(
             f"{subject}: signed by {count(len(signers), 'key')} of version {content.version} with"
             f" the role trust (expected {required}){more}; not signed by"
             f" {shortlist([key.label for key in known.values() if key.public not in signers], 8)}",
-            trusted=list(known),
-            signed_by=sorted(document.signatures),
             signers=[key.id for key in signers],
             required=required,
             hint="ask the holders of these keys to sign it (airbundle trust sign FILE), and copy"
@@ -294,7 +292,7 @@ def parse_next(current: TrustFile, document: SignedDocument, subject: str) -> Tr
     """Verify and parse the version of a trust file that follows ``current``.
 
     Raises:
-        InvalidSignatureError, TooFewSignersError: the thresholds of both versions are not met.
+        InvalidSignatureError, UnsignedTrustFileError: the thresholds of both versions are not met.
         TrustFileError: it is malformed, or has another version.
     """
     check_threshold(document, current, subject)

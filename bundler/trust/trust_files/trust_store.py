@@ -24,10 +24,10 @@ from bundler.errors import (
     MissingFileError,
     NoSpaceError,
     NotFoundError,
-    TooFewSignersError,
     TrustError,
     TrustFileError,
     UnauthenticatedError,
+    UnsignedTrustFileError,
 )
 from bundler.oci.digest import Digest
 from bundler.oci.json.timestamps import format_to_minute
@@ -108,7 +108,7 @@ class TrustStore:
         """Apply the newer versions in a chain, one by one, and store each of them.
 
         Raises:
-            InvalidSignatureError, TooFewSignersError: a version is not signed by the former one.
+            InvalidSignatureError, UnsignedTrustFileError: the former one has not signed a version.
             TrustFileError: a version is missing, malformed, or differs from the one that is known.
             ConflictError: another process stored other versions meanwhile.
             MediumError: a version cannot be stored.
@@ -186,7 +186,7 @@ class TrustStore:
             judge = trust_file.parse(known.get(version - 1, known[version]).raw, "trust file")
             try:
                 trust_file.check_threshold(document, judge, "trust file")
-            except (TooFewSignersError, InvalidSignatureError):
+            except (UnsignedTrustFileError, InvalidSignatureError):
                 raise TrustFileError(
                     f"trust file: version {version} in the bundle is not signed by the keys of this"
                     f" site (it differs from the one in {self.path.parent / HISTORY})",

@@ -141,3 +141,17 @@ def test_versions_that_lead_from_the_recorded_one_are_accepted(site: Site):
         site(f"trust update {version}.json --trust site/trust.json --records elsewhere")
     site(IMPORT)
     assert read_state(site)["trustFile"]["version"] == 3
+
+
+def test_no_option_accepts_a_trust_file_that_too_few_keys_signed(site: Site):
+    import_by_trust_file(site)
+    site("trust rotate 2.json --trust site/trust.json")
+    site("trust sign 2.json --key alice.key")
+    carried = site.directory / "b/trust"
+    carried.mkdir()
+    for file in site.directory.glob("[12].json*"):
+        (carried / file.name.replace(".json", ".trust.json", 1)).write_bytes(file.read_bytes())
+    for line in (IMPORT, f"{IMPORT} --allow-unsigned --reason test"):
+        result = site(line, status=4)
+        assert "trust file, version 2: signed by 1 key of version 1" in result.stderr
+    assert read_state(site)["trustFile"]["version"] == 1

@@ -7,7 +7,9 @@ only if the operator adopts it, with one exception: on a host without records an
 file, a bundle whose keys were specified is the first one, and its stream is adopted.
 
 The stream and serial of an unauthenticated bundle are unproven: such a bundle is compared with the
-records, but needs no adoption, and never changes the state.
+records, but needs no adoption, and never changes the state. A bundle whose signers the operator
+stated in place of the trust file does not change it either: bundles that the trust file accepts
+would be refused afterwards.
 """
 
 from __future__ import annotations
@@ -57,12 +59,26 @@ class Overrides:
     reason: str | None = None
 
 
+_OVERRIDDEN = {
+    "--key": "the keys given are trusted, and not the trust file of the site; the recorded serial"
+    " does not change",
+    "--trust": "another trust file than that of the site is trusted; the recorded serial does not"
+    " change",
+    "--insecure-policy": "the policy.json of the site is not applied",
+    "--allow-unsigned": "the bundle is not signed as required; the recorded serial does not change",
+    "--allow-expired": "the bundle has expired",
+    "--allow-rollback": "the bundle is older than the one imported before",
+    "--allow-future": "the bundle is far ahead of the clock",
+}
+"""The check that each option has overridden."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The result of a check that the bundle has passed."""
 
     state: StreamState | None
-    """The state to record; None: the bundle is not authenticated."""
+    """The state to record; None: it does not change."""
     is_recorded: bool
     """Whether this bundle is the recorded one."""
     adopts: bool
@@ -72,6 +88,10 @@ class Admission:
     reason: str | None
     clock_behind: timedelta | None
     """How far the clock is behind the last time seen, if it was set back; else None."""
+
+    def describe_overrides(self) -> list[str]:
+        """Return a line for each option that overrode a check."""
+        return [f"{option}: {_OVERRIDDEN[option]}" for option in self.overrides]
 
     def to_json(self) -> dict[str, Any]:
         """Return the members of the receipt and of the log; unset ones are absent."""
@@ -122,9 +142,9 @@ def admit(
         if not overrides.expired:
             raise _create_expired_error(inventory, now, records.streams)
         used.append("--allow-expired")
-    adopts = known is None and bundle.is_authenticated
+    is_unknown = known is None and bundle.is_authenticated
     is_first = records.is_new and bundle.trust.version is None and not overrides.signers
-    if adopts and not (overrides.adopt or is_first):
+    if is_unknown and not (overrides.adopt or is_first):
         raise UnknownStreamError(
             f"stream {inventory.stream}: not known at this site (serial {inventory.serial})",
             stream=inventory.stream,
@@ -135,10 +155,11 @@ def admit(
     behind = last_seen - now
     seen = now if ahead else max(now, inventory.created)
     state = StreamState(inventory.serial, digest, max(last_seen, seen).astimezone(UTC), version)
+    changes = bundle.is_authenticated and not overrides.signers
     return Admission(
-        state=state if bundle.is_authenticated else None,
+        state=state if changes else None,
         is_recorded=known is not None and known.inventory == digest,
-        adopts=adopts,
+        adopts=is_unknown and changes,
         overrides=tuple(used),
         reason=overrides.reason,
         clock_behind=behind if behind > MAX_CLOCK_ERROR else None,

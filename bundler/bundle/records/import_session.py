@@ -117,7 +117,8 @@ class ImportSession:
         known = records.streams.get(stream)
         if not self.dry_run:
             is_recorded = known is not None and known.inventory == Digest.of(bundle.raw)
-            shared = is_recorded or not bundle.is_authenticated
+            changes = bundle.is_authenticated and not self._overrides.signers
+            shared = is_recorded or not changes
             self._stack.enter_context(site.lock_stream(self._path, stream, shared=shared))
             records = site.read(self._path)
         try:
@@ -126,6 +127,8 @@ class ImportSession:
             self._record_refusal(bundle, _REFUSALS[type(error)])
             raise
         self._admission, self._bundle = admission, bundle
+        for line in admission.describe_overrides():
+            self._emit(WarningIssued(line))
         if admission.adopts:
             verb = "an import adopts it" if self.dry_run else "this import adopts it"
             self._emit(
@@ -181,7 +184,7 @@ class ImportSession:
         inventory = report.bundle.inventory
         stem = f"{inventory.stream}-{inventory.serial}-{ended}"
         state = None if self._admission is None else self._admission.state
-        unchanged = {"seen": timestamps.format_utc(report.ended)}
+        unchanged = {"seen": timestamps.format_utc(report.ended), "stateUnchanged": True}
         trust = report.bundle.trust
         used: dict[str, Any] = {}
         if state is not None and state.trust is not None and trust.digest is not None:

@@ -1,6 +1,7 @@
 """The state of the streams at a site: what the entries of its log amount to.
 
-The state of a stream changes only with bundles whose signatures were verified.
+The state of a stream changes only with bundles whose signatures were verified, and by no key that
+the operator stated in place of the trust file of the site.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def replay(entries: Iterable[Entry], streams: Mapping[str, StreamState] | None =
 def is_change(entry: Entry) -> bool:
     """Whether an entry of the log can change the serial of a stream."""
     if entry.event == IMPORT:
-        return entry.table.flag("authenticated")
+        table = entry.table
+        return table.flag("authenticated") and not table.flag("stateUnchanged", default=False)
     return entry.event in (RESET, RESTORE)
 
 

@@ -110,6 +110,21 @@ def test_lower_serial_is_refused():
     assert admission.to_json() == {"overrides": ["--allow-rollback"], "reason": "outage"}
 
 
+@pytest.mark.parametrize("option", ["--key", "--trust"])
+def test_override_of_the_signers_does_not_change_the_state(option: str):
+    """The bundles that the trust file accepts would be refused after a high serial."""
+    known = create_records(create_bundle())
+    later = create_bundle(SERIAL + 1)
+    admission = check(later, known, signers=option, reason="test")
+    assert (admission.state, admission.adopts) == (None, False)
+    (line,) = admission.describe_overrides()
+    assert line.startswith(f"{option}: ")
+    with pytest.raises(UnknownStreamError):
+        check(later, create_records(None), signers=option, reason="test")
+    first = check(later, create_records(None), signers=option, adopt=True, reason="test")
+    assert (first.state, first.adopts) == (None, False)
+
+
 @pytest.mark.parametrize("signed", [True, False])
 def test_other_bundle_with_the_same_serial_is_refused_whatever_is_overridden(signed: bool):
     other = create_bundle(complete=False, signed=signed)

@@ -305,7 +305,7 @@ def test_import_with_another_trust_file_overrides_that_of_the_site(site: Site):
     # The site still imports by version 1 of its own file, which is not an override by its name.
     bundles.write(site.directory / "next", keys=(EXPORT,), serial=1795417300)
     installed = next(site.directory.rglob(".config/airbundle/trust.json"))
-    site("import next oci:target --existing overwrite --trust", installed)
+    site("import next oci:target --existing overwrite --adopt --trust", installed)
     assert "overrides" not in json.loads(site("log show --json").stdout)["entries"][-1]
 
 

@@ -50,9 +50,16 @@ def test_import_with_keys_overrides_a_trust_file_that_is_no_longer_installed(sit
     line = "import foreign oci:target --existing overwrite --key carol.pub"
     assert "--key: overrides the trust file" in site(line, status=2).stderr
     assert "--key: overrides the trust file" in site(f"{line} --dry-run", status=2).stderr
-    site(f"{line} --reason test")
+    before = read_state(site)["streams"]
+    result = site(f"{line} --reason test")
+    assert result.stderr.count("warning: --key: the keys given are trusted, and not the") == 1
     entry = read_last_entry(site)
     assert (entry["overrides"], entry["reason"]) == (["--key"], "test")
+    # Its serial is higher, and the bundles of the site's own signers are still imported.
+    assert entry["stateUnchanged"]
+    assert read_state(site)["streams"] == before
+    site("log verify")
+    site(IMPORT)
     # A stream that was forgotten is not adopted as that of a new site.
     bundles.write(site.directory / "other", keys=(CAROL,), stream="plant-8")
     line = "import other oci:other --key carol.pub --reason test"

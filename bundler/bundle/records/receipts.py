@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bundler.bundle.records.permissions import get_file_mode
 from bundler.bundle.records.streams import IMPORT, RESTORE
@@ -47,8 +47,8 @@ MAX_RECEIPT = 64 * 1024 * 1024
 _MAX_SIGNATURE = 64 * 1024
 _KEY_DIGITS = 16
 _RESTORE_RECEIPT = "put the receipt back from a backup; the log is whole, and shows the import"
-_RECEIPT_NAME = re.compile(r"-(\d{4}-\d{2}-\d{2}T\d{6}Z)(-\d+)?\.json\Z")
-"""The end of the name of a receipt: the time at which the import ended."""
+_RECEIPT_NAME = re.compile(r"(.+)-(\d+)-(\d{4}-\d{2}-\d{2}T\d{6}Z)(-\d+)?\.json")
+"""The name of a receipt: stream, serial, and the time at which the import ended."""
 _SUFFIX = re.compile(r"\.[0-9a-f]{16}\.sig")
 
 
@@ -153,8 +153,8 @@ def compare_with_log(folder: Path, entries: Iterable[Entry]) -> int:
             problem = f"changed since its import (expected {digest}, got {actual})"
             raise LostRecordsError(str(path), problem, hint=_RESTORE_RECEIPT)
     for name in _list_names(folder):
-        ended = _RECEIPT_NAME.search(name)
-        if ended and ended[1] > restored and name not in recorded_names:
+        parts = _RECEIPT_NAME.fullmatch(name)
+        if parts and parts[3] > restored and name not in recorded_names:
             raise LostRecordsError(
                 str(folder / name),
                 "not in the log",
@@ -163,6 +163,48 @@ def compare_with_log(folder: Path, entries: Iterable[Entry]) -> int:
                 " kept elsewhere; then move the receipt away",
             )
     return absent
+
+
+class NamedReceipt(NamedTuple):
+    """A receipt, by the name of its file."""
+
+    serial: int
+    ended: str
+    """The time at which the import ended."""
+    name: str
+
+
+def find_highest(folder: Path) -> dict[str, NamedReceipt]:
+    """Return the receipt of the highest serial of each stream.
+
+    Imports that did not change the state of a stream do not count, as far as they can be read.
+
+    Raises:
+        MediumError: a file cannot be read.
+    """
+    found: dict[str, list[NamedReceipt]] = {}
+    for name in _list_names(folder):
+        if parts := _RECEIPT_NAME.fullmatch(name):
+            stream, serial, ended, _ = parts.groups()
+            found.setdefault(stream, []).append(NamedReceipt(int(serial[:20]), ended, name))
+    highest = {
+        stream: next((item for item in sorted(items, reverse=True) if _counts(folder, item)), None)
+        for stream, items in found.items()
+    }
+    return {stream: item for stream, item in highest.items() if item is not None}
+
+
+def _counts(folder: Path, receipt: NamedReceipt) -> bool:
+    """Whether an import changed the state of its stream; True if that cannot be read."""
+    try:
+        with Directory.open(folder) as directory:
+            raw = directory.read(receipt.name, limit=MAX_RECEIPT)
+        table = Table.parse(raw, receipt.name, limit=MAX_RECEIPT)
+        is_authenticated = table.table("trust").flag("authenticated")
+        overrides = table.texts("overrides") if "overrides" in table else ()
+    except (IntegrityError, LimitError, NotFoundError):
+        return True
+    return is_authenticated and not {"--key", "--trust"} & set(overrides)
 
 
 def _list_names(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ from bundler.bundle.records import (
     log as logs,
     pending,
     permissions,
+    receipts,
     site,
     state_file,
     streams as states,
@@ -133,6 +134,26 @@ def _recover(directory: Directory) -> tuple[Streams, TrustFileState | None]:
                 merged[name] = item
     known = [item for item in trusted if item is not None]
     return merged, max(known, key=lambda item: item.version, default=None)
+
+
+def find_unrecovered(records: site.Records) -> list[str]:
+    """Return a line for each stream of which a receipt has a higher serial than was recovered.
+
+    Raises:
+        MediumError: the receipts cannot be read.
+    """
+    lines = []
+    for stream, receipt in sorted(receipts.find_highest(records.path / site.RECEIPTS).items()):
+        known = records.streams.get(stream)
+        if known is not None and known.serial >= receipt.serial:
+            continue
+        problem = f"only serial {known.serial}" if known else "no serial"
+        lines.append(
+            f"stream {stream}: {problem} could be recovered; its highest one in the receipts is"
+            f" {receipt.serial} ({receipt.name}): import no bundle with a lower serial, although it"
+            " is accepted"
+        )
+    return lines
 
 
 def read_former_logs(records: site.Records) -> Iterator[FormerLog]:

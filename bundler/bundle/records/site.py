@@ -7,7 +7,7 @@
 ``pending.jsonl``    the line of an import that is being recorded, see ``pending``
 ``locks/STREAM``     locked while a bundle of the stream is imported
 
-An import writes the state before its first lock: records with locks and without a state were lost.
+The state is written before the directories: records with one of them and without a state were lost.
 The log and the state are two witnesses: the state is what the log amounts to, and names the last
 line that it includes. If one of them is missing, damaged or older than the other, nothing is
 imported until the operator restores it. The log is written first: its entries after the line that
@@ -60,6 +60,8 @@ RECEIPTS = "receipts"
 MIN_FREE = 1024 * 1024
 """The space in bytes that must be free for the records before an import."""
 _LOCKS = "locks"
+_WITNESSES = (_LOCKS, RECEIPTS, FOLDER)
+"""The directories that exist only beside a state."""
 _LOCK_TIMEOUT = 30.0  # seconds; other runs hold the lock only while they write an entry
 _DIRECTORY_MODE = 0o700
 _CHOOSE = (
@@ -194,7 +196,8 @@ def prepare(path: Path) -> bool:
         with open_for_writing(path) as directory:
             if pending.NAME in directory.list_names():
                 recovered = "recovered" in _recover(directory).log.entries[-1].table
-            if not {state_file.NAME, logs.NAME, _LOCKS} & set(directory.list_names()):
+            names = set(directory.list_names())
+            if not {state_file.NAME, logs.NAME, *_WITNESSES} & names:
                 state_file.write(directory, logs.Log(), {})
             for name in (RECEIPTS, FOLDER):
                 permissions.create_directory(directory, name)
@@ -311,8 +314,9 @@ def read_directory(directory: Directory) -> Records:
     if state is None:
         if log is not None:
             raise _create_error(state_path, "missing, although the site has a log of imports")
-        if _LOCKS in directory.list_names():
-            raise _create_error(state_path, "missing, although the site has imported bundles")
+        names = directory.list_names()
+        if witness := next((name for name in _WITNESSES if name in names), None):
+            raise _create_error(state_path, f"missing, although the site has {witness}/")
         return Records(directory.path)
     known = log or logs.Log()
     lines, head, recorded, recorded_trust = state

@@ -43,7 +43,8 @@ def stream(
 
     `reset STREAM` forgets the serial of a stream: the next import of the stream needs --adopt.
     `restore` begins a new log with the highest serials that the damaged files still contain, and
-    keeps these files; records that are whole are not restored. Both need --reason.
+    keeps these files; it names the receipts of streams whose serial they do not contain. Records
+    that are whole are not restored. Both need --reason.
     """
     from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
 
@@ -61,6 +62,8 @@ def stream(
             found = site.reset(path, now, str(stream), reason)
         else:
             found = restoring.restore(path, now, reason)
+            for line in restoring.find_unrecovered(found):
+                text.print_note(f"warning: {line}")
     else:
         found = site.read(path)
     print_streams(found, stream if action == "show" else None, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,32 @@ def test_loss_of_both_files_does_not_look_like_a_new_site(site: Site):
     assert refused.status == 4
     assert "state.json: missing" in refused.stderr
     assert site.run("log", "verify").status == 4
+
+
+@pytest.mark.parametrize("kept", ["receipts", "evidence"])
+def test_records_of_which_one_directory_remains_are_lost(site: Site, kept: str):
+    site.write_bundle("bundle")
+    assert site.import_("bundle").status == 0
+    unsigned = ("--allow-unsigned", "--allow-future", "--reason", "test")
+    site.write_bundle("unsigned", signed=False, serial=2**40)
+    assert site.import_("unsigned", *unsigned).status == 0
+    for path in site.records.iterdir():
+        if path.is_dir() and path.name != kept:
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+    refused = site.import_("bundle", "--adopt")
+    assert (refused.status, "state.json: missing" in refused.stderr) == (4, True)
+    assert f"{kept}/" in refused.stderr
+    restored = site.run("stream", "restore", "--reason", "test")
+    assert restored.status == 0
+    if kept == "receipts":
+        (receipt,) = (site.records / kept).glob(f"plant-7-{SERIAL}-*.json")
+        assert "plant-7: no serial could be recovered" in restored.stderr
+        assert receipt.name in restored.stderr
+        assert str(2**40) not in restored.stderr  # the signer of that bundle is not known
+    assert site.import_("bundle").status == 4
+    assert site.import_("bundle", "--adopt").status == 0
 
 
 def make_link(path: Path, aside: Path) -> None:

@@ -20,7 +20,12 @@ from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.planned_image import PlannedImage
 from bundler.copy.target_names import TargetName
-from bundler.errors import InvalidReferenceError, RefusedRequestError, UnsupportedError
+from bundler.errors import (
+    InvalidReferenceError,
+    MissingFileError,
+    RefusedRequestError,
+    UnsupportedError,
+)
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, Holdings, Publication, TagResolver
 from bundler.signature_ports import StoresSignatures
@@ -192,12 +197,16 @@ class OpenDirectory:
             self._resolver = destination
             return
         self._holdings = store.DirectoryHoldings(self.directory, self._format)
-        if self.directory.exists():
+        if not self.directory.exists():
+            return
+        try:
             source = open_for_reading(self.directory, self._format)
-            stack.callback(source.close)
-            self._resolver = source
-            if isinstance(source, Holdings):  # images of a tree have other paths than in a bundle
-                self._holdings = source
+        except MissingFileError:  # nothing was committed yet: an import was interrupted
+            return
+        stack.callback(source.close)
+        self._resolver = source
+        if isinstance(source, Holdings):  # images of a tree have other paths than in a bundle
+            self._holdings = source
 
     def create_planned_image(
         self, image: ResolvedImage, name: TargetName

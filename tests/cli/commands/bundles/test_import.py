@@ -142,3 +142,25 @@ def test_dry_run_plans_no_content_that_the_directory_has(run_airbundle: RunAirbu
     assert "to push: 0 B" not in run_airbundle(*command, "--dry-run").stdout
     assert run_airbundle(*command).status == 0
     assert "to push: 0 B in 0 blobs" in run_airbundle(*command, "--dry-run").stdout
+
+
+@pytest.mark.parametrize("target", ["oci:out", "dir:out"])
+def test_dry_run_plans_an_import_that_continues_an_interrupted_one(
+    work_dir: Path, run_airbundle: RunAirbundle, target: str
+):
+    """A target without ``index.json`` contains nothing yet, as for the real run."""
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    command = ("import", "stick", target, "--allow-unsigned", "--reason", "test")
+    blobs = (work_dir / "stick/blobs/sha256").iterdir()
+    layer, content = next(
+        (path, raw) for path in blobs if not (raw := path.read_bytes()).startswith(b"{")
+    )
+    layer.write_bytes(bytes(len(content)))
+    assert run_airbundle(*command).status == 3
+    assert (work_dir / "out").is_dir()
+    assert not (work_dir / "out/index.json").exists()
+    layer.write_bytes(content)
+    planned = run_airbundle(*command, "--dry-run")
+    assert planned.status == 0, planned.stderr
+    assert "  new" in planned.stdout
+    assert run_airbundle(*command).status == 0

@@ -13,6 +13,8 @@ Severity = Literal["note", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The severities, the least severe first."""
 
+SCOPE_UNUSED = "rule-scope-unused"
+"""The code of findings about the scopes of a rule in which no image is."""
 UNCHECKED = "-unchecked"
 """The end of the code of a finding about a rule that could not be evaluated."""
 UNCHECKED_ADVICE = (

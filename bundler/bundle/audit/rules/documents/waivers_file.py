@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.rules.checks import BY_CODE
-from bundler.bundle.audit.rules.finding import UNCHECKED
+from bundler.bundle.audit.rules.finding import SCOPE_UNUSED, UNCHECKED
 from bundler.bundle.audit.rules.waivers import Waiver
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PROGRAM = re.compile(r"program:[a-z0-9-]+")
-_CODES = [code + end for code in BY_CODE for end in ("", UNCHECKED)]
+_CODES = [SCOPE_UNUSED, *(code + end for code in BY_CODE for end in ("", UNCHECKED))]
 
 
 def load(path: Path) -> tuple[Waiver, ...]:

@@ -93,7 +93,7 @@ def list_waived(report: Report) -> Table:
                 item.finding.text,
                 waiver["reason"],
                 waiver["author"],
-                waiver["expires"],
+                waiver.get("expires", ""),
             )
         )
     return Table(

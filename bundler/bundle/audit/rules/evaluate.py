@@ -160,7 +160,8 @@ def _create_findings(
         )
         if problem.is_unchecked:
             text = f"not checked: {problem.text}"
-            yield Finding(rule.code + UNCHECKED, active.severity, text, own, UNCHECKED_ADVICE)
+            code, severity, advice = rule.code + UNCHECKED, active.severity, UNCHECKED_ADVICE
         else:
+            text, code, advice = problem.text, rule.code, rule.advice
             severity = problem.severity or active.severity
-            yield Finding(rule.code, severity, problem.text, own, rule.advice)
+        yield Finding(code, severity, text, own, advice, problem.acceptance)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from bundler.bundle.audit.rules.waivers import Waiver
+    from bundler.bundle.audit.vulnerabilities.result import StatedClaim
 
 Severity = Literal["note", "warning", "error"]
 """The severities, which are those of SARIF."""
@@ -68,6 +69,8 @@ class Finding:
     place: Place = field(default=NOWHERE)
     advice: str = ""
     """The next step of a person who reads the finding."""
+    acceptance: StatedClaim | None = field(default=None, compare=False)
+    """The statement of a trusted signer that accepts it; None: there is none."""
 
     @property
     def is_unchecked(self) -> bool:
@@ -92,7 +95,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class WaivedFinding:
-    """A finding that a waiver accepts."""
+    """A finding that a waiver, or the statement of a trusted signer, accepts."""
 
     finding: Finding
     waiver: Waiver

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
+    from bundler.bundle.audit.packages.claims.vex_signers import VexSigner
     from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.documents.rules_file import RuleSet
     from bundler.bundle.audit.rules.evaluate import Verdict
@@ -90,7 +91,11 @@ class Gate:
             self._refuse(evaluate(replace(self.rules, rules=first), audited, applicable))
         if self.reads_contents or len(first) < len(self.rules.rules):
             audited = add_contents(
-                audited, engine, with_claims="claims" in extras, cache=self.cache
+                audited,
+                engine,
+                with_claims="claims" in extras,
+                signers=self.rules.vex,
+                cache=self.cache,
             )
             audited = add_program_results(audited, self.rules.rules, engine.cancellation)
             # The result is kept even if no rule needs it.
@@ -135,6 +140,7 @@ def add_contents(
     engine: EngineOptions,
     *,
     with_claims: bool = False,
+    signers: Sequence[VexSigner] = (),
     cache: ContentsCache | None = None,
 ) -> AuditedLocation:
     """Read the layers of images whose manifests were read.
@@ -144,5 +150,5 @@ def add_contents(
     """
     pairs = [(image.resolved.source, image) for image in audited.images if image.resolved]
     with LayerReader(engine.cancellation, cache) as reader:
-        contents = read_contents(pairs, reader, with_claims=with_claims)
+        contents = read_contents(pairs, reader, with_claims=with_claims, signers=signers)
     return replace(audited, images=contents)

@@ -11,10 +11,11 @@ from bundler.config.yaml.context import parse_expression
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.bundle.audit.rules.finding import Severity
+    from bundler.bundle.audit.vulnerabilities.result import StatedClaim
     from bundler.config.yaml.document import YamlMistakes
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.reference import ImageReference
@@ -46,6 +47,8 @@ class Problem:
     is_unchecked: bool = False
     severity: Severity | None = None
     """None: the severity of the rule."""
+    acceptance: StatedClaim | None = None
+    """The statement of a trusted signer that accepts it; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,16 @@ class Rule:
     settings: tuple[Setting, ...] = ()
     extras: frozenset[Extra] = frozenset()
     """The content that it reads besides that of ``depth``."""
+
+
+def is_among(reference: ImageReference | None, scopes: Sequence[str]) -> bool:
+    """Return whether one of ``scopes`` contains an image; no scopes contain every image.
+
+    An image without a name is in none.
+    """
+    return not scopes or (
+        reference is not None and any(is_in_scope(reference, scope) for scope in scopes)
+    )
 
 
 def is_in_scope(reference: ImageReference, scope: str) -> bool:

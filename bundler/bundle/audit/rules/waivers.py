@@ -14,6 +14,8 @@ from bundler.oci.reference import ImageReference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bundler.bundle.audit.vulnerabilities.result import StatedClaim
+
 EXPIRED = "waiver-expired"
 UNUSED = "waiver-unused"
 
@@ -26,10 +28,10 @@ class Waiver:
     """The code of the findings; that of a rule does not include its ``-unchecked``."""
     reason: str
     author: str
-    expires: datetime
-    """The first time at which it does not apply."""
+    expires: datetime | None
+    """The first time at which it does not apply; None: it always does."""
     origin: str
-    """``file:line`` of the waiver."""
+    """``file:line`` of the waiver, or the digest of the statement that it stands for."""
     image: str = ""
     """A registry, a repository, the first parts of one, or the full name of an image."""
     digest: str = ""
@@ -53,12 +55,10 @@ class Waiver:
 
     def to_json(self) -> dict[str, str]:
         """Return the reason, the author and the expiry as JSON."""
-        return {
-            "reason": self.reason,
-            "author": self.author,
-            "expires": f"{self.expires - timedelta(days=1):%Y-%m-%d}",
-            "origin": self.origin,
-        }
+        value = {"reason": self.reason, "author": self.author, "origin": self.origin}
+        if self.expires is not None:
+            value["expires"] = f"{self.expires - timedelta(days=1):%Y-%m-%d}"
+        return value
 
 
 def apply(
@@ -66,25 +66,38 @@ def apply(
 ) -> tuple[list[Finding], list[WaivedFinding]]:
     """Separate the findings that waivers accept from the others.
 
-    Expired waivers, and those that no finding needs, are added as findings.
+    A statement of a trusted signer accepts a finding as a waiver does. Expired waivers, and those
+    that no finding needs, are added as findings.
     """
+
+    def is_valid(waiver: Waiver) -> bool:
+        return waiver.expires is None or now < waiver.expires
+
     remaining: list[Finding] = []
     waived: list[WaivedFinding] = []
     used: set[Waiver] = set()
     for finding in findings:
         covering = [waiver for waiver in waivers if waiver.covers(finding)]
         used.update(covering)
-        valid = next((waiver for waiver in covering if now < waiver.expires), None)
+        valid = next((waiver for waiver in covering if is_valid(waiver)), None)
+        if valid is None and finding.acceptance is not None:
+            valid = _create_waiver(finding.code, finding.acceptance)
         if valid is None:
             remaining.append(finding)
         else:
             waived.append(WaivedFinding(finding, valid))
     for waiver in waivers:
-        if now >= waiver.expires:
+        if not is_valid(waiver):
             remaining.append(_create_finding(EXPIRED, waiver, "has expired"))
         elif waiver not in used:
             remaining.append(_create_finding(UNUSED, waiver, "accepts no finding"))
     return remaining, waived
+
+
+def _create_waiver(code: str, stated: StatedClaim) -> Waiver:
+    """Return the waiver for which a statement of a trusted signer stands."""
+    reason = f"{stated.statement.status}, {stated.statement.justification or 'no reason stated'}"
+    return Waiver(code, reason, f"VEX by {stated.signer}", None, stated.document.text)
 
 
 def _create_finding(code: str, waiver: Waiver, problem: str) -> Finding:

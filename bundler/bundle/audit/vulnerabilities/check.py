@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.vulnerabilities.affected import compare
+from bundler.bundle.audit.vulnerabilities.claims import add_claims
 from bundler.bundle.audit.vulnerabilities.database.osv import (
     MAX_ECOSYSTEM,
     Record,
@@ -34,19 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from bundler.bundle.audit.packages.claims.claims import Claim
-    from bundler.bundle.audit.packages.claims.vex import VexStatement
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.vulnerabilities.targets import Ecosystem, Target
     from bundler.cancel import Cancellation
-    from bundler.oci.digest import Digest
 
 MAX_FOUND = 200_000
 """The maximum number of vulnerabilities and unchecked records of all images."""
 MAX_ECOSYSTEMS = 50_000
 """The maximum number of ecosystems that a database names."""
-MAX_CLAIMS = 50
-"""The maximum number of statements of the sender about one vulnerability that are kept."""
 _NO_EXPLOITS = Exploits()
 
 
@@ -179,7 +174,7 @@ class _Check:
     def summarize(self, number: int, image: ImagePackages) -> ImageVulnerabilities:
         """Return the result for one image."""
         own = [item.vulnerability for item in self.found if item.image == number]
-        merged = _add_claims(merge_aliases(own), image.claims or ())
+        merged = add_claims(merge_aliases(own), image.claims or ())
         by_ecosystem: dict[Ecosystem, list[Target]] = {}
         for target in self.targets[number]:
             by_ecosystem.setdefault(target.ecosystem, []).append(target)
@@ -217,31 +212,6 @@ class _Check:
             unreadable=self.reader.unreadable,
             problems=tuple(self.reader.problems),
         )
-
-
-def _add_claims(
-    found: tuple[Vulnerability, ...], claims: Sequence[Claim]
-) -> tuple[Vulnerability, ...]:
-    """Return the vulnerabilities with the first statements of the sender about each."""
-    by_id: dict[str, list[tuple[Digest, VexStatement]]] = {}
-    for claim in claims:
-        if claim.document is not None and claim.is_about:
-            for statement in claim.document.statements:
-                for identifier in statement.ids:
-                    by_id.setdefault(identifier, []).append((claim.digest, statement))
-    if not by_id:
-        return found
-    added = []
-    for item in found:
-        stated = (
-            pair
-            for identifier in item.ids
-            for pair in by_id.get(identifier, ())
-            if pair[1].is_about(item.ids, item.package.purl)
-        )
-        first = dict.fromkeys(islice(stated, MAX_CLAIMS))
-        added.append(replace(item, claims=tuple(first)))
-    return tuple(added)
 
 
 def _find_entries(

@@ -49,6 +49,17 @@ class KnownExploit:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedClaim:
+    """A statement of a sender about a vulnerability."""
+
+    document: Digest
+    """The digest of its document."""
+    statement: VexStatement
+    signer: str = ""
+    """The trusted signer; empty: none, or not verified, so that it changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Vulnerability:
     """A vulnerability of one package of an image."""
 
@@ -71,9 +82,10 @@ class Vulnerability:
     """The entry in the catalog of exploited vulnerabilities; None: there is none, or no catalog."""
     probability: float | None = None
     """The probability of an exploit within 30 days (EPSS), from 0 to 1; None: unknown."""
-    claims: tuple[tuple[Digest, VexStatement], ...] = ()
-    """The first statements of the sender about it, with the digests of their documents. Their
-    signatures are not verified, and they change nothing."""
+    claims: tuple[StatedClaim, ...] = ()
+    """The first statements of the sender about it."""
+    accepted: StatedClaim | None = None
+    """The statement of a trusted signer by which it is accepted; None: there is none."""
 
     @property
     def name(self) -> str:
@@ -112,11 +124,12 @@ class Vulnerability:
             }
         value["claims"] = [
             {
-                "status": statement.status,
-                "justification": statement.justification,
-                "document": digest.text,
+                "status": stated.statement.status,
+                "justification": stated.statement.justification,
+                "document": stated.document.text,
+                **({"signer": stated.signer} if stated.signer else {}),
             }
-            for digest, statement in self.claims
+            for stated in self.claims
         ]
         return {key: item for key, item in value.items() if item not in ("", [], None)}
 

@@ -176,6 +176,7 @@ def _audit_images(  # noqa: PLR0917 - the values of the command
             emit=run.emit,
             now=datetime.now(UTC),
             extras=extras,
+            signers=() if applied is None else applied.rules.vex,
             cache=kept,
         )
         # The result is shown and kept even if no rule needs it.

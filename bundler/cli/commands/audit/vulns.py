@@ -125,7 +125,7 @@ def _print_image(image: ImageVulnerabilities) -> None:
             found.package.version,
             " ".join(found.fixed) or "-",
             " ".join(filter(None, ("KNOWN" if found.exploit else "", probability))),
-            ", ".join(sorted({statement.status for _, statement in found.claims})),
+            ", ".join(sorted({claim.statement.status for claim in found.claims})),
             found.summary[:80],
         )
         rows.append(row)

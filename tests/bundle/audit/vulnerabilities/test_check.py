@@ -8,7 +8,7 @@ from bundler.bundle.audit.packages.claims.claims import Claim
 from bundler.bundle.audit.packages.claims.documents import Document
 from bundler.bundle.audit.packages.claims.vex import VexStatement
 from bundler.bundle.audit.packages.package import Distribution
-from bundler.bundle.audit.vulnerabilities.check import MAX_CLAIMS
+from bundler.bundle.audit.vulnerabilities.claims import MAX_CLAIMS
 from bundler.errors import UnexpectedFileError
 from bundler.oci.digest import Digest
 from tests.bundle.audit.vulnerabilities.conftest import create_package, create_record
@@ -148,7 +148,7 @@ def test_claims_about_one_vulnerability_are_bounded(check) -> None:
         claims=(claim,),
     )
     (found,) = report.images[0].vulnerabilities
-    assert [item.justification for _, item in found.claims] == [
+    assert [item.justification for item in (claim.statement for claim in found.claims)] == [
         f"reason {number}" for number in range(MAX_CLAIMS)
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.packages.claims.documents import (
@@ -18,8 +18,9 @@ from bundler.oci.manifest import ImageManifest, Index
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
+    from bundler.bundle.audit.packages.claims.vex_signers import VexSigner
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.copy.image import ResolvedImage
     from bundler.oci.descriptor import Descriptor
@@ -35,7 +36,7 @@ _ABOUT = "vnd.docker.reference.digest"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A document that came with an image. Its signature is not verified here."""
+    """A document that came with an image."""
 
     digest: Digest
     """The digest of the document."""
@@ -50,6 +51,9 @@ class Claim:
     """Package URLs that it states and that were not found in the image."""
     not_claimed: tuple[str, ...]
     """Package URLs that were found and that it does not state; empty if it is no SBOM."""
+    signer: str = ""
+    """The trusted signer of its statements about vulnerabilities; empty: none, or its signature
+    was not verified."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the claim as JSON."""
@@ -57,6 +61,8 @@ class Claim:
         if self.document is None:
             return value | {"problem": self.problem}
         value |= {"type": self.document.type, "isAboutImage": self.is_about}
+        if self.signer:
+            value["signer"] = self.signer
         if self.document.packages is not None:
             value["packages"] = len(self.document.packages)
             value["notFound"] = list(self.not_found)
@@ -64,8 +70,13 @@ class Claim:
         return value
 
 
-def read_claims(resolved: ResolvedImage, found: ImagePackages) -> list[Claim]:
+def read_claims(
+    resolved: ResolvedImage, found: ImagePackages, signers: Sequence[VexSigner] = ()
+) -> list[Claim]:
     """Read the documents about an image, and compare SBOMs with the packages that were found.
+
+    ``signers`` are those whose statements about vulnerabilities are verified. Other signatures are
+    not verified.
 
     Raises:
         BundlerError: a document is missing or damaged.
@@ -77,13 +88,16 @@ def read_claims(resolved: ResolvedImage, found: ImagePackages) -> list[Claim]:
     for about, descriptor in list_documents(resolved):
         if about not in own or descriptor.digest in claims:
             continue
-        document, problem = None, ""
+        document, problem, signer = None, "", ""
         total += max(0, descriptor.size)
         if len(claims) >= MAX_DOCUMENTS or total > MAX_TOTAL:
             problem = "not read, because the image has too many documents"
         else:
             try:
-                document = parse_document(read_document(resolved, descriptor))
+                raw = read_document(resolved, descriptor)
+                document = parse_document(raw)
+                if document.statements and signers:
+                    document, signer = _verify(raw, document, signers, resolved, own)
             except DocumentError as error:
                 problem = str(error)
         stated = (document and document.packages) or {}
@@ -99,8 +113,28 @@ def read_claims(resolved: ResolvedImage, found: ImagePackages) -> list[Claim]:
             not_claimed=tuple(sorted(packages[key] for key in packages.keys() - stated.keys()))
             if compared
             else (),
+            signer=signer,
         )
     return list(claims.values())
+
+
+def _verify(
+    raw: bytes,
+    document: Document,
+    signers: Sequence[VexSigner],
+    resolved: ResolvedImage,
+    own: Collection[str],
+) -> tuple[Document, str]:
+    """Return the document as it was signed, with its signer; or ``document``, and an empty text."""
+    manifests = [item for item in resolved.graph.manifests if item.descriptor.digest.text in own]
+    for signer in signers:
+        for item in manifests:
+            payload = signer.verify(raw, item.raw)
+            if payload is not None:
+                signed = parse_document(payload)
+                statements = [one for one in signed.statements if not one.is_about_other_image(own)]
+                return replace(signed, statements=tuple(statements)), signer.label
+    return document, ""
 
 
 def list_documents(resolved: ResolvedImage) -> Iterator[tuple[str, Descriptor]]:

@@ -52,7 +52,11 @@ def _check_each(
         if problem is not None:
             fixed = f"fixed in {' or '.join(item.fixed)}" if item.fixed else "no fix known"
             text = f"{item.package.version} has {item.name}, {problem.text}, {fixed}"
-            yield Problem(text, _locate(item), problem.is_unchecked)
+            if item.claims and item.accepted is None:
+                statuses = " and ".join(sorted({one.statement.status for one in item.claims}))
+                text += f"; VEX states {statuses}, and does not count"
+            place = _locate(item)
+            yield Problem(text, place, problem.is_unchecked, acceptance=item.accepted)
     yield from _list_unchecked(found)
     unreadable = location.vulnerabilities.database.unreadable
     if unreadable:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from bundler.bundle.audit.packages.claims.vex_signers import VexSigner
     from bundler.bundle.audit.rules.audited import AuditedImage, Depth, Extra
     from bundler.bundle.audit.rules.finding import Severity
 
@@ -62,6 +63,8 @@ class RuleSet:
     fail_on: Severity
     digest: Digest
     """The digest of the file."""
+    vex: tuple[VexSigner, ...] = ()
+    """The signers whose statements about vulnerabilities count."""
 
     @property
     def depth(self) -> Depth:
@@ -71,7 +74,8 @@ class RuleSet:
     @property
     def extras(self) -> frozenset[Extra]:
         """The content that must be read besides that of ``depth``."""
-        return frozenset(extra for item in self.rules for extra in item.rule.extras)
+        extras: set[Extra] = {extra for item in self.rules for extra in item.rule.extras}
+        return frozenset(extras | {"claims"} if self.vex else extras)
 
 
 def load(path: Path) -> RuleSet:
@@ -79,6 +83,7 @@ def load(path: Path) -> RuleSet:
 
     Raises:
         InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.
+        ConfigError, UnsupportedError: the key or the trusted root of a signer is not valid.
         LimitError: the file is too large, is nested too deeply, or has too many values.
         NotFoundError: the file does not exist.
     """
@@ -114,7 +119,14 @@ def load(path: Path) -> RuleSet:
     ):
         rules.append(_read_rule(BY_CODE[ARTIFACT_TYPES], ScalarNode("error"), mistakes))
     fail_on = cast("Severity", str(get_member(value, "failOn") or "error"))
-    return RuleSet(tuple(rules), fail_on, Digest.of(data))
+    signers = get_member(value, "vex")
+    vex: tuple[VexSigner, ...] = ()
+    if isinstance(signers, SequenceNode):
+        from bundler.bundle.audit.rules.vex import read_signers  # noqa: PLC0415 - loads cryptography
+
+        vex = read_signers(signers, path.parent, mistakes)
+        mistakes.raise_if_any()
+    return RuleSet(tuple(rules), fail_on, Digest.of(data), vex)
 
 
 def _read_rule(rule: Rule, fields: document.Value, mistakes: YamlMistakes) -> ActiveRule:

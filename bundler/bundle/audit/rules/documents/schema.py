@@ -74,6 +74,34 @@ _PROGRAM: dict[str, Any] = {
         **_COMMON,
     },
 }
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 1024}
+_VEX: dict[str, Any] = {
+    "description": "The signers whose statements about vulnerabilities (VEX) count: a finding about"
+    " a vulnerability that does not affect the image, or is fixed, is accepted (default: none).",
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 16,
+    "items": {
+        "title": "either `key`, or `issuer` with `identity` and `trustedRoot`",
+        "type": "object",
+        "additionalProperties": False,
+        "oneOf": [{"required": ["key"]}, {"required": ["issuer", "identity", "trustedRoot"]}],
+        "properties": {
+            "key": {"description": "A file with a public key.", **_TEXT},
+            "issuer": {"description": "The OIDC provider of the identity.", **_TEXT},
+            "identity": {"description": "The email address or the URI of the identity.", **_TEXT},
+            "trustedRoot": {
+                "description": "A file trusted_root.json of sigstore, with the authorities and logs"
+                " to trust.",
+                **_TEXT,
+            },
+            "images": {
+                "description": "The images about which the statements count (default: all).",
+                **_TEXTS,
+            },
+        },
+    },
+}
 _READS = {
     "names": "the names and the inventory",
     "manifests": "manifests and configs",
@@ -110,6 +138,7 @@ def create_schema() -> dict[str, Any]:
                 "additionalProperties": False,
                 "patternProperties": {"^[a-z0-9][a-z0-9-]{0,62}$": _PROGRAM},
             },
+            "vex": _VEX,
         },
     }
 

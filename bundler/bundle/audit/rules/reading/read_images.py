@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
+    from bundler.bundle.audit.packages.claims.vex_signers import VexSigner
     from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
@@ -49,10 +50,12 @@ def read_location(
     emit: Emit,
     now: datetime,
     extras: frozenset[Extra] = frozenset(),
+    signers: Sequence[VexSigner] = (),
     cache: ContentsCache | None = None,
 ) -> AuditedLocation:
     """Read the images of a location as deep as rules need, and the ``extras``.
 
+    ``signers`` are those whose statements about vulnerabilities count.
     ``cache`` has contents of layers that were read before; None: nothing is kept.
 
     An image whose manifests or configs are missing or malformed states this.
@@ -78,7 +81,9 @@ def read_location(
         sources = [image.source for image in images.images]
         with_sources = list(zip(sources, read, strict=True))
         with LayerReader(cancellation, cache) as reader:
-            read = read_contents(with_sources, reader, with_claims="claims" in extras)
+            read = read_contents(
+                with_sources, reader, with_claims="claims" in extras, signers=signers
+            )
     audited = AuditedLocation(
         images.location,
         now,

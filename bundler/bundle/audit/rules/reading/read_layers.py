@@ -14,6 +14,7 @@ from bundler.bundle.audit.rules.audited import (
     AuditedPlatform,
     PlatformContents,
 )
+from bundler.bundle.audit.rules.rule import is_among
 from bundler.errors import BundlerError
 
 if TYPE_CHECKING:
@@ -22,16 +23,23 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.layers.contents import LayerContents
     from bundler.bundle.audit.layers.layer_reader import LayerReader
     from bundler.bundle.audit.packages.claims.claims import Claim
+    from bundler.bundle.audit.packages.claims.vex_signers import VexSigner
     from bundler.oci.digest import Digest
     from bundler.ports import Source
 
 
 def read_contents(
-    images: Sequence[tuple[Source, AuditedImage]], reader: LayerReader, *, with_claims: bool = False
+    images: Sequence[tuple[Source, AuditedImage]],
+    reader: LayerReader,
+    *,
+    with_claims: bool = False,
+    signers: Sequence[VexSigner] = (),
 ) -> tuple[AuditedImage, ...]:
     """Read the layers of images, and return the images with their contents.
 
     A layer that cannot be read as a layer, such as an encrypted one, is stated by the platforms.
+    The claims that came with the images are read on request, and statements of ``signers`` about
+    vulnerabilities are verified.
 
     Raises:
         IntegrityError: a layer does not match its digest.
@@ -46,6 +54,7 @@ def read_contents(
     read = reader.try_read(layers, UNREADABLE)
     found = []
     for _, image in images:
+        own = [signer for signer in signers if is_among(image.reference, signer.images)]
         platforms = []
         for item in image.platforms:
             platform = _add_contents(image.name, item, read)
@@ -53,7 +62,7 @@ def read_contents(
             if with_claims and contents is not None and image.resolved is not None:
                 claims: tuple[Claim, ...] | str
                 try:
-                    claims = tuple(read_claims(image.resolved, contents.packages))
+                    claims = tuple(read_claims(image.resolved, contents.packages, own))
                 except UNREADABLE as error:
                     claims = error.message
                 platform = replace(platform, contents=replace(contents, claims=claims))

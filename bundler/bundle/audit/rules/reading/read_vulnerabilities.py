@@ -22,10 +22,12 @@ def add_vulnerabilities(
         BundlerError: a file cannot be read, see ``VulnerabilityFiles.check``.
     """
     packages = [
-        platform.contents.packages
+        contents.packages
+        if contents.claims is None or isinstance(contents.claims, str)
+        else replace(contents.packages, claims=contents.claims)
         for image in audited.images
-        for platform in image.platforms
-        if platform.contents is not None
+        for contents in (platform.contents for platform in image.platforms)
+        if contents is not None
     ]
     report = files.check(packages, cancellation)
     results = iter(report.images)

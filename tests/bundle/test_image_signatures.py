@@ -14,6 +14,7 @@ from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.listings.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting, resolve as resolving
 from bundler.bundle.format.bundle_source import BundleSource
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.target import parse_target
@@ -142,7 +143,7 @@ def test_signatures_travel_to_a_directory(site, kind):
     [image] = report.inventory.images
     assert len(image.signatures) == 3
     site.verify().check()
-    [(listed_image, _)] = list_bundle(site.bundle).images
+    [(listed_image, _)] = list_bundle(DirectoryFiles(site.bundle)).images
     assert listed_image.signatures == image.signatures
 
     for dry_run in (True, False):
@@ -350,7 +351,7 @@ def test_policy_of_the_importing_side_sees_the_signatures(site):
     site.sign("signature-1", SIMPLE)
     site.sign(f"{site.platforms[0]}.signature-1", SECOND)
     report = site.export()
-    source = BundleSource(site.bundle, report.inventory)
+    source = BundleSource(DirectoryFiles(site.bundle), report.inventory)
     [root, *_] = {
         item.manifest
         for item in report.inventory.images[0].signatures

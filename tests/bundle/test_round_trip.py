@@ -13,6 +13,7 @@ import pytest
 from bundler import transports
 from bundler.bundle.audit.listings.list_contents import list_bundle
 from bundler.bundle.exporting import export as exporting
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
@@ -525,7 +526,7 @@ def test_each_report_lists_referrers_of_the_replaced_index(site):
     left_behind = ((MULTI, tag),)
     assert site.export(request).omissions.referrers == left_behind
     assert verify(site.bundle, TrustedKeys.create([KEY.public])).omissions.referrers == left_behind
-    assert list_bundle(site.bundle).omissions.referrers == left_behind
+    assert list_bundle(DirectoryFiles(site.bundle)).omissions.referrers == left_behind
     report = site.import_(f"oci:{site.path / 'inside'}")
     assert report.to_json()["leftBehind"] == [{"reference": MULTI, "referrer": tag}]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from bundler import transports
 from bundler.bundle.format import bundle_paths, bundle_source
 from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import InvalidReferenceError, NotFoundError, UsageError, count
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.copy.image import ReferrerPolicy, ResolvedImage
     from bundler.events import Emit
     from bundler.oci.digest import Digest
@@ -78,6 +80,7 @@ class OpenImages:
         stack: ExitStack,
         *,
         raw: bytes | None = None,
+        files: BundleFiles | None = None,
         bundle: AuthenticatedBundle | None = None,
     ) -> None:
         self.location = location
@@ -85,6 +88,8 @@ class OpenImages:
         """The inventory; None: the images are not those of a bundle."""
         self.raw = raw
         """The bytes of the inventory; None: there is none."""
+        self.files = files
+        """The files of the bundle, closed with the images; None: there is none."""
         self.bundle = bundle
         """The bundle; None: its signatures were not verified, or there is none."""
         self.images = tuple(images)
@@ -167,7 +172,8 @@ def open_images(
     """
     path = Path(location)
     if path.is_dir() or ":" not in location:
-        return _open_bundle(path, trust)
+        with ExitStack() as stack:
+            return _open_bundle(stack.enter_context(open_files(path)), trust, stack)
     if trust is not None:
         raise UsageError(f"{location}: not a bundle, so it has no signatures to verify")
     reference = transports.parse(location)
@@ -183,10 +189,11 @@ def open_images(
         return OpenImages(location, None, found, stack.pop_all())
 
 
-def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
-    if not (bundle / bundle_paths.INVENTORY).exists() and (bundle / bundle_paths.MARKER).exists():
+def _open_bundle(bundle: BundleFiles, trust: BundleTrust | None, stack: ExitStack) -> OpenImages:
+    location = bundle.location
+    if bundle.get_size(bundle_paths.INVENTORY) is None and bundle.get_size(bundle_paths.MARKER):
         raise InvalidReferenceError(
-            f"{bundle}: an image layout, not a bundle", hint=f"write oci:{bundle}"
+            f"{location}: an image layout, not a bundle", hint=f"write oci:{location}"
         )
     opened = None
     if trust is None:
@@ -196,13 +203,11 @@ def _open_bundle(bundle: Path, trust: BundleTrust | None) -> OpenImages:
 
         opened = authenticate.open_bundle(bundle, trust, allow_expired=True)
         raw, inventory = opened.raw, opened.inventory
-    with ExitStack() as stack:
-        source = bundle_source.BundleSource(bundle, inventory)
-        stack.callback(source.close)
-        images = [
-            ImageAtLocation(
-                str(image.reference), source, bundle_source.create_request(image), image
-            )
-            for image in inventory.images
-        ]
-        return OpenImages(str(bundle), inventory, images, stack.pop_all(), raw=raw, bundle=opened)
+    source = bundle_source.BundleSource(bundle, inventory)
+    images = [
+        ImageAtLocation(str(image.reference), source, bundle_source.create_request(image), image)
+        for image in inventory.images
+    ]
+    return OpenImages(
+        location, inventory, images, stack.pop_all(), raw=raw, files=bundle, bundle=opened
+    )

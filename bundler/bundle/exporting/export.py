@@ -261,11 +261,13 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     if not (request.bundle / bundle_paths.INVENTORY).exists():
         return None
     from bundler.bundle.format import authenticate  # noqa: PLC0415 - only for a former bundle
+    from bundler.bundle.format.reading.directory_files import DirectoryFiles  # noqa: PLC0415 - as above
     from bundler.trust.bundle_trust import TrustedKeys  # noqa: PLC0415 - as above
 
     try:
         trust = TrustedKeys.create(key.public for key in request.keys)
-        found = authenticate.authenticate(request.bundle, trust)
+        with DirectoryFiles(request.bundle) as files:
+            found = authenticate.authenticate(files, trust)
         former = parse_inventory(found.raw)
     except BundlerError:
         return None

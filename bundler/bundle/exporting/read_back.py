@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_files, bundle_paths, read_back_record
+from bundler.bundle.format.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.read_back_record import ReadBackRecord
-from bundler.bundle.format.read_inventory import read_raw_inventory
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files.safe_directory import Directory
 from bundler.content.files.uncached_file import UncachedFile, drop_cache
@@ -82,7 +82,7 @@ def record(bundle: Path, verified: Verification) -> ReadBackRecord:
         with bundle_files.open_file(directory, bundle_paths.INVENTORY) as file:
             method = UncachedFile(file).method
         found = ReadBackRecord(
-            inventory=Digest.of(read_raw_inventory(bundle)),
+            inventory=Digest.of(directory.read(bundle_paths.INVENTORY, limit=MAX_INVENTORY)),
             time=datetime.now(UTC),
             method=method,
             files=verified.files,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import read_back, seal as sealing
 from bundler.bundle.exporting.report import ExportReport
-from bundler.bundle.format import bundle_files, checksums
+from bundler.bundle.format import checksums
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.media import filesystem
 from bundler.events import Notice
@@ -60,7 +61,8 @@ def verify(
     if not verified.whole or verified.inventory != listed:
         engine.emit(Notice(f"{bundle}: damaged; the damaged files are written again"))
         return None
-    present, paths = bundle_files.scan(bundle).entries, checksums.read(bundle).keys()
+    with DirectoryFiles(bundle) as files:
+        present, paths = files.scan().entries, checksums.read(files).keys()
     if paths != sealing.find_listed_paths(request.format, images, resolved, present):
         engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
         return None
@@ -71,10 +73,12 @@ def verify(
 
         trust_chain.write_chain(bundle, request.trust_chain)
     added = bundle_signatures.write_signatures(bundle, former.raw, missing_keys)
+    with DirectoryFiles(bundle) as files:
+        signatures = files.list_signatures()
     return ExportReport(
         bundle=bundle,
         inventory=listed,
-        signatures=tuple(sorted(bundle_signatures.read_signatures(bundle))),
+        signatures=tuple(signatures),
         changed=bool(added),
         plan=plan,
         totals=plan.totals,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
     from bundler.trust.trust_files.role_check import UnfitKey
@@ -88,8 +89,9 @@ class AuthenticatedBundle:
     """The trust that applied; its validity has not ended by the clock."""
     signatures: Mapping[str, bytes] = field(default_factory=dict, hash=False, repr=False)
     """The signatures that were read, of any key, by the names of their files."""
-    directory: Path | None = None
-    """The directory of the bundle; None: its inventory was read from elsewhere."""
+    files: BundleFiles | None = field(default=None, hash=False, repr=False, compare=False)
+    """The files of the bundle, which the caller closes; None: its inventory was read from
+    elsewhere."""
 
     def describe_unfit(self) -> dict[str, Any]:
         """Return the member ``notCounted`` of the receipt and the log; absent if all count."""
@@ -98,7 +100,7 @@ class AuthenticatedBundle:
 
 
 def open_bundle(
-    bundle: Path,
+    bundle: BundleFiles,
     trust: BundleTrust,
     *,
     signature_files: Sequence[Path] = (),
@@ -109,7 +111,7 @@ def open_bundle(
     """Authenticate a bundle, then parse its inventory.
 
     Args:
-        bundle: the directory.
+        bundle: its files.
         trust: the keys to trust.
         signature_files: signatures of the bundle that are stored elsewhere.
         allow_unsigned: accept a bundle that is not signed as ``trust`` requires.
@@ -128,13 +130,13 @@ def open_bundle(
     now = now or datetime.now(UTC)
     detached = signing.read_signature_files(signature_files)
     authentication = authenticate(bundle, trust, detached)
-    _check_allowed(bundle, authentication.trust_error, allow_unsigned=allow_unsigned)
+    _check_allowed(bundle.location, authentication.trust_error, allow_unsigned=allow_unsigned)
     contents = parse_inventory(authentication.raw)
     accepted, trust_error = authentication.find_accepted(contents, now)
-    _check_allowed(bundle, trust_error, allow_unsigned=allow_unsigned)
+    _check_allowed(bundle.location, trust_error, allow_unsigned=allow_unsigned)
     if contents.expires is not None and contents.is_expired(now) and not allow_expired:
         raise ExpiredError(
-            f"{bundle}: expired on {timestamps.format_to_minute(contents.expires)}",
+            f"{bundle.location}: expired on {timestamps.format_to_minute(contents.expires)}",
             hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
         )
     return AuthenticatedBundle(
@@ -150,21 +152,21 @@ def open_bundle(
         is_authenticated=trust_error is None,
         trust=authentication.trust,
         signatures=authentication.signatures,
-        directory=bundle,
+        files=bundle,
     )
 
 
-def _check_allowed(bundle: Path, error: BundlerError | None, *, allow_unsigned: bool) -> None:
+def _check_allowed(location: str, error: BundlerError | None, *, allow_unsigned: bool) -> None:
     """Raise ``error``, unless it is about missing signers and unsigned bundles are allowed."""
     if error is None or (isinstance(error, UnauthenticatedError) and allow_unsigned):
         return
     if isinstance(error, UnauthenticatedError):
-        error.message = f"{bundle}: {error.message}"
+        error.message = f"{location}: {error.message}"
     raise error
 
 
 def authenticate(
-    bundle: Path, trust: BundleTrust, detached: Mapping[str, bytes] | None = None
+    bundle: BundleFiles, trust: BundleTrust, detached: Mapping[str, bytes] | None = None
 ) -> Authentication:
     """Read ``bundle.json`` and verify its signatures; a trust error is returned, not raised.
 

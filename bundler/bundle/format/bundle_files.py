@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Literal
 
 from bundler.bundle.format import bundle_paths
 from bundler.content.files import atomic_write
-from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, MediumError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from bundler.content.files.safe_directory import RegularFile
+    from bundler.content.files.safe_directory import Directory, RegularFile
 
 MAX_ENTRIES = 250_000
 MAX_FOREIGN = 1_000
@@ -161,18 +160,17 @@ def open_file(bundle: Directory, path: str) -> RegularFile:
     return bundle.open_file(*names)
 
 
-def read_file(bundle: Path, path: str, limit: int) -> bytes:
-    """Read a small file of the bundle; ``limit`` is its maximum size in bytes.
+def read_file(bundle: Directory, path: str, limit: int) -> bytes:
+    """Read a small file below the bundle's directory; ``limit`` is its maximum size in bytes.
 
     Raises:
         LimitError: it is larger.
         NotFoundError, MalformedError, MediumError: it cannot be opened, see ``open_file``.
     """
     names = bundle_paths.split_path(path)
-    with Directory.open(bundle) as directory:
-        with suppress(NotFoundError):
-            return directory.read(bundle_paths.NEXT, *names, limit=limit)
-        return directory.read(*names, limit=limit)
+    with suppress(NotFoundError):
+        return bundle.read(bundle_paths.NEXT, *names, limit=limit)
+    return bundle.read(*names, limit=limit)
 
 
 def remove_signatures(bundle: Directory) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import store
+from bundler.bundle.format import bundle_paths
 from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import DamagedBundleError, NotFoundError, NotRegularFileError
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
+from bundler.ports import Capabilities
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Format, Inventory
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.signatures.image_signatures import StoredSignatures
     from bundler.content.streams import Reader
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Capabilities, Node, Source
+    from bundler.ports import Node, Source
 
 
 def open_for_reading(directory: Path, bundle_format: Format) -> Source:
@@ -55,14 +57,12 @@ class BundleSource:
     """The images of a bundle: only roots that the inventory lists can be resolved.
 
     A name is the digest of a root, of an image or of a referrer. The signatures of a manifest are
-    those that its referrers contain.
+    those that its referrers contain. The caller closes the files of the bundle.
     """
 
-    def __init__(self, bundle: Path, contents: Inventory) -> None:
-        self._bundle = bundle
+    def __init__(self, bundle: BundleFiles, contents: Inventory) -> None:
+        self.files = bundle
         self._format = contents.format
-        self._holdings = store.DirectoryHoldings(bundle, contents.format)
-        self._content = open_for_reading(bundle, contents.format)
         self._roots = {image.digest: image.root for image in contents.images}
         for image in contents.images:
             self._roots |= {item.digest: item.root for item in image.referrers}
@@ -86,13 +86,13 @@ class BundleSource:
             DamagedBundleError: it is missing, or not a regular file.
         """
         try:
-            return self._content.open(node, offset)
+            return self.files.open(self._find_path(node), offset)
         except (NotFoundError, NotRegularFileError) as error:
             problem = "missing" if isinstance(error, NotFoundError) else "not a regular file"
             raise DamagedBundleError(
-                f"{self._bundle}: damaged",
+                f"{self.files.location}: damaged",
                 [f"{node.digest}: {node.kind} is {problem}"],
-                hint=f"list the damaged files with airbundle verify {self._bundle}",
+                hint=f"list the damaged files with airbundle verify {self.files.location}",
             ) from error
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
@@ -112,7 +112,7 @@ class BundleSource:
         """The signatures that are files of the bundle."""
         from bundler.bundle.format.signatures.image_signatures import StoredSignatures  # noqa: PLC0415 - rare
 
-        return StoredSignatures(self._bundle, self._format, self._images)
+        return StoredSignatures(self.files, self._format, self._images)
 
     @cached_property
     def _attached(self) -> Mapping[Digest, Sequence[Descriptor]]:
@@ -123,19 +123,47 @@ class BundleSource:
     @property
     def capabilities(self) -> Capabilities:
         """The capabilities of a bundle."""
-        return self._holdings.capabilities
+        return Capabilities(omits_foreign_layers=self._format == "oci")
 
     def has(self, node: Node, /) -> bool:
         """Whether the bundle contains ``node`` with its size."""
-        return self._holdings.has(node)
+        size = self.find_size(node)
+        return size is not None and size == node.size
 
     def find_size(self, node: Node) -> int | None:
         """Return the size of the file of ``node`` in bytes; None if there is none."""
-        return self._holdings.find_size(node)
+        try:
+            return self.files.get_size(self._find_path(node))
+        except NotFoundError:
+            return None
 
     def close(self) -> None:
-        """Close the files on the medium."""
-        self._content.close()
+        """Do nothing: the caller closes the files of the bundle."""
+
+    def _find_path(self, node: Node) -> str:
+        """Return the path of the file of ``node``.
+
+        Raises:
+            NotFoundError: no image of format ``dir`` has it, or the node has no digest.
+        """
+        digest = node.digest
+        if digest is None:
+            raise NotFoundError(f"{self.files.location}: cannot open a blob without a digest")
+        if self._format == "oci":
+            return bundle_paths.find_path("oci", digest, digest, manifest=False)
+        if digest not in self._paths:
+            raise NotFoundError(f"{self.files.location}: no image has {digest}")
+        return self._paths[digest]
+
+    @cached_property
+    def _paths(self) -> Mapping[Digest, str]:
+        """A file of each manifest and blob in format ``dir``, a regular one if possible."""
+        paths: dict[Digest, str] = {}
+        entries = self.files.scan().entries.values()
+        for entry in sorted(entries, key=lambda entry: entry.kind == "file"):
+            if (digest := bundle_paths.parse_digest(entry.path)) is not None:
+                paths[digest] = entry.path
+        return paths
 
 
 def create_request(image: BundledImage) -> ImageRequest:

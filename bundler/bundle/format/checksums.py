@@ -19,8 +19,8 @@ from bundler.oci.digest import Digest, new_hasher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.content.files.safe_directory import Directory
 
 MAX_CHECKSUM_FILE = 16 * 1024 * 1024
@@ -84,14 +84,14 @@ def render(listed: Mapping[str, Digest]) -> bytes:
     return raw
 
 
-def read(bundle: Path) -> dict[str, Digest]:
+def read(bundle: BundleFiles) -> dict[str, Digest]:
     """Read the sha256 of each path that SHA256SUMS lists; **not** authenticated.
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
         MalformedError, LimitError: it is not valid, see ``parse``.
     """
-    return parse(bundle_files.read_file(bundle, bundle_paths.CHECKSUM_FILE, MAX_CHECKSUM_FILE))
+    return parse(bundle.read(bundle_paths.CHECKSUM_FILE, MAX_CHECKSUM_FILE))
 
 
 def parse(raw: bytes, *, subject: str = bundle_paths.CHECKSUM_FILE) -> dict[str, Digest]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.uncached_file import DESCRIPTIONS
 from bundler.errors import BundlerError
@@ -19,8 +19,8 @@ from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.content.files.safe_directory import Directory
     from bundler.content.files.uncached_file import ReadMethod
 
@@ -85,13 +85,13 @@ def write(bundle: Directory, record: ReadBackRecord) -> None:
     atomic_write.write_bytes_in(bundle, bundle_paths.READ_BACK, raw)
 
 
-def read(bundle: Path, inventory: bytes) -> ReadBackRecord | None:
+def read(bundle: BundleFiles, inventory: bytes) -> ReadBackRecord | None:
     """Read the record of the bundle with this ``bundle.json``.
 
     None: there is none, it is about another bundle, or it is not valid; it is only a claim.
     """
     try:
-        raw = bundle_files.read_file(bundle, bundle_paths.READ_BACK, MAX_RECORD)
+        raw = bundle.read(bundle_paths.READ_BACK, MAX_RECORD)
         record = ReadBackRecord.from_json(Table.parse(raw, bundle_paths.READ_BACK))
     except BundlerError:
         return None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.errors import DamagedBundleError, NotFoundError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.reading.files import BundleFiles
 
 
-def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
+def read_inventory(bundle: BundleFiles) -> tuple[bytes, Inventory]:
     """Read and parse ``bundle.json``; it is **not** authenticated.
 
     Raises:
@@ -25,7 +24,7 @@ def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
     return raw, parse_inventory(raw)
 
 
-def read_raw_inventory(bundle: Path) -> bytes:
+def read_raw_inventory(bundle: BundleFiles) -> bytes:
     """Read the bytes of ``bundle.json``.
 
     Raises:
@@ -34,22 +33,20 @@ def read_raw_inventory(bundle: Path) -> bytes:
         MalformedError, LimitError, MediumError: it cannot be read.
     """
     try:
-        return bundle_files.read_file(bundle, bundle_paths.INVENTORY, MAX_INVENTORY)
+        return bundle.read(bundle_paths.INVENTORY, MAX_INVENTORY)
     except NotFoundError:
-        if not bundle.is_dir():
-            raise NotFoundError(f"{bundle}: no such directory") from None
-        if (bundle / bundle_paths.CHECKSUM_FILE).exists():
+        if bundle.get_size(bundle_paths.CHECKSUM_FILE) is not None:
             raise DamagedBundleError(
-                f"{bundle}: the bundle is damaged",
+                f"{bundle.location}: the bundle is damaged",
                 [f"{bundle_paths.INVENTORY}: missing"],
                 hint="copy the bundle again, or run the export again, which repairs it",
             ) from None
-        raise create_unfinished_error(bundle) from None
+        raise create_unfinished_error(bundle.location) from None
 
 
-def create_unfinished_error(bundle: Path) -> NotFoundError:
-    """Return the error for a directory without a finished bundle."""
+def create_unfinished_error(location: str) -> NotFoundError:
+    """Return the error for a location without a finished bundle."""
     return NotFoundError(
-        f"{bundle}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
+        f"{location}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
         hint="specify the directory of a bundle, or run the interrupted export or copy again",
     )

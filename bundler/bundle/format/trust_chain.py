@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import LimitError, MalformedError, NotFoundError
+from bundler.errors import LimitError
 from bundler.trust.bundle_trust import SignedDocument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from bundler.bundle.format.reading.files import BundleFiles
 
 MAX_CHAIN = 16 * 1024 * 1024
 """Maximum size in bytes of all versions and signatures that one run reads."""
@@ -42,38 +44,32 @@ def write_chain(bundle: Path, chain: Mapping[int, SignedDocument]) -> None:
                     atomic_write.write_bytes_in(folder, path, data)
 
 
-def read_chain(bundle: Path, first: int) -> dict[int, SignedDocument]:
+def read_chain(bundle: BundleFiles, first: int) -> dict[int, SignedDocument]:
     """Read the trust files from version ``first`` on, with their signatures, unverified.
 
     Raises:
         LimitError: they are too many, or too large.
         MalformedError, MediumError: one cannot be read.
     """
-    with Directory.open(bundle) as top:
-        try:
-            folder = top.enter(bundle_paths.TRUST)
-        except (NotFoundError, MalformedError):  # MalformedError: a foreign file or link
-            return {}
-        documents: dict[int, bytes] = {}
-        signatures: dict[int, dict[str, bytes]] = {}
-        with folder:
-            names, remaining = folder.list_names(), MAX_CHAIN
-            if len(names) > MAX_FILES:
-                raise LimitError(
-                    f"{folder.path}: too many files (expected at most {MAX_FILES:,},"
-                    f" got {len(names):,})"
-                )
-            for name in sorted(names):
-                parsed = bundle_paths.parse_trust_name(name)
-                if parsed is None or parsed[0] < first:
-                    continue
-                version, key_id = parsed
-                data = folder.read(name, limit=remaining)
-                remaining -= len(data)
-                if key_id is None:
-                    documents[version] = data
-                else:
-                    signatures.setdefault(version, {})[key_id] = data
+    documents: dict[int, bytes] = {}
+    signatures: dict[int, dict[str, bytes]] = {}
+    names, remaining = bundle.list_names(bundle_paths.TRUST), MAX_CHAIN
+    if len(names) > MAX_FILES:
+        raise LimitError(
+            f"{bundle.location}/{bundle_paths.TRUST}: too many files (expected at most"
+            f" {MAX_FILES:,}, got {len(names):,})"
+        )
+    for name in names:
+        parsed = bundle_paths.parse_trust_name(name)
+        if parsed is None or parsed[0] < first:
+            continue
+        version, key_id = parsed
+        data = bundle.read(f"{bundle_paths.TRUST}/{name}", remaining)
+        remaining -= len(data)
+        if key_id is None:
+            documents[version] = data
+        else:
+            signatures.setdefault(version, {})[key_id] = data
     return {
         version: SignedDocument(raw, signatures.get(version, {}))
         for version, raw in sorted(documents.items())

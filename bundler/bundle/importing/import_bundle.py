@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
-from bundler.bundle.format import absent_layers, bundle_source
+from bundler.bundle.format import absent_layers, bundle_source, read_back_record
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.selected_images import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.image import ResolvedImage
@@ -127,9 +129,14 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         TrustError: ``admit`` refuses the bundle; nothing was pushed.
         RejectedByRulesError: ``gate`` refuses an image; nothing was pushed.
     """
+    with open_files(request.bundle) as files:
+        return _import(request, files, engine)
+
+
+def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -> ImportReport:
     started = datetime.now(UTC)
     bundle = open_bundle(
-        request.bundle,
+        files,
         request.trust,
         signature_files=request.signature_files,
         allow_unsigned=request.allow_unsigned,
@@ -138,14 +145,14 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     )
     if request.admit is not None:
         request.admit(bundle)
-    selected = select_images(bundle.inventory, request.only)
     with ExitStack() as stack:
         try:
-            pushed = _push(request, bundle, selected, engine, stack)
+            source = bundle_source.BundleSource(files, bundle.inventory)
+            pushed = _push(request, bundle, source, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
-                error.hint = f"no name was changed; {format_verify_hint(request.bundle)}"
+                error.hint = f"no name was changed; {format_verify_hint(files.location)}"
             raise
     return ImportReport(
         bundle=bundle,
@@ -155,6 +162,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         started=started,
         ended=datetime.now(UTC),
         omissions=pushed.omissions,
+        read_back=read_back_record.read(files, bundle.raw),
         policy=request.policy,
         rules=pushed.rules,
     )
@@ -163,14 +171,13 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
 def _push(
     request: ImportRequest,
     bundle: AuthenticatedBundle,
-    selected: Sequence[BundledImage],
+    source: bundle_source.BundleSource,
     engine: EngineOptions,
     stack: ExitStack,
 ) -> _Pushed:
-    """Check the ``selected`` images, compare their names with the target, and push them."""
+    """Check the requested images, compare their names with the target, and push them."""
     inventory = bundle.inventory
-    source = bundle_source.BundleSource(request.bundle, inventory)
-    stack.callback(source.close)
+    selected = select_images(inventory, request.only)
     signatures = [source.signature_files.of_image(image) for image in selected]
     images = [
         replace(image, signatures=of_image)
@@ -178,7 +185,7 @@ def _push(
             resolve_images(selected, source, request.policy.check, engine), signatures, strict=True
         )
     ]
-    check_present(request.bundle, selected, images, source, "nothing was imported")
+    check_present(selected, images, source, "nothing was imported")
     rules = None if request.gate is None else request.gate(bundle, selected, images, engine)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)

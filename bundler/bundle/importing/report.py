@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.importing.signatures import UnstoredSignatures
     from bundler.events import TransferTotals
     from bundler.signature_ports import MetRequirement
@@ -94,6 +95,8 @@ class ImportReport:
     policy: PolicyUse = NO_POLICY
     rules: dict[str, Any] | None = None
     """The rules that the images passed, as the member of the receipt; None: there were no rules."""
+    read_back: ReadBackRecord | None = None
+    """The record of the exporting side that it read the bundle again; a claim."""
 
     @property
     def failed(self) -> tuple[ImageResult, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths, bundle_source
+from bundler.bundle.format import bundle_paths, bundle_source
 from bundler.copy.image import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
@@ -22,7 +22,6 @@ from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.copy.engine import EngineOptions
@@ -101,7 +100,6 @@ def resolve_images(
 
 
 def check_present(
-    bundle: Path,
     selected: Sequence[BundledImage],
     images: Sequence[ResolvedImage],
     source: bundle_source.BundleSource,
@@ -126,10 +124,11 @@ def check_present(
                 node.digest: node for node in image.absent_layers if node.digest not in left_out
             }
     if missing:
-        entries = bundle_files.scan(bundle).entries.values()
+        bundle = source.files
+        entries = bundle.scan().entries.values()
         special = {bundle_paths.parse_digest(item.path) for item in entries if item.kind != "file"}
         raise DamagedBundleError(
-            f"{bundle}: damaged; {consequence}",
+            f"{bundle.location}: damaged; {consequence}",
             blobs=[
                 UnusableBlob(
                     str(node.digest),
@@ -139,10 +138,10 @@ def check_present(
                 )
                 for node in missing.values()
             ],
-            hint=format_verify_hint(bundle),
+            hint=format_verify_hint(bundle.location),
         )
 
 
-def format_verify_hint(bundle: Path) -> str:
+def format_verify_hint(location: str) -> str:
     """Return the hint for a damaged bundle."""
-    return f"list the damaged files with airbundle verify {bundle}"
+    return f"list the damaged files with airbundle verify {location}"

@@ -222,7 +222,8 @@ def _refuse_foreign(bundle: Path, proposal: Path) -> None:
     problem = ""
     if bundle_paths.INDEX in names:
         try:
-            raw = bundle_files.read_file(bundle, bundle_paths.INDEX, image_layout.MAX_INDEX)
+            with Directory.open(bundle) as directory:
+                raw = bundle_files.read_file(directory, bundle_paths.INDEX, image_layout.MAX_INDEX)
             entries = image_layout.LayoutIndex.parse(raw, bundle_paths.INDEX).entries
             # An export writes the annotation of containerd, which most other programs omit.
             is_ours = not entries or any(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -13,6 +12,7 @@ from bundler.bundle.records.import_session import describe_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.rules.evaluate import Verdict
@@ -35,14 +35,15 @@ def record_audit(
     """
     draft = EvidenceDraft(path)
     members, bundle = {}, images.bundle
-    if bundle is None and images.raw is not None and images.inventory is not None:
+    raw, inventory, files = images.raw, images.inventory, images.files
+    if bundle is None and raw is not None and inventory is not None and files is not None:
         # Its signatures are kept even if they were not verified.
         bundle = AuthenticatedBundle(
-            raw=images.raw,
-            inventory=images.inventory,
+            raw=raw,
+            inventory=inventory,
             signers=(),
             is_authenticated=False,
-            signatures=read_signatures(Path(images.location)),
+            signatures=read_signatures(files),
         )
     if bundle is not None:
         draft.add_bundle(bundle)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.bundle_source import BundleSource
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.selected_images import check_present, resolve_images, select_images
 from bundler.bundle.serving.content import ServedContent, ServedImage, ServedRepository
@@ -62,6 +63,7 @@ def open_content(
         ConflictError: two images have the same name and different digests.
         NotFoundError: a bundle does not exist, or no image of it is selected.
     """
+    files = [stack.enter_context(open_files(bundle)) for bundle in request.bundles]
     opened = [
         open_bundle(
             bundle,
@@ -70,21 +72,20 @@ def open_content(
             allow_unsigned=request.allow_unsigned,
             allow_expired=request.allow_expired,
         )
-        for bundle in request.bundles
+        for bundle in files
     ]
     registry = _Registry()
     references = []
-    for path, bundle in zip(request.bundles, opened, strict=True):
+    for stored, bundle in zip(files, opened, strict=True):
         inventory = bundle.inventory
-        source = BundleSource(path, inventory)
-        stack.callback(source.close)
+        source = BundleSource(stored, inventory)
         selected = select_images(inventory, request.only)
         images = resolve_images(selected, source, request.policy.check, engine)
-        check_present(path, selected, images, source, "nothing is served")
+        check_present(selected, images, source, "nothing is served")
         references += [str(image.reference) for image in inventory.images]
         for listed, image in zip(selected, images, strict=True):
             name = request.names.map_reference(listed.reference, listed.digest, listed.rename)
-            registry.add(path, name, image, source, listed.platforms)
+            registry.add(stored.location, name, image, source, listed.platforms)
     for rule in find_unused_rules(request.names.rules, references):
         engine.emit(WarningIssued(f"rename rule {rule[:200]!r} matches no image of the bundles"))
     registry.check_names()
@@ -96,12 +97,12 @@ class _Registry:
 
     def __init__(self) -> None:
         self.content = ServedContent()
-        self._bundles: dict[tuple[str, str], Path] = {}
+        self._bundles: dict[tuple[str, str], str] = {}
         self._conflicts: dict[str, str] = {}
 
     def add(
         self,
-        bundle: Path,
+        bundle: str,
         name: TargetName,
         image: ResolvedImage,
         source: BundleSource,
@@ -126,7 +127,7 @@ class _Registry:
             ServedImage(
                 name,
                 image.display_name,
-                str(bundle),
+                bundle,
                 image.graph.root.digest,
                 sum(node.size or 0 for node in find_unique_blobs([image]).values()),
                 tuple(platforms),

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files
-from bundler.content.files.uncached_file import UncachedFile
 from bundler.content.streams import read_chunks
 from bundler.copy import parallel
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
@@ -24,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bundler.bundle.format.bundle_files import BundleFile
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.cancel import Cancellation
-    from bundler.content.files.safe_directory import Directory
-    from bundler.content.streams import Reader
     from bundler.errors import BundlerError
     from bundler.events import Emit
     from bundler.oci.digest import Digest
@@ -57,7 +54,7 @@ def create_jobs(
 
 
 def hash_all(
-    bundle: Directory,
+    bundle: BundleFiles,
     hash_jobs: Sequence[HashJob],
     threads: int | None,
     cancellation: Cancellation,
@@ -84,9 +81,8 @@ def hash_all(
         hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
         faults: dict[str, BundlerError] = {}
         try:
-            with bundle_files.open_file(bundle, path) as file:
-                stream: Reader = UncachedFile(file) if uncached else file
-                for chunk in read_chunks(stream, job.size):
+            with bundle.open(path, uncached=uncached) as file:
+                for chunk in read_chunks(file, job.size):
                     cancellation.check()
                     for hasher in hashers.values():
                         hasher.update(chunk)

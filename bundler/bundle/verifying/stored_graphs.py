@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from bundler.bundle.format import absent_layers, bundle_files, bundle_paths
+from bundler.bundle.format import absent_layers, bundle_paths
 from bundler.bundle.format.omissions import Omissions
 from bundler.errors import BundlerError, LimitError, NotFoundError
 from bundler.oci import manifest, media_types
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
-    from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind, Visit
@@ -69,7 +69,7 @@ class StoredGraphs:
 
 
 def read_graphs(
-    bundle: Path, bundle_format: Format, images: Iterable[BundledImage]
+    bundle: BundleFiles, bundle_format: Format, images: Iterable[BundledImage]
 ) -> StoredGraphs:
     """Read the graphs of ``images``; only manifests are read.
 
@@ -92,7 +92,7 @@ def read_graphs(
 
 @dataclass(slots=True)
 class _GraphReader:
-    bundle: Path
+    bundle: BundleFiles
     bundle_format: Format
     problems: dict[str, BundlerError] = field(default_factory=dict)
     _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class _GraphReader:
         self._count += len(graph)
         if self._count > MAX_NODES:
             raise LimitError(
-                f"{self.bundle}: too many manifests, configs and layers"
+                f"{self.bundle.location}: too many manifests, configs and layers"
                 f" (expected at most {MAX_NODES:,} in all images)"
             )
         return graph
@@ -157,7 +157,7 @@ class _GraphReader:
             raise LimitError(
                 f"{node.path}: nested too deeply (expected at most {MAX_DEPTH} levels)"
             )
-        raw = bundle_files.read_file(self.bundle, node.path, manifest.MAX_MANIFEST)
+        raw = self.bundle.read(node.path, manifest.MAX_MANIFEST)
         node.descriptor.digest.verify(raw, node.path)
         parsed = manifest.parse(raw, node.descriptor.media_type, subject=node.path)
         return manifest.list_children(parsed)

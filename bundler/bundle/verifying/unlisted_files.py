@@ -5,20 +5,19 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths, store
+from bundler.bundle.format import bundle_paths, store
 from bundler.bundle.verifying.stored_graphs import read_graphs
 from bundler.oci import image_layout
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.reading.files import BundleFiles
 
 _OWN = {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE, bundle_paths.INSTRUCTIONS}
 _LAYOUT = {bundle_paths.MARKER, bundle_paths.INDEX}
 
 
-def find_unlisted(bundle: Path, inventory: Inventory) -> tuple[str, ...]:
+def find_unlisted(bundle: BundleFiles, inventory: Inventory) -> tuple[str, ...]:
     """Return the paths of files that the inventory does not need, and names in ``index.json``.
 
     Files that operating systems create on a medium are left out. The content of the files is not
@@ -29,7 +28,7 @@ def find_unlisted(bundle: Path, inventory: Inventory) -> tuple[str, ...]:
         LimitError: the directory or a manifest exceeds a limit.
         MalformedError: ``index.json`` or a manifest is malformed.
     """
-    found = bundle_files.scan(bundle)
+    found = bundle.scan()
     graphs = read_graphs(bundle, inventory.format, inventory.images)
     for problem in graphs.problems.values():
         raise problem  # the files that its manifest needs are unknown
@@ -49,7 +48,7 @@ def find_unlisted(bundle: Path, inventory: Inventory) -> tuple[str, ...]:
             for image in inventory.images
             for item in (None, *image.referrers)
         }
-        raw = bundle_files.read_file(bundle, bundle_paths.INDEX, image_layout.MAX_INDEX)
+        raw = bundle.read(bundle_paths.INDEX, image_layout.MAX_INDEX)
         for entry in image_layout.LayoutIndex.parse(raw, bundle_paths.INDEX).entries:
             name = image_layout.get_name(entry)
             if entry.digest not in (roots.values() if name is None else (roots.get(name),)):

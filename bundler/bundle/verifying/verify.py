@@ -20,7 +20,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import (
-    bundle_files,
     bundle_paths,
     checksums,
     read_back_record,
@@ -30,12 +29,12 @@ from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.format.read_inventory import create_unfinished_error
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.bundle.verifying.verification import Finding, Verification
 from bundler.cancel import Cancellation
 from bundler.content.files import part_files
-from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     NOT_REGULAR,
     BundlerError,
@@ -56,8 +55,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bundler.bundle.format.bundle_files import DirectoryScan
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.format.read_back_record import ReadBackRecord
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.events import Emit
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
@@ -105,23 +106,25 @@ def verify(
     """
     now = now or datetime.now(UTC)
     detached = signing.read_signature_files(signature_files)
-    verifier = _Verifier(bundle, bundle_files.scan(bundle))
-    if bundle_files.has_next(bundle):
-        emit(Notice(f"{bundle}: a renewal was interrupted; its seal is in {bundle_paths.NEXT}"))
-    if {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE}.isdisjoint(verifier.found.entries):
-        raise create_unfinished_error(bundle)
-    known, trust_error, signers = verifier.read_inventory(trust, detached, now)
-    listed = verifier.read_checksum_file(known)
-    omissions = Omissions()
-    if known is not None:
-        omissions = verifier.check_images(known, listed)
-        verifier.check_signatures(known, listed)
-        if known.format == "oci":
-            verifier.compare_index(known)
-    verifier.compare_listed(listed, known)
-    hashed = verifier.hash_files(
-        listed, threads, cancellation or Cancellation(), emit, uncached=uncached
-    )
+    with open_files(bundle) as files:
+        verifier = _Verifier(files, files.scan())
+        if files.has_next():
+            problem = f"a renewal was interrupted; its seal is in {bundle_paths.NEXT}"
+            emit(Notice(f"{files.location}: {problem}"))
+        if {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE}.isdisjoint(verifier.found.entries):
+            raise create_unfinished_error(files.location)
+        known, trust_error, signers = verifier.read_inventory(trust, detached, now)
+        listed = verifier.read_checksum_file(known)
+        omissions = Omissions()
+        if known is not None:
+            omissions = verifier.check_images(known, listed)
+            verifier.check_signatures(known, listed)
+            if known.format == "oci":
+                verifier.compare_index(known)
+        verifier.compare_listed(listed, known)
+        hashed = verifier.hash_files(
+            listed, threads, cancellation or Cancellation(), emit, uncached=uncached
+        )
     return Verification(
         findings=tuple(
             replace(finding, images=tuple(verifier.images.get(path, ())))
@@ -147,8 +150,8 @@ def verify(
 class _Verifier:
     """The findings so far; not thread-safe, so hashing threads return their errors instead."""
 
-    bundle: Path
-    found: bundle_files.DirectoryScan
+    bundle: BundleFiles
+    found: DirectoryScan
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     """The full names of the images that need each file, by path, in the order of the inventory."""
@@ -175,7 +178,7 @@ class _Verifier:
             self.add("damaged", path, text, expected=error.expected, got=error.got)
             return
         # The finding begins with the path, so its text does not repeat it.
-        text = error.message_without(f"{self.bundle}/", f"{path}: ")
+        text = error.message_without(f"{self.bundle.location}/", f"{path}: ")
         self.add("unreadable" if isinstance(error, MediumError) else code, path, text)
 
     def read_inventory(
@@ -224,7 +227,7 @@ class _Verifier:
             if not part_files.is_part(name.rpartition("/")[2])
         }
         try:
-            raw = bundle_files.read_file(self.bundle, path, checksums.MAX_CHECKSUM_FILE)
+            raw = self.bundle.read(path, checksums.MAX_CHECKSUM_FILE)
             if (
                 known is not None
                 and checksums.describe(raw, known.checksum_file.count) != known.checksum_file
@@ -297,7 +300,7 @@ class _Verifier:
         listed = referrers | roots
         allowed = {root.digest for root in listed.values()}
         try:
-            raw = bundle_files.read_file(self.bundle, path, image_layout.MAX_INDEX)
+            raw = self.bundle.read(path, image_layout.MAX_INDEX)
             entries = image_layout.LayoutIndex.parse(raw, path).entries
         except NotFoundError:
             self.add("missing", path, "missing")
@@ -376,12 +379,11 @@ class _Verifier:
         jobs = parallel_hash.create_jobs(expected, files)
         total = BlobTotal(sum(len(job.expected) for job in jobs), sum(job.size for job in jobs))
         totals = TransferTotals(checked=total)
-        with Directory.open(self.bundle) as directory:
-            emit(Planned(totals, "check"))
-            faults = parallel_hash.hash_all(
-                directory, jobs, threads, cancellation, emit, uncached=uncached
-            )
-            directory.check_connected()
+        emit(Planned(totals, "check"))
+        faults = parallel_hash.hash_all(
+            self.bundle, jobs, threads, cancellation, emit, uncached=uncached
+        )
+        self.bundle.check_connected()
         for path, error in faults.items():
             self.add_error(path, error)
         emit(Completed(totals))

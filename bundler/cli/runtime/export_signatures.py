@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def print_missing(bundle: Path, store: TrustStore) -> None:
     Raises:
         BundlerError: the bundle that was just written cannot be read.
     """
-    found = authenticate(bundle, store)
+    with DirectoryFiles(bundle) as files:
+        found = authenticate(files, store)
     contents = parse_inventory(found.raw)
     unfit = store.find_unfit(found.signers, contents.stream, contents.created)
     number = len(found.signers) - len(unfit)

@@ -162,10 +162,12 @@ def _count_missing_signatures(bundle: Path, trust_file: Path) -> int:
     """
     from bundler.bundle.format.authenticate import authenticate  # noqa: PLC0415 - as above
     from bundler.bundle.format.parse_inventory import parse_inventory  # noqa: PLC0415 - as above
+    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
     from bundler.trust.trust_files import role_check, trust_store  # noqa: PLC0415 - as above
 
     store = trust_store.load(trust_file, read_only=True)
-    found = authenticate(bundle, store)
+    with open_files(bundle) as files:
+        found = authenticate(files, store)
     contents = parse_inventory(found.raw)
     _, error = found.find_accepted(contents, datetime.now(UTC))
     if error is None:

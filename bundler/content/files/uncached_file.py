@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams import BUFFER_SIZE, Reader
@@ -27,13 +27,14 @@ DESCRIPTIONS: dict[ReadMethod, str] = {
 
 
 class UncachedFile(Reader):
-    """Stream of a file, from its medium. For one thread.
+    """Stream of a file, from its medium, and a context manager that closes it. For one thread.
 
-    ``file`` is at its start, and its owner closes it after this stream.
+    ``file`` is at its start.
     """
 
     def __init__(self, file: RegularFile) -> None:
         self._file = file
+        self.size = file.size
         # Direct I/O needs a buffer that begins at a page.
         self._buffer = mmap.mmap(-1, BUFFER_SIZE)
         self._unread = memoryview(b"")
@@ -61,6 +62,12 @@ class UncachedFile(Reader):
         buffer[:count] = self._unread[:count]
         self._unread = self._unread[count:]
         return count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def drop_cache(file: RegularFile) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
@@ -89,18 +90,22 @@ def test_path_outside_the_bundle_is_refused(tmp_path: Path):
     (tmp_path / "secret").write_text("x")
     bundle = tmp_path / "b"
     bundle.mkdir()
+    files = DirectoryFiles(bundle)
     for path in ("../secret", "/etc/passwd", "a/../../secret", ""):
         with pytest.raises(MalformedError):
-            bundle_files.read_file(bundle, path, 100)
+            files.read(path, 100)
+        with pytest.raises(MalformedError):
+            files.get_size(path)
 
 
 def test_read_file_enforces_its_limit(tmp_path: Path):
     (tmp_path / "index.json").write_bytes(b"x" * 10)
-    assert bundle_files.read_file(tmp_path, "index.json", 10) == b"x" * 10
+    files = DirectoryFiles(tmp_path)
+    assert files.read("index.json", 10) == b"x" * 10
     with pytest.raises(LimitError):
-        bundle_files.read_file(tmp_path, "index.json", 9)
+        files.read("index.json", 9)
     with pytest.raises(NotFoundError):
-        bundle_files.read_file(tmp_path, "oci-layout", 9)
+        files.read("oci-layout", 9)
 
 
 def test_remove_signatures_keeps_other_files(tmp_path: Path):

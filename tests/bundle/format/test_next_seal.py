@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.format import next_seal
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files.safe_directory import Directory
@@ -118,7 +119,7 @@ def test_new_seal_that_is_not_a_directory_is_never_read(interrupted, kind):
     else:
         following.write_text("file")
     with pytest.raises(MalformedError):
-        bundle_signatures.read_signatures(interrupted)
+        bundle_signatures.read_signatures(DirectoryFiles(interrupted))
     assert not check(interrupted).whole
     with Directory.open(interrupted) as directory:
         assert not next_seal.complete(directory)

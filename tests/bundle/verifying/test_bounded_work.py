@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying import stored_graphs
@@ -69,8 +70,8 @@ def test_index_that_is_listed_often_is_walked_once(tmp_path: Path):
     result = verify(bundle, TrustedKeys.create([KEY.public]))
 
     assert result.whole
-    _, inventory = read_inventory(bundle)
-    graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
+    _, inventory = read_inventory(DirectoryFiles(bundle))
+    graphs = stored_graphs.read_graphs(DirectoryFiles(bundle), inventory.format, inventory.images)
     (((_, (graph,)),)) = graphs.images
     assert len(graph) == 6 + 3
 

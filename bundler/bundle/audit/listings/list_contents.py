@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.read_inventory import read_inventory
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.format.sizes import Sizes, compute_sizes
@@ -20,10 +20,9 @@ from bundler.errors import DamagedBundleError
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.reading.files import BundleFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Listing:
         }
 
 
-def list_bundle(bundle: Path, inventory: Inventory | None = None) -> Listing:
+def list_bundle(bundle: BundleFiles, inventory: Inventory | None = None) -> Listing:
     """List the content of a bundle; ``inventory`` is its inventory, None: it is read.
 
     Raises:
@@ -113,11 +112,11 @@ def list_bundle(bundle: Path, inventory: Inventory | None = None) -> Listing:
     graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
     if graphs.problems:
         raise DamagedBundleError(
-            f"{bundle}: incomplete listing",
+            f"{bundle.location}: incomplete listing",
             [error.message for _, error in sorted(graphs.problems.items())],
-            hint=f"list the damaged files with airbundle verify {bundle}",
+            hint=f"list the damaged files with airbundle verify {bundle.location}",
         )
-    present = bundle_files.scan(bundle).entries
+    present = bundle.scan().entries
     contents = [
         {
             node.descriptor.digest: node.descriptor.size

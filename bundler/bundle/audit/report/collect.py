@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.differences.image_lists import (
@@ -167,13 +166,13 @@ _ANY = Digest.of(b"")
 
 
 def _describe_bundle(images: OpenImages) -> ReportedBundle | None:
-    if images.inventory is None or images.raw is None:
+    if images.inventory is None or images.raw is None or images.files is None:
         return None
     signers: tuple[tuple[str, str], ...] = ()
     if images.bundle is not None:
         names = images.bundle.trust.names
         signers = tuple((key.id, names.get(key.id, "")) for key in images.bundle.accepted)
-    stated = bundle_signatures.read_signatures(Path(images.location))
+    stated = bundle_signatures.read_signatures(images.files)
     return ReportedBundle(
         images.inventory,
         Digest.of(images.raw),

@@ -12,6 +12,7 @@ from bundler.bundle.audit.differences.image_lists import (
 )
 from bundler.bundle.format.inventory import Inventory
 from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def read_former(path: Path) -> FormerBundle:
     """
     found: Inventory | ImageList
     if path.is_dir():
-        raw, found = read_inventory(path)
+        with DirectoryFiles(path) as files:
+            raw, found = read_inventory(files)
     else:
         raw = read_raw_document(path)
         found = parse_document(raw, path)

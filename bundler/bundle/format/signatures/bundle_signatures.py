@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths, checksums, next_seal
+from bundler.bundle.format import bundle_paths, checksums, next_seal
 from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.trust.keys import PublicKey
     from bundler.trust.private_keys.signers import Signer
 
@@ -58,20 +60,20 @@ def create_sigstore_bundle(public: PublicKey, signature: bytes, raw: bytes) -> b
     return bundle.create_key_bundle(key, signature, raw)
 
 
-def read_signatures(bundle: Path) -> dict[str, bytes]:
+def read_signatures(bundle: BundleFiles) -> dict[str, bytes]:
     """Read all signatures of a bundle, by file name.
 
     Raises:
         LimitError: too many signatures, or one that is too large.
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
-    with Directory.open(bundle) as directory:
-        names = bundle_files.list_signatures(directory)
+    names = bundle.list_signatures()
     if len(names) > MAX_SIGNATURES:
         raise LimitError(
-            f"{bundle}: too many signatures (expected at most {MAX_SIGNATURES}, got {len(names)})"
+            f"{bundle.location}: too many signatures (expected at most {MAX_SIGNATURES},"
+            f" got {len(names)})"
         )
-    return {name: bundle_files.read_file(bundle, name, MAX_SIGNATURE) for name in names}
+    return {name: bundle.read(name, MAX_SIGNATURE) for name in names}
 
 
 def read_signature_files(paths: Sequence[Path]) -> dict[str, bytes]:
@@ -151,8 +153,9 @@ def read_for_signing(bundle: Path) -> bytes:
         NotFoundError: the directory contains no complete bundle.
         DamagedBundleError: SHA256SUMS does not have the digest in ``bundle.json``.
     """
-    raw, contents = read_inventory(bundle)
-    listed = bundle_files.read_file(bundle, bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
+    with DirectoryFiles(bundle) as files:
+        raw, contents = read_inventory(files)
+        listed = files.read(bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
     if checksums.describe(listed, contents.checksum_file.count) != contents.checksum_file:
         raise DamagedBundleError(
             f"{bundle}: not signed, because it is damaged",

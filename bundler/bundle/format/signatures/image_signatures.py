@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import DamagedBundleError, LimitError, NotFoundError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.bundle.format.reading.files import BundleFiles
     from bundler.oci.json import strict
     from bundler.oci.json.table import Table
 
@@ -160,7 +161,9 @@ def find_changed(bundle: Directory, files: Mapping[str, bytes]) -> dict[str, byt
 class StoredSignatures:
     """The signature files of the images in a bundle; each is read once. Thread-safe."""
 
-    def __init__(self, bundle: Path, bundle_format: Format, images: Sequence[BundledImage]) -> None:
+    def __init__(
+        self, bundle: BundleFiles, bundle_format: Format, images: Sequence[BundledImage]
+    ) -> None:
         self._bundle = bundle
         self._format = bundle_format
         self._images = images
@@ -204,14 +207,15 @@ class StoredSignatures:
     def _read(self, path: str, item: BundledSignature) -> bytes:
         raw = self._content.get(path)
         if raw is None:
-            hint = f"list the damaged files with airbundle verify {self._bundle}"
+            location = self._bundle.location
+            hint = f"list the damaged files with airbundle verify {location}"
             try:
-                raw = bundle_files.read_file(self._bundle, path, item.size)
+                raw = self._bundle.read(path, item.size)
             except (NotFoundError, LimitError) as error:
                 problems = [error.message]
-                raise DamagedBundleError(f"{self._bundle}: damaged", problems, hint=hint) from error
+                raise DamagedBundleError(f"{location}: damaged", problems, hint=hint) from error
             if Digest.of(raw, item.digest.algorithm) != item.digest:
                 problem = f"{path}: digest mismatch (expected {item.digest}, got {Digest.of(raw)})"
-                raise DamagedBundleError(f"{self._bundle}: damaged", [problem], hint=hint)
+                raise DamagedBundleError(f"{location}: damaged", [problem], hint=hint)
             self._content[path] = raw
         return raw

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.report import ImportReport
     from bundler.config.registry_access import RegistryOverride
@@ -119,8 +118,7 @@ def import_(
                 f"receipt: key {signer.public.id[:16]} signs bundles",
                 hint="create a key for receipts: airbundle keygen PREFIX",
             )
-    from bundler.bundle.format import read_back_record  # noqa: PLC0415 - not for --help
-    from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - as above
+    from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.bundle.importing.target import RegistryTarget  # noqa: PLC0415 - as above
     from bundler.bundle.records.evidence.import_gate import KeepingGate  # noqa: PLC0415 - as above
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
@@ -187,7 +185,7 @@ def import_(
     if as_json:
         text.print_json(report.to_json() | session.describe() | {"dryRun": dry_run})
     else:
-        print_report(report, read_back_record.read(bundle, report.bundle.raw), dry_run=dry_run)
+        print_report(report, dry_run=dry_run)
     if signed is not None and recorded is not None:
         path = receipts.write_copy(signed, recorded, receipt) if receipt else recorded
         if not context.options.quiet:
@@ -198,7 +196,7 @@ def import_(
     report.check()
 
 
-def print_report(report: ImportReport, read_back: ReadBackRecord | None, *, dry_run: bool) -> None:
+def print_report(report: ImportReport, *, dry_run: bool) -> None:
     """Print the report of an import as text."""
     rows = [
         (
@@ -210,8 +208,8 @@ def print_report(report: ImportReport, read_back: ReadBackRecord | None, *, dry_
         for image in report.images
     ]
     text.print_table(("OLD NAME", "NEW NAME", "RESULT", "FORMER DIGEST"), rows)
-    if read_back is not None:
-        text.print_line(read_back.describe())
+    if report.read_back is not None:
+        text.print_line(report.read_back.describe())
     if not report.bundle.inventory.complete:
         text.print_line(text.INCOMPLETE)
     text.print_line(f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -77,8 +76,8 @@ def ls(
     listing: Listing | None = None
     with opened_images.open_images(context, location, access, trust) as (opened, run):
         is_detailed = is_long or sort_key == "created"
-        if opened.inventory is not None:
-            listing = list_bundle(Path(location), opened.inventory)
+        if opened.inventory is not None and opened.files is not None:
+            listing = list_bundle(opened.files, opened.inventory)
             images, total = list_images.from_listing(listing), listing.total
             resolved = opened.resolve_all(run.emit) if is_detailed else []
         else:

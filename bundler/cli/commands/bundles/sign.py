@@ -57,11 +57,13 @@ def sign(
     if output is not None and len(keys) != 1:
         raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
     from bundler.bundle.format.read_inventory import read_inventory  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.reading.directory_files import DirectoryFiles  # noqa: PLC0415 - as above
     from bundler.bundle.format.signatures import bundle_signatures  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 
     if store := open_store(context, None):
-        _, contents = read_inventory(bundle)
+        with DirectoryFiles(bundle) as files:
+            _, contents = read_inventory(files)
         warn_of_unfit_signers(store, keys, contents.stream, contents.created)
     with context.run(1):
         if output is not None:

@@ -59,10 +59,12 @@ def update(
             "this site has no trust file", hint="install one: airbundle trust init FILE"
         )
     from bundler.bundle.format import trust_chain  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
     from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     if source.is_dir():
-        updated = store.follow(partial(trust_chain.read_chain, source))
+        with open_files(source) as files:
+            updated = store.follow(partial(trust_chain.read_chain, files))
     else:
         document = trust_store.read_document(source)
         version = trust_store.load(source, installed=False).version

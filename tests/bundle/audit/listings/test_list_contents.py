@@ -7,6 +7,7 @@ import pytest
 
 from bundler.bundle.audit.listings.list_contents import list_bundle
 from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.errors import DamagedBundleError, NotFoundError
 from bundler.trust import keys
 from tests.fakes import bundles
@@ -20,7 +21,7 @@ NGINX, APP = bundles.REFERENCES
 @pytest.mark.parametrize("form", ["oci", "dir"])
 def test_sizes_count_each_blob_once(tmp_path: Path, form: str):
     named = bundles.sample()
-    listing = list_bundle(bundles.write(tmp_path / "b", named, form=form))
+    listing = list_bundle(DirectoryFiles(bundles.write(tmp_path / "b", named, form=form)))
     contents = {
         name: {blob.digest: blob.data for blob in image.all_blobs()}
         for name, image in named.items()
@@ -39,7 +40,7 @@ def test_sizes_count_each_blob_once(tmp_path: Path, form: str):
 
 def test_listing_contains_key_ids_of_signatures(tmp_path: Path):
     key = keys.generate_key()
-    listing = list_bundle(bundles.write(tmp_path / "b", keys=(key,)))
+    listing = list_bundle(DirectoryFiles(bundles.write(tmp_path / "b", keys=(key,))))
     assert listing.signatures == (key.public.id[:16],)
     assert listing.to_json()["images"][1]["platforms"] == ["linux/amd64", "linux/arm64"]
 
@@ -50,7 +51,7 @@ def test_bundle_with_missing_manifest_cannot_be_listed(tmp_path: Path):
     path = f"blobs/sha256/{named[NGINX].digest.removeprefix('sha256:')}"
     (bundle / path).unlink()
     with pytest.raises(DamagedBundleError) as raised:
-        list_bundle(bundle)
+        list_bundle(DirectoryFiles(bundle))
     (finding,) = raised.value.findings
     assert path in finding
 
@@ -58,10 +59,10 @@ def test_bundle_with_missing_manifest_cannot_be_listed(tmp_path: Path):
 def test_inventory_that_has_been_authenticated_is_not_read_again(tmp_path: Path):
     """The medium may return other bytes the second time."""
     bundle = bundles.write(tmp_path / "b")
-    _, authenticated = read_inventory(bundle)
+    _, authenticated = read_inventory(DirectoryFiles(bundle))
     value = json.loads((bundle / "bundle.json").read_bytes())
     (bundle / "bundle.json").write_text(json.dumps(value | {"stream": "other"}))
-    listing = list_bundle(bundle, authenticated)
+    listing = list_bundle(DirectoryFiles(bundle), authenticated)
     assert listing.inventory is authenticated
     assert listing.to_json()["stream"] == authenticated.stream != "other"
 
@@ -69,4 +70,4 @@ def test_inventory_that_has_been_authenticated_is_not_read_again(tmp_path: Path)
 def test_directory_without_bundle_cannot_be_listed(tmp_path: Path):
     for directory in (tmp_path, tmp_path / "absent"):
         with pytest.raises(NotFoundError):
-            list_bundle(directory)
+            list_bundle(DirectoryFiles(directory))

@@ -8,6 +8,7 @@ import pytest
 
 from bundler.bundle.format import authenticate
 from bundler.bundle.format.read_inventory import read_raw_inventory
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import InvalidSignatureError
 from bundler.trust import keys
@@ -27,8 +28,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_changed_byte_of_the_inventory_invalidates_its_signatures(bundle: Path):
-    raw = read_raw_inventory(bundle)
-    stored = signing.read_signatures(bundle)
+    raw = read_raw_inventory(DirectoryFiles(bundle))
+    stored = signing.read_signatures(DirectoryFiles(bundle))
     assert len(authenticate.verify_signatures(raw, stored, TRUST.keys)) == 2
     for position in range(len(raw)):
         for bit in range(8):
@@ -41,8 +42,8 @@ def test_every_changed_byte_of_the_inventory_invalidates_its_signatures(bundle: 
 @pytest.mark.parametrize("key", KEYS, ids=["ecdsa", "ed25519"])
 def test_every_changed_byte_of_a_signature_is_refused(bundle: Path, key: keys.PrivateKey):
     """The other signature, which is valid, does not matter."""
-    raw = read_raw_inventory(bundle)
-    stored = signing.read_signatures(bundle)
+    raw = read_raw_inventory(DirectoryFiles(bundle))
+    stored = signing.read_signatures(DirectoryFiles(bundle))
     name = f"bundle.json.{key.public.id[:16]}.sig"
     for position in range(len(stored[name])):
         for bit in range(8):
@@ -54,8 +55,8 @@ def test_every_changed_byte_of_a_signature_is_refused(bundle: Path, key: keys.Pr
 
 @pytest.mark.parametrize("key", KEYS, ids=["ecdsa", "ed25519"])
 def test_every_truncated_or_extended_signature_is_refused(bundle: Path, key: keys.PrivateKey):
-    raw = read_raw_inventory(bundle)
-    stored = signing.read_signatures(bundle)
+    raw = read_raw_inventory(DirectoryFiles(bundle))
+    stored = signing.read_signatures(DirectoryFiles(bundle))
     name = f"bundle.json.{key.public.id[:16]}.sig"
     good = stored[name]
     for changed in (*(good[:size] for size in range(len(good))), good + b"\0", b"\0" + good):
@@ -69,4 +70,4 @@ def test_altered_bundle_is_refused_before_it_is_parsed(tmp_path: Path):
     raw = (bundle / "bundle.json").read_bytes()
     (bundle / "bundle.json").write_bytes(b"[" * len(raw))
     with pytest.raises(InvalidSignatureError):
-        authenticate.open_bundle(bundle, TRUST)
+        authenticate.open_bundle(DirectoryFiles(bundle), TRUST)

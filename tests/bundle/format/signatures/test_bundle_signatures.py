@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 from bundler.bundle.format import bundle_files
 from bundler.bundle.format.authenticate import open_bundle, verify_signatures
+from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import (
     DamagedBundleError,
@@ -119,7 +120,7 @@ def test_later_signature_is_added_to_existing_signatures(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     before = (bundle / "bundle.json").read_bytes()
     assert signing.sign_bundle(bundle, [OTHER]) == [name(OTHER)]
-    opened = open_bundle(bundle, TrustedKeys.create([KEY.public, OTHER.public]))
+    opened = open_bundle(DirectoryFiles(bundle), TrustedKeys.create([KEY.public, OTHER.public]))
     assert opened.raw == before
     assert opened.inventory.stream == "plant-7"
     assert set(opened.signers) == {KEY.public, OTHER.public}
@@ -129,7 +130,7 @@ def test_inventory_is_not_parsed_before_authentication(tmp_path: Path):
     """Invalid JSON without a signature is refused for the missing signature."""
     (tmp_path / "bundle.json").write_text("not JSON")
     with pytest.raises(UnauthenticatedError):
-        open_bundle(tmp_path, TrustedKeys.create([KEY.public]))
+        open_bundle(DirectoryFiles(tmp_path), TrustedKeys.create([KEY.public]))
 
 
 def test_bundle_with_changed_checksum_file_is_not_signed(tmp_path: Path):
@@ -165,26 +166,26 @@ def test_too_many_signatures_are_refused(tmp_path: Path):
     for number in range(signing.MAX_SIGNATURES + 1):
         (tmp_path / f"bundle.json.{number:016x}.sig").write_bytes(b"")
     with pytest.raises(LimitError):
-        signing.read_signatures(tmp_path)
+        signing.read_signatures(DirectoryFiles(tmp_path))
 
 
 def test_signature_that_is_too_large_is_refused(tmp_path: Path):
     (tmp_path / name(KEY)).write_bytes(b"x" * (signing.MAX_SIGNATURE + 1))
     with pytest.raises(LimitError):
-        signing.read_signatures(tmp_path)
+        signing.read_signatures(DirectoryFiles(tmp_path))
 
 
 def test_link_in_place_of_a_signature_is_refused(tmp_path: Path):
     (tmp_path / "real").write_bytes(b"x")
     (tmp_path / name(KEY)).symlink_to("real")
     with pytest.raises(MalformedError):
-        signing.read_signatures(tmp_path)
+        signing.read_signatures(DirectoryFiles(tmp_path))
 
 
 def test_files_with_similar_names_are_not_signatures(tmp_path: Path):
     for other in ("bundle.json.sig", "bundle.json.0123.sig", "bundle.json.0123456789ABCDEF.sig"):
         (tmp_path / other).write_bytes(b"x")
-    assert signing.read_signatures(tmp_path) == {}
+    assert signing.read_signatures(DirectoryFiles(tmp_path)) == {}
 
 
 def malleate(signature: bytes) -> bytes:
@@ -235,7 +236,9 @@ def test_signature_file_authenticates_a_bundle_without_signatures(tmp_path: Path
     detached = tmp_path / "review.sig"
     detached.write_bytes(KEY.sign((bundle / "bundle.json").read_bytes()))
     trust = TrustedKeys.create([OTHER.public, KEY.public])
-    assert open_bundle(bundle, trust, signature_files=[detached]).signers == (KEY.public,)
+    assert open_bundle(DirectoryFiles(bundle), trust, signature_files=[detached]).signers == (
+        KEY.public,
+    )
 
 
 def test_signature_file_by_no_given_key_is_an_error_even_beside_a_good_signature(tmp_path: Path):
@@ -243,7 +246,9 @@ def test_signature_file_by_no_given_key_is_an_error_even_beside_a_good_signature
     detached = tmp_path / "review.sig"
     detached.write_bytes(OTHER.sign((bundle / "bundle.json").read_bytes()))
     with pytest.raises(InvalidSignatureError):
-        open_bundle(bundle, TrustedKeys.create([KEY.public]), signature_files=[detached])
+        open_bundle(
+            DirectoryFiles(bundle), TrustedKeys.create([KEY.public]), signature_files=[detached]
+        )
 
 
 def test_foreign_files_beside_the_trust_files_are_ignored(tmp_path: Path):

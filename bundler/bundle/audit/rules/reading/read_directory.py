@@ -9,10 +9,10 @@ from bundler.bundle.audit.rules.audited import UNREADABLE, AuditedLocation
 from bundler.bundle.verifying.unlisted_files import find_unlisted
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from bundler.bundle.format.reading.files import BundleFiles
 
 
-def add_unlisted(audited: AuditedLocation, bundle: Path | None) -> AuditedLocation:
+def add_unlisted(audited: AuditedLocation, bundle: BundleFiles | None) -> AuditedLocation:
     """Add the files that the inventory does not list, or the reason why they are not known.
 
     Raises:

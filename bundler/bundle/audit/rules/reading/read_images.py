@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.image_properties import read_properties
@@ -69,7 +68,7 @@ def read_location(
         audited = AuditedLocation(
             images.location, now, found, images.inventory, images.is_authenticated
         )
-        return add_unlisted(audited, Path(images.location)) if "directory" in extras else audited
+        return add_unlisted(audited, images.files) if "directory" in extras else audited
     tasks = [partial(_resolve_and_read, image, emit) for image in images.images]
     pairs = run_all(executor, tasks, cancellation)
     read = tuple(image for image, _ in pairs)
@@ -92,7 +91,7 @@ def read_location(
         images.is_authenticated,
         total_size=compute_total_size(resolved) if len(resolved) == len(read) else None,
     )
-    return add_unlisted(audited, Path(images.location)) if "directory" in extras else audited
+    return add_unlisted(audited, images.files) if "directory" in extras else audited
 
 
 def _resolve_and_read(
@@ -134,7 +133,7 @@ def read_selected(
         is_authenticated=bundle.is_authenticated,
         total_size=compute_total_size(images),
     )
-    return add_unlisted(audited, bundle.directory) if "directory" in extras else audited
+    return add_unlisted(audited, bundle.files) if "directory" in extras else audited
 
 
 def compute_total_size(images: Sequence[ResolvedImage]) -> int | None:

@@ -154,13 +154,13 @@ def locate_records(
     return (var_lib / "airbundle" if uid == 0 else None), state / "airbundle"
 
 
-def locate_cache(environment: Mapping[str, str], home: Path) -> Path:
-    """Return the directory for the contents of layers.
+def locate_cache(environment: Mapping[str, str], home: Path, name: str) -> Path:
+    """Return the directory ``name`` in the cache of the user, as ``layers``.
 
     https://specifications.freedesktop.org/basedir-spec/0.8/
     """
     named = Path(environment.get("XDG_CACHE_HOME") or "")
-    return (named if named.is_absolute() else home / ".cache") / "airbundle" / "layers"
+    return (named if named.is_absolute() else home / ".cache") / "airbundle" / name
 
 
 def locate_trust_files(environment: Mapping[str, str], home: Path | None) -> tuple[Path, ...]:

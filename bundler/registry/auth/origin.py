@@ -212,6 +212,10 @@ def _classify(address: _Address) -> AddressScope:
 @cache
 def _load_public_suffixes() -> PublicSuffixList:
     """Load the suffixes below which domains are registered, from https://publicsuffix.org/."""
+    from importlib.resources import files  # noqa: PLC0415 - rarely used
+
     from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - reads a long list, rarely used
 
-    return PublicSuffixList()
+    # By default it opens a file beside its module, which does not exist in a zip archive.
+    with (files("publicsuffixlist") / "public_suffix_list.dat").open("rb") as suffixes:
+        return PublicSuffixList(suffixes)

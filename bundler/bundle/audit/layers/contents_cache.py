@@ -135,6 +135,8 @@ class ContentsCache:
         version = (bundler.__version__, sys.version, sys.byteorder, sys.getfilesystemencoding())
         hasher = hashlib.sha256(repr(version).encode())
         root = Path(bundler.__file__).parent
+        if root.parent.is_file():  # the carried program, an archive
+            hasher.update(root.parent.read_bytes())
         for folder in _CODE:
             for path in sorted((root / folder).rglob("*.py")):
                 hasher.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")

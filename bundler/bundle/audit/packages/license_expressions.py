@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 from license_expression import AND, OR, ExpressionError, get_spdx_licensing
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 MAX_LENGTH = 2_000
 """The maximum length of an expression; longer texts are not known."""
 
-_get_licensing = cache(get_spdx_licensing)
 _DEBIAN_NAMES = {
     "artistic": "Artistic-1.0",
     "bsd-2-clause-freebsd": "BSD-2-Clause",
@@ -32,6 +32,14 @@ _DEBIAN_VERSION = re.compile(
     r"((?:A|L)?GPL|GFDL|GFDL-NIV|Apache|MPL|LPPL|CDDL)-(\d)(\.\d)?(\+?)", re.IGNORECASE
 )
 _WORD = re.compile(r"[A-Za-z0-9.+-]+")
+
+
+@cache
+def _get_licensing() -> Any:  # noqa: ANN401 - the library has no types
+    """Load the list of licences; by its path, as the library may be in a zip archive."""
+    data = files("license_expression") / "data"
+    with as_file(data / "scancode-licensedb-index.json") as path:
+        return get_spdx_licensing(str(path))
 
 
 @lru_cache(4096)

@@ -47,7 +47,7 @@ class CacheOptions:
 
         try:
             environment = context.environment
-            path = self.directory or locate_cache(environment.variables, environment.home)
+            path = self.directory or locate_cache(environment.variables, environment.home, "layers")
             cache = ContentsCache.open(path)
         except (MediumError, NotFoundError):
             if self.directory is not None:

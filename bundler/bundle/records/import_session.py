@@ -17,6 +17,8 @@ from bundler.errors import (
     EquivocationError,
     ExpiredError,
     FutureBundleError,
+    LimitError,
+    MalformedError,
     MisreportedDigestError,
     RejectedByPolicyError,
     RejectedByRulesError,
@@ -59,6 +61,11 @@ _LATER_REFUSALS: dict[type[BundlerError], str | None] = {
     RejectedByRulesError: "rules",
 }
 """The refusals of an admitted bundle; the first class of an error counts."""
+_UNREAD_REFUSALS: dict[type[BundlerError], str | None] = _LATER_REFUSALS | {
+    MalformedError: "malformed",
+    LimitError: "malformed",
+}
+"""The refusals before its images are read, when no file of the target was read either."""
 
 
 class ImportSession:
@@ -93,6 +100,7 @@ class ImportSession:
         self._admission: Admission | None = None
         self._bundle: AuthenticatedBundle | None = None
         """The bundle that was admitted."""
+        self._refusals = _UNREAD_REFUSALS
         if not dry_run and site.prepare(path):
             emit(
                 Notice(
@@ -149,13 +157,14 @@ class ImportSession:
     def keep(self, audited: AuditedLocation, verdict: Verdict | None = None) -> None:
         """Keep the bundle, what was read of its images, and the verdict of rules about them.
 
-        Called before anything is pushed, so that an import that cannot be recorded changes nothing.
+        Called before the target is opened: an import that cannot be recorded changes nothing.
 
         Raises:
             LimitError: the evidence is too large.
             DamagedEvidenceError: an object with the same digest exists, and is damaged.
             NoSpaceError, MediumError: it cannot be written.
         """
+        self._refusals = _LATER_REFUSALS
         if self._bundle is not None and not self.dry_run:
             self._evidence.add_bundle(self._bundle)
             self._evidence.add_location(audited, verdict)
@@ -209,7 +218,7 @@ class ImportSession:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stack:
-            names = (name for kind, name in _LATER_REFUSALS.items() if isinstance(error, kind))
+            names = (name for kind, name in self._refusals.items() if isinstance(error, kind))
             if self._bundle and (refusal := next(names, None)):
                 self._record_refusal(self._bundle, refusal)
 

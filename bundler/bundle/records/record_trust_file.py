@@ -10,26 +10,33 @@ from bundler.bundle.records import site, streams as states
 from bundler.bundle.records.trust_file_state import MEMBER, TrustFileState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bundler.trust.trust_files.trust_store import TrustStore
 
 
-def record_first(path: Path, trust: TrustStore, *, moment: datetime, reason: str) -> None:
+def record_first(
+    path: Path, trust: TrustStore, *, moment: datetime, reason: str, operator: Mapping[str, str]
+) -> None:
     """Record that a first trust file replaces another one, whose versions no longer count.
+
+    ``operator`` is the member of that name in the entry.
 
     Raises:
         LostRecordsError, LockedError, NoSpaceError, MediumError: as for ``site.append``.
     """
     described = TrustFileState(trust.version, trust.digest).to_json()
-    site.append(path, states.TRUST, moment, {MEMBER: described, "reason": reason})
+    members = {MEMBER: described, "reason": reason, "operator": dict(operator)}
+    site.append(path, states.TRUST, moment, members)
 
 
-def record_update(path: Path, trust: TrustStore) -> None:
+def record_update(path: Path, trust: TrustStore, *, operator: Mapping[str, str]) -> None:
     """Record that a newer version was stored, if it follows on the one that was used last.
 
     From then on, an older one is refused, even if no bundle has been imported since. The versions
-    of another trust file are not recorded, nor those of a host that imports nothing.
+    of another trust file are not recorded, nor those of a host that imports nothing. ``operator``
+    is the member of that name in the entry.
 
     Raises:
         LostRecordsError, LockedError, NoSpaceError, MediumError: as for ``site.append``.
@@ -39,4 +46,5 @@ def record_update(path: Path, trust: TrustStore) -> None:
         return
     if trust.follows_on(known.version, known.digest):
         described = TrustFileState(trust.version, trust.digest).to_json()
-        site.append(path, states.TRUST_UPDATE, datetime.now(UTC), {MEMBER: described})
+        members = {MEMBER: described, "operator": dict(operator)}
+        site.append(path, states.TRUST_UPDATE, datetime.now(UTC), members)

@@ -28,7 +28,7 @@ from bundler.errors import (
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -49,10 +49,13 @@ class FormerLog:
     is_whole: bool
 
 
-def restore(path: Path, moment: datetime, reason: str) -> site.Records:
+def restore(
+    path: Path, moment: datetime, reason: str, operator: Mapping[str, str] | None = None
+) -> site.Records:
     """Begin a new log with the highest serials that the log and the state still show.
 
-    The former files are kept under other names.
+    The former files are kept under other names. ``operator`` is the member of that name in the
+    entry.
 
     Raises:
         ConflictError: the records are whole.
@@ -82,6 +85,8 @@ def restore(path: Path, moment: datetime, reason: str) -> site.Records:
             "former": kept,
             "streams": {name: state.to_json() for name, state in former.items()},
         }
+        if operator is not None:
+            members["operator"] = dict(operator)
         if trust_file is not None:
             members[trust_file_state.MEMBER] = trust_file.to_json()
         log, line = logs.extend(

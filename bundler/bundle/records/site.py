@@ -47,7 +47,7 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -281,8 +281,14 @@ def find_entry(records: Records, head: Digest) -> logs.Entry:
     )
 
 
-def reset(path: Path, moment: datetime, stream: str, reason: str) -> Records:
-    """Forget the state of one stream.
+def reset(
+    path: Path,
+    moment: datetime,
+    stream: str,
+    reason: str,
+    operator: Mapping[str, str] | None = None,
+) -> Records:
+    """Forget the state of one stream; ``operator`` is the member of that name in the entry.
 
     Raises:
         NotFoundError: the site has not adopted it.
@@ -290,7 +296,8 @@ def reset(path: Path, moment: datetime, stream: str, reason: str) -> Records:
     """
     former = get_stream(read(path), stream)
     members = {"stream": stream, "serial": former.serial, "reason": reason}
-    return append(path, states.RESET, moment, members)
+    named = {} if operator is None else {"operator": dict(operator)}
+    return append(path, states.RESET, moment, members | named)
 
 
 def read_directory(directory: Directory) -> Records:

@@ -50,7 +50,8 @@ def read_trust(
         if records is not None:
             from bundler.bundle.records.record_trust_file import record_update  # noqa: PLC0415 - as above
 
-            record = partial(record_update, records)
+            operator = context.environment.describe_operator()
+            record = partial(record_update, records, operator=operator)
         store = open_store(context, options.trust_file, read_only=read_only, record=record)
         return store or NO_KEYS
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography

@@ -58,10 +58,11 @@ def stream(
         if reason is None:
             raise UsageError(f"{action}: no reason given", hint="add --reason TEXT")
         reason, now = records.check_reason(reason), datetime.now(UTC)
+        operator = context.environment.describe_operator()
         if action == "reset":
-            found = site.reset(path, now, str(stream), reason)
+            found = site.reset(path, now, str(stream), reason, operator)
         else:
-            found = restoring.restore(path, now, reason)
+            found = restoring.restore(path, now, reason, operator)
             for line in restoring.find_unrecovered(found):
                 text.print_note(f"warning: {line}")
     else:

@@ -87,6 +87,7 @@ def init(
             directory,
             moment=datetime.now(UTC),
             reason=records.check_reason(reason),
+            operator=context.environment.describe_operator(),
         )
     path = trust_path or context.environment.list_trust_files()[0]
     document = trust_store.read_document(file)

@@ -53,7 +53,9 @@ def update(
     from bundler.bundle.records.record_trust_file import record_update  # noqa: PLC0415 - not for --help
 
     site = records.find_records(records_path, context.environment)
-    store = open_store(context, trust_path, record=partial(record_update, site))
+    operator = context.environment.describe_operator()
+    record = partial(record_update, site, operator=operator)
+    store = open_store(context, trust_path, record=record)
     if store is None:
         raise NotFoundError(
             "this site has no trust file", hint="install one: airbundle trust init FILE"

@@ -112,6 +112,7 @@ def test_two_bundles_with_one_serial_are_an_alarm_without_override(site: Site):
     assert site.read_log()[-1]["refusal"] == "equivocation"
     assert site.run("stream", "reset", "plant-7").status == 2
     assert site.run("stream", "reset", "plant-7", "--reason", "known mistake").status == 0
+    assert site.read_log()[-1]["operator"]["user"]
     assert site.import_("second").status == 4
     assert site.import_("second", "--adopt").status == 0
 

@@ -12,6 +12,7 @@ import pytest
 from tests.cli.commands.records.test_receipts import write_trust_file
 from tests.cli.commands.records.test_records import KEY, Site
 from tests.cli.commands.records.test_schemas import load
+from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,24 @@ def test_damaged_bundle_that_is_not_authenticated_leaves_no_entry(site: Site):
     options = ("--allow-unsigned", "--reason", "test")
     assert site.import_("bundle", *options).status == 3
     assert not (site.records / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b'{"schemaVersion":2}', b"[" * 100_000, b'{"schemaVersion":2,"schemaVersion":2}'],
+    ids=["list", "empty", "nested", "twice"],
+)
+def test_malformed_manifest_with_the_signed_digest_is_in_the_log(site: Site, content: bytes):
+    """A signer is not trusted to be competent."""
+    manifest = images.Blob(images.OCI["manifest"], content)
+    hostile = images.Image(manifest, platform="linux/amd64")
+    bundles.write(site.path / "bundle", {bundles.REFERENCES[0]: hostile}, keys=(KEY,))
+    result = site.import_("bundle")
+    assert result.status in {3, 8}, result.stderr
+    (entry,) = site.read_log()
+    jsonschema.validate(entry, load("log-entry"))
+    assert (entry["event"], entry["refusal"]) == ("refused", "malformed")
+    assert not (site.path / "inside").exists()
 
 
 @pytest.mark.parametrize("name", ["index.json", "oci-layout"])

@@ -87,6 +87,7 @@ def test_newer_version_is_remembered_without_an_import(site: Site, source: str):
         shutil.rmtree(carried)
     entry = read_last_entry(site)
     assert (entry["event"], entry["trustFile"]["version"]) == ("trust-update", 2)
+    assert entry["operator"]["user"]
     assert "version 2" in site("log show").stdout
     site("log verify")
     path.write_bytes(former)

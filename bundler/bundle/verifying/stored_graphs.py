@@ -51,7 +51,7 @@ class StoredGraphs:
 
     images: tuple[tuple[BundledImage, tuple[StoredGraph, ...]], ...]
     problems: dict[str, BundlerError]
-    """The errors of manifests that cannot be read, by path."""
+    """The errors of manifests and configs that cannot be read, by path."""
 
     def find_omissions(self, present: Container[str]) -> Omissions:
         """Return the omissions of the images; ``present`` contains the paths of existing files."""
@@ -71,7 +71,7 @@ class StoredGraphs:
 def read_graphs(
     bundle: BundleFiles, bundle_format: Format, images: Iterable[BundledImage]
 ) -> StoredGraphs:
-    """Read the graphs of ``images``; only manifests are read.
+    """Read the graphs of ``images``: their manifests, and the configs that an import parses.
 
     Raises:
         LimitError: the images have more content than a bundle may have.
@@ -87,6 +87,8 @@ def read_graphs(
         )
         for image in images
     )
+    for _, (graph, *_) in graphs:
+        reader.check_config(graph)
     return StoredGraphs(graphs, reader.problems)
 
 
@@ -112,6 +114,28 @@ class _GraphReader:
                 f" (expected at most {MAX_NODES:,} in all images)"
             )
         return graph
+
+    def check_config(self, graph: StoredGraph) -> None:
+        """Parse the config of an image that is no index: an import reads the platform from it.
+
+        A file with another digest is reported when it is hashed.
+        """
+        config = next((node for node in graph if node.kind == "config"), None)
+        if (
+            config is None
+            or graph[0].descriptor.media_type in media_types.INDEXES
+            or config.descriptor.media_type not in media_types.IMAGE_CONFIGS
+            or config.path in self.problems
+        ):
+            return
+        try:
+            raw = self.bundle.read(config.path, manifest.MAX_MANIFEST)
+            if config.descriptor.digest.matches(raw):
+                manifest.ImageConfig.parse(raw, subject=config.path)
+        except NotFoundError:
+            pass  # reported as missing
+        except BundlerError as error:
+            self.problems[config.path] = error.without_traceback()
 
     def read_graph(self, root: Descriptor, *, sparse: bool) -> StoredGraph:
         def create_node(visit: Visit) -> StoredNode:

@@ -137,6 +137,20 @@ def test_finding_of_missing_layer_lists_its_images(bundle: Path):
     assert findings(bundle) == {str(path.relative_to(bundle)): ("missing", (NGINX,))}
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("raw", [b"[]", b'{"a":' * 1000, b"{}" + b" " * 2**22])
+def test_config_that_an_import_refuses_is_found(tmp_path: Path, form: str, raw: bytes):
+    """Its digest is the signed one, so only its content shows that the signer was mistaken."""
+    image = bundles.sample()[NGINX]
+    config = images.Blob(images.OCI["config"], raw)
+    value = json.loads(image.root.data) | {"config": config.descriptor()}
+    root = images.Blob(images.OCI["manifest"], images.dump(value))
+    hostile = images.Image(root, (config, *image.blobs[1:]), platform="linux/amd64")
+    bundle = bundles.write(tmp_path / "b", {NGINX: hostile}, form=form, keys=(KEY,))
+    (path,) = find(bundle, config)
+    assert findings(bundle) == {str(path.relative_to(bundle)): ("malformed", (NGINX,))}
+
+
 def test_layer_with_wrong_size_is_found_without_hashing(bundle: Path):
     layer = bundles.sample()[NGINX].blobs[2]
     (path,) = find(bundle, layer)

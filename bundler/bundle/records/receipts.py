@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bundler.bundle.format.inventory import is_stream_name
 from bundler.bundle.records.permissions import get_file_mode
 from bundler.bundle.records.streams import IMPORT, RESTORE
 from bundler.content.files import atomic_write
@@ -47,7 +48,7 @@ MAX_RECEIPT = 64 * 1024 * 1024
 _MAX_SIGNATURE = 64 * 1024
 _KEY_DIGITS = 16
 _RESTORE_RECEIPT = "put the receipt back from a backup; the log is whole, and shows the import"
-_RECEIPT_NAME = re.compile(r"(.+)-(\d+)-(\d{4}-\d{2}-\d{2}T\d{6}Z)(-\d+)?\.json")
+_RECEIPT_NAME = re.compile(r"(.+)-(\d{1,19})-(\d{4}-\d{2}-\d{2}T\d{6}Z)(-\d+)?\.json")
 """The name of a receipt: stream, serial, and the time at which the import ended."""
 _SUFFIX = re.compile(r"\.[0-9a-f]{16}\.sig")
 
@@ -184,9 +185,10 @@ def find_highest(folder: Path) -> dict[str, NamedReceipt]:
     """
     found: dict[str, list[NamedReceipt]] = {}
     for name in _list_names(folder):
-        if parts := _RECEIPT_NAME.fullmatch(name):
+        parts = _RECEIPT_NAME.fullmatch(name)
+        if parts and is_stream_name(parts[1]):
             stream, serial, ended, _ = parts.groups()
-            found.setdefault(stream, []).append(NamedReceipt(int(serial[:20]), ended, name))
+            found.setdefault(stream, []).append(NamedReceipt(int(serial), ended, name))
     highest = {
         stream: next((item for item in sorted(items, reverse=True) if _counts(folder, item)), None)
         for stream, items in found.items()

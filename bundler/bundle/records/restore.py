@@ -155,8 +155,7 @@ def find_unrecovered(records: site.Records) -> list[str]:
         problem = f"only serial {known.serial}" if known else "no serial"
         lines.append(
             f"stream {stream}: {problem} could be recovered; its highest one in the receipts is"
-            f" {receipt.serial} ({receipt.name}): import no bundle with a lower serial, although it"
-            " is accepted"
+            f" {receipt.serial} ({receipt.name}): adopt it again with this serial or a higher one"
         )
     return lines
 

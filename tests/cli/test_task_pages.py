@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from tests.cli.launcher import install_program
+from tests import preloaded
 from tests.fakes import images
 from tests.fakes.openpgp import GnuPG
 from tests.fakes.registry import FakeRegistry
@@ -82,7 +82,7 @@ class Site:
         images.write_layout(folder / "layout", {"app": images.image()})
         program = folder / "path" / "airbundle"
         program.parent.mkdir()
-        install_program(program)
+        preloaded.install_client(program)
         return {
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / ".config"),

@@ -11,21 +11,24 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import socket
 import ssl
 import struct
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trustme
 
-from tests import kernel
+from tests import kernel, preloaded
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from tests.interop import servers
 
 USERNAME, PASSWORD = "alice", "correct horse"
@@ -100,8 +103,6 @@ class NamedHosts:
             "realm": self.realm,
             "anonymous_pull": self.anonymous_pull,
             "listening": self.listening,
-            "environment": client.env() | ({"SSL_CERT_FILE": str(self.ca)} if self.trusted else {}),
-            "commands": [[*client.command, *map(str, command)] for command in commands],
         }
         # Skopeo looks for signatures in /var/lib/containers, readable by the machine's root only.
         script = """set -e
@@ -111,27 +112,54 @@ class NamedHosts:
             exec "$@"
         """
         inside = ("sh", "-c", script, "sh", str(self.directory / "hosts"))
-        result = subprocess.run(
+        trusted = {"SSL_CERT_FILE": str(self.ca)} if self.trusted else {}
+        with subprocess.Popen(
             [*kernel.namespace("net", "mount"), *inside, sys.executable, "-m", __name__],
-            input=json.dumps(plan),
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[2],
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
-        return [
-            Run(
-                received_requests=tuple(
-                    ReceivedRequest(**fields) for fields in found.pop("requests")
-                ),
-                **found,
-            )
-            for found in json.loads(result.stdout)
-        ]
+        ) as process:
+
+            def ask(value: object) -> Any:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(json.dumps(value) + "\n")
+                process.stdin.flush()
+                return json.loads(process.stdout.readline())
+
+            number = ask(plan)
+            return [
+                _run(client.command, command, client.env() | trusted, number, ask)
+                for command in commands
+            ]
 
 
-def _main(plan: dict[str, Any]) -> list[dict[str, Any]]:
+def _run(
+    program: Sequence[str],
+    command: Sequence[object],
+    environment: dict[str, str],
+    process: int,
+    ask: Callable[[object], Any],
+) -> Run:
+    """Run a command in the namespaces of ``process``, which answers to ``ask``."""
+    from tests.interop import servers  # noqa: PLC0415 - it is not needed inside of the namespaces
+
+    arguments = [*map(str, command)]
+    prefix = servers.AIRBUNDLE
+    if tuple(program[: len(prefix)]) == prefix:
+        arguments = [*program[len(prefix) :], *arguments]
+        done = preloaded.run(arguments, env=environment, timeout=60, process_of=process)
+        status, stdout, stderr = done.returncode, done.stdout, done.stderr
+    else:
+        status, stdout, stderr = ask([[*program, *arguments], environment])
+    received = tuple(ReceivedRequest(*fields) for fields in ask(None))
+    return Run(status, stdout, stderr, received)
+
+
+def _main() -> None:
+    """Start the registry; then run commands and report new requests, as the other side asks."""
+    plan = json.loads(sys.stdin.readline())
     _bring_loopback_up()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(plan["server"])
@@ -146,29 +174,35 @@ def _main(plan: dict[str, Any]) -> list[dict[str, Any]]:
     )
     registry.add_image(REPOSITORY, "1")
     with registry:
-        return [_run(registry, command, plan["environment"]) for command in plan["commands"]]
-
-
-def _run(registry: FakeRegistry, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    before = len(registry.requests)
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    received_requests = [
-        ReceivedRequest(
-            request.headers.get("host", ""),
-            request.method,
-            request.target,
-            request.headers.get("authorization"),
-        )
-        for request in registry.requests[before:]
-    ]
-    return {
-        "status": result.returncode,
-        "stdout": result.stdout,
-        "stderr": result.stderr,
-        "requests": [asdict(request) for request in received_requests],
-    }
+        print(os.getpid(), flush=True)
+        reported = 0
+        for line in sys.stdin:
+            asked = json.loads(line)
+            if asked is None:
+                requests = registry.requests[reported:]
+                reported += len(requests)
+                answer = [
+                    (
+                        request.headers.get("host", ""),
+                        request.method,
+                        request.target,
+                        request.headers.get("authorization"),
+                    )
+                    for request in requests
+                ]
+            else:
+                command, environment = asked
+                result = subprocess.run(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+                answer = [result.returncode, result.stdout, result.stderr]
+            print(json.dumps(answer), flush=True)
 
 
 def _bring_loopback_up() -> None:
@@ -177,4 +211,4 @@ def _bring_loopback_up() -> None:
 
 
 if __name__ == "__main__":
-    json.dump(_main(json.load(sys.stdin)), sys.stdout)
+    _main()

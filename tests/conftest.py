@@ -6,7 +6,7 @@ import ipaddress
 import os
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import hypothesis
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from tests.fakes.openpgp import GnuPG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 pytest_plugins = ["tests.failures", "tests.kernel"]
 
@@ -35,6 +35,43 @@ _FOREIGN = (
     "NO_COLOR",
     "SOURCE_DATE_EPOCH",
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run only the tests that are marked as thorough, and those that sample their cases,"
+        " with all cases",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    thorough = config.getoption("thorough")
+    kept, left = [], []
+    for item in items:
+        marked = item.get_closest_marker("thorough") is not None
+        samples = "sample" in getattr(item, "fixturenames", ())
+        (kept if (marked or samples if thorough else not marked) else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
+
+
+Case = TypeVar("Case")
+
+
+class Sample(Protocol):
+    """Return every ``step``-th of the cases; with ``--thorough``, all of them."""
+
+    def __call__(self, cases: Sequence[Case], step: int) -> Sequence[Case]: ...
+
+
+@pytest.fixture
+def sample(request: pytest.FixtureRequest) -> Sample:
+    """A function that selects cases of a test that would take long with all of them."""
+    thorough = request.config.getoption("thorough")
+    return lambda cases, step: cases if thorough else cases[::step]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -58,10 +58,10 @@ def measure_duration(start):
         return time.monotonic() - began
 
 
-def test_interruption_at_any_moment_ends_the_process_without_traceback(start):
+def test_interruption_at_any_moment_ends_the_process_without_traceback(start, sample):
     duration = measure_duration(start)
     statuses = set()
-    for number in range(MOMENTS):
+    for number in sample(range(MOMENTS), 3):
         with start(*COMMAND) as process:
             read_until_started(process)
             time.sleep(duration * number / MOMENTS)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.interop import servers
 
-KILLS = int(os.environ.get("AIRBUNDLE_KILLS", "10"))  # noqa: TID251 - a knob of the tests
+KILLS = int(os.environ.get("AIRBUNDLE_KILLS", "4"))  # noqa: TID251 - a knob of the tests
 SEED = os.environ.get("AIRBUNDLE_SEED", "stick")  # noqa: TID251
 BASE = images.layer({"base": os.urandom(6_000_000)}, compression="stored")
 IMAGES = {

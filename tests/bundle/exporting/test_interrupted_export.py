@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory import Format
     from bundler.events import Emit, Event
+    from tests.conftest import Sample
 
 KEY, OTHER = keys.generate_key(), keys.generate_key()
 SEALING = frozenset(
@@ -198,14 +199,21 @@ def interruptions(
     on_disk: Callable[[Disk, Callable[[], object]], None],
     work: Callable[[], object],
     saved: Path | None,
+    sample: Sample,
     *,
     killed: bool = True,
 ) -> Iterator[tuple[int, Disk]]:
-    """Interrupt ``work`` at each operation in turn; yield its number, and the complete run."""
+    """Interrupt ``work`` at each operation in turn; yield its number, and the complete run.
+
+    Of the operations, ``sample`` selects some; those that replace the seal are always included.
+    """
     whole = Disk()
     site.restore(saved)
     on_disk(whole, work)
-    for number in range(len(whole.operations)):
+    sealing = range(whole.sealed - 3, whole.sealed + 2)
+    if "bundle.next" in whole.operations:
+        sealing = range(whole.replacing - 1, whole.replacing + 3)
+    for number in sorted({*sample(range(len(whole.operations)), 7), *sealing}):
         site.restore(saved)
         try:
             on_disk(Disk(number, killed), work)
@@ -219,7 +227,9 @@ def interruptions(
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "full"])
-def test_interrupted_renewal_leaves_the_former_bundle_or_the_new_one(site, on_disk, kind, killed):
+def test_interrupted_renewal_leaves_the_former_bundle_or_the_new_one(
+    site, on_disk, kind, killed, sample
+):
     former = site.export("kept", "old", kind=kind).inventory.serial
     saved = site.save()
     expected: set[str] | None = None
@@ -227,7 +237,7 @@ def test_interrupted_renewal_leaves_the_former_bundle_or_the_new_one(site, on_di
     def renew() -> None:
         site.export("kept", "new", kind=kind)
 
-    for number, whole in interruptions(site, on_disk, renew, saved, killed=killed):
+    for number, whole in interruptions(site, on_disk, renew, saved, sample, killed=killed):
         found = site.serial()
         assert found is not None, f"operation {number} of {len(whole.operations)}"
         if number <= whole.replacing:
@@ -254,11 +264,11 @@ def test_number_of_sealing_steps_does_not_depend_on_content(site, on_disk, kind)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_interrupted_first_export_is_completed_by_the_next(site, on_disk, kind):
+def test_interrupted_first_export_is_completed_by_the_next(site, on_disk, kind, sample):
     def begin() -> None:
         site.export("kept", "new", kind=kind)
 
-    for number, whole in interruptions(site, on_disk, begin, None):
+    for number, whole in interruptions(site, on_disk, begin, None, sample):
         assert (site.serial() is not None) == (number >= whole.sealed)
         if number % 4 == 0:
             on_disk(Disk(), begin)

@@ -24,6 +24,8 @@ from bundler.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.conftest import Sample
+
 START = datetime(2026, 11, 23, 7, tzinfo=UTC)
 
 
@@ -154,11 +156,13 @@ def test_every_truncated_file_is_reported(records: Path, name: str):
 
 @pytest.mark.parametrize("name", [logs.NAME, state_file.NAME])
 @pytest.mark.parametrize("bit", [0x01, 0x20, 0x80])
-def test_every_changed_byte_is_reported_or_changes_nothing(records: Path, name: str, bit: int):
+def test_every_changed_byte_is_reported_or_changes_nothing(
+    records: Path, name: str, bit: int, sample: Sample
+):
     raw = (records / name).read_bytes()
     expected = read_serials(records)
     unnoticed = 0
-    for position in range(len(raw)):
+    for position in sample(range(len(raw)), 5):
         changed = bytearray(raw)
         changed[position] ^= bit
         (records / name).write_bytes(changed)

@@ -78,8 +78,8 @@ def write_command(kind, registry, tmp_path):
         ("export-dir", signal.SIGKILL, SMALL),
         ("layout", signal.SIGKILL, SMALL),
         ("directory", signal.SIGINT, SMALL),
-        pytest.param("export-oci", signal.SIGINT, LARGE, marks=pytest.mark.slow),
-        pytest.param("export-oci", signal.SIGKILL, LARGE, marks=pytest.mark.slow),
+        pytest.param("export-oci", signal.SIGINT, LARGE, marks=pytest.mark.thorough),
+        pytest.param("export-oci", signal.SIGKILL, LARGE, marks=pytest.mark.thorough),
     ],
 )
 def test_next_run_requests_only_the_rest(

@@ -28,8 +28,16 @@ EXPAND = {
     "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
 }
 every_algorithm = pytest.mark.parametrize("algorithm", list(LEVELS))
+FEW_LEVELS = {"gzip": (1, 6, 9), "zstd": (1, 3, 11, 19)}
 every_level = pytest.mark.parametrize(
-    ("algorithm", "level"), [(name, level) for name in LEVELS for level in LEVELS[name]]
+    ("algorithm", "level"),
+    [
+        pytest.param(
+            name, level, marks=() if level in FEW_LEVELS[name] else (pytest.mark.thorough,)
+        )
+        for name in LEVELS
+        for level in LEVELS[name]
+    ],
 )
 
 

@@ -204,10 +204,10 @@ def test_message_in_a_message_is_refused(gnupg, key, verify):
 
 
 @pytest.mark.slow
-def test_message_with_any_changed_byte_is_refused_or_means_the_same(gnupg, key, verify):
+def test_message_with_any_changed_byte_is_refused_or_means_the_same(gnupg, key, verify, sample):
     message = gnupg.sign(CONTENT, key, options=("--compress-algo", "none"))
     public = gnupg.export(key)
-    for position in range(0, len(message), 7):
+    for position in sample(range(len(message)), 19):
         changed = bytearray(message)
         changed[position] ^= 1
         try:

@@ -110,7 +110,7 @@ rules:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_report_of_1000_images_is_small_and_opens_quickly(browser_page: Page, tmp_path: Path):
     named = create_images()
     bundles.write(tmp_path / "bundle", named)

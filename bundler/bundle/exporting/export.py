@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.inventory import BundledImage, Format, RelayedBundle
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.image import ImageRequest
+    from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.oci.digest import Digest
     from bundler.ports import OpenOptions
     from bundler.signature_ports import PolicyCheck
@@ -66,6 +66,10 @@ class ExportRequest:
     format: Format
     expires: timedelta | None = None
     """Lifetime of the bundle from its creation; None: no limit."""
+    not_after: datetime | None = None
+    """The time at which the bundle expires at the latest; None: no limit."""
+    relayed: tuple[RelayedBundle, ...] = ()
+    """The bundles through which the images came."""
     keys: tuple[Signer, ...] = ()
     """The keys with which the bundle is signed; if empty, it is not signed."""
     trust_chain: Mapping[int, SignedDocument] = field(default_factory=dict)
@@ -86,6 +90,13 @@ class ExportRequest:
     """Read the bundle again from the medium after writing; None: if the medium is removable."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
+
+    def find_expiry(self, created: datetime) -> datetime | None:
+        """Return when a bundle of this request expires; None: never."""
+        limits = [self.not_after] if self.not_after is not None else []
+        if self.expires is not None:
+            limits.append(created + self.expires)
+        return min(limits, default=None)
 
     def reads_back(self, medium: Medium) -> bool:
         """Return whether the bundle on ``medium`` is read again after writing."""
@@ -127,7 +138,53 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
 
             images = attest(images, request, former, serial, engine)
         entries, signature_files = list_images(images, request.format, engine.emit)
-        listed = {image.display_name: entry for image, entry in zip(images, entries, strict=True)}
+        content = ResolvedContent(images, entries, signature_files)
+        return write_bundle(request, content, former, engine, stack, missing=missing, serial=serial)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedContent:
+    """The content of a new bundle, before it is written."""
+
+    images: Sequence[ResolvedImage]
+    entries: Sequence[BundledImage]
+    """The entries of ``images`` in the inventory."""
+    signature_files: Mapping[str, bytes]
+    """The files with signatures of images, by path."""
+    complete: bool = True
+    """Whether the images are all those that were requested."""
+
+
+def write_bundle(
+    request: ExportRequest,
+    content: ResolvedContent,
+    former: AuthenticatedBundle | None,
+    engine: EngineOptions,
+    stack: ExitStack,
+    *,
+    missing: dict[str, BundlerError],
+    serial: int | None = None,
+) -> ExportReport:
+    """Write resolved images to the directory of a bundle, and seal it.
+
+    Args:
+        request: the bundle to write.
+        content: the images.
+        former: the bundle in the directory.
+        engine: how content is transferred.
+        stack: closes the directory.
+        missing: the errors of images that could not be resolved, by reference.
+        serial: the serial of the bundle; None: the next one.
+
+    Raises:
+        BundlerError: as ``export``.
+    """
+    bundle, signature_files = request.bundle, content.signature_files
+    with stack:
+        listed = {
+            image.display_name: entry
+            for image, entry in zip(content.images, content.entries, strict=True)
+        }
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
         destination, directory = open_destination(request, stack)
@@ -137,7 +194,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             store.create_planned_image(
                 listed[image.display_name], image, destination, request.format
             )
-            for image in images
+            for image in content.images
         ]
         plan = create_plan(planned_images, engine.executor, engine.cancellation)
         if former is not None and not missing and plan.count("push") == 0:
@@ -152,7 +209,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         filesystem.check_largest_file(bundle, medium, plan.largest)
         make_room(request, directory, plan, listed.values(), engine.emit)
         result = execute(plan, engine)
-        missing |= result.failed
+        missing = missing | result.failed
         directory.check_connected()
         if not result.published:
             raise create_partial_error(bundle, "not written, because every image failed", missing)
@@ -171,7 +228,9 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             store.get_index_files(destination),
             signature_files,
             serial=_choose_serial(former, engine) if serial is None else serial,
-            complete=not missing and not any(image.missing_layers for image in images),
+            complete=content.complete
+            and not missing
+            and not any(image.missing_layers for image in content.images),
         )
     record = None
     if request.reads_back(medium):

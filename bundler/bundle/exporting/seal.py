@@ -110,8 +110,9 @@ def create_inventory(
         tool=Producer("airbundle", __version__),
         checksum_file=checksum_file,
         images=images,
-        expires=None if request.expires is None else created + request.expires,
+        expires=request.find_expiry(created),
         complete=complete,
+        relayed=request.relayed,
     )
 
 

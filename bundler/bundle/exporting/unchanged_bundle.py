@@ -46,10 +46,15 @@ def verify(
     if (
         listed.images != images
         or listed.complete == any(image.missing_layers for image in resolved)
-        or lifetime != request.expires
+        or listed.relayed != request.relayed
+        or listed.expires != request.find_expiry(listed.created)
     ):
         return None
-    if lifetime is not None and datetime.now(UTC) - listed.created > lifetime / _RENEWAL_PART:
+    if (
+        request.expires
+        and lifetime is not None
+        and datetime.now(UTC) - listed.created > lifetime / _RENEWAL_PART
+    ):
         engine.emit(Notice(f"{bundle}: unchanged, but sealed again, so that it expires later"))
         return None
     if request.keys and not former.signers:

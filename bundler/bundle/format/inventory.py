@@ -151,6 +151,27 @@ class BundledImage:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayedBundle:
+    """The bundle from which the images of a relayed bundle were copied."""
+
+    stream: str
+    serial: int
+    inventory: Digest
+    """The SHA-256 of its ``bundle.json``."""
+    signed_by: tuple[str, ...]
+    """The IDs of the trusted keys that had signed it."""
+
+    def to_json(self) -> strict.JSON:
+        """Return the entry as JSON."""
+        return {
+            "stream": self.stream,
+            "serial": self.serial,
+            "inventory": self.inventory.text,
+            "signedBy": list(self.signed_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """The content of a bundle. Times are UTC, in whole seconds."""
 
@@ -165,6 +186,8 @@ class Inventory:
     """The time at which the bundle expires; None: never."""
     complete: bool = True
     """Whether all images are included; False if images that failed are missing."""
+    relayed: tuple[RelayedBundle, ...] = ()
+    """The bundles through which the images came, the first one first; empty: exported directly."""
 
     @property
     def type(self) -> str:
@@ -194,6 +217,7 @@ class Inventory:
                 "count": checksum_file.count,
             },
             images=[image.to_json() for image in self.images],
+            relayed=[bundle.to_json() for bundle in self.relayed] or None,
         )
         return strict.dumps(value) + b"\n"
 

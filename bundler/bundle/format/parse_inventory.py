@@ -7,6 +7,7 @@ must not be ignored needs a new ``_type``.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
@@ -21,6 +22,7 @@ from bundler.bundle.format.inventory import (
     Format,
     Inventory,
     Producer,
+    RelayedBundle,
     is_stream_name,
 )
 from bundler.errors import InvalidReferenceError, LimitError, MalformedError, UnsupportedError
@@ -38,6 +40,10 @@ MAX_INVENTORY = 16 * 1024 * 1024
 MAX_ITEMS = 100_000
 MAX_TEXT = 4096
 
+MAX_RELAYS = 16
+"""Maximum number of bundles through which images came."""
+MAX_SIGNERS = 32
+_KEY_ID = re.compile("[0-9a-f]{64}")
 _ANY_HOST = "host.example"  # completes a name without a host, which is then parsed
 FAMILY = "airbundle/bundle/"
 """The beginning of the types of all versions."""
@@ -45,7 +51,7 @@ _PARTIAL = ("base", "presupposes", "volumes")
 """Members that are reserved for deltas and volumes."""
 _FIELDS = (
     *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
-    *("images", *_PARTIAL),
+    *("images", "relayed", *_PARTIAL),
 )
 _IMAGE_FIELDS = (
     *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
@@ -90,6 +96,16 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
             digest, checksum_file.integer("size"), checksum_file.integer("count")
         ),
         images=images,
+        relayed=tuple(map(_read_relayed, table.tables("relayed", MAX_RELAYS))),
+    )
+
+
+def _read_relayed(table: Table) -> RelayedBundle:
+    signers = table.texts("signedBy")
+    if len(signers) > MAX_SIGNERS or not all(map(_KEY_ID.fullmatch, signers)):
+        raise table.problem(f"signedBy is not an array of at most {MAX_SIGNERS} key IDs")
+    return RelayedBundle(
+        read_stream(table), table.integer("serial"), table.digest("inventory"), signers
     )
 
 

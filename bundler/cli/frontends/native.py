@@ -30,6 +30,7 @@ SECTIONS = {
         "lock": ("bundles.lock:lock", "Pin the images of a bundle manifest to their digests."),
         "ls": ("bundles.ls:ls", "List the images of a bundle."),
         "media": ("bundles.media:media", "Show what a medium can store, and how fast."),
+        "relay": ("bundles.relay:relay", "Write the images of a bundle to another bundle."),
         "carry": ("bundles.carry:carry", "Write this program to a medium."),
         "sign": ("bundles.sign:sign", "Add a signature to a bundle."),
         "verify-attestation": (

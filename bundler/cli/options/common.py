@@ -48,6 +48,25 @@ bundle_format = option(
 )
 """``--format`` of ``export`` and ``plan``, in the parameter ``bundle_format``."""
 
+duplicate_blobs = option(
+    "--duplicate-blobs",
+    is_flag=True,
+    help="Format dir: copy shared blobs instead of using hard links.",
+)
+parents = option("--parents", is_flag=True, help="Create missing directories above DESTINATION.")
+on_system_disk = option(
+    "--on-system-disk",
+    is_flag=True,
+    help="Write to an empty mount point even if no medium is mounted there.",
+)
+read_back = option(
+    "--read-back/--no-read-back",
+    default=None,
+    help="Finally read the bundle again from the medium, past the cache, and compare it (default:"
+    " on removable media).",
+)
+"""The options of ``export`` and ``relay`` for the medium."""
+
 RENAME_RULES = spec(
     "--names",
     multiple=True,

@@ -49,23 +49,10 @@ if TYPE_CHECKING:
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
 @common.image_policies
-@option(
-    "--duplicate-blobs",
-    is_flag=True,
-    help="Format dir: copy shared blobs instead of using hard links.",
-)
-@option("--parents", is_flag=True, help="Create missing directories above DESTINATION.")
-@option(
-    "--on-system-disk",
-    is_flag=True,
-    help="Write to an empty mount point even if no medium is mounted there.",
-)
-@option(
-    "--read-back/--no-read-back",
-    default=None,
-    help="Finally read the bundle again from the medium, past the cache, and compare it (default:"
-    " on removable media).",
-)
+@common.duplicate_blobs
+@common.parents
+@common.on_system_disk
+@common.read_back
 @option(
     "--in-place",
     is_flag=True,
@@ -125,7 +112,7 @@ def export(
 
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
-    _check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
+    check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
     keys: tuple[Signer, ...] = ()
     if signers != NO_SIGNERS:
         from bundler.cli.runtime.signing.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
@@ -206,7 +193,9 @@ def _print_signature_notes(report: ExportReport, trust_path: Path | None, *, sig
         export_signatures.print_missing(report.bundle, store)
 
 
-def _check_signers(signers: SignerOptions, *, unsigned: bool, attest: bool, dry_run: bool) -> None:
+def check_signers(
+    signers: SignerOptions, *, unsigned: bool, attest: bool = False, dry_run: bool = False
+) -> None:
     """Check that either signers or ``--unsigned`` are given; a dry run needs neither."""
     refuse_conflicts({"--attest": attest, "--unsigned": unsigned})
     if signers.given != unsigned or dry_run:

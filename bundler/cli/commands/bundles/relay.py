@@ -1,0 +1,117 @@
+"""``airbundle relay``: write the images of a bundle to another bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from bundler.cli.commands.bundles import export as export_command
+from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.import_names import ImportNameOptions
+from bundler.cli.options.option import option
+from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_signers
+from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.bundle.format.inventory import Format
+    from bundler.trust.private_keys.signers import Signer
+
+
+@command(
+    "relay", "airbundle relay /media/in/plant-7 /media/out/plant-7 --key a.pub --sign-key b.key"
+)
+@click.argument("bundle", type=common.PATH)
+@click.argument("destination", type=common.PATH)
+@bundle_trust
+@option(
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Relay only images whose reference matches this RE2 expression. May be repeated.",
+)
+@common.bundle_format
+@option(
+    "--stream",
+    default="",
+    metavar="NAME",
+    help="Stream of the new bundle (default: that of BUNDLE with -relay at the end).",
+)
+@bundle_signers("--sign-key")
+@option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
+@common.duplicate_blobs
+@common.parents
+@common.on_system_disk
+@common.read_back
+@common.jobs()
+@common.as_json
+@pass_context
+def relay(
+    context: CommandContext,
+    bundle: Path,
+    destination: Path,
+    *,
+    trust: TrustOptions,
+    only: tuple[str, ...],
+    bundle_format: str,
+    stream: str,
+    signers: SignerOptions,
+    unsigned: bool,
+    duplicate_blobs: bool,
+    parents: bool,
+    on_system_disk: bool,
+    read_back: bool | None,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Verify BUNDLE, and write its images to a new bundle in the directory DESTINATION.
+
+    The new bundle contains the images with their names, referrers and signatures. It is signed with
+    the given keys, belongs to a stream of its own, names BUNDLE and its signers in its inventory,
+    and expires when BUNDLE does. Running the command again resumes an interrupted one.
+    """
+    export_command.check_signers(signers, unsigned=unsigned)
+    from bundler.bundle.exporting import relay as relaying  # noqa: PLC0415 - not for --help
+    from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415 - as above
+    from bundler.cli.runtime import trusted_keys  # noqa: PLC0415 - as above
+
+    keys: tuple[Signer, ...] = ()
+    if signers.given:
+        from bundler.cli.runtime.signing.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
+
+        keys = read_signers(context, signers)
+    trusted = trusted_keys.read_trust(context, trust, read_only=True)
+    patterns = ImportNameOptions(only=only).parse_patterns()
+    with context.run(jobs) as run:
+        request = relaying.RelayRequest(
+            bundle=bundle,
+            trust=trusted,
+            signature_files=trust.signature_files,
+            only=patterns,
+            export=ExportRequest(
+                images=(),
+                options=run.create_open_options({}),
+                bundle=destination,
+                stream=stream,
+                format=cast("Format", bundle_format),
+                keys=keys,
+                parents=parents,
+                duplicate_blobs=duplicate_blobs,
+                on_system_disk=on_system_disk,
+                read_back=read_back,
+            ),
+        )
+        report = relaying.relay(request, run.create_engine_options())
+    if as_json:
+        text.print_json(report.to_json())
+        return
+    export_command.print_report(report)
+    original = report.inventory.relayed[-1]
+    text.print_line(f"relayed from: {original.stream} {original.serial}")
+    if not context.options.quiet:
+        text.print_note(report.medium.completion_message)

@@ -53,6 +53,7 @@ STATUSES = {
     "LimitError": 8, "TemplateLimitError": 8,
     "NotFoundError": 9, "MissingFileError": 9, "MissingImagesError": 9,
     "MissingEvidenceError": 9,
+    "AbsentBlobsError": 9,
     "MissingLayersError": 9, "NoSuchImageError": 9, "SparseIndexError": 9,
     "AmbiguousImageError": 9, "StalledError": 6,
     "IndexOutOfRangeError": 9, "NoPlatformError": 9, "NotLoggedInError": 9,

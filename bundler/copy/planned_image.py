@@ -11,7 +11,7 @@ from bundler.ports import Holdings, Node, Publication, Source
 from bundler.signature_ports import ChecksSignatures, StoresSignatures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from bundler.copy.convert.conversion_plan import ConversionPlan, LayerChange
     from bundler.copy.convert.options import ConversionOptions
@@ -37,6 +37,8 @@ class PlannedImage(Generic[HoldingsT_co]):
     """The requested conversion; None: only what the destination requires."""
     fixed_reason: str | None = None
     """The reason why no digest may change, regardless of ``options``; None: digests may change."""
+    presupposed: Collection[Digest] = frozenset()
+    """The blobs that are not transferred, because the destination of the images has them."""
     conversion: ConversionPlan | None = None
     """The conversion, set by ``create_plan``; None: the image is copied unchanged."""
     sign: Callable[[Descriptor, bytes], Sequence[bytes]] | None = None
@@ -127,7 +129,7 @@ class PlannedImage(Generic[HoldingsT_co]):
 
     def list_blobs(self) -> Iterator[tuple[Node, LayerChange | None]]:
         """Yield each blob to copy, with its conversion; configs that are rewritten are omitted."""
-        replaced: set[Digest | None] = set()
+        replaced: set[Digest | None] = {*self.presupposed}
         if self.conversion is not None:
             for image in self.conversion.images.values():
                 if image.config is not None and image.changes_type:

@@ -82,6 +82,7 @@
     │   ├── IndexOutOfRangeError
     │   ├── MissingImagesError
     │   ├── MissingLayersError
+    │   ├── AbsentBlobsError
     │   ├── SparseIndexError
     │   ├── NoPlatformError
     │   └── NotLoggedInError
@@ -143,6 +144,8 @@ from bundler.errors.base import (
 )
 from bundler.errors.bundles import (
     NOT_REGULAR as NOT_REGULAR,
+    AbsentBlob as AbsentBlob,
+    AbsentBlobsError as AbsentBlobsError,
     DamagedBundleError as DamagedBundleError,
     UnusableBlob as UnusableBlob,
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bundler.errors.access import NotFoundError
 from bundler.errors.content import IntegrityError
+from bundler.errors.counts import count, shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_REGULAR = "not a regular file, but a link, a directory, a pipe or a device"
 """The problem of a name in a bundle that is neither opened nor followed."""
+_MAX_ABSENT = 100  # blobs that are listed
 
 
 class UnusableBlob(NamedTuple):
@@ -34,6 +37,55 @@ class UnusableBlob(NamedTuple):
         if self.got is None:
             return f"{self.digest}: missing (expected {self.expected:,} bytes)"
         return f"{self.digest}: wrong size (expected {self.expected:,} bytes, got {self.got:,})"
+
+
+class AbsentBlob(NamedTuple):
+    """A blob that a bundle presupposes, and that its target does not have.
+
+    Fields:
+        digest: its digest.
+        size: its size in bytes.
+        images: the full names of the images that need it.
+    """
+
+    digest: str
+    size: int
+    images: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.digest}: {self.size:,} bytes (in {shortlist(self.images)})"
+
+
+class AbsentBlobsError(NotFoundError):
+    """A target that does not have all blobs that a bundle presupposes.
+
+    Fields:
+        target: the target.
+        blobs: the blobs.
+        refused: the repository that has the only blob, and from which the registry refuses to mount
+            it; None: no repository has the blobs.
+
+    Raised by ``import``, before anything is pushed.
+    """
+
+    def __init__(
+        self, target: str, blobs: Sequence[AbsentBlob], *, refused: str | None = None
+    ) -> None:
+        number, size = count(len(blobs), "blob"), sum(blob.size for blob in blobs)
+        problem = f"lacks {number} ({size:,} bytes) that the bundle presupposes"
+        if refused is not None:
+            problem = f"refuses to mount a blob that the bundle presupposes from {refused}"
+        lines = [str(blob) for blob in blobs[:_MAX_ABSENT]]
+        if (more := len(blobs) - _MAX_ABSENT) > 0:
+            lines.append(f"and {count(more, 'more blob')}")
+        super().__init__(
+            "\n".join([f"{target}: {problem}; nothing was pushed", *lines]),
+            hint="export again without --have, or with a new holdings file: airbundle holdings"
+            f" {target} -o FILE",
+        )
+        self.target = target
+        self.blobs = tuple(blobs)
+        self.refused = refused
 
 
 class DamagedBundleError(IntegrityError):

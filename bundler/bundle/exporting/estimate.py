@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import missing_platforms
-from bundler.bundle.exporting.export import check_destination, read_former
+from bundler.bundle.exporting.export import (
+    check_destination,
+    read_former,
+    select_presupposed,
+)
 from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
@@ -46,6 +50,8 @@ class Estimate:
     missing: Mapping[str, BundlerError]
     """The errors of images that cannot be resolved, by reference."""
     plan: Plan[Holdings]
+    presupposed: BlobTotal
+    """The blobs that the bundle leaves out, because the target has them."""
     stored: int
     """The number of bytes of the blobs to push that an interrupted export has stored."""
     needed: int
@@ -127,6 +133,7 @@ class Estimate:
             "shared": self.saved,
             "toMove": totals.pushed.to_json(),
             "present": totals.present.size,
+            **({"presupposed": self.presupposed.to_json()} if self.presupposed.blobs else {}),
             "resumed": totals.resumed,
             "requests": totals.pushed.blobs,
             "foreign": len(self.plan.foreign),
@@ -177,8 +184,11 @@ def estimate(
             policy_check=request.policy_check,
         )
         listed, _ = list_images(images, request.format, engine.emit)
+        presupposed = select_presupposed(request, images)
         planned_images = [
-            store.create_planned_image(bundled, image, destination, request.format)
+            store.create_planned_image(
+                bundled, image, destination, request.format, presupposed.keys()
+            )
             for bundled, image in zip(listed, images, strict=True)
         ]
         plan = create_plan(planned_images, engine.executor, engine.cancellation)
@@ -188,6 +198,7 @@ def estimate(
         for graph in image.graphs:
             content |= {node.digest: node.size or 0 for node in graph.blobs if node.digest}
         absent = {node.digest for node in image.absent_layers}
+        absent |= presupposed.keys()
         content = {digest: size for digest, size in content.items() if digest not in absent}
         contents.append(content)
     sizes, total = compute_sizes(contents)
@@ -196,6 +207,7 @@ def estimate(
         total=total,
         missing=missing,
         plan=plan,
+        presupposed=BlobTotal.of([blob.size for blob in presupposed.values()]),
         stored=find_stored_size(
             (task.node for task in plan.blobs if task.action == "push"), destination
         ),

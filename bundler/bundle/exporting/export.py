@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage, Format, RelayedBundle
+    from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
@@ -88,6 +89,8 @@ class ExportRequest:
     """Allow an empty mount point on which no medium is mounted."""
     read_back: bool | None = None
     """Read the bundle again from the medium after writing; None: if the medium is removable."""
+    held: Mapping[Digest, HeldBlob] = field(default_factory=dict, hash=False)
+    """The blobs that the target has: the bundle presupposes those that are layers of images."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
 
@@ -185,6 +188,7 @@ def write_bundle(
             image.display_name: entry
             for image, entry in zip(content.images, content.entries, strict=True)
         }
+        presupposed = select_presupposed(request, content.images)
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
         destination, directory = open_destination(request, stack)
@@ -192,7 +196,7 @@ def write_bundle(
             engine.emit(Notice(f"{bundle}: completed the interrupted replacement of its seal"))
         planned_images = [
             store.create_planned_image(
-                listed[image.display_name], image, destination, request.format
+                listed[image.display_name], image, destination, request.format, presupposed.keys()
             )
             for image in content.images
         ]
@@ -249,6 +253,17 @@ def write_bundle(
         read_back=record,
         removed_signatures=tuple(sorted(removed.difference(signed))),
     )
+
+
+def select_presupposed(
+    request: ExportRequest, images: Sequence[ResolvedImage]
+) -> Mapping[Digest, HeldBlob]:
+    """Return the blobs of ``images`` that the bundle leaves out, because the target has them."""
+    if not request.held:
+        return {}
+    from bundler.bundle.format import presupposed  # noqa: PLC0415 - only with holdings files
+
+    return presupposed.select(images, request.held)
 
 
 def check_destination(request: ExportRequest, medium: Medium) -> None:

@@ -49,7 +49,8 @@ def make_room(
     except NoSpaceError as error:
         present = bundle_files.scan(request.bundle).entries
         resolved = [planned.image for planned in plan.images]
-        needed = sealing.find_listed_paths(request.format, images, resolved, present)
+        presupposed = {digest for planned in plan.images for digest in planned.presupposed}
+        needed = sealing.find_listed_paths(request.format, images, resolved, present, presupposed)
         surplus = [
             path
             for path in present

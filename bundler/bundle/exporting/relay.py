@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import export as exporting
-from bundler.bundle.format import bundle_source, trust_chain
+from bundler.bundle.format import bundle_source, presupposed as presupposing, trust_chain
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.inventory import RelayedBundle, is_stream_name
 from bundler.bundle.format.parse_inventory import MAX_RELAYS
@@ -103,6 +103,7 @@ def _create_export(
         stream=stream,
         not_after=inventory.expires,
         relayed=(*inventory.relayed, original),
+        held=presupposing.read(files, inventory),
         trust_chain=export.trust_chain or trust_chain.read_chain(files, 1),
     )
 
@@ -118,7 +119,8 @@ def _select_content(
     source = bundle_source.BundleSource(files, found.inventory)
     selected = select_images(found.inventory, only)
     images = resolve_images(selected, source, None, engine)
-    check_present(selected, images, source, "nothing was relayed")
+    presupposed = presupposing.read(files, found.inventory)
+    check_present(selected, images, source, "nothing was relayed", presupposed=presupposed.keys())
     entries: list[BundledImage] = selected
     signature_files: dict[str, bytes] = {}
     if any(image.signatures for image in selected):

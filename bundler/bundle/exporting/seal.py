@@ -6,6 +6,7 @@ All of these files are computed first, then they replace those of the former bun
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.inventory import BundledImage, ChecksumFile, Format
+    from bundler.bundle.format.presupposed import HeldBlob
     from bundler.content.files.safe_directory import Directory
     from bundler.copy.image import ResolvedImage
+    from bundler.oci.digest import Digest
 
 
 def replace_seal(
@@ -57,20 +60,34 @@ def replace_seal(
     """
     bundle, listed = request.bundle, tuple(image for image, _ in images)
     keys = [key.public for key in request.keys]
-    files = {
-        **index,
-        bundle_paths.INSTRUCTIONS: instructions.render(
-            request.stream, request.format, listed, keys, complete=complete
-        ),
-    }
+    resolved = [image for _, image in images]
+    files, presupposed_file = dict(index), None
+    presupposed: Mapping[Digest, HeldBlob] = {}
+    if request.held:
+        from bundler.bundle.format import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
+
+        if presupposed := presupposing.select(resolved, request.held):
+            raw = files[bundle_paths.PRESUPPOSED] = presupposing.render(presupposed.values())
+            presupposed_file = presupposing.describe(raw)
+    files[bundle_paths.INSTRUCTIONS] = instructions.render(
+        request.stream,
+        request.format,
+        listed,
+        keys,
+        complete=complete,
+        presupposed=len(presupposed),
+    )
     present = bundle_files.scan(bundle).entries
-    paths = find_listed_paths(request.format, listed, [image for _, image in images], present)
+    paths = find_listed_paths(request.format, listed, resolved, present, presupposed)
     signed = {path: data for path, data in signature_files.items() if path in paths}
     small = files | signed
     files[bundle_paths.CHECKSUM_FILE], checksum_file = checksums.create(
         directory, sorted(paths - small.keys()), small
     )
-    contents = create_inventory(request, listed, checksum_file, serial, complete=complete)
+    contents = replace(
+        create_inventory(request, listed, checksum_file, serial, complete=complete),
+        presupposed_file=presupposed_file,
+    )
     raw = contents.to_bytes()
     parse_inventory(raw)  # an inventory beyond the limits of its readers must not be sealed
     signatures: dict[str, bytes] = {}
@@ -121,15 +138,19 @@ def find_listed_paths(
     listed: Iterable[BundledImage],
     images: Iterable[ResolvedImage],
     present: Collection[str],
+    presupposed: Collection[Digest] = (),
 ) -> set[str]:
     """Return the paths that SHA256SUMS lists for ``images``, whose entries are ``listed``.
 
-    Of the ``present`` paths, only those that an image needs are listed. All others below the
-    directories of the content are surplus, and are never signed.
+    Of the ``present`` paths, only those that an image needs and that are not ``presupposed`` are
+    listed. All others below the directories of the content are surplus, and are never signed.
     """
     graphs = [graph for image in images for graph in image.graphs]
     paths = {path for graph in graphs for path in store.list_paths(graph, bundle_format)}
     paths.intersection_update(present)
+    if presupposed:
+        paths = {path for path in paths if bundle_paths.parse_digest(path) not in presupposed}
+        paths.add(bundle_paths.PRESUPPOSED)
     paths |= {
         item.find_path(bundle_format, image.digest) for image in listed for item in image.signatures
     }

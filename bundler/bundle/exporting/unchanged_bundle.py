@@ -50,6 +50,13 @@ def verify(
         or listed.expires != request.find_expiry(listed.created)
     ):
         return None
+    presupposed = {digest for planned in plan.images for digest in planned.presupposed}
+    if presupposed or listed.presupposed_file is not None:
+        from bundler.bundle.format import presupposed as presupposing  # noqa: PLC0415 - rare
+
+        raw = presupposing.render(presupposing.select(resolved, request.held).values())
+        if (presupposing.describe(raw) if presupposed else None) != listed.presupposed_file:
+            return None
     if (
         request.expires
         and lifetime is not None
@@ -68,7 +75,7 @@ def verify(
         return None
     with DirectoryFiles(bundle) as files:
         present, paths = files.scan().entries, checksums.read(files).keys()
-    if paths != sealing.find_listed_paths(request.format, images, resolved, present):
+    if paths != sealing.find_listed_paths(request.format, images, resolved, present, presupposed):
         engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
         return None
     sealing.prune(directory, present, paths)

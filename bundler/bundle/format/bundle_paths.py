@@ -4,6 +4,7 @@
     bundle.json.sigstore.json                                    for cosign
     read-back.json                                               an unsigned record
     plan.json  plan.json.<16 hex>.sig  CONTENTS                  a sealed plan
+    presupposed.txt                                              blobs that the target has
     trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
     signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
@@ -40,6 +41,8 @@ PLAN = "plan.json"
 """The sealed plan, which precedes the content of an archive or of a volume, see ``sealed_plan``."""
 CONTENTS = "CONTENTS"
 """The list of the content that the sealed plan announces."""
+PRESUPPOSED = "presupposed.txt"
+"""The list of the blobs that the bundle lacks because its target has them, see ``presupposed``."""
 TRUST = "trust"
 SIGNATURES = "signatures"
 """The signatures of images that are not attached to them in their registry, in format ``oci``."""
@@ -55,7 +58,9 @@ IMAGES = bundle_guard.IMAGES
 MAX_PATH = 300
 
 _UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK, PLAN, CONTENTS})
-_TOP = _UNLISTED | {INSTRUCTIONS, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST}
+_TOP = _UNLISTED | {
+    *(INSTRUCTIONS, PRESUPPOSED, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST),
+}
 _SIGNATURES = {
     document: re.compile(rf"{re.escape(document)}\.([0-9a-f]{{16}})\.sig")
     for document in (INVENTORY, PLAN)

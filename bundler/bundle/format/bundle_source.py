@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Format, Inventory
+    from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.signatures.image_signatures import StoredSignatures
     from bundler.content.streams import Reader
@@ -62,6 +63,7 @@ class BundleSource:
 
     def __init__(self, bundle: BundleFiles, contents: Inventory) -> None:
         self.files = bundle
+        self._contents = contents
         self._format = contents.format
         self._roots = {image.digest: image.root for image in contents.images}
         for image in contents.images:
@@ -84,10 +86,17 @@ class BundleSource:
 
         Raises:
             DamagedBundleError: it is missing, or not a regular file.
+            NotFoundError: the target has it, as the bundle presupposes.
         """
         try:
             return self.files.open(self._find_path(node), offset)
         except (NotFoundError, NotRegularFileError) as error:
+            if self._contents.presupposed_file is not None and node.digest in self._presupposed:
+                raise NotFoundError(
+                    f"{self.files.location}: {node.kind} {node.digest} is not in this bundle,"
+                    " because the target has it",
+                    hint="read the image at the target, or export it without --have",
+                ) from error
             problem = "missing" if isinstance(error, NotFoundError) else "not a regular file"
             raise DamagedBundleError(
                 f"{self.files.location}: damaged",
@@ -113,6 +122,12 @@ class BundleSource:
         from bundler.bundle.format.signatures.image_signatures import StoredSignatures  # noqa: PLC0415 - rare
 
         return StoredSignatures(self.files, self._format, self._images)
+
+    @cached_property
+    def _presupposed(self) -> Mapping[Digest, HeldBlob]:
+        from bundler.bundle.format import presupposed  # noqa: PLC0415 - rare
+
+        return presupposed.read(self.files, self._contents)
 
     @cached_property
     def _attached(self) -> Mapping[Digest, Sequence[Descriptor]]:

@@ -25,6 +25,13 @@ This bundle is incomplete: the export left out images or layers that it could no
 
 """
 
+_PRESUPPOSED = f"""\
+The target must have {{number}} of the blobs already: {bundle_paths.PRESUPPOSED} lists them, with
+repositories that have them. airbundle import checks each one before it pushes anything. skopeo
+copies an image only if the repository of its target name has them.
+
+"""
+
 _INTRODUCTION = """\
 BUNDLE {stream}
 
@@ -75,10 +82,12 @@ def render(
     keys: Sequence[PublicKey],
     *,
     complete: bool = True,
+    presupposed: int = 0,
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``.
 
-    If it is not ``complete``, the text says so before the commands.
+    If it is not ``complete``, or if it lacks ``presupposed`` blobs that its target has, the text
+    says so before the commands.
     """
     lines = [
         "4. Set the target, then copy the images. You may change the target names.",
@@ -104,6 +113,8 @@ def render(
         lines.append(f"\nand {more:,} more images, whose names are in {bundle_paths.INVENTORY}.")
     lines += _list_omissions(images)
     note = "" if complete else _INCOMPLETE
+    if presupposed:
+        note += _PRESUPPOSED.format(number=f"{presupposed:,}")
     parts = [
         _INTRODUCTION.format(stream=stream, note=note),
         _render_signatures(keys),

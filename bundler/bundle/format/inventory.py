@@ -1,8 +1,8 @@
 """The inventory of a bundle: ``bundle.json``, the document that is signed.
 
 It is written as canonical JSON, so that equal inventories have equal bytes, and a reader never
-writes it again. ``parse_inventory`` reads it. A bundle has version 2 only if it contains signature
-files of images; otherwise older readers can read it too.
+writes it again. ``parse_inventory`` reads it. A bundle has version 2 or 3 only if it contains
+something that version 1 does not have; otherwise older readers can read it too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 TYPE = "airbundle/bundle/v1"
 TYPE_2 = "airbundle/bundle/v2"
 """The version with signature files of images."""
+TYPE_3 = "airbundle/bundle/v3"
+"""Version 2 with presupposed blobs."""
 
 Format = Literal["oci", "dir"]
 
@@ -43,11 +45,15 @@ class Producer:
 
 @dataclass(frozen=True, slots=True)
 class ChecksumFile:
-    """The digest of SHA256SUMS, its size in bytes, and the number of files that it lists."""
+    """The digest of a list of the bundle, such as SHA256SUMS, its size in bytes, and its lines."""
 
     digest: Digest
     size: int
     count: int
+
+    def to_json(self, path: str) -> strict.JSON:
+        """Return the description of the file ``path`` as JSON."""
+        return {"path": path, "digest": self.digest.text, "size": self.size, "count": self.count}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +194,15 @@ class Inventory:
     """Whether all images are included; False if images that failed are missing."""
     relayed: tuple[RelayedBundle, ...] = ()
     """The bundles through which the images came, the first one first; empty: exported directly."""
+    presupposed_file: ChecksumFile | None = None
+    """The list of the blobs that the bundle lacks because its target has them; None: there are
+    none."""
 
     @property
     def type(self) -> str:
         """The version of the format that the content requires."""
+        if self.presupposed_file is not None:
+            return TYPE_3
         return TYPE_2 if any(image.signatures for image in self.images) else TYPE
 
     def is_expired(self, now: datetime) -> bool:
@@ -200,7 +211,7 @@ class Inventory:
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON, the bytes that are written and signed."""
-        checksum_file = self.checksum_file
+        presupposed = self.presupposed_file
         value = _omit_none(
             _type=self.type,
             format=self.format,
@@ -210,12 +221,10 @@ class Inventory:
             expires=None if self.expires is None else timestamps.format_utc(self.expires),
             complete=self.complete,
             tool={"name": self.tool.name, "version": self.tool.version},
-            sums={
-                "path": bundle_paths.CHECKSUM_FILE,
-                "digest": checksum_file.digest.text,
-                "size": checksum_file.size,
-                "count": checksum_file.count,
-            },
+            sums=self.checksum_file.to_json(bundle_paths.CHECKSUM_FILE),
+            presupposes=(
+                None if presupposed is None else presupposed.to_json(bundle_paths.PRESUPPOSED)
+            ),
             images=[image.to_json() for image in self.images],
             relayed=[bundle.to_json() for bundle in self.relayed] or None,
         )

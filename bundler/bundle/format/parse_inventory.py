@@ -16,6 +16,7 @@ from bundler.bundle.format import absent_layers, bundle_paths
 from bundler.bundle.format.inventory import (
     TYPE,
     TYPE_2,
+    TYPE_3,
     BundledImage,
     BundledReferrer,
     ChecksumFile,
@@ -47,11 +48,11 @@ _KEY_ID = re.compile("[0-9a-f]{64}")
 _ANY_HOST = "host.example"  # completes a name without a host, which is then parsed
 FAMILY = "airbundle/bundle/"
 """The beginning of the types of all versions."""
-_PARTIAL = ("base", "presupposes", "volumes")
+_PARTIAL = ("base", "volumes")
 """Members that are reserved for deltas and volumes."""
 _FIELDS = (
     *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
-    *("images", "relayed", *_PARTIAL),
+    *("images", "relayed", "presupposes", *_PARTIAL),
 )
 _IMAGE_FIELDS = (
     *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
@@ -74,15 +75,11 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         )
     table = Table.parse(raw, subject, limit=MAX_INVENTORY)
     _check_version(table)
-    images = read_images(table, has_signatures=table.value["_type"] == TYPE_2)
-    tool, checksum_file = table.table("tool"), table.table("sums")
-    path, digest = checksum_file.text("path"), checksum_file.digest("digest")
-    if path != bundle_paths.CHECKSUM_FILE:
-        raise checksum_file.problem(
-            f"path is {path[:80]!r} (expected {bundle_paths.CHECKSUM_FILE!r})"
-        )
-    if digest.algorithm != "sha256":
-        raise checksum_file.problem(f"digest is {digest} (expected sha256)")
+    version = table.value["_type"]
+    images = read_images(table, has_signatures=version in (TYPE_2, TYPE_3))
+    tool, presupposed = table.table("tool"), None
+    if version == TYPE_3 and "presupposes" in table:
+        presupposed = read_list(table.table("presupposes"), bundle_paths.PRESUPPOSED)
     expires = table.text("expires") if "expires" in table else None
     return Inventory(
         format=table.one_of("format", get_args(Format)),
@@ -92,11 +89,10 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         expires=timestamps.parse_utc(expires, subject) if expires else None,
         complete=table.flag("complete"),
         tool=Producer(read_text(tool, "name"), read_text(tool, "version")),
-        checksum_file=ChecksumFile(
-            digest, checksum_file.integer("size"), checksum_file.integer("count")
-        ),
+        checksum_file=read_list(table.table("sums"), bundle_paths.CHECKSUM_FILE),
         images=images,
         relayed=tuple(map(_read_relayed, table.tables("relayed", MAX_RELAYS))),
+        presupposed_file=presupposed,
     )
 
 
@@ -136,18 +132,28 @@ def read_stream(table: Table) -> str:
     return stream
 
 
+def read_list(table: Table, expected: str) -> ChecksumFile:
+    """Read the description of the list in the file ``expected``."""
+    path, digest = table.text("path"), table.digest("digest")
+    if path != expected:
+        raise table.problem(f"path is {path[:80]!r} (expected {expected!r})")
+    if digest.algorithm != "sha256":
+        raise table.problem(f"digest is {digest} (expected sha256)")
+    return ChecksumFile(digest, table.integer("size"), table.integer("count"))
+
+
 def _check_version(table: Table) -> None:
     """Refuse unknown versions, and deltas and volumes, which would otherwise appear damaged."""
     actual = table.value.get("_type")
-    if actual not in (TYPE, TYPE_2):
+    if actual not in (TYPE, TYPE_2, TYPE_3):
         if isinstance(actual, str) and actual.startswith(FAMILY):
             raise UnsupportedError(
-                f"{table.subject}: unknown format {actual[:40]!r} (expected at most {TYPE_2!r})",
+                f"{table.subject}: unknown format {actual[:40]!r} (expected at most {TYPE_3!r})",
                 hint="use the airbundle that came with the bundle",
             )
-        raise table.problem(f"not the inventory of a bundle: _type is not {TYPE!r} or {TYPE_2!r}")
+        raise table.problem(f"not the inventory of a bundle: _type does not begin with {FAMILY!r}")
     table.refuse_other_case(_FIELDS)
-    for name in _PARTIAL:
+    for name in _PARTIAL if actual == TYPE_3 else (*_PARTIAL, "presupposes"):
         if name in table:
             raise UnsupportedError(
                 f"{table.subject}: a bundle with {name!r} is a delta or one of several volumes,"

@@ -99,11 +99,16 @@ def list_paths(graph: Graph, bundle_format: Format) -> set[str]:
 
 
 def create_planned_image(
-    listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
+    listed: BundledImage,
+    image: ResolvedImage,
+    destination: HoldingsT,
+    bundle_format: Format,
+    presupposed: Collection[Digest] = (),
 ) -> PlannedImage[HoldingsT]:
     """Create the target of ``image`` in a bundle whose inventory describes it as ``listed``.
 
-    Its signatures are separate files of the bundle, which the export itself writes.
+    The ``presupposed`` blobs are left out. Its signatures are separate files of the bundle, which
+    the export itself writes.
     """
     name = format_name(listed, bundle_format)
     return PlannedImage(
@@ -113,6 +118,7 @@ def create_planned_image(
         {ANNOTATION_CONTAINERD_NAME: name} if bundle_format == "oci" else {},
         {item.digest: (format_name(listed, bundle_format, item),) for item in listed.referrers},
         fixed_reason="an export does not convert images",
+        presupposed=presupposed,
     )
 
 

@@ -14,7 +14,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
-from bundler.bundle.format import absent_layers, bundle_source, read_back_record
+from bundler.bundle.format import (
+    absent_layers,
+    bundle_source,
+    presupposed as presupposing,
+    read_back_record,
+)
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.reading.open_files import open_files
@@ -37,7 +42,7 @@ from bundler.errors import (
     ConflictError,
     IntegrityError,
 )
-from bundler.events import WarningIssued
+from bundler.events import TransferTotals, WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
@@ -52,7 +57,6 @@ if TYPE_CHECKING:
     from bundler.copy.image import ResolvedImage
     from bundler.copy.planned_image import PlannedImage
     from bundler.copy.target_names import TargetName
-    from bundler.events import TransferTotals
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Destination, Holdings, OpenOptions
@@ -101,6 +105,8 @@ class ImportRequest:
     """Decides on the images under the names in the inventory."""
     now: datetime | None = None
     """The time that the validity of keys is compared with; None: the current time."""
+    asks_target: bool = True
+    """Whether the target is asked for presupposed blobs; False if it cannot be accessed."""
     dry_run: bool = False
     """Only compare and plan; nothing is created, locked or pushed."""
 
@@ -185,7 +191,8 @@ def _push(
             resolve_images(selected, source, request.policy.check, engine), signatures, strict=True
         )
     ]
-    check_present(selected, images, source, "nothing was imported")
+    presupposed = presupposing.read(source.files, inventory)
+    check_present(selected, images, source, "nothing was imported", presupposed=presupposed.keys())
     rules = None if request.gate is None else request.gate(bundle, selected, images, engine)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
     names = replace(request.names, prefix=request.target.prefix)
@@ -195,7 +202,7 @@ def _push(
     tasks = []
     for listed, image in zip(selected, images, strict=True):
         name = names.map_reference(listed.reference, listed.digest, listed.rename)
-        planned = target.create_planned_image(image, name)
+        planned = replace(target.create_planned_image(image, name), presupposed=presupposed.keys())
         tasks.append(partial(_compare, listed, name, planned, target, request.existing))
     comparisons = run_all(engine.executor, tasks, engine.cancellation)
     for unstored in (item for result, *_ in comparisons for item in result.unstored_signatures):
@@ -210,12 +217,19 @@ def _push(
             replace(item, image=replace(item.image, signatures={})) for item in planned_images
         ]
     planned_images = merge_signatures(planned_images)
+    held = TransferTotals()
+    if presupposed and request.asks_target:
+        from bundler.bundle.importing.presupposed import provide  # noqa: PLC0415 - rare
+
+        held = provide(
+            presupposed, planned_images, target, request.target, engine, dry_run=request.dry_run
+        )
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
     omissions = Omissions(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
     )
     if request.dry_run:
-        return _Pushed(results, plan.totals, omissions, rules)
+        return _Pushed(results, plan.totals + held, omissions, rules)
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
     executed = execute(executable, engine)
@@ -226,7 +240,7 @@ def _push(
         refused = executed.refused_referrers.get(str(result.image.reference))
         if refused:
             results[position] = replace(results[position], refused_referrers=refused)
-    return _Pushed(results, executed.totals, omissions, rules)
+    return _Pushed(results, executed.totals + held, omissions, rules)
 
 
 def _report_conflicts(

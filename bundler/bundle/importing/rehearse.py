@@ -40,7 +40,8 @@ def rehearse(request: ImportRequest, engine: EngineOptions) -> ImportReport:
             target.prefix,
             stands_for_registry=target == NO_TARGET or isinstance(target, RegistryTarget),
         )
-        report = import_bundle(replace(request, target=stand_in, dry_run=True), engine)
+        rehearsed = replace(request, target=stand_in, dry_run=True, asks_target=False)
+        report = import_bundle(rehearsed, engine)
     front = "" if target == NO_TARGET else f"{target}:"
     if isinstance(target, RegistryTarget):
         front = f"{target.host}/"

@@ -21,11 +21,12 @@ from bundler.errors import (
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.copy.engine import EngineOptions
     from bundler.gocompat.regexp import GoExpression
+    from bundler.oci.digest import Digest
     from bundler.signature_ports import PolicyCheck
 
 
@@ -104,10 +105,13 @@ def check_present(
     images: Sequence[ResolvedImage],
     source: bundle_source.BundleSource,
     consequence: str,
+    *,
+    presupposed: Collection[Digest] = (),
 ) -> None:
     """Check that the bundle has all required blobs of the images, with their sizes.
 
-    ``consequence`` completes the message of the error: ``nothing was imported``.
+    The target has those that are ``presupposed``. ``consequence`` completes the message of the
+    error: ``nothing was imported``.
 
     Raises:
         DamagedBundleError: blobs are missing, or have another size.
@@ -115,7 +119,7 @@ def check_present(
     missing = {
         node.digest: node
         for node in find_unique_blobs(images).values()
-        if not node.urls and not source.has(node)
+        if not node.urls and node.digest not in presupposed and not source.has(node)
     }
     for listed, image in zip(selected, images, strict=True):
         if listed.absent_layers is not None:

@@ -8,6 +8,7 @@ A target is written as ``docker://host[:port][/prefix]``, ``atomic:host[:port][/
 from __future__ import annotations
 
 import os.path
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast, get_args
@@ -22,13 +23,16 @@ from bundler.copy.planned_image import PlannedImage
 from bundler.copy.target_names import TargetName
 from bundler.errors import (
     InvalidReferenceError,
+    MalformedError,
     MissingFileError,
+    NotFoundError,
     RefusedRequestError,
     UnsupportedError,
 )
 from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, Holdings, Publication, TagResolver
 from bundler.signature_ports import StoresSignatures
+from bundler.transport_port import ListsRepositories
 from bundler.transports.shared.bundle_guard import refuse_bundle
 from bundler.transports.source_reference import create_registry_reference, split_registry
 
@@ -115,6 +119,34 @@ def parse_target(text: str, folder: Path | None = None) -> ImportTarget:
     return DirectoryTarget(f"{bundle_format}:{path}", cast("Format", bundle_format), Path(path))
 
 
+def list_repositories(target: RegistryTarget, options: OpenOptions) -> list[str]:
+    """Return the paths of the repositories below the prefix of ``target``, sorted.
+
+    Raises:
+        UnsupportedError: the registry does not list its repositories.
+        NotFoundError: it lists none below the prefix.
+        MalformedError: it lists something that is not a repository.
+        RegistryError: it cannot be reached, or denies access.
+    """
+    front = f"{target.prefix}/" if target.prefix else ""
+    any_image = ImageReference.parse(f"{target.domain}/{front}any")
+    reference = create_registry_reference(any_image, target.front)
+    transport = transports.find_transport(reference.transport)
+    if not isinstance(transport, ListsRepositories):
+        raise UnsupportedError(f"{target}: its repositories cannot be listed")
+    found = transport.list_repositories(reference, options)
+    paths = [path for path in found if path.startswith(front)]
+    if not paths:
+        raise NotFoundError(
+            f"{target}: the registry lists no repository below it",
+            hint="some registries list repositories only to some accounts",
+        )
+    for path in paths:
+        if not is_repository_path(path):
+            raise MalformedError(f"{target}: the registry lists {path[:200]!r}, not a repository")
+    return sorted(paths)
+
+
 class OpenRegistry:
     """An open registry; a destination is opened for each repository when it is first needed."""
 
@@ -125,26 +157,34 @@ class OpenRegistry:
         self._options = options
         self._stack = stack
         self._repositories: dict[str, Destination] = {}
+        self._opening = threading.Lock()
 
     def create_planned_image(
         self, image: ResolvedImage, name: TargetName
     ) -> PlannedImage[Holdings]:
         """Create the target of ``image``: its repository and tag, and the referrers' tags."""
-        reference = ImageReference.parse(self.format_name(name))
-        destination = self._repositories.get(reference.repository)
-        if destination is None:
-            location = create_registry_reference(reference, self._target.front)
-            destination = transports.open_destination(location, self._options)
-            self._repositories[reference.repository] = destination
-            self._stack.callback(destination.close)
         return PlannedImage(
             image,
-            destination,
+            self._open(ImageReference.parse(self.format_name(name))),
             (name.tag,) if name.tag else (),
             referrer_names={
                 item.graph.root.digest: (item.tag,) if item.tag else () for item in image.referrers
             },
         )
+
+    def open_repository(self, path: str) -> Holdings:
+        """Return the repository with this path in the registry; it need not exist."""
+        return self._open(ImageReference.parse(f"{self._target.host}/{path}"))
+
+    def _open(self, reference: ImageReference) -> Destination:
+        with self._opening:
+            destination = self._repositories.get(reference.repository)
+            if destination is None:
+                location = create_registry_reference(reference, self._target.front)
+                destination = transports.open_destination(location, self._options)
+                self._repositories[reference.repository] = destination
+                self._stack.callback(destination.close)
+            return destination
 
     def format_name(self, name: TargetName) -> str:
         """Return the full target name."""

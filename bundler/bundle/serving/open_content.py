@@ -18,7 +18,7 @@ from bundler.bundle.importing.selected_images import check_present, resolve_imag
 from bundler.bundle.serving.content import ServedContent, ServedImage, ServedRepository
 from bundler.copy.image import find_unique_blobs
 from bundler.copy.target_names import NameMapping, find_unused_rules
-from bundler.errors import ConflictError
+from bundler.errors import ConflictError, UnsupportedError
 from bundler.events import WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS
 
@@ -60,6 +60,7 @@ def open_content(
         InvalidSignatureError, UnauthenticatedError, ExpiredError: a bundle is not trusted.
         RejectedByPolicyError: the policy rejects an image.
         IntegrityError, DamagedBundleError: a manifest is damaged, or content is missing.
+        UnsupportedError: a bundle lacks content that its target has.
         ConflictError: two images have the same name and different digests.
         NotFoundError: a bundle does not exist, or no image of it is selected.
     """
@@ -78,6 +79,11 @@ def open_content(
     references = []
     for stored, bundle in zip(files, opened, strict=True):
         inventory = bundle.inventory
+        if inventory.presupposed_file is not None:
+            raise UnsupportedError(
+                f"{stored.location}: lacks blobs that its target has; nothing is served",
+                hint="import the bundle, or export it without --have",
+            )
         source = BundleSource(stored, inventory)
         selected = select_images(inventory, request.only)
         images = resolve_images(selected, source, request.policy.check, engine)

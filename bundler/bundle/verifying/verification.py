@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import (
@@ -13,6 +13,7 @@ from bundler.errors import (
     count,
     shortlist,
 )
+from bundler.events import BlobTotal
 from bundler.oci.json import timestamps
 from bundler.trust.bundle_trust import signers_to_json
 
@@ -83,6 +84,8 @@ class Verification:
     """
     omissions: Omissions
     """The content of the images that the export left out; its absence is not damage."""
+    presupposed: BlobTotal = field(default_factory=BlobTotal)
+    """The blobs that are not in the bundle because its target must have them."""
     read_back: ReadBackRecord | None = None
     """The unsigned record that the bundle was read again after writing; None: there is none."""
 
@@ -153,6 +156,7 @@ class Verification:
             "foreignFiles": list(self.foreign[:_MAX_PATHS]),
             "unlisted": len(self.unlisted),
             "unlistedFiles": list(self.unlisted[:_MAX_PATHS]),
+            **({"presupposed": self.presupposed.to_json()} if self.presupposed.blobs else {}),
             **self.omissions.to_json(),
             "findings": [
                 {

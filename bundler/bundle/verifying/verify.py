@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import (
     bundle_paths,
     checksums,
+    presupposed,
     read_back_record,
     store,
 )
@@ -38,6 +39,7 @@ from bundler.content.files import part_files
 from bundler.errors import (
     NOT_REGULAR,
     BundlerError,
+    DamagedBundleError,
     DigestMismatchError,
     ExpiredError,
     IntegrityError,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.bundle_files import DirectoryScan
     from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.events import Emit
@@ -117,6 +120,7 @@ def verify(
         listed = verifier.read_checksum_file(known)
         omissions = Omissions()
         if known is not None:
+            verifier.read_presupposed(known)
             omissions = verifier.check_images(known, listed)
             verifier.check_signatures(known, listed)
             if known.format == "oci":
@@ -142,6 +146,7 @@ def verify(
         unlisted=tuple(sorted(verifier.unlisted)),
         foreign=tuple(sorted(verifier.found.foreign)),
         omissions=omissions,
+        presupposed=BlobTotal.of([blob.size for blob in verifier.presupposed.values()]),
         read_back=verifier.read_back,
     )
 
@@ -163,6 +168,7 @@ class _Verifier:
     """The signers that may not sign the bundle."""
     read_back: ReadBackRecord | None = None
     unlisted: list[str] = field(default_factory=list)
+    presupposed: Mapping[Digest, HeldBlob] = field(default_factory=dict)
 
     def add(
         self, code: str, path: str, text: str, expected: str | None = None, got: str | None = None
@@ -247,6 +253,17 @@ class _Verifier:
             self.add("malformed", path, text)
         return dict(listed)
 
+    def read_presupposed(self, known: Inventory) -> None:
+        """Read the list of the presupposed blobs, if there is one."""
+        try:
+            self.presupposed = presupposed.read(self.bundle, known)
+        except DamagedBundleError:
+            is_missing = bundle_paths.PRESUPPOSED not in self.found.entries
+            problem = "missing" if is_missing else f"digest differs from {bundle_paths.INVENTORY}"
+            self.add("missing" if is_missing else "damaged", bundle_paths.PRESUPPOSED, problem)
+        except (IntegrityError, LimitError, MediumError) as error:
+            self.add_error(bundle_paths.PRESUPPOSED, error)
+
     def check_images(self, known: Inventory, listed: _Listed) -> Omissions:
         """Check that each file that an image needs exists, with the size in its manifest.
 
@@ -258,6 +275,12 @@ class _Verifier:
                 self.images.setdefault(node.path, {})[str(image.reference)] = None
                 entry = self.found.entries.get(node.path)
                 size = node.descriptor.size
+                held = self.presupposed.get(node.descriptor.digest)
+                if held is not None and node.kind == "layer":
+                    if held.size != size:
+                        text = f"states {held.size:,} bytes for {held.digest} (expected {size:,})"
+                        self.add("malformed", bundle_paths.PRESUPPOSED, text)
+                    continue
                 if entry is None and node.required:
                     self.add("missing", node.path, "missing")
                 elif entry is not None and entry.kind == "file" and entry.size != size:

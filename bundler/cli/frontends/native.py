@@ -29,6 +29,10 @@ SECTIONS = {
         "plan": ("bundles.plan:plan", "Show what an export would transfer."),
         "lock": ("bundles.lock:lock", "Pin the images of a bundle manifest to their digests."),
         "ls": ("bundles.ls:ls", "List the images of a bundle."),
+        "holdings": (
+            "bundles.holdings:holdings",
+            "List the layers that a target has, so that an export leaves them out.",
+        ),
         "media": ("bundles.media:media", "Show what a medium can store, and how fast."),
         "relay": ("bundles.relay:relay", "Write the images of a bundle to another bundle."),
         "carry": ("bundles.carry:carry", "Write this program to a medium."),

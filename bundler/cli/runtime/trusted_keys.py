@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cli.options.option import refuse_conflicts
 from bundler.cli.output import text
-from bundler.errors import BundlerError, UsageError
+from bundler.errors import BundlerError, UnauthenticatedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.context import CommandContext
     from bundler.trust.bundle_trust import BundleTrust, SignedDocument
     from bundler.trust.private_keys.signers import Signer
+    from bundler.trust.trust_files.trust_file import TrustedKey
     from bundler.trust.trust_files.trust_store import TrustStore
 
 
@@ -87,6 +89,47 @@ def find_override(
     if other is None or (other.exists() and other.samefile(installed)):
         return None
     return "--trust"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptKeys:
+    """The keys that are trusted to sign receipts and holdings files."""
+
+    keys: Sequence[TrustedKey]
+    threshold: int
+    """How many of them must have signed."""
+    names: Mapping[str, str]
+    """The names of keys, by their IDs."""
+
+
+def read_receipt_keys(
+    context: CommandContext, key_files: Sequence[Path], trust_file: Path | None
+) -> ReceiptKeys | None:
+    """Return the given keys, or those with the role receipt in the trust file; None: neither.
+
+    Raises:
+        NotFoundError, ConfigError, UnsupportedError: a key or the trust file cannot be read.
+        UnauthenticatedError: the trust file has no such key.
+        TrustFileError: the trust file has expired.
+    """
+    if key_files:
+        from bundler.trust.keys import read_public_key  # noqa: PLC0415 - loads cryptography
+        from bundler.trust.trust_files.trust_file import TrustedKey  # noqa: PLC0415 - as above
+
+        return ReceiptKeys([TrustedKey(read_public_key(path)) for path in key_files], 1, {})
+    store = open_store(context, trust_file, read_only=True)
+    if store is None:
+        return None
+    store.check_expiry(datetime.now(UTC))
+    role = store.content.roles.get("receipt")
+    if role is None:
+        raise UnauthenticatedError(
+            f"{store.path}: no key has the role receipt, so no receipt can be verified with it",
+            hint="specify the key that signed it: --key FILE.pub; or add it to the next"
+            " version: airbundle trust add DRAFT --key FILE.pub --role receipt",
+        )
+    keys = [*store.content.get_keys("receipt").values()]
+    return ReceiptKeys(keys, role.threshold, store.read_all_names())
 
 
 def read_chain(

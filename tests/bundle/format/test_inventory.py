@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from importlib import resources
 
@@ -10,8 +11,10 @@ import pytest
 from bundler.bundle.format import inventory
 from tests.fakes.inventories import CREATED, FULL, PLAIN
 
+DELTA = replace(FULL, presupposed_file=inventory.ChecksumFile(FULL.images[0].digest, 90, 1))
 
-@pytest.mark.parametrize("whole", [FULL, PLAIN], ids=["full", "plain"])
+
+@pytest.mark.parametrize("whole", [FULL, PLAIN, DELTA], ids=["full", "plain", "delta"])
 def test_written_inventory_matches_the_schema(whole):
     schema = json.loads((resources.files("bundler") / "schemas/inventory.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
+from bundler.bundle.format.inventory import ChecksumFile
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
@@ -67,13 +68,28 @@ def test_delta_or_volume_is_refused(member, value):
         parse_inventory(changed(**{member: value}))
 
 
+def test_presupposed_blobs_are_read_in_version_3_only():
+    described = {"path": "presupposed.txt", "digest": A.text, "size": 90, "count": 1}
+    raw = changed(_type="airbundle/bundle/v3", presupposes=described)
+    read = parse_inventory(raw)
+    assert read.presupposed_file == ChecksumFile(A, 90, 1)
+    assert parse_inventory(read.to_bytes()) == read
+    for version in (1, 2):
+        with pytest.raises(UnsupportedError, match="presupposes"):
+            parse_inventory(changed(_type=f"airbundle/bundle/v{version}", presupposes=described))
+    with pytest.raises(MalformedError, match="path"):
+        parse_inventory(
+            changed(_type="airbundle/bundle/v3", presupposes=described | {"path": "../x"})
+        )
+
+
 @pytest.mark.parametrize("member", ["Base", "PRESUPPOSES", "volumeS"])
 def test_reserved_member_in_other_letter_case_is_refused(member):
     with pytest.raises(MalformedError, match=member):
         parse_inventory(changed(**{member: []}))
 
 
-@pytest.mark.parametrize("version", ["airbundle/bundle/v3", "airbundle/bundle/v1.1"])
+@pytest.mark.parametrize("version", ["airbundle/bundle/v4", "airbundle/bundle/v1.1"])
 def test_newer_format_is_unsupported(version):
     with pytest.raises(UnsupportedError):
         parse_inventory(changed(_type=version))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.bundle.audit.differences.image_lists import ImageEntry
+from bundler.bundle.importing.target import list_repositories
 from bundler.copy.parallel import run_all
-from bundler.errors import LimitError, MalformedError, NotFoundError, UnsupportedError
-from bundler.oci.reference import ImageReference, is_repository_path
+from bundler.errors import LimitError, NotFoundError
+from bundler.oci.reference import ImageReference
 from bundler.ports import ListsTags
-from bundler.transport_port import ListsRepositories
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
@@ -34,26 +34,11 @@ def list_registry(target: RegistryTarget, options: OpenOptions, engine: EngineOp
         RegistryError: the registry cannot be reached, or denies access.
     """
     front = f"{target.prefix}/" if target.prefix else ""
-    any_image = ImageReference.parse(f"{target.domain}/{front}any")
-    reference = create_registry_reference(any_image, target.front)
-    transport = transports.find_transport(reference.transport)
-    if not isinstance(transport, ListsRepositories):
-        raise UnsupportedError(f"{target}: its repositories cannot be listed")
-    paths = [
-        path for path in transport.list_repositories(reference, options) if path.startswith(front)
-    ]
-    if not paths:
-        raise NotFoundError(
-            f"{target}: the registry lists no repository below it",
-            hint="some registries list repositories only to some accounts",
-        )
-    for path in paths:
-        if not is_repository_path(path):
-            raise MalformedError(f"{target}: the registry lists {path[:200]!r}, not a repository")
-    tasks = [partial(_list_tags, target, path, options) for path in sorted(paths)]
+    paths = list_repositories(target, options)
+    tasks = [partial(_list_tags, target, path, options) for path in paths]
     found: dict[str, ImageEntry] = {}
     for path, entries in zip(
-        sorted(paths), run_all(engine.executor, tasks, engine.cancellation), strict=True
+        paths, run_all(engine.executor, tasks, engine.cancellation), strict=True
     ):
         for entry in entries:
             name = f"{path.removeprefix(front)}:{entry.name}"

@@ -8,6 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
+from bundler.cli.options.have import HaveOptions, have
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.options.signing.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.oci.digest import Digest
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.private_keys.signers import Signer
 
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
 @common.image_policies
+@have
 @common.duplicate_blobs
 @common.parents
 @common.on_system_disk
@@ -91,6 +95,7 @@ def export(
     unsigned: bool,
     locked: bool,
     policies: common.ImagePolicies,
+    have: HaveOptions,
     duplicate_blobs: bool,
     parents: bool,
     on_system_disk: bool,
@@ -132,6 +137,11 @@ def export(
         from bundler.cli.runtime.trusted_keys import read_chain  # noqa: PLC0415 - if one exists
 
         chain = read_chain(context, trust_path, keys, source.manifest.name)
+    held: Mapping[Digest, HeldBlob] = {}
+    if have.files:
+        from bundler.cli.runtime.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
+
+        held = read_held_blobs(context, have, source.manifest.name)
     with context.run(jobs) as run:
         options = run.create_open_options(source.create_overrides(access))
         request = exporting.ExportRequest(
@@ -141,6 +151,7 @@ def export(
             stream=source.manifest.name,
             format=cast("Format", bundle_format),
             expires=source.manifest.expires,
+            held=held,
             keys=keys,
             trust_chain=chain,
             parents=parents,

@@ -9,14 +9,19 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
+from bundler.cli.options.have import HaveOptions, have
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bundler.bundle.exporting.estimate import Estimate
     from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.oci.digest import Digest
 
 
 @command("plan", "airbundle plan plant-7.yaml /media/stick/plant-7")
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 @common.bundle_format
 @option("--locked", is_flag=True, help="Plan an export of the digests recorded in the lock file.")
 @common.image_policies
+@have
 @option("--keep-going", is_flag=True, help="List images that fail, and plan the rest.")
 @registry_access("every registry of the manifest")
 @common.jobs()
@@ -38,6 +44,7 @@ def plan(
     bundle_format: str,
     locked: bool,
     policies: common.ImagePolicies,
+    have: HaveOptions,
     keep_going: bool,
     access: AccessOptions,
     jobs: int | None,
@@ -56,6 +63,11 @@ def plan(
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
+    held: Mapping[Digest, HeldBlob] = {}
+    if have.files:
+        from bundler.cli.runtime.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
+
+        held = read_held_blobs(context, have, source.manifest.name)
     with context.run(jobs) as run:
         options = run.create_open_options(source.create_overrides(access))
         request = ExportRequest(
@@ -65,6 +77,7 @@ def plan(
             stream=source.manifest.name,
             format=cast("Format", bundle_format),
             expires=source.manifest.expires,
+            held=held,
         )
         engine = run.create_engine_options(keep_going=keep_going)
         with common.suggest_keep_going(given=keep_going or len(request.images) == 1):
@@ -120,6 +133,8 @@ def _print_text(numbers: Estimate) -> None:
         f" sharing saves {text.format_size(numbers.saved)}"
     )
     text.print_line(f"to transfer: {text.format_transfer(numbers.totals)}")
+    if numbers.presupposed.blobs:
+        text.print_line(f"left out, at the target: {text.format_total(numbers.presupposed)}")
     if number := sum(len(image.signatures) for image, _ in numbers.images):
         text.print_line(f"signature files: {number}")
     for planned in plan.images:

@@ -209,6 +209,10 @@ def print_report(verification: Verification) -> None:
     if verification.whole and absent:
         layers = f"{text.count(absent, 'foreign layer')} {text.be(absent)}"
         state = f"whole, but {layers} not in this bundle"
+    if verification.whole and verification.presupposed.blobs:
+        held = verification.presupposed
+        blobs = f"{text.count(held.blobs, 'blob')} ({text.format_size(held.size)})"
+        state += f", presupposes {blobs} at the target"
     number, size = text.count(verification.files, "file"), text.format_size(verification.size)
     images = "" if known is None else f", {text.count(len(known.images), 'image')}"
     text.print_line(f"{state}: {number}, {size}{images}")

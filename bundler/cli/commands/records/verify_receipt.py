@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +12,7 @@ from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.errors import UnauthenticatedError, UsageError
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,32 +57,15 @@ def verify_receipt(
     refuse_conflicts({"--key": key_files, "--trust": trust_file})
     from bundler.bundle.records import receipts  # noqa: PLC0415 - not for --help
 
-    names: Mapping[str, str] = {}
-    if key_files:
-        from bundler.trust.keys import read_public_key  # noqa: PLC0415 - loads cryptography
-        from bundler.trust.trust_files.trust_file import TrustedKey  # noqa: PLC0415 - as above
-
-        keys, threshold = [TrustedKey(read_public_key(path)) for path in key_files], 1
-    else:
-        store = trusted_keys.open_store(context, trust_file, read_only=True)
-        if store is None:
-            raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
-        store.check_expiry(datetime.now(UTC))
-        role = store.content.roles.get("receipt")
-        if role is None:
-            raise UnauthenticatedError(
-                f"{store.path}: no key has the role receipt, so no receipt can be verified with it",
-                hint="specify the key that signed it: --key FILE.pub; or add it to the next"
-                " version: airbundle trust add DRAFT --key FILE.pub --role receipt",
-            )
-        keys, threshold = [*store.content.get_keys("receipt").values()], role.threshold
-        names = store.read_all_names()
-    table, signers = receipts.verify(receipt, keys, threshold)
+    found = trusted_keys.read_receipt_keys(context, key_files, trust_file)
+    if found is None:
+        raise UsageError("no key given", hint="add --key FILE.pub, or --trust FILE")
+    table, signers = receipts.verify(receipt, found.keys, found.threshold)
     if as_json:
         text.print_json(dict(table.value))
         return
-    print_receipt(table, names)
-    text.print_signers(signers, names)
+    print_receipt(table, found.names)
+    text.print_signers(signers, found.names)
 
 
 def print_receipt(receipt: Table, names: Mapping[str, str]) -> None:

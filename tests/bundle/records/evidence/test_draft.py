@@ -26,6 +26,7 @@ BUNDLE = AuthenticatedBundle(
 
 
 def record(path: Path) -> None:
+    site.prepare(path)
     draft = EvidenceDraft(path)
     draft.add_bundle(BUNDLE)
     site.append(path, "audit", START, {"evidence": draft.finish().text})
@@ -74,6 +75,7 @@ def test_signature_is_named_by_its_file_and_not_by_the_path_on_this_host(tmp_pat
     ],
 )
 def test_object_that_is_no_document_is_damaged(tmp_path: Path, raw: bytes):
+    site.prepare(tmp_path)
     with objects.open_store(tmp_path, create=True) as store:
         digest = store.add(raw)
         with pytest.raises(DamagedEvidenceError):
@@ -84,6 +86,7 @@ def test_object_that_is_no_document_is_damaged(tmp_path: Path, raw: bytes):
 
 
 def test_document_that_names_no_digest_is_damaged(tmp_path: Path):
+    site.prepare(tmp_path)
     with objects.open_store(tmp_path, create=True) as store:
         digest = store.add(b'{"_type":"airbundle/evidence/v1","images":[],"inventory":"../x"}')
     site.append(tmp_path, "audit", START, {"evidence": digest.text})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
+from bundler.bundle.records import site as records
 from bundler.trust import keys
 from tests.cli.commands.records.test_records import KEY, SERIAL, Site
 from tests.fakes import bundles, images, tars
@@ -276,8 +277,9 @@ def test_damaged_object_ends_an_import_that_needs_it_before_any_push(site: Site)
 
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_evidence_that_cannot_be_written_ends_an_import_before_any_push(site: Site, kind: str):
-    site.records.mkdir(parents=True)
+    records.prepare(site.records)
     path = site.records / "evidence"
+    path.rmdir()
     if kind == "file":
         path.touch()
     else:

@@ -100,6 +100,10 @@ def _set_trusted_attribute(directory: Path) -> None:
     os.setxattr(directory, "trusted.overlay.tests", b"")
 
 
+def _open_fuse(directory: Path) -> None:
+    os.close(os.open("/dev/fuse", os.O_RDWR))
+
+
 def _doing(action: Callable[[Path], None]) -> Callable[[], str | None]:
     """Probe an action on an empty directory."""
 
@@ -166,6 +170,7 @@ PROBES = {
     "mounts as root": lambda: _root() or _mounting(_TMPFS, program("unshare"), "--mount")(),
     "loop devices": lambda: _root() or _mounting(_LOOP, program("unshare"), "--mount")(),
     "overlay mounts": _mounting(_OVERLAY),
+    "fuse": _doing(_open_fuse),
     "containers": _mounting(_CGROUP + _PIVOT),
 }
 """The probe of each privilege, which returns the reason why it is denied; None if granted."""

@@ -165,7 +165,7 @@ def estimate(
         BundlerError: an image cannot be resolved.
         UsageError: an option does not apply to the format.
     """
-    medium = filesystem.inspect(request.bundle)
+    medium = filesystem.inspect(request.bundle, request.media_profile)
     refusal: MediumError | ConflictError | None = None
     try:
         check_destination(request, medium)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage, Format, RelayedBundle
     from bundler.bundle.format.presupposed import HeldBlob
-    from bundler.bundle.media.filesystem import Medium
+    from bundler.bundle.media.filesystem import MediaProfile, Medium
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.oci.digest import Digest
@@ -91,6 +91,8 @@ class ExportRequest:
     """Read the bundle again from the medium after writing; None: if the medium is removable."""
     held: Mapping[Digest, HeldBlob] = field(default_factory=dict, hash=False)
     """The blobs that the target has: the bundle presupposes those that are layers of images."""
+    media_profile: MediaProfile | None = None
+    """The properties of the medium, in place of those of its file system; None: unset."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
 
@@ -119,7 +121,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         BundlerError: the first failure; content already written is used by the next run.
     """
     bundle = request.bundle
-    check_destination(request, filesystem.inspect(bundle))
+    check_destination(request, filesystem.inspect(bundle, request.media_profile))
     former = read_former(request)
     with ExitStack() as stack:
         holdings = store.DirectoryHoldings(bundle, request.format)
@@ -189,9 +191,9 @@ def write_bundle(
             for image, entry in zip(content.images, content.entries, strict=True)
         }
         presupposed = select_presupposed(request, content.images)
-        medium = filesystem.inspect(bundle)
+        medium = filesystem.inspect(bundle, request.media_profile)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
-        destination, directory = open_destination(request, stack)
+        destination, directory = open_destination(request, medium, stack)
         if next_seal.complete(directory):
             engine.emit(Notice(f"{bundle}: completed the interrupted replacement of its seal"))
         planned_images = [
@@ -210,7 +212,8 @@ def write_bundle(
             if unchanged is not None:
                 destination.commit(())  # removes what an interrupted export has left
                 return unchanged
-        filesystem.check_largest_file(bundle, medium, plan.largest)
+        if request.format == "dir":  # the files of dir: have no parts
+            filesystem.check_largest_file(bundle, medium, plan.largest)
         make_room(request, directory, plan, listed.values(), engine.emit)
         result = execute(plan, engine)
         missing = missing | result.failed
@@ -229,7 +232,7 @@ def write_bundle(
                 (update_entry(listed[item.image.display_name], item.image), item.image)
                 for item in result.published
             ],
-            store.get_index_files(destination),
+            destination,
             signature_files,
             serial=_choose_serial(former, engine) if serial is None else serial,
             complete=content.complete
@@ -294,18 +297,23 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
 
 
 def open_destination(
-    request: ExportRequest, stack: ExitStack
+    request: ExportRequest, medium: Medium, stack: ExitStack
 ) -> tuple[store.WritableDirectory, Directory]:
     """Open the directory of the bundle to write images, and to write other files.
 
-    ``stack`` closes both, and reports a disconnected medium as the cause of an error.
+    Blobs that ``medium`` cannot store as one file are written in parts. ``stack`` closes both, and
+    reports a disconnected medium as the cause of an error.
 
     Raises:
         LockedError: another process is writing there.
         MediumError: it cannot be created or written.
     """
     destination = store.open_for_writing(
-        request.bundle, request.format, unsealed=True, may_copy=request.duplicate_blobs
+        request.bundle,
+        request.format,
+        unsealed=True,
+        may_copy=request.duplicate_blobs,
+        largest=medium.largest_file,
     )
     stack.callback(destination.close)
     directory = stack.enter_context(Directory.open(request.bundle))

@@ -54,7 +54,8 @@ def make_room(
         surplus = [
             path
             for path in present
-            if path not in needed and bundle_paths.parse_digest(path) is not None
+            if path not in needed
+            and (bundle_paths.parse_digest(path) or bundle_paths.parse_blob_part(path))
         ]
         size = compute_freed_space([present[path] for path in surplus], present.values())
         if error.needed is None or error.needed > error.free + size:

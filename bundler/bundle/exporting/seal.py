@@ -38,7 +38,7 @@ def replace_seal(
     request: ExportRequest,
     directory: Directory,
     images: Sequence[tuple[BundledImage, ResolvedImage]],
-    index: Mapping[str, bytes],
+    destination: store.WritableDirectory,
     signature_files: Mapping[str, bytes],
     *,
     serial: int,
@@ -47,8 +47,8 @@ def replace_seal(
     """Replace the seal of the former bundle in one step, and prune the directory.
 
     At any moment, the directory verifies as the former bundle or as the new one. It contains the
-    content of ``images``; ``index`` contains the files that list them, by name, and
-    ``signature_files`` their signatures, by path.
+    content of ``images``, which was written to ``destination``; ``signature_files`` contains their
+    signatures, by path.
 
     Returns:
         The inventory, and the names of the signature files.
@@ -61,7 +61,7 @@ def replace_seal(
     bundle, listed = request.bundle, tuple(image for image, _ in images)
     keys = [key.public for key in request.keys]
     resolved = [image for _, image in images]
-    files, presupposed_file = dict(index), None
+    files, presupposed_file = dict(store.get_index_files(destination)), None
     presupposed: Mapping[Digest, HeldBlob] = {}
     if request.held:
         from bundler.bundle.format import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
@@ -69,6 +69,9 @@ def replace_seal(
         if presupposed := presupposing.select(resolved, request.held):
             raw = files[bundle_paths.PRESUPPOSED] = presupposing.render(presupposed.values())
             presupposed_file = presupposing.describe(raw)
+    present = bundle_files.scan(bundle).entries
+    paths = find_listed_paths(request.format, listed, resolved, present, presupposed)
+    in_parts = any(map(bundle_paths.parse_blob_part, paths))
     files[bundle_paths.INSTRUCTIONS] = instructions.render(
         request.stream,
         request.format,
@@ -76,13 +79,12 @@ def replace_seal(
         keys,
         complete=complete,
         presupposed=len(presupposed),
+        in_parts=in_parts,
     )
-    present = bundle_files.scan(bundle).entries
-    paths = find_listed_paths(request.format, listed, resolved, present, presupposed)
     signed = {path: data for path, data in signature_files.items() if path in paths}
     small = files | signed
     files[bundle_paths.CHECKSUM_FILE], checksum_file = checksums.create(
-        directory, sorted(paths - small.keys()), small
+        directory, sorted(paths - small.keys()), small, known=store.get_part_digests(destination)
     )
     contents = replace(
         create_inventory(request, listed, checksum_file, serial, complete=complete),
@@ -147,9 +149,12 @@ def find_listed_paths(
     """
     graphs = [graph for image in images for graph in image.graphs]
     paths = {path for graph in graphs for path in store.list_paths(graph, bundle_format)}
+    paths = {path for path in paths if bundle_paths.parse_digest(path) not in presupposed}
+    parts = bundle_paths.group_blob_parts(present)
+    in_parts = {path for path in paths & parts.keys() if path not in present}
     paths.intersection_update(present)
+    paths.update(*(parts[path] for path in in_parts))
     if presupposed:
-        paths = {path for path in paths if bundle_paths.parse_digest(path) not in presupposed}
         paths.add(bundle_paths.PRESUPPOSED)
     paths |= {
         item.find_path(bundle_format, image.digest) for image in listed for item in image.signatures

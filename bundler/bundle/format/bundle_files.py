@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.bundle.format import bundle_paths
@@ -18,7 +18,7 @@ from bundler.content.files import atomic_write
 from bundler.errors import LimitError, MediumError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, KeysView, Mapping
     from pathlib import Path
 
     from bundler.content.files.safe_directory import Directory, RegularFile
@@ -57,6 +57,20 @@ class DirectoryScan:
     foreign: tuple[str, ...] = ()
     """The paths of the first ``MAX_FOREIGN`` files that are ignored and whose names are not those
     that operating systems choose; a directory counts as one."""
+    joined: dict[str, tuple[BundleFile, ...]] = field(default_factory=dict)
+    """The parts of each blob that is stored in parts and not as one file, by the path of the blob,
+    see ``blob_parts``. The parts are among ``entries``, too."""
+
+    def find(self, path: str) -> BundleFile | None:
+        """Return the file at ``path``; for a blob in parts, one with their total size."""
+        if path in self.joined:
+            return BundleFile(path, "file", sum(part.size for part in self.joined[path]))
+        return self.entries.get(path)
+
+    @property
+    def paths(self) -> KeysView[str]:
+        """The paths of all files, and of the blobs that are stored in parts."""
+        return (self.entries | dict.fromkeys(self.joined)).keys()
 
 
 def scan(bundle: Path) -> DirectoryScan:
@@ -75,7 +89,9 @@ def scan(bundle: Path) -> DirectoryScan:
         path: entry for path, entry in found.entries.items() if not bundle_paths.is_signature(path)
     }
     foreign = (f"{bundle_paths.NEXT}/{path}" for path in following.foreign)
-    return DirectoryScan(entries | following.entries, found.ignored, (*found.foreign, *foreign))
+    return DirectoryScan(
+        entries | following.entries, found.ignored, (*found.foreign, *foreign), found.joined
+    )
 
 
 def has_next(bundle: Path) -> bool:
@@ -114,7 +130,18 @@ def scan_files(bundle: Path) -> DirectoryScan:
                 entries[path] = BundleFile(path, kind, status.st_size, shared)
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: too many files (expected at most {MAX_ENTRIES:,})")
-    return DirectoryScan(entries, ignored, tuple(foreign))
+    return DirectoryScan(entries, ignored, tuple(foreign), _join_parts(entries))
+
+
+def _join_parts(entries: Mapping[str, BundleFile]) -> dict[str, tuple[BundleFile, ...]]:
+    """Return the parts of the blobs that have all parts, as far as names tell, and no own file."""
+    joined = {}
+    for blob, paths in bundle_paths.group_blob_parts(entries).items():
+        parts = tuple(entries[path] for path in paths)
+        complete = [int(path[-3:]) for path in paths] == list(range(len(paths)))
+        if complete and blob not in entries and all(part.kind == "file" for part in parts):
+            joined[blob] = parts
+    return joined
 
 
 def _list_directory(bundle: Path, below: str) -> Iterator[os.DirEntry[str]]:

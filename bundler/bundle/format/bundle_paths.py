@@ -7,6 +7,7 @@
     presupposed.txt                                              blobs that the target has
     trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
+    blobs/<algorithm>/<hex>.<number>                             a part of a blob
     signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
     images/<hex of the root>/…                                   format dir
     bundle.next/…                                                a complete new seal
@@ -174,6 +175,24 @@ def parse_digest(path: str) -> Digest | None:
             return None
 
 
+def parse_blob_part(path: str) -> tuple[str, int] | None:
+    """Return the path of the blob and the number of its part; None for other paths."""
+    blob, number = path[:-4], path[-3:]
+    if path[-4:-3] != "." or not (number.isascii() and number.isdecimal()):
+        return None
+    is_blob = blob.startswith(f"{BLOBS}/") and parse_digest(blob) is not None
+    return (blob, int(number)) if is_blob else None
+
+
+def group_blob_parts(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the paths of blob parts by that of their blob, in order; others are left out."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(path for path in paths if path[-4:-3] == "."):
+        if (parsed := parse_blob_part(path)) is not None:
+            found.setdefault(parsed[0], []).append(path)
+    return found
+
+
 def is_content(path: str) -> bool:
     """Whether the path is that of a blob or a file of an image, complete or partially written.
 
@@ -183,7 +202,7 @@ def is_content(path: str) -> bool:
         return True
     match path.split("/"):
         case ["blobs", "sha256" | "sha512", name]:
-            return part_files.is_part(name)
+            return part_files.is_part(name) or parse_blob_part(path) is not None
         case ["images", root, name]:
             return is_image(root) and (
                 name == "version"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_files, bundle_paths
@@ -30,14 +31,19 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
 def create(
-    bundle: Directory, paths: Iterable[str], unwritten: Mapping[str, bytes]
+    bundle: Directory,
+    paths: Iterable[str],
+    unwritten: Mapping[str, bytes],
+    *,
+    known: Mapping[str, Digest] = MappingProxyType({}),
 ) -> tuple[bytes, ChecksumFile]:
     """Return the bytes of SHA256SUMS, and its description for ``bundle.json``.
 
     A file whose name is its sha256 is not read again, since it was verified when it was written.
     The other files, which are few and small, are hashed.
 
-    ``paths`` exist in ``bundle``; ``unwritten`` contains the bytes of other files, by path.
+    ``paths`` exist in ``bundle``; ``unwritten`` contains the bytes of other files, by path, and
+    ``known`` the sha256 of files that this process has just written.
 
     Raises:
         MalformedError: a path must not be listed.
@@ -46,7 +52,7 @@ def create(
     """
     listed = {path: Digest.of(data) for path, data in unwritten.items()}
     for path in paths:
-        digest = bundle_paths.parse_digest(path)
+        digest = bundle_paths.parse_digest(path) or known.get(path)
         if digest is None or not digest.text.startswith(_SHA256):
             hasher = new_hasher("sha256")
             with bundle_files.open_file(bundle, path) as file:

@@ -68,6 +68,15 @@ with the last receipt and with the clock. No command below does this; airbundle 
     grep -oE '"(stream|serial|created|expires)":("[^"]*"|[0-9]+)' {bundle_paths.INVENTORY}
 """
 
+_PARTS = """\
+Some blobs are stored in parts (.000, .001 ...), because the medium stores no larger files. Skopeo
+does not read them: continue in a copy of this directory on another file system, and join them.
+
+    for first in blobs/*/*.000; do cat "${first%.000}".??? > "${first%.000}"; done
+    for file in blobs/sha256/*; do case $file in *.*) ;; *) echo "${file##*/}  $file";; esac; done \
+| sha256sum -c --strict --quiet -
+"""
+
 _COSIGN = f"""\
 Or, with cosign 3:
 
@@ -83,13 +92,15 @@ def render(
     *,
     complete: bool = True,
     presupposed: int = 0,
+    in_parts: bool = False,
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``.
 
     If it is not ``complete``, or if it lacks ``presupposed`` blobs that its target has, the text
-    says so before the commands.
+    says so before the commands. ``in_parts``: the bundle has blobs that are stored in parts.
     """
     lines = [
+        *([_PARTS] if in_parts else []),
         "4. Set the target, then copy the images. You may change the target names.",
         "",
         "    TARGET=${TARGET:-docker://registry.example:5000}",

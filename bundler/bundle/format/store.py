@@ -24,11 +24,14 @@ from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format
     from bundler.content.files.safe_directory import RegularFile
+    from bundler.content.streams import Content, Reader
     from bundler.copy.image import Graph, ResolvedImage
+    from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Node, Publication
 
@@ -41,7 +44,12 @@ class WritableDirectory(Destination, TagResolver, Protocol):
 
 
 def open_for_writing(
-    directory: Path, bundle_format: Format, *, unsealed: bool = False, may_copy: bool = False
+    directory: Path,
+    bundle_format: Format,
+    *,
+    unsealed: bool = False,
+    may_copy: bool = False,
+    largest: int | None = None,
 ) -> WritableDirectory:
     """Open ``directory``, created if it does not exist, and lock it.
 
@@ -50,6 +58,7 @@ def open_for_writing(
         bundle_format: the format to write.
         unsealed: ``commit`` makes the content durable, and leaves a former bundle unchanged.
         may_copy: in format ``dir``, copy shared blobs where hard links are not possible.
+        largest: with ``unsealed``, store larger blobs in parts of at most this many bytes.
 
     Raises:
         LockedError: another process is writing there.
@@ -59,7 +68,14 @@ def open_for_writing(
         from bundler.transports.directory.tree import DirectoryTreeDestination  # noqa: PLC0415
 
         return DirectoryTreeDestination(directory, may_copy=may_copy)
-    return _UnsealedLayout(directory) if unsealed else transport.LayoutDestination(directory)
+    if not unsealed:
+        return transport.LayoutDestination(directory)
+    return _UnsealedLayout(directory, largest)
+
+
+def get_part_digests(destination: WritableDirectory) -> Mapping[str, Digest]:
+    """Return the sha256 of the blob parts that were written to ``destination``, by path."""
+    return destination.part_digests if isinstance(destination, _UnsealedLayout) else {}
 
 
 def get_index_files(destination: WritableDirectory) -> Mapping[str, bytes]:
@@ -123,9 +139,66 @@ def create_planned_image(
 
 
 class _UnsealedLayout(transport.LayoutDestination):
-    """Destination in format ``oci`` that does not write ``index.json``, a file of the seal."""
+    """Destination in format ``oci`` that does not write ``index.json``, a file of the seal.
+
+    Blobs of more than ``largest`` bytes are stored in parts, see ``blob_parts``.
+    """
 
     index: Mapping[str, bytes] = MappingProxyType({})
+
+    def __init__(self, path: Path, largest: int | None) -> None:
+        super().__init__(path)
+        self._largest = largest
+        self.part_digests: dict[str, Digest] = {}
+        """The sha256 of the blob parts that were written, by path."""
+
+    def has(self, node: Node, /) -> bool:
+        """Return whether the blob exists with its size, as one file or in parts."""
+        return super().has(node) or (
+            self._needs_parts(node) and sum(self._list_part_sizes(node)) == node.size
+        )
+
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open a blob, which may be stored in parts."""
+        if not self._needs_parts(node) or not (sizes := self._list_part_sizes(node)):
+            return super().open(node, offset)
+        from bundler.bundle.format.blob_parts import JoinedFile  # noqa: PLC0415 - rare
+
+        assert node.digest is not None  # noqa: S101 - for mypy: it has parts
+        folder, name = self.open_directory(node.digest.algorithm), node.digest.hex
+        return JoinedFile(
+            lambda number, start: folder.open_file(f"{name}.{number:03}", offset=start),
+            sizes,
+            offset,
+        )
+
+    def push(self, node: Node, content: Content, /) -> Descriptor:
+        """Store a blob, in parts if it is too large for one file."""
+        if not self._needs_parts(node) or self._largest is None:
+            return super().push(node, content)
+        from bundler.bundle.format import blob_parts  # noqa: PLC0415 - rare
+
+        algorithm = node.digest.algorithm if node.digest else "sha256"
+        folder = self.open_directory(algorithm)
+        stored, digests = blob_parts.write(folder, content, self._largest)
+        for name, digest in digests.items():
+            self.part_digests[f"{bundle_paths.BLOBS}/{algorithm}/{name}"] = digest
+        return replace(stored, media_type=node.media_type)
+
+    def open_part(self, node: Node, /) -> RegularFile | None:
+        """Open the stored beginning of a blob; None if there is none, or it needs parts."""
+        return None if self._needs_parts(node) else super().open_part(node)
+
+    def _needs_parts(self, node: Node) -> bool:
+        return self._largest is not None and (node.size or 0) > self._largest
+
+    def _list_part_sizes(self, node: Node) -> list[int]:
+        """Return the sizes of the parts of a blob; none if it has none."""
+        from bundler.bundle.format import blob_parts  # noqa: PLC0415 - rare
+
+        if node.digest is None:
+            return []
+        return blob_parts.list_sizes(self.open_directory(node.digest.algorithm), node.digest.hex)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Make the content durable; ``index`` then lists ``images`` and no others."""
@@ -178,12 +251,19 @@ class DirectoryHoldings:
             return None
         if self._sizes is not None:
             return self._sizes.get(node.digest)
+        path = bundle_paths.find_path("oci", node.digest, node.digest, manifest=False)
         try:
-            path = bundle_paths.find_path("oci", node.digest, node.digest, manifest=False)
             found = os.lstat(self._directory / path)
         except OSError:
-            return None
+            return self._find_size_of_parts(path)
         return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def _find_size_of_parts(self, path: str) -> int | None:
+        size = None
+        with suppress(OSError):
+            for number in range(1_000):
+                size = os.lstat(self._directory / f"{path}.{number:03}").st_size + (size or 0)
+        return size
 
     def open_part(self, node: Node, /) -> RegularFile | None:
         """Open the stored beginning of a blob, as the destination does; None if there is none."""

@@ -15,7 +15,7 @@ from typing import Any
 from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.content.files.os_errors import find_existing, to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import IntegrityError, MediumError, shortlist
+from bundler.errors import IntegrityError, MediumError, UsageError, shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 
@@ -24,11 +24,33 @@ MEDIA_ROOTS = (Path("/media"), Path("/mnt"), Path("/run/media"), Path("/Volumes"
 """The directories in which media are mounted, manually or by a desktop environment."""
 MAX_FAT_FILE = 2**32 - 1
 
-_FAT = frozenset({"vfat", "msdos", "umsdos"})
+_FAT = frozenset({"vfat", "msdos", "umsdos", "fuse.fusefat"})
 _NO_HARD_LINKS = _FAT | {"exfat"}
 # The file systems of USB sticks, memory cards and optical discs.
 _PORTABLE = _FAT | {"exfat", "ntfs", "ntfs3", "fuseblk", "udf", "iso9660", "hfsplus"}
+_SIZE = re.compile(r"([1-9][0-9]{0,8})([KMGT])?i?B?", re.ASCII)
 _ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaProfile:
+    """The properties of a file system that are stated by the user."""
+
+    largest_file: int | None = None
+    """The maximum size of a file in bytes; None: no relevant limit."""
+    hard_links: bool = True
+
+
+PROFILES = {
+    "fat32": MediaProfile(MAX_FAT_FILE, hard_links=False),
+    "exfat": MediaProfile(hard_links=False),
+    "ntfs": MediaProfile(),
+    "ext4": MediaProfile(),
+    "xfs": MediaProfile(),
+    "udf": MediaProfile(),
+    "iso9660": MediaProfile(MAX_FAT_FILE),
+}
+"""The media profiles by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +71,21 @@ class Medium:
     """The size of the file system in bytes."""
     free_files: int | None
     """The number of files that can still be created; None: no such limit."""
+    profile: MediaProfile | None = None
+    """The properties that the user states; None: those of ``file_system`` apply."""
 
     @property
     def largest_file(self) -> int | None:
         """The maximum size of a file in bytes; None: no relevant limit."""
+        if self.profile is not None:
+            return self.profile.largest_file
         return MAX_FAT_FILE if self.file_system in _FAT else None
 
     @property
     def hard_links(self) -> bool:
         """Whether the file system supports hard links."""
+        if self.profile is not None:
+            return self.profile.hard_links
         return self.file_system not in _NO_HARD_LINKS
 
     @property
@@ -87,8 +115,30 @@ class Medium:
         }
 
 
-def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
-    """Return the medium that contains ``path``, or would contain it if it existed."""
+def parse_profile(text: str) -> MediaProfile:
+    """Parse the name of a file system, or the size of its largest file: ``fat32``, ``2GiB``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text in PROFILES:
+        return PROFILES[text]
+    match = _SIZE.fullmatch(text)
+    if match is None or not (size := int(match[1]) * 1024 ** " KMGT".index(match[2] or " ")):
+        raise UsageError(
+            f"{text[:40]!r} is not a media profile (expected {', '.join(PROFILES)}, or the size of"
+            " the largest file, such as 2GiB)"
+        )
+    return MediaProfile(size)
+
+
+def inspect(
+    path: Path, profile: MediaProfile | None = None, *, mountinfo: Path = MOUNTINFO
+) -> Medium:
+    """Return the medium that contains ``path``, or would contain it if it existed.
+
+    ``profile`` replaces the properties of its file system.
+    """
     existing = find_existing(path)
     resolved = existing.resolve()
     above = {resolved, *resolved.parents}
@@ -122,6 +172,7 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
         free=status.f_bavail * status.f_frsize,
         total=status.f_blocks * status.f_frsize,
         free_files=status.f_favail if status.f_files else None,
+        profile=profile,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bundler.bundle.format import bundle_paths
 from bundler.content.streams import read_chunks
 from bundler.copy import parallel
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
@@ -36,17 +37,33 @@ class HashJob:
     size: int
     expected: Mapping[str, tuple[Digest, ...]]
     """The expected digests, at least one, by each path of the file."""
+    blob: tuple[str, Digest] | None = None
+    """The path and digest of a blob whose parts are the paths of ``expected``, in order, read one
+    after the other; None: they are the names of one file."""
 
 
 def create_jobs(
-    expected: Mapping[str, tuple[Digest, ...]], found: Iterable[BundleFile]
+    expected: Mapping[str, tuple[Digest, ...]],
+    found: Iterable[BundleFile],
+    joined: Mapping[str, tuple[BundleFile, ...]],
 ) -> list[HashJob]:
-    """Return a job for each file with a path in ``expected``, the largest first."""
+    """Return a job for each file with a path in ``expected``, the largest first.
+
+    The parts of a blob in ``joined`` have one job.
+    """
     files: dict[object, list[BundleFile]] = {}
+    hash_jobs = []
+    for path, parts in joined.items():
+        digest = bundle_paths.parse_digest(path)
+        if digest is not None and all(part.path in expected for part in parts):
+            size = sum(part.size for part in parts)
+            named = {part.path: expected[part.path] for part in parts}
+            hash_jobs.append(HashJob(size, named, (path, digest)))
+    in_parts = {path for job in hash_jobs for path in job.expected}
     for file in found:
-        if file.path in expected:
+        if file.path in expected and file.path not in in_parts:
             files.setdefault(file.shared or file.path, []).append(file)
-    hash_jobs = [
+    hash_jobs += [
         HashJob(names[0].size, {file.path: expected[file.path] for file in names})
         for names in files.values()
     ]
@@ -73,29 +90,35 @@ def hash_all(
     """
 
     def check_file(job: HashJob) -> dict[str, BundlerError]:
-        path, (first, *_) = next(iter(job.expected.items()))
-        label = first.text
+        label = next(iter(job.expected.values()))[0].text
         for number, _ in enumerate(job.expected):  # the content of several names is read once
             emit(BlobStarted(label, 0 if number else job.size, "check"))
-        algorithms = {digest.algorithm for digests in job.expected.values() for digest in digests}
-        hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
+        whole = [] if job.blob is None else [new_hasher(job.blob[1].algorithm)]
+        groups = [job.expected] if job.blob is None else [{p: d} for p, d in job.expected.items()]
         faults: dict[str, BundlerError] = {}
-        try:
-            with bundle.open(path, uncached=uncached) as file:
-                for chunk in read_chunks(file, job.size):
-                    cancellation.check()
-                    for hasher in hashers.values():
-                        hasher.update(chunk)
-                    emit(BlobProgressed(label, len(chunk)))
-        except (IntegrityError, NotFoundError, MediumError) as error:
-            faults = dict.fromkeys(job.expected, error.without_traceback())
-        else:
-            actual = {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
-            for path, digests in job.expected.items():
+        for names in groups:
+            algorithms = {digest.algorithm for digests in names.values() for digest in digests}
+            hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
+            try:
+                with bundle.open(next(iter(names)), uncached=uncached) as file:
+                    for chunk in read_chunks(file, job.size):
+                        cancellation.check()
+                        for hasher in (*hashers.values(), *whole):
+                            hasher.update(chunk)
+                        emit(BlobProgressed(label, len(chunk)))
+            except (IntegrityError, NotFoundError, MediumError) as error:
+                faults |= dict.fromkeys(names, error.without_traceback())
+                continue
+            for path, digests in names.items():
                 for digest in digests:
-                    got = actual[digest.algorithm]
+                    got = f"{digest.algorithm}:{hashers[digest.algorithm].hexdigest()}"
                     if got != digest.text:
                         faults[path] = DigestMismatchError(path, expected=digest.text, got=got)
+        if job.blob is not None and not faults:
+            path, digest = job.blob
+            got = f"{digest.algorithm}:{whole[0].hexdigest()}"
+            if got != digest.text:
+                faults[path] = DigestMismatchError(path, expected=digest.text, got=got)
         for name in job.expected:
             emit(BlobFinished(label, failed=name in faults))
         return faults

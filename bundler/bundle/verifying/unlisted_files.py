@@ -35,6 +35,11 @@ def find_unlisted(bundle: BundleFiles, inventory: Inventory) -> tuple[str, ...]:
     needed = _OWN | (_LAYOUT if inventory.format == "oci" else set())
     for image, of_image in graphs.images:
         needed |= {node.path for node in chain.from_iterable(of_image)}
+        needed |= {
+            part.path
+            for node in chain.from_iterable(of_image)
+            for part in found.joined.get(node.path, ())
+        }
         needed |= {item.find_path(inventory.format, image.digest) for item in image.signatures}
         for root in (image.digest, *(referrer.digest for referrer in image.referrers)):
             needed.add(bundle_paths.find_version_path(root))

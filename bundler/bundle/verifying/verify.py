@@ -270,10 +270,12 @@ class _Verifier:
         Returns the content that is neither in the bundle nor ``listed`` as one of its files.
         """
         graphs = stored_graphs.read_graphs(self.bundle, known.format, known.images)
+        parts = bundle_paths.group_blob_parts(self.found.entries.keys() | listed.keys())
         for image, of_image in graphs.images:
             for node in chain.from_iterable(of_image):
-                self.images.setdefault(node.path, {})[str(image.reference)] = None
-                entry = self.found.entries.get(node.path)
+                for path in (node.path, *parts.get(node.path, ())):
+                    self.images.setdefault(path, {})[str(image.reference)] = None
+                entry = self.found.find(node.path)
                 size = node.descriptor.size
                 held = self.presupposed.get(node.descriptor.digest)
                 if held is not None and node.kind == "layer":
@@ -290,7 +292,7 @@ class _Verifier:
         for path, error in graphs.problems.items():
             if path in self.found.entries and self.found.entries[path].kind == "file":
                 self.add_error(path, error)
-        return graphs.find_omissions(self.found.entries.keys() | listed.keys())
+        return graphs.find_omissions(self.found.paths | listed.keys())
 
     def check_signatures(self, known: Inventory, listed: _Listed) -> None:
         """Check that the signature files of the images exist, with their sizes, and are listed."""
@@ -399,7 +401,7 @@ class _Verifier:
             if digests and path not in self.findings:
                 expected[path] = tuple(digests)
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
-        jobs = parallel_hash.create_jobs(expected, files)
+        jobs = parallel_hash.create_jobs(expected, files, self.found.joined)
         total = BlobTotal(sum(len(job.expected) for job in jobs), sum(job.size for job in jobs))
         totals = TransferTotals(checked=total)
         emit(Planned(totals, "check"))

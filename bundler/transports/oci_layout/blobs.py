@@ -122,11 +122,7 @@ class WritableBlobs(ReadableBlobs):
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob; its name becomes durable with ``sync_blobs``."""
         algorithm = node.digest.text.partition(":")[0] if node.digest else "sha256"
-        with self._lock:
-            directory = self._directories.get(algorithm)
-            if directory is None:
-                directory = self._root.enter(*self._parents, algorithm, create=True)
-                self._directories[algorithm] = directory
+        directory = self.open_directory(algorithm)
         part = None
         if node.digest is not None and node.kind != "manifest":
             part = self._parts.take(directory, node.digest, content.size)
@@ -138,6 +134,19 @@ class WritableBlobs(ReadableBlobs):
             durable_name=False,
         )
         return Descriptor(node.media_type, stored.digest, stored.size)
+
+    def open_directory(self, algorithm: str) -> Directory:
+        """Open the directory of the blobs of an algorithm, created if absent; closed with these.
+
+        Raises:
+            NoSpaceError, MediumError: it cannot be created.
+        """
+        with self._lock:
+            directory = self._directories.get(algorithm)
+            if directory is None:
+                directory = self._root.enter(*self._parents, algorithm, create=True)
+                self._directories[algorithm] = directory
+            return directory
 
     def open_part(self, node: Node, /) -> RegularFile | None:
         """Open the stored beginning of a blob; None if there is none."""

@@ -116,7 +116,7 @@ def list_bundle(bundle: BundleFiles, inventory: Inventory | None = None) -> List
             [error.message for _, error in sorted(graphs.problems.items())],
             hint=f"list the damaged files with airbundle verify {bundle.location}",
         )
-    present = bundle.scan().entries
+    present = bundle.scan().paths
     contents = [
         {
             node.descriptor.digest: node.descriptor.size

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format import blob_parts, bundle_files, bundle_paths
+from bundler.bundle.format.blob_parts import JoinedFile
 from bundler.bundle.format.reading.files import BundleFiles
 from bundler.content.files.safe_directory import Directory
 from bundler.content.files.uncached_file import UncachedFile
-from bundler.errors import MalformedError, NotFoundError
+from bundler.errors import LimitError, MalformedError, NotFoundError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,16 +47,29 @@ class DirectoryFiles(BundleFiles):
 
     def open(
         self, path: str, offset: int = 0, *, uncached: bool = False
-    ) -> RegularFile | UncachedFile:
-        """Open a regular file."""
-        file = bundle_files.open_file(self._directory, path)
+    ) -> RegularFile | UncachedFile | JoinedFile:
+        """Open a regular file, or the parts of a blob; these are read through the cache."""
+        try:
+            file = bundle_files.open_file(self._directory, path)
+        except NotFoundError:
+            if not (sizes := self._list_part_sizes(path)):
+                raise
+            return JoinedFile(partial(self._open_part, path), sizes, offset)
         if offset:
             file.seek(offset)
         return UncachedFile(file) if uncached else file
 
     def read(self, path: str, limit: int) -> bytes:
         """Read a small regular file."""
-        return bundle_files.read_file(self._directory, path, limit)
+        try:
+            return bundle_files.read_file(self._directory, path, limit)
+        except NotFoundError:
+            if not (sizes := self._list_part_sizes(path)):
+                raise
+            if sum(sizes) > limit:
+                raise LimitError(f"{path}: more than the {limit:,} bytes allowed") from None
+            with JoinedFile(partial(self._open_part, path), sizes) as file:
+                return file.read()
 
     def get_size(self, path: str) -> int | None:
         """Return the size of a regular file."""
@@ -63,7 +78,8 @@ class DirectoryFiles(BundleFiles):
             size = self._directory.get_size(bundle_paths.NEXT, *names)
             if size is not None:
                 return size
-        return self._directory.get_size(*names)
+        size = self._directory.get_size(*names)
+        return sum(self._list_part_sizes(path)) or None if size is None else size
 
     def has_next(self) -> bool:
         """Return whether ``bundle.next`` exists."""
@@ -79,6 +95,21 @@ class DirectoryFiles(BundleFiles):
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
+
+    def _list_part_sizes(self, path: str) -> list[int]:
+        """Return the sizes of the parts of a blob; none for other paths."""
+        if bundle_paths.parse_digest(path) is None:
+            return []
+        *folders, name = bundle_paths.split_path(path)
+        try:
+            with self._directory.enter(*folders) as folder:
+                return blob_parts.list_sizes(folder, name)
+        except (NotFoundError, MalformedError):
+            return []
+
+    def _open_part(self, path: str, number: int, offset: int) -> RegularFile:
+        """Open a part of the blob at ``path``."""
+        return self._directory.open_file(*f"{path}.{number:03}".split("/"), offset=offset)
 
     @property
     def _directory(self) -> Directory:

@@ -24,9 +24,16 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.media.filesystem import MediaProfile
     from bundler.oci.digest import Digest
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.private_keys.signers import Signer
+
+
+def _parse_profile(text: str) -> MediaProfile:
+    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
+
+    return parse_profile(text)
 
 
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
@@ -57,6 +64,13 @@ if TYPE_CHECKING:
 @common.parents
 @common.on_system_disk
 @common.read_back
+@option(
+    "--media-profile",
+    metavar="PROFILE",
+    type=_parse_profile,
+    help="Properties of the medium: fat32, exfat, ntfs, ext4, xfs, udf, iso9660, or the size of its"
+    " largest file, such as 2GiB (default: by its file system). Larger blobs are stored in parts.",
+)
 @option(
     "--in-place",
     is_flag=True,
@@ -100,6 +114,7 @@ def export(
     parents: bool,
     on_system_disk: bool,
     read_back: bool | None,
+    media_profile: MediaProfile | None,
     in_place: bool,
     keep_going: bool,
     rehearse: bool,
@@ -159,6 +174,7 @@ def export(
             on_system_disk=on_system_disk,
             read_back=read_back,
             in_place=in_place,
+            media_profile=media_profile,
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
             manifest_files={file.path: file.digest for file in source.manifest.files},

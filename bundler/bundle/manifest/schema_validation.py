@@ -6,10 +6,11 @@ The schemas are those that editors use, with types for numbers and booleans.
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import bundler
 from bundler.bundle.manifest.schema_keywords import Violation, find_additional, find_violations
 from bundler.config.yaml.document import (
     Position,
@@ -38,7 +39,7 @@ _BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "mor
 
 def validate(value: Value, schema: str, mistakes: YamlMistakes) -> None:
     """Add a mistake for each violation of the schema with the name ``schema``."""
-    path = files("bundler").joinpath("schemas", f"{schema}.schema.json")
+    path = Path(bundler.__file__).parent / "schemas" / f"{schema}.schema.json"
     root = json.loads(path.read_text("utf-8"))
     for violation in islice(find_violations(value, root, root), _MAX_VIOLATIONS):
         for at, text in _explain(violation):

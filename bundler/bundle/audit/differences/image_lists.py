@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.audit.images import OpenImages
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.oci.digest import Digest
 
 _IMPORTED = ("new", "same", "replaced")
@@ -120,13 +120,14 @@ def compare_lists(old: ImageList, new: ImageList) -> ListDifference:
 
 def list_inventory(inventory: Inventory) -> ImageList:
     """Return the images of an inventory, with their referrers and signature files."""
-    found = {}
-    for image in inventory.images:
-        attached = {item.digest.text for item in image.referrers}
-        attached |= {item.digest.text for item in image.signatures}
-        name = str(image.reference)
-        found[name] = ImageEntry(name, image.digest, frozenset(attached))
-    return found
+    return {str(image.reference): describe_image(image) for image in inventory.images}
+
+
+def describe_image(image: BundledImage) -> ImageEntry:
+    """Return an image of an inventory, with its referrers and signature files."""
+    attached = {item.digest.text for item in image.referrers}
+    attached |= {item.digest.text for item in image.signatures}
+    return ImageEntry(str(image.reference), image.digest, frozenset(attached))
 
 
 def list_source(images: OpenImages) -> ImageList:

@@ -37,6 +37,8 @@ class PathChanges:
         """The hashes that were added, by their first bits: sorting a part needs little memory."""
         self._count = 0
         self._directory = ""
+        self._hidden_directories: dict[str, bool] = {}
+        """Directories for which ``hides`` was computed: many paths have the same one."""
         self._compact_at = 100_000
 
     def to_bytes(self) -> bytes:
@@ -93,12 +95,20 @@ class PathChanges:
         """Return whether a file at ``path`` in a layer below is not part of the image."""
         if self._has(_HIDDEN, path) or self._has(_OPENED, path) or self._has(_EMPTIED, ""):
             return True
-        directory = path.rpartition("/")[0]
-        while directory:
+        return self._hides_directory(path.rpartition("/")[0])
+
+    def _hides_directory(self, directory: str) -> bool:
+        """Return whether a directory of a layer below, or one above it, is hidden or emptied."""
+        passed = []
+        known = self._hidden_directories
+        while directory and directory not in known:
+            passed.append(directory)
             if self._has(_HIDDEN, directory) or self._has(_EMPTIED, directory):
-                return True
+                break
             directory = directory.rpartition("/")[0]
-        return False
+        is_hidden = bool(directory) and known.get(directory, True)
+        known.update(dict.fromkeys(passed, is_hidden))
+        return is_hidden
 
     def _append(self, kind: str, path: str) -> None:
         value = _hash(kind, path)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
-    from bundler.bundle.audit.rules.programs import ProgramResult
+    from bundler.bundle.audit.rules.programs import LayerResult
     from bundler.bundle.audit.vulnerabilities.result import (
         ImageVulnerabilities,
         VulnerabilityReport,
@@ -54,7 +54,7 @@ class PlatformContents:
     claims: tuple[Claim, ...] | str | None = None
     """The SBOMs and attestations about the image, compared with its packages; a text: why they
     cannot be read; None: no rule needs them."""
-    programs: Mapping[str, tuple[ProgramResult, ...]] = field(default_factory=dict, hash=False)
+    programs: Mapping[str, tuple[LayerResult, ...]] = field(default_factory=dict, hash=False)
     """The results of the programs that were run on the layers, by their names."""
     vulnerabilities: ImageVulnerabilities | None = None
     """The vulnerabilities of the packages; None: no database was given, or no rule needs it."""

@@ -40,7 +40,7 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class ProgramResult:
+class LayerResult:
     """The result of a program for one layer."""
 
     layer: Digest

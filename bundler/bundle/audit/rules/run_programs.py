@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.layers.scan import open_layer
 from bundler.bundle.audit.rules.audited import UNREADABLE
-from bundler.bundle.audit.rules.programs import ProgramResult
-from bundler.content.run_program import run_program
+from bundler.bundle.audit.rules.programs import LayerResult
 from bundler.copy.parallel import run_all
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def add_program_results(
         IntegrityError: a layer does not match its digest.
     """
     active = [(item, item.program) for item in rules if item.program is not None]
-    tasks: dict[tuple[str, Digest], Callable[[], ProgramResult]] = {}
+    tasks: dict[tuple[str, Digest], Callable[[], LayerResult]] = {}
     for item, program in active:
         for image in filter(item.applies_to, audited.images):
             if image.resolved is None:
@@ -79,8 +77,12 @@ def _run(
     layer: Descriptor,
     facts: Mapping[str, str],
     cancellation: Cancellation,
-) -> ProgramResult:
+) -> LayerResult:
     """Run a program on a layer, which is read to its end and verified."""
+    import tempfile  # noqa: PLC0415 - only with programs
+
+    from bundler.content.run_program import run_program  # noqa: PLC0415 - as above
+
     environment = {
         "PATH": _PATH,
         "LANG": "C.UTF-8",
@@ -101,14 +103,12 @@ def _run(
             )
     except OSError as error:
         problem = f"the program cannot be started: {error.strerror}"
-        return ProgramResult(layer.digest, None, problem)
+        return LayerResult(layer.digest, None, problem)
     except UNREADABLE as error:
-        return ProgramResult(layer.digest, None, error.message)
+        return LayerResult(layer.digest, None, error.message)
     if result.status < 0:
-        return ProgramResult(
-            layer.digest, None, f"the program was killed by signal {-result.status}"
-        )
+        return LayerResult(layer.digest, None, f"the program was killed by signal {-result.status}")
     output = (result.output + b"\n" + result.errors).decode(errors="replace")
     lines = filter(None, map(str.strip, output.splitlines()))
     text = next(lines, "the program states no reason")
-    return ProgramResult(layer.digest, result.status, text)
+    return LayerResult(layer.digest, result.status, text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.differences.image_lists import compare_lists, list_inventory
 from bundler.bundle.audit.rules.finding import Place
 from bundler.bundle.audit.rules.rule import Problem, Rule
 
@@ -20,11 +19,15 @@ _NO_FORMER = Problem("no former bundle was given (--since)", is_unchecked=True)
 def _check_unchanged(location: AuditedLocation, image: AuditedImage) -> Iterator[Problem]:
     if location.former is None:
         yield _NO_FORMER
-    elif location.inventory is None:
+    elif image.listed is None:
         yield _NO_INVENTORY
     else:
+        from bundler.bundle.audit.differences.image_lists import (  # noqa: PLC0415 - only with --since
+            describe_image,
+        )
+
         former = location.former.get(image.name)
-        now = list_inventory(location.inventory)[image.name]
+        now = describe_image(image.listed)
         if former is None:
             yield Problem("is new")
         elif former.digest != now.digest:
@@ -39,6 +42,11 @@ def _check_removed(location: AuditedLocation) -> Iterator[Problem]:
     elif location.inventory is None:
         yield _NO_INVENTORY
     else:
+        from bundler.bundle.audit.differences.image_lists import (  # noqa: PLC0415 - only with --since
+            compare_lists,
+            list_inventory,
+        )
+
         changes = compare_lists(location.former, list_inventory(location.inventory))
         for image in changes.removed:
             yield Problem("is no longer in the bundle", Place(image=image.name))

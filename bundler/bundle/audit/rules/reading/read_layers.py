@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.layers.noted_files import merge_files
-from bundler.bundle.audit.packages.claims.claims import read_claims
 from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.rules.audited import (
     UNREADABLE,
@@ -60,6 +59,8 @@ def read_contents(
             platform = _add_contents(image.name, item, read)
             contents = platform.contents
             if with_claims and contents is not None and image.resolved is not None:
+                from bundler.bundle.audit.packages.claims.claims import read_claims  # noqa: PLC0415 - only here
+
                 claims: tuple[Claim, ...] | str
                 try:
                     claims = tuple(read_claims(image.resolved, contents.packages, own))

@@ -193,6 +193,14 @@ class ReadableDestination(Protocol):
 
 
 @runtime_checkable
+class ReadsBack(Protocol):
+    """A destination that is not read before it is written, but can be read to verify it."""
+
+    def read_back(self, node: Node, /) -> AbstractContextManager[Reader]:
+        """Open what is stored, as ``Source.open`` does; no mirror or cache answers instead."""
+
+
+@runtime_checkable
 class TagResolver(Protocol):
     """A destination that can resolve names."""
 

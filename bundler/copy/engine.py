@@ -66,6 +66,8 @@ class EngineOptions:
     """If an image fails, skip it and continue."""
     read_everything: bool = False
     """Read and verify the blobs at the source even if they are present at the destination."""
+    read_back: bool = False
+    """Read and verify all blobs at the destination before names are published."""
     scratch: Path | None = None
     """Directory for large temporary files; None: ``/var/tmp``."""
 
@@ -104,6 +106,8 @@ def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
         execution.run_each(execution.rewrite_manifests(), execution.push_content)
         for _, stage in groupby(execution.list_manifests(), key=lambda task: task.stage):
             execution.run_each(list(stage), execution.push_manifest)
+        if options.read_back:
+            execution.read_back_blobs()
         return execution.commit()
     except (CancelledError, RegistryError) as error:
         error.state_kept(execution.keeps_blobs)
@@ -289,6 +293,11 @@ class _Execution:
         self._cancellation.check()
         if blob_transfer.push_manifest(task.manifest, task.destination):
             self._changed.update(task.labels)
+
+    def read_back_blobs(self) -> None:
+        from bundler.copy import read_back  # noqa: PLC0415 - on request
+
+        self.run_each(read_back.list_blobs(self._images), partial(read_back.verify, self._options))
 
     def commit(self) -> ExecutionResult:
         """Publish the names of all complete images, at all destinations in parallel."""

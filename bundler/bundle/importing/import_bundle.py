@@ -42,7 +42,7 @@ from bundler.errors import (
     ConflictError,
     IntegrityError,
 )
-from bundler.events import TransferTotals, WarningIssued
+from bundler.events import BlobTotal, TransferTotals, WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.bundle_trust import BundleTrust
 
-Existing = Literal["error", "skip", "overwrite"]
+Existing = Literal["error", "skip", "overwrite", "merge-platforms"]
 _Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]"
 GateCheck: TypeAlias = (
     "Callable["
@@ -75,7 +75,9 @@ _STATES: dict[Existing, ImageState] = {
     "error": "conflict",
     "skip": "skipped",
     "overwrite": "replaced",
+    "merge-platforms": "conflict",
 }
+"""The states of images whose names point to other digests; those of a merge follow later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class ImportRequest:
     """Decides on the images under the names in the inventory."""
     now: datetime | None = None
     """The time that the validity of keys is compared with; None: the current time."""
+    verify_pushed: bool = False
+    """Read everything back from the target, and compare it with its digests."""
     asks_target: bool = True
     """Whether the target is asked for presupposed blobs; False if it cannot be accessed."""
     dry_run: bool = False
@@ -121,6 +125,8 @@ class _Pushed(NamedTuple):
     """The content that neither the bundle nor the target has."""
     rules: dict[str, Any] | None
     """The member ``rules`` of the receipt."""
+    verified_pushed: BlobTotal | None = None
+    """The manifests and blobs that were read back from the target."""
 
 
 def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport:
@@ -171,6 +177,7 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
         read_back=read_back_record.read(files, bundle.raw),
         policy=request.policy,
         rules=pushed.rules,
+        verified_pushed=pushed.verified_pushed,
     )
 
 
@@ -208,7 +215,7 @@ def _push(
     for unstored in (item for result, *_ in comparisons for item in result.unstored_signatures):
         engine.emit(WarningIssued(str(unstored)))
     conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
-    if conflicts and request.existing == "error":
+    if conflicts and request.existing in ("error", "merge-platforms"):
         _report_conflicts(conflicts, engine, dry_run=request.dry_run)
     results = [result for result, *_ in comparisons]
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
@@ -232,7 +239,13 @@ def _push(
         return _Pushed(results, plan.totals + held, omissions, rules)
     executable = cast("Plan[Destination]", plan)
     target.prepare(executable)
-    executed = execute(executable, engine)
+    executed = execute(executable, replace(engine, read_back=request.verify_pushed))
+    verified = None
+    if request.verify_pushed:
+        from bundler.copy import read_back  # noqa: PLC0415 - on request
+
+        blobs = [task.node.size or 0 for task in read_back.list_blobs(executed.published)]
+        verified = BlobTotal.of(blobs) + read_back.verify_published(executed.published, engine)
     for position, result in enumerate(results):
         error = executed.failed.get(str(result.image.reference))
         if error is not None:
@@ -240,7 +253,23 @@ def _push(
         refused = executed.refused_referrers.get(str(result.image.reference))
         if refused:
             results[position] = replace(results[position], refused_referrers=refused)
-    return _Pushed(results, executed.totals + held, omissions, rules)
+    return _Pushed(results, executed.totals + held, omissions, rules, verified)
+
+
+def _merge(
+    planned: PlannedImage[Holdings], name: str, target: OpenTarget, result: ImageResult
+) -> tuple[PlannedImage[Holdings], ImageResult] | None:
+    """Merge an index with the one that ``name`` points to; None: one of both is not an index."""
+    from bundler.bundle.importing import merge_platforms  # noqa: PLC0415 - on request
+
+    resolver = target.find_resolver(planned)
+    found = None if resolver is None else merge_platforms.merge(planned, name, resolver)
+    if found is None:
+        return None
+    changed, merged = found
+    if merged.digest.text == result.former:
+        return changed, replace(result, state="same", merged=merged)
+    return changed, replace(result, state="merged", merged=merged)
 
 
 def _report_conflicts(
@@ -316,6 +345,13 @@ def _compare(
             elif state.is_conflict:
                 former = str(state.current)
                 result = replace(result, state=_STATES[existing], former=former)
+                if existing == "merge-platforms" and (
+                    merged := _merge(planned, state.name, target, result)
+                ):
+                    planned, result = merged
+                    if result.state == "same" and target.directory is None:
+                        unchanged.add(state.name)
+                    continue
                 conflicts[full_name] = (
                     f"{full_name}: points to another digest"
                     f" (expected {state.expected}, got {former})"

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.format.omissions import Omissions
     from bundler.bundle.format.read_back_record import ReadBackRecord
+    from bundler.bundle.importing.merge_platforms import MergedIndex
     from bundler.bundle.importing.signatures import UnstoredSignatures
-    from bundler.events import TransferTotals
+    from bundler.events import BlobTotal, TransferTotals
     from bundler.signature_ports import MetRequirement
 
-ImageState = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
+ImageState = Literal["new", "same", "replaced", "merged", "skipped", "conflict", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class ImageResult:
     state: ImageState
     former: str | None = None
     """The digest that the name pointed to before the import, if it was a different one."""
+    merged: MergedIndex | None = None
+    """The index that was made of the one in the bundle and the one at the target; None: none."""
     error: str | None = None
     """The reason why the image was not imported; None if it was."""
     signatures: int = 0
@@ -56,6 +59,8 @@ class ImageResult:
         }
         if self.former:
             value["former"] = self.former
+        if self.merged:
+            value["merged"] = self.merged.to_json()
         if self.error:
             value["error"] = self.error
         if self.signatures:
@@ -95,6 +100,8 @@ class ImportReport:
     policy: PolicyUse = NO_POLICY
     rules: dict[str, Any] | None = None
     """The rules that the images passed, as the member of the receipt; None: there were no rules."""
+    verified_pushed: BlobTotal | None = None
+    """The manifests and blobs that were read back from the target; None: none were."""
     read_back: ReadBackRecord | None = None
     """The record of the exporting side that it read the bundle again; a claim."""
 
@@ -144,6 +151,11 @@ class ImportReport:
                 "mounted": self.totals.mounted.size,
                 "resumed": self.totals.resumed,
             },
+            **(
+                {}
+                if self.verified_pushed is None
+                else {"verifiedPushed": self.verified_pushed.to_json()}
+            ),
             "images": [result.to_json() for result in self.images],
             **self.omissions.to_json(),
         }

@@ -88,8 +88,10 @@ class ImportRecord:
             )
         names = []
         for image in table.tables("images", MAX_IMAGES):
-            if image.text("action") not in ("new", "replaced"):
+            action = image.text("action")
+            if action not in ("new", "replaced", "merged"):
                 continue
+            published = image.table("merged") if action == "merged" else image
             try:
                 name = ImageReference.parse(image.text("name"))
             except InvalidReferenceError as error:
@@ -99,7 +101,7 @@ class ImportRecord:
             if name.tag is None:
                 continue  # named by its digest, which no other image can have
             former = image.digest("former") if image.value.get("former") else None
-            names.append(PublishedName(name, image.digest("digest"), former))
+            names.append(PublishedName(name, published.digest("digest"), former))
         return cls(target, tuple(names))
 
 

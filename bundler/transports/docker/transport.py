@@ -8,9 +8,8 @@ destination.
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from bundler.errors import (
     ConflictError,
@@ -32,6 +31,7 @@ from bundler.ports import Capabilities
 from bundler.transports.docker import catalog
 from bundler.transports.docker.manifest_writer import ManifestWriter
 from bundler.transports.docker.mirrors import Mirrors, open_repository
+from bundler.transports.docker.options import DockerOptions
 from bundler.transports.docker.reference import DockerReference, VersionName
 from bundler.transports.docker.signatures import SignatureReader, SignatureWriter
 from bundler.transports.docker.sized_cache import SizedCache
@@ -69,15 +69,6 @@ class _RegistryRepository:
                 f"(expected {name.digest}, got {found.digest})",
                 hint="review the new image and specify its digest, or omit the tag",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class DockerOptions:
-    """Options of the transport ``docker:``."""
-
-    transport: ClassVar = "docker"
-    invalid_tags: bool = False
-    """Whether a list of tags includes texts that are not valid tags, as Skopeo prints them."""
 
 
 class DockerSource(_RegistryRepository):
@@ -222,6 +213,15 @@ class DockerDestination(_RegistryRepository):
         descriptor = Descriptor(node.media_type, content.descriptor().digest, len(raw))
         self._manifests.push(descriptor, raw)
         return descriptor
+
+    @contextmanager
+    def read_back(self, node: Node, /) -> Iterator[Reader]:
+        """Open a manifest or a blob, as the registry itself stores it."""
+        if node.kind == "manifest":
+            yield BytesIO(self._repository.get_manifest(_get_digest(node))[1])
+            return
+        with self._repository.open_blob(_get_digest(node), node.size) as stream:
+            yield stream
 
     def mount(self, node: Node, repository: str, /) -> bool:
         """Mount a blob from ``repository``; False if the registry refuses."""

@@ -166,7 +166,7 @@ class Site:
             )
         )
         request = exporting.ExportRequest(
-            requests, options, self.bundle, "plant-7", kind, expires, signed_by
+            requests, options, self.bundle, "plant-7", kind, expires=expires, keys=signed_by
         )
         with ThreadPoolExecutor(1) as executor:
             engine = EngineOptions(executor, emit=emit, keep_going=keep_going)

@@ -16,7 +16,8 @@ from bundler.errors import (
 from bundler.events import WarningIssued
 from bundler.oci.digest import Digest
 from bundler.ports import MountsBlobs, Node, Publication, RegistryRepository
-from bundler.transports.docker.transport import TRANSPORT, DockerOptions
+from bundler.transports.docker.options import DockerOptions
+from bundler.transports.docker.transport import TRANSPORT
 from tests.fakes import images
 from tests.transports.docker.repositories import content, destination, layer, push, root_of, source
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.oci.digest import Digest
 
-_IMPORTED = ("new", "same", "replaced")
+_IMPORTED = ("new", "same", "replaced", "merged")
 """The actions in a receipt after which the target has the image."""
 _MAX_IMAGES = 100_000
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import Graph
     from bundler.copy.planned_image import PlannedImage
+    from bundler.copy.target_names import NameState
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings, Source
 
@@ -134,7 +135,7 @@ class _Comparison:
         tags = [(tag, digest) for digest, of in planned.referrer_names.items() for tag in of]
         states = compare_with_target([*names, *tags], self._target.find_resolver(planned))
         for position, state in enumerate(states):
-            if state.is_same:
+            if state.is_same or (position < len(names) and self._was_merged(planned, state)):
                 continue
             code: ProblemCode
             if position < len(names):
@@ -159,6 +160,15 @@ class _Comparison:
                 if item.graph.root.digest not in listed[item.subject]
             ]
         return problems
+
+    def _was_merged(self, planned: PlannedImage[Holdings], state: NameState) -> bool:
+        """Whether a name points to an index that an import made of this image and another one."""
+        resolver = self._target.find_resolver(planned)
+        if resolver is None or not state.is_conflict:
+            return False
+        from bundler.bundle.importing.merge_platforms import includes  # noqa: PLC0415 - if names differ
+
+        return includes(planned.image, state.name, planned.destination, resolver)
 
     def compare_content(self) -> list[TargetProblem]:
         """Check that every manifest and blob is stored, once in each scope."""

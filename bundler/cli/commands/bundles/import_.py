@@ -42,11 +42,18 @@ _RESULTS = {"same": "already present"}
 @import_names
 @option(
     "--existing",
-    type=click.Choice(["error", "skip", "overwrite"]),
+    type=click.Choice(["error", "skip", "overwrite", "merge-platforms"]),
     section=SECTION,
-    help="Action for target names with different content (default: error).",
+    help="Action for target names with different content (default: error). merge-platforms: replace"
+    " the platforms of the bundle in the index at the target, and keep its others.",
 )
 @option("--verify-first", is_flag=True, help="Verify the whole bundle before the first push.")
+@option(
+    "--verify-pushed",
+    is_flag=True,
+    help="Read everything back from TARGET and compare the digests, of blobs before names are"
+    " published.",
+)
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
 @gate_options
 @records.keep_packages
@@ -74,6 +81,7 @@ def import_(
     names: ImportNameOptions,
     existing: str | None,
     verify_first: bool,
+    verify_pushed: bool,
     keep_going: bool,
     gate: GateOptions,
     keep_packages: bool,
@@ -177,6 +185,7 @@ def import_(
             only=patterns,
             existing=cast("Existing", existing or settings.existing or "error"),
             policy=policy_file.find_policy(run),
+            verify_pushed=verify_pushed,
             dry_run=dry_run,
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
@@ -213,6 +222,9 @@ def print_report(report: ImportReport, *, dry_run: bool) -> None:
     if not report.bundle.inventory.complete:
         text.print_line(text.INCOMPLETE)
     text.print_line(f"{'to push' if dry_run else 'pushed'}: {text.format_transfer(report.totals)}")
+    if report.verified_pushed is not None:
+        total = text.format_total(report.verified_pushed)
+        text.print_line(f"read back from the target: {total}: as pushed")
     for line in report.omissions.describe():
         text.print_line(line)
     for result in report.images:

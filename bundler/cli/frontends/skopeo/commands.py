@@ -249,9 +249,7 @@ def _keep_invalid_tags(
     """Let ``function`` list all texts that a registry returns as tags, as Skopeo does."""
 
     def call(options: OpenOptions) -> Result:
-        from bundler.transports.docker.transport import (  # noqa: PLC0415 - loads the client
-            DockerOptions,
-        )
+        from bundler.transports.docker.options import DockerOptions  # noqa: PLC0415 - rare
 
         more = (*options.transport_options, DockerOptions(invalid_tags=True))
         return function(replace(options, transport_options=more))

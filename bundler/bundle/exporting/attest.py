@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bundler import __version__
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.inventory import Producer
-from bundler.bundle.format.reading.directory_files import DirectoryFiles
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.signatures import attestation
 from bundler.bundle.format.signatures.attestation import EntryRecord, ExportStatement, SourceRecord
 from bundler.bundle.format.signatures.signature_artifacts import (
@@ -145,7 +145,7 @@ def _read_former(request: ExportRequest, former: Inventory, cancellation: Cancel
     """Return the attestations by keys of the request; those that cannot be read are left out."""
     trusted = [key.public for key in request.keys]
     kept: dict[str, dict[ExportStatement, dict[str, _Attestation]]] = {}
-    with DirectoryFiles(request.bundle) as files:
+    with open_files(request.bundle) as files:
         source = BundleSource(files, former)
         for image in former.images:
             cancellation.check()

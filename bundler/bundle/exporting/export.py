@@ -93,6 +93,8 @@ class ExportRequest:
     """The blobs that the target has: the bundle presupposes those that are layers of images."""
     media_profile: MediaProfile | None = None
     """The properties of the medium, in place of those of its file system; None: unset."""
+    archive: bool = False
+    """Write an archive, the file ``bundle``, and not a directory."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
 
@@ -137,7 +139,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             raise create_partial_error(
                 bundle, "not written, because no image could be resolved", missing
             )
-        serial = _choose_serial(former, engine) if request.attest else None
+        serial = choose_serial(former, engine) if request.attest else None
         if serial is not None:
             from bundler.bundle.exporting.attest import attest  # noqa: PLC0415 - on request
 
@@ -170,7 +172,7 @@ def write_bundle(
     missing: dict[str, BundlerError],
     serial: int | None = None,
 ) -> ExportReport:
-    """Write resolved images to the directory of a bundle, and seal it.
+    """Write resolved images to the directory or the archive of a bundle, and seal it.
 
     Args:
         request: the bundle to write.
@@ -185,6 +187,13 @@ def write_bundle(
         BundlerError: as ``export``.
     """
     bundle, signature_files = request.bundle, content.signature_files
+    if request.archive:
+        from bundler.bundle.exporting.write_archive import write_archive  # noqa: PLC0415 - only for archives
+
+        with stack:
+            return write_archive(
+                request, content, former, engine, stack, missing=missing, serial=serial
+            )
     with stack:
         listed = {
             image.display_name: entry
@@ -234,7 +243,7 @@ def write_bundle(
             ],
             destination,
             signature_files,
-            serial=_choose_serial(former, engine) if serial is None else serial,
+            serial=choose_serial(former, engine) if serial is None else serial,
             complete=content.complete
             and not missing
             and not any(image.missing_layers for image in content.images),
@@ -276,6 +285,11 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         MediumError: it must not be written there.
         UsageError: an option does not apply to the format.
     """
+    if request.archive:
+        from bundler.bundle.exporting.write_archive import check_file  # noqa: PLC0415 - only for archives
+
+        check_file(request, filesystem.inspect(request.bundle.parent))
+        return
     if request.duplicate_blobs and request.format != "dir":
         raise UsageError(
             f"--duplicate-blobs does not apply to format {request.format}, which stores each blob"
@@ -329,26 +343,38 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     Raises:
         ConflictError: the former bundle has another format or belongs to another stream.
     """
-    if request.format == "oci":
-        other_format, other_folder = "dir", bundle_paths.IMAGES
+    if request.archive:
+        if not request.bundle.exists():
+            return None
+        from bundler.bundle.format.reading.open_files import is_bundle  # noqa: PLC0415 - as below
+
+        if not is_bundle(request.bundle):
+            raise ConflictError(
+                f"{request.bundle}: exists, and is not an archive of a bundle",
+                subjects=["format"],
+                hint="specify another file, or remove this one first",
+            )
     else:
-        other_format, other_folder = "oci", bundle_paths.BLOBS
-    if (request.bundle / other_folder).exists():
-        raise ConflictError(
-            f"{request.bundle}: contains a bundle of another format"
-            f" (expected {request.format}, got {other_format})",
-            subjects=["format"],
-            hint="specify another directory, or remove that bundle first",
-        )
-    if not (request.bundle / bundle_paths.INVENTORY).exists():
-        return None
+        if request.format == "oci":
+            other_format, other_folder = "dir", bundle_paths.IMAGES
+        else:
+            other_format, other_folder = "oci", bundle_paths.BLOBS
+        if (request.bundle / other_folder).exists():
+            raise ConflictError(
+                f"{request.bundle}: contains a bundle of another format"
+                f" (expected {request.format}, got {other_format})",
+                subjects=["format"],
+                hint="specify another directory, or remove that bundle first",
+            )
+        if not (request.bundle / bundle_paths.INVENTORY).exists():
+            return None
     from bundler.bundle.format import authenticate  # noqa: PLC0415 - only for a former bundle
-    from bundler.bundle.format.reading.directory_files import DirectoryFiles  # noqa: PLC0415 - as above
+    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
     from bundler.trust.bundle_trust import TrustedKeys  # noqa: PLC0415 - as above
 
     try:
         trust = TrustedKeys.create(key.public for key in request.keys)
-        with DirectoryFiles(request.bundle) as files:
+        with open_files(request.bundle) as files:
             found = authenticate.authenticate(files, trust)
         former = parse_inventory(found.raw)
     except BundlerError:
@@ -363,7 +389,7 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     return authenticate.AuthenticatedBundle(found.raw, former, found.signers)
 
 
-def _choose_serial(former: AuthenticatedBundle | None, engine: EngineOptions) -> int:
+def choose_serial(former: AuthenticatedBundle | None, engine: EngineOptions) -> int:
     """Return the serial of the new bundle.
 
     The inventory may have been changed on the medium, so a serial far in the future counts only if

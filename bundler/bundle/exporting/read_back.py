@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import bundle_files, bundle_paths, read_back_record
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.read_back_record import ReadBackRecord
+from bundler.bundle.format.read_inventory import read_raw_inventory
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.verifying.verify import verify
-from bundler.content.files.safe_directory import Directory
+from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.files.uncached_file import UncachedFile, drop_cache
 from bundler.errors import UnreadableBundleError, count
 from bundler.oci.digest import Digest
@@ -56,12 +58,16 @@ def verify_written(
     Raises:
         MediumError, NotFoundError, LimitError, CancelledError: as ``verify``.
     """
-    with Directory.open(bundle) as directory:
-        # Verify opens the small files at the top before it hashes the others.
-        for name in directory.list_names() if uncached else ():
-            if directory.get_size(name) is not None:
-                with bundle_files.open_file(directory, name) as file:
-                    drop_cache(file)
+    if uncached and bundle.is_file():
+        with RegularFile.open(bundle) as archive:
+            drop_cache(archive)
+    elif uncached:
+        with Directory.open(bundle) as directory:
+            # Verify opens the small files at the top before it hashes the others.
+            for name in directory.list_names():
+                if directory.get_size(name) is not None:
+                    with bundle_files.open_file(directory, name) as file:
+                        drop_cache(file)
     return verify(
         bundle,
         NO_KEYS,
@@ -75,9 +81,16 @@ def verify_written(
 def record(bundle: Path, verified: Verification) -> ReadBackRecord:
     """Write the record of a bundle that ``verify_written`` found to be whole.
 
+    An archive contains no record; it is only returned.
+
     Raises:
         MediumError: it cannot be written.
     """
+    if bundle.is_file():
+        with open_files(bundle) as files:
+            inventory = Digest.of(read_raw_inventory(files))
+        moment = datetime.now(UTC)
+        return ReadBackRecord(inventory, moment, "dropped", verified.files, verified.size)
     with Directory.open(bundle) as directory:
         with bundle_files.open_file(directory, bundle_paths.INVENTORY) as file:
             method = UncachedFile(file).method

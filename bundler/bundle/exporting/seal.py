@@ -87,7 +87,14 @@ def replace_seal(
         directory, sorted(paths - small.keys()), small, known=store.get_part_digests(destination)
     )
     contents = replace(
-        create_inventory(request, listed, checksum_file, serial, complete=complete),
+        create_inventory(
+            request,
+            listed,
+            checksum_file,
+            serial,
+            datetime.now(UTC).replace(microsecond=0),
+            complete=complete,
+        ),
         presupposed_file=presupposed_file,
     )
     raw = contents.to_bytes()
@@ -116,11 +123,11 @@ def create_inventory(
     images: tuple[BundledImage, ...],
     checksum_file: ChecksumFile,
     serial: int,
+    created: datetime,
     *,
     complete: bool,
 ) -> Inventory:
-    """Create the inventory of a bundle that is created now."""
-    created = datetime.now(UTC).replace(microsecond=0)
+    """Create the inventory of a bundle that is ``created`` at a time in whole seconds."""
     return Inventory(
         format=request.format,
         stream=request.stream,

@@ -28,6 +28,7 @@ from bundler.transports.shared import bundle_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from bundler.bundle.format.inventory import Format
 
@@ -56,6 +57,9 @@ INDEX = "index.json"
 BLOBS = bundle_guard.BLOBS
 IMAGES = bundle_guard.IMAGES
 
+ARCHIVE_SUFFIX = ".airbundle"
+"""The end of the name of an archive."""
+
 MAX_PATH = 300
 
 _UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK, PLAN, CONTENTS})
@@ -78,6 +82,11 @@ _SYSTEM = re.compile(
     r"|\.fuse_hidden.*|\.nfs[0-9a-f]+",
     re.IGNORECASE,
 )
+
+
+def is_archive_name(path: Path) -> bool:
+    """Whether a new bundle at ``path`` is an archive, judged by its name."""
+    return path.suffix == ARCHIVE_SUFFIX and not path.is_dir()
 
 
 def format_signature_name(key_id: str, document: str = INVENTORY) -> str:
@@ -104,11 +113,19 @@ def parse_trust_name(name: str) -> tuple[int, str | None] | None:
 
 
 def is_listed(path: str) -> bool:
-    """Whether SHA256SUMS lists a file: all except itself, and files that are signed separately."""
+    """Whether SHA256SUMS must list a file: all except itself and files that are signed separately.
+
+    The sealed plan may be listed, as in an archive.
+    """
     if path in _UNLISTED or _is_document_signature(path):
         return False
     folder, _, name = path.rpartition("/")
     return folder != TRUST or parse_trust_name(name) is None
+
+
+def is_plan(path: str) -> bool:
+    """Whether the path is that of the sealed plan, its signatures, or the list of its content."""
+    return path in (PLAN, CONTENTS) or parse_signature_name(path, PLAN) is not None
 
 
 def check_listed(paths: Iterable[str], subject: str = CHECKSUM_FILE) -> None:
@@ -119,7 +136,7 @@ def check_listed(paths: Iterable[str], subject: str = CHECKSUM_FILE) -> None:
     """
     folded: set[str] = set()
     for path in paths:
-        if not is_path(path) or not is_listed(path):
+        if not is_path(path) or not (is_listed(path) or is_plan(path)):
             raise MalformedError(f"{subject}: {path[:200]!r} must not be listed")
         key = path.casefold()
         if key in folded:

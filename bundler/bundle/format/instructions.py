@@ -35,23 +35,38 @@ copies an image only if the repository of its target name has them.
 _INTRODUCTION = """\
 BUNDLE {stream}
 
-{note}Run the commands below in this directory. Verify the bundle before you import it.
+{note}Run the commands below in {place}. Verify the bundle before you import it.
 Get the signer's public key (here: signer.pub) from another source, not from this medium.
 
 
 WITH AIRBUNDLE
 
-    airbundle verify . --key signer.pub
-    airbundle ls .
-    airbundle import . docker://registry.example:5000 --key signer.pub
+{name}    airbundle verify {bundle} --key signer.pub
+    airbundle ls {bundle}
+    airbundle import {bundle} docker://registry.example:5000 --key signer.pub
 
 At a site with a trust file, leave --key out: the file states the keys.
 
 
 WITHOUT AIRBUNDLE
 
-1. Verify the signature, which covers bundle.json.
+{extract}1. Verify the signature, which covers bundle.json.
 """
+
+_EXTRACT = """\
+0. Extract the signed files from the archive.
+
+    for NAME in {names}; do tar -xOf "$ARCHIVE" "$NAME" > "$NAME"; done
+
+"""
+
+_HASH = f"sha256sum -c --strict --quiet {bundle_paths.CHECKSUM_FILE}"
+_HASH_MEMBERS = f"""\
+while read -r DIGEST NAME; do tar -xOf "$ARCHIVE" "$NAME" | sha256sum | grep -q "^$DIGEST " \
+|| echo "$NAME: FAILED"; done < {bundle_paths.CHECKSUM_FILE} | tee failed.txt; test ! -s failed.txt
+
+To copy many images, unpack the archive once with tar -xf: the result is the same bundle in a
+directory, which all of these programs read faster."""
 
 _FILES = f"""\
 2. Verify {bundle_paths.CHECKSUM_FILE}, whose digest is in {bundle_paths.INVENTORY}, then all \
@@ -59,7 +74,7 @@ files that it lists.
 
     grep -o '"sums":{{[^}}]*}}' {bundle_paths.INVENTORY} | grep -o 'sha256:[0-9a-f]*' \
 | cut -d: -f2 | sed 's/$/  {bundle_paths.CHECKSUM_FILE}/' | sha256sum -c --strict -
-    sha256sum -c --strict --quiet {bundle_paths.CHECKSUM_FILE}
+    HASH
 
 3. Count the different keys whose signatures verified: as many as the site requires, by its trust
 file, must have signed. Compare stream, serial and dates with those that the exporting side names,
@@ -93,11 +108,13 @@ def render(
     complete: bool = True,
     presupposed: int = 0,
     in_parts: bool = False,
+    archive: bool = False,
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``.
 
     If it is not ``complete``, or if it lacks ``presupposed`` blobs that its target has, the text
     says so before the commands. ``in_parts``: the bundle has blobs that are stored in parts.
+    ``archive``: the bundle is an archive, and not a directory.
     """
     lines = [
         *([_PARTS] if in_parts else []),
@@ -108,7 +125,9 @@ def render(
     ]
     for image in images[:_MAX_IMAGES]:
         name = store.format_name(image, bundle_format)
-        source = f"dir:{name}" if bundle_format == "dir" else f"oci:.:{name}"
+        source = shlex.quote(f"dir:{name}" if bundle_format == "dir" else f"oci:.:{name}")
+        if archive:
+            source = f'oci-archive:"$ARCHIVE":{shlex.quote(name)}'
         reference = image.reference
         tag = reference.tag or f"sha256-{image.digest.hex[:12]}"
         target = image.rename or f"{reference.path}:{tag}"
@@ -116,8 +135,7 @@ def render(
         # sparse index are not all in the bundle, so only the index itself can be copied.
         scope = "--multi-arch=index-only" if image.index == "sparse" else "--all"
         lines.append(
-            f"    skopeo copy {scope} --preserve-digests {shlex.quote(source)}"
-            f' "$TARGET"/{shlex.quote(target)}'
+            f'    skopeo copy {scope} --preserve-digests {source} "$TARGET"/{shlex.quote(target)}'
         )
     more = len(images) - _MAX_IMAGES
     if more > 0:
@@ -126,10 +144,21 @@ def render(
     note = "" if complete else _INCOMPLETE
     if presupposed:
         note += _PRESUPPOSED.format(number=f"{presupposed:,}")
+    extracted = [bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE]
+    extracted += [bundle_paths.format_signature_name(key.id) for key in keys]
+    if any(key.algorithm == "ecdsa-p256" for key in keys):
+        extracted.append(bundle_paths.SIGSTORE_BUNDLE)
     parts = [
-        _INTRODUCTION.format(stream=stream, note=note),
+        _INTRODUCTION.format(
+            stream=stream,
+            note=note,
+            place="the directory of the archive" if archive else "this directory",
+            name=f"    ARCHIVE=${{ARCHIVE:-{stream}{bundle_paths.ARCHIVE_SUFFIX}}}\n" * archive,
+            bundle='"$ARCHIVE"' if archive else ".",
+            extract=_EXTRACT.format(names=" ".join(extracted)) if archive else "",
+        ),
         _render_signatures(keys),
-        _FILES,
+        _FILES.replace("HASH", _HASH_MEMBERS if archive else _HASH),
         *lines,
         "",
     ]

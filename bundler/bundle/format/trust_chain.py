@@ -15,7 +15,7 @@ from bundler.errors import LimitError
 from bundler.trust.bundle_trust import SignedDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bundler.bundle.format.reading.files import BundleFiles
@@ -36,12 +36,18 @@ def write_chain(bundle: Path, chain: Mapping[int, SignedDocument]) -> None:
     with Directory.open(bundle) as top, top.enter(bundle_paths.TRUST, create=True) as folder:
         atomic_write.sync_directory(top)
         present = set(folder.list_names())
-        for version, document in sorted(chain.items()):
-            name = f"{version}.trust.json"
-            files = {f"{name}.{key_id}.sig": data for key_id, data in document.signatures.items()}
-            for path, data in (files | {name: document.raw}).items():
-                if path not in present or folder.read(path, limit=MAX_CHAIN) != data:
-                    atomic_write.write_bytes_in(folder, path, data)
+        for name, data in list_files(chain):
+            if name not in present or folder.read(name, limit=MAX_CHAIN) != data:
+                atomic_write.write_bytes_in(folder, name, data)
+
+
+def list_files(chain: Mapping[int, SignedDocument]) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of the files of a chain, each version after its signatures."""
+    for version, document in sorted(chain.items()):
+        name = f"{version}.trust.json"
+        for key_id, signature in document.signatures.items():
+            yield f"{name}.{key_id}.sig", signature
+        yield name, document.raw
 
 
 def read_chain(bundle: BundleFiles, first: int) -> dict[int, SignedDocument]:

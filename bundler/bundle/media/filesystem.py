@@ -194,6 +194,22 @@ def check_directory(
         MediumError: the medium is read-only; or ``bundle`` is not a directory, contains other
             files, has no parent directory, or seems to be a mount point without a mount.
     """
+    check_location(bundle, medium, parents=parents, on_system_disk=on_system_disk)
+    if medium.existing == bundle.absolute():
+        _refuse_foreign(bundle, proposal=bundle / stream)
+
+
+def check_location(
+    bundle: Path, medium: Medium, *, parents: bool = False, on_system_disk: bool = False
+) -> None:
+    """Check that ``bundle``, a directory or a new file on ``medium``, may be written there.
+
+    The arguments are those of ``check_directory``.
+
+    Raises:
+        MediumError: the medium is read-only; or there is no directory for ``bundle``, or it seems
+            to be a mount point without a mount.
+    """
     existing = medium.existing
     if not existing.is_dir():
         raise MediumError(
@@ -231,8 +247,6 @@ def check_directory(
             path=str(existing),
             hint="specify another directory, or request write permission",
         )
-    if existing == bundle.absolute():
-        _refuse_foreign(bundle, proposal=bundle / stream)
 
 
 def check_largest_file(path: Path, medium: Medium, largest: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.bundle.format.reading.directory_files import DirectoryFiles
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def print_missing(bundle: Path, store: TrustStore) -> None:
     Raises:
         BundlerError: the bundle that was just written cannot be read.
     """
-    with DirectoryFiles(bundle) as files:
+    with open_files(bundle) as files:
         found = authenticate(files, store)
     contents = parse_inventory(found.raw)
     unfit = store.find_unfit(found.signers, contents.stream, contents.created)

@@ -52,6 +52,45 @@ class FileReplacement:
             self._release()
             raise
 
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write all of ``data`` at ``offset``. Thread-safe, unlike the other methods.
+
+        Raises:
+            NoSpaceError, MediumError: it cannot be written.
+            DisconnectedMediumError: the medium was disconnected.
+        """
+        left = memoryview(data)
+        try:
+            while left:
+                count = os.pwrite(self.fd, left, offset)
+                left, offset = left[count:], offset + count
+        except OSError as error:
+            self._directory.check_connected(error)
+            raise to_bundler_error(error, self.path, "cannot write") from error
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read at most ``size`` bytes of the new file at ``offset``; fewer at its end.
+
+        Raises:
+            MediumError: it cannot be read.
+        """
+        try:
+            return os.pread(self.fd, size, offset)
+        except OSError as error:
+            raise to_bundler_error(error, self.path, "cannot read") from error
+
+    def truncate(self, size: int) -> None:
+        """Shorten the new file to ``size`` bytes, if it is longer.
+
+        Raises:
+            MediumError: it cannot be written.
+        """
+        try:
+            if os.fstat(self.fd).st_size > size:
+                os.ftruncate(self.fd, size)
+        except OSError as error:
+            raise to_bundler_error(error, self.path, "cannot write") from error
+
     def publish(self, size: int) -> None:
         """Make the new file of ``size`` bytes durable, and replace the old one.
 

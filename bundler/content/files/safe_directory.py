@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import (
@@ -275,6 +275,13 @@ class RegularFile:
         except OSError as error:
             raise to_bundler_error(error, self.path, "cannot read") from error
 
+    def readinto_at(self, buffer: memoryview, offset: int, /) -> int:
+        """Read at ``offset`` into ``buffer``, and return the number of bytes. Thread-safe."""
+        try:
+            return os.preadv(self._file.fileno(), [buffer], offset)
+        except OSError as error:
+            raise to_bundler_error(error, self.path, "cannot read") from error
+
     def seek(self, offset: int) -> None:
         """Continue at ``offset`` from the beginning."""
         self._file.seek(offset)
@@ -294,6 +301,16 @@ class RegularFile:
         self.close()
 
 
+class RandomAccessFile(Protocol):
+    """A file that several threads may read at offsets."""
+
+    path: Path
+    size: int
+
+    def readinto_at(self, buffer: memoryview, offset: int, /) -> int:
+        """Read at ``offset`` into ``buffer``, and return the number of bytes; 0 at the end."""
+
+
 class FileSlice:
     """Stream of a part of an open file, with its own position; the file's owner closes it.
 
@@ -301,7 +318,7 @@ class FileSlice:
     has no effect.
     """
 
-    def __init__(self, file: RegularFile, start: int, size: int) -> None:
+    def __init__(self, file: RandomAccessFile, start: int, size: int) -> None:
         self._file = file
         self._position = start
         self._end = start + max(0, size)
@@ -320,10 +337,7 @@ class FileSlice:
         room = buffer[: max(0, self._end - self._position)]
         if not room:
             return 0
-        try:
-            count = os.preadv(self._file.fileno(), [room], self._position)
-        except OSError as error:
-            raise to_bundler_error(error, self._file.path, "cannot read") from error
+        count = self._file.readinto_at(room, self._position)
         self._position += count
         return count
 

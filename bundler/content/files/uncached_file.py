@@ -70,8 +70,10 @@ class UncachedFile(Reader):
         self._file.close()
 
 
-def drop_cache(file: RegularFile) -> None:
+def drop_cache(file: RegularFile, offset: int = 0, size: int = 0) -> None:
     """Ask the kernel to drop the cached pages of a file, so that it is read from its medium.
+
+    ``size`` is the number of bytes from ``offset`` on; 0: all of them.
 
     Raises:
         MediumError: pages of the file cannot be written to the medium first.
@@ -79,6 +81,6 @@ def drop_cache(file: RegularFile) -> None:
     fd = file.fileno()
     try:
         os.fdatasync(fd)
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(fd, offset, size, os.POSIX_FADV_DONTNEED)
     except OSError as error:
         raise to_bundler_error(error, file.path, "cannot read") from error

@@ -79,12 +79,16 @@ class Match:
 def find_bundles(folder: Path) -> list[Path]:
     """Return the bundle ``folder``, or the bundles below it, sorted. Links are not followed.
 
+    Archives below it are found by the end of their names.
+
     Raises:
         NotFoundError: there is no bundle, or no such directory.
         MediumError: a directory cannot be read.
         LimitError: there are too many directories.
     """
     found: list[Path] = []
+    if folder.is_file():
+        return [folder]
     pending = [(folder, 0)]
     number = 0
     while pending:
@@ -95,9 +99,16 @@ def find_bundles(folder: Path) -> list[Path]:
         if (current / bundle_paths.INVENTORY).is_file():
             found.append(current)
         elif depth < _MAX_DEPTH:
+            names = []
             try:
                 with os.scandir(current) as entries:
-                    names = [item.name for item in entries if item.is_dir(follow_symlinks=False)]
+                    for item in entries:
+                        if item.is_dir(follow_symlinks=False):
+                            names.append(item.name)
+                        elif item.name.endswith(bundle_paths.ARCHIVE_SUFFIX) and item.is_file(
+                            follow_symlinks=False
+                        ):
+                            found.append(current / item.name)
             except OSError as error:
                 raise to_bundler_error(error, current, "cannot read") from error
             pending += [(current / name, depth + 1) for name in names]

@@ -12,7 +12,7 @@ from bundler.bundle.audit.differences.image_lists import (
 )
 from bundler.bundle.format.inventory import Inventory
 from bundler.bundle.format.read_inventory import read_inventory
-from bundler.bundle.format.reading.directory_files import DirectoryFiles
+from bundler.bundle.format.reading.open_files import is_bundle, open_files
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def read_former(path: Path) -> FormerBundle:
         MalformedError, LimitError, UnsupportedError: it cannot be read.
     """
     found: Inventory | ImageList
-    if path.is_dir():
-        with DirectoryFiles(path) as files:
+    if is_bundle(path):
+        with open_files(path) as files:
             raw, found = read_inventory(files)
     else:
         raw = read_raw_document(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths, checksums, next_seal
 from bundler.bundle.format.read_inventory import read_inventory
-from bundler.bundle.format.reading.directory_files import DirectoryFiles
+from bundler.bundle.format.reading.open_files import open_files
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
@@ -18,6 +18,7 @@ from bundler.errors import (
     DamagedBundleError,
     LimitError,
     MissingFileError,
+    UnsupportedError,
 )
 
 if TYPE_CHECKING:
@@ -124,9 +125,15 @@ def sign_bundle(bundle: Path, keys: Sequence[Signer]) -> list[str]:
     Raises:
         NotFoundError, DamagedBundleError: see ``read_for_signing``.
         LockedError: another process is writing to the directory.
+        UnsupportedError: the bundle is an archive.
         SignerError: a signer failed.
         MediumError: a signature cannot be written.
     """
+    if bundle.is_file():
+        raise UnsupportedError(
+            f"{bundle}: a signature cannot be added to an archive",
+            hint="write it to a file with --output, and import with --signature FILE",
+        )
     with Directory.open(bundle) as directory:
         lock(directory)
         next_seal.complete(directory)
@@ -153,7 +160,7 @@ def read_for_signing(bundle: Path) -> bytes:
         NotFoundError: the directory contains no complete bundle.
         DamagedBundleError: SHA256SUMS does not have the digest in ``bundle.json``.
     """
-    with DirectoryFiles(bundle) as files:
+    with open_files(bundle) as files:
         raw, contents = read_inventory(files)
         listed = files.read(bundle_paths.CHECKSUM_FILE, checksums.MAX_CHECKSUM_FILE)
     if checksums.describe(listed, contents.checksum_file.count) != contents.checksum_file:

@@ -132,7 +132,9 @@ def diff(
 
 
 def _is_bundle(text: str) -> bool:
-    return Path(text).is_dir() or (":" not in text and not Path(text).is_file())
+    from bundler.bundle.format.reading.open_files import is_bundle  # noqa: PLC0415 - not for --help
+
+    return is_bundle(Path(text)) or (":" not in text and not Path(text).is_file())
 
 
 def _is_list(text: str) -> bool:

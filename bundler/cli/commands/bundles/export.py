@@ -40,6 +40,11 @@ def _parse_profile(text: str) -> MediaProfile:
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH)
 @common.bundle_format
+@option(
+    "--archive",
+    is_flag=True,
+    help="Write one file, a tar archive (default: if DESTINATION ends with .airbundle).",
+)
 @bundle_signers("--sign-key")
 @option(
     "--trust",
@@ -103,6 +108,7 @@ def export(
     destination: Path,
     *,
     bundle_format: str,
+    archive: bool,
     signers: SignerOptions,
     trust_path: Path | None,
     attest: bool,
@@ -124,7 +130,7 @@ def export(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Resolve MANIFEST and write a signed bundle to the directory DESTINATION.
+    """Resolve MANIFEST and write a signed bundle to the directory or archive DESTINATION.
 
     MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. Content
     that DESTINATION already has is hashed again and kept; running the command again resumes an
@@ -140,6 +146,7 @@ def export(
         keys = read_signers(context, signers)
     chain: Mapping[int, SignedDocument] = {}
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format import bundle_paths  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     rehearsal_target = None
@@ -165,6 +172,7 @@ def export(
             bundle=destination,
             stream=source.manifest.name,
             format=cast("Format", bundle_format),
+            archive=archive or bundle_paths.is_archive_name(destination),
             expires=source.manifest.expires,
             held=held,
             keys=keys,

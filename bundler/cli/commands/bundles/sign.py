@@ -57,12 +57,12 @@ def sign(
     if output is not None and len(keys) != 1:
         raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
     from bundler.bundle.format.read_inventory import read_inventory  # noqa: PLC0415 - not for --help
-    from bundler.bundle.format.reading.directory_files import DirectoryFiles  # noqa: PLC0415 - as above
+    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
     from bundler.bundle.format.signatures import bundle_signatures  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 
     if store := open_store(context, None):
-        with DirectoryFiles(bundle) as files:
+        with open_files(bundle) as files:
             _, contents = read_inventory(files)
         warn_of_unfit_signers(store, keys, contents.stream, contents.created)
     with context.run(1):

@@ -61,10 +61,10 @@ def update(
             "this site has no trust file", hint="install one: airbundle trust init FILE"
         )
     from bundler.bundle.format import trust_chain  # noqa: PLC0415 - not for --help
-    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
+    from bundler.bundle.format.reading.open_files import is_bundle, open_files  # noqa: PLC0415 - as above
     from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
-    if source.is_dir():
+    if is_bundle(source):
         with open_files(source) as files:
             updated = store.follow(partial(trust_chain.read_chain, files))
     else:

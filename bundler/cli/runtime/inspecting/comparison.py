@@ -21,6 +21,7 @@ from bundler.bundle.audit.packages.image_packages import read_packages
 from bundler.bundle.audit.platforms import select_platform
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.inventory import Inventory
+from bundler.bundle.format.reading.open_files import is_bundle
 from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget, parse_target
 from bundler.cli.options.registry_access import AccessOptions
 from bundler.cli.runtime import import_target
@@ -81,7 +82,7 @@ class Comparison:
             by_host = {} if override is None else {target.domain: override}
             options = self._run.create_open_options(by_host)
             return list_registry(target, options, self._run.create_engine_options())
-        if not path.is_file():
+        if not path.is_file() or is_bundle(path):
             with self._open(text) as images:
                 if images.inventory is None:
                     return image_lists.list_source(images)

@@ -1,0 +1,173 @@
+"""Write a bundle into an archive: one file, which replaces a former one at the end.
+
+All images are resolved first, so the sealed plan and the offsets of all members are known before
+the first byte is transferred, and blobs are written in parallel. If an export is interrupted, the
+former archive is unchanged.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bundler.bundle.exporting.archive_seal import create_layout, create_seal
+from bundler.bundle.exporting.export import choose_serial, select_presupposed
+from bundler.bundle.exporting.make_room import OVERHEAD
+from bundler.bundle.exporting.report import ExportReport, create_partial_error
+from bundler.bundle.exporting.resolve import update_entry
+from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format.archive.destination import ArchiveDestination
+from bundler.bundle.media import filesystem
+from bundler.content.files.replace_file import FileReplacement
+from bundler.copy.engine import execute
+from bundler.copy.plan import create_plan
+from bundler.errors import MediumError, NoSpaceError, UsageError
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.media.filesystem import Medium
+    from bundler.copy.engine import EngineOptions
+    from bundler.errors import BundlerError
+
+
+def write_archive(
+    request: ExportRequest,
+    content: ResolvedContent,
+    former: AuthenticatedBundle | None,
+    engine: EngineOptions,
+    stack: ExitStack,
+    *,
+    missing: dict[str, BundlerError],
+    serial: int | None,
+) -> ExportReport:
+    """Write resolved images to the archive ``request.bundle``, and replace a former one.
+
+    The arguments are those of ``export.write_bundle``.
+
+    Raises:
+        NoSpaceError, MediumError: the medium is too small or cannot be written; raised before the
+            first byte is written if possible.
+        LockedError: another process is writing the archive.
+        BundlerError: the first failure; the former archive is unchanged.
+    """
+    path, images = request.bundle, content.images
+    medium = filesystem.inspect(path.parent, request.media_profile)
+    check_file(request, medium)
+    if request.parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    created = datetime.now(UTC).replace(microsecond=0)
+    serial = choose_serial(former, engine) if serial is None else serial
+    destination = ArchiveDestination(FileReplacement(path))
+    stack.callback(destination.close)
+    presupposed = select_presupposed(request, images)
+    every = list(zip(content.entries, images, strict=True))
+    layout = create_layout(
+        request,
+        every,
+        content.signature_files,
+        presupposed=presupposed.values(),
+        serial=serial,
+        created=created,
+    )
+    _check_room(path, layout.end, medium)
+    destination.arrange(layout)
+    planned_images = [
+        store.create_planned_image(entry, image, destination, "oci", presupposed.keys())
+        for entry, image in every
+    ]
+    result = execute(
+        plan := create_plan(planned_images, engine.executor, engine.cancellation), engine
+    )
+    missing = missing | result.failed
+    if not result.published:
+        raise create_partial_error(path, "not written, because every image failed", missing)
+    listed = {image.display_name: entry for entry, image in every}
+    published = [
+        (update_entry(listed[item.image.display_name], item.image), item.image)
+        for item in result.published
+    ]
+    if not layout.places.keys() <= destination.stored:
+        presupposed = select_presupposed(request, [image for _, image in published])
+        layout = create_layout(
+            request,
+            published,
+            content.signature_files,
+            presupposed=presupposed.values(),
+            serial=serial,
+            created=created,
+        )
+        destination.arrange(layout)
+    inventory, end = create_seal(
+        request,
+        destination,
+        published,
+        presupposed=presupposed,
+        serial=serial,
+        created=created,
+        complete=content.complete
+        and not missing
+        and not any(image.missing_layers for image in images),
+    )
+    destination.publish(end)
+    record = None
+    if request.reads_back(medium):
+        from bundler.bundle.exporting.read_back import read_back  # noqa: PLC0415 - on some media
+
+        record = read_back(path, inventory, medium, engine)
+    return ExportReport(
+        bundle=path,
+        inventory=inventory,
+        signatures=tuple(filter(bundle_paths.parse_signature_name, end)),
+        changed=True,
+        plan=plan,
+        totals=result.totals,
+        missing=missing,
+        medium=filesystem.inspect(path),
+        read_back=record,
+    )
+
+
+def check_file(request: ExportRequest, medium: Medium) -> None:
+    """Check that an archive may be written to ``request.bundle``, whose directory is on ``medium``.
+
+    Raises:
+        MediumError: it must not be written there.
+        UsageError: an option does not apply to an archive.
+    """
+    if request.format != "oci" or request.duplicate_blobs:
+        option = "--duplicate-blobs" if request.duplicate_blobs else "--format dir"
+        raise UsageError(
+            f"{option} does not apply to an archive, which has the format oci",
+            hint=f"leave out {option}, or export to a directory",
+        )
+    if request.in_place:
+        raise UsageError(
+            "--in-place does not apply to an archive, which replaces the former one as a whole",
+            hint="leave out --in-place, or export to a directory",
+        )
+    filesystem.check_location(
+        request.bundle, medium, parents=request.parents, on_system_disk=request.on_system_disk
+    )
+
+
+def _check_room(path: Path, size: int, medium: Medium) -> None:
+    """Check that ``medium`` can store a new archive of ``size`` bytes beside the former one.
+
+    Raises:
+        MediumError: its file system has no files of this size.
+        NoSpaceError: there is not enough room.
+    """
+    limit, needed = medium.largest_file, size + OVERHEAD
+    if limit is not None and needed > limit:
+        raise MediumError(
+            f"{path}: the archive is too large for the file system {medium.file_system}"
+            f" (expected at most {limit:,} bytes, got {needed:,})",
+            path=str(path),
+            hint="export to a directory, or format the medium as exFAT or ext4",
+        )
+    if needed > medium.free:
+        raise NoSpaceError(str(path), needed=needed, free=medium.free)

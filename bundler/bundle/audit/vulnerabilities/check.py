@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.vulnerabilities.affected import compare
@@ -71,9 +72,10 @@ def check_packages(
     ]
     check = _Check(targets, DatabaseReader(database, cancellation))
     check.run()
-    cves = {cve for item in check.found for cve in item.cves}
+    found = list(chain.from_iterable(check.found.values()))
+    cves = {cve for item in found for cve in item.cves}
     probabilities = exploits.find_probabilities(cves)
-    for item in check.found:
+    for item in found:
         item.vulnerability = replace(
             item.vulnerability,
             exploit=exploits.find_exploit(item.cves),
@@ -87,7 +89,6 @@ def check_packages(
 
 @dataclass(slots=True)
 class _Found:
-    image: int
     vulnerability: Vulnerability
     cves: tuple[str, ...]
 
@@ -99,8 +100,13 @@ class _Check:
     targets: list[list[Target]]
     """The packages of each image."""
     reader: DatabaseReader
-    found: list[_Found] = field(default_factory=list)
-    unchecked: list[tuple[int, UncheckedRecord]] = field(default_factory=list)
+    found: defaultdict[int, list[_Found]] = field(default_factory=lambda: defaultdict(list))
+    """The vulnerabilities by the number of the image."""
+    unchecked: defaultdict[int, list[UncheckedRecord]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    matches: int = 0
+    """The number of all ``found`` and ``unchecked``."""
     records: int = 0
     withdrawn: int = 0
     modified: str = ""
@@ -108,6 +114,7 @@ class _Check:
     """The number of records by the ecosystems that they name."""
     newest: dict[str, str] = field(default_factory=dict)
     """The newest change of a record by ecosystem, without release."""
+    _counted: dict[Ecosystem, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Read all records."""
@@ -150,7 +157,8 @@ class _Check:
         compared = compare(target, entry)
         if compared.uncertain:
             unchecked = UncheckedRecord(record.id, target.package, compared.uncertain)
-            self.unchecked.append((number, unchecked))
+            self.unchecked[number].append(unchecked)
+            self.matches += 1
         elif compared.is_affected:
             aliases = record.aliases
             vulnerability = Vulnerability(
@@ -164,8 +172,9 @@ class _Check:
                 summary=record.summary,
                 modified=record.modified + "Z",
             )
-            self.found.append(_Found(number, vulnerability, record.related_cves))
-        if len(self.found) + len(self.unchecked) > MAX_FOUND:
+            self.found[number].append(_Found(vulnerability, record.related_cves))
+            self.matches += 1
+        if self.matches > MAX_FOUND:
             raise LimitError(
                 f"{self.reader.path}: too many vulnerabilities (expected at most {MAX_FOUND:,});"
                 " check fewer images at once"
@@ -173,16 +182,14 @@ class _Check:
 
     def summarize(self, number: int, image: ImagePackages) -> ImageVulnerabilities:
         """Return the result for one image."""
-        own = [item.vulnerability for item in self.found if item.image == number]
+        own = [item.vulnerability for item in self.found[number]]
         merged = add_claims(merge_aliases(own), image.claims or ())
         by_ecosystem: dict[Ecosystem, list[Target]] = {}
         for target in self.targets[number]:
             by_ecosystem.setdefault(target.ecosystem, []).append(target)
         coverage = []
         for ecosystem, targets in by_ecosystem.items():
-            records = sum(
-                count for name, count in self.ecosystems.items() if ecosystem.includes(name)
-            )
+            records = self._count_records(ecosystem)
             if not ecosystem.base or not records:
                 reason = ecosystem.reason or "the database has no records for the ecosystem"
                 coverage.append(Coverage(ecosystem.name, 0, len(targets), reason))
@@ -198,8 +205,16 @@ class _Check:
             image,
             merged,
             tuple(coverage),
-            tuple(item for place, item in self.unchecked if place == number),
+            tuple(self.unchecked[number]),
         )
+
+    def _count_records(self, ecosystem: Ecosystem) -> int:
+        """Return the number of records about an ecosystem, which most images have in common."""
+        if ecosystem not in self._counted:
+            self._counted[ecosystem] = sum(
+                count for name, count in self.ecosystems.items() if ecosystem.includes(name)
+            )
+        return self._counted[ecosystem]
 
     def summarize_database(self) -> DatabaseSummary:
         """Return the summary of the database."""

@@ -6,6 +6,7 @@ https://github.com/package-url/purl-spec
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 _LOWER_CASE = ("apk", "deb", "golang")
@@ -13,6 +14,7 @@ _SAFE = ".-_~:"
 _UNCHANGED = re.compile(r"[a-zA-Z0-9.\-_~:]*", re.ASCII)
 
 
+@lru_cache(maxsize=16_384)  # most packages are in several images
 def create_purl(
     package_type: str, namespace: str, name: str, version: str, *, architecture: str = ""
 ) -> str:

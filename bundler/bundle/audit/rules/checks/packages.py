@@ -28,7 +28,8 @@ def _list_packages(platform: AuditedPlatform) -> tuple[Package, ...]:
     return platform.contents.packages.packages if platform.contents else ()
 
 
-def _locate(package: Package) -> Place:
+def locate_package(package: Package) -> Place:
+    """Return the place of a package: the file that states it, and its layer."""
     return Place(path=package.path, layer=package.layer.text, package=package.full_name)
 
 
@@ -40,7 +41,7 @@ def _check_forbidden(
 ) -> Iterator[Problem]:
     for package in _list_packages(platform):
         if any(expression.search(package.purl) for expression in expressions):
-            yield Problem(f"{package.purl} is forbidden", _locate(package))
+            yield Problem(f"{package.purl} is forbidden", locate_package(package))
     yield from list_unreadable(platform)
 
 
@@ -50,14 +51,20 @@ def _check_licenses(
     __: AuditedImage,
     platform: AuditedPlatform,
 ) -> Iterator[Problem]:
-    for package in _list_packages(platform):
+    packages = _list_packages(platform)
+    forbidden = {
+        text
+        for text in {text for package in packages for text in package.licenses}
+        if any(expression.search(text) for expression in expressions)
+    }
+    for package in packages:
         for text in package.licenses:
-            if any(expression.search(text) for expression in expressions):
+            if text in forbidden:
                 yield Problem(
-                    f"has the licence {text[:160]!r}, which is forbidden", _locate(package)
+                    f"has the licence {text[:160]!r}, which is forbidden", locate_package(package)
                 )
         if not package.licenses:
-            yield Problem("states no licence", _locate(package), is_unchecked=True)
+            yield Problem("states no licence", locate_package(package), is_unchecked=True)
     yield from list_unreadable(platform)
 
 
@@ -79,13 +86,13 @@ def _check_allowed(
                 continue
             if parsed is None:
                 problem = f"states the licence {text[:160]!r}, which is not an SPDX expression"
-                yield Problem(problem, _locate(package), is_unchecked=True)
+                yield Problem(problem, locate_package(package), is_unchecked=True)
             else:
                 yield Problem(
-                    f"has the licence {text[:160]!r}, which is not allowed", _locate(package)
+                    f"has the licence {text[:160]!r}, which is not allowed", locate_package(package)
                 )
         if not package.licenses:
-            yield Problem("states no licence", _locate(package), is_unchecked=True)
+            yield Problem("states no licence", locate_package(package), is_unchecked=True)
     yield from list_unreadable(platform)
 
 

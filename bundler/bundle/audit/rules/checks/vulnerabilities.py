@@ -5,10 +5,12 @@ A rule is not evaluated for the packages that were not compared with the databas
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bundler.bundle.audit.rules.checks.packages import locate_package
 from bundler.bundle.audit.rules.finding import Place
 from bundler.bundle.audit.rules.rule import Problem, Rule, Setting
 from bundler.bundle.audit.vulnerabilities.result import LEVELS
@@ -55,7 +57,7 @@ def _check_each(
             if item.claims and item.accepted is None:
                 statuses = " and ".join(sorted({one.statement.status for one in item.claims}))
                 text += f"; VEX states {statuses}, and does not count"
-            place = _locate(item)
+            place = replace(locate_package(item.package), vulnerability=item.name)
             yield Problem(text, place, problem.is_unchecked, acceptance=item.accepted)
     yield from _list_unchecked(found)
     unreadable = location.vulnerabilities.database.unreadable
@@ -83,16 +85,6 @@ def _list_unchecked(found: ImageVulnerabilities) -> Iterator[Problem]:
         place = Place(path=finding.path, layer=finding.layer.text)
         text = f"packages may be missing, {finding.problem} [{finding.code}]"
         yield Problem(text, place, is_unchecked=True)
-
-
-def _locate(item: Vulnerability) -> Place:
-    package = item.package
-    return Place(
-        path=package.path,
-        layer=package.layer.text,
-        package=package.full_name,
-        vulnerability=item.name,
-    )
 
 
 def _create_severity_check(settings: RuleSettings) -> Callable[..., Iterator[Problem]]:

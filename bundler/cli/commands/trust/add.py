@@ -85,8 +85,8 @@ def add(
 ) -> None:
     """Add keys to DRAFT, or create it as version 1 if it does not exist.
 
-    A key that DRAFT contains gets the given roles and limits in place of its own. A signed file is
-    not changed.
+    A key that DRAFT contains gets the given roles and limits in place of its own. Dates and streams
+    limit bundles and receipts; a key with the role trust has none. A signed file is not changed.
     """
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
     from bundler.trust.trust_files.trust_file import RoleKeys, TrustedKey, TrustFile  # noqa: PLC0415 - as above
@@ -95,6 +95,13 @@ def add(
         raise UsageError(
             "--role: a key cannot have the roles bundle and receipt: imports refuse its receipts",
             hint="create a key for receipts: airbundle keygen PREFIX",
+        )
+    limits = {"--stream": streams, "--not-before": not_before, "--not-after": not_after}
+    if "trust" in roles and (given := [option for option, value in limits.items() if value]):
+        raise UsageError(
+            f"{given[0]}: limits bundles and receipts; the role trust has no limits",
+            hint="create a key of its own for bundles (airbundle keygen PREFIX); the role trust of"
+            " a key ends with its removal (airbundle trust rotate DRAFT --remove KEY)",
         )
     content = drafts.read(draft) or TrustFile(1, {}, {})
     added = {}

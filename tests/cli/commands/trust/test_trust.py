@@ -167,13 +167,24 @@ def test_key_for_bundles_and_receipts_is_refused(site: Site):
     assert not (site.directory / "1.json").exists()
 
 
+@pytest.mark.parametrize(
+    "limit", ["--stream plant-7", "--not-before 2027-01-01", "--not-after 2027-12-25"]
+)
+def test_limit_that_would_not_hold_is_refused(site: Site, limit: str):
+    """A trust file states no date and no stream, so the role trust cannot be limited by them."""
+    refused = site(f"trust add 1.json --key alice.pub --role trust {limit}", status=2)
+    assert f"{limit.split(maxsplit=1)[0]}: " in refused.stderr
+    assert not (site.directory / "1.json").exists()
+
+
 def test_date_means_the_start_or_the_end_of_its_day(site: Site):
+    site("trust add 1.json --key alice.pub --role trust --expires 2028-01-31")
     site(
-        "trust add 1.json --key alice.pub --role trust --not-before 2027-01-01"
-        " --not-after 2027-12-25 --expires 2028-01-31"
+        "trust add 1.json --key export.pub --role bundle --not-before 2027-01-01"
+        " --not-after 2027-12-25"
     )
     shown = json.loads(site("trust show 1.json --json").stdout)
-    (key,) = shown["keys"].values()
+    key = shown["keys"][EXPORT.public.id]
     assert (key["notBefore"], key["notAfter"], shown["expires"]) == (
         "2027-01-01T00:00:00Z",
         "2027-12-25T23:59:59Z",

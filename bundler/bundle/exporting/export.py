@@ -95,6 +95,8 @@ class ExportRequest:
     """The properties of the medium, in place of those of its file system; None: unset."""
     archive: bool = False
     """Write an archive, the file ``bundle``, and not a directory."""
+    program: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    """The files of the program that the bundle carries, by their paths in the bundle."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
 
@@ -104,6 +106,11 @@ class ExportRequest:
         if self.expires is not None:
             limits.append(created + self.expires)
         return min(limits, default=None)
+
+    @property
+    def program_directory(self) -> str | None:
+        """The directory of the carried program in the bundle; None: there is none."""
+        return next((path.partition("/")[0] for path in self.program), None)
 
     def reads_back(self, medium: Medium) -> bool:
         """Return whether the bundle on ``medium`` is read again after writing."""
@@ -233,6 +240,10 @@ def write_bundle(
             from bundler.bundle.format.signatures import image_signatures  # noqa: PLC0415 - if there are any
 
             image_signatures.write_files(bundle, signature_files, only_missing=True)
+        if request.program:
+            from bundler.bundle.program import copy_program  # noqa: PLC0415 - on request
+
+            copy_program.copy(request.program, directory, engine.cancellation)
         removed = set(filter(bundle_paths.parse_signature_name, directory.list_names()))
         contents, signed = sealing.replace_seal(
             request,

@@ -45,7 +45,8 @@ def make_room(
         MediumError: a file cannot be removed.
     """
     try:
-        check_plan(plan, OVERHEAD)
+        program = sum(source.stat().st_size for source in request.program.values())
+        check_plan(plan, OVERHEAD + program)
     except NoSpaceError as error:
         present = bundle_files.scan(request.bundle).entries
         resolved = [planned.image for planned in plan.images]

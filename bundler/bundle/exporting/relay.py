@@ -18,7 +18,7 @@ from bundler.bundle.format.inventory import RelayedBundle, is_stream_name
 from bundler.bundle.format.parse_inventory import MAX_RELAYS
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.importing.selected_images import check_present, resolve_images, select_images
-from bundler.errors import LimitError, RollbackError, UsageError
+from bundler.errors import LimitError, RollbackError, UnsupportedError, UsageError
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def relay(request: RelayRequest, engine: EngineOptions) -> ExportReport:
         DamagedBundleError, IntegrityError: its content is missing or damaged; nothing is sealed.
         NotFoundError: no image matches.
         UsageError: both are the same directory, or the name of the stream is not valid.
+        UnsupportedError: the bundle presupposes blobs of its target.
         RollbackError: the destination contains a later bundle of the same stream.
         BundlerError: as ``export``.
     """
@@ -85,6 +86,11 @@ def _create_export(
 ) -> ExportRequest:
     """Return the request for the new bundle, with all that follows from the original."""
     inventory, export = found.inventory, request.export
+    if inventory.presupposed_file is not None:
+        raise UnsupportedError(
+            f"{files.location}: lacks layers that its target has, so it cannot be relayed",
+            hint="import it into a layout that has them, and export from there",
+        )
     if len(inventory.relayed) >= MAX_RELAYS:
         raise LimitError(f"{files.location}: relayed too often (expected at most {MAX_RELAYS})")
     default = inventory.stream

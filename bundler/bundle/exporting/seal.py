@@ -71,6 +71,7 @@ def replace_seal(
             presupposed_file = presupposing.describe(raw)
     present = bundle_files.scan(bundle).entries
     paths = find_listed_paths(request.format, listed, resolved, present, presupposed)
+    paths |= request.program.keys()
     in_parts = any(map(bundle_paths.parse_blob_part, paths))
     files[bundle_paths.INSTRUCTIONS] = instructions.render(
         request.stream,
@@ -80,6 +81,7 @@ def replace_seal(
         complete=complete,
         presupposed=len(presupposed),
         in_parts=in_parts,
+        program=request.program_directory,
     )
     signed = {path: data for path, data in signature_files.items() if path in paths}
     small = files | signed
@@ -139,6 +141,7 @@ def create_inventory(
         expires=request.find_expiry(created),
         complete=complete,
         relayed=request.relayed,
+        program=request.program_directory,
     )
 
 

@@ -47,6 +47,7 @@ def verify(
         listed.images != images
         or listed.complete == any(image.missing_layers for image in resolved)
         or listed.relayed != request.relayed
+        or listed.program != request.program_directory
         or listed.expires != request.find_expiry(listed.created)
     ):
         return None
@@ -75,7 +76,8 @@ def verify(
         return None
     with DirectoryFiles(bundle) as files:
         present, paths = files.scan().entries, checksums.read(files).keys()
-    if paths != sealing.find_listed_paths(request.format, images, resolved, present, presupposed):
+    needed = sealing.find_listed_paths(request.format, images, resolved, present, presupposed)
+    if paths != needed | request.program.keys():
         engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
         return None
     sealing.prune(directory, present, paths)

@@ -144,6 +144,11 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
             f"{option} does not apply to an archive, which has the format oci",
             hint=f"leave out {option}, or export to a directory",
         )
+    if request.program:
+        raise UsageError(
+            "--with-program does not apply to an archive, in which a program cannot be started",
+            hint="write it beside the archive: airbundle carry DIRECTORY",
+        )
     if request.in_place:
         raise UsageError(
             "--in-place does not apply to an archive, which replaces the former one as a whole",

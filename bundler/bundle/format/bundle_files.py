@@ -228,7 +228,7 @@ def remove_files(
     for path in paths:
         folder_path, _, name = path.rpartition("/")
         folders.setdefault(folder_path, []).append(name)
-    for folder_path, files in folders.items():
+    for folder_path, files in sorted(folders.items(), reverse=True):  # inner ones first
         names = folder_path.split("/") if folder_path else []
         with bundle.enter(*names) as folder:
             for name in files:

@@ -10,6 +10,7 @@
     blobs/<algorithm>/<hex>.<number>                             a part of a blob
     signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
     images/<hex of the root>/…                                   format dir
+    program-<16 hex>/…                                           the carried program
     bundle.next/…                                                a complete new seal
 
 A medium is untrusted. A name is used as a path only after ``is_path`` accepted it.
@@ -71,6 +72,7 @@ _SIGNATURES = {
     for document in (INVENTORY, PLAN)
 }
 _TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")
+_PROGRAM = re.compile(r"program-[0-9a-f]{16}")
 _IMAGE_SIGNATURE = re.compile(r"(?:(?:sha512-)?[0-9a-f]+\.)?signature-[1-9][0-9]{0,3}")
 _SIGNED = re.compile(r"sha256=[0-9a-f]{64}|sha512=[0-9a-f]{128}")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
@@ -215,7 +217,7 @@ def is_content(path: str) -> bool:
 
     Such a file may be unlisted: an interrupted export leaves it beside the former bundle.
     """
-    if parse_digest(path) is not None:
+    if parse_digest(path) is not None or is_program(path):
         return True
     match path.split("/"):
         case ["blobs", "sha256" | "sha512", name]:
@@ -230,6 +232,14 @@ def is_content(path: str) -> bool:
             return True  # ``scan`` returns no others
         case _:
             return False
+
+
+def is_program(path: str) -> bool:
+    """Whether the path is that of a carried program, or of one of its files.
+
+    The name of the directory is a digest of the program, so that two programs never share one.
+    """
+    return _PROGRAM.fullmatch(path.partition("/")[0]) is not None
 
 
 def is_system_file(name: str) -> bool:
@@ -270,7 +280,7 @@ def is_signature(path: str) -> bool:
 
 
 def _is_top_name(name: str) -> bool:
-    return name in _TOP or _is_document_signature(name)
+    return name in _TOP or _is_document_signature(name) or is_program(name)
 
 
 def _is_document_signature(name: str) -> bool:

@@ -46,7 +46,7 @@ WITH AIRBUNDLE
     airbundle import {bundle} docker://registry.example:5000 --key signer.pub
 
 At a site with a trust file, leave --key out: the file states the keys.
-
+{carried}
 
 WITHOUT AIRBUNDLE
 
@@ -92,6 +92,18 @@ does not read them: continue in a copy of this directory on another file system,
 | sha256sum -c --strict --quiet -
 """
 
+_PROGRAM = f"""\
+The directory {{program}} contains airbundle for Linux on x86-64 and arm64, which needs neither an
+installation nor libraries. Before you start it, verify the signature as in step 1 and
+{bundle_paths.CHECKSUM_FILE} with the first command of step 2, then the files of the program:
+
+    grep ' {{program}}/' {bundle_paths.CHECKSUM_FILE} | sha256sum -c --strict --quiet -
+    sh {{program}}/airbundle verify . --key signer.pub
+
+Without a shell, start {{program}}/linux-x86_64/airbundle or {{program}}/linux-aarch64/airbundle;
+with Python 3.11 or newer alone, python3 {{program}}/airbundle.pyz.
+"""
+
 _COSIGN = f"""\
 Or, with cosign 3:
 
@@ -109,12 +121,14 @@ def render(
     presupposed: int = 0,
     in_parts: bool = False,
     archive: bool = False,
+    program: str | None = None,
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``.
 
     If it is not ``complete``, or if it lacks ``presupposed`` blobs that its target has, the text
     says so before the commands. ``in_parts``: the bundle has blobs that are stored in parts.
     ``archive``: the bundle is an archive, and not a directory.
+    ``program`` is the directory of the carried program.
     """
     lines = [
         *([_PARTS] if in_parts else []),
@@ -144,6 +158,9 @@ def render(
     note = "" if complete else _INCOMPLETE
     if presupposed:
         note += _PRESUPPOSED.format(number=f"{presupposed:,}")
+    carried = (
+        f"{program} contains the program; see step 2 before you start it.\n" if program else ""
+    )
     extracted = [bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE]
     extracted += [bundle_paths.format_signature_name(key.id) for key in keys]
     if any(key.algorithm == "ecdsa-p256" for key in keys):
@@ -152,6 +169,7 @@ def render(
         _INTRODUCTION.format(
             stream=stream,
             note=note,
+            carried=carried,
             place="the directory of the archive" if archive else "this directory",
             name=f"    ARCHIVE=${{ARCHIVE:-{stream}{bundle_paths.ARCHIVE_SUFFIX}}}\n" * archive,
             bundle='"$ARCHIVE"' if archive else ".",
@@ -159,6 +177,7 @@ def render(
         ),
         _render_signatures(keys),
         _FILES.replace("HASH", _HASH_MEMBERS if archive else _HASH),
+        *([] if program is None else [_PROGRAM.format(program=program)]),
         *lines,
         "",
     ]

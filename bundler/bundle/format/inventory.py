@@ -28,7 +28,7 @@ TYPE = "airbundle/bundle/v1"
 TYPE_2 = "airbundle/bundle/v2"
 """The version with signature files of images."""
 TYPE_3 = "airbundle/bundle/v3"
-"""Version 2 with presupposed blobs."""
+"""Version 2 with presupposed blobs, or with a carried program."""
 
 Format = Literal["oci", "dir"]
 
@@ -198,10 +198,13 @@ class Inventory:
     """The list of the blobs that the bundle lacks because its target has them; None: there are
     none."""
 
+    program: str | None = None
+    """The directory of the carried program; None: there is none."""
+
     @property
     def type(self) -> str:
         """The version of the format that the content requires."""
-        if self.presupposed_file is not None:
+        if self.presupposed_file is not None or self.program is not None:
             return TYPE_3
         return TYPE_2 if any(image.signatures for image in self.images) else TYPE
 
@@ -226,6 +229,7 @@ class Inventory:
                 None if presupposed is None else presupposed.to_json(bundle_paths.PRESUPPOSED)
             ),
             images=[image.to_json() for image in self.images],
+            program=self.program,
             relayed=[bundle.to_json() for bundle in self.relayed] or None,
         )
         return strict.dumps(value) + b"\n"

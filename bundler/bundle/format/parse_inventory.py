@@ -52,7 +52,7 @@ _PARTIAL = ("base", "volumes")
 """Members that are reserved for deltas and volumes."""
 _FIELDS = (
     *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
-    *("images", "relayed", "presupposes", *_PARTIAL),
+    *("images", "program", "relayed", "presupposes", *_PARTIAL),
 )
 _IMAGE_FIELDS = (
     *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
@@ -80,6 +80,9 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     tool, presupposed = table.table("tool"), None
     if version == TYPE_3 and "presupposes" in table:
         presupposed = read_list(table.table("presupposes"), bundle_paths.PRESUPPOSED)
+    program = table.optional_text("program") if version == TYPE_3 else None
+    if program is not None and ("/" in program or not bundle_paths.is_program(program)):
+        raise table.problem(f"{program[:80]!r} is not the directory of a program")
     expires = table.text("expires") if "expires" in table else None
     return Inventory(
         format=table.one_of("format", get_args(Format)),
@@ -91,6 +94,7 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         tool=Producer(read_text(tool, "name"), read_text(tool, "version")),
         checksum_file=read_list(table.table("sums"), bundle_paths.CHECKSUM_FILE),
         images=images,
+        program=program,
         relayed=tuple(map(_read_relayed, table.tables("relayed", MAX_RELAYS))),
         presupposed_file=presupposed,
     )

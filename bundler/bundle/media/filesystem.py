@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ class Medium:
         """The last line that a command prints after it has written to the medium."""
         if not self.removable:
             return f"everything is stored on the disk mounted at {self.mount_point}"
-        return f"the medium at {self.mount_point} may be unmounted now"
+        command = f"umount {shlex.quote(str(self.mount_point))}"
+        return f"the medium at {self.mount_point} may be unmounted now: {command}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the medium as JSON; sizes are in bytes."""

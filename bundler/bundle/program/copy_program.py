@@ -12,6 +12,7 @@ from bundler.errors import ConflictError
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bundler.cancel import Cancellation
@@ -30,10 +31,20 @@ def list_files(program: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def place_files(program: Path) -> dict[str, Path]:
+    """Return the files of a program by their paths in a bundle, which a digest of them names."""
+    files = list_files(program)
+    digests = [f"{Digest.of(source.read_bytes()).hex}  {path}\n" for path, source in files.items()]
+    name = f"program-{Digest.of(''.join(digests).encode()).hex[:16]}"
+    return {f"{name}/{path}": source for path, source in files.items()}
+
+
 def copy(
-    files: dict[str, Path], directory: Directory, cancellation: Cancellation
+    files: Mapping[str, Path], directory: Directory, cancellation: Cancellation
 ) -> dict[str, Digest]:
     """Durably write the files of a program below ``directory``, and return their digests.
+
+    Files that are there with this content are kept.
 
     Raises:
         NoSpaceError, MediumError: a file cannot be written.
@@ -47,8 +58,9 @@ def copy(
         except OSError as error:
             raise to_bundler_error(error, source, "cannot read") from error
         with directory.enter(*parents, create=True) as folder:
-            mode = 0o755 if name in PROGRAMS else 0o644
-            atomic_write.write_bytes_in(folder, name, data, mode=mode)
+            if folder.get_size(name) != len(data) or folder.read(name, limit=len(data)) != data:
+                mode = 0o755 if name in PROGRAMS else 0o644
+                atomic_write.write_bytes_in(folder, name, data, mode=mode)
         digests[path] = Digest.of(data)
     return digests
 

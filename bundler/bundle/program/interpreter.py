@@ -201,8 +201,8 @@ def _copy_libraries(interpreter: Interpreter, directory: Path, needing: list[Pat
             if found is None:
                 raise UnsupportedError(f"no package of the interpreter contains {name}")
             needing.append(found)
-            loader = name.startswith("ld-linux")
-            shutil.copyfile(found, directory / ("ld.so" if loader else name))
+            stored = "ld.so" if name.startswith("ld-linux") else name.replace("++", "xx")
+            shutil.copyfile(found, directory / stored)
 
 
 def list_needed(data: bytes) -> list[str]:

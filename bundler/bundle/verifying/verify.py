@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 
 _MAX_MISSING = 10_000  # files that are reported individually
 _MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json is the largest file without a listed size
+_MAX_PROGRAM = 256 * 1024 * 1024  # bytes of a file of the carried program
 
 _Listed = dict[str, Digest | None]
 """The expected sha256 of each file; None if only SHA256SUMS specifies it and it is damaged."""
@@ -364,7 +365,9 @@ class _Verifier:
                 self.add("special", path, NOT_REGULAR)
             elif path in listed or not bundle_paths.is_listed(path):
                 continue
-            elif bundle_paths.is_content(path) and path.split("/")[0] in own:
+            elif bundle_paths.is_program(path) or (
+                bundle_paths.is_content(path) and path.split("/")[0] in own
+            ):
                 self.unlisted.append(path)
             else:
                 self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
@@ -376,8 +379,9 @@ class _Verifier:
         for path in listed.keys() & self.found.entries.keys():
             known_file = self.found.entries[path]
             has_size = path in self.images or bundle_paths.parse_digest(path) is not None
-            if known_file.size > _MAX_UNMEASURED and not has_size:
-                limit = f"at most {_MAX_UNMEASURED:,} bytes"
+            largest = _MAX_PROGRAM if bundle_paths.is_program(path) else _MAX_UNMEASURED
+            if known_file.size > largest and not has_size:
+                limit = f"at most {largest:,} bytes"
                 text = f"too large (expected {limit}, got {known_file.size:,})"
                 self.add("size", path, text)
 

@@ -65,6 +65,12 @@ read_back = option(
     help="Finally read the bundle again from the medium, past the cache, and compare it (default:"
     " on removable media).",
 )
+with_program = option(
+    "--with-program",
+    is_flag=True,
+    help="Also write this program for Linux on x86-64 and arm64, as carry does, which needs about"
+    " 165 MB.",
+)
 """The options of ``export`` and ``relay`` for the medium."""
 
 RENAME_RULES = spec(

@@ -59,7 +59,7 @@ def test_limits_follow_from_the_file_system_type(
     assert found.removable is removable
     assert found.free > 0
     assert found.device == "/dev/sdb1"
-    unmount = f"the medium at {stick} may be unmounted now"
+    unmount = f"the medium at {stick} may be unmounted now: umount {stick}"
     stays = f"everything is stored on the disk mounted at {stick}"
     assert found.completion_message == (unmount if removable else stays)
 

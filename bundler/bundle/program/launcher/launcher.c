@@ -43,6 +43,7 @@ __asm__(".globl _start\n_start: mov x0, sp\n bl start\n");
 
 static char own_path[MAX_PATH], directory[MAX_PATH];
 static char loader[MAX_PATH + MAX_NAME], interpreter[MAX_PATH + MAX_NAME];
+static char preloaded[MAX_PATH + MAX_NAME];
 static char executable[MAX_PATH + MAX_NAME], program[MAX_PATH + MAX_NAME];
 static const char *arguments[MAX_ARGUMENTS];
 
@@ -104,6 +105,7 @@ __attribute__((used)) void start(word *stack)
     for (long i = 0; i < slash; i++)
         directory[i] = own_path[i];
     join(loader, "/ld.so");
+    join(preloaded, "/libstdcxx.so.6"); /* a bundle may not contain the name libstdc++.so.6 */
     join(interpreter, "/interpreter");
     join(executable, "/python3");
     join(program, "/../airbundle.pyz");
@@ -113,6 +115,8 @@ __attribute__((used)) void start(word *stack)
     arguments[last++] = "--inhibit-cache";
     arguments[last++] = "--library-path";
     arguments[last++] = directory;
+    arguments[last++] = "--preload";
+    arguments[last++] = preloaded;
     arguments[last++] = "--argv0";
     arguments[last++] = executable;
     arguments[last++] = interpreter;

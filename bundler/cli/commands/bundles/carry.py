@@ -33,15 +33,11 @@ def carry(context: CommandContext, directory: Path, *, no_interpreter: bool, as_
     and are kept in the cache. A carried program copies itself.
     """
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
-    from bundler.bundle.program import carried_program, copy_program  # noqa: PLC0415 - not for --help
-    from bundler.config.paths import locate_cache  # noqa: PLC0415 - as above
+    from bundler.bundle.program import copy_program  # noqa: PLC0415 - not for --help
+    from bundler.cli.runtime.carried_program import prepare  # noqa: PLC0415 - as above
 
-    environment = context.environment
-    cache = locate_cache(environment.variables, environment.home, "program")
     with context.run() as run:
-        program = carried_program.prepare(
-            cache, run.cancellation, run.emit, with_interpreter=not no_interpreter
-        )
+        program = prepare(run, with_interpreter=not no_interpreter)
         size = copy_program.carry(program, directory, run.cancellation)
     if as_json:
         text.print_json({"directory": str(directory), "size": size})

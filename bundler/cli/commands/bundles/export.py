@@ -13,7 +13,7 @@ from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.options.signing.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
 from bundler.cli.output import text
-from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
 from bundler.errors import UsageError
 from bundler.oci.json.timestamps import format_to_minute
 
@@ -69,6 +69,7 @@ def _parse_profile(text: str) -> MediaProfile:
 @common.parents
 @common.on_system_disk
 @common.read_back
+@common.with_program
 @option(
     "--media-profile",
     metavar="PROFILE",
@@ -121,6 +122,7 @@ def export(
     on_system_disk: bool,
     read_back: bool | None,
     media_profile: MediaProfile | None,
+    with_program: bool,
     in_place: bool,
     keep_going: bool,
     rehearse: bool,
@@ -183,6 +185,7 @@ def export(
             read_back=read_back,
             in_place=in_place,
             media_profile=media_profile,
+            program=prepare_program(run, is_requested=with_program),
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
             manifest_files={file.path: file.digest for file in source.manifest.files},
@@ -226,6 +229,15 @@ def _print_signature_notes(report: ExportReport, trust_path: Path | None, *, sig
     export_signatures.print_removed(report.removed_signatures, store)
     if store is not None and signed:
         export_signatures.print_missing(report.bundle, store)
+
+
+def prepare_program(run: CommandRun, *, is_requested: bool) -> Mapping[str, Path]:
+    """Return the files of the program to carry, by their paths in the bundle, if requested."""
+    if not is_requested:
+        return {}
+    from bundler.cli.runtime.carried_program import prepare_files  # noqa: PLC0415 - on request
+
+    return prepare_files(run)
 
 
 def check_signers(

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @common.parents
 @common.on_system_disk
 @common.read_back
+@common.with_program
 @common.jobs()
 @common.as_json
 @pass_context
@@ -66,10 +67,11 @@ def relay(
     parents: bool,
     on_system_disk: bool,
     read_back: bool | None,
+    with_program: bool,
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Verify BUNDLE, and write its images to a new bundle in the directory DESTINATION.
+    """Verify BUNDLE, and write its images to a new bundle, the directory or archive DESTINATION.
 
     The new bundle contains the images with their names, referrers and signatures. It is signed with
     the given keys, belongs to a stream of its own, names BUNDLE and its signers in its inventory,
@@ -78,6 +80,7 @@ def relay(
     export_command.check_signers(signers, unsigned=unsigned)
     from bundler.bundle.exporting import relay as relaying  # noqa: PLC0415 - not for --help
     from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415 - as above
+    from bundler.bundle.format import bundle_paths  # noqa: PLC0415 - as above
     from bundler.cli.runtime import trusted_keys  # noqa: PLC0415 - as above
 
     keys: tuple[Signer, ...] = ()
@@ -100,10 +103,12 @@ def relay(
                 stream=stream,
                 format=cast("Format", bundle_format),
                 keys=keys,
+                archive=bundle_paths.is_archive_name(destination),
                 parents=parents,
                 duplicate_blobs=duplicate_blobs,
                 on_system_disk=on_system_disk,
                 read_back=read_back,
+                program=export_command.prepare_program(run, is_requested=with_program),
             ),
         )
         report = relaying.relay(request, run.create_engine_options())

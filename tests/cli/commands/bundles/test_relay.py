@@ -32,6 +32,19 @@ def read(bundle: Path) -> dict[str, Any]:
     return value
 
 
+def test_bundle_is_relayed_into_an_archive_and_out_of_it(
+    tmp_path: Path, bundle: Path, run_airbundle: RunAirbundle
+):
+    first = run_airbundle("relay", "in", "out.airbundle", *COMMAND[3:])
+    assert first.status == 0, first.stderr
+    command = ("relay", "out.airbundle", "third", "--key", "relay.pub", "--sign-key", "ours.key")
+    second = run_airbundle(*command)
+    assert second.status == 0, second.stderr
+
+    assert read(tmp_path / "third")["images"] == read(bundle)["images"]
+    assert run_airbundle("verify", "third", "--key", "ours.pub").status == 0
+
+
 @pytest.mark.parametrize("form", ["oci", "dir"])
 def test_relayed_bundle_has_the_same_images_and_names_its_origin(
     tmp_path: Path, bundle: Path, run_airbundle: RunAirbundle, form: str

@@ -65,18 +65,23 @@ def push_blob(
             stored := _push_rest(node, source, destination, activity)
         ):
             return stored
-        kept, is_retry = 0, False
+        kept = 0
+        resumed: int | None = None
         while True:
             with closing(ResumingReader(source, activity)) as stream:
                 content = activity.create_reader(stream)
                 start = 0
-                if is_retry and isinstance(destination, ResumesPush):
+                if isinstance(destination, ResumesPush):
                     start = destination.offset(node)
                     content.skip(start)
+                # An earlier run has stored that with which the first attempt begins.
+                resumed = start if resumed is None else min(resumed, start)
+                if resumed:
+                    activity.report_resumed(resumed)
                 try:
                     destination.push(node, content)
                 except RegistryError as error:
-                    interrupted = content.position > start and not stream.failed
+                    interrupted = (start or content.position > start) and not stream.failed
                     if not interrupted:
                         raise
                     if start >= kept + BUFFER_SIZE:
@@ -87,8 +92,7 @@ def push_blob(
                     activity.undo_progress()
                 else:
                     activity.report_progress()
-                    return 0
-            is_retry = True
+                    return resumed
             next(activity.attempts)
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bundler.registry.exchange.request import RequestOptions
     from bundler.registry.exchange.response import Response
     from bundler.registry.repository import Repository
+    from bundler.registry.upload_journal import UploadJournal
 
 MAX_SINGLE_PUT = 4 * 1024 * 1024
 """Maximum size in bytes of a blob that is read into memory and sent with one PUT."""
@@ -59,11 +60,15 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 class Uploads:
     """Uploader of blobs to one repository; thread-safe if all threads upload different blobs."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, journal: UploadJournal | None = None) -> None:
+        """With ``journal``, uploads that are interrupted remain, and a later run resumes them."""
         self._repository = repository
+        self._journal = journal
         self._chunk = repository.session.upload_chunk
         self._locations: dict[Digest, str] = {}
-        """The URLs of unfinished uploads."""
+        """The URLs of interrupted uploads."""
+        self._started: dict[Digest, str] = {}
+        """The URLs of uploads that the registry started in place of a mount."""
 
     def push(self, digest: Digest | None, content: Content) -> Descriptor:
         """Upload a blob; return its descriptor.
@@ -90,22 +95,29 @@ class Uploads:
         The offset is the number of bytes that the registry received in an interrupted upload; 0 if
         none.
         """
-        location = self._locations.pop(digest, None)
-        if location is None:
+        location, session = self._locations.pop(digest, None), self._repository.session
+        kept = None
+        if location is None and self._journal is not None:
+            kept = self._journal.find(self._repository.name, digest)
+        if location is None and kept is None:
             return 0
         try:
+            location = location or session.resolve_location(f"{session.origin}/", kept or "")
             with self._request("GET", location, f"blobs/uploads of {digest}") as response:
                 received = _RANGE.fullmatch(response.headers.get("Range", ""))
                 location = self._next_url(response, location)
         except CancelledError:
             raise
-        except BundlerError:
-            return 0
+        except BundlerError as error:
+            if not (isinstance(error, RegistryError) and error.temporary):
+                self._forget(digest)
+            return 0  # if the registry is unavailable, a later run may resume the upload
         # The range 0-0 is ambiguous in the specification: it may mean one byte or none.
         offset = 0 if received is None or received[1] == "0" else int(received[1]) + 1
         if offset:
-            self._locations[digest] = location
+            self._remember(digest, location)
         else:
+            self._forget(digest)
             self._abandon(location)
         return offset
 
@@ -122,13 +134,18 @@ class Uploads:
                 return True
             # The registry started an upload instead of mounting; the next push uses it.
             if response.status == 202:
-                self._locations[digest] = self._next_url(response, response.url)
+                self._started[digest] = self._next_url(response, response.url)
         return False
 
     def close(self) -> None:
-        """Cancel all unfinished uploads; errors are ignored."""
-        for digest in list(self._locations):
-            self._abandon(self._locations.pop(digest))
+        """Cancel the unfinished uploads that no later run resumes; errors are ignored."""
+        unfinished = [*self._started.values()]
+        if self._journal is None:
+            unfinished += self._locations.values()
+        self._started.clear()
+        self._locations.clear()
+        for location in unfinished:
+            self._abandon(location)
 
     def _push(self, digest: Digest | None, content: Content) -> Descriptor:
         resuming = content.position > 0
@@ -137,27 +154,56 @@ class Uploads:
             # Read the rest first, which verifies it before it is sent.
             data = b"".join(iter(partial(content.read, MAX_SINGLE_PUT), b""))
             location = self._find_or_start(digest, resuming=resuming)
-            return self._finish(location, content.descriptor(), BytesBody(data))
+            finish = self._finish_resumed if resuming else self._finish
+            return finish(location, content.descriptor(), BytesBody(data))
         location = self._find_or_start(digest, resuming=resuming)
         complete = False
         try:
             while not complete:
+                if digest is not None:
+                    self._remember(digest, location)
                 location, complete = self._send_chunk(location, content, digest)
         except CancelledError:
             raise
         except BundlerError as error:
             if not (isinstance(error, RegistryError) and error.temporary):
+                if digest is not None:
+                    self._forget(digest)
                 self._abandon(location)
-            elif digest is not None:
-                self._locations[digest] = location
             raise
-        return self._finish(location, content.descriptor(), BytesBody(b""))
+        finish = self._finish_resumed if resuming else self._finish
+        stored = finish(location, content.descriptor(), BytesBody(b""))
+        self._forget(stored.digest)
+        return stored
+
+    def _finish_resumed(self, location: str, stored: Descriptor, body: BytesBody) -> Descriptor:
+        """Finish an upload as ``_finish`` does; one that the registry refuses is begun anew."""
+        try:
+            found = self._finish(location, stored, body)
+        except RefusedRequestError as error:
+            self._forget(stored.digest)
+            message = f"{stored.digest}: the registry does not accept the resumed upload"
+            raise RegistryError(message, temporary=True) from error
+        self._forget(stored.digest)
+        return found
+
+    def _remember(self, digest: Digest, location: str) -> None:
+        """Keep the URL of an upload until it ends."""
+        self._locations[digest] = location
+        if self._journal is not None:
+            self._journal.keep(self._repository.name, digest, location)
+
+    def _forget(self, digest: Digest) -> None:
+        self._locations.pop(digest, None)
+        if self._journal is not None:
+            self._journal.forget(self._repository.name, digest)
 
     def _find_or_start(self, digest: Digest | None, *, resuming: bool) -> str:
         """Return the URL of the interrupted upload, or of a new one."""
-        known = None if digest is None else self._locations.pop(digest, None)
-        if known is not None:
-            return known
+        if digest is not None:
+            known = self._locations.pop(digest, None) or self._started.pop(digest, None)
+            if known is not None:
+                return known
         if resuming:
             raise RegistryError(
                 f"{digest}: the interrupted upload no longer exists", temporary=True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import statistics
 from io import BytesIO
 
 import pytest
@@ -22,6 +25,7 @@ from bundler.events import discard
 from bundler.oci.digest import Digest
 from bundler.ports import Capabilities, Node
 from bundler.registry.repository import Repository
+from bundler.registry.upload_journal import UploadJournal
 from bundler.registry.uploads import MAX_SINGLE_PUT, Uploads
 from tests.fakes.memory import MemoryDestination, MemoryStore
 from tests.fakes.registry import FakeRegistry
@@ -30,9 +34,9 @@ from tests.fakes.registry import FakeRegistry
 class _Destination(MemoryDestination):
     """A destination that uploads to a repository."""
 
-    def __init__(self, repository):
+    def __init__(self, repository, journal=None):
         super().__init__(MemoryStore(), Capabilities())
-        self._uploads = Uploads(repository)
+        self._uploads = Uploads(repository, journal)
 
     def offset(self, target):
         return self._uploads.find_offset(target.digest)
@@ -331,3 +335,91 @@ class TestMounts:
                 "repository:library/app:pull,push",
                 "repository:base/os:pull",
             }
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return UploadJournal(tmp_path / "records" / "uploads")
+
+
+def interrupt_run(registry, repository, journal, cut):
+    """Begin an upload in a run that is killed after ``cut`` bytes; return the blob."""
+    registry.fail("PATCH", cut_after=cut)
+    with pytest.raises(RegistryError):
+        Uploads(repository, journal).push(Digest.of(LARGE), content(LARGE))
+    return Digest.of(LARGE)
+
+
+def push_again(repository, journal) -> int:
+    """Push the blob in another run; return the bytes that the first run had sent."""
+    src = MemoryStore()
+    node = Node("layer", "a/b", src.add_blob(LARGE), len(LARGE))
+    destination = _Destination(repository, journal)
+    return push_blob(node, src.source(), destination, Cancellation(), discard)
+
+
+@pytest.mark.parametrize("cut", [100_000, MAX_SINGLE_PUT, len(LARGE) - 10, len(LARGE)])
+def test_upload_of_a_killed_run_is_resumed(registry, repository, stored, journal, cut):
+    digest = interrupt_run(registry, repository, journal, cut)
+    assert push_again(repository, journal) == cut
+    assert stored.blobs == {str(digest): LARGE}
+    assert stored.uploads == {}
+    assert registry.count("POST") == 1
+    assert journal.find(repository.name, digest) is None
+    assert push_again(repository, journal) == 0
+
+
+def test_sent_again_after_random_cuts_is_less_than_one_percent(
+    registry, repository, stored, journal
+):
+    """The median of the bytes that the second run sends again."""
+    random_cuts = random.Random(7)
+    again = []
+    for _ in range(9):
+        stored.blobs.clear()
+        cut = random_cuts.randrange(2, len(LARGE))
+        interrupt_run(registry, repository, journal, cut)
+        again.append(cut - push_again(repository, journal))
+    assert statistics.median(again) < len(LARGE) / 100
+
+
+@pytest.mark.parametrize("damage", ["upload removed", "other bytes", "no resumption", "garbage"])
+def test_upload_that_cannot_be_resumed_begins_anew(
+    registry, repository, stored, journal, tmp_path, damage
+):
+    digest = interrupt_run(registry, repository, journal, MAX_SINGLE_PUT)
+    (file,) = (tmp_path / "records" / "uploads").iterdir()
+    (upload,) = stored.uploads.values()
+    if damage == "upload removed":
+        stored.uploads.clear()
+    elif damage == "other bytes":
+        upload[0] ^= 1
+    elif damage == "no resumption":
+        registry.fail("GET", path="uploads", status=404, body=LOST)
+    else:
+        file.write_bytes(b"garbage")
+    push_again(repository, journal)
+    assert stored.blobs == {str(digest): LARGE}
+    assert journal.find(repository.name, digest) is None
+
+
+def test_journal_belongs_to_one_blob_and_repository_and_ends(repository, journal, tmp_path):
+    digest = Digest.of(LARGE)
+    journal.keep(repository.name, digest, "http://127.0.0.1/upload?_state=secret")
+    (file,) = (tmp_path / "records" / "uploads").iterdir()
+    assert file.stat().st_mode & 0o077 == 0
+    assert journal.find("other", digest) is None
+    assert journal.find(repository.name, Digest.of(b"")) is None
+    long_ago = file.read_bytes().replace(b'"started":"20', b'"started":"19')
+    file.write_bytes(long_ago)
+    assert journal.find(repository.name, digest) is None
+    os.utime(file, (0, 0))
+    journal.remove_old()
+    assert not file.exists()
+
+
+def test_journal_that_cannot_be_written_does_not_fail_the_upload(repository, stored, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    journal = UploadJournal(tmp_path / "file" / "uploads")
+    assert push_again(repository, journal) == 0
+    assert stored.blobs == {str(Digest.of(LARGE)): LARGE}

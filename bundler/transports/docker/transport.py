@@ -182,7 +182,7 @@ class DockerDestination(_RegistryRepository):
             endpoint = options.load_settings().get_primary_endpoint(reference.image)
             self._repository = open_repository(endpoint, options, stack, writable=True)
             self._resources = stack.pop_all()
-        self._uploads = Uploads(self._repository)
+        self._uploads = Uploads(self._repository, options.get(DockerOptions).upload_journal)
         self._manifests = ManifestWriter(self._repository)
         self._signatures = SignatureWriter(
             reference.image, self._repository, self._uploads, options

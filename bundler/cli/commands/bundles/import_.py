@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.report import ImportReport
     from bundler.config.registry_access import RegistryOverride
+    from bundler.ports import TransportOptions
 
 _RESULTS = {"same": "already present"}
 
@@ -175,7 +176,7 @@ def import_(
         request = import_bundle.ImportRequest(
             bundle=bundle,
             target=settings.target,
-            options=run.create_open_options(by_host),
+            options=run.create_open_options(by_host, _open_journal(site, dry_run=dry_run)),
             trust=trusted,
             signature_files=trust.signature_files,
             allow_unsigned=overridden.unsigned,
@@ -203,6 +204,18 @@ def import_(
             signed.failure.add_note(f"the import is recorded; {path} lacks this signature")
             raise signed.failure
     report.check()
+
+
+def _open_journal(records_path: Path, *, dry_run: bool) -> list[TransportOptions]:
+    """Return the option to keep unfinished uploads in the records; none for a dry run."""
+    if dry_run:
+        return []
+    from bundler.registry.upload_journal import UploadJournal  # noqa: PLC0415 - not for --help
+    from bundler.transports.docker.options import DockerOptions  # noqa: PLC0415 - as above
+
+    journal = UploadJournal(records_path / "uploads")
+    journal.remove_old()
+    return [DockerOptions(upload_journal=journal)]
 
 
 def print_report(report: ImportReport, *, dry_run: bool) -> None:

@@ -92,6 +92,7 @@
     │   ├── DirectoryExistsError
     │   └── NotAnImageDirectoryError
     ├── PartialError                    11   partially done; the report lists the failures
+    │   └── VolumesOwedError
     ├── FindingsError                   12   an audit has findings; the report lists them
     │   └── RejectedByRulesError
     ├── DifferenceError                 12   what was compared differs; the report lists how
@@ -148,6 +149,7 @@ from bundler.errors.bundles import (
     AbsentBlobsError as AbsentBlobsError,
     DamagedBundleError as DamagedBundleError,
     UnusableBlob as UnusableBlob,
+    VolumesOwedError as VolumesOwedError,
 )
 from bundler.errors.content import (
     ArchiveExistsError as ArchiveExistsError,

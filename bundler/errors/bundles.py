@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.errors.access import NotFoundError
+from bundler.errors.base import PartialError
 from bundler.errors.content import IntegrityError
 from bundler.errors.counts import count, shortlist
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 NOT_REGULAR = "not a regular file, but a link, a directory, a pipe or a device"
 """The problem of a name in a bundle that is neither opened nor followed."""
@@ -54,6 +55,31 @@ class AbsentBlob(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.digest}: {self.size:,} bytes (in {shortlist(self.images)})"
+
+
+class VolumesOwedError(PartialError):
+    """A bundle on several volumes of which some have not come.
+
+    Fields:
+        owed: the numbers of the missing volumes.
+        total: the number of volumes of the bundle.
+
+    Raised by readers of some of the volumes, and by ``import`` after it has pushed what they have.
+    """
+
+    def __init__(
+        self, subject: str, owed: Iterable[int], total: int, *, hint: str | None = None
+    ) -> None:
+        numbers = sorted(owed)
+        label = "volume" if len(numbers) == 1 else "volumes"
+        super().__init__(
+            f"{subject}: the bundle is not complete: {label} {', '.join(map(str, numbers))} of"
+            f" {total} missing",
+            [],
+            hint=hint or "specify the directories of all volumes, or insert the missing ones",
+        )
+        self.owed = tuple(numbers)
+        self.total = total
 
 
 class AbsentBlobsError(NotFoundError):

@@ -191,7 +191,8 @@ def open_images(
 
 def _open_bundle(bundle: BundleFiles, trust: BundleTrust | None, stack: ExitStack) -> OpenImages:
     location = bundle.location
-    if bundle.get_size(bundle_paths.INVENTORY) is None and bundle.get_size(bundle_paths.MARKER):
+    is_bundle = bundle.get_size(bundle_paths.INVENTORY) or bundle.get_size(bundle_paths.PLAN)
+    if not is_bundle and bundle.get_size(bundle_paths.MARKER):
         raise InvalidReferenceError(
             f"{location}: an image layout, not a bundle", hint=f"write oci:{location}"
         )

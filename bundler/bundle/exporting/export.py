@@ -12,7 +12,7 @@ nothing is written, unless a third of the validity of the former bundle has pass
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,11 @@ class ExportRequest:
     """Write an archive, the file ``bundle``, and not a directory."""
     program: Mapping[str, Path] = field(default_factory=dict, hash=False)
     """The files of the program that the bundle carries, by their paths in the bundle."""
+    volumes: tuple[Path, ...] = ()
+    """The directories of the volumes after the first one, which is ``bundle``; empty: there are no
+    volumes."""
+    volume_size: int | None = None
+    """The maximum size of a volume in bytes; None: the free space of its medium."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
 
@@ -152,7 +157,11 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
 
             images = attest(images, request, former, serial, engine)
         entries, signature_files = list_images(images, request.format, engine.emit)
-        content = ResolvedContent(images, entries, signature_files)
+        content = ResolvedContent(images, entries, signature_files, complete=not missing)
+        if request.volumes:
+            from bundler.bundle.exporting.export_volumes import export_volumes  # noqa: PLC0415 - on request
+
+            return replace(export_volumes(request, content, engine), missing=missing)
         return write_bundle(request, content, former, engine, stack, missing=missing, serial=serial)
 
 

@@ -41,6 +41,8 @@ class ExportReport:
     """The medium, with its free space after the export."""
     read_back: ReadBackRecord | None = None
     """The record that the bundle was read again from the medium; None: it was not."""
+    volumes: tuple[str, ...] = ()
+    """The directories of the volumes; empty: the bundle is in one directory."""
     removed_signatures: tuple[str, ...] = ()
     """The names of the signature files of the former bundle that this one does not have."""
 
@@ -112,6 +114,7 @@ class ExportReport:
             **missing_platforms.to_json(self.images),
             "medium": self.medium.to_json(),
             "readBack": self.read_back and self.read_back.to_json(),
+            **({"volumes": list(self.volumes)} if self.volumes else {}),
         }
 
 

@@ -4,6 +4,7 @@
     bundle.json.sigstore.json                                    for cosign
     read-back.json                                               an unsigned record
     plan.json  plan.json.<16 hex>.sig  CONTENTS                  a sealed plan
+    VOLUME-<n>.sha256                                            the checksum file of a volume
     presupposed.txt                                              blobs that the target has
     trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
@@ -71,6 +72,7 @@ _SIGNATURES = {
     document: re.compile(rf"{re.escape(document)}\.([0-9a-f]{{16}})\.sig")
     for document in (INVENTORY, PLAN)
 }
+_VOLUME = re.compile(r"VOLUME-([1-9][0-9]{0,4})\.sha256")
 _TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")
 _PROGRAM = re.compile(r"program-[0-9a-f]{16}")
 _IMAGE_SIGNATURE = re.compile(r"(?:(?:sha512-)?[0-9a-f]+\.)?signature-[1-9][0-9]{0,3}")
@@ -105,6 +107,17 @@ def parse_signature_name(name: str, document: str = INVENTORY) -> str | None:
     return match[1] if match else None
 
 
+def format_volume_name(number: int) -> str:
+    """Return the file name of the checksum file of a volume."""
+    return f"VOLUME-{number}.sha256"
+
+
+def parse_volume_name(name: str) -> int | None:
+    """Return the number in the file name of a volume's checksum file; None for other names."""
+    match = _VOLUME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
 def parse_trust_name(name: str) -> tuple[int, str | None] | None:
     """Return the version in the name of a file in ``trust/``; None for files of other names.
 
@@ -119,7 +132,7 @@ def is_listed(path: str) -> bool:
 
     The sealed plan may be listed, as in an archive.
     """
-    if path in _UNLISTED or _is_document_signature(path):
+    if path in _UNLISTED or _is_document_signature(path) or parse_volume_name(path) is not None:
         return False
     folder, _, name = path.rpartition("/")
     return folder != TRUST or parse_trust_name(name) is None
@@ -280,7 +293,9 @@ def is_signature(path: str) -> bool:
 
 
 def _is_top_name(name: str) -> bool:
-    return name in _TOP or _is_document_signature(name) or is_program(name)
+    if is_program(name) or parse_volume_name(name) is not None:
+        return True
+    return name in _TOP or _is_document_signature(name)
 
 
 def _is_document_signature(name: str) -> bool:

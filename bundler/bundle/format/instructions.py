@@ -32,6 +32,18 @@ copies an image only if the repository of its target name has them.
 
 """
 
+_VOLUMES = """\
+This is one of {number} volumes. airbundle takes the directories of several volumes, in any order.
+To verify this volume alone: plan.json has the SHA-256 of its checksum file VOLUME-<n>.sha256, and
+plan.json.<16 digits>.sig signs plan.json, as bundle.json is signed (below).
+
+    grep -o '"digest":"sha256:[0-9a-f]*"' plan.json | grep -q "$(sha256sum VOLUME-*.sha256 | \
+cut -c1-64)" && sha256sum -c --strict --quiet VOLUME-*.sha256
+
+For the other commands, copy the files of all volumes into one directory.
+
+"""
+
 _INTRODUCTION = """\
 BUNDLE {stream}
 
@@ -122,6 +134,7 @@ def render(
     in_parts: bool = False,
     archive: bool = False,
     program: str | None = None,
+    volumes: int = 0,
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``.
 
@@ -129,6 +142,7 @@ def render(
     says so before the commands. ``in_parts``: the bundle has blobs that are stored in parts.
     ``archive``: the bundle is an archive, and not a directory.
     ``program`` is the directory of the carried program.
+    ``volumes`` is their number; 0: the bundle is in one directory.
     """
     lines = [
         *([_PARTS] if in_parts else []),
@@ -156,6 +170,8 @@ def render(
         lines.append(f"\nand {more:,} more images, whose names are in {bundle_paths.INVENTORY}.")
     lines += _list_omissions(images)
     note = "" if complete else _INCOMPLETE
+    if volumes:
+        note += _VOLUMES.format(number=volumes)
     if presupposed:
         note += _PRESUPPOSED.format(number=f"{presupposed:,}")
     carried = (

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.bundle_paths import parse_volume_name
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
-from bundler.errors import DamagedBundleError, NotFoundError
+from bundler.errors import DamagedBundleError, NotFoundError, VolumesOwedError
 
 if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
+    from bundler.errors import BundlerError
 
 
 def read_inventory(bundle: BundleFiles) -> tuple[bytes, Inventory]:
@@ -41,7 +43,21 @@ def read_raw_inventory(bundle: BundleFiles) -> bytes:
                 [f"{bundle_paths.INVENTORY}: missing"],
                 hint="copy the bundle again, or run the export again, which repairs it",
             ) from None
+        if bundle.get_size(bundle_paths.PLAN) is not None:
+            raise _create_owed_error(bundle) from None
         raise create_unfinished_error(bundle.location) from None
+
+
+def _create_owed_error(bundle: BundleFiles) -> BundlerError:
+    """Return the error for volumes without the last one, as their plan says."""
+    from bundler.bundle.format.sealed_plan import parse_sealed_plan  # noqa: PLC0415 - rare
+
+    plan = parse_sealed_plan(bundle.read(bundle_paths.PLAN, MAX_INVENTORY))
+    present = {number for name in bundle.list_names("") if (number := parse_volume_name(name))}
+    owed = [volume.number for volume in plan.volumes if volume.number not in present]
+    if not owed:
+        return create_unfinished_error(bundle.location)
+    return VolumesOwedError(f"bundle {plan.stream} {plan.serial}", owed, len(plan.volumes))
 
 
 def create_unfinished_error(location: str) -> NotFoundError:

@@ -23,6 +23,7 @@ from bundler.bundle.format import (
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.selected_images import (
@@ -51,7 +52,9 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
+    from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.image import ResolvedImage
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from bundler.copy.target_names import TargetName
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
     from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.bundle_trust import BundleTrust
 
@@ -84,7 +88,7 @@ _STATES: dict[Existing, ImageState] = {
 class ImportRequest:
     """The bundle to import, the trust in its signers, and the target."""
 
-    bundle: Path
+    bundle: BundleLocation
     target: ImportTarget
     options: OpenOptions
     """Options for opening the target."""
@@ -147,6 +151,10 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
 
 def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -> ImportReport:
     started = datetime.now(UTC)
+    if isinstance(files, VolumeFiles) and not files.has_inventory:
+        from bundler.bundle.importing.partial_import import push_volumes  # noqa: PLC0415 - rare
+
+        push_volumes(request, files, engine)
     bundle = open_bundle(
         files,
         request.trust,
@@ -198,7 +206,12 @@ def _push(
             resolve_images(selected, source, request.policy.check, engine), signatures, strict=True
         )
     ]
-    presupposed = presupposing.read(source.files, inventory)
+    files = source.files
+    presupposed: Mapping[Digest, HeldBlob] = (
+        files.list_elsewhere()
+        if isinstance(files, VolumeFiles)
+        else presupposing.read(files, inventory)
+    )
     check_present(selected, images, source, "nothing was imported", presupposed=presupposed.keys())
     rules = None if request.gate is None else request.gate(bundle, selected, images, engine)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
@@ -226,11 +239,9 @@ def _push(
     planned_images = merge_signatures(planned_images)
     held = TransferTotals()
     if presupposed and request.asks_target:
-        from bundler.bundle.importing.presupposed import provide  # noqa: PLC0415 - rare
+        from bundler.bundle.importing.partial_import import provide_blobs  # noqa: PLC0415 - rare
 
-        held = provide(
-            presupposed, planned_images, target, request.target, engine, dry_run=request.dry_run
-        )
+        held = provide_blobs(request, files, presupposed, planned_images, target, engine=engine)
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
     omissions = Omissions(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.format.reading.files import BundleFiles
+    from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.events import Emit
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
@@ -76,7 +77,7 @@ _Listed = dict[str, Digest | None]
 
 
 def verify(
-    bundle: Path,
+    bundle: BundleLocation,
     trust: BundleTrust,
     *,
     signature_files: Sequence[Path] = (),
@@ -89,7 +90,7 @@ def verify(
     """Verify a bundle; damage is returned as findings, not raised.
 
     Args:
-        bundle: the directory.
+        bundle: the directory, or those of all volumes.
         trust: the keys to trust; without a key, nothing can be authenticated.
         signature_files: signatures of the bundle that are stored elsewhere.
         threads: the number of files to hash in parallel; None: one per core.

@@ -36,7 +36,8 @@ class DirectoryFiles(BundleFiles):
     def list_names(self, folder: str) -> list[str]:
         """Return the names in a directory; a foreign file or link in its place has none."""
         try:
-            with self._directory.enter(*bundle_paths.split_path(folder)) as found:
+            names = bundle_paths.split_path(folder) if folder else []
+            with self._directory.enter(*names) as found:
                 return found.list_names()
         except (NotFoundError, MalformedError):
             return []

@@ -45,6 +45,8 @@ class BundleFiles(Protocol):
     def list_names(self, folder: str) -> list[str]:
         """Return the names in a directory of the bundle, sorted; none if it does not exist.
 
+        ``folder`` is its path; empty: the top.
+
         Raises:
             NotFoundError, MediumError: the location cannot be read.
         """

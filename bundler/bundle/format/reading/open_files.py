@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
+from bundler.bundle.format.reading.volume_files import VolumeFiles, find_volume_number
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.format.reading.files import BundleFiles
 
+BundleLocation: TypeAlias = "Path | tuple[Path, ...]"
+"""The directory of a bundle, or those of its volumes."""
 
-def open_files(location: Path) -> BundleFiles:
+
+def open_files(location: BundleLocation) -> BundleFiles:
     """Open the files of the bundle at ``location``; the caller closes them.
 
-    A location that does not exist is reported when it is first read.
+    A directory that does not exist is reported when it is first read.
+
+    Raises:
+        UsageError, BundlerError: several directories are not volumes of one bundle, see
+            ``VolumeFiles``.
     """
-    if location.is_file():
+    paths = (location,) if isinstance(location, Path) else location
+    if len(paths) > 1 or find_volume_number(paths[0]) is not None:
+        return VolumeFiles(paths)
+    if paths[0].is_file():
         from bundler.bundle.format.archive.archive_files import ArchiveFiles  # noqa: PLC0415 - only for archives
 
-        return ArchiveFiles(location)
-    return DirectoryFiles(location)
+        return ArchiveFiles(paths[0])
+    return DirectoryFiles(paths[0])
 
 
 def is_bundle(location: Path) -> bool:

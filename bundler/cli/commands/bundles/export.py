@@ -36,6 +36,12 @@ def _parse_profile(text: str) -> MediaProfile:
     return parse_profile(text)
 
 
+def _parse_volume_size(text: str) -> int | None:
+    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
+
+    return None if text == "auto" else parse_profile(text).largest_file
+
+
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH)
@@ -76,6 +82,22 @@ def _parse_profile(text: str) -> MediaProfile:
     type=_parse_profile,
     help="Properties of the medium: fat32, exfat, ntfs, ext4, xfs, udf, iso9660, or the size of its"
     " largest file, such as 2GiB (default: by its file system). Larger blobs are stored in parts.",
+)
+@option(
+    "--volume",
+    "volumes",
+    multiple=True,
+    type=common.PATH,
+    metavar="DIR",
+    help="Directory of a further volume, if one medium is too small; DESTINATION is the first"
+    " volume. May be repeated.",
+)
+@option(
+    "--volume-size",
+    metavar="SIZE",
+    type=_parse_volume_size,
+    help="With --volume: maximum size of a volume, such as 4GiB (default: auto, the free space of"
+    " each medium).",
 )
 @option(
     "--in-place",
@@ -123,6 +145,8 @@ def export(
     read_back: bool | None,
     media_profile: MediaProfile | None,
     with_program: bool,
+    volumes: tuple[Path, ...],
+    volume_size: int | None,
     in_place: bool,
     keep_going: bool,
     rehearse: bool,
@@ -186,6 +210,8 @@ def export(
             in_place=in_place,
             media_profile=media_profile,
             program=prepare_program(run, is_requested=with_program),
+            volumes=volumes,
+            volume_size=volume_size,
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
             manifest_files={file.path: file.digest for file in source.manifest.files},
@@ -256,6 +282,11 @@ def check_signers(
     )
 
 
+def _print_volumes(volumes: tuple[str, ...]) -> None:
+    for number, path in enumerate(volumes, 1):
+        text.print_line(f"volume {number} of {len(volumes)}: {path}")
+
+
 def print_report(report: ExportReport) -> None:
     """Print the report of an export as text."""
     contents, written = report.inventory, report.medium
@@ -265,6 +296,7 @@ def print_report(report: ExportReport) -> None:
         f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
         f" {text.count(len(contents.images), 'image')}{until}"
     )
+    _print_volumes(report.volumes)
     text.print_line(f"transferred: {text.format_transfer(report.totals)}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")

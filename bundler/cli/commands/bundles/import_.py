@@ -37,7 +37,7 @@ _RESULTS = {"same": "already present"}
 @command(
     "import", "airbundle import /media/stick/plant-7 docker://registry.plant:5000 --key plant.pub"
 )
-@click.argument("bundle", type=common.PATH)
+@click.argument("bundle", type=common.PATH, nargs=-1, required=True)
 @click.argument("target")
 @bundle_trust
 @import_names
@@ -75,7 +75,7 @@ _RESULTS = {"same": "already present"}
 @pass_context
 def import_(
     context: CommandContext,
-    bundle: Path,
+    bundle: tuple[Path, ...],
     target: str,
     *,
     trust: TrustOptions,
@@ -98,6 +98,9 @@ def import_(
 ) -> None:
     """Push the images of BUNDLE to TARGET; the bundle must be signed by a trusted key.
 
+    BUNDLE is a directory, or those of several volumes of one bundle, in any order. If volumes are
+    missing, the content of the others is pushed, no name is published, and the exit status is 11.
+
     TARGET is docker://HOST[:PORT][/PREFIX], atomic:HOST[:PORT]/NAMESPACE for image streams of
     OpenShift, oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
     one of these targets and further settings. Options override these settings, which override the
@@ -112,7 +115,7 @@ def import_(
         signers=trusted_keys.find_override(context, trust, site),
         policy=context.ignores_policy_file(),
     )
-    rules = gate.load(bundle)
+    rules = gate.load(bundle[0])
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
     trusted = trusted_keys.read_trust(
         context,

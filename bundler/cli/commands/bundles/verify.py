@@ -19,6 +19,7 @@ from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.rehearsal import refuse_network, rehearse
+from bundler.cli.runtime.verified_volumes import verify_volumes
 from bundler.errors import (
     BundlerError,
     ExpiredError,
@@ -43,7 +44,7 @@ _REHEARSAL = "Rehearsal of an import"
     "airbundle verify /media/stick/plant-7 --key plant.pub",
     "airbundle verify /media/stick/plant-7 --key plant.pub --offline --at 2027-02-21",
 )
-@click.argument("bundle", type=common.PATH)
+@click.argument("bundle", type=common.PATH, nargs=-1, required=True)
 @bundle_trust
 @option(
     "--offline",
@@ -80,7 +81,7 @@ _REHEARSAL = "Rehearsal of an import"
 @pass_context
 def verify(
     context: CommandContext,
-    bundle: Path,
+    bundle: tuple[Path, ...],
     *,
     trust: TrustOptions,
     offline: bool,
@@ -95,6 +96,9 @@ def verify(
     as_json: bool,
 ) -> None:
     """Read all of BUNDLE, and report damage and signers.
+
+    BUNDLE is a directory, or those of several volumes of one bundle. Each volume is also verified
+    alone; as long as volumes are missing, the exit status of whole ones is 11.
 
     The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, 4 if
     its signature does not match, or it is whole but expired or not signed by a given key, and 5 if
@@ -117,7 +121,7 @@ def verify(
     }.items():
         if value and not offline:
             raise UsageError(f"{spelling}: expected --offline too")
-    settings, patterns, rules = None, names.parse_patterns(), gate.load(bundle)
+    settings, patterns, rules = None, names.parse_patterns(), gate.load(bundle[0])
     if offline:
         from bundler.cli.runtime.import_target import read_target  # noqa: PLC0415 - only with --offline
 
@@ -137,6 +141,7 @@ def verify(
         context.run(jobs) as run,
         cache.open(context, is_needed=reads_layers) as kept,
     ):
+        volumes = verify_volumes(run, bundle, trusted, threads=jobs, now=at, as_json=as_json)
         verification = verifying.verify(
             bundle,
             trusted,
@@ -166,13 +171,15 @@ def verify(
             rehearsal = rehearse(run, request, site, Overrides(signers=override, adopt=adopt))
     if as_json:
         rehearsed = {"rehearsal": rehearsal and rehearsal.to_json()} if offline else {}
-        text.print_json(verification.to_json() | rehearsed)
+        text.print_json(verification.to_json() | rehearsed | volumes.to_json())
     else:
+        volumes.print_text()
         print_report(verification)
         if rehearsal is not None:
             rehearsal.print_text(names=target is not None or names != ImportNameOptions())
     try:
         verification.check()
+        volumes.check()
         if rehearsal is not None:
             rehearsal.check()
     except BundlerError as error:

@@ -1,0 +1,151 @@
+"""Push the content of some volumes of a bundle, without names.
+
+The target remembers what has come: a later import with other volumes asks it for the content of
+those that are not present, and publishes the names once it has everything.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from bundler.bundle.format import bundle_source
+from bundler.bundle.format.authenticate_plan import authenticate_plan
+from bundler.bundle.format.inventory import Inventory, Producer
+from bundler.bundle.format.reading.volume_files import VolumeFiles
+from bundler.bundle.importing.presupposed import provide
+from bundler.bundle.importing.selected_images import resolve_images, select_images
+from bundler.bundle.importing.target import DirectoryTarget, open_target
+from bundler.copy.engine import execute
+from bundler.copy.plan import create_plan
+from bundler.errors import AbsentBlobsError, UsageError, VolumesOwedError
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.reading.files import BundleFiles
+    from bundler.bundle.importing.import_bundle import ImportRequest
+    from bundler.bundle.importing.target import OpenTarget
+    from bundler.copy.engine import EngineOptions
+    from bundler.copy.plan import Plan
+    from bundler.copy.planned_image import PlannedImage
+    from bundler.events import TransferTotals
+    from bundler.ports import Destination, Holdings
+
+
+def provide_blobs(
+    request: ImportRequest,
+    files: BundleFiles,
+    presupposed: Mapping[Digest, HeldBlob],
+    planned_images: Sequence[PlannedImage[Holdings]],
+    target: OpenTarget,
+    *,
+    engine: EngineOptions,
+) -> TransferTotals:
+    """Check that the target has the ``presupposed`` blobs, see ``presupposed.provide``.
+
+    Raises:
+        VolumesOwedError: the target lacks blobs of volumes that are not present; those of the
+            others were pushed.
+        AbsentBlobsError, RegistryError: as ``presupposed.provide``.
+    """
+    dry_run = request.dry_run
+    try:
+        return provide(presupposed, planned_images, target, request.target, engine, dry_run=dry_run)
+    except AbsentBlobsError as error:
+        if isinstance(files, VolumeFiles):
+            lacking = [blob.digest for blob in error.blobs]
+            push_available(request, files, planned_images, lacking, engine)
+        raise
+
+
+def push_volumes(request: ImportRequest, files: VolumeFiles, engine: EngineOptions) -> NoReturn:
+    """Push the layers of volumes without the last one, which has the inventory.
+
+    The sealed plan is authenticated instead. No name is published, and nothing is recorded.
+
+    Raises:
+        VolumesOwedError: always, after the layers have been pushed.
+        BundlerError: as ``import_bundle``.
+    """
+    plan, _ = authenticate_plan(files, request.trust, request.now or datetime.now(UTC))
+    announced = Inventory(
+        format="oci",
+        stream=plan.stream,
+        serial=plan.serial,
+        created=plan.created,
+        tool=Producer("", ""),
+        checksum_file=plan.contents,
+        images=plan.images,
+        expires=plan.expires,
+    )
+    source = bundle_source.BundleSource(files, announced)
+    selected = select_images(announced, request.only)
+    images = resolve_images(selected, source, request.policy.check, engine)
+    elsewhere = files.list_elsewhere()
+    with ExitStack() as stack:
+        target = open_target(request.target, request.options, stack, writable=not request.dry_run)
+        names = replace(request.names, prefix=request.target.prefix)
+        planned = [
+            replace(
+                target.create_planned_image(
+                    image, names.map_reference(item.reference, item.digest, item.rename)
+                ),
+                presupposed=elsewhere.keys(),
+            )
+            for item, image in zip(selected, images, strict=True)
+        ]
+        lacking: list[str] = []
+        try:
+            provide(elsewhere, planned, target, request.target, engine, dry_run=request.dry_run)
+        except AbsentBlobsError as error:
+            lacking = [blob.digest for blob in error.blobs]
+        push_available(request, files, planned, lacking, engine)
+
+
+def push_available(
+    request: ImportRequest,
+    files: VolumeFiles,
+    planned_images: Sequence[PlannedImage[Holdings]],
+    lacking: Iterable[str],
+    engine: EngineOptions,
+) -> NoReturn:
+    """Push the layers that are on the volumes which are present, and report what is owed.
+
+    ``lacking``: the digests that neither these volumes nor the target have.
+
+    Raises:
+        VolumesOwedError: always.
+        UsageError: the target cannot store content without names.
+    """
+    plan = files.plan
+    if isinstance(request.target, DirectoryTarget) and request.target.format == "dir":
+        raise UsageError(
+            f"{request.target}: a tree of dir: images cannot store single volumes",
+            hint="specify the directories of all volumes, or another target",
+        )
+    planned_images = [
+        replace(item, image=replace(item.image, signatures={})) for item in planned_images
+    ]
+    created = create_plan(planned_images, engine.executor, engine.cancellation)
+    blobs = cast("Plan[Destination]", replace(created, manifests=(), images=()))
+    if not request.dry_run:
+        execute(blobs, engine)
+    owed = {files.contents[Digest(digest)].volume for digest in lacking}
+    last = len(plan.volumes)
+    if not files.has_inventory:
+        owed.add(last)  # it has the inventory, without which no name is published
+    present = ", ".join(map(str, sorted(files.numbers)))
+    number = blobs.count("push")
+    raise VolumesOwedError(
+        f"bundle {plan.stream} {plan.serial}: {number:,} blobs of volume {present} pushed, and no"
+        " name published",
+        owed,
+        last,
+        hint="insert the missing volumes, and run the same import with their directories"
+        + ("" if files.has_inventory else f"; the final import needs volume {last} in place"),
+    )

@@ -105,15 +105,21 @@ does not read them: continue in a copy of this directory on another file system,
 """
 
 _PROGRAM = f"""\
-The directory {{program}} contains airbundle for Linux on x86-64 and arm64, which needs neither an
-installation nor libraries. Before you start it, verify the signature as in step 1 and
-{bundle_paths.CHECKSUM_FILE} with the first command of step 2, then the files of the program:
+The directory {{program}} contains airbundle for Linux on x86-64 and
+arm64, which needs neither an installation nor libraries. Before you start it, verify the signature
+as in step 1, {bundle_paths.CHECKSUM_FILE} with the first command of step 2, then its files:
 
     grep ' {{program}}/' {bundle_paths.CHECKSUM_FILE} | sha256sum -c --strict --quiet -
     sh {{program}}/airbundle verify . --key signer.pub
 
-Without a shell, start {{program}}/linux-x86_64/airbundle or {{program}}/linux-aarch64/airbundle;
-with Python 3.11 or newer alone, python3 {{program}}/airbundle.pyz.
+Without a shell:
+
+    {{program}}/linux-x86_64/airbundle verify . --key signer.pub
+    {{program}}/linux-aarch64/airbundle verify . --key signer.pub
+
+With Python 3.11 or newer alone:
+
+    python3 {{program}}/airbundle.pyz verify . --key signer.pub
 """
 
 _COSIGN = f"""\

@@ -70,7 +70,8 @@ def prepare(
             for former in cache.iterdir():
                 if len(former.name) == len(prepared.name):
                     shutil.rmtree(former, ignore_errors=True)
-            made.rename(prepared)
+            if not prepared.is_dir():  # another process may have made it in the meantime
+                made.rename(prepared)
     except OSError as error:
         raise to_bundler_error(error, cache, "cannot write") from error
     return prepared

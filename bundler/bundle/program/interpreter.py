@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,7 @@ class Interpreter:
 
         The interpreter must be for this machine.
         """
-        loader = next(self.root.glob("lib/*/ld-linux-*.so.*"))
+        loader = next(path for folder in self.libraries for path in folder.glob("ld-linux-*.so.*"))
         paths = ":".join(map(str, self.libraries))
         run(
             [
@@ -87,9 +88,13 @@ class Interpreter:
 
 
 def run(
-    arguments: list[str], cancellation: Cancellation, environment: dict[str, str] | None = None
+    arguments: list[str],
+    cancellation: Cancellation,
+    environment: dict[str, str] | None = None,
+    *,
+    name: str | None = None,
 ) -> bytes:
-    """Run a program that must succeed, and return its output.
+    """Run a program that must succeed, and return its output; ``name`` is used in messages.
 
     Raises:
         UnsupportedError: it fails.
@@ -105,7 +110,7 @@ def run(
     if result.status != 0:
         lines = result.errors.decode("utf-8", "replace").split("\n")
         problem = next((line for line in reversed(lines) if line.strip()), "no message")
-        raise UnsupportedError(f"{Path(arguments[0]).name}: failed: {problem.strip()}")
+        raise UnsupportedError(f"{name or Path(arguments[0]).name}: {problem.strip()[:_ERRORS]}")
     return result.output
 
 
@@ -141,7 +146,8 @@ def fetch(architecture: Architecture, work: Path, cancellation: Cancellation) ->
         "Dir::State::Status": f"{work}/status",
     }
     base = [apt, "--quiet=2", *(f"--option={name}={value}" for name, value in settings.items())]
-    run([*base, "update"], cancellation)
+    with suppress(UnsupportedError):  # a source of other packages may fail
+        run([*base, "update"], cancellation)
     run([*base, "--download-only", "--yes", "install", *_PACKAGES], cancellation)
     root = work / "root"
     for package in sorted((work / "archives").glob("*.deb")):

@@ -11,6 +11,7 @@ import re
 import sys
 import zipfile
 from importlib.resources import as_file, files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,11 @@ def download(
     Raises:
         UnsupportedError: pip is not installed, or a wheel cannot be downloaded.
     """
+    if find_spec("pip") is None:
+        raise UnsupportedError(
+            "pip is not installed beside airbundle",
+            hint=f"install it with {sys.executable} -m ensurepip, or as the package python3-pip",
+        )
     directory.mkdir(parents=True)
     listed = directory / "requirements.txt"
     listed.write_text(_MARKER.sub(r" \\", requirements), "utf-8")
@@ -81,6 +87,7 @@ def download(
             *("--implementation=cp", f"--python-version={python}", *platforms),
         ],
         cancellation,
+        name="pip",
     )
     return sorted(directory.glob("*.whl"))
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.program import archives, copy_program, packages
+from bundler.bundle.program import archives, copy_program, interpreter, packages
 from bundler.bundle.program.carried_extensions import SITE
 from bundler.bundle.program.contents import ARCHITECTURES, ARCHIVE, PYTHONS
 from bundler.bundle.program.interpreter import list_needed
 from bundler.cancel import Cancellation
-from bundler.errors import ConflictError, MalformedError
+from bundler.errors import ConflictError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +125,26 @@ def test_carry_refuses_directory_with_other_files(tmp_path: Path) -> None:
         copy_program.carry(program, stick, Cancellation())
 
     assert [path.name for path in stick.iterdir()] == ["holiday.jpg"]
+
+
+def test_missing_wheel_is_reported_with_the_message_of_pip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    line = f"no-such-package==1 --hash=sha256:{'0' * 64}\n"
+
+    with pytest.raises(UnsupportedError, match=r"^pip: .*no-such-package==1"):
+        packages.download(line, ARCHITECTURES[0], OWN, tmp_path / "wheels", Cancellation())
+
+
+def test_interpreter_needs_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(UnsupportedError) as caught:
+        interpreter.fetch(ARCHITECTURES[0], tmp_path / "work", Cancellation())
+
+    assert "--no-interpreter" in str(caught.value.hint)
+    assert not (tmp_path / "work").exists()
 
 
 def make_program(path: Path, *names: str) -> Path:

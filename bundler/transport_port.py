@@ -31,6 +31,14 @@ class Transport(Protocol):
 
 
 @runtime_checkable
+class SharesSources(Protocol):
+    """A transport where one source may read all images of a location, for several threads."""
+
+    def find_shared_location(self, reference: Reference, /) -> str | None:
+        """Return the location of ``reference`` if one source reads all of its images."""
+
+
+@runtime_checkable
 class FindsRegistryHost(Protocol):
     """A transport whose references name a registry."""
 

@@ -5,6 +5,7 @@ Each resolved image becomes an entry of the inventory.
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,7 @@ from bundler.errors import (
 from bundler.events import WarningIssued
 from bundler.oci import manifest, media_types
 from bundler.ports import ListsTags
+from bundler.transport_port import SharesSources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import IndexMode
-    from bundler.ports import Holdings, OpenOptions, Reference
+    from bundler.ports import Holdings, OpenOptions, Reference, Source
     from bundler.signature_ports import PolicyCheck
 
 
@@ -79,13 +81,12 @@ def resolve_all(
         checker = SignatureChecker(engine.cancellation)
         stack.callback(checker.close)
 
+    sources = _Sources(options, stack)
     sizes: list[int] = []  # of the signatures of each image; appending is thread-safe
 
     def resolve_one(request: ImageRequest) -> ResolvedImage:
         try:
-            source = transports.open_source(request.source, options)
-            stack.callback(source.close)
-            image = resolve(request, source, policy_check, engine.emit)
+            image = resolve(request, sources.open(request.source), policy_check, engine.emit)
             if size := sum(len(raw) for found in image.signatures.values() for raw in found):
                 sizes.append(size)
                 check_signature_size(sum(sizes), request.display_name)
@@ -121,6 +122,39 @@ def resolve_all(
     if missing and not engine.keep_going:
         raise MissingImagesError.join(missing)
     return images, failed
+
+
+class _Sources:
+    """The sources of all images; a location that one source can read is opened once.
+
+    A layout of many images would be read to find each of them. Safe for several threads.
+    """
+
+    def __init__(self, options: OpenOptions, stack: ExitStack) -> None:
+        """``stack`` closes the sources."""
+        self._options = options
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._shared: dict[tuple[str, str], Source] = {}
+
+    def open(self, reference: Reference) -> Source:
+        """Open the source of a reference, unless it is open."""
+        transport = transports.find_transport(reference.transport)
+        location = None
+        if isinstance(transport, SharesSources):
+            location = transport.find_shared_location(reference)
+        if location is None:
+            return self._open(reference)
+        key = reference.transport, location
+        with self._lock:
+            if key not in self._shared:
+                self._shared[key] = self._open(reference)
+            return self._shared[key]
+
+    def _open(self, reference: Reference) -> Source:
+        source = transports.open_source(reference, self._options)
+        self._stack.callback(source.close)
+        return source
 
 
 def check_signature_size(total: int, subject: str) -> None:

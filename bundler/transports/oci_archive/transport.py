@@ -167,4 +167,5 @@ TRANSPORT = PathTransport(
     partial(LayoutReference.parse, "oci-archive"),
     lambda path, options: LayoutSource(ArchivedFiles(path, options)),
     OciArchiveDestination,
+    has_shared_sources=True,
 )

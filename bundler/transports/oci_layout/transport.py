@@ -9,6 +9,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -122,6 +123,7 @@ class LayoutSource(ReadableBlobs):
         )
         """The names of all images, in both annotations."""
         self._referrers: dict[str, dict[Digest, Descriptor]] | None = None
+        self._lock = threading.Lock()
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root called ``name``, the root at index N for ``@N``, or the only root."""
@@ -133,15 +135,16 @@ class LayoutSource(ReadableBlobs):
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """Return the roots whose subject is ``subject``; unreadable roots are skipped."""
-        if self._referrers is None:
-            self._referrers = {}
-            for entry in self._index.entries:
-                with suppress(BundlerError):
-                    raw = self.read_manifest(entry.digest)
-                    refers_to = Table.parse(raw, "manifest").table("subject").value
-                    same = self._referrers.setdefault(str(refers_to.get("digest")), {})
-                    same[entry.digest] = entry
-        return list(self._referrers.get(subject.text, {}).values())
+        with self._lock:
+            if self._referrers is None:
+                self._referrers = {}
+                for entry in self._index.entries:
+                    with suppress(BundlerError):
+                        raw = self.read_manifest(entry.digest)
+                        refers_to = Table.parse(raw, "manifest").table("subject").value
+                        same = self._referrers.setdefault(str(refers_to.get("digest")), {})
+                        same[entry.digest] = entry
+            return list(self._referrers.get(subject.text, {}).values())
 
     def close(self) -> None:
         """Close the layout."""
@@ -316,4 +319,5 @@ TRANSPORT = PathTransport(
         path, options.get(LayoutOptions).shared_blob_dir, follow_links=options.lenient
     ),
     open_destination,
+    has_shared_sources=True,
 )

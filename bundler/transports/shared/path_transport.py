@@ -47,6 +47,12 @@ class PathTransport:
     parse: Callable[[str], PathReference]
     open_source: Callable[[Path, OpenOptions], Source]
     open_destination: Callable[[Path, OpenOptions], Destination]
+    has_shared_sources: bool = False
+    """Whether one source reads all images of a path, for several threads."""
+
+    def find_shared_location(self, reference: PathReference, /) -> str | None:
+        """Return the path if one source reads all of its images."""
+        return reference.path if self.has_shared_sources else None
 
     def source(self, reference: PathReference, options: OpenOptions, /) -> Source:
         """Open the path for reading; the hint of an error suggests a transport that can read it."""

@@ -15,14 +15,20 @@ from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format import bundle_paths
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.errors import LimitError, NotFoundError, UnsupportedError
-from bundler.events import WarningIssued
+from bundler.errors import (
+    BundlerError,
+    IntegrityError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.listings.files import ListingCache
     from bundler.bundle.audit.packages.package import LayerPackages
@@ -96,22 +102,24 @@ def find_bundles(folder: Path) -> list[Path]:
         number += 1
         if number > MAX_FOLDERS:
             raise LimitError(f"{folder}: more than the {MAX_FOLDERS:,} directories allowed")
-        if (current / bundle_paths.INVENTORY).is_file():
+        # A bundle without its inventory is damaged, and is reported when it is opened.
+        names = (bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE)
+        if any(os.path.lexists(current / name) for name in names):
             found.append(current)
         elif depth < _MAX_DEPTH:
-            names = []
+            below: list[str] = []
             try:
                 with os.scandir(current) as entries:
                     for item in entries:
                         if item.is_dir(follow_symlinks=False):
-                            names.append(item.name)
+                            below.append(item.name)
                         elif item.name.endswith(bundle_paths.ARCHIVE_SUFFIX) and item.is_file(
                             follow_symlinks=False
                         ):
                             found.append(current / item.name)
             except OSError as error:
                 raise to_bundler_error(error, current, "cannot read") from error
-            pending += [(current / name, depth + 1) for name in names]
+            pending += [(current / name, depth + 1) for name in below]
     if not found:
         raise NotFoundError(f"{folder}: contains no bundle")
     return sorted(found)
@@ -134,6 +142,8 @@ class Search:
         self._cancellation = cancellation
         self._reader = LayerReader(cancellation, kept)
         self._layers: dict[Digest, LayerPackages] = {}
+        self.failures: list[BundlerError] = []
+        """The images that could not be searched, or not completely."""
 
     def close(self) -> None:
         """End the processes that read layers."""
@@ -143,29 +153,40 @@ class Search:
         """Yield the matches in one location.
 
         Manifests are read if a digest is requested, configs if labels are, and layers if a package
-        or a file is.
+        or a file is. An image whose content is damaged, absent or of an unknown form is added to
+        ``failures``, and the others are searched.
 
         Raises:
-            BundlerError: content cannot be read, so that matches could be missing.
+            BundlerError: the source cannot be read.
         """
-        query = self._query
+        patterns = self._query.references
         for image in images.images:
             self._cancellation.check()
-            if query.references and not any(item.search(image.name) for item in query.references):
+            if patterns and not any(pattern.search(image.name) for pattern in patterns):
                 continue
-            in_platforms = query.labels or query.package or query.file
-            if not (query.digest or in_platforms):
-                yield Match(images.location, image.name, None, "reference", image.name)
-                continue
-            resolved = image.resolve(self._emit, referrers=bool(query.digest))
-            digests = list(find_paths(resolved, query.digest)) if query.digest else []
-            if query.digest and not digests:
-                continue
-            if in_platforms:
-                yield from self._find_in_platforms(images.location, resolved)
-            else:
-                for digest in dict.fromkeys(path[-1].node.descriptor.digest for path in digests):
-                    yield Match(images.location, image.name, None, "digest", digest.text)
+            try:
+                yield from self._find_in_image(images.location, image)
+            except (IntegrityError, LimitError, NotFoundError, UnsupportedError) as error:
+                if len(images.images) == 1:
+                    raise
+                error.message = error.message_about(image.name)
+                self.failures.append(error)
+
+    def _find_in_image(self, location: str, image: ImageAtLocation) -> Iterator[Match]:
+        query = self._query
+        in_platforms = query.labels or query.package or query.file
+        if not (query.digest or in_platforms):
+            yield Match(location, image.name, None, "reference", image.name)
+            return
+        resolved = image.resolve(self._emit, referrers=bool(query.digest))
+        digests = list(find_paths(resolved, query.digest)) if query.digest else []
+        if query.digest and not digests:
+            return
+        if in_platforms:
+            yield from self._find_in_platforms(location, resolved)
+        else:
+            for digest in dict.fromkeys(path[-1].node.descriptor.digest for path in digests):
+                yield Match(location, image.name, None, "digest", digest.text)
 
     def _find_in_platforms(self, location: str, image: ResolvedImage) -> Iterator[Match]:
         """Yield the labels, packages and files of each platform that meets all conditions."""
@@ -205,7 +226,7 @@ class Search:
                 yield Match(location, name, str(properties.platform), kind, text)
 
     def _match_packages(self, image: ResolvedImage, platform: PlatformImage) -> Iterator[str]:
-        """Yield the packages that match; warn of files that cannot be read."""
+        """Yield the packages that match; files that cannot be read are failures."""
         listed = platform.manifest.layers
         missing = [(image.source, layer) for layer in listed if layer.digest not in self._layers]
         read = self._reader.read(missing)
@@ -214,7 +235,7 @@ class Search:
         found = merge_layers(image.display_name, platform, layers)
         for finding in found.findings:
             problem = f"{found.name}: {finding.path}: {finding.problem} [{finding.code}]"
-            self._emit(WarningIssued(f"{problem}; packages may be missing"))
+            self.failures.append(MalformedError(f"{problem}; packages may be missing"))
         name, version = self._query.package or ("", "")
         for package in found.packages:
             if fnmatchcase(package.full_name, name) and fnmatchcase(package.version, version):

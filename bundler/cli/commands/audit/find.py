@@ -82,7 +82,7 @@ def find(
 
     LOCATION is a bundle, a directory with bundles, or a reference as for copy. For --file and
     --package, all layers are read and verified, each once; a file counts if no upper layer removes
-    it. The exit status is 9 if nothing is found, and 11 if a location cannot be searched.
+    it. The exit status is 9 if nothing is found, and 11 if something cannot be searched.
     """
     query = _create_query(references, digest, labels, package, file_pattern)
     trusted = opened_images.read_trust(context, trust)
@@ -109,7 +109,10 @@ def find(
             except BundlerError as error:
                 if len(opened) == 1:
                     raise
-                failures.append(f"{location}: {error}")
+                failures.append(error.message_about(location))
+            else:
+                failures += [item.message_about(location) for item in search.failures]
+                search.failures.clear()
     if as_json:
         text.print_json({"matches": [match.to_json() for match in matches], "failed": failures})
     elif matches:
@@ -118,7 +121,7 @@ def find(
             [(item.location, item.image, item.platform or "", item.text) for item in matches],
         )
     if failures:
-        raise PartialError("not all locations were searched", failures)
+        raise PartialError("not all content was searched", failures)
     if not matches:
         raise NotFoundError(f"nothing found in {text.count(len(opened), 'location')}")
 

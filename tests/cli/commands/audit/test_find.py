@@ -94,6 +94,34 @@ def test_damaged_bundle_does_not_hide_the_others(run_airbundle: RunAirbundle, fo
     assert run_airbundle("find", "media/old/plant", "--file", "log4j*").status == 3
 
 
+def test_damaged_image_does_not_hide_the_others(run_airbundle: RunAirbundle, folder: Path):
+    damage.flip_bit(folder / "plant/blobs/sha256" / UPPER.blob.digest.removeprefix("sha256:"))
+    result = run_airbundle("find", "media/plant", "--file", "log4j*", "--json")
+    value = json.loads(result.stdout)
+    assert (result.status, [item["image"] for item in value["matches"]]) == (11, [NGINX])
+    (failure,) = value["failed"]
+    assert APP in failure
+
+
+def test_bundle_without_inventory_is_not_overlooked(run_airbundle: RunAirbundle, folder: Path):
+    (folder / "old/plant/bundle.json").unlink()
+    result = run_airbundle("find", "media", "--reference", "nginx", "--json")
+    (failure,) = json.loads(result.stdout)["failed"]
+    assert (result.status, "media/old/plant" in failure) == (11, True)
+
+
+def test_file_of_packages_that_cannot_be_read_may_hide_some(
+    run_airbundle: RunAirbundle, tmp_path: Path
+):
+    layer = tars.layer(tars.member("var/lib/dpkg/status", b"\xff not a database"))
+    bundles.write(tmp_path / "b", {NGINX: images.image(layer), APP: NAMED[APP]})
+    for package, found in (("curl", 1), ("wget", 0)):
+        result = run_airbundle("find", "b", "--package", package, "--json")
+        value = json.loads(result.stdout)
+        assert (result.status, len(value["matches"])) == (11, found)
+        assert "var/lib/dpkg/status" in value["failed"][0]
+
+
 def test_layout_is_searched(run_airbundle: RunAirbundle, tmp_path: Path):
     images.write_layout(tmp_path / "layout", {"a": NAMED[NGINX], "s": images.artifact("a/b", b"")})
     result = run_airbundle("find", "oci:layout", "--label", "tier", "--json")
@@ -105,7 +133,7 @@ def test_layout_is_searched(run_airbundle: RunAirbundle, tmp_path: Path):
     [
         (("media", "--file", "absent"), 9),
         (("media", "--label", "vendor=x"), 9),
-        (("media", "--package", "curl@8.*"), 9),
+        (("media", "--package", "curl@8.*", "--reference", "app"), 9),
         (("absent", "--file", "x"), 9),
         (("empty", "--file", "x"), 9),
         (("media",), 2),

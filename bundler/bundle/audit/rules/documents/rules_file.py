@@ -122,7 +122,7 @@ def load(path: Path) -> RuleSet:
     signers = get_member(value, "vex")
     vex: tuple[VexSigner, ...] = ()
     if isinstance(signers, SequenceNode):
-        from bundler.bundle.audit.rules.vex import read_signers  # noqa: PLC0415 - loads cryptography
+        from bundler.bundle.audit.rules.documents.vex import read_signers  # noqa: PLC0415 - loads cryptography
 
         vex = read_signers(signers, path.parent, mistakes)
         mistakes.raise_if_any()

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bundler import transports
-from bundler.bundle.format import bundle_paths, bundle_source
+from bundler.bundle.format import bundle_source
 from bundler.bundle.format.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
-from bundler.errors import InvalidReferenceError, NotFoundError, UsageError, count
+from bundler.errors import NotFoundError, UsageError, count
 from bundler.ports import ListsTags
 from bundler.transports.source_images import SourceImage
 
@@ -167,7 +167,7 @@ def open_images(
         UnauthenticatedError, TrustError: the bundle is not signed as ``trust`` requires.
         UsageError: a trust is given, and ``location`` is not a bundle.
         NotFoundError: the bundle or the image does not exist.
-        InvalidReferenceError: ``location`` is neither a directory nor a reference.
+        InvalidReferenceError: ``location`` is a file, or not a reference.
         MalformedError, LimitError, UnsupportedError: the inventory cannot be read.
     """
     path = Path(location)
@@ -191,11 +191,6 @@ def open_images(
 
 def _open_bundle(bundle: BundleFiles, trust: BundleTrust | None, stack: ExitStack) -> OpenImages:
     location = bundle.location
-    is_bundle = bundle.get_size(bundle_paths.INVENTORY) or bundle.get_size(bundle_paths.PLAN)
-    if not is_bundle and bundle.get_size(bundle_paths.MARKER):
-        raise InvalidReferenceError(
-            f"{location}: an image layout, not a bundle", hint=f"write oci:{location}"
-        )
     opened = None
     if trust is None:
         raw, inventory = read_inventory(bundle)

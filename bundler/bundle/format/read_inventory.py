@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.bundle_paths import parse_volume_name
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
-from bundler.errors import DamagedBundleError, NotFoundError, VolumesOwedError
+from bundler.errors import (
+    DamagedBundleError,
+    InvalidReferenceError,
+    NotFoundError,
+    VolumesOwedError,
+)
 
 if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Inventory
@@ -60,8 +66,23 @@ def _create_owed_error(bundle: BundleFiles) -> BundlerError:
     return VolumesOwedError(f"bundle {plan.stream} {plan.serial}", owed, len(plan.volumes))
 
 
-def create_unfinished_error(location: str) -> NotFoundError:
+def create_unfinished_error(location: str) -> BundlerError:
     """Return the error for a location without a finished bundle."""
+    path = Path(location)
+    if path.is_file():
+        archive = f"for an archive of images, write oci-archive:{path} or docker-archive:{path}"
+        return InvalidReferenceError(
+            f"{path}: a file, and not a bundle",
+            hint=f"specify {path.parent}" if path.name == bundle_paths.INVENTORY else archive,
+        )
+    if not path.is_dir():
+        return NotFoundError(f"{path}: no such directory")
+    if (path / bundle_paths.MARKER).exists():
+        return NotFoundError(
+            f"{path}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
+            hint=f"for an image layout, write oci:{path}; to complete a bundle, run the"
+            " interrupted export or copy again",
+        )
     return NotFoundError(
         f"{location}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
         hint="specify the directory of a bundle, or run the interrupted export or copy again",

@@ -171,7 +171,8 @@ def parse_document(raw: bytes, path: Path) -> Inventory | ImageList:
     """Parse an inventory or a receipt; raises as ``read_document``."""
     expected = "bundle.json or a receipt"
     if not raw.lstrip().startswith(b"{"):
-        raise UnexpectedFileError(str(path), "not JSON", expected)
+        hint = f"for an archive of images, write oci-archive:{path} or docker-archive:{path}"
+        raise UnexpectedFileError(str(path), "not JSON", expected, hint=hint)
     table = Table.parse(raw, str(path), limit=MAX_RECEIPT)
     if not str(table.value.get("_type", "")).startswith((FAMILY, RECEIPT)):
         raise UnexpectedFileError(str(path), "neither an inventory nor a receipt", expected)

@@ -14,6 +14,7 @@ from bundler.bundle.audit.listings.origins import find_paths
 from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.read_inventory import create_unfinished_error
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import (
     BundlerError,
@@ -92,9 +93,11 @@ def find_bundles(folder: Path) -> list[Path]:
         MediumError: a directory cannot be read.
         LimitError: there are too many directories.
     """
-    found: list[Path] = []
     if folder.is_file():
         return [folder]
+    if not folder.is_dir():
+        raise create_unfinished_error(str(folder))
+    found: list[Path] = []
     pending = [(folder, 0)]
     number = 0
     while pending:
@@ -121,7 +124,7 @@ def find_bundles(folder: Path) -> list[Path]:
                 raise to_bundler_error(error, current, "cannot read") from error
             pending += [(current / name, depth + 1) for name in below]
     if not found:
-        raise NotFoundError(f"{folder}: contains no bundle")
+        raise create_unfinished_error(str(folder))
     return sorted(found)
 
 

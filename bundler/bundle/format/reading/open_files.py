@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.read_inventory import create_unfinished_error
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.reading.volume_files import VolumeFiles, find_volume_number
 
@@ -22,6 +23,7 @@ def open_files(location: BundleLocation) -> BundleFiles:
     A directory that does not exist is reported when it is first read.
 
     Raises:
+        InvalidReferenceError: it is a file, and not an archive.
         UsageError, BundlerError: several directories are not volumes of one bundle, see
             ``VolumeFiles``.
     """
@@ -29,6 +31,8 @@ def open_files(location: BundleLocation) -> BundleFiles:
     if len(paths) > 1 or find_volume_number(paths[0]) is not None:
         return VolumeFiles(paths)
     if paths[0].is_file():
+        if not (is_bundle(paths[0]) or paths[0].name.endswith(bundle_paths.ARCHIVE_SUFFIX)):
+            raise create_unfinished_error(str(paths[0]))
         from bundler.bundle.format.archive.archive_files import ArchiveFiles  # noqa: PLC0415 - only for archives
 
         return ArchiveFiles(paths[0])

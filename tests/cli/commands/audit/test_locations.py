@@ -97,3 +97,32 @@ def test_image_of_a_layout_is_found_by_its_own_name(tmp_path: Path, run_airbundl
         assert run_airbundle("why", "oci:layout", name).status == 0
     assert run_airbundle("show", "oci:layout", "plain").status == 0
     assert run_airbundle("show", "oci:layout", "pp:1").status == 9
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("absent", 9, "absent: no such directory"),
+        ("empty", 9, "empty: contains no complete bundle: bundle.json is missing"),
+        ("layout", 9, "layout: contains no complete bundle: bundle.json is missing"),
+        ("a.tar", 2, "a.tar: a file, and not a bundle"),
+    ],
+)
+def test_every_command_reports_a_wrong_path_in_the_same_way(
+    tmp_path: Path, run_airbundle: RunAirbundle, path: str, status: int, message: str
+):
+    images.write_layout(tmp_path / "layout", {NAME: IMAGE})
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.tar").write_bytes(b"")
+    (tmp_path / "gate.yaml").write_text("rules: {not-root: error}")
+    (tmp_path / "osv.json").write_text("{}")
+    commands = [*COMMANDS[:-1], ("vulns", "LOCATION", "--database", "osv.json")]
+    commands += [("verify", "LOCATION"), ("serve", "LOCATION", "--port", "0")]
+    if path != "a.tar":  # diff also reads files
+        commands += [("diff", "LOCATION", "oci:layout")]
+    results = {}
+    for command in commands:
+        words = {"LOCATION": path, "DIGEST": "a" * 12}
+        result = run_airbundle(*(words.get(word, word) for word in command))
+        results[command[0]] = (result.status, result.stderr.splitlines()[0])
+    assert set(results.values()) == {(status, f"airbundle: error: {message}")}, results

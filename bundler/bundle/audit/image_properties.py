@@ -6,7 +6,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit import secret_text
@@ -74,10 +74,27 @@ class ImageProperties:
         user = (self.user or "0").partition(":")[0].strip()
         return user in ("", "root") or _ZERO.fullmatch(user) is not None
 
+    def hide_secrets(self) -> ImageProperties:
+        """Return the properties with the texts replaced that look like secrets."""
+        hide_in_words, hide_values = secret_text.hide_in_words, secret_text.hide_values
+        return replace(
+            self,
+            entrypoint=hide_in_words(self.entrypoint),
+            command=hide_in_words(self.command),
+            environment=tuple(
+                (name, hide_values({name: value})[name]) for name, value in self.environment
+            ),
+            labels=hide_values(self.labels),
+            annotations=hide_values(self.annotations),
+            history=tuple(
+                replace(step, command=secret_text.hide_in(step.command)) for step in self.history
+            ),
+        )
+
     def to_json(self, *, secrets: bool = False) -> dict[str, Any]:
         """Return the properties as JSON, without empty members.
 
-        ``secrets``: include values of variables that look like secrets.
+        ``secrets``: include texts that look like secrets.
         """
         environment = [
             {"name": name, "secret": True, **({"value": value} if secrets else {})}
@@ -85,6 +102,7 @@ class ImageProperties:
             else {"name": name, "value": value}
             for name, value in self.environment
         ]
+        shown = self if secrets else self.hide_secrets()
         value = {
             "name": self.name,
             "digest": self.digest.text,
@@ -93,14 +111,14 @@ class ImageProperties:
             "author": self.author,
             "user": self.user,
             "runsAsRoot": self.runs_as_root,
-            "entrypoint": list(self.entrypoint),
-            "command": list(self.command),
+            "entrypoint": list(shown.entrypoint),
+            "command": list(shown.command),
             "workingDirectory": self.working_directory,
             "ports": list(self.ports),
             "volumes": list(self.volumes),
             "environment": environment,
-            "labels": dict(self.labels),
-            "annotations": dict(self.annotations),
+            "labels": dict(shown.labels),
+            "annotations": dict(shown.annotations),
             "base": self.base,
             "baseDigest": self.base_digest,
             "history": [
@@ -109,7 +127,7 @@ class ImageProperties:
                     "command": step.command,
                     "layer": step.layer and step.layer.digest.text,
                 }
-                for step in self.history
+                for step in shown.history
             ],
             "layers": [
                 {"digest": layer.digest.text, "mediaType": layer.media_type, "size": layer.size}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundle.audit.secret_text import contains_secret, looks_secret
+from bundler.bundle.audit.secret_text import (
+    contains_secret,
+    hide_in,
+    hide_in_words,
+    looks_secret,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +78,33 @@ def test_usual_commands_contain_no_secrets(command: str):
 def test_hostile_command_is_searched_in_linear_time():
     for part in ("--a-", "A=", "-", "--token  ", "BEGIN "):
         contains_secret(part * 40_000)
+
+
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [
+        ("RUN |1 NPM_TOKEN=hunter2 /bin/sh -c npm ci # buildkit", "npm ci"),
+        ("curl --user-token 'hunter2 x' https://example.com", "https://example.com"),
+        ('DB_PASSWORD="a hunter2" app', "app"),
+        ("DB_PASSWORD=hunter2 API_KEY=hunter2 app", "API_KEY="),
+        ("git clone https://me:hunter2@example.com/a.git", "example.com/a.git"),
+        ("echo '-----BEGIN PRIVATE KEY-----\nhunter2\n'", ""),
+        ("x" * 70_000 + " hunter2", "x"),
+    ],
+    ids=range(7),
+)
+def test_secrets_in_commands_are_hidden(command: str, kept: str):
+    hidden = hide_in(command)
+    assert "hunter2" not in hidden
+    assert kept in hidden
+
+
+def test_usual_command_is_not_changed():
+    command = 'RUN apt-get install -y curl && KEY=$TOKEN app --token "$TOKEN"'
+    assert hide_in(command) == command
+
+
+def test_secret_in_the_next_word_is_hidden():
+    words = hide_in_words(["app", "--password", "hunter2", "--token=hunter2", "x"])
+    assert "hunter2" not in " ".join(words)
+    assert words[0::4] == ("app", "x")

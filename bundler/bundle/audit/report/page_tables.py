@@ -247,7 +247,7 @@ def list_platforms(report: Report) -> Table:
 
 
 def _list_platform_facts(platform: ReportedPlatform, report: Report) -> Iterator[Fact]:
-    properties = platform.audited.properties
+    properties = platform.audited.properties.hide_secrets()
     yield "Digest", platform.audited.image.digest.text
     if platform.gap is not None:
         yield "Not read", platform.gap

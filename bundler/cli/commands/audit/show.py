@@ -28,7 +28,7 @@ _WIDTH = 11  # of the longest label
 @click.argument("location")
 @click.argument("image", required=False)
 @platforms.one_platform
-@option("--secrets", is_flag=True, help="Print the values of variables that look like secrets.")
+@option("--secrets", is_flag=True, help="Print texts that look like secrets.")
 @access("the registry")
 @key_trust
 @common.as_json
@@ -47,9 +47,9 @@ def show(
     """Show what IMAGE states about itself: user, command, environment, labels, history and more.
 
     LOCATION and IMAGE are specified as for files. The manifest and the config are verified; their
-    statements are the author's. Values of variables that look like secrets are not printed. The
-    base image is the one that annotations state, and another image of LOCATION whose layers are
-    the first layers of IMAGE.
+    statements are the author's. Texts that look like secrets are not printed. The base image is the
+    one that annotations state, and another image of LOCATION whose layers are the first layers of
+    IMAGE.
     """
     from bundler.bundle.audit.base_image import find_base_image  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.image_properties import read_properties  # noqa: PLC0415 - as above
@@ -66,7 +66,7 @@ def show(
         text.print_json(value | ({} if base is None else {"knownBase": base.to_json()}))
         return
     text.print_line(properties.name)
-    for label, lines in _describe(properties, secrets=secrets):
+    for label, lines in _describe(properties if secrets else properties.hide_secrets()):
         for number, line in enumerate(lines):
             text.print_line(f"{'' if number else label:<{_WIDTH}} {line}")
     if base is not None:
@@ -76,9 +76,7 @@ def show(
         )
 
 
-def _describe(image: ImageProperties, *, secrets: bool) -> Iterator[tuple[str, Iterable[str]]]:
-    from bundler.bundle.audit.secret_text import hide, looks_secret  # noqa: PLC0415 - not for --help
-
+def _describe(image: ImageProperties) -> Iterator[tuple[str, Iterable[str]]]:
     yield "digest", [image.digest.text]
     yield "platform", [str(image.platform)]
     yield "created", [image.created or "not stated"]
@@ -89,13 +87,7 @@ def _describe(image: ImageProperties, *, secrets: bool) -> Iterator[tuple[str, I
     yield "directory", [image.working_directory] if image.working_directory else []
     yield "ports", [" ".join(image.ports)] if image.ports else []
     yield "volumes", image.volumes
-    yield (
-        "environment",
-        [
-            f"{name}={hide(value) if looks_secret(name, value) and not secrets else value}"
-            for name, value in image.environment
-        ],
-    )
+    yield "environment", [f"{name}={value}" for name, value in image.environment]
     yield "labels", [f"{key}={value}" for key, value in sorted(image.labels.items())]
     yield "annotations", [f"{key}={value}" for key, value in sorted(image.annotations.items())]
     if image.base or image.base_digest:

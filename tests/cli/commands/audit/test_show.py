@@ -55,6 +55,26 @@ def test_values_that_look_like_secrets_are_hidden(run_airbundle: RunAirbundle, b
         assert PASSWORD in run_airbundle("show", bundle, "--secrets", *arguments).stdout
 
 
+def test_secrets_in_history_labels_and_commands_are_hidden(
+    run_airbundle: RunAirbundle, tmp_path: Path
+):
+    config = {
+        "config": {
+            "Cmd": ["app", "--token", "hunter2"],
+            "Entrypoint": ["sh", "-c", "DB_PASSWORD=hunter2 app"],
+            "Labels": {"api_key": "hunter2"},
+        },
+        "history": [{"created_by": "RUN |1 NPM_TOKEN=hunter2 npm ci"}],
+    }
+    image = images.image(config=config, annotations={"a.secret": "hunter2"})
+    images.write_layout(tmp_path / "layout", {"app:1": image})
+    for arguments in ((), ("--json",)):
+        result = run_airbundle("show", "oci:layout:app:1", *arguments)
+        assert (result.status, "hunter2" in result.stdout) == (0, False)
+        shown = run_airbundle("show", "oci:layout:app:1", "--secrets", *arguments)
+        assert shown.stdout.count("hunter2") == 5
+
+
 def test_steps_of_the_history_are_assigned_to_layers(run_airbundle: RunAirbundle, bundle: Path):
     value = json.loads(run_airbundle("show", bundle, NAME, "--json").stdout)
     digests = [layer["digest"] for layer in value["layers"]]

@@ -266,7 +266,10 @@ class ReportsMirror(Protocol):
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that served the content; None before the first read, or if there is none."""
+        """The mirror, or the location in place of that of the reference, that served the content.
+
+        None before a mirror is read, or if there is none.
+        """
 
 
 @runtime_checkable

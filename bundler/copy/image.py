@@ -175,7 +175,7 @@ class ResolvedImage:
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that served the image; None: no mirror, or unknown."""
+        """The mirror or rewritten location that served the image; None: none, or unknown."""
         return self.source.served_by if isinstance(self.source, ReportsMirror) else None
 
     @property

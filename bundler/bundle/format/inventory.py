@@ -108,7 +108,7 @@ class BundledImage:
     origin: str | None = None
     """The file and line of the manifest entry."""
     source: str | None = None
-    """The mirror that served the image; None: the registry in ``reference``."""
+    """The mirror or rewritten location of the image; None: the registry in ``reference``."""
     referrers: tuple[BundledReferrer, ...] = ()
     absent_layers: tuple[Descriptor, ...] | None = None
     """The foreign layers that are not in the bundle; None: there are no foreign layers, or, in a

@@ -19,6 +19,7 @@ from bundler.errors import (  # re-exported for output
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from bundler.bundle.audit.packages.package import PackageFinding
     from bundler.bundle.format.sizes import Sizes
     from bundler.errors import BundlerError
     from bundler.events import BlobTotal, TransferTotals
@@ -72,6 +73,14 @@ def print_table(
         aligned.append([cell.rjust(width) if is_right else cell.ljust(width) for cell in column])
     for row in zip(*aligned, strict=True):
         sys.stdout.write("  ".join(row).rstrip() + "\n")
+
+
+def print_unread(findings: Iterable[PackageFinding]) -> None:
+    """Write a line for each file that should state packages and cannot be read."""
+    for item in findings:
+        print_line(
+            f"  NOT READ, packages may be missing: {item.path}: {item.problem} [{item.code}]"
+        )
 
 
 def print_signers(

@@ -62,8 +62,11 @@ class Mirrors:
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that served the last request, as ``host/path``; None: the registry itself."""
-        return self._last.name if self._last is not None else None
+        """The mirror, or the rewritten location, that served the last request, as ``host/path``.
+
+        None: the registry itself.
+        """
+        return None if self.current.name == self.primary.name else self.current.name
 
     def query(self, request: Callable[[Repository], T]) -> T:
         """Return the result of the first repository that serves ``request``.

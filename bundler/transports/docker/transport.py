@@ -95,7 +95,7 @@ class DockerSource(_RegistryRepository):
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that served the last request, as ``host/path``; None: the registry itself."""
+        """The mirror or rewritten location of the last request; None: the registry itself."""
         return self._mirrors.served_by
 
     def resolve(self, name: str | None = None, /) -> Descriptor:

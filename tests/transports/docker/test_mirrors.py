@@ -86,6 +86,19 @@ class TestMirrors:
         assert (origin.mount_scope, origin.repository) == (registry.host, "library/app")
         origin.close()
 
+    def test_rewritten_location_is_reported(self, registry, mirror, tmp_path):
+        mirror.add_image("copies/library/app", "1")
+        file = tmp_path / "registries.conf"
+        location = f'location = "{mirror.host}/copies"\ninsecure = true\n'
+        file.write_text(f'[[registry]]\nprefix = "{registry.host}"\n{location}')
+        settings = Settings.load(
+            {}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path)
+        )
+        origin = self.open(registry, OpenOptions(lambda: settings))
+        origin.resolve()
+        assert origin.served_by == f"{mirror.host}/copies/library/app"
+        origin.close()
+
     def test_registry_serves_content_that_the_mirror_lacks(self, registry, mirror, configured):
         options, _ = configured
         mirror.add_blob("copies/library/app", b"layer")

@@ -61,6 +61,7 @@ class ImagePackages:
             {"license": text, "packages": number} if text else {"packages": number}
             for text, number in self.count_licenses()
         ]
+        value["complete"] = not self.findings
         value["findings"] = [finding.to_json() for finding in self.findings]
         if self.claims is not None:
             value["claims"] = [claim.to_json() for claim in self.claims]

@@ -196,9 +196,15 @@ def _find_gaps(images: list[ReportedImage]) -> Iterator[Gap]:
 
 
 def _find_unchecked(audited: AuditedLocation) -> Iterator[Gap]:
-    """Yield the packages that were not compared with the database of vulnerabilities."""
+    """Yield the records that cannot be read, and the packages that were not compared."""
     if audited.vulnerabilities is None:
         return
+    database = audited.vulnerabilities.database
+    for problem in database.problems:
+        yield Gap("", "", "", f"record of the database of vulnerabilities: {problem}")
+    if database.unreadable > len(database.problems):
+        more = database.unreadable - len(database.problems)
+        yield Gap("", "", "", f"{count(more, 'more record')} of {database.path}")
     for image in audited.vulnerabilities.images:
         name, platform = image.packages.name, str(image.packages.image.platform or "")
         for item in image.coverage:

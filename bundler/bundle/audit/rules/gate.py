@@ -88,7 +88,8 @@ class Gate:
             applicable = [  # or those for findings about contents would be unused
                 waiver for waiver in self.waivers if waiver.code.removesuffix(UNCHECKED) in codes
             ]
-            self._refuse(evaluate(replace(self.rules, rules=first), audited, applicable))
+            verdict = evaluate(replace(self.rules, rules=first), audited, applicable)
+            self._refuse(verdict, "; the layers were not examined, and may have more findings")
         if self.reads_contents or len(first) < len(self.rules.rules):
             audited = add_contents(
                 audited,
@@ -123,14 +124,15 @@ class Gate:
             "waivers": [{"code": waiver.code} | waiver.to_json() for waiver in used],
         }
 
-    def _refuse(self, verdict: Verdict) -> None:
+    def _refuse(self, verdict: Verdict, note: str = "") -> None:
         if not verdict.failures:
             return
         if self.keep is not None:
             self.keep(verdict.audited, verdict)
         number = count(len(verdict.failures), "finding")
         raise RejectedByRulesError(
-            f"{verdict.audited.location}: does not pass the rules, {number}; nothing was pushed",
+            f"{verdict.audited.location}: does not pass the rules, {number}; nothing was pushed"
+            f"{note}",
             [f"{finding} ({finding.advice})" for finding in verdict.failures],
         )
 

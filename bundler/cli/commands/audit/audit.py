@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -219,8 +220,28 @@ def _print_verdict(verdict: Verdict, output_format: str) -> None:
             text.print_line()
         for code, line in sorted(advice.items()):
             text.print_line(f"{code}: {line}")
-        images = text.count(len(verdict.audited.images), "image")
-        rules = text.count(len(verdict.rules.rules), "rule")
-        findings = text.count(len(verdict.findings), "finding")
-        waived = f", {len(verdict.waived)} waived" if verdict.waived else ""
-        text.print_line(f"{images}, {rules}: {findings}{waived}")
+        text.print_line(_summarize(verdict))
+
+
+def _summarize(verdict: Verdict) -> str:
+    """Return the verdict in one line."""
+    from bundler.bundle.audit.rules.finding import SEVERITIES  # noqa: PLC0415 - not for --help
+
+    audited = verdict.audited
+    counted = Counter(item.severity for item in verdict.findings)
+    parts = [
+        text.count(counted[severity], severity)
+        for severity in reversed(SEVERITIES)
+        if counted[severity]
+    ]
+    if verdict.waived:
+        parts.append(f"{len(verdict.waived)} waived")
+    unchecked = sum(item.is_unchecked for item in verdict.findings)
+    if unchecked:
+        parts.append(f"{unchecked} of them not checked")
+    if audited.inventory is not None and not audited.is_authenticated:
+        parts.append("signatures of the bundle not verified")
+    images = text.count(len(audited.images), "image")
+    rules = text.count(len(verdict.rules.rules), "rule")
+    result = "does not pass" if verdict.failures else "passes"
+    return f"{result} ({images}, {rules}): {', '.join(parts) or 'no findings'}"

@@ -80,6 +80,7 @@ def _print_packages(image: ImagePackages, *, licenses: bool) -> None:
     distribution = f", {image.distribution.name}" if image.distribution is not None else ""
     number = text.count(len(image.packages), "package")
     text.print_line(f"{image.name} ({image.image.platform}{distribution}): {number}")
+    text.print_unread(image.findings)
     if licenses:
         rows = [(str(number), name or "not stated") for name, number in image.count_licenses()]
         text.print_table(("  PACKAGES", "LICENCE"), rows, right=[0])

@@ -92,6 +92,10 @@ def vulns(
             f"database {database.path}: {text.count(database.records, 'record')}, last changed"
             f" {modified}, {database.digest}"
         )
+        for problem in database.problems:
+            text.print_line(f"  NOT READ, vulnerabilities may be missing: {problem}")
+        if database.unreadable > len(database.problems):
+            text.print_line(f"  and {database.unreadable - len(database.problems)} more")
         for kind, item in report.exploits.items():
             date = item["released"] or "no date"
             text.print_line(f"{kind} {item['path']}: {date}, {item['digest']}")
@@ -105,6 +109,7 @@ def _print_image(image: ImageVulnerabilities) -> None:
     number = _count(image.vulnerabilities)
     text.print_line()
     text.print_line(f"{packages.name} ({packages.image.platform}): {number}")
+    text.print_unread(packages.findings)
     if not packages.packages:
         text.print_line("  NOT CHECKED: no packages were found")
     for item in image.coverage:

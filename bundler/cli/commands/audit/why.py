@@ -90,3 +90,5 @@ def _describe(use: Use) -> Iterator[tuple[str, str]]:
         yield "rename", listed.rename
     for label in dict.fromkeys(item.label for item in listed.verified):
         yield "verified", label
+    if not listed.verified:
+        yield "signatures", "none verified by the exporting side"

@@ -34,7 +34,7 @@ def open_images(
     """Open the bundle or the images at ``location`` for one run of a command.
 
     Signatures of a bundle are verified only if ``trust`` has keys or a trust file; otherwise, a
-    note states that the bundle is not authenticated.
+    note states that the bundle is not authenticated. A note names the signers that were verified.
     """
     trusted = read_trust(context, trust)
     with context.run(1) as run, open_in_run(run, location, access, trusted) as found:
@@ -51,7 +51,12 @@ def open_in_run(
     options = access.create_open_options(run, location)
     with images.open_images(location, options, trust) as found:
         yield found
-    if found.inventory is not None and not found.is_authenticated:
+    if found.bundle is not None and not run.context.options.quiet:
+        labels = [
+            text.format_key_id(key.id, found.bundle.trust.names) for key in found.bundle.accepted
+        ]
+        text.print_note(f"{location}: signed by {', '.join(labels)}")
+    elif found.inventory is not None and found.bundle is None:
         note_unauthenticated(run.context, location)
 
 

@@ -32,6 +32,24 @@ def test_findings_are_printed(run_airbundle: RunAirbundle, bundle: Path):
     assert "\x1b" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ("{not-root: error, digest-pinned: warning}", "does not pass (1 image, 3 rules): 1 error"),
+        ("{no-latest: error}", "passes (1 image, 1 rule): "),
+        ("{no-vulnerabilities: note}", "passes (1 image, 2 rules): 1 note, 1 of them not checked"),
+    ],
+)
+def test_last_line_is_the_verdict(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, rules: str, verdict: str
+):
+    (tmp_path / "gate.yaml").write_text(f"rules: {rules}")
+    result = run_airbundle("audit", bundle, "--rules", "gate.yaml")
+    last = result.stdout.splitlines()[-1]
+    assert last.startswith(verdict)
+    assert last.endswith("signatures of the bundle not verified")
+
+
 def test_findings_below_the_threshold_do_not_fail(
     run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
 ):

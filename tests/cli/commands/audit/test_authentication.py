@@ -40,7 +40,12 @@ def test_signatures_are_verified_if_a_key_is_given(
     run_airbundle: RunAirbundle, bundle: Path, command: tuple[str, ...]
 ):
     accepted = run_airbundle(*command, "--key", "signer.pub")
-    assert (accepted.status, accepted.stderr) == (0, "")
+    signed = f"signed by {KEY.public.id[:16]}"
+    assert (accepted.status, len(accepted.stderr.splitlines()), signed in accepted.stderr) == (
+        0,
+        1,
+        True,
+    )
     refused = run_airbundle(*command, "--key", "other.pub")
     assert (refused.status, refused.stdout) == (4, "")
 

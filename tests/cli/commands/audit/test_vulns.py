@@ -165,3 +165,20 @@ def test_claims_are_shown_and_change_nothing(run_airbundle: RunAirbundle, tmp_pa
         "justification": "",
         "document": f"sha256:{sha256(data).hexdigest()}",
     }
+
+
+def test_records_and_files_that_cannot_be_read_are_stated(
+    run_airbundle: RunAirbundle, tmp_path: Path
+):
+    broken = tars.layer(tars.member("var/lib/dpkg/status", b"\xff"))
+    images.write_layout(tmp_path / "layout", {"a": images.image(LAYER, broken)})
+    (tmp_path / "osv" / "two.json").write_text("{}")
+    result = run_airbundle("vulns", "oci:layout:a", "--database", "osv")
+    assert result.status == 12
+    for text in ("osv/two.json: id is missing", "var/lib/dpkg/status: "):
+        (line,) = [line for line in result.stdout.splitlines() if text in line]
+        assert "NOT READ" in line
+    packages = run_airbundle("packages", "oci:layout:a")
+    assert "NOT READ, packages may be missing: var/lib/dpkg/status" in packages.stdout
+    listed = json.loads(run_airbundle("packages", "oci:layout:a", "--json").stdout)
+    assert listed["images"][0]["complete"] is False

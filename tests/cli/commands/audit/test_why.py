@@ -51,6 +51,7 @@ def test_line_of_the_bundle_manifest_is_shown(run_airbundle: RunAirbundle, named
     assert result.status == 0
     assert "plant-7.yaml:12" in result.stdout
     assert "mirror.corp/x" in result.stdout
+    assert "none verified" in result.stdout
     (use,) = _why(run_airbundle, "nginx:1.27")
     assert (use["name"], use["origin"], use["imagesOfLine"]) == (NGINX, "plant-7.yaml:12", 2)
 

@@ -102,7 +102,7 @@ class ImageProperties:
             else {"name": name, "value": value}
             for name, value in self.environment
         ]
-        shown = self if secrets else self.hide_secrets()
+        visible = self if secrets else self.hide_secrets()
         value = {
             "name": self.name,
             "digest": self.digest.text,
@@ -111,14 +111,14 @@ class ImageProperties:
             "author": self.author,
             "user": self.user,
             "runsAsRoot": self.runs_as_root,
-            "entrypoint": list(shown.entrypoint),
-            "command": list(shown.command),
+            "entrypoint": list(visible.entrypoint),
+            "command": list(visible.command),
             "workingDirectory": self.working_directory,
             "ports": list(self.ports),
             "volumes": list(self.volumes),
             "environment": environment,
-            "labels": dict(shown.labels),
-            "annotations": dict(shown.annotations),
+            "labels": dict(visible.labels),
+            "annotations": dict(visible.annotations),
             "base": self.base,
             "baseDigest": self.base_digest,
             "history": [
@@ -127,7 +127,7 @@ class ImageProperties:
                     "command": step.command,
                     "layer": step.layer and step.layer.digest.text,
                 }
-                for step in shown.history
+                for step in visible.history
             ],
             "layers": [
                 {"digest": layer.digest.text, "mediaType": layer.media_type, "size": layer.size}

@@ -124,7 +124,7 @@ def _describe_image(image: ReportedImage) -> dict[str, Any]:
 
 def _describe_platform(platform: ReportedPlatform) -> dict[str, Any]:
     properties, contents = platform.audited.properties, platform.audited.contents
-    shown = properties.hide_secrets()
+    visible = properties.hide_secrets()
     distribution = contents and contents.packages.distribution
     return _omit_empty(
         {
@@ -134,13 +134,13 @@ def _describe_platform(platform: ReportedPlatform) -> dict[str, Any]:
             "created": properties.created,
             "user": properties.user,
             "runsAsRoot": properties.runs_as_root,
-            "entrypoint": list(shown.entrypoint),
-            "command": list(shown.command),
+            "entrypoint": list(visible.entrypoint),
+            "command": list(visible.command),
             "ports": list(properties.ports),
             "secretVariables": [
                 name for name, text in properties.environment if looks_secret(name, text)
             ],
-            "labels": dict(shown.labels),
+            "labels": dict(visible.labels),
             "base": properties.base,
             "distribution": distribution and (distribution.name or distribution.id),
             "layers": list(platform.layers),

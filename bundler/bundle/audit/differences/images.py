@@ -127,7 +127,9 @@ def compare_images(old: ComparedImage, new: ComparedImage) -> ImageDifference:
     for kind, attribute in _PROPERTIES.items():
         before, after = (_format(getattr(item, attribute)) for item in (former, latter))
         if before != after:
-            visible = (_format(getattr(item.hide_secrets(), attribute)) for item in (former, latter))
+            visible = (
+                _format(getattr(item.hide_secrets(), attribute)) for item in (former, latter)
+            )
             changes.append(Change(kind, "", *visible))
     # Values that look like secrets are hidden.
     changes += _compare_maps("environment", dict(former.environment), dict(latter.environment))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import export as exporting
@@ -23,13 +24,13 @@ from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage, Format
     from bundler.bundle.format.reading.files import BundleFiles
+    from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.copy.engine import EngineOptions
     from bundler.gocompat.regexp import GoExpression
     from bundler.trust.bundle_trust import BundleTrust
@@ -42,7 +43,7 @@ SUFFIX = "-relay"
 class RelayRequest:
     """The bundle to read, and the one to write."""
 
-    bundle: Path
+    bundle: BundleLocation
     trust: BundleTrust
     export: ExportRequest
     """The new bundle; its stream is empty for the default."""
@@ -65,7 +66,9 @@ def relay(request: RelayRequest, engine: EngineOptions) -> ExportReport:
         BundlerError: as ``export``.
     """
     destination = request.export.bundle
-    if destination.exists() and request.bundle.exists() and destination.samefile(request.bundle):
+    sources = (request.bundle,) if isinstance(request.bundle, Path) else request.bundle
+    existing = [path for path in sources if path.exists()] if destination.exists() else []
+    if any(map(destination.samefile, existing)):
         raise UsageError(
             f"{destination}: both the bundle to read and the one to write",
             hint="specify another destination, or add a signature with airbundle sign",
@@ -74,9 +77,13 @@ def relay(request: RelayRequest, engine: EngineOptions) -> ExportReport:
         found = open_bundle(files, request.trust, signature_files=request.signature_files)
         export = _create_export(request, found, files)
         content = _select_content(request.only, found, files, export.format, engine)
+        if export.volumes:
+            from bundler.bundle.exporting.export_volumes import export_volumes  # noqa: PLC0415 - on request
+
+            return export_volumes(export, content, engine)
         former = exporting.read_former(export)
         if former is not None:
-            _check_order(former, export.relayed[-1], request.bundle)
+            _check_order(former, export.relayed[-1], files.location)
         with ExitStack() as stack:
             return exporting.write_bundle(export, content, former, engine, stack, missing={})
 
@@ -142,7 +149,7 @@ def _select_content(
     return exporting.ResolvedContent(images, entries, signature_files, complete=complete)
 
 
-def _check_order(former: AuthenticatedBundle, original: RelayedBundle, bundle: Path) -> None:
+def _check_order(former: AuthenticatedBundle, original: RelayedBundle, bundle: str) -> None:
     """Check that the former bundle was not relayed from a later one of the same stream."""
     last = former.inventory.relayed[-1:]
     for item in last:

@@ -14,6 +14,7 @@ from bundler.cli.options.option import OWN_SECTION, Decorated, option, option_gr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from bundler.bundle.media.filesystem import MediaProfile
     from bundler.copy.image import ForeignLayerPolicy, ImageRequest, TagMovedAction
 
 
@@ -48,6 +49,19 @@ bundle_format = option(
 )
 """``--format`` of ``export`` and ``plan``, in the parameter ``bundle_format``."""
 
+
+def _parse_profile(text: str) -> MediaProfile:
+    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
+
+    return parse_profile(text)
+
+
+def _parse_volume_size(text: str) -> int | None:
+    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
+
+    return None if text == "auto" else parse_profile(text).largest_file
+
+
 duplicate_blobs = option(
     "--duplicate-blobs",
     is_flag=True,
@@ -70,6 +84,34 @@ with_program = option(
     is_flag=True,
     help="Also write this program for Linux on x86-64 and arm64, as carry does, which needs about"
     " 165 MB.",
+)
+archive = option(
+    "--archive",
+    is_flag=True,
+    help="Write one file, a tar archive (default: if DESTINATION ends with .airbundle).",
+)
+media_profile = option(
+    "--media-profile",
+    metavar="PROFILE",
+    type=_parse_profile,
+    help="Properties of the medium: fat32, exfat, ntfs, ext4, xfs, udf, iso9660, or the size of its"
+    " largest file, such as 2GiB (default: by its file system). Larger blobs are stored in parts.",
+)
+volumes = option(
+    "--volume",
+    "volumes",
+    multiple=True,
+    type=PATH,
+    metavar="DIR",
+    help="Directory of a further volume, if one medium is too small; DESTINATION is the first"
+    " volume. May be repeated.",
+)
+volume_size = option(
+    "--volume-size",
+    metavar="SIZE",
+    type=_parse_volume_size,
+    help="With --volume: maximum size of a volume, such as 4GiB (default: auto, the free space of"
+    " each medium).",
 )
 """The options of ``export`` and ``relay`` for the medium."""
 

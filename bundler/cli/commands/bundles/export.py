@@ -30,27 +30,11 @@ if TYPE_CHECKING:
     from bundler.trust.private_keys.signers import Signer
 
 
-def _parse_profile(text: str) -> MediaProfile:
-    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
-
-    return parse_profile(text)
-
-
-def _parse_volume_size(text: str) -> int | None:
-    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
-
-    return None if text == "auto" else parse_profile(text).largest_file
-
-
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH)
 @common.bundle_format
-@option(
-    "--archive",
-    is_flag=True,
-    help="Write one file, a tar archive (default: if DESTINATION ends with .airbundle).",
-)
+@common.archive
 @bundle_signers("--sign-key")
 @option(
     "--trust",
@@ -76,29 +60,9 @@ def _parse_volume_size(text: str) -> int | None:
 @common.on_system_disk
 @common.read_back
 @common.with_program
-@option(
-    "--media-profile",
-    metavar="PROFILE",
-    type=_parse_profile,
-    help="Properties of the medium: fat32, exfat, ntfs, ext4, xfs, udf, iso9660, or the size of its"
-    " largest file, such as 2GiB (default: by its file system). Larger blobs are stored in parts.",
-)
-@option(
-    "--volume",
-    "volumes",
-    multiple=True,
-    type=common.PATH,
-    metavar="DIR",
-    help="Directory of a further volume, if one medium is too small; DESTINATION is the first"
-    " volume. May be repeated.",
-)
-@option(
-    "--volume-size",
-    metavar="SIZE",
-    type=_parse_volume_size,
-    help="With --volume: maximum size of a volume, such as 4GiB (default: auto, the free space of"
-    " each medium).",
-)
+@common.media_profile
+@common.volumes
+@common.volume_size
 @option(
     "--in-place",
     is_flag=True,

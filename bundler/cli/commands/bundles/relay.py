@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Format
+    from bundler.bundle.media.filesystem import MediaProfile
     from bundler.trust.private_keys.signers import Signer
 
 
 @command(
     "relay", "airbundle relay /media/in/plant-7 /media/out/plant-7 --key a.pub --sign-key b.key"
 )
-@click.argument("bundle", type=common.PATH)
+@click.argument("bundle", type=common.PATH, nargs=-1, required=True)
 @click.argument("destination", type=common.PATH)
 @bundle_trust
 @option(
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     help="Relay only images whose reference matches this RE2 expression. May be repeated.",
 )
 @common.bundle_format
+@common.archive
 @option(
     "--stream",
     default="",
@@ -49,17 +51,21 @@ if TYPE_CHECKING:
 @common.on_system_disk
 @common.read_back
 @common.with_program
+@common.media_profile
+@common.volumes
+@common.volume_size
 @common.jobs()
 @common.as_json
 @pass_context
 def relay(
     context: CommandContext,
-    bundle: Path,
+    bundle: tuple[Path, ...],
     destination: Path,
     *,
     trust: TrustOptions,
     only: tuple[str, ...],
     bundle_format: str,
+    archive: bool,
     stream: str,
     signers: SignerOptions,
     unsigned: bool,
@@ -68,10 +74,15 @@ def relay(
     on_system_disk: bool,
     read_back: bool | None,
     with_program: bool,
+    media_profile: MediaProfile | None,
+    volumes: tuple[Path, ...],
+    volume_size: int | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
     """Verify BUNDLE, and write its images to a new bundle, the directory or archive DESTINATION.
+
+    BUNDLE is a directory, an archive, or the directories of all volumes of one bundle.
 
     The new bundle contains the images with their names, referrers and signatures. It is signed with
     the given keys, belongs to a stream of its own, names BUNDLE and its signers in its inventory,
@@ -103,11 +114,14 @@ def relay(
                 stream=stream,
                 format=cast("Format", bundle_format),
                 keys=keys,
-                archive=bundle_paths.is_archive_name(destination),
+                archive=archive or bundle_paths.is_archive_name(destination),
                 parents=parents,
                 duplicate_blobs=duplicate_blobs,
                 on_system_disk=on_system_disk,
                 read_back=read_back,
+                media_profile=media_profile,
+                volumes=volumes,
+                volume_size=volume_size,
                 program=export_command.prepare_program(run, is_requested=with_program),
             ),
         )

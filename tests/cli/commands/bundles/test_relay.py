@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bundler.trust import keys
-from tests.fakes import bundles
+from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +69,30 @@ def test_relayed_bundle_has_the_same_images_and_names_its_origin(
     ]
     assert run_airbundle("verify", "out", "--key", "relay.pub").status == 0
     assert run_airbundle("verify", "out", "--key", "ours.pub").status == 4
+
+
+def test_bundle_is_relayed_to_volumes_and_back(
+    tmp_path: Path, bundle: Path, run_airbundle: RunAirbundle
+):
+    content = random.Random(7)
+    layers = [images.layer({name: content.randbytes(300_000)}) for name in "ab"]
+    shutil.rmtree(bundle)
+    bundles.write(bundle, {bundles.REFERENCES[0]: images.image(*layers)}, keys=(KEY,))
+    for number in (1, 2):
+        (tmp_path / f"v{number}").mkdir()
+    command = ("relay", "in", "v1", *COMMAND[3:], "--volume", "v2", "--volume-size", "4500KiB")
+    first = run_airbundle(*command)
+    assert first.status == 0, first.stderr
+    command = ("relay", "v1", "v2", "back", "--key", "relay.pub", "--sign-key", "ours.key")
+    second = run_airbundle(*command)
+    assert second.status == 0, second.stderr
+
+    assert not (tmp_path / "v1/bundle.json").exists()
+    assert read(tmp_path / "back")["images"] == read(bundle)["images"]
+    assert [item["signedBy"] for item in read(tmp_path / "back")["relayed"]] == [
+        [KEY.public.id],
+        [RELAY.public.id],
+    ]
 
 
 def test_relay_of_selected_images_has_only_their_blobs(

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bundler.config import config_file
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
@@ -351,19 +352,14 @@ def read_history(path: Path) -> dict[int, SignedDocument]:
 
 
 def read_file(path: Path) -> bytes:
-    """Read a trust file.
+    """Read a trust file, which may be on a medium.
 
     Raises:
         MissingFileError: it does not exist.
-        ConfigError: it cannot be read, or is too large.
+        ConfigError: it cannot be read, is too large, or is not a regular file.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(trust_file.MAX_TRUST_FILE + 1)
-    except FileNotFoundError as error:
-        raise MissingFileError(str(path), os_error=error) from None
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
+    if (raw := config_file.read(path)) is None:
+        raise MissingFileError(str(path))
     if len(raw) > trust_file.MAX_TRUST_FILE:
         problem = (
             f"too large for a trust file (expected at most {trust_file.MAX_TRUST_FILE:,} bytes)"

@@ -45,7 +45,9 @@ def is_bundle(location: Path) -> bool:
         return True
     start = f"{bundle_paths.PLAN}\0".encode()
     try:
+        if not location.is_file():
+            return False  # opening a pipe that nothing writes to never returns
         with location.open("rb") as file:
-            return location.is_file() and file.read(len(start)) == start
+            return file.read(len(start)) == start
     except OSError:
         return False

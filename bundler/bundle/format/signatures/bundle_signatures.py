@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import bundle_paths, checksums, next_seal
 from bundler.bundle.format.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
+from bundler.config import config_file
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
-    ConfigError,
     DamagedBundleError,
     LimitError,
     MissingFileError,
@@ -82,18 +82,13 @@ def read_signature_files(paths: Sequence[Path]) -> dict[str, bytes]:
 
     Raises:
         MissingFileError: a file does not exist.
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, or is not a regular file.
         LimitError: it is too large for a signature.
     """
     signatures = {}
     for path in paths:
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_SIGNATURE + 1)
-        except FileNotFoundError as error:
-            raise MissingFileError(str(path), os_error=error) from None
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}", path=str(path), os_error=error) from None
+        if (data := config_file.read(path)) is None:
+            raise MissingFileError(str(path))
         if len(data) > MAX_SIGNATURE:
             raise LimitError(
                 f"{path}: too large for a signature (expected at most {MAX_SIGNATURE:,} bytes)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,6 +21,22 @@ def test_file_that_is_not_a_trust_file_is_a_mistake(site: Site):
         "verify b --trust alice.pub",
     ):
         assert "not a trust file" in site(line, status=2).stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "trust show pipe",
+        "trust update pipe --trust site/trust.json",
+        "verify b --key export.pub --signature pipe",
+    ],
+)
+def test_pipe_in_place_of_a_file_does_not_block(site: Site, line: str):
+    """A medium may contain one, and nothing writes to it."""
+    site.set_up()
+    bundles.write(site.directory / "b", keys=(EXPORT,))
+    os.mkfifo(site.directory / "pipe")
+    assert "pipe: not a regular file" in site(line, status=2).stderr
 
 
 def test_agent_that_is_missing_or_has_no_such_key_does_not_sign(site: Site):

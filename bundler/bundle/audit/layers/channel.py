@@ -46,12 +46,16 @@ class Channel:
             OSError: the other process has ended, or the message is longer.
         """
         head, fds, _, _ = socket.recv_fds(self._connection, _HEAD.size, 1)
-        kind, length = _HEAD.unpack(head + self._receive(_HEAD.size - len(head)))
-        if length > limit:
+        try:
+            kind, length = _HEAD.unpack(head + self._receive(_HEAD.size - len(head)))
+            if length > limit:
+                raise ConnectionError("message too long")
+            data = self._receive(length)
+        except OSError:
             for fd in fds:
                 os.close(fd)
-            raise ConnectionError("message too long")
-        return Message(kind, self._receive(length), fds[0] if fds else -1)
+            raise
+        return Message(kind, data, fds[0] if fds else -1)
 
     def _receive(self, length: int) -> bytes:
         data = bytearray(length)

@@ -151,7 +151,14 @@ class _ReaderProcess:
                     self._channel.send(b"F", os.fsencode(reader.path), fd=reader.fileno())
                     passed = True
                     return None
-                read_end, write_end = os.pipe()
+                try:
+                    read_end, write_end = os.pipe()
+                except OSError as error:
+                    raise BundlerError(
+                        f"layer {layer.digest}: no pipe to the process that reads it can be"
+                        f" created: {error.strerror}",
+                        hint="check the limits of this machine, such as ulimit -n",
+                    ) from error
                 with io.FileIO(write_end, "w"):
                     with io.FileIO(read_end):
                         self._channel.send(b"P", fd=read_end)

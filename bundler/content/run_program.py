@@ -86,7 +86,7 @@ def run_program(
         timeout: the maximum duration in seconds; None: ``LONGEST_RUN``.
         environment: the environment of the program; None: that of this process.
         on_terminal: whether the program may use the terminal, whose Ctrl-C then ends it too.
-            Otherwise, its own child processes are killed with it.
+            Otherwise, the child processes that it leaves behind are killed.
         errors_size: the number of bytes at the end of its standard error that are returned; 0: it
             is discarded.
 
@@ -119,14 +119,14 @@ def run_program(
         with process:
             try:
                 _exchange(ends.values(), check)
-                status = _wait(process, check)
-            except BaseException:
+                _wait(process, check)
+            finally:  # it is not reaped, so its number is not that of another program
                 with suppress(ProcessLookupError):
                     if on_terminal:
                         process.kill()
                     else:
                         os.killpg(process.pid, signal.SIGKILL)
-                raise
+        status = process.returncode
     written = {pipe: bytes(end.received) for pipe, end in ends.items() if pipe.data is None}
     output, errors = written.pop(stdout), b"" if stderr is None else written.pop(stderr)
     return ProgramResult(status, output, written, errors)
@@ -231,9 +231,11 @@ def _send(end: _End) -> bool:
     return bool(end.unsent) or end.rest is not None
 
 
-def _wait(process: subprocess.Popen[bytes], check: Callable[[], None]) -> int:
-    """Return the exit status of the program."""
-    while True:
+def _wait(process: subprocess.Popen[bytes], check: Callable[[], None]) -> None:
+    """Wait until the program has ended, but do not reap it."""
+    delay = 0.001
+    check()
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(delay)
+        delay = min(2 * delay, _INTERVAL)
         check()
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(_INTERVAL)

@@ -128,3 +128,19 @@ def test_no_descriptor_remains_open():
     with pytest.raises(LimitError):
         python("print('x' * 100)", max_output=10)
     assert {item.name for item in Path("/proc/self/fd").iterdir()} == before
+
+
+def test_programs_left_behind_are_killed():
+    code = (
+        "import subprocess, sys;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'],"
+        " stdout=subprocess.DEVNULL);"
+        "print(child.pid); sys.exit(3)"
+    )
+    result = python(code)
+    assert result.status == 3
+    status = Path(f"/proc/{int(result.output)}/stat")
+    deadline = time.monotonic() + 10
+    while status.exists() and ") Z " not in status.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

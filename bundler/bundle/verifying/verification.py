@@ -156,6 +156,11 @@ class Verification:
             "foreignFiles": list(self.foreign[:_MAX_PATHS]),
             "unlisted": len(self.unlisted),
             "unlistedFiles": list(self.unlisted[:_MAX_PATHS]),
+            **(
+                {"relayed": [item.to_json() for item in known.relayed]}
+                if known and known.relayed
+                else {}
+            ),
             **({"presupposed": self.presupposed.to_json()} if self.presupposed.blobs else {}),
             **self.omissions.to_json(),
             "findings": [

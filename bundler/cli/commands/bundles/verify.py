@@ -207,6 +207,9 @@ def print_report(verification: Verification) -> None:
         text.print_line(
             f"{known.stream} {known.serial}, created {format_to_minute(known.created)}{until}"
         )
+        for origin in known.relayed:
+            signers = " ".join(key_id[:16] for key_id in origin.signed_by)
+            text.print_line(f"relayed from {origin.stream} {origin.serial}, signed by {signers}")
         if not known.complete:
             text.print_line(text.INCOMPLETE)
     findings = text.count(len(verification.findings), "finding")

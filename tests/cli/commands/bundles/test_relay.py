@@ -67,7 +67,9 @@ def test_relayed_bundle_has_the_same_images_and_names_its_origin(
             "signedBy": [KEY.public.id],
         }
     ]
-    assert run_airbundle("verify", "out", "--key", "relay.pub").status == 0
+    verified = run_airbundle("verify", "out", "--key", "relay.pub")
+    assert verified.status == 0
+    assert f"relayed from {original['stream']} {original['serial']}" in verified.stdout
     assert run_airbundle("verify", "out", "--key", "ours.pub").status == 4
 
 

@@ -52,6 +52,8 @@ def test_authenticated_bundle_that_is_damaged_is_in_the_log(
     assert not site.records.exists()
     result = site.import_("bundle", *options)
     assert result.status == 3, result.stderr
+    if damage is _replace_by_link:
+        assert "not a regular file" in result.stderr
     (entry,) = site.read_log()
     jsonschema.validate(entry, load("log-entry"))
     assert (entry["event"], entry["refusal"]) == ("refused", "damaged")

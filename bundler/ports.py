@@ -75,6 +75,8 @@ class Capabilities:
     """Whether the layers of an image must be tar archives, compressed or not."""
     keeps_blobs: bool = True
     """Whether the next run finds the complete blobs of a run that ended before ``commit``."""
+    layers_first: bool = True
+    """Whether a single writer receives layers before other blobs, and not in the plan's order."""
     writers: int = 0
     """Maximum number of blobs that may be pushed at the same time; 0: no limit."""
 
@@ -247,6 +249,15 @@ class SynthesizesManifests:
     """Marker of a source that stores no manifests and creates them on reading.
 
     No other program knows the digests of these manifests, so the engine may convert the image.
+    """
+
+    __slots__ = ()
+
+
+class ReadsInOrder:
+    """Marker of a source that returns its content once, in one order.
+
+    The engine reads one blob at a time, in the order of the plan.
     """
 
     __slots__ = ()

@@ -40,6 +40,7 @@ from bundler.ports import (
     MountsBlobs,
     Node,
     ReadableDestination,
+    ReadsInOrder,
     RefusesReferrers,
 )
 from bundler.signature_ports import StoresSignatures
@@ -68,6 +69,8 @@ class EngineOptions:
     """Read and verify the blobs at the source even if they are present at the destination."""
     read_back: bool = False
     """Read and verify all blobs at the destination before names are published."""
+    before_commit: Callable[[], None] | None = None
+    """Called when all content is transferred; an error that it raises prevents all names."""
     scratch: Path | None = None
     """Directory for large temporary files; None: ``/var/tmp``."""
 
@@ -108,6 +111,8 @@ def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
             execution.run_each(list(stage), execution.push_manifest)
         if options.read_back:
             execution.read_back_blobs()
+        if options.before_commit is not None:
+            options.before_commit()
         return execution.commit()
     except (CancelledError, RegistryError) as error:
         error.state_kept(execution.keeps_blobs)
@@ -180,10 +185,18 @@ class _Execution:
 
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
         queues = [[task] for task in needed if task.destination not in self._serial]
+        if any(
+            isinstance(task, BlobTask) and isinstance(task.source, ReadsInOrder) for task in needed
+        ):
+            queues = []
+            perform_all(needed)
         # A single writer receives one blob at a time, and an archive stores layers first.
         for destination in self._serial:
             queue = [task for task in needed if task.destination is destination]
-            queue.sort(key=lambda task: isinstance(task, BlobTask) and task.node.kind != "layer")
+            if destination.capabilities.layers_first:
+                queue.sort(
+                    key=lambda task: isinstance(task, BlobTask) and task.node.kind != "layer"
+                )
             queues.append(queue)
         if any(queues):
             calls = [partial(perform_all, queue) for queue in queues]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.bundle.exporting.export import ExportRequest
-    from bundler.bundle.format.archive.destination import ArchiveDestination
+    from bundler.bundle.format.archive.destination import ArchiveContent
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.format.presupposed import HeldBlob
     from bundler.copy.image import GraphManifest, ResolvedImage
@@ -94,7 +94,7 @@ def create_layout(
 
 def create_seal(
     request: ExportRequest,
-    destination: ArchiveDestination,
+    destination: ArchiveContent,
     images: Sequence[tuple[BundledImage, ResolvedImage]],
     *,
     presupposed: Mapping[Digest, HeldBlob],

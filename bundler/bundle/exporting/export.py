@@ -364,7 +364,7 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
         ConflictError: the former bundle has another format or belongs to another stream.
     """
     if request.archive:
-        if not request.bundle.exists():
+        if not request.bundle.is_file():
             return None
         from bundler.bundle.format.reading.open_files import is_bundle  # noqa: PLC0415 - as below
 

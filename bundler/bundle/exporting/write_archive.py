@@ -7,6 +7,8 @@ former archive is unchanged.
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import update_entry
 from bundler.bundle.format import bundle_paths, store
 from bundler.bundle.format.archive.destination import ArchiveDestination
+from bundler.bundle.format.archive.stream_destination import PIPE, StreamDestination
 from bundler.bundle.media import filesystem
 from bundler.content.files.replace_file import FileReplacement
 from bundler.copy.engine import execute
@@ -31,7 +34,12 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
+    from bundler.copy.planned_image import PlannedImage
     from bundler.errors import BundlerError
+    from bundler.oci.digest import Digest
+    from bundler.ports import Destination
+
+_STANDARD_OUTPUT = 1
 
 
 def write_archive(
@@ -57,12 +65,9 @@ def write_archive(
     path, images = request.bundle, content.images
     medium = filesystem.inspect(path.parent, request.media_profile)
     check_file(request, medium)
-    if request.parents:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    destination = _open_destination(request, stack)
     created = datetime.now(UTC).replace(microsecond=0)
     serial = choose_serial(former, engine) if serial is None else serial
-    destination = ArchiveDestination(FileReplacement(path))
-    stack.callback(destination.close)
     presupposed = select_presupposed(request, images)
     every = list(zip(content.entries, images, strict=True))
     layout = create_layout(
@@ -73,15 +78,18 @@ def write_archive(
         serial=serial,
         created=created,
     )
-    _check_room(path, layout.end, medium)
+    if path != PIPE:
+        _check_room(path, layout.end, medium)
     destination.arrange(layout)
-    planned_images = [
+    planned_images: list[PlannedImage[Destination]] = [
         store.create_planned_image(entry, image, destination, "oci", presupposed.keys())
         for entry, image in every
     ]
-    result = execute(
-        plan := create_plan(planned_images, engine.executor, engine.cancellation), engine
-    )
+    plan = create_plan(planned_images, engine.executor, engine.cancellation)
+    order: dict[Digest | None, int] = {digest: at for at, digest in enumerate(layout.places)}
+    in_order = sorted(plan.blobs, key=lambda task: order.get(task.node.digest, -1))
+    plan = replace(plan, blobs=tuple(in_order))
+    result = execute(plan, engine)
     missing = missing | result.failed
     if not result.published:
         raise create_partial_error(path, "not written, because every image failed", missing)
@@ -90,7 +98,7 @@ def write_archive(
         (update_entry(listed[item.image.display_name], item.image), item.image)
         for item in result.published
     ]
-    if not layout.places.keys() <= destination.stored:
+    if path != PIPE and not layout.places.keys() <= destination.stored:
         presupposed = select_presupposed(request, [image for _, image in published])
         layout = create_layout(
             request,
@@ -114,7 +122,7 @@ def write_archive(
     )
     destination.publish(end)
     record = None
-    if request.reads_back(medium):
+    if path != PIPE and request.reads_back(medium):
         from bundler.bundle.exporting.read_back import read_back  # noqa: PLC0415 - on some media
 
         record = read_back(path, inventory, medium, engine)
@@ -129,6 +137,29 @@ def write_archive(
         medium=filesystem.inspect(path),
         read_back=record,
     )
+
+
+def _open_destination(
+    request: ExportRequest, stack: ExitStack
+) -> ArchiveDestination | StreamDestination:
+    """Open the archive for writing; ``stack`` closes it.
+
+    Raises:
+        UsageError: standard output is a terminal.
+        LockedError, MediumError: the file cannot be written.
+    """
+    if request.bundle == PIPE:
+        if os.isatty(_STANDARD_OUTPUT):
+            raise UsageError(
+                "-: standard output is a terminal",
+                hint="write to a pipe: airbundle export MANIFEST - | airbundle import - TARGET",
+            )
+        return StreamDestination(_STANDARD_OUTPUT)
+    if request.parents:
+        request.bundle.parent.mkdir(parents=True, exist_ok=True)
+    destination = ArchiveDestination(FileReplacement(request.bundle))
+    stack.callback(destination.close)
+    return destination
 
 
 def check_file(request: ExportRequest, medium: Medium) -> None:
@@ -154,6 +185,13 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
             "--in-place does not apply to an archive, which replaces the former one as a whole",
             hint="leave out --in-place, or export to a directory",
         )
+    if request.bundle == PIPE:
+        if request.held:
+            raise UsageError(
+                "--have does not apply to a pipe, whose reader skips what its target has",
+                hint="leave out --have",
+            )
+        return
     filesystem.check_location(
         request.bundle, medium, parents=request.parents, on_system_disk=request.on_system_disk
     )

@@ -195,8 +195,12 @@ def verify_signatures(
     signatures: Mapping[str, bytes],
     keys: Sequence[PublicKey],
     detached: Mapping[str, bytes] | None = None,
+    *,
+    document: str = bundle_paths.INVENTORY,
 ) -> tuple[PublicKey, ...]:
     """Verify the signatures of ``raw`` by any of ``keys``; return the keys that signed, each once.
+
+    ``document`` is the name of the file whose content is ``raw``.
 
     ``signatures`` maps file names to signatures; those by other keys are ignored. ``detached`` are
     signatures that the user specified: each must be by one of ``keys``.
@@ -208,7 +212,7 @@ def verify_signatures(
     signers: dict[PublicKey, None] = {}
     for name, signature in sorted(signatures.items()):
         for key in keys:
-            if bundle_paths.format_signature_name(key.id) != name:
+            if bundle_paths.format_signature_name(key.id, document) != name:
                 continue
             try:
                 key.verify(signature, raw)

@@ -90,7 +90,7 @@ _SYSTEM = re.compile(
 
 def is_archive_name(path: Path) -> bool:
     """Whether a new bundle at ``path`` is an archive, judged by its name."""
-    return path.suffix == ARCHIVE_SUFFIX and not path.is_dir()
+    return str(path) == "-" or (path.suffix == ARCHIVE_SUFFIX and not path.is_dir())
 
 
 def format_signature_name(key_id: str, document: str = INVENTORY) -> str:

@@ -22,8 +22,9 @@ from bundler.bundle.format import (
 )
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
-from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.format.reading.open_files import is_pipe, open_files
 from bundler.bundle.format.reading.volume_files import VolumeFiles
+from bundler.bundle.importing.arrival import sort_blobs
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.selected_images import (
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.reading.open_files import BundleLocation
+    from bundler.bundle.importing.arrival import Arrival
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.image import ResolvedImage
@@ -100,6 +102,8 @@ class ImportRequest:
     admit: Callable[[AuthenticatedBundle], None] | None = None
     """Checks the bundle against the records of the site, and its expiry; None: only the expiry is
     checked, against the clock."""
+    preview: Callable[[AuthenticatedBundle], None] | None = None
+    """Checks a bundle that arrives through a pipe by its plan, before ``admit`` does."""
     gate: GateCheck | None = None
     """Refuses or records images by their content before the target is opened; None: neither."""
     names: NameMapping = field(default_factory=NameMapping)
@@ -119,7 +123,7 @@ class ImportRequest:
     """Only compare and plan; nothing is created, locked or pushed."""
 
 
-class _Pushed(NamedTuple):
+class Pushed(NamedTuple):
     """The results of the selected images."""
 
     results: list[ImageResult]
@@ -145,6 +149,10 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         TrustError: ``admit`` refuses the bundle; nothing was pushed.
         RejectedByRulesError: ``gate`` refuses an image; nothing was pushed.
     """
+    if is_pipe(request.bundle):
+        from bundler.bundle.importing.import_stream import import_stream  # noqa: PLC0415 - only for pipes
+
+        return import_stream(request, engine)
     with open_files(request.bundle) as files:
         return _import(request, files, engine)
 
@@ -168,7 +176,7 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
     with ExitStack() as stack:
         try:
             source = bundle_source.BundleSource(files, bundle.inventory)
-            pushed = _push(request, bundle, source, engine, stack)
+            pushed = push_images(request, bundle, source, engine, stack)
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
@@ -189,14 +197,19 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
     )
 
 
-def _push(
+def push_images(
     request: ImportRequest,
     bundle: AuthenticatedBundle,
     source: bundle_source.BundleSource,
     engine: EngineOptions,
     stack: ExitStack,
-) -> _Pushed:
-    """Check the requested images, compare their names with the target, and push them."""
+    *,
+    arrival: Arrival | None = None,
+) -> Pushed:
+    """Check the requested images, compare their names with the target, and push them.
+
+    ``arrival`` is that of a bundle whose content arrives during the import.
+    """
     inventory = bundle.inventory
     selected = select_images(inventory, request.only)
     signatures = [source.signature_files.of_image(image) for image in selected]
@@ -247,8 +260,10 @@ def _push(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
     )
     if request.dry_run:
-        return _Pushed(results, plan.totals + held, omissions, rules)
-    executable = cast("Plan[Destination]", plan)
+        return Pushed(results, plan.totals + held, omissions, rules)
+    if arrival is not None:
+        engine = replace(engine, before_commit=partial(arrival.confirm, selected, images))
+    executable = cast("Plan[Destination]", sort_blobs(plan, arrival))
     target.prepare(executable)
     executed = execute(executable, replace(engine, read_back=request.verify_pushed))
     verified = None
@@ -264,7 +279,7 @@ def _push(
         refused = executed.refused_referrers.get(str(result.image.reference))
         if refused:
             results[position] = replace(results[position], refused_referrers=refused)
-    return _Pushed(results, executed.totals + held, omissions, rules, verified)
+    return Pushed(results, executed.totals + held, omissions, rules, verified)
 
 
 def _merge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -153,6 +153,16 @@ class ImportSession:
                     " instead"
                 )
             )
+
+    def preview(self, bundle: AuthenticatedBundle) -> None:
+        """Check a bundle of which only the plan has arrived; ``admit`` follows, and records it.
+
+        Raises:
+            TrustError: the bundle will be refused.
+        """
+        records = site.read(self._path)
+        with suppress(EquivocationError):  # the digest of the inventory is not known yet
+            admit(bundle, records, self._overrides, self._now or datetime.now(UTC))
 
     def keep(self, audited: AuditedLocation, verdict: Verdict | None = None) -> None:
         """Keep the bundle, what was read of its images, and the verdict of rules about them.

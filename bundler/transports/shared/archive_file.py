@@ -43,7 +43,7 @@ def open_file_or_pipe(path: Path, options: OpenOptions) -> RegularFile:
     """
     if not is_stream(path):
         return RegularFile.open(path)
-    with closing(_read_pipe(path, options.cancellation)) as chunks:
+    with closing(read_pipe(path, options.cancellation)) as chunks:
         return copy_to_scratch(chunks, path, options)
 
 
@@ -93,7 +93,7 @@ def is_stream(path: Path) -> bool:
         return False
 
 
-def _read_pipe(path: Path, cancellation: Cancellation) -> Generator[bytes, None, None]:
+def read_pipe(path: Path, cancellation: Cancellation) -> Generator[bytes, None, None]:
     """Yield the content of a pipe; the wait for data can be cancelled.
 
     Raises:

@@ -17,6 +17,7 @@ from bundler.transports.oci_layout.transport import add_images, create_index
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set as AbstractSet
+    from hashlib import _Hash
     from pathlib import Path
 
     from bundler.bundle.format.archive.layout import ArchiveLayout
@@ -47,11 +48,11 @@ class ArchiveOutput(Protocol):
         """Close the archive."""
 
 
-class ArchiveDestination:
-    """Destination that writes each blob to its place in an archive, several at the same time.
+class ArchiveContent:
+    """The content of an archive that is written, which both destinations of archives know.
 
     ``arrange`` is called before the first ``push``. The manifests are part of the layout, so that
-    none is pushed. ``push`` and ``has`` are thread-safe. ``output`` is closed with it.
+    none is pushed. ``has`` is thread-safe.
     """
 
     capabilities = Capabilities(
@@ -60,17 +61,12 @@ class ArchiveDestination:
     index: Mapping[str, bytes] = _NO_FILES
     """``index.json`` with the images that were committed, by its name."""
 
-    def __init__(self, output: ArchiveOutput) -> None:
-        self._output = output
-        self._layout = layouts.ArchiveLayout.create({}, ())
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.layout = layouts.ArchiveLayout.create({}, ())
         self._front: dict[str, int] = {}
         self._stored: dict[Digest, Digest] = {}
         """The sha256 of each stored blob."""
-
-    @property
-    def storage_path(self) -> Path:
-        """The path of the archive."""
-        return self._output.path
 
     @property
     def stored(self) -> AbstractSet[Digest]:
@@ -82,32 +78,14 @@ class ArchiveDestination:
         """The sha256 of each stored file that SHA256SUMS may list, by path."""
         sums = {
             path: Digest.of(data)
-            for path, data in self._layout.front.items()
+            for path, data in self.layout.front.items()
             if bundle_paths.is_listed(path) or bundle_paths.is_plan(path)
         }
         return sums | {layouts.find_path(digest): own for digest, own in self._stored.items()}
 
     def arrange(self, layout: ArchiveLayout) -> None:
-        """Set the layout; blobs that are stored move to their new places.
-
-        No blob moves towards the end, and those without a new place are dropped.
-
-        Raises:
-            NoSpaceError, MediumError: a blob cannot be moved.
-        """
-        for digest, place in layout.places.items():
-            if digest not in self._stored:
-                continue
-            former = self._layout.places[digest]
-            assert place.offset <= former.offset  # noqa: S101 - or it would overwrite the next one
-            position = place.offset
-            while position < place.end and place.offset < former.offset:
-                size = min(place.end - position, BUFFER_SIZE)
-                data = self._output.read(position + former.offset - place.offset, size)
-                self._output.write(data.ljust(size, b"\0"), position)
-                position += size
-        self._output.truncate(layout.end)
-        self._layout = layout
+        """Set the layout; blobs without a place in it are dropped."""
+        self.layout = layout
         self._stored = {
             digest: own for digest, own in self._stored.items() if digest in layout.places
         }
@@ -122,6 +100,59 @@ class ArchiveDestination:
         size = self._front.get(layouts.find_path(digest))
         return size is not None and node.size in (None, size)
 
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Set ``index``; the archive is published by ``publish``.
+
+        Raises:
+            ConflictError: two images have the same name.
+            IntegrityError: a root was not pushed.
+        """
+        index = add_images(create_index(self._path), images, self.has)
+        self.index = {bundle_paths.INDEX: index.encode()}
+
+    def _add_stored(self, digest: Digest, hasher: _Hash | None) -> None:
+        """Record a stored blob; ``hasher`` has its sha256, unless that is its digest."""
+        own = digest if hasher is None else Digest(f"sha256:{hasher.hexdigest()}")
+        self._stored[digest] = own
+
+
+class ArchiveDestination(ArchiveContent):
+    """Destination that writes each blob to its place in a file, several at the same time.
+
+    ``push`` is thread-safe. ``output`` is closed with it.
+    """
+
+    def __init__(self, output: ArchiveOutput) -> None:
+        super().__init__(output.path)
+        self._output = output
+
+    @property
+    def storage_path(self) -> Path:
+        """The path of the archive."""
+        return self._path
+
+    def arrange(self, layout: ArchiveLayout) -> None:
+        """Set the layout; blobs that are stored move to their new places.
+
+        No blob moves towards the end, and those without a new place are dropped.
+
+        Raises:
+            NoSpaceError, MediumError: a blob cannot be moved.
+        """
+        for digest, place in layout.places.items():
+            if digest not in self._stored:
+                continue
+            former = self.layout.places[digest]
+            assert place.offset <= former.offset  # noqa: S101 - or it would overwrite the next one
+            position = place.offset
+            while position < place.end and place.offset < former.offset:
+                size = min(place.end - position, BUFFER_SIZE)
+                data = self._output.read(position + former.offset - place.offset, size)
+                self._output.write(data.ljust(size, b"\0"), position)
+                position += size
+        self._output.truncate(layout.end)
+        super().arrange(layout)
+
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Write a blob to its place.
 
@@ -129,7 +160,7 @@ class ArchiveDestination:
             NoSpaceError, MediumError: it cannot be written.
         """
         assert node.digest is not None  # noqa: S101 - the layout has no other blobs
-        place = self._layout.places[node.digest]
+        place = self.layout.places[node.digest]
         hasher = None if node.digest.algorithm == "sha256" else new_hasher("sha256")
         position = place.start
         for chunk in read_chunks(content, content.size):
@@ -139,20 +170,8 @@ class ArchiveDestination:
                 hasher.update(chunk)
         stored = content.descriptor()
         self._output.write(place.header, place.offset)
-        self._stored[node.digest] = (
-            node.digest if hasher is None else Digest(f"sha256:{hasher.hexdigest()}")
-        )
+        self._add_stored(node.digest, hasher)
         return Descriptor(node.media_type, stored.digest, stored.size)
-
-    def commit(self, images: Sequence[Publication], /) -> None:
-        """Set ``index``; the archive is published by ``publish``.
-
-        Raises:
-            ConflictError: two images have the same name.
-            IntegrityError: a root was not pushed.
-        """
-        index = add_images(create_index(self._output.path), images, self.has)
-        self.index = {bundle_paths.INDEX: index.encode()}
 
     def publish(self, end: Mapping[str, bytes]) -> None:
         """Write the files of the front and those of the ``end``, and replace the former archive.
@@ -163,14 +182,14 @@ class ArchiveDestination:
             NoSpaceError, MediumError: it cannot be written; the former archive is unchanged.
         """
         position = 0
-        for path, data in self._layout.front.items():
+        for path, data in self.layout.front.items():
             member = layouts.pack_file(path, data)
             self._output.write(member, position)
             position += len(member)
         tail = b"".join(layouts.pack_file(path, data) for path, data in end.items()) + END
-        tail += bytes(-(self._layout.end + len(tail)) % layouts.RECORD)
-        self._output.write(tail, self._layout.end)
-        self._output.publish(self._layout.end + len(tail))
+        tail += bytes(-(self.layout.end + len(tail)) % layouts.RECORD)
+        self._output.write(tail, self.layout.end)
+        self._output.publish(self.layout.end + len(tail))
 
     def close(self) -> None:
         """Close the archive; one that is not published is removed."""

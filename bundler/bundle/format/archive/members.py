@@ -38,7 +38,7 @@ _SECTIONS = (
     {bundle_paths.INVENTORY},
     set[str](),  # the signatures of the inventory
 )
-_OTHERS, _LAST = 4, 6
+CONTENT, _OTHERS, _LAST = 3, 4, 6
 
 
 class Member(NamedTuple):

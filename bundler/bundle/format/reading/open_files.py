@@ -39,6 +39,12 @@ def open_files(location: BundleLocation) -> BundleFiles:
     return DirectoryFiles(paths[0])
 
 
+def is_pipe(location: BundleLocation) -> bool:
+    """Whether ``location`` is ``-``: an archive that arrives through standard input."""
+    paths = (location,) if isinstance(location, Path) else location
+    return [str(path) for path in paths] == ["-"]
+
+
 def is_bundle(location: Path) -> bool:
     """Whether ``location`` may be a bundle: a directory, or a file that begins like an archive."""
     if location.is_dir():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.media.filesystem import MediaProfile
+    from bundler.cli.runtime.rehearsal import Rehearsal
     from bundler.oci.digest import Digest
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.private_keys.signers import Signer
@@ -122,6 +125,8 @@ def export(
 ) -> None:
     """Resolve MANIFEST and write a signed bundle to the directory or archive DESTINATION.
 
+    If DESTINATION is -, the archive is written to standard output.
+
     MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. Content
     that DESTINATION already has is hashed again and kept; running the command again resumes an
     interrupted export.
@@ -129,6 +134,8 @@ def export(
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
     check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
+    is_pipe = str(destination) == "-"
+    refuse_conflicts({"--rehearse": rehearse or rehearse_target is not None, "a pipe": is_pipe})
     keys: tuple[Signer, ...] = ()
     if signers != NO_SIGNERS:
         from bundler.cli.runtime.signing.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
@@ -189,25 +196,35 @@ def export(
                 print_estimate(estimate(request, engine), as_json=as_json)
                 return
             report = exporting.export(request, engine)
-    if (report.removed_signatures or (trust_path and keys)) and not context.options.quiet:
+    if (report.removed_signatures or (trust_path and keys and not is_pipe)) and not (
+        context.options.quiet
+    ):
         _print_signature_notes(report, trust_path, signed=bool(keys))
     rehearsal = None
     if rehearsal_target is not None:
         from bundler.cli.runtime.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
 
         rehearsal = rehearse_export(context, destination, keys, rehearsal_target, trust_path)
+    with redirect_stdout(sys.stderr) if is_pipe else nullcontext():
+        _print_results(report, rehearsal, names=rehearse_target is not None, as_json=as_json)
+    if rehearsal is not None:
+        rehearsal.check()
+    if not (context.options.quiet or is_pipe):
+        text.print_note(report.medium.completion_message)
+    report.check()
+
+
+def _print_results(
+    report: ExportReport, rehearsal: Rehearsal | None, *, names: bool, as_json: bool
+) -> None:
+    """Print the report of an export and of its rehearsal; ``names``: with the target names."""
     if as_json:
         rehearsed = {} if rehearsal is None else {"rehearsal": rehearsal.to_json()}
         text.print_json(report.to_json() | rehearsed)
-    else:
-        print_report(report)
-        if rehearsal is not None:
-            rehearsal.print_text(names=rehearse_target is not None)
+        return
+    print_report(report)
     if rehearsal is not None:
-        rehearsal.check()
-    if not context.options.quiet:
-        text.print_note(report.medium.completion_message)
-    report.check()
+        rehearsal.print_text(names=names)
 
 
 def _print_signature_notes(report: ExportReport, trust_path: Path | None, *, signed: bool) -> None:
@@ -291,7 +308,8 @@ def print_report(report: ExportReport) -> None:
         size, how = text.format_size(report.read_back.size), report.read_back.how
         files = text.count(report.read_back.files, "file")
         text.print_line(f"read back: {files}, {size}, {how}: as written")
-    text.print_line(
-        f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
+    place = (
+        f"{written.device or 'device unknown'} ({written.file_system or 'disk'})"
         f" at {written.mount_point}, {text.format_size(written.free)} free"
     )
+    text.print_line(f"medium: {'a pipe' if str(report.bundle) == '-' else place}")

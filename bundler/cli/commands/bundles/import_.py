@@ -100,6 +100,7 @@ def import_(
 
     BUNDLE is a directory, or those of several volumes of one bundle, in any order. If volumes are
     missing, the content of the others is pushed, no name is published, and the exit status is 11.
+    If it is -, an archive is read from standard input, and pushed while it arrives.
 
     TARGET is docker://HOST[:PORT][/PREFIX], atomic:HOST[:PORT]/NAMESPACE for image streams of
     OpenShift, oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
@@ -117,6 +118,7 @@ def import_(
     )
     rules = gate.load(bundle[0])
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
+    _check_pipe(bundle[0], reads_layers=reads_layers or verify_first)
     trusted = trusted_keys.read_trust(
         context,
         trust,
@@ -184,6 +186,7 @@ def import_(
             signature_files=trust.signature_files,
             allow_unsigned=overridden.unsigned,
             admit=admit,
+            preview=session.preview,
             gate=KeepingGate(session, rules, keep_packages, kept).check,
             names=settings.names,
             only=patterns,
@@ -219,6 +222,16 @@ def _open_journal(records_path: Path, *, dry_run: bool) -> list[TransportOptions
     journal = UploadJournal(records_path / "uploads")
     journal.remove_old()
     return [DockerOptions(upload_journal=journal)]
+
+
+def _check_pipe(bundle: Path, *, reads_layers: bool) -> None:
+    """Refuse to read the layers in a pipe before they are pushed."""
+    if str(bundle) == "-" and reads_layers:
+        raise UsageError(
+            "a pipe is read once, so its layers cannot be read before they are pushed",
+            hint="write the archive to a file, or leave out --verify-first, --keep-packages and"
+            " rules about the contents of layers",
+        )
 
 
 def print_report(report: ImportReport, *, dry_run: bool) -> None:

@@ -1,0 +1,194 @@
+"""Import a bundle from an archive that arrives through a pipe, while it arrives.
+
+The sealed plan is authenticated, and everything that manifests and configs can tell is checked.
+Then each blob is pushed as it arrives, one after the other, and compared with its digest. The
+inventory arrives last: it is authenticated and compared with the plan, and only then are names
+published. Nothing is stored temporarily.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.format import bundle_paths, sealed_plan, trust_chain
+from bundler.bundle.format.archive.stream_files import ChunkReader, StreamFiles
+from bundler.bundle.format.authenticate import AuthenticatedBundle, open_bundle, verify_signatures
+from bundler.bundle.format.bundle_source import BundleSource
+from bundler.bundle.format.inventory import Inventory, Producer
+from bundler.bundle.format.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.sealed_plan import MAX_CONTENTS, SealedPlan
+from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE
+from bundler.bundle.importing.import_bundle import push_images
+from bundler.bundle.importing.report import ImportReport
+from bundler.errors import IntegrityError, MalformedError, UnauthenticatedError, UsageError
+from bundler.ports import ReadsInOrder
+from bundler.transports.shared import archive_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.importing.import_bundle import ImportRequest
+    from bundler.copy.engine import EngineOptions
+    from bundler.copy.image import ResolvedImage
+    from bundler.ports import Node
+
+LOCATION = "-"
+_STANDARD_INPUT = Path("/dev/stdin")
+
+
+class StreamedSource(BundleSource, ReadsInOrder):
+    """The images of a bundle that arrives: content is read once, in the order of its arrival."""
+
+
+def import_stream(request: ImportRequest, engine: EngineOptions) -> ImportReport:
+    """Import a bundle from standard input.
+
+    Raises:
+        UsageError: a dry run, which would have to read everything and keep nothing.
+        BundlerError: as ``import_bundle``; no name was changed.
+    """
+    if request.dry_run:
+        raise UsageError(
+            "--dry-run does not apply to a pipe", hint="write the archive to a file, and import it"
+        )
+    started = datetime.now(UTC)
+    chunks = archive_file.read_pipe(_STANDARD_INPUT, engine.cancellation)
+    with closing(chunks), ExitStack() as stack:
+        arrival = _Arrival(request, StreamFiles(ChunkReader(chunks), LOCATION), engine)
+        announced = arrival.open_plan()
+        if request.preview is not None:
+            request.preview(announced)
+        source = StreamedSource(arrival.files, announced.inventory)
+        try:
+            pushed = push_images(request, announced, source, engine, stack, arrival=arrival)
+        except IntegrityError as error:
+            if error.hint is None:
+                error.hint = "no name was changed; run both commands again"
+            raise
+    assert arrival.bundle is not None  # noqa: S101 - confirmed before the names
+    return ImportReport(
+        bundle=arrival.bundle,
+        target=str(request.target),
+        images=tuple(pushed.results),
+        totals=pushed.totals,
+        started=started,
+        ended=datetime.now(UTC),
+        omissions=pushed.omissions,
+        policy=request.policy,
+        rules=arrival.rules,
+        verified_pushed=pushed.verified_pushed,
+    )
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """A bundle that arrives: first its plan, at last its inventory."""
+
+    request: ImportRequest
+    files: StreamFiles
+    engine: EngineOptions
+    bundle: AuthenticatedBundle | None = None
+    """The bundle, once its inventory has arrived."""
+    rules: dict[str, Any] | None = None
+
+    def open_plan(self) -> AuthenticatedBundle:
+        """Authenticate the plan; return the bundle that it announces, whose bytes are the plan's.
+
+        Raises:
+            TrustError: it is not signed as required.
+            IntegrityError, LimitError, NotFoundError: it is malformed, or not an archive.
+        """
+        request, files = self.request, self.files
+        raw = files.read(bundle_paths.PLAN, MAX_INVENTORY)
+        names = [
+            name
+            for name in files.list_names("")
+            if bundle_paths.parse_signature_name(name, bundle_paths.PLAN)
+        ]
+        signatures = {name: files.read(name, MAX_SIGNATURE) for name in names}
+        trust = request.trust.follow(partial(trust_chain.read_chain, files))
+        signers = verify_signatures(raw, signatures, trust.keys, document=bundle_paths.PLAN)
+        accepted, authenticated = signers, True
+        try:
+            trust.check_signers(signers, [name.split(".")[-2] for name in names])
+            plan = sealed_plan.parse_sealed_plan(raw)
+            now = request.now or datetime.now(UTC)
+            accepted = trust.check_bundle(signers, plan.stream, plan.created, now)
+        except UnauthenticatedError as error:
+            if not request.allow_unsigned:
+                error.message = f"{files.location}: {error.message}"
+                raise
+            plan, authenticated = sealed_plan.parse_sealed_plan(raw), False
+        contents = files.read(bundle_paths.CONTENTS, MAX_CONTENTS)
+        files.expect(sealed_plan.parse_contents(contents, plan.contents))
+        return AuthenticatedBundle(
+            raw=raw,
+            inventory=_announce(plan),
+            signers=signers,
+            accepted=accepted,
+            is_authenticated=authenticated,
+            trust=trust,
+            signatures=signatures,
+            files=files,
+        )
+
+    def get_position(self, node: Node) -> int:
+        """Return the position of ``node`` in the order of arrival."""
+        assert node.digest is not None  # noqa: S101 - each node of a bundle has one
+        path = bundle_paths.find_path("oci", node.digest, node.digest, manifest=False)
+        return self.files.get_position(path)
+
+    def confirm(self, selected: Sequence[BundledImage], images: Sequence[ResolvedImage]) -> None:
+        """Authenticate the inventory, and compare it with the plan, before names are published.
+
+        Raises:
+            TrustError: it is not signed as required, or the records of the site refuse it.
+            MalformedError: it is not the inventory of the announced bundle.
+        """
+        request, files = self.request, self.files
+        files.finish()
+        plan = sealed_plan.parse_sealed_plan(files.read(bundle_paths.PLAN, MAX_INVENTORY))
+        bundle = open_bundle(
+            files,
+            request.trust,
+            signature_files=request.signature_files,
+            allow_unsigned=request.allow_unsigned,
+            allow_expired=request.allow_expired or request.admit is not None,
+            now=request.now,
+        )
+        inventory = bundle.inventory
+        stated = (inventory.stream, inventory.serial, inventory.created, inventory.expires)
+        if stated != (plan.stream, plan.serial, plan.created, plan.expires):
+            raise MalformedError(f"{files.location}: the inventory is that of another bundle")
+        arrived = {image.reference: image.digest for image in inventory.images}
+        for image in selected:
+            if arrived.get(image.reference) != image.digest:
+                raise MalformedError(
+                    f"{files.location}: {image.reference}: announced, but not in the inventory",
+                    hint="import the other images with --only PATTERN, or export it again",
+                )
+        if request.admit is not None:
+            request.admit(bundle)
+        if request.gate is not None:  # the evidence is about the bundle that was admitted
+            self.rules = request.gate(bundle, selected, images, self.engine)
+        self.bundle = bundle
+
+
+def _announce(plan: SealedPlan) -> Inventory:
+    """Return the inventory that a plan announces, as far as it is known."""
+    return Inventory(
+        format="oci",
+        stream=plan.stream,
+        serial=plan.serial,
+        created=plan.created,
+        tool=Producer("airbundle", ""),
+        checksum_file=plan.contents,
+        images=plan.images,
+        expires=plan.expires,
+    )

@@ -93,6 +93,8 @@ def test_second_bundle_has_only_changed_layers(sides: Sides):
     holdings = sides.write_holdings()
 
     second = sides.export("second", after, "--have", holdings, *sides.have_key)
+    listed = json.loads(sides.airbundle.ok("ls", second, "--json"))
+    assert listed["presupposed"] == IMAGES * (LAYERS - 1)
 
     small = {
         blob.digest: len(blob.data)

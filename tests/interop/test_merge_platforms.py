@@ -38,6 +38,12 @@ class Site:
         assert result.returncode == expected, result.stderr
         return json.loads(result.stdout)["images"][0] if expected == 0 else result
 
+    @property
+    def copy(self) -> tuple[str, str]:
+        """The arguments of a copy of ``app:1``, which needs all of its content."""
+        separator = "/" if self.target.startswith("docker:") else ":"
+        return f"{self.target}{separator}app:1", f"oci:{self.path / 'copy'}:app"
+
     def read_index(self) -> dict[str, dict[str, str]]:
         """Return the digests of the platforms of ``app:1``."""
         if self.target.startswith("docker:"):
@@ -74,9 +80,18 @@ def test_platforms_of_both_indexes_are_merged(site: Site):
         "s390x": NEW.children[1].digest,
     }
     assert site.run_import("new", NEW, *merge)["action"] == "same"
-    difference = site.airbundle("diff", site.path / "new", site.target, "--tls-verify=false")
-    if site.target.startswith("docker:"):
-        assert difference.returncode == 0, difference.stdout
+    tls = ("--tls-verify=false",) if site.target.startswith("docker:") else ()
+    difference = site.airbundle("diff", site.path / "new", site.target, *tls)
+    assert difference.returncode == 0, difference.stdout + difference.stderr
+    site.airbundle.ok("copy", "--all", *(("--src-tls-verify=false",) if tls else ()), *site.copy)
+
+
+def test_tree_of_directories_cannot_be_merged(airbundle, tmp_path: Path):
+    """A directory has the content of one image only, so the other platforms would be lost."""
+    site = Site(airbundle, f"dir:{tmp_path / 'd'}", tmp_path)
+    site.run_import("former", FORMER)
+    result = site.run_import("new", NEW, "--existing", "merge-platforms", expected=1)
+    assert "merge-platforms" in result.stderr
 
 
 @pytest.mark.parametrize("site", ["docker"], indirect=True)

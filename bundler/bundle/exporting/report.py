@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting.resolve import verified_to_json
 from bundler.errors import BundlerError, PartialError
+from bundler.events import BlobTotal
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
@@ -64,6 +65,17 @@ class ExportReport:
         return Omissions.of(self.inventory.images)
 
     @property
+    def presupposed(self) -> BlobTotal:
+        """The blobs that the bundle lacks, because its target has them."""
+        sizes = {
+            node.digest: node.size or 0
+            for planned in self.plan.images
+            for node in planned.image.graph.blobs
+            if node.digest in planned.presupposed
+        }
+        return BlobTotal.of([*sizes.values()])
+
+    @property
     def images(self) -> list[ResolvedImage]:
         """The images at their sources."""
         return [planned.image for planned in self.plan.images]
@@ -88,7 +100,7 @@ class ExportReport:
         """Return the report as JSON; sizes are in bytes."""
         from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - only for JSON
 
-        contents = self.inventory
+        contents, presupposed = self.inventory, self.presupposed
         return {
             "bundle": str(self.bundle),
             "changed": self.changed,
@@ -100,6 +112,7 @@ class ExportReport:
             "signatures": list(self.signatures),
             "removedSignatures": list(self.removed_signatures),
             **self.totals.to_json(),
+            **({"presupposed": presupposed.to_json()} if presupposed.blobs else {}),
             "images": [
                 {"reference": str(image.reference), "digest": image.digest.text}
                 for image in contents.images

@@ -34,7 +34,7 @@ from bundler.bundle.importing.selected_images import (
     select_images,
 )
 from bundler.bundle.importing.signatures import merge_signatures, select_signatures
-from bundler.bundle.importing.target import open_target
+from bundler.bundle.importing.target import DirectoryTarget, open_target
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.parallel import run_all
@@ -43,6 +43,7 @@ from bundler.copy.target_names import NameMapping, compare_with_target, find_unu
 from bundler.errors import (
     ConflictError,
     IntegrityError,
+    UnsupportedError,
 )
 from bundler.events import BlobTotal, TransferTotals, WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS
@@ -158,6 +159,12 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
 
 
 def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -> ImportReport:
+    is_tree = isinstance(request.target, DirectoryTarget) and request.target.format == "dir"
+    if request.existing == "merge-platforms" and is_tree:
+        raise UnsupportedError(
+            f"{request.target}: cannot merge-platforms, because each directory has one image",
+            hint="use an image layout, oci:DIR, or --existing overwrite",
+        )
     started = datetime.now(UTC)
     if isinstance(files, VolumeFiles) and not files.has_inventory:
         from bundler.bundle.importing.partial_import import push_volumes  # noqa: PLC0415 - rare

@@ -103,6 +103,9 @@ def print_notes(found: FoundImages) -> None:
     )
     if not known.complete:
         text.print_note(text.INCOMPLETE)
+    if known.presupposed_file is not None:
+        layers = text.count(known.presupposed_file.count, "layer")
+        text.print_note(f"not in the bundle, but at its target: {layers}")
     for line in listing.omissions.describe():
         text.print_note(line)
     if not listing.signatures:

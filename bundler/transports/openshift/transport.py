@@ -28,6 +28,7 @@ from bundler.transports.openshift.image_api import ImageApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from bundler.content.streams import Content, Reader
     from bundler.errors import BundlerError
@@ -166,6 +167,10 @@ class OpenShiftDestination:
     def push(self, node: Node, content: Content, /) -> Descriptor:
         """Store a blob, or hold a manifest until its index or its name is stored."""
         return self._docker.push(node, content)
+
+    def read_back(self, node: Node, /) -> AbstractContextManager[Reader]:
+        """Open a manifest or a blob, as the registry itself stores it."""
+        return self._docker.read_back(node)
 
     def check_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
         """Check that all signatures are simple signatures.

@@ -265,7 +265,7 @@ def test_truncated_inventory_is_a_finding(bundle: Path):
 
 def test_newer_format_is_unsupported_rather_than_damaged(bundle: Path):
     raw = (bundle / "bundle.json").read_text()
-    (bundle / "bundle.json").write_text(raw.replace("bundle/v1", "bundle/v3"))
+    (bundle / "bundle.json").write_text(raw.replace("bundle/v1", "bundle/v4"))
     with pytest.raises(UnsupportedError):
         verify(bundle, TrustedKeys.create([KEY.public]))
 

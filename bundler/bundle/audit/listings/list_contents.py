@@ -51,7 +51,7 @@ class Listing:
 
     def to_json(self) -> dict[str, Any]:
         """Return the listing as JSON; unknown values are null or empty, sizes in bytes."""
-        contents = self.inventory
+        contents, presupposed = self.inventory, self.inventory.presupposed_file
         return {
             "stream": contents.stream,
             "serial": contents.serial,
@@ -60,6 +60,7 @@ class Listing:
             "expires": contents.expires and timestamps.format_utc(contents.expires),
             "expired": self.expired,
             "complete": contents.complete,
+            **({} if presupposed is None else {"presupposed": presupposed.count}),
             "tool": {"name": contents.tool.name, "version": contents.tool.version},
             "signatures": list(self.signatures),
             "blobs": self.total.blobs,

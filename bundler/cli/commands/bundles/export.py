@@ -278,7 +278,9 @@ def print_report(report: ExportReport) -> None:
         f" {text.count(len(contents.images), 'image')}{until}"
     )
     _print_volumes(report.volumes)
-    text.print_line(f"transferred: {text.format_transfer(report.totals)}")
+    held = report.presupposed
+    left_out = f"; left out, at the target: {text.format_total(held)}" if held.blobs else ""
+    text.print_line(f"transferred: {text.format_transfer(report.totals)}{left_out}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
     if report.attested:

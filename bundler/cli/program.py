@@ -140,6 +140,11 @@ def _to_bundler_error(error: BaseException) -> BundlerError:
             return errors.MediumError(
                 f"{subject}{error.strerror or error}", path=path, os_error=error
             )
+        case ModuleNotFoundError() if not str(error.name).startswith("bundler"):
+            return errors.UnsupportedError(
+                f"the Python module {error.name} is not installed",
+                hint="install airbundle again, with all its dependencies",
+            )
         case MemoryError():
             return errors.BundlerError("out of memory", hint="use fewer --jobs")
         case _:

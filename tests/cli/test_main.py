@@ -130,6 +130,15 @@ def test_exit_status_follows_from_error(
     assert "Traceback" not in err
 
 
+def test_missing_library_is_no_internal_error(
+    failing: type[Failing], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing.error = ModuleNotFoundError("No module named 'cvss'", name="cvss")
+    assert run_in_process("fail") == 1
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "airbundle: error: the Python module cvss is not installed"
+
+
 def test_internal_error_prints_traceback_only_with_debug(
     failing: type[Failing], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,7 +81,9 @@ def _list_facts(report: Report) -> Iterator[tuple[str, str]]:
         text = describe_database(found)
         yield "Vulnerabilities", f"{to_html(text)} {show_digest(found.database.digest)}"
         for kind, item in found.exploits.items():
-            yield kind.upper(), f"{to_html(item['path'])} {show_digest(item['digest'])}"
+            date = f", released {item['released']}" if item["released"] else ", no date"
+            text = to_html(f"{item['path']}{date}")
+            yield kind.upper(), f"{text} {show_digest(item['digest'])}"
     elif report.problem is None:
         yield "Vulnerabilities", "not checked"
     yield (

@@ -31,6 +31,22 @@ GapCode = Literal[
 ]
 
 
+_AUDIT = "audit the bundle again with --records, if it still exists"
+_CHECK = "audit it again with --records and --database, or search for the package"
+_HINTS: dict[GapCode, str] = {
+    "no-evidence": "search the receipts of this import, or look into the images at the target",
+    "no-contents": "read the reason in the line, and look into the image at the target",
+    "no-package-list": _AUDIT,
+    "package-list-incomplete": "look for the file in the image with airbundle find --file",
+    "no-vulnerability-result": _CHECK,
+    "vulnerability-result-incomplete": _CHECK,
+    "evidence-missing": "airbundle log verify names the file: put it back from a backup",
+    "evidence-damaged": "airbundle log verify names the file: put it back from a backup",
+    "log-restored": "search the files of the former log, which restore kept",
+}
+"""The next step after a gap."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """The conditions that an entry of the log and its images have to meet, all of them."""
@@ -135,8 +151,7 @@ class Answer:
             raise PartialError(
                 "not all imports and audits can be searched, so matches may be missing",
                 [str(gap) for gap in self.gaps],
-                hint="add lists of packages with airbundle audit --records; check the files with"
-                " airbundle log verify",
+                hint="; ".join(dict.fromkeys(_HINTS[gap.code] for gap in self.gaps)),
             )
 
 

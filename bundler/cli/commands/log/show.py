@@ -39,7 +39,10 @@ def show(
 
 
 def print_entries(entries: Sequence[Entry], names: Mapping[str, str]) -> None:
-    """Print one line for each entry, with the ``names`` of keys by their IDs."""
+    """Print one line for each entry, with the ``names`` of keys by their IDs.
+
+    The location is the target of an import, or the bundle or image of an audit.
+    """
     from bundler.bundle.records import streams  # noqa: PLC0415 - not for --help
 
     rows = []
@@ -65,13 +68,14 @@ def print_entries(entries: Sequence[Entry], names: Mapping[str, str]) -> None:
                     text.format_key_id(key, names, problems.get(key))
                     for key in entry.table.texts("signedBy")
                 ),
+                entry.table.table("operator").optional_text("user") or "",
                 (policy.optional_text("digest") or policy.optional_text("status") or "")[:19],
                 " ".join(filter(None, notes)),
                 str(value.get("reason", "")),
             )
         )
     header = (
-        *("NUMBER", "TIME", "EVENT", "STREAM", "SERIAL", "TARGET", "SIGNED BY", "POLICY"),
-        *("NOTES", "REASON"),
+        *("NUMBER", "TIME", "EVENT", "STREAM", "SERIAL", "LOCATION", "SIGNED BY"),
+        *("OPERATOR", "POLICY", "NOTES", "REASON"),
     )
     text.print_table(header, rows, right=(0,))

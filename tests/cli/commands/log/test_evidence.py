@@ -185,7 +185,9 @@ def test_audit_is_recorded_only_with_records(site: Site):
     evidence = read_last(site)
     assert "packages" in evidence["images"][0]["platforms"][0]
     assert read_object(site.records, evidence["verdict"])["passed"] is True
-    assert "passed" in site.run("log", "show").stdout
+    lines = site.run("log", "show").stdout
+    assert "passed" in lines
+    assert "OPERATOR" in lines.splitlines()[0]
 
 
 def test_audit_that_does_not_pass_and_is_not_authenticated_is_recorded(site: Site):

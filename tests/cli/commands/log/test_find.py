@@ -103,6 +103,7 @@ def test_import_without_packages_is_a_gap_until_an_audit_reads_them(site: Site):
     assert find(site, "--package", "musl")[0] == 11
     shown = site.run("log", "find", "--package", "musl")
     assert (shown.stdout.count("musl@"), "[no-package-list]" in shown.stderr) == (1, True)
+    assert "audit the bundle again with --records" in shown.stderr
     (site.path / "rules.yaml").write_text("rules: {not-root: note}")
     audit = ("audit", "next", "--rules", "rules.yaml", "--records", site.records)
     assert site.run(*audit).status == 0

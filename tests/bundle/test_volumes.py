@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,22 @@ import pytest
 
 from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.format.reading.volume_files import VolumeFiles
+from bundler.bundle.format.resend_request import ResendRequest
+from bundler.bundle.importing.import_bundle import ImportRequest
+from bundler.bundle.importing.partial_import import find_owed
+from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying.verify import verify
 from bundler.bundle.verifying.verify_volumes import VolumesVerification, verify_volumes
+from bundler.copy.engine import EngineOptions
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
     IntegrityError,
     InvalidSignatureError,
+    MalformedError,
     NoSpaceError,
     TrustError,
+    UnauthenticatedError,
     UsageError,
     VolumesOwedError,
 )
@@ -249,3 +258,57 @@ def test_options_that_do_not_apply_are_refused(site: Site):
         export(site, in_place=True)
     with pytest.raises(UsageError):
         export(site, kind="dir")
+
+
+def find_missing(site: Site, volume: Path) -> list[int]:
+    request = ImportRequest(
+        volume, parse_target(f"oci:{site.path / 'target'}"), site.options, TRUST
+    )
+    with ThreadPoolExecutor(2) as executor, VolumeFiles((volume,)) as files:
+        missing = find_owed(request, files, EngineOptions(executor))
+        return sorted({item.volume for item in missing})
+
+
+def test_lost_volume_is_requested_and_written_again(site: Site, volumes):
+    first, second = volumes
+    assert find_missing(site, first) == [1, 2]
+    with pytest.raises(VolumesOwedError):
+        import_(site, first)
+    assert find_missing(site, first) == [2]
+    with VolumeFiles((first,)) as files:
+        raw = ResendRequest.create(files, [2]).to_bytes()
+    kept = (second / "bundle.json").read_bytes()
+    shutil.rmtree(second)
+    resend = ResendRequest.parse(raw, "owed.json")
+    requests = [site.request(), site.request(OTHER, "other")]
+    site.bundle = site.path / "again"
+    report = site.export(*requests, resend=resend)
+    assert report.volumes == (str(site.path / "again"),)
+    assert (site.path / "again/bundle.json").read_bytes() == kept
+    check(first, site.path / "again").check()
+    assert len(import_(site, site.path / "again").images) == 2
+    assert find_missing(site, first) == []
+
+
+def test_request_for_other_content_is_refused(site: Site, volumes):
+    first, _ = volumes
+    with VolumeFiles((first,)) as files:
+        request = ResendRequest.create(files, [1, 2])
+    one = replace(request, volumes=(1,))
+    site.bundle = site.path / "again"
+    both = [site.request(), site.request(OTHER, "other")]
+    with pytest.raises(UsageError):
+        site.export(*both, resend=request)  # two volumes, one directory
+    with pytest.raises(ConflictError):
+        site.export(both[0], resend=one)
+    with pytest.raises(UnauthenticatedError):
+        site.export(*both, resend=one, keys=(keys.generate_key(),))
+    changed = request.raw_plan.replace(b'"serial":', b'"serial":1')
+    with pytest.raises(InvalidSignatureError):
+        site.export(*both, resend=replace(one, raw_plan=changed))
+    with pytest.raises(MalformedError):
+        site.export(*both, resend=replace(request, volumes=(3,)))
+    assert not site.bundle.exists()
+    for raw in (b"{}", b"x", request.to_bytes().replace(b"resend/v1", b"resend/v2")):
+        with pytest.raises(MalformedError):
+            ResendRequest.parse(raw, "owed.json")

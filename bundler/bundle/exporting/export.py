@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage, Format, RelayedBundle
     from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.resend_request import ResendRequest
     from bundler.bundle.media.filesystem import MediaProfile, Medium
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
@@ -102,6 +103,9 @@ class ExportRequest:
     volumes."""
     volume_size: int | None = None
     """The maximum size of a volume in bytes; None: the free space of its medium."""
+    resend: ResendRequest | None = None
+    """The volumes to write again, under the same plan, to ``bundle`` and ``volumes`` in the order
+    of their numbers; None: a new bundle."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
 
@@ -158,7 +162,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             images = attest(images, request, former, serial, engine)
         entries, signature_files = list_images(images, request.format, engine.emit)
         content = ResolvedContent(images, entries, signature_files, complete=not missing)
-        if request.volumes:
+        if request.volumes or request.resend is not None:
             from bundler.bundle.exporting.export_volumes import export_volumes  # noqa: PLC0415 - on request
 
             return replace(export_volumes(request, content, engine), missing=missing)

@@ -61,6 +61,7 @@ def export_volumes(
         _check_volume(request, path, medium)
     nodes = VolumeContent.of(content.images)
     former = _find_former_plan(request, content, nodes, paths)
+    resent = request.resend.volumes if request.resend is not None else None
     if former is None:
         created = datetime.now(UTC).replace(microsecond=0)
         serial = create_serial(None, created)
@@ -72,13 +73,24 @@ def export_volumes(
         engine.emit(Notice(f"{request.bundle}: continues the volumes of {plan.stream} {serial}"))
     index = _create_index(request, content)
     sealed = seal_volumes(request, content, nodes, assigned, index, serial=serial, created=created)
-    used = paths[: len(sealed.plan.volumes)]
+    numbers = resent or tuple(range(1, len(sealed.plan.volumes) + 1))
+    if (
+        request.resend is not None
+        and sealed.announcement[bundle_paths.PLAN] != request.resend.raw_plan
+    ):
+        raise _create_change_error(request)
+    if len(numbers) > len(paths):
+        raise UsageError(
+            f"--resend: too few directories (expected {len(numbers)}, got {len(paths)})",
+            hint=f"volumes {', '.join(map(str, numbers))} are missing: add --volume DIR for each",
+        )
+    used = paths[: len(numbers)]
     for path in paths[len(used) :]:
         engine.emit(Notice(f"{path}: not needed, since the other volumes have enough room"))
     totals, written = TransferTotals(), None
     with ExitStack() as stack:
         opened = [_announce(request, path, sealed, stack) for path in used]
-        for number, (destination, directory) in enumerate(opened, 1):
+        for number, (destination, directory) in zip(numbers, opened, strict=True):
             elsewhere = {digest for digest, volume in assigned.items() if volume != number}
             written, transferred = _write(request, content, destination, elsewhere, engine)
             totals += transferred
@@ -90,8 +102,10 @@ def export_volumes(
             present = bundle_files.scan(directory.path).entries
             atomic_write.write_files(directory, sealed.seals[number - 1])
             sealing.prune(directory, present, sealed.paths[number - 1])
-            engine.emit(Notice(f"{directory.path}: volume {number} of {len(used)} is complete"))
-    for number, (path, medium) in enumerate(zip(used, media, strict=False), 1):
+            engine.emit(
+                Notice(f"{directory.path}: volume {number} of {len(sealed.seals)} is complete")
+            )
+    for number, path, medium in zip(numbers, used, media, strict=False):
         if request.reads_back(medium):
             from bundler.bundle.verifying.verify_volumes import read_back_volume  # noqa: PLC0415 - on some media
 
@@ -167,6 +181,12 @@ def _find_former_plan(
     from bundler.trust.bundle_trust import TrustedKeys  # noqa: PLC0415 - as above
 
     found = None
+    if request.resend is not None:
+        plan, listed = request.resend.authenticate([key.public for key in request.keys])
+        if not _is_same(request, content, nodes, plan, listed):
+            raise _create_change_error(request)
+        layers = {node.digest for node in nodes.layers}
+        found = plan, {item.digest: item.volume for item in listed if item.digest in layers}
     layers = {node.digest for node in nodes.layers}
     for path in paths:
         with DirectoryFiles(path) as files:
@@ -184,14 +204,33 @@ def _find_former_plan(
                 trust = TrustedKeys.create([key.public for key in request.keys])
                 authenticate_plan(files, trust, datetime.now(UTC))
         assigned = {item.digest: item.volume for item in listed if item.digest in layers}
-        same = {item.digest for item in listed} == {
-            node.digest for node in (*nodes.shared, *nodes.layers)
-        }
-        is_current = plan.stream == request.stream and plan.images == tuple(content.entries)
-        if not (same and is_current) or (found is not None and found[0] != plan):
+        if not _is_same(request, content, nodes, plan, listed) or (
+            found is not None and found[0] != plan
+        ):
             raise _create_conflict(path)
         found = plan, assigned
     return found
+
+
+def _is_same(
+    request: ExportRequest,
+    content: ResolvedContent,
+    nodes: VolumeContent,
+    plan: sealed_plan.SealedPlan,
+    listed: Sequence[sealed_plan.PlannedContent],
+) -> bool:
+    """Return whether a plan announces exactly the content of this export."""
+    planned = {item.digest for item in listed}
+    is_current = plan.stream == request.stream and plan.images == tuple(content.entries)
+    return is_current and planned == {node.digest for node in (*nodes.shared, *nodes.layers)}
+
+
+def _create_change_error(request: ExportRequest) -> ConflictError:
+    return ConflictError(
+        f"{request.stream}: the images differ from those of the bundle whose volumes are requested",
+        subjects=["images"],
+        hint="export exactly those images, for example with --locked, or a new bundle",
+    )
 
 
 def _create_conflict(path: Path) -> ConflictError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from bundler.bundle.format import bundle_source
 from bundler.bundle.format.authenticate_plan import authenticate_plan
 from bundler.bundle.format.inventory import Inventory, Producer
+from bundler.bundle.format.presupposed import HeldBlob
 from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.presupposed import provide
 from bundler.bundle.importing.selected_images import resolve_images, select_images
@@ -26,8 +27,8 @@ from bundler.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bundler.bundle.format.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
+    from bundler.bundle.format.sealed_plan import PlannedContent
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.bundle.importing.target import OpenTarget
     from bundler.copy.engine import EngineOptions
@@ -72,6 +73,40 @@ def push_volumes(request: ImportRequest, files: VolumeFiles, engine: EngineOptio
         VolumesOwedError: always, after the layers have been pushed.
         BundlerError: as ``import_bundle``.
     """
+    elsewhere = files.list_elsewhere()
+    with ExitStack() as stack:
+        planned, lacking = _compare(request, files, elsewhere, engine, stack)
+        push_available(request, files, planned, lacking, engine)
+
+
+def find_owed(
+    request: ImportRequest, files: VolumeFiles, engine: EngineOptions
+) -> list[PlannedContent]:
+    """Return the layers of the whole bundle that the target lacks, in the order of the plan.
+
+    Nothing is pushed; the layers on ``files`` count as missing, too.
+
+    Raises:
+        BundlerError: as ``import_bundle``.
+    """
+    with ExitStack() as stack:
+        dry_run = replace(request, dry_run=True)
+        _, lacking = _compare(dry_run, files, None, engine, stack)
+    return [item for digest, item in files.contents.items() if digest.text in {*lacking}]
+
+
+def _compare(
+    request: ImportRequest,
+    files: VolumeFiles,
+    elsewhere: Mapping[Digest, HeldBlob] | None,
+    engine: EngineOptions,
+    stack: ExitStack,
+) -> tuple[list[PlannedImage[Holdings]], list[str]]:
+    """Authenticate the plan, and compare its images with the target.
+
+    Returns the planned images without the layers that are ``elsewhere``, and the digests of those
+    of these layers that the target lacks. None: all layers are elsewhere.
+    """
     plan, _ = authenticate_plan(files, request.trust, request.now or datetime.now(UTC))
     announced = Inventory(
         format="oci",
@@ -86,25 +121,29 @@ def push_volumes(request: ImportRequest, files: VolumeFiles, engine: EngineOptio
     source = bundle_source.BundleSource(files, announced)
     selected = select_images(announced, request.only)
     images = resolve_images(selected, source, request.policy.check, engine)
-    elsewhere = files.list_elsewhere()
-    with ExitStack() as stack:
-        target = open_target(request.target, request.options, stack, writable=not request.dry_run)
-        names = replace(request.names, prefix=request.target.prefix)
-        planned = [
-            replace(
-                target.create_planned_image(
-                    image, names.map_reference(item.reference, item.digest, item.rename)
-                ),
-                presupposed=elsewhere.keys(),
-            )
-            for item, image in zip(selected, images, strict=True)
-        ]
-        lacking: list[str] = []
-        try:
-            provide(elsewhere, planned, target, request.target, engine, dry_run=request.dry_run)
-        except AbsentBlobsError as error:
-            lacking = [blob.digest for blob in error.blobs]
-        push_available(request, files, planned, lacking, engine)
+    if elsewhere is None:
+        elsewhere = {
+            node.digest: HeldBlob(node.digest, node.size or 0)
+            for image in images
+            for node in image.graph.blobs
+            if node.kind == "layer" and node.digest in files.contents
+        }
+    target = open_target(request.target, request.options, stack, writable=not request.dry_run)
+    names = replace(request.names, prefix=request.target.prefix)
+    planned = [
+        replace(
+            target.create_planned_image(
+                image, names.map_reference(item.reference, item.digest, item.rename)
+            ),
+            presupposed=elsewhere.keys(),
+        )
+        for item, image in zip(selected, images, strict=True)
+    ]
+    try:
+        provide(elsewhere, planned, target, request.target, engine, dry_run=request.dry_run)
+    except AbsentBlobsError as error:
+        return planned, [blob.digest for blob in error.blobs]
+    return planned, []
 
 
 def push_available(

@@ -25,6 +25,7 @@ SECTIONS = {
     "Bundles": {
         "export": ("bundles.export:export", "Write a signed bundle from a bundle manifest."),
         "verify": ("bundles.verify:verify", "Check a bundle and its signatures."),
+        "owed": ("bundles.owed:owed", "Show which volumes of a bundle a target still lacks."),
         "import": ("bundles.import_:import_", "Push the images of a bundle to a target."),
         "plan": ("bundles.plan:plan", "Show what an export would transfer."),
         "lock": ("bundles.lock:lock", "Pin the images of a bundle manifest to their digests."),

@@ -26,11 +26,20 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.resend_request import ResendRequest
     from bundler.bundle.media.filesystem import MediaProfile
     from bundler.cli.runtime.rehearsal import Rehearsal
     from bundler.oci.digest import Digest
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.private_keys.signers import Signer
+
+
+def _read_resend_request(path: Path | None) -> ResendRequest | None:
+    if path is None:
+        return None
+    from bundler.bundle.format.resend_request import ResendRequest  # noqa: PLC0415 - rare
+
+    return ResendRequest.read(path)
 
 
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
@@ -66,6 +75,13 @@ if TYPE_CHECKING:
 @common.media_profile
 @common.volumes
 @common.volume_size
+@option(
+    "--resend",
+    metavar="FILE",
+    type=common.PATH,
+    help="Write the volumes again that this request of airbundle owed names, under the same plan:"
+    " the first one to DESTINATION, and each further one to a --volume.",
+)
 @option(
     "--in-place",
     is_flag=True,
@@ -114,6 +130,7 @@ def export(
     with_program: bool,
     volumes: tuple[Path, ...],
     volume_size: int | None,
+    resend: Path | None,
     in_place: bool,
     keep_going: bool,
     rehearse: bool,
@@ -183,6 +200,7 @@ def export(
             program=prepare_program(run, is_requested=with_program),
             volumes=volumes,
             volume_size=volume_size,
+            resend=_read_resend_request(resend),
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
             manifest_files={file.path: file.digest for file in source.manifest.files},

@@ -24,7 +24,6 @@ from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.reading.open_files import is_pipe, open_files
 from bundler.bundle.format.reading.volume_files import VolumeFiles
-from bundler.bundle.importing.arrival import sort_blobs
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.selected_images import (
@@ -268,9 +267,9 @@ def push_images(
     )
     if request.dry_run:
         return Pushed(results, plan.totals + held, omissions, rules)
+    executable = cast("Plan[Destination]", plan)
     if arrival is not None:
-        engine = replace(engine, before_commit=partial(arrival.confirm, selected, images))
-    executable = cast("Plan[Destination]", sort_blobs(plan, arrival))
+        executable, engine = arrival.prepare(executable, engine, selected, images)
     target.prepare(executable)
     executed = execute(executable, replace(engine, read_back=request.verify_pushed))
     verified = None

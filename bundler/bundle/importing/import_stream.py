@@ -9,13 +9,15 @@ published. Nothing is stored temporarily.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bundler import transports
 from bundler.bundle.format import bundle_paths, sealed_plan, trust_chain
+from bundler.bundle.format.archive.layout import find_path
 from bundler.bundle.format.archive.stream_files import ChunkReader, StreamFiles
 from bundler.bundle.format.authenticate import AuthenticatedBundle, open_bundle, verify_signatures
 from bundler.bundle.format.bundle_source import BundleSource
@@ -25,25 +27,62 @@ from bundler.bundle.format.sealed_plan import MAX_CONTENTS, SealedPlan
 from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE
 from bundler.bundle.importing.import_bundle import push_images
 from bundler.bundle.importing.report import ImportReport
-from bundler.errors import IntegrityError, MalformedError, UnauthenticatedError, UsageError
-from bundler.ports import ReadsInOrder
+from bundler.bundle.importing.target import RegistryTarget
+from bundler.errors import (
+    IntegrityError,
+    MalformedError,
+    NotFoundError,
+    RegistryError,
+    UnauthenticatedError,
+    UsageError,
+)
+from bundler.oci.reference import ImageReference
+from bundler.ports import ReadsInOrder, RegistryRepository
 from bundler.transports.shared import archive_file
+from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.importing.import_bundle import ImportRequest
+    from bundler.content.streams import Reader
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage
-    from bundler.ports import Node
+    from bundler.copy.plan import BlobTask, Plan
+    from bundler.oci.digest import Digest
+    from bundler.ports import Destination, Node, Source
 
 LOCATION = "-"
 _STANDARD_INPUT = Path("/dev/stdin")
 
 
 class StreamedSource(BundleSource, ReadsInOrder):
-    """The images of a bundle that arrives: content is read once, in the order of its arrival."""
+    """The images of a bundle that arrives: content is read once, in the order of its arrival.
+
+    A blob that a registry does not mount is read from the repository that has received it.
+    """
+
+    find_receiver: Callable[[Node], Source | None] = staticmethod(lambda _: None)
+
+    def open(self, node: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open ``node``, which arrives next, or has arrived.
+
+        Raises:
+            DamagedBundleError: it is missing.
+            RegistryError: it has passed, and the target has not received it.
+        """
+        try:
+            return super().open(node, offset)
+        except RegistryError as error:
+            receiver = self.find_receiver(node)
+            if receiver is None:
+                raise
+            try:
+                return receiver.open(node, offset)
+            except NotFoundError:
+                raise error from None
 
 
 def import_stream(request: ImportRequest, engine: EngineOptions) -> ImportReport:
@@ -65,6 +104,7 @@ def import_stream(request: ImportRequest, engine: EngineOptions) -> ImportReport
         if request.preview is not None:
             request.preview(announced)
         source = StreamedSource(arrival.files, announced.inventory)
+        source.find_receiver = partial(arrival.find_receiver, stack)
         try:
             pushed = push_images(request, announced, source, engine, stack, arrival=arrival)
         except IntegrityError as error:
@@ -96,6 +136,8 @@ class _Arrival:
     bundle: AuthenticatedBundle | None = None
     """The bundle, once its inventory has arrived."""
     rules: dict[str, Any] | None = None
+    receivers: dict[Digest | None, str] = field(default_factory=dict)
+    """The repository to which each blob is pushed."""
 
     def open_plan(self) -> AuthenticatedBundle:
         """Authenticate the plan; return the bundle that it announces, whose bytes are the plan's.
@@ -138,11 +180,35 @@ class _Arrival:
             files=files,
         )
 
-    def get_position(self, node: Node) -> int:
-        """Return the position of ``node`` in the order of arrival."""
-        assert node.digest is not None  # noqa: S101 - each node of a bundle has one
-        path = bundle_paths.find_path("oci", node.digest, node.digest, manifest=False)
-        return self.files.get_position(path)
+    def prepare(
+        self,
+        plan: Plan[Destination],
+        engine: EngineOptions,
+        selected: Sequence[BundledImage],
+        images: Sequence[ResolvedImage],
+    ) -> tuple[Plan[Destination], EngineOptions]:
+        """Return the plan in the order of arrival, and options that call ``confirm``."""
+
+        def find_position(task: BlobTask[Destination]) -> int:
+            assert task.node.digest is not None  # noqa: S101 - each node of a bundle has one
+            return self.files.get_position(find_path(task.node.digest))
+
+        for task in plan.blobs:
+            if task.action != "mount" and isinstance(task.destination, RegistryRepository):
+                self.receivers[task.node.digest] = task.destination.repository
+        plan = replace(plan, blobs=tuple(sorted(plan.blobs, key=find_position)))
+        return plan, replace(engine, before_commit=partial(self.confirm, selected, images))
+
+    def find_receiver(self, stack: ExitStack, node: Node) -> Source | None:
+        """Open the repository to which ``node`` was pushed; ``stack`` closes it."""
+        repository, target = self.receivers.get(node.digest), self.request.target
+        if repository is None or not isinstance(target, RegistryTarget):
+            return None
+        reference = ImageReference.parse(f"{target.host}/{repository}@{node.digest}")
+        location = create_registry_reference(reference, target.front)
+        source = transports.open_source(location, self.request.options)
+        stack.callback(source.close)
+        return source
 
     def confirm(self, selected: Sequence[BundledImage], images: Sequence[ResolvedImage]) -> None:
         """Authenticate the inventory, and compare it with the plan, before names are published.

@@ -85,6 +85,14 @@ def test_stream_of_another_program_is_imported_into_a_registry(site: Site, strea
         assert again == 0, message
 
 
+def test_shared_layer_is_read_from_the_registry_if_it_mounts_nothing(site: Site, stream: bytes):
+    """A shared layer arrives once, and two repositories need it."""
+    with FakeRegistry(mounts=False) as registry:
+        target = f"docker://{registry.host}/mirror"
+        status, message = site.import_(stream, target, "--tls-verify=false")
+        assert status == 0, message
+
+
 def test_only_requested_images_are_imported(site: Site, stream: bytes):
     assert site.import_(stream, "oci:inside", "--only", "nginx")[0] == 0
     assert site.names == {"library/nginx:1.27"}

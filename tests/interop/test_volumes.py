@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import random
+import subprocess
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.fakes import images
 
@@ -14,19 +19,54 @@ if TYPE_CHECKING:
     from tests.interop import servers
 
 
-def test_volumes_come_one_after_the_other_and_a_lost_one_is_requested(
-    airbundle: servers.Client, registry: servers.Registry, repository: str, tmp_path: Path
-):
+@pytest.fixture
+def volumes(airbundle: servers.Client, tmp_path: Path) -> tuple[Path, Path]:
+    """Two volumes of a bundle with three layers, and its keys beside them."""
     layers = [images.layer({"data": random.Random(seed).randbytes(250_000)}) for seed in range(3)]
     layout = images.write_layout(tmp_path / "layout", {"app": images.image(*layers)})
     (tmp_path / "plant.yaml").write_text(f"name: plant\nimages:\n  - oci:{layout}:app\n")
     airbundle.ok("keygen", tmp_path / "key", "--no-passphrase")
-    first, second, again = (tmp_path / name for name in ("v1", "v2", "again"))
-    sign = ("--sign-key", tmp_path / "key.key", "--no-read-back")
+    first, second = tmp_path / "v1", tmp_path / "v2"
     airbundle.ok(
-        *("export", tmp_path / "plant.yaml", first, "--volume", second, *sign),
-        *("--volume-size", "4700KiB"),
+        *("export", tmp_path / "plant.yaml", first, "--volume", second, "--volume-size", "4700KiB"),
+        *("--sign-key", tmp_path / "key.key", "--no-read-back"),
     )
+    return first, second
+
+
+def test_import_asks_for_the_next_volume_on_a_terminal(
+    airbundle: servers.Client, volumes: tuple[Path, Path], tmp_path: Path
+):
+    first, second = volumes
+    command = (*airbundle.command, "import", str(first), f"oci:{tmp_path / 'target'}")
+    options = ("--key", str(tmp_path / "key.pub"), "--records", str(tmp_path / "records"))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*command, *options, "--adopt"],
+        env=airbundle.env(),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.write(ours, f"{second}\n".encode())
+        output, errors = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0, errors
+    assert "volume 2 of 2 missing" in errors
+    assert "new" in output
+
+
+def test_volumes_come_one_after_the_other_and_a_lost_one_is_requested(
+    airbundle: servers.Client,
+    registry: servers.Registry,
+    repository: str,
+    volumes: tuple[Path, Path],
+    tmp_path: Path,
+):
+    first, second = volumes
+    again, sign = tmp_path / "again", ("--sign-key", tmp_path / "key.key", "--no-read-back")
     target = f"docker://{registry.host}/{repository}"
     trust = ("--key", tmp_path / "key.pub", "--tls-verify=false")
     site = ("--records", tmp_path / "records", "--adopt")

@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def prompt(text: str, *, hidden: bool = False, twice: bool = False, hint: str = "") -> str:
+def prompt(
+    text: str,
+    *,
+    hidden: bool = False,
+    twice: bool = False,
+    hint: str = "",
+    default: str | None = None,
+) -> str:
     """Prompt on stderr; ``hidden`` input is not echoed, and needs a terminal.
 
     With ``twice``, the answer has to be repeated. ``hint`` is the alternative to a prompt.
+    ``default`` is the result of an empty answer; None: it is asked again.
 
     Raises:
         UsageError: hidden input is requested, and standard input is not a terminal.
@@ -27,7 +35,14 @@ def prompt(text: str, *, hidden: bool = False, twice: bool = False, hint: str = 
     if hidden and not sys.stdin.isatty():
         raise UsageError(f"{text}: cannot prompt without a terminal", hint=hint)
     with raise_if_interrupted():
-        answer: str = click.prompt(text, hide_input=hidden, confirmation_prompt=twice, err=True)
+        answer: str = click.prompt(
+            text,
+            hide_input=hidden,
+            confirmation_prompt=twice,
+            err=True,
+            default=default,
+            show_default=False,
+        )
     return answer
 
 

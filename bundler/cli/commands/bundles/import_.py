@@ -20,6 +20,7 @@ from bundler.cli.output import receipts, text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.signing.bundle_signers import read_signers
+from bundler.cli.runtime.volume_prompts import import_volumes
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def import_(
             dry_run=dry_run,
         )
         engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
-        report = import_bundle.import_bundle(request, engine)
+        report = import_volumes(request, engine, may_ask=not as_json)
         signed, recorded = (None, None) if dry_run else session.record(report)
     if as_json:
         text.print_json(report.to_json() | session.describe() | {"dryRun": dry_run})

@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.records.site import Records
 
 
 def record_audit(
-    path: Path, images: OpenImages, verdict: Verdict, operator: Mapping[str, str]
+    path: Path,
+    images: OpenImages,
+    audited: AuditedLocation,
+    verdict: Verdict | None,
+    operator: Mapping[str, str],
 ) -> Records:
     """Keep the evidence of an audit in the records in ``path``, and add an entry to the log.
 
-    An audit changes the state of no stream, and a bundle need not be authenticated: the entry
-    states whether it is. The caller has called ``site.prepare``.
+    Without rules, there is no ``verdict``. An audit changes the state of no stream, and a bundle
+    need not be authenticated: the entry states whether it is. The caller has called
+    ``site.prepare``.
 
     Raises:
         LostRecordsError: the records are damaged.
@@ -48,16 +54,19 @@ def record_audit(
     if bundle is not None:
         draft.add_bundle(bundle)
         members = describe_bundle(bundle)
-    draft.add_location(verdict.audited, verdict)
+    draft.add_location(audited, verdict)
     members |= {
         "location": images.location,
         "authenticated": images.is_authenticated,
-        "images": len(verdict.audited.images),
-        "rules": verdict.rules.digest.text,
-        "passed": not verdict.failures,
-        "findings": len(verdict.findings),
-        "waived": len(verdict.waived),
+        "images": len(audited.images),
         "evidence": draft.finish().text,
         "operator": dict(operator),
     }
-    return site.append(path, streams.AUDIT, verdict.audited.now, members)
+    if verdict is not None:
+        members |= {
+            "rules": verdict.rules.digest.text,
+            "passed": not verdict.failures,
+            "findings": len(verdict.findings),
+            "waived": len(verdict.waived),
+        }
+    return site.append(path, streams.AUDIT, audited.now, members)

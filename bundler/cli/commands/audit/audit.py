@@ -84,19 +84,21 @@ def audit(
     the audit ends with an error, the page states it.
 
     With --records, layers are read too, and the inventory, its signatures, the packages, the claims
-    and the verdict are kept in the records of the site, which log find searches.
+    and the verdict are kept in the records of the site, which log find searches. This needs no
+    rules: --database adds the known vulnerabilities.
     """
     _check_options(
         reports,
         has_rules=gate.rules is not None,
+        has_records=records_path is not None,
         needs_rules={
             "--json": as_json,
             "--format": output_format != "text",
-            "--records": records_path is not None,
+            "--since": gate.since is not None and not reports,
         },
     )
     with report_files.state_errors(reports, location):
-        applied = gate.load(location, for_report=bool(reports))
+        applied = gate.load(location, needs_no_rules=bool(reports) or records_path is not None)
         if records_path is not None:
             from bundler.bundle.records import site  # noqa: PLC0415 - only with records
 
@@ -114,7 +116,11 @@ def audit(
 
 
 def _check_options(
-    reports: tuple[Path, ...], *, has_rules: bool, needs_rules: Mapping[str, bool]
+    reports: tuple[Path, ...],
+    *,
+    has_rules: bool,
+    has_records: bool,
+    needs_rules: Mapping[str, bool],
 ) -> None:
     """Check what the options require of each other.
 
@@ -128,9 +134,10 @@ def _check_options(
             )
     if has_rules:
         return
-    if not reports:
+    if not (reports or has_records):
         raise UsageError(
-            "missing --rules FILE", hint="docs/rules.md lists the rules; --report needs none"
+            "missing --rules FILE",
+            hint="docs/rules.md lists the rules; --report and --records need none",
         )
     for name in (name for name, is_given in needs_rules.items() if is_given):
         raise UsageError(f"{name} requires --rules")
@@ -191,11 +198,11 @@ def _audit_images(  # noqa: PLR0917 - the values of the command
     if reports:
         former = gate.read_former() if applied is None else applied.former
         report_files.write(reports, images, audited, verdict, former)
-    if verdict is not None and records_path is not None:
+    if records_path is not None:
         from bundler.bundle.records import audits  # noqa: PLC0415 - only with records
 
         operator = context.environment.describe_operator()
-        audits.record_audit(records_path, images, verdict, operator)
+        audits.record_audit(records_path, images, audited, verdict, operator)
     return verdict
 
 

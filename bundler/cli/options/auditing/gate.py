@@ -29,11 +29,11 @@ class GateOptions(VulnerabilityOptions):
     waivers: Path | None = None
     since: Path | None = None
 
-    def load(self, location: str | Path, *, for_report: bool = False) -> Gate | None:
+    def load(self, location: str | Path, *, needs_no_rules: bool = False) -> Gate | None:
         """Read the files; return None if there are no rules.
 
-        ``location`` is the bundle or the reference to which the rules apply. ``for_report``: a
-        report is written, which needs no rules to compare with a former bundle or a database.
+        ``location`` is the bundle or the reference to which the rules apply. ``needs_no_rules``:
+        a report or evidence is written, also of a comparison with a former bundle or a database.
 
         Raises:
             UsageError: there are waivers, a former bundle or a database without rules, or programs
@@ -42,9 +42,9 @@ class GateOptions(VulnerabilityOptions):
         """
         files = self.get_files()
         if self.rules is None:
-            if files is not None and not for_report:
+            if files is not None and not needs_no_rules:
                 raise UsageError("--database requires --rules")
-            if self.waivers is not None or (self.since is not None and not for_report):
+            if self.waivers is not None or (self.since is not None and not needs_no_rules):
                 option = "--since" if self.waivers is None else "--waivers"
                 raise UsageError(f"{option} requires --rules")
             return None

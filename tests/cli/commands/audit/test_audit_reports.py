@@ -166,7 +166,7 @@ def test_images_without_a_bundle_are_reported(run_airbundle: RunAirbundle, tmp_p
         ("--report", "r.pdf"),
         ("--report", "r.html", "--json"),
         ("--report", "r.html", "--format", "sarif"),
-        ("--report", "r.html", "--records", "site"),
+        ("--records", "site", "--since", "b"),
         ("--report", "r.html", "--waivers", "w.yaml"),
         ("--since", "b"),
         (),

@@ -190,6 +190,18 @@ def test_audit_is_recorded_only_with_records(site: Site):
     assert "OPERATOR" in lines.splitlines()[0]
 
 
+def test_look_without_rules_is_recorded(site: Site):
+    result = site.run("audit", "bundle", "--records", site.records, "--key", "key.pub")
+    assert (result.status, "no rules" in result.stdout) == (0, True)
+    (entry,) = site.read_log()
+    assert (entry["event"], "passed" in entry, "rules" in entry) == ("audit", False, False)
+    evidence = read_last(site)
+    assert "verdict" not in evidence
+    assert "packages" in evidence["images"][0]["platforms"][0]
+    assert site.run("log", "find", "--package", "*").status == 0
+    assert site.run("log", "verify").status == 0
+
+
 def test_audit_that_does_not_pass_and_is_not_authenticated_is_recorded(site: Site):
     (site.path / "strict.yaml").write_text(f"rules: {{not-root: error, {ARTIFACTS}}}")
     audit = ("audit", "bundle", "--rules", "strict.yaml", "--records", site.records)

@@ -195,8 +195,9 @@ def read_file(bundle: Directory, path: str, limit: int) -> bytes:
         NotFoundError, MalformedError, MediumError: it cannot be opened, see ``open_file``.
     """
     names = bundle_paths.split_path(path)
-    with suppress(NotFoundError):
-        return bundle.read(bundle_paths.NEXT, *names, limit=limit)
+    if bundle_paths.parse_digest(path) is None:  # content belongs to no seal
+        with suppress(NotFoundError):
+            return bundle.read(bundle_paths.NEXT, *names, limit=limit)
     return bundle.read(*names, limit=limit)
 
 

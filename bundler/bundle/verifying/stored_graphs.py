@@ -69,9 +69,15 @@ class StoredGraphs:
 
 
 def read_graphs(
-    bundle: BundleFiles, bundle_format: Format, images: Iterable[BundledImage]
+    bundle: BundleFiles,
+    bundle_format: Format,
+    images: Iterable[BundledImage],
+    *,
+    with_configs: bool = False,
 ) -> StoredGraphs:
-    """Read the graphs of ``images``: their manifests, and the configs that an import parses.
+    """Read the graphs of ``images``: their manifests.
+
+    ``with_configs`` also parses the configs that an import parses, to find malformed ones.
 
     Raises:
         LimitError: the images have more content than a bundle may have.
@@ -87,8 +93,9 @@ def read_graphs(
         )
         for image in images
     )
-    for _, (graph, *_) in graphs:
-        reader.check_config(graph)
+    if with_configs:
+        for _, (graph, *_) in graphs:
+            reader.check_config(graph)
     return StoredGraphs(graphs, reader.problems)
 
 

@@ -271,7 +271,9 @@ class _Verifier:
 
         Returns the content that is neither in the bundle nor ``listed`` as one of its files.
         """
-        graphs = stored_graphs.read_graphs(self.bundle, known.format, known.images)
+        graphs = stored_graphs.read_graphs(
+            self.bundle, known.format, known.images, with_configs=True
+        )
         parts = bundle_paths.group_blob_parts(self.found.entries.keys() | listed.keys())
         for image, of_image in graphs.images:
             for node in chain.from_iterable(of_image):

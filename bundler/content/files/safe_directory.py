@@ -28,7 +28,7 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -77,22 +77,27 @@ class Directory:
             NotFoundError: the directory does not exist.
             MediumError, NoSpaceError: it cannot be read or created.
         """
-        current = Directory(self.path, os.dup(self.fd))
-        for name in names:
-            _check_name(name, self.path)
-            path = current.path / name
+        fd = self._enter(names, create=create)
+        return Directory(self.path.joinpath(*names), fd)
+
+    def _enter(self, names: Sequence[str], *, create: bool = False) -> int:
+        """Open a directory like ``enter``; return its descriptor."""
+        current = os.dup(self.fd)
+        for number, name in enumerate(names, 1):
             try:
+                _check_name(name, self.path)
                 if create:
                     with suppress(FileExistsError):
-                        os.mkdir(name, 0o755, dir_fd=current.fd)
-                fd = os.open(name, _DIRECTORY | self._no_follow, dir_fd=current.fd)
+                        os.mkdir(name, 0o755, dir_fd=current)
+                fd = os.open(name, _DIRECTORY | self._no_follow, dir_fd=current)
             except OSError as error:
                 if create:
                     self.check_connected(error)
+                path = self.path.joinpath(*names[:number])
                 raise to_bundler_error(error, path, "cannot open") from error
             finally:
-                current.close()
-            current = Directory(path, fd)
+                os.close(current)
+            current = fd
         return current
 
     def open_file(self, *names: str, offset: int = 0) -> RegularFile:
@@ -106,12 +111,14 @@ class Directory:
         *folders, name = names
         _check_name(name, self.path)
         path = self.path.joinpath(*names)
-        with self.enter(*folders) as folder:
-            try:
-                flags = _FILE & ~os.O_NOFOLLOW | self._no_follow
-                fd = os.open(name, flags, dir_fd=folder.fd)
-            except OSError as error:
-                raise to_bundler_error(error, path, "cannot open") from error
+        folder = self._enter(folders)
+        try:
+            flags = _FILE & ~os.O_NOFOLLOW | self._no_follow
+            fd = os.open(name, flags, dir_fd=folder)
+        except OSError as error:
+            raise to_bundler_error(error, path, "cannot open") from error
+        finally:
+            os.close(folder)
         return RegularFile(path, fd, offset)
 
     def get_size(self, *names: str) -> int | None:

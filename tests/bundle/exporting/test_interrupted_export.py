@@ -396,9 +396,9 @@ def test_export_unlists_surplus_files_that_were_signed(site):
     surplus = site.bundle / "blobs/sha256/evil.sh"
     with pytest.MonkeyPatch.context() as patched:
 
-        def create(bundle, paths, unwritten):
+        def create(bundle, paths, unwritten, **known):
             surplus.write_text("surplus")
-            return listed(bundle, [*paths, "blobs/sha256/evil.sh"], unwritten)
+            return listed(bundle, [*paths, "blobs/sha256/evil.sh"], unwritten, **known)
 
         patched.setattr(checksums, "create", create)
         patched.setattr(sealing, "prune", lambda *_, **__: None)

@@ -16,6 +16,7 @@ from bundler.errors import (
     DamagedBundleError,
     DisconnectedMediumError,
     ExpiredError,
+    InvalidReferenceError,
     InvalidSignatureError,
     MissingFileError,
     NotFoundError,
@@ -566,7 +567,7 @@ def test_missing_directory_is_not_a_damaged_bundle(tmp_path: Path):
     with pytest.raises(NotFoundError):
         verify(tmp_path / "absent", TrustedKeys.create([KEY.public]))
     (tmp_path / "file").write_text("x")
-    with pytest.raises(NotFoundError):
+    with pytest.raises(InvalidReferenceError):
         verify(tmp_path / "file", TrustedKeys.create([KEY.public]))
 
 

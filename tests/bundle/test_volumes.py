@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -101,6 +102,18 @@ def test_each_volume_verifies_alone_and_all_of_them_together(site: Site, volumes
     assert not verified.unlisted
     assert len({path.name for path in first.glob("blobs/sha256/*")}) < 9
     check(first, second).check()
+
+
+def test_instructions_verify_one_volume(site: Site, volumes):
+    first, _ = volumes
+    text = (first / "VERIFY.txt").read_text()
+    [command] = [line.strip() for line in text.splitlines() if "VOLUME-*.sha256" in line]
+    shell = ["bash", "-euo", "pipefail", "-c", command]
+    assert subprocess.run(shell, cwd=first, check=False).returncode == 0
+    flip_bit(max(first.glob("blobs/sha256/*"), key=lambda path: path.stat().st_size))
+    assert subprocess.run(shell, cwd=first, check=False, capture_output=True).returncode != 0
+    shutil.copy(first / "CONTENTS", first / "VOLUME-1.sha256")
+    assert subprocess.run(shell, cwd=first, check=False, capture_output=True).returncode != 0
 
 
 def test_volumes_copied_to_one_directory_are_a_bundle(site: Site, volumes):

@@ -109,7 +109,8 @@ def audit(
                 context, images, run, gate, applied, reports, records_path, cache
             )
     if verdict is None:
-        text.print_line(f"{text.count(len(images.images), 'image')}, no rules")
+        kept = "" if records_path is None else f"; evidence kept in {records_path}"
+        text.print_line(f"{text.count(len(images.images), 'image')}, no rules{kept}")
     else:
         _print_verdict(verdict, "json" if as_json else output_format)
         verdict.check()

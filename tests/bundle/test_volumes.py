@@ -29,6 +29,7 @@ from bundler.errors import (
     InvalidSignatureError,
     MalformedError,
     NoSpaceError,
+    NotFoundError,
     TrustError,
     UnauthenticatedError,
     UsageError,
@@ -169,6 +170,8 @@ def test_interrupted_export_continues_under_the_same_plan(site: Site, volumes):
         (second / path).unlink()
     layer = max(second.glob("blobs/sha256/*"), key=lambda path: path.stat().st_size)
     layer.unlink()
+    with pytest.raises(NotFoundError):
+        VolumeFiles(volumes)
     export(site)
     assert (first / "plan.json").read_bytes() == plan
     assert (second / "bundle.json").read_bytes() == inventory

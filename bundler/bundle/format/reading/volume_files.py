@@ -54,7 +54,8 @@ class VolumeFiles(BundleFiles):
 
     Raises:
         UsageError: one is no volume, is one of another bundle, or is given twice.
-        NotFoundError, MediumError: one cannot be read.
+        NotFoundError: one does not exist, or its export was interrupted.
+        MediumError: one cannot be read.
         MalformedError, LimitError, UnsupportedError: the plan is not valid.
     """
 
@@ -67,7 +68,11 @@ class VolumeFiles(BundleFiles):
                 files = stack.enter_context(DirectoryFiles(path))
                 number = find_volume_number(path)
                 if number is None:
-                    files.list_signatures()  # reports a missing directory
+                    if files.get_size(bundle_paths.PLAN) is not None:
+                        raise NotFoundError(
+                            f"{path}: an unfinished volume",
+                            hint="run the interrupted export or copy again",
+                        )
                     raise UsageError(
                         f"{path}: not a volume of a bundle",
                         hint="specify the directories of the volumes, or one bundle",

@@ -38,6 +38,7 @@ ROWS = {
     "export": bundle_rows.export,
     "again": bundle_rows.again,
     "import": bundle_rows.import_,
+    "archive": bundle_rows.archive,
     "copy": copy_rows.copy,
     "archives": copy_rows.archives,
     "layers": copy_rows.layers,

@@ -36,6 +36,36 @@ def export(bench: Bench) -> list[Row]:
     return [table.ratio(bench.meter, work, name, _export_must(name)) for name in others]
 
 
+def archive(bench: Bench) -> list[Row]:
+    """Compare an archive with a directory: its export, and its import into an empty registry."""
+    host = bench.host
+    exported, imported = "export to an archive", "import of an archive"
+    file = bench.work / "bundle.airbundle"
+    bench.meter.time([bench.export(host, file)])
+
+    def into(bundle: Path) -> Contestant:
+        @contextmanager
+        def contestant() -> Iterator[Commands]:
+            with bench.empty_registry() as target:
+                yield [bench.import_(bundle, target)]
+
+        return contestant
+
+    bench.meter.compare(
+        exported,
+        {
+            "airbundle": writing_contestant(
+                bench.work / "ours.airbundle", lambda out: [bench.export(host, out)]
+            ),
+            "directory": writing_contestant(
+                bench.work / "ours", lambda out: [bench.export(host, out)]
+            ),
+        },
+    )
+    bench.meter.compare(imported, {"airbundle": into(file), "directory": into(bench.bundle)})
+    return [table.ratio(bench.meter, work, "directory", 1.1) for work in (exported, imported)]
+
+
 def again(bench: Bench) -> list[Row]:
     """Measure a repeated export into a complete bundle."""
     work = "the same export again"

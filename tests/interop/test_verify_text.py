@@ -16,7 +16,7 @@ from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.trust import keys
 from bundler.trust.sigstore.bundle import parse_bundle
-from tests.fakes import bundles
+from tests.fakes import archives, bundles
 from tests.interop import servers
 
 if TYPE_CHECKING:
@@ -93,6 +93,38 @@ def test_commands_verify_and_import_bundle(
         assert run_shell(inspect, home, bundle).stdout.split()[0] == image.digest.removeprefix(
             "sha256:"
         )
+
+
+def test_commands_verify_and_import_archive(
+    tmp_path: Path, home: Path, registry: servers.Registry, repository: str
+):
+    bundle = bundles.write(tmp_path / "b")
+    contents = parse_inventory((bundle / "bundle.json").read_bytes())
+    (bundle / "VERIFY.txt").write_bytes(
+        instructions.render(contents.stream, "oci", contents.images, [SIGNER.public], archive=True)
+    )
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    value.pop("sums")
+    bundles.seal(bundle, value, (SIGNER,))
+    raw = (bundle / "bundle.json").read_bytes()
+    for name, content in bundle_signatures.sign(raw, [SIGNER]).items():
+        (bundle / name).write_bytes(content)
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    packed = archives.pack(archives.list_members(bundle, (SIGNER,)))
+    (medium / "plant-7.airbundle").write_bytes(packed)
+    (medium / "signer.pub").write_bytes(SIGNER.public.to_pem())
+    lines = find_commands((bundle / "VERIFY.txt").read_text())
+    script = "\n".join(line for line in lines if not line.startswith(("airbundle", "cosign")))
+    target = f"docker://{registry.host}/{repository}"
+    done = run_shell(script, home, medium, TARGET=target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Verified OK" in done.stdout
+    layer = max(bundle.glob("blobs/sha256/*"), key=lambda path: path.stat().st_size).read_bytes()
+    (medium / "plant-7.airbundle").write_bytes(packed.replace(layer, layer[:-1] + b"?"))
+    damaged = run_shell(script, home, medium, TARGET=target)
+    assert damaged.returncode != 0
+    assert "FAILED" in damaged.stdout
 
 
 def test_each_signature_has_its_own_command(tmp_path: Path, home: Path):

@@ -106,6 +106,8 @@ class ExportRequest:
     resend: ResendRequest | None = None
     """The volumes to write again, under the same plan, to ``bundle`` and ``volumes`` in the order
     of their numbers; None: a new bundle."""
+    recovery: int = 0
+    """The size of the recovery data, in percent of the content; 0: none."""
     in_place: bool = False
     """If there is no room for the former and the new bundle, remove the former one first."""
 
@@ -271,6 +273,7 @@ def write_bundle(
             complete=content.complete
             and not missing
             and not any(image.missing_layers for image in content.images),
+            engine=engine,
         )
     record = None
     if request.reads_back(medium):

@@ -133,6 +133,7 @@ def _check_volume(request: ExportRequest, path: Path, medium: Medium) -> None:
         "--in-place": request.in_place,
         "--have": bool(request.held),
         "--with-program": bool(request.program),
+        "--recovery": bool(request.recovery),
     }.items():
         if given:
             raise UsageError(f"{spelling} does not apply to volumes", hint=f"leave out {spelling}")

@@ -46,7 +46,8 @@ def make_room(
     """
     try:
         program = sum(source.stat().st_size for source in request.program.values())
-        check_plan(plan, OVERHEAD + program)
+        recovery = compute_recovery_size(plan, request.recovery)
+        check_plan(plan, OVERHEAD + program + recovery)
     except NoSpaceError as error:
         present = bundle_files.scan(request.bundle).entries
         resolved = [planned.image for planned in plan.images]
@@ -56,7 +57,11 @@ def make_room(
             path
             for path in present
             if path not in needed
-            and (bundle_paths.parse_digest(path) or bundle_paths.parse_blob_part(path))
+            and (
+                bundle_paths.parse_digest(path)
+                or bundle_paths.parse_blob_part(path)
+                or bundle_paths.is_recovery(path)
+            )
         ]
         size = compute_freed_space([present[path] for path in surplus], present.values())
         if error.needed is None or error.needed > error.free + size:
@@ -73,6 +78,11 @@ def make_room(
         bundle_files.remove_signatures(directory)
         bundle_files.remove_files(directory, [bundle_paths.INVENTORY])
         bundle_files.remove_files(directory, surplus, keep_directories=True)
+
+
+def compute_recovery_size(plan: Plan[Destination], percent: int) -> int:
+    """Return about how many bytes ``percent`` of recovery data for all content of ``plan`` has."""
+    return sum(task.size for task in plan.blobs) * (percent + 1) // 100 if percent else 0
 
 
 def compute_freed_space(removed: Collection[BundleFile], present: Iterable[BundleFile]) -> int:

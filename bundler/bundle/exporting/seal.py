@@ -6,6 +6,7 @@ All of these files are computed first, then they replace those of the former bun
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.inventory import BundledImage, ChecksumFile, Format
     from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.recovery.write import RecoveryWriter
     from bundler.content.files.safe_directory import Directory
+    from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest
 
@@ -43,6 +46,7 @@ def replace_seal(
     *,
     serial: int,
     complete: bool,
+    engine: EngineOptions,
 ) -> tuple[Inventory, tuple[str, ...]]:
     """Replace the seal of the former bundle in one step, and prune the directory.
 
@@ -99,13 +103,25 @@ def replace_seal(
         ),
         presupposed_file=presupposed_file,
     )
-    raw = contents.to_bytes()
-    parse_inventory(raw)  # an inventory beyond the limits of its readers must not be sealed
-    signatures: dict[str, bytes] = {}
-    if keys:
-        from bundler.bundle.format.signatures.bundle_signatures import sign  # noqa: PLC0415 - only for signed bundles
+    with ExitStack() as stack:
+        recovery: RecoveryWriter | None = None
+        if request.recovery:
+            from bundler.bundle.recovery import write  # noqa: PLC0415 - on request
 
-        signatures = sign(raw, request.keys)
+            recovery = stack.enter_context(write.RecoveryWriter(directory, serial))
+            sizes = {path: present[path].size for path in sorted(paths - small.keys())}
+            contents = recovery.protect(contents, sizes, files | signed, request.recovery, engine)
+        raw = contents.to_bytes()
+        parse_inventory(raw)  # an inventory beyond the limits of its readers must not be sealed
+        signatures: dict[str, bytes] = {}
+        if keys:
+            from bundler.bundle.format.signatures.bundle_signatures import sign  # noqa: PLC0415 - only for signed bundles
+
+            signatures = sign(raw, request.keys)
+        if recovery is not None:
+            recovery.write_seal_copies(
+                {bundle_paths.INVENTORY: raw, **signatures}, request.trust_chain
+            )
     if request.trust_chain:
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
 
@@ -116,6 +132,8 @@ def replace_seal(
 
         changed = image_signatures.find_changed(directory, signed)
     next_seal.replace(directory, {**changed, **files, bundle_paths.INVENTORY: raw, **signatures})
+    if contents.recovery is not None:
+        paths.update(contents.recovery.paths)
     prune(directory, present, paths, keep_parts=not complete)
     return contents, tuple(filter(bundle_paths.parse_signature_name, signatures))
 
@@ -180,6 +198,7 @@ def prune(
 ) -> None:
     """Durably remove the ``present`` files of kinds that are listed, but are not in ``listed``.
 
+    That includes recovery data of other bundles.
     With ``keep_parts``, the parts of blobs that the next export continues are kept.
 
     Raises:
@@ -189,7 +208,7 @@ def prune(
         path
         for path in present
         if path not in listed
-        and bundle_paths.is_listed(path)
+        and (bundle_paths.is_listed(path) or bundle_paths.is_recovery(path))
         and not (keep_parts and part_files.is_kept(path.rpartition("/")[2]))
     ]
     bundle_files.remove_files(bundle, unlisted)

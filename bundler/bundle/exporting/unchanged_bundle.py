@@ -49,6 +49,7 @@ def verify(
         or listed.relayed != request.relayed
         or listed.program != request.program_directory
         or listed.expires != request.find_expiry(listed.created)
+        or (listed.recovery.percent if listed.recovery else 0) != request.recovery
     ):
         return None
     presupposed = {digest for planned in plan.images for digest in planned.presupposed}
@@ -80,7 +81,8 @@ def verify(
     if paths != needed | request.program.keys():
         engine.emit(Notice(f"{bundle}: lists files that no image needs; they are removed"))
         return None
-    sealing.prune(directory, present, paths)
+    recovery = listed.recovery.paths if listed.recovery else []
+    sealing.prune(directory, present, {*paths, *recovery})
     missing_keys = [key for key in request.keys if key.public not in former.signers]
     if request.trust_chain:
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file

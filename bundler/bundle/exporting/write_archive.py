@@ -180,6 +180,11 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
             "--with-program does not apply to an archive, in which a program cannot be started",
             hint="write it beside the archive: airbundle carry DIRECTORY",
         )
+    if request.recovery:
+        raise UsageError(
+            "--recovery does not apply to an archive",
+            hint="leave out --recovery, or export to a directory",
+        )
     if request.in_place:
         raise UsageError(
             "--in-place does not apply to an archive, which replaces the former one as a whole",

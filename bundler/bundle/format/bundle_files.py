@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 250_000
 MAX_FOREIGN = 1_000
 _MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
-_FOLDERS = (bundle_paths.SIGNATURES, bundle_paths.TRUST)  # files with these names are foreign
+_FOLDERS = (
+    bundle_paths.SIGNATURES,
+    bundle_paths.TRUST,
+    bundle_paths.RECOVERY,
+)  # files with these names are foreign
 
 EntryKind = Literal["file", "special"]
 

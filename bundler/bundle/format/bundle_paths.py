@@ -12,6 +12,7 @@
     signatures/<algorithm>=<hex>/signature-<n>                   of images, format oci
     images/<hex of the root>/…                                   format dir
     program-<16 hex>/…                                           the carried program
+    recovery/<number>/…                                          recovery data
     bundle.next/…                                                a complete new seal
 
 A medium is untrusted. A name is used as a path only after ``is_path`` accepted it.
@@ -50,6 +51,8 @@ PRESUPPOSED = "presupposed.txt"
 TRUST = "trust"
 SIGNATURES = "signatures"
 """The signatures of images that are not attached to them in their registry, in format ``oci``."""
+RECOVERY = "recovery"
+"""The recovery data, in a directory for each bundle, see ``recovery_record``."""
 NEXT = "bundle.next"
 """The directory of a complete new seal; it exists only until its files are in their places."""
 UNFINISHED = "bundle.unfinished"
@@ -66,7 +69,7 @@ MAX_PATH = 300
 
 _UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK, PLAN, CONTENTS})
 _TOP = _UNLISTED | {
-    *(INSTRUCTIONS, PRESUPPOSED, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST),
+    *(INSTRUCTIONS, PRESUPPOSED, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST, RECOVERY),
 }
 _SIGNATURES = {
     document: re.compile(rf"{re.escape(document)}\.([0-9a-f]{{16}})\.sig")
@@ -75,6 +78,8 @@ _SIGNATURES = {
 _VOLUME = re.compile(r"VOLUME-([1-9][0-9]{0,4})\.sha256")
 _TRUST_FILE = re.compile(r"([1-9][0-9]{0,8})\.trust\.json(?:\.([0-9a-f]{16})\.sig)?")
 _PROGRAM = re.compile(r"program-[0-9a-f]{16}")
+_RECOVERY_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
+_RECOVERY_FILE = re.compile(r"(?:files|digests)-[12]|seal-[12]\.tar|slices-[0-9]{3}")
 _IMAGE_SIGNATURE = re.compile(r"(?:(?:sha512-)?[0-9a-f]+\.)?signature-[1-9][0-9]{0,3}")
 _SIGNED = re.compile(r"sha256=[0-9a-f]{64}|sha512=[0-9a-f]{128}")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
@@ -135,7 +140,12 @@ def is_listed(path: str) -> bool:
     if path in _UNLISTED or _is_document_signature(path) or parse_volume_name(path) is not None:
         return False
     folder, _, name = path.rpartition("/")
-    return folder != TRUST or parse_trust_name(name) is None
+    return not is_recovery(path) and (folder != TRUST or parse_trust_name(name) is None)
+
+
+def is_recovery(path: str) -> bool:
+    """Whether the path is that of recovery data, which the inventory names by another table."""
+    return path.startswith(f"{RECOVERY}/")
 
 
 def is_plan(path: str) -> bool:
@@ -284,6 +294,10 @@ def belongs_to_bundle(below: str, name: str) -> bool:
     if below.startswith(f"{SIGNATURES}/"):
         is_signature = "." not in name and _IMAGE_SIGNATURE.fullmatch(name) is not None
         return is_signature or part_files.is_part(name)
+    if below == f"{RECOVERY}/":
+        return _RECOVERY_NUMBER.fullmatch(name) is not None
+    if below.startswith(f"{RECOVERY}/"):
+        return _RECOVERY_FILE.fullmatch(name) is not None or part_files.is_part(name)
     return not is_system_file(name) if below else _is_top_name(name)
 
 

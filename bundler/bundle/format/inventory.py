@@ -18,6 +18,7 @@ from bundler.oci.json import strict, timestamps
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bundler.bundle.format.recovery_record import RecoveryRecord
     from bundler.bundle.format.signatures.image_signatures import BundledSignature
     from bundler.copy.signature_requirements import VerifiedSignature
     from bundler.oci.digest import Digest
@@ -197,6 +198,8 @@ class Inventory:
     presupposed_file: ChecksumFile | None = None
     """The list of the blobs that the bundle lacks because its target has them; None: there are
     none."""
+    recovery: RecoveryRecord | None = None
+    """The recovery data of the bundle; None: there is none."""
 
     program: str | None = None
     """The directory of the carried program; None: there is none."""
@@ -231,6 +234,7 @@ class Inventory:
             images=[image.to_json() for image in self.images],
             program=self.program,
             relayed=[bundle.to_json() for bundle in self.relayed] or None,
+            recovery=None if self.recovery is None else self.recovery.to_json(),
         )
         return strict.dumps(value) + b"\n"
 

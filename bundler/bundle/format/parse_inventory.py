@@ -52,7 +52,7 @@ _PARTIAL = ("base", "volumes")
 """Members that are reserved for deltas and volumes."""
 _FIELDS = (
     *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
-    *("images", "program", "relayed", "presupposes", *_PARTIAL),
+    *("images", "program", "relayed", "presupposes", "recovery", *_PARTIAL),
 )
 _IMAGE_FIELDS = (
     *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
@@ -84,6 +84,11 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     if program is not None and ("/" in program or not bundle_paths.is_program(program)):
         raise table.problem(f"{program[:80]!r} is not the directory of a program")
     expires = table.text("expires") if "expires" in table else None
+    recovery = None
+    if "recovery" in table:
+        from bundler.bundle.format.recovery_record import RecoveryRecord  # noqa: PLC0415 - optional
+
+        recovery = RecoveryRecord.from_json(table.table("recovery"))
     return Inventory(
         format=table.one_of("format", get_args(Format)),
         stream=read_stream(table),
@@ -97,6 +102,7 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         program=program,
         relayed=tuple(map(_read_relayed, table.tables("relayed", MAX_RELAYS))),
         presupposed_file=presupposed,
+        recovery=recovery,
     )
 
 

@@ -128,9 +128,14 @@ def verify(
             if known.format == "oci":
                 verifier.compare_index(known)
         verifier.compare_listed(listed, known)
-        hashed = verifier.hash_files(
-            listed, threads, cancellation or Cancellation(), emit, uncached=uncached
-        )
+        cancellation = cancellation or Cancellation()
+        hashed = verifier.hash_files(listed, threads, cancellation, emit, uncached=uncached)
+        if known is not None and known.recovery is not None:
+            from bundler.bundle.recovery.check import check_recovery  # noqa: PLC0415 - if there is
+
+            for path, error in check_recovery(files, known, listed, threads, cancellation).items():
+                code = "missing" if isinstance(error, NotFoundError) else "damaged"
+                verifier.add_error(path, error, code)
     return Verification(
         findings=tuple(
             replace(finding, images=tuple(verifier.images.get(path, ())))
@@ -363,10 +368,15 @@ class _Verifier:
         folders = {"oci": bundle_paths.BLOBS, "dir": bundle_paths.IMAGES}
         own = [folders[known.format]] if known is not None else list(folders.values())
         own.append(bundle_paths.SIGNATURES)
+        recovery = set(known.recovery.paths if known is not None and known.recovery else ())
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
                 self.add("special", path, NOT_REGULAR)
-            elif path in listed or not bundle_paths.is_listed(path):
+            elif path in listed or path in recovery:
+                continue
+            elif bundle_paths.is_recovery(path) and known is not None:
+                self.unlisted.append(path)
+            elif not bundle_paths.is_listed(path):
                 continue
             elif bundle_paths.is_program(path) or (
                 bundle_paths.is_content(path) and path.split("/")[0] in own

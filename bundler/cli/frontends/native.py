@@ -37,6 +37,7 @@ SECTIONS = {
         "media": ("bundles.media:media", "Show what a medium can store, and how fast."),
         "relay": ("bundles.relay:relay", "Write the images of a bundle to another bundle."),
         "carry": ("bundles.carry:carry", "Write this program to a medium."),
+        "repair": ("bundles.repair:repair", "Restore damaged files with recovery data."),
         "sign": ("bundles.sign:sign", "Add a signature to a bundle."),
         "verify-attestation": (
             "bundles.verify_attestation:verify_attestation",

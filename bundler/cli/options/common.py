@@ -12,7 +12,7 @@ import click
 from bundler.cli.options.option import OWN_SECTION, Decorated, option, option_group, spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bundler.bundle.media.filesystem import MediaProfile
     from bundler.copy.image import ForeignLayerPolicy, ImageRequest, TagMovedAction
@@ -163,6 +163,23 @@ def suggest_keep_going(*, given: bool) -> Iterator[None]:
         if not given and not isinstance(error, MissingFileError):
             hints = filter(None, (error.hint, "add --keep-going to skip images that fail"))
             error.hint = "; ".join(hints)
+        raise
+
+
+@contextmanager
+def suggest_repair(bundles: Sequence[Path]) -> Iterator[None]:
+    """Replace the hint of an error about damage if the bundle has recovery data."""
+    from bundler.errors import IntegrityError, UnreadableBundleError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except (IntegrityError, UnreadableBundleError) as error:
+        bundle = next((bundle for bundle in bundles if (bundle / "recovery").is_dir()), None)
+        if bundle is not None:
+            error.hint = (
+                f"repair it with its recovery data: airbundle repair {bundle} --key FILE.pub; on a"
+                " medium that fails, add --output DIRECTORY"
+            )
         raise
 
 

@@ -150,6 +150,16 @@ def parse_first_moment(text: str) -> datetime:
     return parse_day(text).replace(hour=0, minute=0, second=0)
 
 
+def parse_percent(value: str | int) -> int:
+    """Parse an integer from 1 to 100, with or without a percent sign; 0 is the default."""
+    text = str(value).removesuffix("%")
+    if value == 0 or (
+        text.isascii() and text.isdigit() and len(text) <= 3 and 0 < int(text) <= 100
+    ):
+        return int(text)
+    raise click.BadParameter(f"{value!r} is not a percentage (expected 1% to 100%)")
+
+
 def parse_day(text: str) -> datetime:
     """Parse a date; return the end of that day, in UTC."""
     from datetime import UTC, date, datetime, time  # noqa: PLC0415 - not for --help

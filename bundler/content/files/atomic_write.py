@@ -150,6 +150,20 @@ class PartFile:
             self._directory.check_connected(error)
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 
+    def write_at(self, data: memoryview, offset: int) -> None:
+        """Write ``data`` at ``offset``, wherever ``write`` continues.
+
+        Raises:
+            NoSpaceError, MediumError: the file cannot be written.
+        """
+        try:
+            while data:
+                count = os.pwrite(self.fd, data, offset)
+                data, offset = data[count:], offset + count
+        except OSError as error:
+            self._directory.check_connected(error)
+            raise to_bundler_error(error, self._directory.path, "cannot write here") from error
+
     def publish(self, name: str, size: int) -> None:
         """Make the file of ``size`` bytes durable, and rename it to ``name``.
 

@@ -11,7 +11,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.have import HaveOptions, have
-from bundler.cli.options.option import option, refuse_conflicts
+from bundler.cli.options.option import option, parse_percent, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.options.signing.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
 from bundler.cli.output import text
@@ -89,6 +89,14 @@ def _read_resend_request(path: Path | None) -> ResendRequest | None:
     " one first. If the export fails then, no bundle remains.",
 )
 @option(
+    "--recovery",
+    metavar="PERCENT",
+    type=parse_percent,
+    default=0,
+    help="Add recovery data of this size, from 1% to 100%, with which airbundle repair restores"
+    " damaged files (default: none).",
+)
+@option(
     "--keep-going", is_flag=True, help="Skip images that fail, and mark the bundle as incomplete."
 )
 @option(
@@ -132,6 +140,7 @@ def export(
     volume_size: int | None,
     resend: Path | None,
     in_place: bool,
+    recovery: int,
     keep_going: bool,
     rehearse: bool,
     rehearse_target: str | None,
@@ -201,6 +210,7 @@ def export(
             volumes=volumes,
             volume_size=volume_size,
             resend=_read_resend_request(resend),
+            recovery=recovery,
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
             manifest_files={file.path: file.digest for file in source.manifest.files},
@@ -301,10 +311,7 @@ def print_report(report: ExportReport) -> None:
     text.print_line(f"transferred: {text.format_transfer(report.totals)}{left_out}")
     text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
     text.print_line(f"referrers: {report.referrers}")
-    if report.attested:
-        text.print_line(f"attested: {text.count(report.attested, 'image')}")
-    if number := sum(len(image.signatures) for image in contents.images):
-        text.print_line(f"signature files: {number}")
+    _print_additions(report)
     for resolved in report.images:
         for item in resolved.verified:
             text.print_line(f"signature verified: {resolved.display_name}: {item}")
@@ -333,3 +340,18 @@ def print_report(report: ExportReport) -> None:
         f" at {written.mount_point}, {text.format_size(written.free)} free"
     )
     text.print_line(f"medium: {'a pipe' if str(report.bundle) == '-' else place}")
+
+
+def _print_additions(report: ExportReport) -> None:
+    """Print what an export added to the content of the images."""
+    contents = report.inventory
+    if report.attested:
+        text.print_line(f"attested: {text.count(report.attested, 'image')}")
+    if number := sum(len(image.signatures) for image in contents.images):
+        text.print_line(f"signature files: {number}")
+    if contents.recovery is not None:
+        record = contents.recovery
+        text.print_line(
+            f"recovery data: {record.recovery_slices} of each {record.data_slices} +"
+            f" {record.recovery_slices} slices of {text.format_size(record.slice_size)} may be lost"
+        )

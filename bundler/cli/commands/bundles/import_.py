@@ -151,6 +151,7 @@ def import_(
     if receipt is not None and not dry_run:
         receipts.check_path(receipt)
     with (
+        common.suggest_repair(bundle),
         context.run(jobs) as run,
         # Evidence is what was read, and not what was kept of an earlier command.
         cache.open(context, is_needed=reads_layers and dry_run) as kept,

@@ -178,7 +178,8 @@ def verify(
         if rehearsal is not None:
             rehearsal.print_text(names=target is not None or names != ImportNameOptions())
     try:
-        verification.check()
+        with common.suggest_repair(bundle):
+            verification.check()
         volumes.check()
         if rehearsal is not None:
             rehearsal.check()

@@ -1,0 +1,198 @@
+"""Repair of damaged bundles."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bundler.bundle.format import checksums
+from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.recovery import repair as repairing
+from bundler.bundle.recovery.content import find_paths
+from bundler.bundle.recovery.tables import RecoveryTables
+from bundler.bundle.verifying.verify import verify
+from bundler.content.files import file_lock
+from bundler.content.files.safe_directory import Directory
+from bundler.copy.engine import EngineOptions
+from bundler.errors import (
+    ConflictError,
+    DamagedBundleError,
+    LockedError,
+    NotFoundError,
+    TrustError,
+)
+from bundler.trust.bundle_trust import NO_KEYS, TrustedKeys
+from tests.fakes.protected_bundle import KEY, ProtectedBundle
+
+
+def damage_slices(bundle: ProtectedBundle, made: random.Random, number: int) -> None:
+    """Overwrite ``number`` slices of each codeword, of content or of recovery data."""
+    with open_files(bundle.path) as files:
+        _, contents = read_inventory(files)
+        assert contents.recovery is not None
+        tables = RecoveryTables(files, contents.recovery, find_paths(checksums.read(files)))
+    geometry, paths = tables.geometry, contents.recovery.slice_paths
+    starts = [0]
+    for file in tables.files:
+        starts.append(starts[-1] + file.size)
+    for row in range(geometry.rows):
+        for column in made.sample(range(geometry.width), number):
+            if column >= geometry.data_slices:
+                overwrite(bundle, paths[column - geometry.data_slices], row * geometry.slice_size)
+                continue
+            place = geometry.offset(row, column)
+            for file, start in zip(tables.files, starts, strict=False):
+                if start <= place < start + file.size:
+                    overwrite(bundle, file.path, place - start)
+
+
+def overwrite(bundle: ProtectedBundle, path: str, offset: int) -> None:
+    with (bundle.path / path).open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 0x55]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_slices_up_to_the_promised_share_are_repaired(bundle, seed):
+    with open_files(bundle.path) as files:
+        _, contents = read_inventory(files)
+    expected = bundle.read(bundle.original)
+    damage_slices(bundle, random.Random(seed), contents.recovery.recovery_slices)
+    assert bundle.read() != expected
+
+    report = bundle.repair()
+
+    report.check()
+    assert report.repaired == report.damaged != ()
+    assert bundle.read() == expected
+
+
+def test_missing_files_and_the_seal_are_restored_in_place_and_elsewhere(bundle, tmp_path):
+    expected = bundle.read(bundle.original)
+    layer = max(
+        (path for path in bundle.path.rglob("*") if path.is_file()),
+        key=lambda path: path.stat().st_size,
+    )
+    with layer.open("r+b") as file:
+        file.truncate(layer.stat().st_size - 10_000)
+    for name in ("bundle.json", "SHA256SUMS", "VERIFY.txt"):
+        (bundle.path / name).unlink()
+    next(bundle.path.glob("*.sig")).write_bytes(b"garbage")
+    (bundle.recovery / "files-1").unlink()
+    (bundle.recovery / "digests-2").write_bytes(b"garbage")
+    (bundle.recovery / "seal-1.tar").write_bytes(b"garbage")
+    (bundle.recovery / "slices-001").unlink()
+    damaged = bundle.read()
+
+    bundle.repair(output=tmp_path / "output").check()
+    assert bundle.read(tmp_path / "output") == expected
+    assert bundle.read() == damaged
+
+    bundle.repair().check()
+    assert bundle.read() == expected
+    assert bundle.repair().damaged == ()
+
+
+def test_more_damage_names_the_lost_images_and_repairs_the_rest(bundle):
+    whole = bundle.read(bundle.original)
+    files = (path for path in bundle.path.rglob("*") if path.is_file())
+    (lost,) = (path for path in files if 90_000 < path.stat().st_size < 100_000)
+    former = lost.read_bytes()
+    lost.write_bytes(random.Random(1).randbytes(len(former)))
+    (bundle.path / "VERIFY.txt").unlink()
+    before = bundle.read()
+
+    report = bundle.repair()
+
+    with pytest.raises(DamagedBundleError, match="more is damaged") as caught:
+        report.check()
+    assert any("registry.corp/" in line for line in caught.value.findings)
+    assert report.repaired == ("VERIFY.txt",)
+    assert bundle.read() == before | {"VERIFY.txt": whole["VERIFY.txt"]}
+
+
+def test_verify_reports_damaged_recovery_data(bundle):
+    overwrite(bundle, f"recovery/{bundle.recovery.name}/slices-002", 100)
+    (bundle.recovery / "files-2").unlink()
+    (bundle.recovery / "seal-2.tar").write_bytes(b"x" * 2048)
+
+    found = verify(bundle.path, TrustedKeys.create([KEY.public]))
+
+    codes = {finding.path.rpartition("/")[2]: finding.code for finding in found.findings}
+    assert codes == {"slices-002": "damaged", "files-2": "missing", "seal-2.tar": "damaged"}
+    assert not any(finding.images for finding in found.findings)
+
+
+def test_recovery_data_of_another_bundle_is_not_used(bundle, tmp_path):
+    other = ProtectedBundle(tmp_path, bundle.form, 10, seed=8)
+    for path in bundle.recovery.iterdir():
+        shutil.copy(other.recovery / path.name, path)
+    overwrite(bundle, str(next(iter(sorted(checksum_paths(bundle))))), 0)
+    before = bundle.read()
+
+    report = bundle.repair()
+
+    with pytest.raises(DamagedBundleError):
+        report.check()
+    content = {path: data for path, data in before.items() if not path.startswith("recovery/")}
+    assert content.items() <= bundle.read().items()
+
+
+def checksum_paths(bundle: ProtectedBundle) -> list[str]:
+    with open_files(bundle.path) as files:
+        return list(find_paths(checksums.read(files)).values())
+
+
+def test_altered_inventory_is_not_restored_from_an_unsigned_copy(bundle):
+    """A hostile copy of the seal changes nothing that a key has not signed."""
+    (bundle.path / "bundle.json").unlink()
+    for path in bundle.recovery.glob("seal-*.tar"):
+        path.write_bytes(path.read_bytes().replace(b"plant-7", b"plant-8"))
+    with pytest.raises((TrustError, DamagedBundleError)):
+        bundle.repair()
+    assert not (bundle.path / "bundle.json").exists()
+
+
+def test_bundle_that_no_given_key_signed_is_repaired_on_request_only(bundle):
+    (bundle.path / "VERIFY.txt").unlink()
+    with ThreadPoolExecutor(1) as executor:
+        options = EngineOptions(executor)
+        with pytest.raises(TrustError):
+            repairing.repair(bundle.path, NO_KEYS, options)
+        repairing.repair(bundle.path, NO_KEYS, options, allow_unsigned=True).check()
+
+
+def test_repair_refuses_used_and_locked_directories(bundle, tmp_path):
+    (tmp_path / "used").write_bytes(b"")
+    with pytest.raises(ConflictError):
+        bundle.repair(output=tmp_path)
+    with Directory.open(bundle.path) as directory:
+        file_lock.lock(directory)
+        with pytest.raises(LockedError):
+            bundle.repair()
+
+
+def test_renewal_replaces_the_recovery_data(bundle):
+    former = bundle.recovery
+    assert not bundle.export().changed
+    os.utime(former)
+    bundle.percent += 10
+    try:
+        assert bundle.export().changed
+        assert not former.exists()
+        verify(bundle.path, TrustedKeys.create([KEY.public])).check()
+        bundle.percent = 0
+        bundle.export()
+        assert not any((bundle.path / "recovery").rglob("*"))
+        verify(bundle.path, TrustedKeys.create([KEY.public])).check()
+        with pytest.raises(NotFoundError):
+            bundle.repair()
+    finally:
+        bundle.percent = 10

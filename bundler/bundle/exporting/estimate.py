@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from bundler.bundle.exporting import missing_platforms
 from bundler.bundle.exporting.export import (
     check_destination,
-    read_former,
     select_presupposed,
 )
+from bundler.bundle.exporting.former_bundle import read_former
 from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json

@@ -13,23 +13,20 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting.former_bundle import choose_serial, read_former
 from bundler.bundle.exporting.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, update_entry
 from bundler.bundle.format import bundle_paths, next_seal, store
-from bundler.bundle.format.inventory import create_serial
-from bundler.bundle.format.parse_inventory import parse_inventory
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
 from bundler.errors import (
     BundlerError,
-    ConflictError,
     MediumError,
     UsageError,
 )
@@ -37,7 +34,7 @@ from bundler.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -52,8 +49,6 @@ if TYPE_CHECKING:
     from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.private_keys.signers import Signer
-
-_PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting computer may be ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,73 +355,3 @@ def open_destination(
     directory = stack.enter_context(Directory.open(request.bundle))
     stack.enter_context(directory.report_disconnection())
     return destination, directory
-
-
-def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
-    """Read the former bundle; None if it does not exist or cannot be read.
-
-    It has no ``signers`` unless a key of the request signed it.
-
-    Raises:
-        ConflictError: the former bundle has another format or belongs to another stream.
-    """
-    if request.archive:
-        if not request.bundle.is_file():
-            return None
-        from bundler.bundle.format.reading.open_files import is_bundle  # noqa: PLC0415 - as below
-
-        if not is_bundle(request.bundle):
-            raise ConflictError(
-                f"{request.bundle}: exists, and is not an archive of a bundle",
-                subjects=["format"],
-                hint="specify another file, or remove this one first",
-            )
-    else:
-        if request.format == "oci":
-            other_format, other_folder = "dir", bundle_paths.IMAGES
-        else:
-            other_format, other_folder = "oci", bundle_paths.BLOBS
-        if (request.bundle / other_folder).exists():
-            raise ConflictError(
-                f"{request.bundle}: contains a bundle of another format"
-                f" (expected {request.format}, got {other_format})",
-                subjects=["format"],
-                hint="specify another directory, or remove that bundle first",
-            )
-        if not (request.bundle / bundle_paths.INVENTORY).exists():
-            return None
-    from bundler.bundle.format import authenticate  # noqa: PLC0415 - only for a former bundle
-    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
-    from bundler.trust.bundle_trust import TrustedKeys  # noqa: PLC0415 - as above
-
-    try:
-        trust = TrustedKeys.create(key.public for key in request.keys)
-        with open_files(request.bundle) as files:
-            found = authenticate.authenticate(files, trust)
-        former = parse_inventory(found.raw)
-    except BundlerError:
-        return None
-    if former.stream != request.stream:
-        raise ConflictError(
-            f"{request.bundle}: contains a bundle of another stream"
-            f" (expected {request.stream}, got {former.stream})",
-            subjects=["stream"],
-            hint="specify another directory, or remove that bundle first",
-        )
-    return authenticate.AuthenticatedBundle(found.raw, former, found.signers)
-
-
-def choose_serial(former: AuthenticatedBundle | None, engine: EngineOptions) -> int:
-    """Return the serial of the new bundle.
-
-    The inventory may have been changed on the medium, so a serial far in the future counts only if
-    a key of the request signed it.
-    """
-    now = datetime.now(UTC)
-    if former is None:
-        return create_serial(None, now)
-    serial: int | None = former.inventory.serial
-    if not former.signers and former.inventory.serial > now.timestamp() + _PLAUSIBLE_LEAD:
-        engine.emit(Notice(f"serial {serial} of the former bundle is in the future: ignored"))
-        serial = None
-    return create_serial(serial, now)

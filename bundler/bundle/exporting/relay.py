@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import export as exporting
+from bundler.bundle.exporting.former_bundle import read_former
 from bundler.bundle.format import bundle_source, presupposed as presupposing, trust_chain
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.inventory import RelayedBundle, is_stream_name
@@ -81,7 +82,7 @@ def relay(request: RelayRequest, engine: EngineOptions) -> ExportReport:
             from bundler.bundle.exporting.export_volumes import export_volumes  # noqa: PLC0415 - on request
 
             return export_volumes(export, content, engine)
-        former = exporting.read_former(export)
+        former = read_former(export)
         if former is not None:
             _check_order(former, export.relayed[-1], files.location)
         with ExitStack() as stack:

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.archive_seal import create_layout, create_seal
-from bundler.bundle.exporting.export import choose_serial, select_presupposed
+from bundler.bundle.exporting.export import select_presupposed
+from bundler.bundle.exporting.former_bundle import choose_serial
 from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import update_entry

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting import missing_platforms
+from bundler.bundle.exporting.destination import check_destination
 from bundler.bundle.exporting.export import (
-    check_destination,
     select_presupposed,
 )
 from bundler.bundle.exporting.former_bundle import read_former
@@ -16,6 +16,7 @@ from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
 from bundler.bundle.format import store
+from bundler.bundle.format.directory_holdings import DirectoryHoldings
 from bundler.bundle.format.omissions import Omissions
 from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
@@ -174,7 +175,7 @@ def estimate(
     except (MediumError, ConflictError) as error:
         refusal = error
     with ExitStack() as stack:
-        destination = store.DirectoryHoldings(request.bundle, request.format)
+        destination = DirectoryHoldings(request.bundle, request.format)
         images, missing = resolve_all(
             request.images,
             request.options,

@@ -16,20 +16,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting.destination import check_destination, open_destination
 from bundler.bundle.exporting.former_bundle import choose_serial, read_former
 from bundler.bundle.exporting.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, update_entry
 from bundler.bundle.format import bundle_paths, next_seal, store
+from bundler.bundle.format.directory_holdings import DirectoryHoldings
 from bundler.bundle.media import filesystem
-from bundler.content.files.safe_directory import Directory
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
-from bundler.errors import (
-    BundlerError,
-    MediumError,
-    UsageError,
-)
 from bundler.events import Notice
 
 if TYPE_CHECKING:
@@ -44,6 +40,7 @@ if TYPE_CHECKING:
     from bundler.bundle.media.filesystem import MediaProfile, Medium
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
+    from bundler.errors import BundlerError
     from bundler.oci.digest import Digest
     from bundler.ports import OpenOptions
     from bundler.signature_ports import PolicyCheck
@@ -139,7 +136,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     check_destination(request, filesystem.inspect(bundle, request.media_profile))
     former = read_former(request)
     with ExitStack() as stack:
-        holdings = store.DirectoryHoldings(bundle, request.format)
+        holdings = DirectoryHoldings(bundle, request.format)
         images, missing = resolve_all(
             request.images,
             request.options,
@@ -298,60 +295,3 @@ def select_presupposed(
     from bundler.bundle.format import presupposed  # noqa: PLC0415 - only with holdings files
 
     return presupposed.select(images, request.held)
-
-
-def check_destination(request: ExportRequest, medium: Medium) -> None:
-    """Check that the bundle may be written to its directory, which is on ``medium``.
-
-    Raises:
-        MediumError: it must not be written there.
-        UsageError: an option does not apply to the format.
-    """
-    if request.archive:
-        from bundler.bundle.exporting.write_archive import check_file  # noqa: PLC0415 - only for archives
-
-        check_file(request, filesystem.inspect(request.bundle.parent))
-        return
-    if request.duplicate_blobs and request.format != "dir":
-        raise UsageError(
-            f"--duplicate-blobs does not apply to format {request.format}, which stores each blob"
-            " once",
-            hint="leave out --duplicate-blobs, or add --format dir",
-        )
-    filesystem.check_directory(
-        request.bundle,
-        medium,
-        stream=request.stream,
-        parents=request.parents,
-        on_system_disk=request.on_system_disk,
-    )
-    if request.format == "dir" and not (medium.hard_links or request.duplicate_blobs):
-        raise MediumError(
-            f"{request.bundle}: format dir needs hard links (unsupported by {medium.file_system})",
-            hint="use --format oci, or copy shared blobs with --duplicate-blobs",
-        )
-
-
-def open_destination(
-    request: ExportRequest, medium: Medium, stack: ExitStack
-) -> tuple[store.WritableDirectory, Directory]:
-    """Open the directory of the bundle to write images, and to write other files.
-
-    Blobs that ``medium`` cannot store as one file are written in parts. ``stack`` closes both, and
-    reports a disconnected medium as the cause of an error.
-
-    Raises:
-        LockedError: another process is writing there.
-        MediumError: it cannot be created or written.
-    """
-    destination = store.open_for_writing(
-        request.bundle,
-        request.format,
-        unsealed=True,
-        may_copy=request.duplicate_blobs,
-        largest=medium.largest_file,
-    )
-    stack.callback(destination.close)
-    directory = stack.enter_context(Directory.open(request.bundle))
-    stack.enter_context(directory.report_disconnection())
-    return destination, directory

@@ -18,6 +18,7 @@ from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.volume_layout import SealedVolumes, VolumeContent, seal_volumes
 from bundler.bundle.format import bundle_files, bundle_paths, sealed_plan, store
+from bundler.bundle.format.directory_holdings import DirectoryHoldings
 from bundler.bundle.format.inventory import create_serial
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
@@ -159,7 +160,7 @@ def _measure_rooms(
     for path, medium in zip(paths, media, strict=True):
         largest = max((node.size or 0 for node in nodes.layers), default=0)
         filesystem.check_largest_file(path, medium, largest)
-        holdings = store.DirectoryHoldings(path, "oci")
+        holdings = DirectoryHoldings(path, "oci")
         stored = sum(
             node.size or 0 for node in (*nodes.shared, *nodes.layers) if holdings.has(node)
         )
@@ -244,7 +245,7 @@ def _create_conflict(path: Path) -> ConflictError:
 
 def _create_index(request: ExportRequest, content: ResolvedContent) -> bytes:
     """Return the ``index.json`` of all images."""
-    holdings = store.DirectoryHoldings(request.bundle, "oci")
+    holdings = DirectoryHoldings(request.bundle, "oci")
     publications = [
         publication
         for entry, image in zip(content.entries, content.images, strict=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 from bundler import transports
 from bundler.bundle.format import store
 from bundler.bundle.format.bundle_source import open_for_reading
+from bundler.bundle.format.directory_holdings import DirectoryHoldings
 from bundler.bundle.format.inventory import Format
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
@@ -236,7 +237,7 @@ class OpenDirectory:
             self._holdings: Holdings = destination
             self._resolver = destination
             return
-        self._holdings = store.DirectoryHoldings(self.directory, self._format)
+        self._holdings = DirectoryHoldings(self.directory, self._format)
         if not self.directory.exists():
             return
         try:

@@ -13,7 +13,7 @@ from bundler.cli.options.import_names import ImportNameOptions
 from bundler.cli.options.option import option
 from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
-from bundler.cli.output import text
+from bundler.cli.output import export_report, text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def relay(
     if as_json:
         text.print_json(report.to_json())
         return
-    export_command.print_report(report)
+    export_report.print_report(report)
     original = report.inventory.relayed[-1]
     text.print_line(f"relayed from: {original.stream} {original.serial}")
     if not context.options.quiet:

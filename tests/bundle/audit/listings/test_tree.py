@@ -9,7 +9,7 @@ import pytest
 from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.listings import tree
 from bundler.config.settings import Settings
-from bundler.errors import InvalidReferenceError, LimitError, NotFoundError, UsageError
+from bundler.errors import LimitError, NotFoundError, UsageError
 from bundler.events import discard
 from bundler.ports import OpenOptions
 from tests.fakes import bundles, images
@@ -82,7 +82,7 @@ def test_one_of_several_images_has_to_be_named(tmp_path: Path):
 
 def test_image_layout_is_no_bundle(tmp_path: Path):
     directory = images.write_layout(tmp_path / "layout", {"app:1": images.image()})
-    with pytest.raises(InvalidReferenceError):
+    with pytest.raises(NotFoundError):
         open_images(str(directory), OPTIONS)
 
 

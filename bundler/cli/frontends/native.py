@@ -32,7 +32,7 @@ SECTIONS = {
         "ls": ("bundles.ls:ls", "List the images of a bundle."),
         "holdings": (
             "bundles.holdings:holdings",
-            "List the layers that a target has, so that an export leaves them out.",
+            "List what a target has, for export --have.",
         ),
         "media": ("bundles.media:media", "Show what a medium can store, and how fast."),
         "relay": ("bundles.relay:relay", "Write the images of a bundle to another bundle."),

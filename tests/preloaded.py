@@ -27,6 +27,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -234,8 +235,28 @@ def _is_other_namespace(process: int, name: str) -> bool:
     return Path(f"/proc/{process}/ns/{name}").readlink() != Path(f"/proc/self/ns/{name}").readlink()
 
 
+def _exit_without_clean_up(status: int) -> None:
+    """End the process as the interpreter does, but without deleting all modules.
+
+    That would copy each page of memory that this process shares with the server.
+    """
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return  # the interpreter reports it, and chooses the status
+    os._exit(status)
+
+
 if __name__ == "__main__":
     _serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
     from bundler.cli.main import main
 
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            _exit_without_clean_up(end.code or 0)
+        raise

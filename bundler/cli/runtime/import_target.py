@@ -45,7 +45,7 @@ def read_target(
     rules, keep_host = (parse_rules(names.rename_rules), names.keep_host) if names else ((), False)
     override, existing = None, None
     if text is not None and text.endswith((".yaml", ".yml")):
-        from bundler.bundle.manifest import target_file  # noqa: PLC0415 - loads yaml
+        from bundler.bundle.manifest import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
         file = target_file.load(Path(text), environment=environment.variables)
         known = {source for source, _ in rules}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,7 @@ class Sides:
     def __init__(self, airbundle: servers.Client, keys: Path, host: str, path: Path) -> None:
         self.airbundle, self.keys, self.path = airbundle, keys, path
         self.target = f"docker://{host}"
+        self.exported = 0.0
 
     def write_manifest(self, name: str, named: dict[str, images.Image]) -> Path:
         layout = images.write_layout(self.path / f"{name}-layout", named)
@@ -54,7 +56,10 @@ class Sides:
     def export(self, name: str, named: dict[str, images.Image], *options: object) -> Path:
         manifest, bundle = self.write_manifest(name, named), self.path / name
         sign = ("--sign-key", self.keys / "ours.key")
+        # Without a former bundle, the serial is the time in seconds.
+        time.sleep(max(0.0, self.exported + 1 - time.time()))
         self.airbundle.ok("export", manifest, bundle, *sign, *options)
+        self.exported = time.time()
         return bundle
 
     def run_import(self, bundle: Path, *options: object, target: str | None = None):

@@ -9,7 +9,7 @@ from bundler.bundle.exporting.seal import create_inventory, find_listed_paths
 from bundler.bundle.format import bundle_paths, checksums, instructions, sealed_plan
 from bundler.bundle.format.archive.layout import ArchiveLayout
 from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.bundle.format.sealed_plan import PlannedContent, SealedPlan, parse_sealed_plan
+from bundler.bundle.format.sealed_plan import PlannedContent, SealedPlan
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 def create_layout(
     request: ExportRequest,
     images: Sequence[tuple[BundledImage, ResolvedImage]],
-    signature_files: Mapping[str, bytes],
     *,
+    signature_files: Mapping[str, bytes],
     presupposed: Collection[HeldBlob],
     serial: int,
     created: datetime,
@@ -67,13 +67,8 @@ def create_layout(
         contents=described,
         expires=request.find_expiry(created),
     )
-    raw = plan.to_bytes()
-    parse_sealed_plan(raw)  # a plan beyond the limits of its readers must not be signed
-    front = {bundle_paths.PLAN: raw}
-    for key in request.keys:
-        name = bundle_paths.format_signature_name(key.public.id, bundle_paths.PLAN)
-        front[name] = key.sign(raw)
-    front[bundle_paths.CONTENTS] = contents
+    raw, signatures = plan.sign(request.keys)
+    front = {bundle_paths.PLAN: raw, **signatures, bundle_paths.CONTENTS: contents}
     if request.trust_chain:
         from bundler.bundle.format import trust_chain  # noqa: PLC0415 - only with a trust file
 

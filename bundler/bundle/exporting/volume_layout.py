@@ -15,7 +15,6 @@ from bundler.bundle.format.sealed_plan import (
     PlannedContent,
     PlannedVolume,
     SealedPlan,
-    parse_sealed_plan,
 )
 from bundler.errors import NoSpaceError, UnsupportedError
 from bundler.oci import image_layout
@@ -171,13 +170,8 @@ def seal_volumes(
             for number, (listed, raw) in enumerate(zip(sums, raw_sums, strict=True), 1)
         ),
     )
-    raw_plan = plan.to_bytes()
-    parse_sealed_plan(raw_plan)  # a plan beyond the limits of its readers must not be signed
-    announcement = {bundle_paths.CONTENTS: contents}
-    for key in request.keys:
-        name = bundle_paths.format_signature_name(key.public.id, bundle_paths.PLAN)
-        announcement[name] = key.sign(raw_plan)
-    announcement[bundle_paths.PLAN] = raw_plan
+    raw_plan, signatures = plan.sign(request.keys)
+    announcement = {bundle_paths.CONTENTS: contents, **signatures, bundle_paths.PLAN: raw_plan}
     whole = {path: digest for listed in sums for path, digest in listed.items()}
     raw_whole = checksums.render(whole)
     described = checksums.describe(raw_whole, len(whole))

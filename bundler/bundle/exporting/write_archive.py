@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.archive_seal import create_layout, create_seal
@@ -71,14 +72,14 @@ def write_archive(
     serial = choose_serial(former, engine) if serial is None else serial
     presupposed = select_presupposed(request, images)
     every = list(zip(content.entries, images, strict=True))
-    layout = create_layout(
+    arrange = partial(
+        create_layout,
         request,
-        every,
-        content.signature_files,
-        presupposed=presupposed.values(),
+        signature_files=content.signature_files,
         serial=serial,
         created=created,
     )
+    layout = arrange(every, presupposed=presupposed.values())
     if path != PIPE:
         _check_room(path, layout.end, medium)
     destination.arrange(layout)
@@ -101,14 +102,7 @@ def write_archive(
     ]
     if path != PIPE and not layout.places.keys() <= destination.stored:
         presupposed = select_presupposed(request, [image for _, image in published])
-        layout = create_layout(
-            request,
-            published,
-            content.signature_files,
-            presupposed=presupposed.values(),
-            serial=serial,
-            created=created,
-        )
+        layout = arrange(published, presupposed=presupposed.values())
         destination.arrange(layout)
     inventory, end = create_seal(
         request,

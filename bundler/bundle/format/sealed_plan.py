@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.inventory import ChecksumFile
+from bundler.bundle.format.inventory import ChecksumFile, Inventory, Producer
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY, read_images, read_stream
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci.digest import Digest
@@ -23,10 +23,11 @@ from bundler.oci.json import strict, timestamps
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from bundler.bundle.format.inventory import BundledImage
+    from bundler.trust.private_keys.signers import Signer
 
 TYPE = "airbundle/plan/v1"
 MAX_CONTENTS = 48 * 1024 * 1024
@@ -76,6 +77,33 @@ class SealedPlan:
     expires: datetime | None = None
     volumes: tuple[PlannedVolume, ...] = ()
     """The volumes; empty: the bundle is an archive."""
+
+    def announce_inventory(self) -> Inventory:
+        """Return the inventory as far as the plan announces it; its ``tool`` is unknown."""
+        return Inventory(
+            format="oci",
+            stream=self.stream,
+            serial=self.serial,
+            created=self.created,
+            tool=Producer("airbundle", ""),
+            checksum_file=self.contents,
+            images=self.images,
+            expires=self.expires,
+        )
+
+    def sign(self, keys: Iterable[Signer]) -> tuple[bytes, dict[str, bytes]]:
+        """Return the bytes of ``plan.json``, and its signatures by the names of their files.
+
+        Raises:
+            LimitError: its readers would refuse it.
+            SignerError: a signer failed.
+        """
+        raw = self.to_bytes()
+        parse_sealed_plan(raw)
+        return raw, {
+            bundle_paths.format_signature_name(key.public.id, bundle_paths.PLAN): key.sign(raw)
+            for key in keys
+        }
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON, the bytes that are written and signed."""

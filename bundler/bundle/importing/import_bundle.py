@@ -122,6 +122,17 @@ class ImportRequest:
     dry_run: bool = False
     """Only compare and plan; nothing is created, locked or pushed."""
 
+    def open(self, files: BundleFiles) -> AuthenticatedBundle:
+        """Authenticate the bundle; raises as ``authenticate.open_bundle``."""
+        return open_bundle(
+            files,
+            self.trust,
+            signature_files=self.signature_files,
+            allow_unsigned=self.allow_unsigned,
+            allow_expired=self.allow_expired or self.admit is not None,
+            now=self.now,
+        )
+
 
 class Pushed(NamedTuple):
     """The results of the selected images."""
@@ -169,14 +180,7 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
         from bundler.bundle.importing.partial_import import push_volumes  # noqa: PLC0415 - rare
 
         push_volumes(request, files, engine)
-    bundle = open_bundle(
-        files,
-        request.trust,
-        signature_files=request.signature_files,
-        allow_unsigned=request.allow_unsigned,
-        allow_expired=request.allow_expired or request.admit is not None,
-        now=request.now,
-    )
+    bundle = request.open(files)
     if request.admit is not None:
         request.admit(bundle)
     with ExitStack() as stack:

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
-from bundler.bundle.format import bundle_paths, sealed_plan, trust_chain
+from bundler.bundle.format import bundle_paths, sealed_plan
 from bundler.bundle.format.archive.layout import find_path
 from bundler.bundle.format.archive.stream_files import ChunkReader, StreamFiles
-from bundler.bundle.format.authenticate import AuthenticatedBundle, open_bundle, verify_signatures
+from bundler.bundle.format.authenticate_plan import open_plan
 from bundler.bundle.format.bundle_source import BundleSource
-from bundler.bundle.format.inventory import Inventory, Producer
 from bundler.bundle.format.parse_inventory import MAX_INVENTORY
-from bundler.bundle.format.sealed_plan import MAX_CONTENTS, SealedPlan
-from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE
+from bundler.bundle.format.sealed_plan import MAX_CONTENTS
 from bundler.bundle.importing.import_bundle import push_images
 from bundler.bundle.importing.report import ImportReport
 from bundler.bundle.importing.target import RegistryTarget
@@ -33,7 +31,6 @@ from bundler.errors import (
     MalformedError,
     NotFoundError,
     RegistryError,
-    UnauthenticatedError,
     UsageError,
 )
 from bundler.oci.reference import ImageReference
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.content.streams import Reader
@@ -100,7 +98,7 @@ def import_stream(request: ImportRequest, engine: EngineOptions) -> ImportReport
     chunks = archive_file.read_pipe(_STANDARD_INPUT, engine.cancellation)
     with closing(chunks), ExitStack() as stack:
         arrival = _Arrival(request, StreamFiles(ChunkReader(chunks), LOCATION), engine)
-        announced = arrival.open_plan()
+        announced = arrival.announce()
         if request.preview is not None:
             request.preview(announced)
         source = StreamedSource(arrival.files, announced.inventory)
@@ -139,7 +137,7 @@ class _Arrival:
     receivers: dict[Digest | None, str] = field(default_factory=dict)
     """The repository to which each blob is pushed."""
 
-    def open_plan(self) -> AuthenticatedBundle:
+    def announce(self) -> AuthenticatedBundle:
         """Authenticate the plan; return the bundle that it announces, whose bytes are the plan's.
 
         Raises:
@@ -147,38 +145,13 @@ class _Arrival:
             IntegrityError, LimitError, NotFoundError: it is malformed, or not an archive.
         """
         request, files = self.request, self.files
-        raw = files.read(bundle_paths.PLAN, MAX_INVENTORY)
-        names = [
-            name
-            for name in files.list_names("")
-            if bundle_paths.parse_signature_name(name, bundle_paths.PLAN)
-        ]
-        signatures = {name: files.read(name, MAX_SIGNATURE) for name in names}
-        trust = request.trust.follow(partial(trust_chain.read_chain, files))
-        signers = verify_signatures(raw, signatures, trust.keys, document=bundle_paths.PLAN)
-        accepted, authenticated = signers, True
-        try:
-            trust.check_signers(signers, [name.split(".")[-2] for name in names])
-            plan = sealed_plan.parse_sealed_plan(raw)
-            now = request.now or datetime.now(UTC)
-            accepted = trust.check_bundle(signers, plan.stream, plan.created, now)
-        except UnauthenticatedError as error:
-            if not request.allow_unsigned:
-                error.message = f"{files.location}: {error.message}"
-                raise
-            plan, authenticated = sealed_plan.parse_sealed_plan(raw), False
+        now = request.now or datetime.now(UTC)
+        plan, announced = open_plan(
+            files, request.trust, now, allow_unsigned=request.allow_unsigned
+        )
         contents = files.read(bundle_paths.CONTENTS, MAX_CONTENTS)
         files.expect(sealed_plan.parse_contents(contents, plan.contents))
-        return AuthenticatedBundle(
-            raw=raw,
-            inventory=_announce(plan),
-            signers=signers,
-            accepted=accepted,
-            is_authenticated=authenticated,
-            trust=trust,
-            signatures=signatures,
-            files=files,
-        )
+        return announced
 
     def prepare(
         self,
@@ -220,14 +193,7 @@ class _Arrival:
         request, files = self.request, self.files
         files.finish()
         plan = sealed_plan.parse_sealed_plan(files.read(bundle_paths.PLAN, MAX_INVENTORY))
-        bundle = open_bundle(
-            files,
-            request.trust,
-            signature_files=request.signature_files,
-            allow_unsigned=request.allow_unsigned,
-            allow_expired=request.allow_expired or request.admit is not None,
-            now=request.now,
-        )
+        bundle = request.open(files)
         inventory = bundle.inventory
         stated = (inventory.stream, inventory.serial, inventory.created, inventory.expires)
         if stated != (plan.stream, plan.serial, plan.created, plan.expires):
@@ -244,17 +210,3 @@ class _Arrival:
         if request.gate is not None:  # the evidence is about the bundle that was admitted
             self.rules = request.gate(bundle, selected, images, self.engine)
         self.bundle = bundle
-
-
-def _announce(plan: SealedPlan) -> Inventory:
-    """Return the inventory that a plan announces, as far as it is known."""
-    return Inventory(
-        format="oci",
-        stream=plan.stream,
-        serial=plan.serial,
-        created=plan.created,
-        tool=Producer("airbundle", ""),
-        checksum_file=plan.contents,
-        images=plan.images,
-        expires=plan.expires,
-    )

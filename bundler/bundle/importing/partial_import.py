@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from bundler.bundle.format import bundle_source
 from bundler.bundle.format.authenticate_plan import authenticate_plan
-from bundler.bundle.format.inventory import Inventory, Producer
 from bundler.bundle.format.presupposed import HeldBlob
 from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.presupposed import provide
@@ -108,16 +107,7 @@ def _compare(
     of these layers that the target lacks. None: all layers are elsewhere.
     """
     plan, _ = authenticate_plan(files, request.trust, request.now or datetime.now(UTC))
-    announced = Inventory(
-        format="oci",
-        stream=plan.stream,
-        serial=plan.serial,
-        created=plan.created,
-        tool=Producer("", ""),
-        checksum_file=plan.contents,
-        images=plan.images,
-        expires=plan.expires,
-    )
+    announced = plan.announce_inventory()
     source = bundle_source.BundleSource(files, announced)
     selected = select_images(announced, request.only)
     images = resolve_images(selected, source, request.policy.check, engine)

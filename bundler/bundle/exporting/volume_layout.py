@@ -87,7 +87,8 @@ class VolumeContent:
                     label,
                     needed=needed,
                     free=sum(max(0, room) for room in rooms),
-                    hint="add further volumes: --volume DIR",
+                    hint="add further volumes, or larger ones: each volume also stores the"
+                    " manifests, the configs and the seal of the bundle",
                 )
             free[position] -= size
             if node.digest is not None:

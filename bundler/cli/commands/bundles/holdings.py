@@ -60,7 +60,11 @@ def holdings(
     contains digests, sizes and repositories; sign it with a key that signs receipts.
     """
     if signers.given == unsigned:
-        problem = "--receipt-key and --unsigned are mutually exclusive" if unsigned else "no key"
+        problem = (
+            "--receipt-key and --unsigned are mutually exclusive"
+            if unsigned
+            else "no signing key given"
+        )
         raise UsageError(problem, hint="add --receipt-key FILE.key, or --unsigned")
     from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
 

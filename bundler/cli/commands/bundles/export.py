@@ -13,10 +13,14 @@ from bundler.cli.options.command import command
 from bundler.cli.options.have import HaveOptions, have
 from bundler.cli.options.option import option, parse_percent, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, registry_access
-from bundler.cli.options.signing.bundle_signers import NO_SIGNERS, SignerOptions, bundle_signers
+from bundler.cli.options.signing.bundle_signers import (
+    NO_SIGNERS,
+    SignerOptions,
+    bundle_signers,
+    require_signers,
+)
 from bundler.cli.output import export_report, text
 from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
-from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -279,12 +283,5 @@ def check_signers(
 ) -> None:
     """Check that either signers or ``--unsigned`` are given; a dry run needs neither."""
     refuse_conflicts({"--attest": attest, "--unsigned": unsigned})
-    if signers.given != unsigned or dry_run:
-        return
-    if unsigned:
-        problem = "--sign-key and --unsigned are mutually exclusive"
-        raise UsageError(problem, hint="leave out --unsigned, or the keys")
-    raise UsageError(
-        "no signing key given",
-        hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
-    )
+    if not dry_run:
+        require_signers(signers, "--sign-key", unsigned=unsigned)

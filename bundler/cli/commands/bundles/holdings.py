@@ -11,10 +11,13 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, registry_access
-from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_signers
+from bundler.cli.options.signing.bundle_signers import (
+    SignerOptions,
+    bundle_signers,
+    require_signers,
+)
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from bundler.bundle.holdings.collect import Location
@@ -59,13 +62,7 @@ def holdings(
     are read at its target, which need not list its repositories. Only manifests are read. The list
     contains digests, sizes and repositories; sign it with a key that signs receipts.
     """
-    if signers.given == unsigned:
-        problem = (
-            "--receipt-key and --unsigned are mutually exclusive"
-            if unsigned
-            else "no signing key given"
-        )
-        raise UsageError(problem, hint="add --receipt-key FILE.key, or --unsigned")
+    require_signers(signers, "--receipt-key", unsigned=unsigned)
     from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
 
     from bundler.bundle.holdings import collect, holdings_file  # noqa: PLC0415 - as above

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.options.common import PATH
 from bundler.cli.options.option import Decorated, option_group, spec
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,19 @@ class SignerOptions:
 
 
 NO_SIGNERS = SignerOptions()
+
+
+def require_signers(signers: SignerOptions, spelling: str, *, unsigned: bool) -> None:
+    """Check that either signers or ``--unsigned`` are given; ``spelling`` is that for key files."""
+    if signers.given != unsigned:
+        return
+    if unsigned:
+        problem = f"{spelling} and --unsigned are mutually exclusive"
+        raise UsageError(problem, hint="leave out --unsigned, or the keys")
+    raise UsageError(
+        "no signing key given",
+        hint=f"add {spelling} FILE.key (airbundle keygen creates a key pair), or --unsigned",
+    )
 
 
 def bundle_signers(

@@ -257,7 +257,7 @@ def test_export_seals_an_unsigned_bundle_again_to_sign_it(site):
 def test_export_does_not_seal_what_no_reader_accepts(site, monkeypatch):
     """The former bundle, which has an image less, remains valid."""
     site.export()
-    monkeypatch.setattr("bundler.bundle.format.parse_inventory.MAX_ITEMS", 2)
+    monkeypatch.setattr("bundler.bundle.format.inventory.parse_inventory.MAX_ITEMS", 2)
     with pytest.raises(LimitError):
         site.export(*site.both(), site.request("docker.io/library/third:1"))
     verify(site.bundle, TrustedKeys.create([KEY.public])).check()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.exporting.make_room import OVERHEAD
+from bundler.bundle.format.plan.resend_request import ResendRequest
 from bundler.bundle.format.reading.volume_files import VolumeFiles
-from bundler.bundle.format.resend_request import ResendRequest
 from bundler.bundle.importing.import_bundle import ImportRequest
 from bundler.bundle.importing.partial_import import find_owed
 from bundler.bundle.importing.target import parse_target

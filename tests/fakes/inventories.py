@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bundler.bundle.format.inventory import (
+from bundler.bundle.format.inventory.inventory import (
     BundledImage,
     BundledReferrer,
     ChecksumFile,

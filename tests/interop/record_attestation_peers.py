@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bundler.bundle.format.inventory import Producer
+from bundler.bundle.format.inventory.inventory import Producer
 from bundler.bundle.format.signatures import attestation
 from bundler.bundle.format.signatures.attestation import ExportStatement, SourceRecord
 from bundler.oci.digest import Digest

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import instructions
-from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.format.signatures import bundle_signatures
+from bundler.bundle.format.writing import instructions
 from bundler.trust import keys
 from bundler.trust.sigstore.bundle import parse_bundle
 from tests.fakes import archives, bundles
 from tests.interop import servers
 
 if TYPE_CHECKING:
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
 
 SIGNER, OTHER = keys.generate_key(), keys.generate_key("ed25519")
 PROGRAMS = ("openssl", "sha256sum", "skopeo", "grep", "sed", "cut")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from bundler import transports
 from bundler.bundle.format import bundle_source
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.copy.image import ImageRequest
 from bundler.copy.resolve import resolve
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.copy.image import ReferrerPolicy, ResolvedImage
     from bundler.events import Emit

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.seal import create_inventory, find_listed_paths
-from bundler.bundle.format import bundle_paths, checksums, instructions, sealed_plan
 from bundler.bundle.format.archive.layout import ArchiveLayout
-from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.bundle.format.sealed_plan import PlannedContent, SealedPlan
+from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
+from bundler.bundle.format.plan import sealed_plan
+from bundler.bundle.format.plan.sealed_plan import PlannedContent, SealedPlan
+from bundler.bundle.format.writing import instructions
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.archive.destination import ArchiveContent
-    from bundler.bundle.format.inventory import BundledImage, Inventory
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.copy.image import GraphManifest, ResolvedImage
     from bundler.ports import Node
 
@@ -75,7 +77,7 @@ def create_layout(
         for name, data in trust_chain.list_files(request.trust_chain):
             front[f"{bundle_paths.TRUST}/{name}"] = data
     if presupposed:
-        from bundler.bundle.format import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
+        from bundler.bundle.format.inventory import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
 
         front[bundle_paths.PRESUPPOSED] = presupposing.render(presupposed)
     needed = {
@@ -128,7 +130,7 @@ def create_seal(
     described = checksums.describe(raw_sums, len(sums))
     inventory = create_inventory(request, listed, described, serial, created, complete=complete)
     if presupposed:
-        from bundler.bundle.format import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
+        from bundler.bundle.format.inventory import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
 
         described_file = presupposing.describe(presupposing.render(presupposed.values()))
         inventory = replace(inventory, presupposed_file=described_file)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bundler import __version__
 from bundler.bundle.format.bundle_source import BundleSource
-from bundler.bundle.format.inventory import Producer
+from bundler.bundle.format.inventory.inventory import Producer
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.signatures import attestation
 from bundler.bundle.format.signatures.attestation import EntryRecord, ExportStatement, SourceRecord
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.cancel import Cancellation
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage

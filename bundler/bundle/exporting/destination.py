@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import store
+from bundler.bundle.format.writing import store
 from bundler.bundle.media import filesystem
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MediumError, UsageError

@@ -15,10 +15,10 @@ from bundler.bundle.exporting.former_bundle import read_former
 from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, verified_to_json
-from bundler.bundle.format import store
-from bundler.bundle.format.directory_holdings import DirectoryHoldings
-from bundler.bundle.format.omissions import Omissions
-from bundler.bundle.format.sizes import Sizes, compute_sizes
+from bundler.bundle.format.inventory.omissions import Omissions
+from bundler.bundle.format.inventory.sizes import Sizes, compute_sizes
+from bundler.bundle.format.writing import store
+from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
 from bundler.bundle.media import filesystem
 from bundler.copy import free_space
 from bundler.copy.blob_transfer import find_stored_size
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportRequest
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage

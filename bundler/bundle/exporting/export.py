@@ -21,8 +21,9 @@ from bundler.bundle.exporting.former_bundle import choose_serial, read_former
 from bundler.bundle.exporting.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import list_images, resolve_all, update_entry
-from bundler.bundle.format import bundle_paths, next_seal, store
-from bundler.bundle.format.directory_holdings import DirectoryHoldings
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.writing import next_seal, store
+from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
 from bundler.bundle.media import filesystem
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage, Format, RelayedBundle
-    from bundler.bundle.format.presupposed import HeldBlob
-    from bundler.bundle.format.resend_request import ResendRequest
+    from bundler.bundle.format.inventory.inventory import BundledImage, Format, RelayedBundle
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
+    from bundler.bundle.format.plan.resend_request import ResendRequest
     from bundler.bundle.media.filesystem import MediaProfile, Medium
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
@@ -292,6 +293,6 @@ def select_presupposed(
     """Return the blobs of ``images`` that the bundle leaves out, because the target has them."""
     if not request.held:
         return {}
-    from bundler.bundle.format import presupposed  # noqa: PLC0415 - only with holdings files
+    from bundler.bundle.format.inventory import presupposed  # noqa: PLC0415 - only with holdings files
 
     return presupposed.select(images, request.held)

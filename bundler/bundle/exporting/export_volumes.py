@@ -17,11 +17,13 @@ from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.volume_layout import SealedVolumes, VolumeContent, seal_volumes
-from bundler.bundle.format import bundle_files, bundle_paths, sealed_plan, store
-from bundler.bundle.format.directory_holdings import DirectoryHoldings
-from bundler.bundle.format.inventory import create_serial
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.files import bundle_files, bundle_paths
+from bundler.bundle.format.inventory.inventory import create_serial
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.plan import sealed_plan
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
+from bundler.bundle.format.writing import store
+from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
 from bundler.bundle.media import filesystem
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
@@ -179,7 +181,7 @@ def _find_former_plan(
     Raises:
         ConflictError: a directory contains another bundle, or a volume of one.
     """
-    from bundler.bundle.format.authenticate_plan import authenticate_plan  # noqa: PLC0415 - loads cryptography
+    from bundler.bundle.format.plan.authenticate_plan import authenticate_plan  # noqa: PLC0415 - loads cryptography
     from bundler.trust.bundle_trust import TrustedKeys  # noqa: PLC0415 - as above
 
     found = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import absent_layers
+from bundler.bundle.format.inventory import absent_layers
 from bundler.errors import BundlerError, MissingLayersError, NotFoundError, RateLimitedError
 from bundler.events import WarningIssued
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.inventory import create_serial
-from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.inventory import create_serial
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.errors import BundlerError, ConflictError
 from bundler.events import Notice
 

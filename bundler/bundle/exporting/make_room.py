@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.copy.free_space import check_plan
 from bundler.errors import NoSpaceError
 from bundler.events import WarningIssued
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from bundler.bundle.exporting.export import ExportRequest
-    from bundler.bundle.format.bundle_files import BundleFile
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.files.bundle_files import BundleFile
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.content.files.safe_directory import Directory
     from bundler.copy.plan import Plan
     from bundler.events import Emit

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths, read_back_record
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format import read_back_record
+from bundler.bundle.format.files import bundle_files, bundle_paths
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.inventory.read_inventory import read_raw_inventory
 from bundler.bundle.format.read_back_record import ReadBackRecord
-from bundler.bundle.format.read_inventory import read_raw_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files.safe_directory import Directory, RegularFile
@@ -20,7 +21,7 @@ from bundler.trust.bundle_trust import NO_KEYS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.media.filesystem import Medium
     from bundler.bundle.verifying.verification import Verification
     from bundler.copy.engine import EngineOptions

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import export as exporting
 from bundler.bundle.exporting.former_bundle import read_former
-from bundler.bundle.format import bundle_source, presupposed as presupposing, trust_chain
+from bundler.bundle.format import bundle_source, trust_chain
 from bundler.bundle.format.authenticate import open_bundle
-from bundler.bundle.format.inventory import RelayedBundle, is_stream_name
-from bundler.bundle.format.parse_inventory import MAX_RELAYS
+from bundler.bundle.format.inventory import presupposed as presupposing
+from bundler.bundle.format.inventory.inventory import RelayedBundle, is_stream_name
+from bundler.bundle.format.inventory.parse_inventory import MAX_RELAYS
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.importing.selected_images import check_present, resolve_images, select_images
 from bundler.errors import LimitError, RollbackError, UnsupportedError, UsageError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.bundle.format.inventory.inventory import BundledImage, Format
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.copy.engine import EngineOptions

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Inventory
-    from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.inventory.inventory import Inventory
+    from bundler.bundle.format.inventory.omissions import Omissions
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.image import ResolvedImage
@@ -60,7 +60,7 @@ class ExportReport:
     @property
     def omissions(self) -> Omissions:
         """The content of the exported images that is not in the bundle."""
-        from bundler.bundle.format.omissions import Omissions  # noqa: PLC0415 - rare
+        from bundler.bundle.format.inventory.omissions import Omissions  # noqa: PLC0415 - rare
 
         return Omissions.of(self.inventory.images)
 

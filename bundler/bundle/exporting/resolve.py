@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
-from bundler.bundle.format import absent_layers
-from bundler.bundle.format.inventory import BundledImage, BundledReferrer
+from bundler.bundle.format.inventory import absent_layers
+from bundler.bundle.format.inventory.inventory import BundledImage, BundledReferrer
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
 from bundler.errors import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bundler.bundle.exporting.verify_signatures import SignatureChecker
-    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.inventory.inventory import Format
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, Referrer, ResolvedImage
     from bundler.events import Emit

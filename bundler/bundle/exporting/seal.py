@@ -12,24 +12,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler import __version__
-from bundler.bundle.format import (
-    bundle_files,
-    bundle_paths,
-    checksums,
-    instructions,
-    next_seal,
-    store,
-)
-from bundler.bundle.format.inventory import Inventory, Producer
-from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.files import bundle_files, bundle_paths, checksums
+from bundler.bundle.format.inventory.inventory import Inventory, Producer
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
+from bundler.bundle.format.writing import instructions, next_seal, store
 from bundler.content.files import part_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bundler.bundle.exporting.export import ExportRequest
-    from bundler.bundle.format.inventory import BundledImage, ChecksumFile, Format
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.inventory.inventory import BundledImage, ChecksumFile, Format
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.recovery.write import RecoveryWriter
     from bundler.content.files.safe_directory import Directory
     from bundler.copy.engine import EngineOptions
@@ -68,7 +62,7 @@ def replace_seal(
     files, presupposed_file = dict(store.get_index_files(destination)), None
     presupposed: Mapping[Digest, HeldBlob] = {}
     if request.held:
-        from bundler.bundle.format import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
+        from bundler.bundle.format.inventory import presupposed as presupposing  # noqa: PLC0415 - only with holdings files
 
         if presupposed := presupposing.select(resolved, request.held):
             raw = files[bundle_paths.PRESUPPOSED] = presupposing.render(presupposed.values())

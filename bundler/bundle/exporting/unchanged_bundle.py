@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import read_back, seal as sealing
 from bundler.bundle.exporting.report import ExportReport
-from bundler.bundle.format import checksums
+from bundler.bundle.format.files import checksums
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures
 from bundler.bundle.media import filesystem
@@ -16,7 +16,7 @@ from bundler.events import Notice
 if TYPE_CHECKING:
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.content.files.safe_directory import Directory
     from bundler.copy.engine import EngineOptions
     from bundler.copy.plan import Plan
@@ -54,7 +54,7 @@ def verify(
         return None
     presupposed = {digest for planned in plan.images for digest in planned.presupposed}
     if presupposed or listed.presupposed_file is not None:
-        from bundler.bundle.format import presupposed as presupposing  # noqa: PLC0415 - rare
+        from bundler.bundle.format.inventory import presupposed as presupposing  # noqa: PLC0415 - rare
 
         raw = presupposing.render(presupposing.select(resolved, request.held).values())
         if (presupposing.describe(raw) if presupposed else None) != listed.presupposed_file:

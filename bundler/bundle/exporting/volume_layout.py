@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.seal import create_inventory
-from bundler.bundle.format import bundle_paths, checksums, instructions, sealed_plan
-from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.bundle.format.sealed_plan import (
+from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
+from bundler.bundle.format.plan import sealed_plan
+from bundler.bundle.format.plan.sealed_plan import (
     PlannedContent,
     PlannedVolume,
     SealedPlan,
 )
+from bundler.bundle.format.writing import instructions
 from bundler.errors import NoSpaceError, UnsupportedError
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.copy.image import ResolvedImage
 
 

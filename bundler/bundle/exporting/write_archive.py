@@ -19,9 +19,10 @@ from bundler.bundle.exporting.former_bundle import choose_serial
 from bundler.bundle.exporting.make_room import OVERHEAD
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolve import update_entry
-from bundler.bundle.format import bundle_paths, store
 from bundler.bundle.format.archive.destination import ArchiveDestination
 from bundler.bundle.format.archive.stream_destination import PIPE, StreamDestination
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.writing import store
 from bundler.bundle.media import filesystem
 from bundler.content.files.replace_file import FileReplacement
 from bundler.copy.engine import execute

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import bundle_paths, trust_chain
-from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.bundle.format.read_inventory import read_raw_inventory
+from bundler.bundle.format import trust_chain
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
+from bundler.bundle.format.inventory.read_inventory import read_raw_inventory
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import (
     BundlerError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import DamagedBundleError, NotFoundError, NotRegularFileError
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import BundledImage, Format, Inventory
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.inventory.inventory import BundledImage, Format, Inventory
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.signatures.image_signatures import StoredSignatures
     from bundler.content.streams import Reader
@@ -125,7 +125,7 @@ class BundleSource:
 
     @cached_property
     def _presupposed(self) -> Mapping[Digest, HeldBlob]:
-        from bundler.bundle.format import presupposed  # noqa: PLC0415 - rare
+        from bundler.bundle.format.inventory import presupposed  # noqa: PLC0415 - rare
 
         return presupposed.read(self.files, self._contents)
 

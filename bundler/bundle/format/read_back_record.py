@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.uncached_file import DESCRIPTIONS
 from bundler.errors import BundlerError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bundler import transports
 from bundler.bundle.format.bundle_source import BundleSource, open_for_reading
-from bundler.bundle.format.presupposed import HeldBlob
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.inventory.presupposed import HeldBlob
+from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.holdings.holdings_file import merge
 from bundler.bundle.importing.target import (

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from bundler import __version__
-from bundler.bundle.format import presupposed
-from bundler.bundle.format.presupposed import HeldBlob
+from bundler.bundle.format.inventory import presupposed
+from bundler.bundle.format.inventory.presupposed import HeldBlob
 from bundler.bundle.records import signed_file
 from bundler.errors import MalformedError
 from bundler.oci.digest import Digest

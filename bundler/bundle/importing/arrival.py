@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage
     from bundler.copy.plan import Plan

@@ -14,14 +14,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
-from bundler.bundle.format import (
-    absent_layers,
-    bundle_source,
-    presupposed as presupposing,
-    read_back_record,
-)
+from bundler.bundle.format import bundle_source, read_back_record
 from bundler.bundle.format.authenticate import open_bundle
-from bundler.bundle.format.omissions import Omissions
+from bundler.bundle.format.inventory import absent_layers, presupposed as presupposing
+from bundler.bundle.format.inventory.omissions import Omissions
 from bundler.bundle.format.reading.open_files import is_pipe, open_files
 from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
@@ -52,8 +48,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.inventory.inventory import BundledImage
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.bundle.importing.arrival import Arrival

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
-from bundler.bundle.format import bundle_paths, sealed_plan
 from bundler.bundle.format.archive.layout import find_path
 from bundler.bundle.format.archive.stream_files import ChunkReader, StreamFiles
-from bundler.bundle.format.authenticate_plan import open_plan
 from bundler.bundle.format.bundle_source import BundleSource
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY
-from bundler.bundle.format.sealed_plan import MAX_CONTENTS
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.plan import sealed_plan
+from bundler.bundle.format.plan.authenticate_plan import open_plan
+from bundler.bundle.format.plan.sealed_plan import MAX_CONTENTS
 from bundler.bundle.importing.import_bundle import push_images
 from bundler.bundle.importing.report import ImportReport
 from bundler.bundle.importing.target import RegistryTarget
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.content.streams import Reader
     from bundler.copy.engine import EngineOptions

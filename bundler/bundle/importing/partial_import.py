@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from bundler.bundle.format import bundle_source
-from bundler.bundle.format.authenticate_plan import authenticate_plan
-from bundler.bundle.format.presupposed import HeldBlob
+from bundler.bundle.format.inventory.presupposed import HeldBlob
+from bundler.bundle.format.plan.authenticate_plan import authenticate_plan
 from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.presupposed import provide
 from bundler.bundle.importing.selected_images import resolve_images, select_images
@@ -26,8 +26,8 @@ from bundler.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bundler.bundle.format.plan.sealed_plan import PlannedContent
     from bundler.bundle.format.reading.files import BundleFiles
-    from bundler.bundle.format.sealed_plan import PlannedContent
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.bundle.importing.target import OpenTarget
     from bundler.copy.engine import EngineOptions

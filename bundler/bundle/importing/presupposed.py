@@ -27,7 +27,7 @@ from bundler.ports import MountsBlobs, ReadableDestination, RegistryRepository
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.importing.target import ImportTarget, OpenTarget
     from bundler.copy.engine import EngineOptions
     from bundler.copy.planned_image import PlannedImage

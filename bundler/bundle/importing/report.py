@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage
-    from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.inventory.inventory import BundledImage
+    from bundler.bundle.format.inventory.omissions import Omissions
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.importing.merge_platforms import MergedIndex
     from bundler.bundle.importing.signatures import UnstoredSignatures

@@ -6,7 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, bundle_source
+from bundler.bundle.format import bundle_source
+from bundler.bundle.format.files import bundle_paths
 from bundler.copy.image import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.resolve import resolve
@@ -23,7 +24,7 @@ from bundler.transports.source_reference import create_registry_reference
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
     from bundler.copy.engine import EngineOptions
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.digest import Digest

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast, get_args
 
 from bundler import transports
-from bundler.bundle.format import store
 from bundler.bundle.format.bundle_source import open_for_reading
-from bundler.bundle.format.directory_holdings import DirectoryHoldings
-from bundler.bundle.format.inventory import Format
+from bundler.bundle.format.inventory.inventory import Format
+from bundler.bundle.format.writing import store
+from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.planned_image import PlannedImage

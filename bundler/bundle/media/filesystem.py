@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.content.files.os_errors import find_existing, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import IntegrityError, MediumError, UsageError, shortlist

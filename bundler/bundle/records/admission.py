@@ -32,7 +32,7 @@ from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.records.site import Records
     from bundler.bundle.records.streams import Streams
     from bundler.trust.bundle_trust import BundleTrust

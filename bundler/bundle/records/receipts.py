@@ -11,7 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bundler.bundle.format.inventory import is_stream_name
+from bundler.bundle.format.inventory.inventory import is_stream_name
 from bundler.bundle.records.permissions import get_file_mode
 from bundler.bundle.records.signed_file import (
     SignedFile,

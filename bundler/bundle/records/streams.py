@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from bundler.bundle.format.inventory import is_stream_name
+from bundler.bundle.format.inventory.inventory import is_stream_name
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.recovery import seal_copies
 from bundler.bundle.recovery.content import find_paths
 from bundler.bundle.recovery.tables import RecoveryTables
@@ -18,7 +18,7 @@ from bundler.oci.digest import Digest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.cancel import Cancellation
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import BundlerError, MalformedError, MediumError
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, checksums, trust_chain
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
+from bundler.bundle.format import trust_chain
+from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.bundle.recovery import seal_copies
 from bundler.errors import (
     BundlerError,
@@ -22,9 +23,9 @@ from bundler.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
+    from bundler.bundle.format.inventory.recovery_record import RecoveryRecord
     from bundler.bundle.format.reading.files import BundleFiles
-    from bundler.bundle.format.recovery_record import RecoveryRecord
     from bundler.oci.digest import Digest
     from bundler.trust.bundle_trust import BundleTrust
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bundler.bundle.format.recovery_record import MAX_SLICE, MIN_SLICE
+from bundler.bundle.format.inventory.recovery_record import MAX_SLICE, MIN_SLICE
 
 _MAX_DATA = 100
 _MAX_WIDTH = 128

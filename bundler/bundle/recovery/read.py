@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_files
+from bundler.bundle.format.files import bundle_files
 from bundler.bundle.recovery.content import ProtectedContent
 from bundler.bundle.recovery.geometry import STRIP
 from bundler.errors import BundlerError

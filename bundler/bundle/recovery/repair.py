@@ -11,8 +11,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths, checksums, next_seal
+from bundler.bundle.format.files import bundle_files, bundle_paths, checksums
 from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.format.writing import next_seal
 from bundler.bundle.recovery import seal_copies
 from bundler.bundle.recovery.content import find_digest, find_paths
 from bundler.bundle.recovery.find_seal import Seal, find_seal
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bundler.bundle.format.bundle_files import BundleFile
+    from bundler.bundle.format.files.bundle_files import BundleFile
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.verifying.verification import Verification
     from bundler.copy.engine import EngineOptions

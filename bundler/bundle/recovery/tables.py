@@ -12,9 +12,9 @@ from bundler.errors import BundlerError, IntegrityError, LimitError, MalformedEr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.bundle.format.inventory import ChecksumFile
+    from bundler.bundle.format.inventory.inventory import ChecksumFile
+    from bundler.bundle.format.inventory.recovery_record import RecoveryRecord
     from bundler.bundle.format.reading.files import BundleFiles
-    from bundler.bundle.format.recovery_record import RecoveryRecord
     from bundler.oci.digest import Digest
 
 MAX_TABLE = 64 * 1024 * 1024

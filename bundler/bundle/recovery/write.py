@@ -11,9 +11,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_paths, checksums, trust_chain
-from bundler.bundle.format.inventory import ChecksumFile
-from bundler.bundle.format.recovery_record import RecoveryRecord
+from bundler.bundle.format import trust_chain
+from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.inventory.inventory import ChecksumFile
+from bundler.bundle.format.inventory.recovery_record import RecoveryRecord
 from bundler.bundle.recovery import seal_copies
 from bundler.bundle.recovery.content import (
     ProtectedFile,
@@ -39,7 +40,7 @@ from bundler.oci.digest import Digest, new_hasher
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.content.files.safe_directory import Directory
     from bundler.copy.engine import EngineOptions
     from bundler.trust.bundle_trust import SignedDocument

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.content.streams import read_chunks
 from bundler.copy import parallel
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
@@ -22,7 +22,7 @@ from bundler.oci.digest import new_hasher
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bundler.bundle.format.bundle_files import BundleFile
+    from bundler.bundle.format.files.bundle_files import BundleFile
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.cancel import Cancellation
     from bundler.errors import BundlerError

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
-from bundler.bundle.format import absent_layers, bundle_paths
-from bundler.bundle.format.omissions import Omissions
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory import absent_layers
+from bundler.bundle.format.inventory.omissions import Omissions
 from bundler.errors import BundlerError, LimitError, NotFoundError
 from bundler.oci import manifest, media_types
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.bundle.format.inventory.inventory import BundledImage, Format
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.writing import store
 from bundler.bundle.verifying.stored_graphs import read_graphs
 from bundler.oci import image_layout
 
 if TYPE_CHECKING:
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
 
 _OWN = {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE, bundle_paths.INSTRUCTIONS}

@@ -20,8 +20,8 @@ from bundler.trust.bundle_trust import signers_to_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.bundle.format.inventory import Inventory
-    from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.inventory.inventory import Inventory
+    from bundler.bundle.format.inventory.omissions import Omissions
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.trust.keys import PublicKey
     from bundler.trust.trust_files.role_check import UnfitKey

@@ -19,19 +19,16 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import (
-    bundle_paths,
-    checksums,
-    presupposed,
-    read_back_record,
-    store,
-)
+from bundler.bundle.format import read_back_record
 from bundler.bundle.format.authenticate import authenticate
-from bundler.bundle.format.omissions import Omissions
-from bundler.bundle.format.parse_inventory import parse_inventory
-from bundler.bundle.format.read_inventory import create_unfinished_error
+from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.inventory import presupposed
+from bundler.bundle.format.inventory.omissions import Omissions
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
+from bundler.bundle.format.inventory.read_inventory import create_unfinished_error
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.signatures import bundle_signatures as signing
+from bundler.bundle.format.writing import store
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.bundle.verifying.verification import Finding, Verification
 from bundler.cancel import Cancellation
@@ -57,9 +54,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.bundle_files import DirectoryScan
-    from bundler.bundle.format.inventory import Inventory
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.files.bundle_files import DirectoryScan
+    from bundler.bundle.format.inventory.inventory import Inventory
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.reading.open_files import BundleLocation

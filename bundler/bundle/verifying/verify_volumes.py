@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import bundle_paths, checksums, sealed_plan
-from bundler.bundle.format.authenticate_plan import authenticate_plan
+from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.plan import sealed_plan
+from bundler.bundle.format.plan.authenticate_plan import authenticate_plan
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.verifying import parallel_hash
 from bundler.bundle.verifying.verification import Finding
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from bundler.bundle.format.plan.sealed_plan import SealedPlan
     from bundler.bundle.format.reading.volume_files import Volume, VolumeFiles
-    from bundler.bundle.format.sealed_plan import SealedPlan
     from bundler.copy.engine import EngineOptions
     from bundler.events import Emit
     from bundler.oci.digest import Digest

@@ -12,7 +12,7 @@ from bundler.oci.json.timestamps import format_to_minute
 if TYPE_CHECKING:
     from bundler.bundle.audit.listings.list_contents import Listing
     from bundler.bundle.audit.listings.list_images import ListedImage
-    from bundler.bundle.format.sizes import Sizes
+    from bundler.bundle.format.inventory.sizes import Sizes
 
 _HEADER = (
     *("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "SIGNATURES"),

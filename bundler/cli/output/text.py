@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bundler.bundle.audit.packages.package import PackageFinding
-    from bundler.bundle.format.sizes import Sizes
+    from bundler.bundle.format.inventory.sizes import Sizes
     from bundler.errors import BundlerError
     from bundler.events import BlobTotal, TransferTotals
     from bundler.trust.keys import PublicKey

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.authenticate import authenticate
-from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.cli.output import text
 

@@ -14,7 +14,7 @@ from bundler.oci.json.timestamps import format_to_minute
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.cli.options.have import HaveOptions
     from bundler.cli.runtime.context import CommandContext
     from bundler.oci.digest import Digest

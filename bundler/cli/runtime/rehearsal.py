@@ -161,7 +161,7 @@ def _count_missing_signatures(bundle: Path, trust_file: Path) -> int:
         TrustError: the bundle is signed, but no signature counts; or the trust file has expired.
     """
     from bundler.bundle.format.authenticate import authenticate  # noqa: PLC0415 - as above
-    from bundler.bundle.format.parse_inventory import parse_inventory  # noqa: PLC0415 - as above
+    from bundler.bundle.format.inventory.parse_inventory import parse_inventory  # noqa: PLC0415 - as above
     from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
     from bundler.trust.trust_files import role_check, trust_store  # noqa: PLC0415 - as above
 

@@ -15,7 +15,7 @@ import pytest
 
 from bundler import transports
 from bundler.bundle.exporting import export as exporting, seal as sealing
-from bundler.bundle.format import bundle_files, checksums
+from bundler.bundle.format.files import bundle_files, checksums
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bundler.bundle.exporting.report import ExportReport
-    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.inventory.inventory import Format
     from bundler.events import Emit, Event
     from tests.conftest import Sample
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.copy.signature_requirements import NotationSignature
 from bundler.errors import ConfigError, MissingSignatureError
 from tests.bundle.exporting.test_required_signatures import AMD64, REFERENCE, Site

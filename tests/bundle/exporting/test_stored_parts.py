@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 
 from bundler import events
-from bundler.bundle.format.directory_holdings import DirectoryHoldings
-from bundler.bundle.format.store import open_for_writing
+from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
+from bundler.bundle.format.writing.store import open_for_writing
 from bundler.cancel import Cancellation
 from bundler.copy.blob_transfer import find_stored_size, push_blob
 from bundler.errors import RegistryError

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.format import bundle_files, bundle_paths, checksums, inventory
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.files import bundle_files, bundle_paths, checksums
+from bundler.bundle.format.inventory import inventory
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE, MAX_SIGNATURES
 from bundler.bundle.verifying import verify
 from bundler.oci import manifest

@@ -7,7 +7,7 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from bundler.bundle.format.presupposed import HeldBlob
+from bundler.bundle.format.inventory.presupposed import HeldBlob
 from bundler.bundle.holdings import holdings_file
 from bundler.bundle.holdings.holdings_file import HoldingsFile
 from bundler.bundle.records.signed_file import SignedFile

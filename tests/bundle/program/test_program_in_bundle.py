@@ -11,8 +11,8 @@ import pytest
 
 from bundler.bundle.exporting import relay
 from bundler.bundle.exporting.export import ExportRequest
-from bundler.bundle.format.inventory import TYPE_3
-from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.inventory.inventory import TYPE_3
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.program import copy_program
 from bundler.bundle.verifying.verify import verify
 from bundler.config.settings import Settings

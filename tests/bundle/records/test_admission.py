@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bundler.bundle.format import inventory
 from bundler.bundle.format.authenticate import AuthenticatedBundle
+from bundler.bundle.format.inventory import inventory
 from bundler.bundle.records.admission import Admission, Overrides, admit
 from bundler.bundle.records.log import Entry, Log
 from bundler.bundle.records.site import Records

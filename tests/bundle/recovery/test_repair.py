@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bundler.bundle.format import checksums
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.files import checksums
+from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.recovery import repair as repairing
 from bundler.bundle.recovery.content import find_paths

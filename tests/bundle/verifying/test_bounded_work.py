@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target

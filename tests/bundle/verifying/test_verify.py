@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.verifying.verify import verify
 from bundler.cancel import Cancellation
 from bundler.errors import (

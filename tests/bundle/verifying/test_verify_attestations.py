@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bundler import transports
-from bundler.bundle.format.inventory import Producer
+from bundler.bundle.format.inventory.inventory import Producer
 from bundler.bundle.format.signatures import attestation
 from bundler.bundle.format.signatures.attestation import ExportStatement, SourceRecord
 from bundler.bundle.verifying import verify_attestations as verifying

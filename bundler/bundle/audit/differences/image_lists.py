@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bundler.bundle.format.parse_inventory import FAMILY, MAX_INVENTORY, parse_inventory
+from bundler.bundle.format.inventory.parse_inventory import FAMILY, MAX_INVENTORY, parse_inventory
 from bundler.bundle.records.receipts import MAX_RECEIPT, TYPE as RECEIPT
 from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import LimitError, UnexpectedFileError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.audit.images import OpenImages
-    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
     from bundler.oci.digest import Digest
 
 _IMPORTED = ("new", "same", "replaced", "merged")

@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.read_inventory import read_inventory
+from bundler.bundle.format.inventory.sizes import Sizes, compute_sizes
 from bundler.bundle.format.signatures import bundle_signatures
-from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.verifying import stored_graphs
 from bundler.errors import DamagedBundleError
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
-    from bundler.bundle.format.inventory import BundledImage, Inventory
-    from bundler.bundle.format.omissions import Omissions
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory.omissions import Omissions
     from bundler.bundle.format.reading.files import BundleFiles
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.audit.platforms import list_platforms
-from bundler.bundle.format.sizes import Sizes, compute_sizes
+from bundler.bundle.format.inventory.sizes import Sizes, compute_sizes
 from bundler.copy.fetch import fetch
 from bundler.errors import UnsupportedError
 from bundler.oci.json import timestamps
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.listings.list_contents import Listing
     from bundler.bundle.audit.platforms import PlatformImage
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.copy.image import ResolvedImage
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.digest import Digest

@@ -13,8 +13,8 @@ from bundler.bundle.audit.listings.files import ImageFiles
 from bundler.bundle.audit.listings.origins import find_paths
 from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.platforms import list_platforms
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.read_inventory import create_unfinished_error
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.read_inventory import create_unfinished_error
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import (
     BundlerError,

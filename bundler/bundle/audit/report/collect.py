@@ -22,9 +22,9 @@ from bundler.bundle.audit.report.record import (
     ReportedPlatform,
     Since,
 )
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.sizes import compute_sizes
 from bundler.bundle.format.signatures import bundle_signatures
-from bundler.bundle.format.sizes import compute_sizes
 from bundler.copy.image import find_unique_blobs
 from bundler.errors import count
 from bundler.oci.digest import Digest
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.rules.audited import AuditedImage, AuditedLocation
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.rules.former import FormerBundle
-    from bundler.bundle.format.sizes import Sizes
+    from bundler.bundle.format.inventory.sizes import Sizes
 
 
 def collect_report(

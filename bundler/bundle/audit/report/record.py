@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.rules.audited import AuditedImage, AuditedPlatform
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.vulnerabilities.result import VulnerabilityReport
-    from bundler.bundle.format.inventory import Inventory
-    from bundler.bundle.format.sizes import Sizes
+    from bundler.bundle.format.inventory.inventory import Inventory
+    from bundler.bundle.format.inventory.sizes import Sizes
     from bundler.oci.digest import Digest
 
 Conclusion = Literal["passes", "fails", "not-verified", "no-rules"]

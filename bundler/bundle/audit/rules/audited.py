@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         ImageVulnerabilities,
         VulnerabilityReport,
     )
-    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
     from bundler.copy.image import ResolvedImage
     from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference

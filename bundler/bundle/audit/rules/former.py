@@ -10,8 +10,8 @@ from bundler.bundle.audit.differences.image_lists import (
     parse_document,
     read_raw_document,
 )
-from bundler.bundle.format.inventory import Inventory
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.inventory.inventory import Inventory
+from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import is_bundle, open_files
 from bundler.oci.digest import Digest
 

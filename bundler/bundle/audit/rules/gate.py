@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.rules.waivers import Waiver
     from bundler.bundle.audit.vulnerabilities.files import VulnerabilityFiles
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.archive import members
-from bundler.bundle.format.bundle_files import BundleFile, DirectoryScan
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.files.bundle_files import BundleFile, DirectoryScan
 from bundler.bundle.format.reading.files import BundleFiles
 from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.content.files.uncached_file import drop_cache

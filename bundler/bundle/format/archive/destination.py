@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.archive import layout as layouts
+from bundler.bundle.format.files import bundle_paths
 from bundler.content.archives.tar_writer import END
 from bundler.content.streams import BUFFER_SIZE, read_chunks
 from bundler.oci import media_types

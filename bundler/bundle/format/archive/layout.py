@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.content.archives.tar_header import padded
 from bundler.content.archives.tar_writer import encode_header
 from bundler.errors import UnsupportedError

@@ -10,8 +10,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from bundler.bundle.format import bundle_files, bundle_paths
 from bundler.bundle.format.archive.layout import MODE
+from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.content.archives import tar_header
 from bundler.content.archives.tar_header import BLOCK, padded
 from bundler.content.archives.tar_writer import encode_header

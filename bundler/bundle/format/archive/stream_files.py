@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bundler.bundle.format import bundle_paths
 from bundler.bundle.format.archive import members
 from bundler.bundle.format.archive.members import CUT_HINT, MAX_END, MemberOrder
-from bundler.bundle.format.bundle_files import BundleFile, DirectoryScan
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.files.bundle_files import BundleFile, DirectoryScan
 from bundler.bundle.format.reading.files import BundleFiles
 from bundler.content.archives.tar_header import BLOCK
 from bundler.content.streams import BUFFER_SIZE, Reader
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bundler.bundle.format.archive.members import Member
-    from bundler.bundle.format.sealed_plan import PlannedContent
+    from bundler.bundle.format.plan.sealed_plan import PlannedContent
 
 MAX_FRONT = 256 * 1024 * 1024
 """Maximum size in bytes of the files that are kept in memory: the plan, manifests and configs."""

@@ -6,8 +6,8 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import blob_parts, bundle_files, bundle_paths
-from bundler.bundle.format.blob_parts import JoinedFile
+from bundler.bundle.format.files import blob_parts, bundle_files, bundle_paths
+from bundler.bundle.format.files.blob_parts import JoinedFile
 from bundler.bundle.format.reading.files import BundleFiles
 from bundler.content.files.safe_directory import Directory
 from bundler.content.files.uncached_file import UncachedFile
@@ -16,7 +16,7 @@ from bundler.errors import LimitError, MalformedError, NotFoundError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.format.bundle_files import DirectoryScan
+    from bundler.bundle.format.files.bundle_files import DirectoryScan
     from bundler.content.files.safe_directory import RegularFile
 
 

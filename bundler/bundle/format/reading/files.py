@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from bundler.content.streams import Reader
 
 if TYPE_CHECKING:
-    from bundler.bundle.format.bundle_files import DirectoryScan
+    from bundler.bundle.format.files.bundle_files import DirectoryScan
 
 
 class StoredFile(Reader, Protocol):

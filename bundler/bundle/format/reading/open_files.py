@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.read_inventory import create_unfinished_error
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.read_inventory import create_unfinished_error
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.reading.volume_files import VolumeFiles, find_volume_number
 

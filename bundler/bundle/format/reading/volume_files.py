@@ -8,10 +8,11 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, sealed_plan
-from bundler.bundle.format.bundle_files import DirectoryScan
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY
-from bundler.bundle.format.presupposed import HeldBlob
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.files.bundle_files import DirectoryScan
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.inventory.presupposed import HeldBlob
+from bundler.bundle.format.plan import sealed_plan
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.reading.files import BundleFiles
 from bundler.errors import NotFoundError, UsageError
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bundler.bundle.format.plan.sealed_plan import PlannedContent, SealedPlan
     from bundler.bundle.format.reading.files import StoredFile
-    from bundler.bundle.format.sealed_plan import PlannedContent, SealedPlan
     from bundler.oci.digest import Digest
 
 

@@ -19,7 +19,7 @@ from bundler.ports import Node
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Source

@@ -13,8 +13,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.format.inventory import Producer, is_stream_name
-from bundler.bundle.format.parse_inventory import check_printable, read_optional_text, read_text
+from bundler.bundle.format.inventory.inventory import Producer, is_stream_name
+from bundler.bundle.format.inventory.parse_inventory import (
+    check_printable,
+    read_optional_text,
+    read_text,
+)
 from bundler.copy.image import Graph, GraphManifest, Referrer
 from bundler.errors import InvalidSignatureError, SigstoreSignatureError
 from bundler.oci import manifest as manifests, media_types

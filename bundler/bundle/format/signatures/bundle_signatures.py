@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, checksums, next_seal
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.format.writing import next_seal
 from bundler.config import config_file
 from bundler.content.files import atomic_write
 from bundler.content.files.file_lock import lock

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import DamagedBundleError, LimitError, NotFoundError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.bundle.format.inventory.inventory import BundledImage, Format
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.oci.json import strict
     from bundler.oci.json.table import Table

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.rules.gate import Gate
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.bundle.records.import_session import ImportSession
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.exporting.report import ExportReport
-    from bundler.bundle.format.inventory import Format
-    from bundler.bundle.format.presupposed import HeldBlob
-    from bundler.bundle.format.resend_request import ResendRequest
+    from bundler.bundle.format.inventory.inventory import Format
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
+    from bundler.bundle.format.plan.resend_request import ResendRequest
     from bundler.bundle.media.filesystem import MediaProfile
     from bundler.cli.runtime.rehearsal import Rehearsal
     from bundler.oci.digest import Digest
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def _read_resend_request(path: Path | None) -> ResendRequest | None:
     if path is None:
         return None
-    from bundler.bundle.format.resend_request import ResendRequest  # noqa: PLC0415 - rare
+    from bundler.bundle.format.plan.resend_request import ResendRequest  # noqa: PLC0415 - rare
 
     return ResendRequest.read(path)
 
@@ -172,7 +172,7 @@ def export(
         keys = read_signers(context, signers)
     chain: Mapping[int, SignedDocument] = {}
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
-    from bundler.bundle.format import bundle_paths  # noqa: PLC0415
+    from bundler.bundle.format.files import bundle_paths  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     rehearsal_target = None

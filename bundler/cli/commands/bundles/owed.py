@@ -21,7 +21,7 @@ from bundler.errors import UsageError, VolumesOwedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.format.sealed_plan import PlannedContent, SealedPlan
+    from bundler.bundle.format.plan.sealed_plan import PlannedContent, SealedPlan
     from bundler.config.registry_access import RegistryOverride
 
 
@@ -63,8 +63,8 @@ def owed(
     """
     if trust.signature_files:
         raise UsageError("--signature does not apply to volumes", hint="leave out --signature")
+    from bundler.bundle.format.plan.resend_request import ResendRequest  # noqa: PLC0415 - as above
     from bundler.bundle.format.reading.volume_files import VolumeFiles  # noqa: PLC0415 - not for --help
-    from bundler.bundle.format.resend_request import ResendRequest  # noqa: PLC0415 - as above
     from bundler.bundle.importing.import_bundle import ImportRequest  # noqa: PLC0415 - as above
     from bundler.bundle.importing.partial_import import find_owed  # noqa: PLC0415 - as above
     from bundler.bundle.importing.target import RegistryTarget  # noqa: PLC0415 - as above

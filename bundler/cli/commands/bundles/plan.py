@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.bundle.exporting.estimate import Estimate
-    from bundler.bundle.format.inventory import Format
-    from bundler.bundle.format.presupposed import HeldBlob
+    from bundler.bundle.format.inventory.inventory import Format
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.oci.digest import Digest
 
 

@@ -19,7 +19,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.inventory.inventory import Format
     from bundler.bundle.media.filesystem import MediaProfile
     from bundler.trust.private_keys.signers import Signer
 
@@ -91,7 +91,7 @@ def relay(
     export_command.check_signers(signers, unsigned=unsigned)
     from bundler.bundle.exporting import relay as relaying  # noqa: PLC0415 - not for --help
     from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415 - as above
-    from bundler.bundle.format import bundle_paths  # noqa: PLC0415 - as above
+    from bundler.bundle.format.files import bundle_paths  # noqa: PLC0415 - as above
     from bundler.cli.runtime import trusted_keys  # noqa: PLC0415 - as above
 
     keys: tuple[Signer, ...] = ()

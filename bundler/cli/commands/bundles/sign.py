@@ -56,7 +56,7 @@ def sign(
     keys = read_signers(context, signers)
     if output is not None and len(keys) != 1:
         raise UsageError(f"--output: several signers (expected 1, got {len(keys)})")
-    from bundler.bundle.format.read_inventory import read_inventory  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.inventory.read_inventory import read_inventory  # noqa: PLC0415 - not for --help
     from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
     from bundler.bundle.format.signatures import bundle_signatures  # noqa: PLC0415 - not for --help
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above

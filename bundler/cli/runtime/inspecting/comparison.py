@@ -19,8 +19,8 @@ from bundler.bundle.audit.layers.layer_reader import LayerReader
 from bundler.bundle.audit.listings.files import ImageFiles, ListingCache
 from bundler.bundle.audit.packages.image_packages import read_packages
 from bundler.bundle.audit.platforms import select_platform
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.inventory import Inventory
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.inventory import Inventory
 from bundler.bundle.format.reading.open_files import is_bundle
 from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget, parse_target
 from bundler.cli.options.registry_access import AccessOptions

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.audit.listings.list_contents import list_bundle
-from bundler.bundle.format.read_inventory import read_inventory
+from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.errors import DamagedBundleError, NotFoundError
 from bundler.trust import keys

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.format import authenticate
-from bundler.bundle.format.read_inventory import read_raw_inventory
+from bundler.bundle.format.inventory.read_inventory import read_raw_inventory
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import InvalidSignatureError

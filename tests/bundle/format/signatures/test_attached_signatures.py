@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bundler.bundle.format.inventory import BundledImage, BundledReferrer
+from bundler.bundle.format.inventory.inventory import BundledImage, BundledReferrer
 from bundler.bundle.format.signatures import attached_signatures
 from bundler.errors import DigestMismatchError, LimitError, MalformedError
 from bundler.oci import signature as signatures

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.bundle.format.inventory import Producer
+from bundler.bundle.format.inventory.inventory import Producer
 from bundler.bundle.format.signatures import attestation
 from bundler.bundle.format.signatures.attestation import EntryRecord, ExportStatement, SourceRecord
 from bundler.errors import BundlerError, LimitError, SigstoreSignatureError

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from bundler.bundle.format import bundle_files
 from bundler.bundle.format.authenticate import open_bundle, verify_signatures
+from bundler.bundle.format.files import bundle_files
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures as signing
 from bundler.errors import (

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.packages.claims.vex_signers import VexSigner
     from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.cancel import Cancellation
     from bundler.copy.image import ResolvedImage
     from bundler.events import Emit

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.inventory import ChecksumFile, Inventory, Producer
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY, read_images, read_stream
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.inventory import ChecksumFile, Inventory, Producer
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY, read_images, read_stream
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict, timestamps
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.trust.private_keys.signers import Signer
 
 TYPE = "airbundle/plan/v1"

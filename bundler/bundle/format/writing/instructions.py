@@ -9,12 +9,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, store
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.writing import store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.bundle.format.inventory.inventory import BundledImage, Format
     from bundler.trust.keys import PublicKey
 
 _MAX_IMAGES = 50
@@ -213,7 +214,7 @@ def _list_omissions(images: Sequence[BundledImage]) -> list[str]:
         lines += ["", "skopeo does not copy foreign layers to a registry; airbundle import does."]
     partial = [image for image in images if image.is_partial]
     if partial:
-        from bundler.bundle.format.omissions import Omissions  # noqa: PLC0415 - rare
+        from bundler.bundle.format.inventory.omissions import Omissions  # noqa: PLC0415 - rare
 
         omissions = Omissions.of(partial).describe()
         lines += ["", *omissions[:_MAX_OMISSIONS]]

@@ -12,8 +12,9 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
 
-from bundler.bundle.format import absent_layers, bundle_paths
-from bundler.bundle.format.inventory import (
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory import absent_layers
+from bundler.bundle.format.inventory.inventory import (
     TYPE,
     TYPE_2,
     TYPE_3,
@@ -86,7 +87,7 @@ def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     expires = table.text("expires") if "expires" in table else None
     recovery = None
     if "recovery" in table:
-        from bundler.bundle.format.recovery_record import RecoveryRecord  # noqa: PLC0415 - optional
+        from bundler.bundle.format.inventory.recovery_record import RecoveryRecord  # noqa: PLC0415 - optional
 
         recovery = RecoveryRecord.from_json(table.table("recovery"))
     return Inventory(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.format import presupposed
-from bundler.bundle.format.presupposed import HeldBlob
+from bundler.bundle.format.inventory import presupposed
+from bundler.bundle.format.inventory.presupposed import HeldBlob
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.verifying.verify import verify
 from bundler.errors import BundlerError, LimitError, MalformedError

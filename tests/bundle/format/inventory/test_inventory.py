@@ -8,7 +8,7 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from bundler.bundle.format import inventory
+from bundler.bundle.format.inventory import inventory
 from tests.fakes.inventories import CREATED, FULL, PLAIN
 
 DELTA = replace(FULL, presupposed_file=inventory.ChecksumFile(FULL.images[0].digest, 90, 1))

@@ -12,8 +12,8 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths
-from bundler.bundle.format.inventory import ChecksumFile
+from bundler.bundle.format.files import bundle_files, bundle_paths
+from bundler.bundle.format.inventory.inventory import ChecksumFile
 from bundler.content.streams import read_chunks
 from bundler.errors import LimitError, MalformedError
 from bundler.oci.digest import Digest, new_hasher

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.bundle.format import checksums
+from bundler.bundle.format.files import checksums
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest

@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.content.files.part_files import get_kept_name
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import BundlerError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.inventory.inventory import Format
     from bundler.content.files.safe_directory import RegularFile
     from bundler.oci.digest import Digest
     from bundler.ports import Node

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.format.inventory.inventory import Format
 
 INVENTORY = bundle_guard.INVENTORY
 CHECKSUM_FILE = "SHA256SUMS"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.bundle.format import bundle_files, bundle_paths
+from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import LimitError, MalformedError, NotFoundError

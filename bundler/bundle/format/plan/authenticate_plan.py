@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths, trust_chain
+from bundler.bundle.format import trust_chain
 from bundler.bundle.format.authenticate import AuthenticatedBundle, verify_signatures
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY
-from bundler.bundle.format.sealed_plan import SealedPlan, parse_sealed_plan
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.plan.sealed_plan import SealedPlan, parse_sealed_plan
 from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE, MAX_SIGNATURES
 from bundler.errors import ExpiredError, LimitError, UnauthenticatedError
 from bundler.oci.json import timestamps

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.format import next_seal
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures
+from bundler.bundle.format.writing import next_seal
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import InvalidSignatureError, MalformedError

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.unsealed_layout import UnsealedLayout
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.writing.unsealed_layout import UnsealedLayout
 from bundler.copy.planned_image import PlannedImage
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.ports import Destination, Holdings, TagResolver
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format
+    from bundler.bundle.format.inventory.inventory import BundledImage, BundledReferrer, Format
     from bundler.copy.image import Graph, ResolvedImage
     from bundler.oci.digest import Digest
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.inventory import ChecksumFile
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.inventory import ChecksumFile
 from bundler.errors import DamagedBundleError, LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import is_repository_path
@@ -22,7 +22,7 @@ from bundler.oci.reference import is_repository_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.copy.image import ResolvedImage
 

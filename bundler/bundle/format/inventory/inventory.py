@@ -11,14 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bundler.bundle.format import absent_layers, bundle_paths
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory import absent_layers
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict, timestamps
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bundler.bundle.format.recovery_record import RecoveryRecord
+    from bundler.bundle.format.inventory.recovery_record import RecoveryRecord
     from bundler.bundle.format.signatures.image_signatures import BundledSignature
     from bundler.copy.signature_requirements import VerifiedSignature
     from bundler.oci.digest import Digest

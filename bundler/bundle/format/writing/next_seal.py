@@ -11,8 +11,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_files, bundle_paths
-from bundler.bundle.format.checksums import MAX_CHECKSUM_FILE
+from bundler.bundle.format.files import bundle_files, bundle_paths
+from bundler.bundle.format.files.checksums import MAX_CHECKSUM_FILE
 from bundler.content.files import atomic_write
 from bundler.errors import BundlerError
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.content.files import atomic_write
 from bundler.errors import LimitError, MediumError, NotFoundError
 

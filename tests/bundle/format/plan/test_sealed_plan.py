@@ -7,8 +7,8 @@ from importlib import resources
 import jsonschema
 import pytest
 
-from bundler.bundle.format import sealed_plan
-from bundler.bundle.format.sealed_plan import PlannedContent, PlannedVolume, SealedPlan
+from bundler.bundle.format.plan import sealed_plan
+from bundler.bundle.format.plan.sealed_plan import PlannedContent, PlannedVolume, SealedPlan
 from bundler.errors import BundlerError, MalformedError, UnsupportedError
 from bundler.oci.digest import Digest
 from tests.fakes.inventories import CREATED, FULL

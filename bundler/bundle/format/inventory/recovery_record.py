@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.inventory import ChecksumFile
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.inventory import ChecksumFile
 
 if TYPE_CHECKING:
     from bundler.oci.json import strict

@@ -10,9 +10,10 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from bundler.bundle.format import bundle_paths, sealed_plan
 from bundler.bundle.format.authenticate import verify_signatures
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
+from bundler.bundle.format.plan import sealed_plan
 from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE, MAX_SIGNATURES
 from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams import read_chunks
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from bundler.bundle.format.plan.sealed_plan import PlannedContent, SealedPlan
     from bundler.bundle.format.reading.volume_files import VolumeFiles
-    from bundler.bundle.format.sealed_plan import PlannedContent, SealedPlan
     from bundler.trust.keys import PublicKey
 
 TYPE = "airbundle/resend/v1"

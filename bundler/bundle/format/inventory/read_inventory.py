@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
-from bundler.bundle.format.bundle_paths import parse_volume_name
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.files.bundle_paths import parse_volume_name
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.errors import (
     DamagedBundleError,
     InvalidReferenceError,
@@ -16,7 +16,7 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.errors import BundlerError
 
@@ -56,7 +56,7 @@ def read_raw_inventory(bundle: BundleFiles) -> bytes:
 
 def _create_owed_error(bundle: BundleFiles) -> BundlerError:
     """Return the error for volumes without the last one, as their plan says."""
-    from bundler.bundle.format.sealed_plan import parse_sealed_plan  # noqa: PLC0415 - rare
+    from bundler.bundle.format.plan.sealed_plan import parse_sealed_plan  # noqa: PLC0415 - rare
 
     plan = parse_sealed_plan(bundle.read(bundle_paths.PLAN, MAX_INVENTORY))
     present = {number for name in bundle.list_names("") if (number := parse_volume_name(name))}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import bundle_paths
+from bundler.bundle.format.files import bundle_paths
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class UnsealedLayout(transport.LayoutDestination):
         """Open a blob, which may be stored in parts."""
         if not self._needs_parts(node) or not (sizes := self._list_part_sizes(node)):
             return super().open(node, offset)
-        from bundler.bundle.format.blob_parts import JoinedFile  # noqa: PLC0415 - rare
+        from bundler.bundle.format.files.blob_parts import JoinedFile  # noqa: PLC0415 - rare
 
         assert node.digest is not None  # noqa: S101 - for mypy: it has parts
         folder, name = self.open_directory(node.digest.algorithm), node.digest.hex
@@ -59,7 +59,7 @@ class UnsealedLayout(transport.LayoutDestination):
         """Store a blob, in parts if it is too large for one file."""
         if not self._needs_parts(node) or self._largest is None:
             return super().push(node, content)
-        from bundler.bundle.format import blob_parts  # noqa: PLC0415 - rare
+        from bundler.bundle.format.files import blob_parts  # noqa: PLC0415 - rare
 
         algorithm = node.digest.algorithm if node.digest else "sha256"
         folder = self.open_directory(algorithm)
@@ -77,7 +77,7 @@ class UnsealedLayout(transport.LayoutDestination):
 
     def _list_part_sizes(self, node: Node) -> list[int]:
         """Return the sizes of the parts of a blob; none if it has none."""
-        from bundler.bundle.format import blob_parts  # noqa: PLC0415 - rare
+        from bundler.bundle.format.files import blob_parts  # noqa: PLC0415 - rare
 
         if node.digest is None:
             return []

@@ -6,8 +6,8 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.bundle.format.inventory import ChecksumFile
-from bundler.bundle.format.parse_inventory import MAX_INVENTORY, parse_inventory
+from bundler.bundle.format.inventory.inventory import ChecksumFile
+from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY, parse_inventory
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from tests import peak_memory
@@ -149,7 +149,7 @@ def test_inventory_that_is_too_large_is_not_parsed():
 def test_long_lists_of_what_was_left_behind_are_refused(monkeypatch):
     """The limit applies to all images together, because a report lists each entry."""
     raw = image_changed(leftBehind=["a", "b", "c"])
-    monkeypatch.setattr("bundler.bundle.format.parse_inventory.MAX_ITEMS", 2)
+    monkeypatch.setattr("bundler.bundle.format.inventory.parse_inventory.MAX_ITEMS", 2)
     with pytest.raises(LimitError, match="leftBehind"):
         parse_inventory(raw)
 
@@ -159,7 +159,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from bundler.bundle.format.parse_inventory import parse_inventory
+from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.errors import LimitError, MalformedError
 
 with suppress(LimitError, MalformedError):

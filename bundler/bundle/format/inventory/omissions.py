@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from bundler.bundle.format import absent_layers
+from bundler.bundle.format.inventory import absent_layers
 from bundler.errors import shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bundler.bundle.format.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 

@@ -174,18 +174,23 @@ def seal_volumes(
         ),
     )
     raw_plan, signatures = plan.sign(request.keys)
-    announcement = {bundle_paths.CONTENTS: contents, **signatures, bundle_paths.PLAN: raw_plan}
     whole = {path: digest for listed in sums for path, digest in listed.items()}
     raw_whole = checksums.render(whole)
     described = checksums.describe(raw_whole, len(whole))
     inventory = create_inventory(request, entries, described, serial, created, complete=complete)
     raw = inventory.to_bytes()
     parse_inventory(raw)  # as for the plan
+    signed = sign(raw, request.keys) if keys else {}
+    announcement = {
+        bundle_paths.CONTENTS: contents,
+        **{name: data for name, data in signed.items() if bundle_paths.parse_signature_name(name)},
+        bundle_paths.ANNOUNCED: raw,
+        **signatures,
+        bundle_paths.PLAN: raw_plan,
+    }
     seals = [
         {**small, bundle_paths.format_volume_name(number): raw_sums[number - 1]}
         for number in range(1, total + 1)
     ]
-    seals[-1] |= {bundle_paths.CHECKSUM_FILE: raw_whole, bundle_paths.INVENTORY: raw}
-    if keys:
-        seals[-1] |= sign(raw, request.keys)
+    seals[-1] |= {bundle_paths.CHECKSUM_FILE: raw_whole, bundle_paths.INVENTORY: raw, **signed}
     return SealedVolumes(plan, inventory, announcement, tuple(seals), tuple(map(frozenset, sums)))

@@ -5,6 +5,7 @@
     read-back.json                                               an unsigned record
     plan.json  plan.json.<16 hex>.sig  CONTENTS                  a sealed plan
     VOLUME-<n>.sha256                                            the checksum file of a volume
+    bundle.announced.json                                        the inventory on every volume
     presupposed.txt                                              blobs that the target has
     trust/<n>.trust.json  trust/<n>.trust.json.<16 hex>.sig      versions of the trust file
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
@@ -46,6 +47,8 @@ PLAN = "plan.json"
 """The sealed plan, which precedes the content of an archive or of a volume, see ``sealed_plan``."""
 CONTENTS = "CONTENTS"
 """The list of the content that the sealed plan announces."""
+ANNOUNCED = "bundle.announced.json"
+"""The bytes of the inventory on every volume, before its content; they complete no bundle."""
 PRESUPPOSED = "presupposed.txt"
 """The list of the blobs that the bundle lacks because its target has them, see ``presupposed``."""
 TRUST = "trust"
@@ -67,7 +70,9 @@ ARCHIVE_SUFFIX = ".airbundle"
 
 MAX_PATH = 300
 
-_UNLISTED = frozenset({INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK, PLAN, CONTENTS})
+_UNLISTED = frozenset(
+    {INVENTORY, CHECKSUM_FILE, SIGSTORE_BUNDLE, READ_BACK, PLAN, CONTENTS, ANNOUNCED}
+)
 _TOP = _UNLISTED | {
     *(INSTRUCTIONS, PRESUPPOSED, MARKER, INDEX, BLOBS, IMAGES, SIGNATURES, TRUST, RECOVERY),
 }

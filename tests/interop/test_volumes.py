@@ -7,7 +7,7 @@ import os
 import pty
 import random
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def volumes(airbundle: servers.Client, tmp_path: Path) -> tuple[Path, Path]:
-    """Two volumes of a bundle with three layers, and its keys beside them."""
+    """Two volumes of a bundle, and its keys beside them.
+
+    The first one has the layer of ``tool`` and one of ``app``, the second one the other of ``app``.
+    """
     layers = [images.layer({"data": random.Random(seed).randbytes(250_000)}) for seed in range(3)]
-    layout = images.write_layout(tmp_path / "layout", {"app": images.image(*layers)})
-    (tmp_path / "plant.yaml").write_text(f"name: plant\nimages:\n  - oci:{layout}:app\n")
+    named = {"tool": images.image(layers[0]), "app": images.image(*layers[1:])}
+    layout = images.write_layout(tmp_path / "layout", named)
+    listed = "".join(f"  - oci:{layout}:{name}\n" for name in named)
+    (tmp_path / "plant.yaml").write_text(f"name: plant\nimages:\n{listed}")
     airbundle.ok("keygen", tmp_path / "key", "--no-passphrase")
     first, second = tmp_path / "v1", tmp_path / "v2"
     airbundle.ok(
@@ -56,6 +61,46 @@ def test_import_asks_for_the_next_volume_on_a_terminal(
     assert process.returncode == 0, errors
     assert "volume 2 of 2 missing" in errors
     assert "new" in output
+
+
+def test_import_that_is_killed_between_volumes_has_recorded_what_it_has_published(
+    airbundle: servers.Client, volumes: tuple[Path, Path], tmp_path: Path
+):
+    first, second = volumes
+    target, records = tmp_path / "target", tmp_path / "records"
+    options = ("--key", tmp_path / "key.pub", "--records", records, "--publish-as-complete")
+    command = ("import", first, f"oci:{target}", *options, "--adopt")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*airbundle.command, *map(str, command)],
+        env=airbundle.env(),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        output = ""
+        while "Directory of volume 2" not in output:
+            character = process.stderr.read(1)
+            assert character, output
+            output += character
+        process.kill()
+    os.close(ours)
+    os.close(theirs)
+    assert "1 complete image published" in output
+    [receipt] = map(read_receipt, (records / "receipts").glob("*.json"))
+    assert [image["action"] for image in receipt["images"]] == ["new"]
+    assert receipt["complete"] is False
+
+    report = json.loads(airbundle.ok("import", second, f"oci:{target}", *options, "--json"))
+    assert [image["action"] for image in report["images"]] == ["same", "new"]
+    assert report["complete"] is True
+
+
+def read_receipt(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_bytes())
+    return value
 
 
 def test_volumes_come_one_after_the_other_and_a_lost_one_is_requested(

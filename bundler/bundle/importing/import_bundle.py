@@ -44,7 +44,7 @@ from bundler.events import BlobTotal, TransferTotals, WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from bundler.copy.image import ResolvedImage
     from bundler.copy.planned_image import PlannedImage
     from bundler.copy.target_names import TargetName
+    from bundler.errors import VolumesOwedError
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -111,6 +112,8 @@ class ImportRequest:
     """Decides on the images under the names in the inventory."""
     now: datetime | None = None
     """The time that the validity of keys is compared with; None: the current time."""
+    publish_as_complete: bool = False
+    """Publish the images of which all content has come, even if volumes are missing for others."""
     verify_pushed: bool = False
     """Read everything back from the target, and compare it with its digests."""
     asks_target: bool = True
@@ -142,6 +145,8 @@ class Pushed(NamedTuple):
     """The member ``rules`` of the receipt."""
     verified_pushed: BlobTotal | None = None
     """The manifests and blobs that were read back from the target."""
+    owed: VolumesOwedError | None = None
+    """The volumes for which images wait that are not among the results."""
 
 
 def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport:
@@ -175,7 +180,9 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
     if isinstance(files, VolumeFiles) and not files.has_inventory:
         from bundler.bundle.importing.partial_import import push_volumes  # noqa: PLC0415 - rare
 
-        push_volumes(request, files, engine)
+        files.reads_announced = request.publish_as_complete and files.announces_inventory
+        if not files.reads_announced:
+            push_volumes(request, files, engine)
     bundle = request.open(files)
     if request.admit is not None:
         request.admit(bundle)
@@ -200,6 +207,7 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
         policy=request.policy,
         rules=pushed.rules,
         verified_pushed=pushed.verified_pushed,
+        owed=pushed.owed,
     )
 
 
@@ -238,35 +246,34 @@ def push_images(
     references = [str(image.reference) for image in inventory.images]
     for rule in find_unused_rules(names.rules, references):
         engine.emit(WarningIssued(f"rename rule {rule[:200]!r} matches no image of the bundle"))
-    tasks = []
+    planned = []
     for listed, image in zip(selected, images, strict=True):
         name = names.map_reference(listed.reference, listed.digest, listed.rename)
-        planned = replace(target.create_planned_image(image, name), presupposed=presupposed.keys())
-        tasks.append(partial(_compare, listed, name, planned, target, request.existing))
-    comparisons = run_all(engine.executor, tasks, engine.cancellation)
-    for unstored in (item for result, *_ in comparisons for item in result.unstored_signatures):
-        engine.emit(WarningIssued(str(unstored)))
-    conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
-    if conflicts and request.existing in ("error", "merge-platforms"):
-        _report_conflicts(conflicts, engine, dry_run=request.dry_run)
-    results = [result for result, *_ in comparisons]
+        created = target.create_planned_image(image, name)
+        planned.append((listed, name, replace(created, presupposed=presupposed.keys())))
+    comparisons = _compare_all(request, planned, target, engine)
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     if request.dry_run:  # the holdings of a directory cannot store anything
         planned_images = [
             replace(item, image=replace(item.image, signatures={})) for item in planned_images
         ]
     planned_images = merge_signatures(planned_images)
-    held = TransferTotals()
+    held, owed = TransferTotals(), None
     if presupposed and request.asks_target:
         from bundler.bundle.importing.partial_import import provide_blobs  # noqa: PLC0415 - rare
 
-        held = provide_blobs(request, files, presupposed, planned_images, target, engine=engine)
+        planned_images, held, owed, waiting = provide_blobs(
+            request, files, presupposed, planned_images, target, engine=engine
+        )
+        comparisons = [item for item in comparisons if str(item[0].image.reference) not in waiting]
+        selected = [image for image in selected if str(image.reference) not in waiting]
+    results = [result for result, *_ in comparisons]
     plan = create_plan(planned_images, engine.executor, engine.cancellation)
     omissions = Omissions(
         _find_absent_layers(comparisons, engine), Omissions.of(selected).referrers
     )
     if request.dry_run:
-        return Pushed(results, plan.totals + held, omissions, rules)
+        return Pushed(results, plan.totals + held, omissions, rules, owed=owed)
     executable = cast("Plan[Destination]", plan)
     if arrival is not None:
         executable, engine = arrival.prepare(executable, engine, selected, images)
@@ -285,7 +292,28 @@ def push_images(
         refused = executed.refused_referrers.get(str(result.image.reference))
         if refused:
             results[position] = replace(results[position], refused_referrers=refused)
-    return Pushed(results, executed.totals + held, omissions, rules, verified)
+    return Pushed(results, executed.totals + held, omissions, rules, verified, owed)
+
+
+def _compare_all(
+    request: ImportRequest,
+    planned: Iterable[tuple[BundledImage, TargetName, PlannedImage[Holdings]]],
+    target: OpenTarget,
+    engine: EngineOptions,
+) -> list[_Comparison]:
+    """Compare the names of all images with the target, and report those that point elsewhere.
+
+    Raises:
+        ConflictError: the request does not allow that names are changed.
+    """
+    tasks = [partial(_compare, *item, target, request.existing) for item in planned]
+    comparisons = run_all(engine.executor, tasks, engine.cancellation)
+    for unstored in (item for result, *_ in comparisons for item in result.unstored_signatures):
+        engine.emit(WarningIssued(str(unstored)))
+    conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
+    if conflicts and request.existing in ("error", "merge-platforms"):
+        _report_conflicts(conflicts, engine, dry_run=request.dry_run)
+    return comparisons
 
 
 def _merge(

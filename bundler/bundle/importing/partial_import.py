@@ -1,4 +1,4 @@
-"""Push the content of some volumes of a bundle, without names.
+"""Push the content of some volumes of a bundle, without the names of incomplete images.
 
 The target remembers what has come: a later import with other volumes asks it for the content of
 those that are not present, and publishes the names once it has everything.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from bundler.bundle.format import bundle_source
 from bundler.bundle.format.inventory.presupposed import HeldBlob
@@ -20,11 +20,11 @@ from bundler.bundle.importing.selected_images import resolve_images, select_imag
 from bundler.bundle.importing.target import DirectoryTarget, open_target
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
-from bundler.errors import AbsentBlobsError, UsageError, VolumesOwedError
+from bundler.errors import AbsentBlobsError, UsageError, VolumesOwedError, count
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bundler.bundle.format.plan.sealed_plan import PlannedContent
     from bundler.bundle.format.reading.files import BundleFiles
@@ -37,30 +37,60 @@ if TYPE_CHECKING:
     from bundler.ports import Destination, Holdings
 
 
+class Provided(NamedTuple):
+    """The images whose content is on the present volumes or at the target."""
+
+    images: list[PlannedImage[Holdings]]
+    totals: TransferTotals
+    """Those of the presupposed blobs, and of the blobs that were pushed for waiting images."""
+    owed: VolumesOwedError | None = None
+    """The volumes for which other images wait; None: no image waits."""
+    waiting: Collection[str] = ()
+    """The names of these images."""
+
+
 def provide_blobs(
     request: ImportRequest,
     files: BundleFiles,
     presupposed: Mapping[Digest, HeldBlob],
-    planned_images: Sequence[PlannedImage[Holdings]],
+    planned_images: list[PlannedImage[Holdings]],
     target: OpenTarget,
     *,
     engine: EngineOptions,
-) -> TransferTotals:
+) -> Provided:
     """Check that the target has the ``presupposed`` blobs, see ``presupposed.provide``.
 
+    If it lacks blobs of volumes that are not present, those of the others are pushed. Images that
+    need none of them can be published, if the request says so.
+
     Raises:
-        VolumesOwedError: the target lacks blobs of volumes that are not present; those of the
-            others were pushed.
+        VolumesOwedError: the target lacks blobs of volumes that are not present, and no image can
+            be published.
         AbsentBlobsError, RegistryError: as ``presupposed.provide``.
     """
-    dry_run = request.dry_run
+
+    def provide_for(images: Sequence[PlannedImage[Holdings]]) -> TransferTotals:
+        dry_run = request.dry_run
+        return provide(presupposed, images, target, request.target, engine, dry_run=dry_run)
+
     try:
-        return provide(presupposed, planned_images, target, request.target, engine, dry_run=dry_run)
+        return Provided(planned_images, provide_for(planned_images))
     except AbsentBlobsError as error:
-        if isinstance(files, VolumeFiles):
-            lacking = [blob.digest for blob in error.blobs]
-            push_available(request, files, planned_images, lacking, engine)
-        raise
+        if not isinstance(files, VolumeFiles):
+            raise
+        lacking = {blob.digest for blob in error.blobs}
+    waiting = [item for item in planned_images if _needs(item, lacking)]
+    complete = [item for item in planned_images if not _needs(item, lacking)]
+    if not (complete and request.publish_as_complete):
+        raise push_available(request, files, planned_images, lacking, engine)[0]
+    owed, pushed = push_available(request, files, waiting, lacking, engine, published=len(complete))
+    names = {item.image.display_name for item in waiting}
+    return Provided(complete, pushed + provide_for(complete), owed, names)
+
+
+def _needs(planned: PlannedImage[Holdings], digests: Collection[str]) -> bool:
+    """Return whether an image needs one of the blobs with ``digests``."""
+    return any(str(node.digest) in digests for node in planned.image.graph.blobs)
 
 
 def push_volumes(request: ImportRequest, files: VolumeFiles, engine: EngineOptions) -> NoReturn:
@@ -75,7 +105,7 @@ def push_volumes(request: ImportRequest, files: VolumeFiles, engine: EngineOptio
     elsewhere = files.list_elsewhere()
     with ExitStack() as stack:
         planned, lacking = _compare(request, files, elsewhere, engine, stack)
-        push_available(request, files, planned, lacking, engine)
+        raise push_available(request, files, planned, lacking, engine)[0]
 
 
 def find_owed(
@@ -140,15 +170,17 @@ def push_available(
     request: ImportRequest,
     files: VolumeFiles,
     planned_images: Sequence[PlannedImage[Holdings]],
-    lacking: Iterable[str],
+    lacking: Collection[str],
     engine: EngineOptions,
-) -> NoReturn:
-    """Push the layers that are on the volumes which are present, and report what is owed.
+    *,
+    published: int = 0,
+) -> tuple[VolumesOwedError, TransferTotals]:
+    """Push the layers that are on the volumes which are present, and return what is owed.
 
-    ``lacking``: the digests that neither these volumes nor the target have.
+    ``lacking``: the digests that neither these volumes nor the target have. ``published``: the
+    number of names that are published in spite of them.
 
     Raises:
-        VolumesOwedError: always.
         UsageError: the target cannot store content without names.
     """
     plan = files.plan
@@ -162,19 +194,21 @@ def push_available(
     ]
     created = create_plan(planned_images, engine.executor, engine.cancellation)
     blobs = cast("Plan[Destination]", replace(created, manifests=(), images=()))
-    if not request.dry_run:
-        execute(blobs, engine)
+    totals = blobs.totals if request.dry_run else execute(blobs, engine).totals
     owed = {files.contents[Digest(digest)].volume for digest in lacking}
     last = len(plan.volumes)
-    if not files.has_inventory:
+    needs_last = not (files.has_inventory or files.reads_announced)
+    if needs_last:
         owed.add(last)  # it has the inventory, without which no name is published
     present = ", ".join(map(str, sorted(files.numbers)))
     number = blobs.count("push")
-    raise VolumesOwedError(
-        f"bundle {plan.stream} {plan.serial}: {number:,} blobs of volume {present} pushed, and no"
-        " name published",
+    names = count(published, "complete image") if published else "no name"
+    error = VolumesOwedError(
+        f"bundle {plan.stream} {plan.serial}: {number:,} blobs of volume {present} pushed, and"
+        f" {names} published",
         owed,
         last,
         hint="insert the missing volumes, and run the same import with their directories"
-        + ("" if files.has_inventory else f"; the final import needs volume {last} in place"),
+        + (f"; the final import needs volume {last} in place" if needs_last else ""),
     )
+    return error, totals

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.importing.merge_platforms import MergedIndex
     from bundler.bundle.importing.signatures import UnstoredSignatures
+    from bundler.errors import VolumesOwedError
     from bundler.events import BlobTotal, TransferTotals
     from bundler.signature_ports import MetRequirement
 
@@ -102,6 +103,8 @@ class ImportReport:
     """The rules that the images passed, as the member of the receipt; None: there were no rules."""
     verified_pushed: BlobTotal | None = None
     """The manifests and blobs that were read back from the target; None: none were."""
+    owed: VolumesOwedError | None = None
+    """The volumes for which other images wait; these are not among ``images``."""
     read_back: ReadBackRecord | None = None
     """The record of the exporting side that it read the bundle again; a claim."""
 
@@ -114,8 +117,11 @@ class ImportReport:
         """Check that every image was imported.
 
         Raises:
+            VolumesOwedError: some images wait for volumes that are missing.
             PartialError: some images failed.
         """
+        if self.owed is not None:
+            raise self.owed
         if self.failed:
             lines = [f"{result.name}: {result.error}" for result in self.failed]
             raise PartialError("not all images were imported", lines)
@@ -144,7 +150,8 @@ class ImportReport:
             "target": self.target,
             "started": timestamps.format_utc(self.started),
             "ended": timestamps.format_utc(self.ended),
-            "complete": inventory.complete and not self.failed and not self.omissions.layers,
+            "complete": inventory.complete
+            and not (self.failed or self.owed or self.omissions.layers),
             "bytes": {
                 "pushed": self.totals.pushed.size,
                 "present": self.totals.present.size,

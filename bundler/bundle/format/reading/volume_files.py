@@ -95,6 +95,8 @@ class VolumeFiles(BundleFiles):
                 )
             self._resources = stack.pop_all()
         self.volumes = tuple(found[number] for number in sorted(found))
+        self.reads_announced = False
+        """Whether the inventory is read as each volume announces it, without the last volume."""
 
     def _compare_plan(self, raw: bytes, path: Path) -> None:
         """Refuse a volume whose plan differs from that of the volumes before it."""
@@ -117,6 +119,11 @@ class VolumeFiles(BundleFiles):
     def has_inventory(self) -> bool:
         """Whether the last volume, which has the inventory, is present and finished."""
         return self.get_size(bundle_paths.INVENTORY) is not None
+
+    @property
+    def announces_inventory(self) -> bool:
+        """Whether a volume has the inventory as it will be on the last one."""
+        return self.get_size(bundle_paths.ANNOUNCED) is not None
 
     @cached_property
     def contents(self) -> dict[Digest, PlannedContent]:
@@ -164,6 +171,8 @@ class VolumeFiles(BundleFiles):
 
     def read(self, path: str, limit: int) -> bytes:
         """Read a small file on the first volume that has it."""
+        if path == bundle_paths.INVENTORY and self.reads_announced:
+            path = bundle_paths.ANNOUNCED
         return self._find_files(path).read(path, limit)
 
     def get_size(self, path: str) -> int | None:

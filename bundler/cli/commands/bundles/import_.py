@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.report import ImportReport
+    from bundler.bundle.records.receipts import SignedReceipt
+    from bundler.cli.runtime.context import CommandRun
     from bundler.config.registry_access import RegistryOverride
     from bundler.ports import TransportOptions
+    from bundler.trust.bundle_trust import BundleTrust
 
 _RESULTS = {"same": "already present"}
 
@@ -57,6 +60,12 @@ _RESULTS = {"same": "already present"}
     " published.",
 )
 @option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
+@option(
+    "--publish-as-complete",
+    is_flag=True,
+    help="Of a bundle on volumes, publish each image as soon as all its content has come (default:"
+    " no name before everything has come).",
+)
 @gate_options
 @records.keep_packages
 @cache_options
@@ -85,6 +94,7 @@ def import_(
     verify_first: bool,
     verify_pushed: bool,
     keep_going: bool,
+    publish_as_complete: bool,
     gate: GateOptions,
     keep_packages: bool,
     cache: CacheOptions,
@@ -119,7 +129,11 @@ def import_(
     )
     rules = gate.load(bundle[0])
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
-    _check_pipe(bundle[0], reads_layers=reads_layers or verify_first)
+    _check_pipe(
+        bundle[0],
+        reads_layers=reads_layers or verify_first,
+        publish_as_complete=publish_as_complete,
+    )
     trusted = trusted_keys.read_trust(
         context,
         trust,
@@ -155,63 +169,83 @@ def import_(
         context.run(jobs) as run,
         # Evidence is what was read, and not what was kept of an earlier command.
         cache.open(context, is_needed=reads_layers and dry_run) as kept,
-        ImportSession(
-            site,
-            overridden,
-            run.emit,
-            dry_run=dry_run,
-            receipt_signers=signers,
-            operator=context.environment.describe_operator(),
-        ) as session,
     ):
 
-        def admit(authenticated: AuthenticatedBundle) -> None:
-            session.admit(authenticated)
-            if verify_first:
-                from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
+        def perform(present: tuple[Path, ...]) -> None:
+            """Import from the directories that are present, and record and print the result."""
 
-                verification = verify(
-                    bundle,
-                    trusted,
+            def admit(authenticated: AuthenticatedBundle) -> None:
+                session.admit(authenticated)
+                if verify_first:
+                    _verify(present, trusted, trust, run)
+
+            with ImportSession(
+                site,
+                overridden,
+                run.emit,
+                dry_run=dry_run,
+                receipt_signers=signers,
+                operator=context.environment.describe_operator(),
+            ) as session:
+                request = import_bundle.ImportRequest(
+                    bundle=present,
+                    target=settings.target,
+                    options=run.create_open_options(by_host, _open_journal(site, dry_run=dry_run)),
+                    trust=trusted,
                     signature_files=trust.signature_files,
-                    cancellation=run.cancellation,
-                    emit=run.emit,
+                    allow_unsigned=overridden.unsigned,
+                    admit=admit,
+                    preview=session.preview,
+                    gate=KeepingGate(session, rules, keep_packages, kept).check,
+                    names=settings.names,
+                    only=patterns,
+                    existing=cast("Existing", existing or settings.existing or "error"),
+                    policy=policy_file.find_policy(run),
+                    publish_as_complete=publish_as_complete,
+                    verify_pushed=verify_pushed,
+                    dry_run=dry_run,
                 )
-                with suppress(TrustError):  # trust was checked, with the --allow-… options
-                    verification.check()
+                engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
+                report = import_bundle.import_bundle(request, engine)
+                signed, recorded = (None, None) if dry_run else session.record(report)
+            if as_json:
+                text.print_json(report.to_json() | session.describe() | {"dryRun": dry_run})
+            else:
+                print_report(report, dry_run=dry_run)
+            if signed is not None and recorded is not None:
+                _copy_receipt(signed, recorded, receipt, quiet=context.options.quiet)
+            report.check()
 
-        request = import_bundle.ImportRequest(
-            bundle=bundle,
-            target=settings.target,
-            options=run.create_open_options(by_host, _open_journal(site, dry_run=dry_run)),
-            trust=trusted,
-            signature_files=trust.signature_files,
-            allow_unsigned=overridden.unsigned,
-            admit=admit,
-            preview=session.preview,
-            gate=KeepingGate(session, rules, keep_packages, kept).check,
-            names=settings.names,
-            only=patterns,
-            existing=cast("Existing", existing or settings.existing or "error"),
-            policy=policy_file.find_policy(run),
-            verify_pushed=verify_pushed,
-            dry_run=dry_run,
-        )
-        engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
-        report = import_volumes(request, engine, may_ask=not as_json)
-        signed, recorded = (None, None) if dry_run else session.record(report)
-    if as_json:
-        text.print_json(report.to_json() | session.describe() | {"dryRun": dry_run})
-    else:
-        print_report(report, dry_run=dry_run)
-    if signed is not None and recorded is not None:
-        path = receipts.write_copy(signed, recorded, receipt) if receipt else recorded
-        if not context.options.quiet:
-            text.print_note(f"receipt: {path}")
-        if signed.failure is not None:
-            signed.failure.add_note(f"the import is recorded; {path} lacks this signature")
-            raise signed.failure
-    report.check()
+        import_volumes(perform, bundle, may_ask=not (as_json or dry_run))
+
+
+def _verify(
+    bundle: tuple[Path, ...], trusted: BundleTrust, trust: TrustOptions, run: CommandRun
+) -> None:
+    """Verify a bundle whose signers were checked, with the options that allow others."""
+    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
+
+    verification = verify(
+        bundle,
+        trusted,
+        signature_files=trust.signature_files,
+        cancellation=run.cancellation,
+        emit=run.emit,
+    )
+    with suppress(TrustError):
+        verification.check()
+
+
+def _copy_receipt(
+    signed: SignedReceipt, recorded: Path, receipt: Path | None, *, quiet: bool
+) -> None:
+    """Write the copy of a receipt, print its path, and raise the error of a signer that failed."""
+    path = receipts.write_copy(signed, recorded, receipt) if receipt else recorded
+    if not quiet:
+        text.print_note(f"receipt: {path}")
+    if signed.failure is not None:
+        signed.failure.add_note(f"the import is recorded; {path} lacks this signature")
+        raise signed.failure
 
 
 def _open_journal(records_path: Path, *, dry_run: bool) -> list[TransportOptions]:
@@ -226,8 +260,13 @@ def _open_journal(records_path: Path, *, dry_run: bool) -> list[TransportOptions
     return [DockerOptions(upload_journal=journal)]
 
 
-def _check_pipe(bundle: Path, *, reads_layers: bool) -> None:
-    """Refuse to read the layers in a pipe before they are pushed."""
+def _check_pipe(bundle: Path, *, reads_layers: bool, publish_as_complete: bool) -> None:
+    """Refuse to read the layers in a pipe before they are pushed, and names before its end."""
+    if str(bundle) == "-" and publish_as_complete:
+        raise UsageError(
+            "--publish-as-complete does not apply to a pipe, whose inventory arrives last",
+            hint="leave it out",
+        )
     if str(bundle) == "-" and reads_layers:
         raise UsageError(
             "a pipe is read once, so its layers cannot be read before they are pushed",

@@ -12,7 +12,8 @@ from bundler.bundle.audit.differences.target import compare_target
 from bundler.bundle.audit.differences.target_difference import TargetRequest
 from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.listings.list_contents import list_bundle
-from bundler.bundle.exporting import export as exporting, resolve as resolving
+from bundler.bundle.exporting import export as exporting
+from bundler.bundle.exporting.resolving import resolve as resolving
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.importing import import_bundle

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle.exporting.make_room import OVERHEAD
+from bundler.bundle.exporting.renewing.make_room import OVERHEAD
 from bundler.bundle.format.plan.resend_request import ResendRequest
 from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.import_bundle import ImportRequest

@@ -72,7 +72,7 @@ def test_unsigned_export_of_unsigned_image_imports_nothing_of_signatures(importe
     assert not {name for name in imported if name.startswith("bundler.trust")}
     assert not imported & {
         "bundler.bundle.format.signatures.image_signatures",
-        "bundler.bundle.exporting.verify_signatures",
+        "bundler.bundle.exporting.resolving.verify_signatures",
         "bundler.cli.runtime.signing.bundle_signers",
         "bundler.cli.runtime.policy_file",
         "bundler.cli.runtime.trusted_keys",

@@ -15,12 +15,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.destination import check_destination, open_destination
-from bundler.bundle.exporting.former_bundle import choose_serial, read_former
-from bundler.bundle.exporting.make_room import make_room
+from bundler.bundle.exporting.renewing.former_bundle import choose_serial, read_former
+from bundler.bundle.exporting.renewing.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
-from bundler.bundle.exporting.resolve import list_images, resolve_all, update_entry
+from bundler.bundle.exporting.resolving.resolve import list_images, resolve_all, update_entry
+from bundler.bundle.exporting.sealing import seal as sealing
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.writing import next_seal, store
 from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
@@ -152,7 +152,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             )
         serial = choose_serial(former, engine) if request.attest else None
         if serial is not None:
-            from bundler.bundle.exporting.attest import attest  # noqa: PLC0415 - on request
+            from bundler.bundle.exporting.resolving.attest import attest  # noqa: PLC0415 - on request
 
             images = attest(images, request, former, serial, engine)
         entries, signature_files = list_images(images, request.format, engine.emit)
@@ -228,7 +228,7 @@ def write_bundle(
         ]
         plan = create_plan(planned_images, engine.executor, engine.cancellation)
         if former is not None and not missing and plan.count("push") == 0:
-            from bundler.bundle.exporting import unchanged_bundle  # noqa: PLC0415 - rare
+            from bundler.bundle.exporting.renewing import unchanged_bundle  # noqa: PLC0415 - rare
 
             unchanged = unchanged_bundle.verify(
                 request, former, tuple(listed.values()), plan, engine, directory=directory

@@ -13,10 +13,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.make_room import OVERHEAD
+from bundler.bundle.exporting.renewing.make_room import OVERHEAD
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
-from bundler.bundle.exporting.volume_layout import SealedVolumes, VolumeContent, seal_volumes
+from bundler.bundle.exporting.sealing import seal as sealing
+from bundler.bundle.exporting.sealing.volume_layout import (
+    SealedVolumes,
+    VolumeContent,
+    seal_volumes,
+)
 from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.bundle.format.inventory.inventory import create_serial
 from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting import export as exporting
-from bundler.bundle.exporting.former_bundle import read_former
+from bundler.bundle.exporting.renewing.former_bundle import read_former
 from bundler.bundle.format import bundle_source, trust_chain
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.inventory import presupposed as presupposing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.exporting.resolve import verified_to_json
+from bundler.bundle.exporting.resolving.resolve import verified_to_json
 from bundler.errors import BundlerError, PartialError
 from bundler.events import BlobTotal
 from bundler.oci.json import timestamps
@@ -98,7 +98,7 @@ class ExportReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes are in bytes."""
-        from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - only for JSON
+        from bundler.bundle.exporting.resolving import missing_platforms  # noqa: PLC0415 - only for JSON
 
         contents, presupposed = self.inventory, self.presupposed
         return {
@@ -140,7 +140,7 @@ def create_partial_error(
     """Create the error for images that failed, and for images with missing layers."""
     lines, hint = [error.message_about(name) for name, error in failures.items()], None
     if incomplete:
-        from bundler.bundle.exporting import foreign_layers  # noqa: PLC0415 - rare
+        from bundler.bundle.exporting.resolving import foreign_layers  # noqa: PLC0415 - rare
 
         lines += foreign_layers.describe_missing(incomplete)
         hint = foreign_layers.HINT

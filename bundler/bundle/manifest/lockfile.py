@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 
 from bundler import transports
-from bundler.bundle.exporting.resolve import resolve_all
+from bundler.bundle.exporting.resolving.resolve import resolve_all
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document

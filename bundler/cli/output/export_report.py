@@ -34,7 +34,7 @@ def print_report(report: ExportReport) -> None:
         for problem in resolved.unverified:
             text.print_line(f"signature not verified: {resolved.display_name}: {problem}")
     if any(image.missing_platforms for image in report.images):
-        from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - rare
+        from bundler.bundle.exporting.resolving import missing_platforms  # noqa: PLC0415 - rare
 
         for line in missing_platforms.describe(report.images):
             text.print_line(line)

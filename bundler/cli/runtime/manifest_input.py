@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting.resolve import list_tags
+from bundler.bundle.exporting.resolving.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest.expand import expand
 from bundler.errors import ConflictError, NotFoundError, UsageError, shortlist

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bundler import transports
-from bundler.bundle.exporting import export as exporting, seal as sealing
+from bundler.bundle.exporting import export as exporting
+from bundler.bundle.exporting.sealing import seal as sealing
 from bundler.bundle.format.files import bundle_files, checksums
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides

@@ -91,7 +91,7 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
     Raises:
         PartialError: some images could not be resolved.
     """
-    from bundler.bundle.exporting import foreign_layers  # noqa: PLC0415 - not for --help
+    from bundler.bundle.exporting.resolving import foreign_layers  # noqa: PLC0415 - not for --help
 
     if numbers.refusal is not None:
         text.print_note(f"warning: the export would be refused: {numbers.refusal.message}")
@@ -109,7 +109,7 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
 
 
 def _print_text(numbers: Estimate) -> None:
-    from bundler.bundle.exporting import missing_platforms  # noqa: PLC0415 - not for --help
+    from bundler.bundle.exporting.resolving import missing_platforms  # noqa: PLC0415 - not for --help
 
     rows = [
         (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting import read_back, seal as sealing
+from bundler.bundle.exporting import read_back
 from bundler.bundle.exporting.report import ExportReport
+from bundler.bundle.exporting.sealing import seal as sealing
 from bundler.bundle.format.files import checksums
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures

@@ -11,7 +11,7 @@ import pytest
 from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.copy.signature_requirements import NotationSignature
 from bundler.errors import ConfigError, MissingSignatureError
-from tests.bundle.exporting.test_required_signatures import AMD64, REFERENCE, Site
+from tests.bundle.exporting.resolving.test_required_signatures import AMD64, REFERENCE, Site
 from tests.fakes import images, notation as fake
 from tests.fakes.notation import COSE, JWS, ROOT, Signature
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import ExitStack
 
-    from bundler.bundle.exporting.verify_signatures import SignatureChecker
+    from bundler.bundle.exporting.resolving.verify_signatures import SignatureChecker
     from bundler.bundle.format.inventory.inventory import Format
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, Referrer, ResolvedImage
@@ -76,7 +76,7 @@ def resolve_all(
     """
     checker: SignatureChecker | None = None
     if any(request.verify for request in requests):
-        from bundler.bundle.exporting.verify_signatures import SignatureChecker  # noqa: PLC0415 - only with requirements
+        from bundler.bundle.exporting.resolving.verify_signatures import SignatureChecker  # noqa: PLC0415 - only with requirements
 
         checker = SignatureChecker(engine.cancellation)
         stack.callback(checker.close)
@@ -93,7 +93,7 @@ def resolve_all(
             if checker is not None and request.verify:
                 image = checker.check(image, engine.emit)
             if holdings is not None and any(image.foreign_layers):
-                from bundler.bundle.exporting.foreign_layers import find_foreign_sources  # noqa: PLC0415 - rare
+                from bundler.bundle.exporting.resolving.foreign_layers import find_foreign_sources  # noqa: PLC0415 - rare
 
                 image = find_foreign_sources(image, holdings, options, stack)
         except BundlerError as error:

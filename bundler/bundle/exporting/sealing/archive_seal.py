@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting.seal import create_inventory, find_listed_paths
+from bundler.bundle.exporting.sealing.seal import create_inventory, find_listed_paths
 from bundler.bundle.format.archive.layout import ArchiveLayout
 from bundler.bundle.format.files import bundle_paths, checksums
 from bundler.bundle.format.inventory.parse_inventory import parse_inventory

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from bundler import transports
-from bundler.bundle.exporting.resolve import resolve_all
+from bundler.bundle.exporting.resolving.resolve import resolve_all
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest

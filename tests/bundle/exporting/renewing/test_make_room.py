@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bundler.bundle.exporting.make_room import compute_freed_space
+from bundler.bundle.exporting.renewing.make_room import compute_freed_space
 from bundler.bundle.format.files.bundle_files import BundleFile
 
 ONE, OTHER = (7, 1), (7, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting import seal as sealing
+from bundler.bundle.exporting.sealing import seal as sealing
 from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.copy.free_space import check_plan
 from bundler.errors import NoSpaceError

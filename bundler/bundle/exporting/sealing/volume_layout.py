@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting.seal import create_inventory
+from bundler.bundle.exporting.sealing.seal import create_inventory
 from bundler.bundle.format.files import bundle_paths, checksums
 from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.format.plan import sealed_plan

@@ -34,7 +34,7 @@ def carry(context: CommandContext, directory: Path, *, no_interpreter: bool, as_
     """
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
     from bundler.bundle.program import copy_program  # noqa: PLC0415 - not for --help
-    from bundler.cli.runtime.carried_program import prepare  # noqa: PLC0415 - as above
+    from bundler.cli.runtime.exporting.carried_program import prepare  # noqa: PLC0415 - as above
 
     with context.run() as run:
         program = prepare(run, with_interpreter=not no_interpreter)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.plan.resend_request import ResendRequest
     from bundler.bundle.media.filesystem import MediaProfile
-    from bundler.cli.runtime.rehearsal import Rehearsal
+    from bundler.cli.runtime.importing.rehearsal import Rehearsal
     from bundler.oci.digest import Digest
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.private_keys.signers import Signer
@@ -173,11 +173,11 @@ def export(
     chain: Mapping[int, SignedDocument] = {}
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.bundle.format.files import bundle_paths  # noqa: PLC0415
-    from bundler.cli.runtime import manifest_input  # noqa: PLC0415
+    from bundler.cli.runtime.exporting import manifest_input  # noqa: PLC0415
 
     rehearsal_target = None
     if rehearse or rehearse_target is not None:
-        from bundler.cli.runtime.import_target import read_target  # noqa: PLC0415 - to rehearse
+        from bundler.cli.runtime.importing.import_target import read_target  # noqa: PLC0415 - to rehearse
 
         rehearsal_target = read_target(rehearse_target, None, context.environment)
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
@@ -187,7 +187,7 @@ def export(
         chain = read_chain(context, trust_path, keys, source.manifest.name)
     held: Mapping[Digest, HeldBlob] = {}
     if have.files:
-        from bundler.cli.runtime.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
+        from bundler.cli.runtime.exporting.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
 
         held = read_held_blobs(context, have, source.manifest.name)
     with context.run(jobs) as run:
@@ -233,7 +233,7 @@ def export(
         _print_signature_notes(report, trust_path, signed=bool(keys))
     rehearsal = None
     if rehearsal_target is not None:
-        from bundler.cli.runtime.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
+        from bundler.cli.runtime.importing.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
 
         rehearsal = rehearse_export(context, destination, keys, rehearsal_target, trust_path)
     with redirect_stdout(sys.stderr) if is_pipe else nullcontext():
@@ -260,7 +260,7 @@ def _print_results(
 
 def _print_signature_notes(report: ExportReport, trust_path: Path | None, *, signed: bool) -> None:
     """Print which signatures the export removed, and which sites with the trust file still need."""
-    from bundler.cli.runtime import export_signatures  # noqa: PLC0415 - if there are any
+    from bundler.cli.runtime.exporting import export_signatures  # noqa: PLC0415 - if there are any
     from bundler.trust.trust_files import trust_store  # noqa: PLC0415 - loads cryptography
 
     store = None if trust_path is None else trust_store.load(trust_path, read_only=True)
@@ -273,7 +273,7 @@ def prepare_program(run: CommandRun, *, is_requested: bool) -> Mapping[str, Path
     """Return the files of the program to carry, by their paths in the bundle, if requested."""
     if not is_requested:
         return {}
-    from bundler.cli.runtime.carried_program import prepare_files  # noqa: PLC0415 - on request
+    from bundler.cli.runtime.exporting.carried_program import prepare_files  # noqa: PLC0415 - on request
 
     return prepare_files(run)
 

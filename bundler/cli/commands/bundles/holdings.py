@@ -121,7 +121,7 @@ def _read_location(
     if path.is_dir():
         return path, None
     if ":" in location or location.endswith((".yaml", ".yml")):
-        from bundler.cli.runtime.import_target import read_target  # noqa: PLC0415 - not for --help
+        from bundler.cli.runtime.importing.import_target import read_target  # noqa: PLC0415 - not for --help
 
         settings = read_target(location, None, context.environment)
         return settings.target, settings.override

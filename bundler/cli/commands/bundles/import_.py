@@ -19,8 +19,8 @@ from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import receipts, text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.importing.volume_prompts import import_volumes
 from bundler.cli.runtime.signing.bundle_signers import read_signers
-from bundler.cli.runtime.volume_prompts import import_volumes
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
@@ -151,7 +151,8 @@ def import_(
     from bundler.bundle.importing.target import RegistryTarget  # noqa: PLC0415 - as above
     from bundler.bundle.records.evidence.import_gate import KeepingGate  # noqa: PLC0415 - as above
     from bundler.bundle.records.import_session import ImportSession  # noqa: PLC0415 - as above
-    from bundler.cli.runtime import import_target, policy_file  # noqa: PLC0415 - as above
+    from bundler.cli.runtime import policy_file  # noqa: PLC0415 - as above
+    from bundler.cli.runtime.importing import import_target  # noqa: PLC0415 - as above
 
     settings = import_target.read_target(target, names, context.environment)
     override, patterns = access.create_override(), names.parse_patterns()

@@ -42,7 +42,7 @@ def lock(
     """
     context.options.refuse_policy("lock")
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
-    from bundler.cli.runtime import manifest_input  # noqa: PLC0415
+    from bundler.cli.runtime.exporting import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, policies)
     path = locks.find_lock_path(manifest)

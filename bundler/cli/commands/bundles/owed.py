@@ -68,7 +68,7 @@ def owed(
     from bundler.bundle.importing.import_bundle import ImportRequest  # noqa: PLC0415 - as above
     from bundler.bundle.importing.partial_import import find_owed  # noqa: PLC0415 - as above
     from bundler.bundle.importing.target import RegistryTarget  # noqa: PLC0415 - as above
-    from bundler.cli.runtime import import_target  # noqa: PLC0415 - as above
+    from bundler.cli.runtime.importing import import_target  # noqa: PLC0415 - as above
     from bundler.content.files import atomic_write  # noqa: PLC0415 - as above
 
     settings = import_target.read_target(target, names, context.environment)

@@ -60,12 +60,12 @@ def plan(
     context.options.refuse_policy("plan")
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
     from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415
-    from bundler.cli.runtime import manifest_input  # noqa: PLC0415
+    from bundler.cli.runtime.exporting import manifest_input  # noqa: PLC0415
 
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
     held: Mapping[Digest, HeldBlob] = {}
     if have.files:
-        from bundler.cli.runtime.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
+        from bundler.cli.runtime.exporting.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
 
         held = read_held_blobs(context, have, source.manifest.name)
     with context.run(jobs) as run:

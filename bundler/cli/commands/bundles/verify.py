@@ -18,8 +18,8 @@ from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.cli.runtime.rehearsal import refuse_network, rehearse
-from bundler.cli.runtime.verified_volumes import verify_volumes
+from bundler.cli.runtime.importing.rehearsal import refuse_network, rehearse
+from bundler.cli.runtime.importing.verified_volumes import verify_volumes
 from bundler.errors import (
     BundlerError,
     ExpiredError,
@@ -123,7 +123,7 @@ def verify(
             raise UsageError(f"{spelling}: expected --offline too")
     settings, patterns, rules = None, names.parse_patterns(), gate.load(bundle[0])
     if offline:
-        from bundler.cli.runtime.import_target import read_target  # noqa: PLC0415 - only with --offline
+        from bundler.cli.runtime.importing.import_target import read_target  # noqa: PLC0415 - only with --offline
 
         settings = read_target(target, names, context.environment)
     trusted = trusted_keys.read_trust(context, trust, read_only=True)

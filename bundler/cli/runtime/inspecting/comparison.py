@@ -24,7 +24,7 @@ from bundler.bundle.format.inventory.inventory import Inventory
 from bundler.bundle.format.reading.open_files import is_bundle
 from bundler.bundle.importing.target import DirectoryTarget, RegistryTarget, parse_target
 from bundler.cli.options.registry_access import AccessOptions
-from bundler.cli.runtime import import_target
+from bundler.cli.runtime.importing import import_target
 from bundler.cli.runtime.inspecting import opened_images
 from bundler.errors import NotFoundError, UsageError
 from bundler.transports.source_reference import split_registry

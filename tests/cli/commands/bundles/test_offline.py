@@ -228,7 +228,7 @@ def test_export_reports_what_it_wrote_if_an_import_would_fail(
 
 SOCKETS = """
 import socket, subprocess, sys
-from bundler.cli.runtime import offline
+from bundler.cli.runtime.importing import offline
 from bundler.errors import OfflineError
 isolated = offline.leave_network()
 refused = []

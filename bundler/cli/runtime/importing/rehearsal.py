@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImportReport
     from bundler.bundle.records.admission import Overrides
     from bundler.cli.runtime.context import CommandContext, CommandRun
-    from bundler.cli.runtime.import_target import TargetSettings
+    from bundler.cli.runtime.importing.import_target import TargetSettings
     from bundler.events import Emit
     from bundler.trust.private_keys.signers import Signer
 
@@ -102,7 +102,7 @@ class Rehearsal:
 @contextmanager
 def refuse_network() -> Iterator[None]:
     """Refuse every use of a network during the block, also by programs if that is permitted."""
-    from bundler.cli.runtime import offline  # noqa: PLC0415 - loads ctypes
+    from bundler.cli.runtime.importing import offline  # noqa: PLC0415 - loads ctypes
 
     offline.leave_network()
     with offline.refuse_sockets():

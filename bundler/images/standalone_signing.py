@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from bundler.errors import InvalidReferenceError, InvalidSignatureError, UsageError
 from bundler.oci.json import timestamps
 from bundler.oci.reference import ImageReference
-from bundler.trust import simple_signing
 from bundler.trust.openpgp.gpg import open_temporary_keyring, open_user_keyring
 from bundler.trust.openpgp.keyring import open_keyring
+from bundler.trust.simple_signing import simple_signing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

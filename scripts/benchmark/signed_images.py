@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bundler.oci.digest import Digest
 from bundler.trust.sigstore import keys
-from bundler.trust.simple_signing import SimplePayload
+from bundler.trust.simple_signing.simple_signing import SimplePayload
 from scripts.benchmark.bench import run_in_process
 from scripts.benchmark.contents import Supply
 from scripts.benchmark.table import MB

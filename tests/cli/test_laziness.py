@@ -53,7 +53,11 @@ def imported_modules(tmp_path: Path, hermetic_environment: dict[str, str]):
 
 def test_copy_imports_nothing_of_signatures(imported_modules) -> None:
     imported = imported_modules("copy", "oci:layout:app", "dir:image")
-    policy = {"bundler.trust", "bundler.trust.policy"}  # loaded where a policy.json exists
+    policy = {  # loaded where a policy.json exists
+        "bundler.trust",
+        "bundler.trust.policy",
+        "bundler.trust.policy.policy",
+    }
     assert {name for name in imported if name.startswith("bundler.trust")} <= policy
 
 
@@ -118,7 +122,11 @@ def test_command_that_signs_nothing_imports_no_cryptography(imported_modules, co
         registry.add_image("library/app", "1", layers=[b"base"])
         imported = imported_modules(*(word.format(registry.host) for word in command))
     assert not imported & CRYPTOGRAPHY
-    policy = {"bundler.trust", "bundler.trust.policy"}  # loaded where a policy.json exists
+    policy = {  # loaded where a policy.json exists
+        "bundler.trust",
+        "bundler.trust.policy",
+        "bundler.trust.policy.policy",
+    }
     assert {name for name in imported if name.startswith("bundler.trust")} <= policy
 
 

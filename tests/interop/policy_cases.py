@@ -44,7 +44,7 @@ from bundler.oci.signature import SIGNATURE_ANNOTATION, SIGSTORE_PAYLOAD, Sigsto
 from bundler.ports import OpenOptions
 from bundler.trust.sigstore import keys
 from bundler.trust.sigstore.attachments.payload import Payload
-from bundler.trust.simple_signing import SimplePayload
+from bundler.trust.simple_signing.simple_signing import SimplePayload
 from tests.fakes import images
 from tests.fakes.openpgp import LONG_AGO, GnuPG
 from tests.fakes.registry import FakeRegistry

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.config.policy_json import SignedBy
-from bundler.trust import policy as policies
+from bundler.trust.policy import policy as policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bundler.cli.runtime.context import CommandRun
     from bundler.config.policy_json import Policy
     from bundler.signature_ports import MetRequirement
-    from bundler.trust.requirements import SignatureVerifier
+    from bundler.trust.policy.requirements import SignatureVerifier
 
 
 class PolicyFileCheck:
@@ -61,7 +61,7 @@ class PolicyFileCheck:
         """Check a manifest, and its signatures if the policy requires them."""
         if (accepted := self._check_reference(reference)) is not None:
             return accepted
-        from bundler.trust import requirements  # noqa: PLC0415 - for signatures only
+        from bundler.trust.policy import requirements  # noqa: PLC0415 - for signatures only
 
         parsed = transports.parse(reference)
         signed = requirements.SignedManifest(parsed, manifest, read_signatures)
@@ -69,7 +69,7 @@ class PolicyFileCheck:
         return policies.check(self._policy, parsed, verify, require_signed=self._require_signed)
 
     def _open_verifier(self) -> SignatureVerifier:
-        from bundler.trust import requirements  # noqa: PLC0415 - for signatures only
+        from bundler.trust.policy import requirements  # noqa: PLC0415 - for signatures only
 
         with self._lock:
             if self._verifier is None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from bundler.copy.signature_requirements import SignatureRequirement
     from bundler.events import Emit
     from bundler.oci.signature import SigstoreSignature
-    from bundler.trust.requirements import SignatureVerifier
+    from bundler.trust.policy.requirements import SignatureVerifier
     from bundler.trust.sigstore.bundle import Bundle
     from bundler.trust.sigstore.keys import VerificationKey
 
@@ -245,8 +245,8 @@ class SignatureChecker:
     def _verify_policy(
         self, image: ResolvedImage, requirement: PolicySignature, signed: ManifestSignatures
     ) -> VerifiedSignature:
-        from bundler.trust import policy as policies  # noqa: PLC0415 - only to verify
-        from bundler.trust.requirements import SignatureVerifier, SignedManifest  # noqa: PLC0415 - as above
+        from bundler.trust.policy import policy as policies  # noqa: PLC0415 - only to verify
+        from bundler.trust.policy.requirements import SignatureVerifier, SignedManifest  # noqa: PLC0415 - as above
 
         path = requirement.file
 

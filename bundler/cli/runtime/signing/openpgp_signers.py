@@ -37,7 +37,7 @@ def create_gpg_signer(
     """
     from bundler.trust.openpgp.gpg import find_gpg  # noqa: PLC0415 - not for --help
     from bundler.trust.openpgp.sign import GpgSigner  # noqa: PLC0415 - as above
-    from bundler.trust.simple_signing import SimpleSigner  # noqa: PLC0415
+    from bundler.trust.simple_signing.simple_signing import SimpleSigner  # noqa: PLC0415
 
     find_gpg()
     environment = create_gpg_environment(context)
@@ -62,7 +62,7 @@ def create_sq_signer(
         UnsupportedError: sq is not installed.
     """
     from bundler.trust.openpgp.sign import SqSigner, find_sq  # noqa: PLC0415 - not for --help
-    from bundler.trust.simple_signing import SimpleSigner  # noqa: PLC0415 - as above
+    from bundler.trust.simple_signing.simple_signing import SimpleSigner  # noqa: PLC0415 - as above
 
     find_sq()
     environment = dict(context.environment.variables)

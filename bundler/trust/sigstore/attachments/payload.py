@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bundler.errors import SigstoreSignatureError
-from bundler.trust.signed_payload import SignedPayload
+from bundler.trust.simple_signing.signed_payload import SignedPayload
 
 
 class Payload(SignedPayload):

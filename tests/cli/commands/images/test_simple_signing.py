@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.trust import simple_signing
 from bundler.trust.openpgp.keyring import open_keyring
+from bundler.trust.simple_signing import simple_signing
 from tests.fakes import images
 
 if TYPE_CHECKING:

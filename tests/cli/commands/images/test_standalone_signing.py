@@ -11,7 +11,7 @@ from bundler.cancel import Cancellation
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.trust.openpgp.sign import GpgSigner
-from bundler.trust.simple_signing import SimpleSigner
+from bundler.trust.simple_signing.simple_signing import SimpleSigner
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -35,7 +35,7 @@ from bundler.oci import signature as signatures
 from bundler.oci.signature import SIGSTORE_PAYLOAD, SigstoreSignature, SimpleSignature
 from bundler.ports import RepositoryReference
 from bundler.signature_ports import AcceptedSigner
-from bundler.trust.signed_identity import accepts_name
+from bundler.trust.policy.signed_identity import accepts_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -160,7 +160,7 @@ class SignatureVerifier:
         self, requirement: SignedBy, signed: SignedManifest, signature: ImageSignature
     ) -> AcceptedSigner:
         assert isinstance(signature, SimpleSignature)  # noqa: S101 - selected by ``verify``
-        from bundler.trust.simple_signing import verify_signature  # noqa: PLC0415 - as needed
+        from bundler.trust.simple_signing.simple_signing import verify_signature  # noqa: PLC0415 - as needed
 
         if requirement.key_type != "GPGKeys":
             raise InvalidSignatureError(

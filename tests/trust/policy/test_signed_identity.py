@@ -6,7 +6,7 @@ import pytest
 
 from bundler.config.policy_json import SignedIdentity
 from bundler.oci.reference import ImageReference
-from bundler.trust.signed_identity import accepts_name
+from bundler.trust.policy.signed_identity import accepts_name
 
 DIGEST = "@sha256:" + "a" * 64
 OTHER = "@sha256:" + "b" * 64

@@ -28,10 +28,10 @@ from bundler.oci.digest import Digest
 from bundler.oci.signature import SIGNATURE_ANNOTATION, SIGSTORE_PAYLOAD, SigstoreSignature
 from bundler.signature_ports import AcceptedSigner
 from bundler.trust.openpgp.sign import GpgSigner
-from bundler.trust.requirements import MAX_SIGNATURES, SignatureVerifier, SignedManifest
+from bundler.trust.policy.requirements import MAX_SIGNATURES, SignatureVerifier, SignedManifest
 from bundler.trust.sigstore import keys
 from bundler.trust.sigstore.attachments.payload import Payload
-from bundler.trust.simple_signing import SimplePayload
+from bundler.trust.simple_signing.simple_signing import SimplePayload
 from tests.fakes import sigstore as fake
 from tests.fakes.openpgp import LONG_AGO, GnuPG
 
@@ -208,7 +208,7 @@ def test_number_of_verified_signatures_is_limited(site):
 
 def test_time_for_all_signatures_is_limited(site, monkeypatch):
     """A verification by gpg may need its whole time limit for each of them."""
-    monkeypatch.setattr("bundler.trust.requirements._MAX_TIME", 0.0)
+    monkeypatch.setattr("bundler.trust.policy.requirements._MAX_TIME", 0.0)
     bad, good = site.attach("r.example/app:2"), site.attach()
     verify(sigstore_signed(site), good, bad)
     error = reject(sigstore_signed(site), bad, bad, good)

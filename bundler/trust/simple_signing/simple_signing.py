@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import InvalidSignatureError
 from bundler.oci.manifest import compute_manifest_digest
-from bundler.trust.signed_payload import SignedPayload
+from bundler.trust.simple_signing.signed_payload import SignedPayload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -13,10 +13,10 @@ from bundler.cancel import Cancellation
 from bundler.errors import InvalidSignatureError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.trust import simple_signing
 from bundler.trust.openpgp.gpg import open_temporary_keyring
 from bundler.trust.openpgp.sign import GpgSigner
-from bundler.trust.simple_signing import SimplePayload, SimpleSigner, parse_payload
+from bundler.trust.simple_signing import simple_signing
+from bundler.trust.simple_signing.simple_signing import SimplePayload, SimpleSigner, parse_payload
 
 MANIFEST = b'{"schemaVersion":2}'
 DIGEST = Digest.of(MANIFEST)

@@ -10,8 +10,8 @@ import pytest
 from bundler import transports
 from bundler.config.policy_json import SignedBy, SigstoreSigned, parse
 from bundler.errors import RejectedByPolicyError
-from bundler.trust import policy as policies
-from bundler.trust.policy import check_reference, list_scopes
+from bundler.trust.policy import policy as policies
+from bundler.trust.policy.policy import check_reference, list_scopes
 
 if TYPE_CHECKING:
     from pathlib import Path

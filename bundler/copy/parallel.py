@@ -5,20 +5,21 @@ Tasks must not wait for one another, so that a pool of any size cannot deadlock.
 
 from __future__ import annotations
 
-from concurrent.futures import wait
-from queue import Empty, SimpleQueue
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, wait
 from typing import TYPE_CHECKING, TypeVar
 
 from bundler.errors import BundlerError, CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from bundler.cancel import Cancellation
 
 T = TypeVar("T")
 
+_MAX_PARALLEL = 64  # as the option --jobs
 _POLL_INTERVAL = 0.1  # seconds between checks for cancellation
 _WIND_DOWN_CANCELLED = 1.0  # seconds to wait for running tasks; short, because the user waits
 _WIND_DOWN_FAILED = 10.0
@@ -30,7 +31,7 @@ def run_all(
     """Run ``tasks`` and return their results in order.
 
     Args:
-        executor: runs the tasks.
+        executor: runs the tasks, at most 64 at a time.
         tasks: independent functions, which check ``cancellation`` while they run.
         cancellation: ends all tasks; this function requests it if a task fails.
 
@@ -38,26 +39,34 @@ def run_all(
         CancelledError: ``cancellation`` was requested; the remaining tasks are not started.
         BaseException: the first error of a task.
     """
-    done: SimpleQueue[Future[T]] = SimpleQueue()
-    futures = [executor.submit(task) for task in tasks]
-    for future in futures:
-        future.add_done_callback(done.put)
-    left = len(futures)
+    results: dict[int, T] = {}
+    waiting = deque(enumerate(tasks))
+
+    def work() -> None:
+        # One call of the executor runs many tasks, because each call wakes two threads.
+        while not cancellation.requested:
+            try:
+                number, task = waiting.popleft()
+            except IndexError:
+                return
+            results[number] = task()
+
+    futures = [executor.submit(work) for _ in range(min(len(tasks), _MAX_PARALLEL))]
+    left = set(futures)
     try:
         while left:
             cancellation.check()
-            try:
-                done.get(timeout=_POLL_INTERVAL).result()
-            except Empty:
-                continue
-            left -= 1
+            done, left = wait(left, _POLL_INTERVAL, FIRST_COMPLETED)
+            for future in done:
+                future.result()
+        cancellation.check()
     except BaseException:
         # Running tasks end at their next chunk. Their errors are consequences and are ignored.
         timeout = _WIND_DOWN_CANCELLED if cancellation.requested else _WIND_DOWN_FAILED
         cancellation.request()
         wait([future for future in futures if not future.cancel()], timeout=timeout)
         raise
-    return [future.result() for future in futures]
+    return [results[number] for number in range(len(tasks))]
 
 
 def run_collecting_errors(

@@ -32,6 +32,13 @@ def test_results_are_in_the_order_of_the_tasks(executor):
     assert run_all(executor, [], Cancellation()) == []
 
 
+def test_many_small_tasks_share_calls_of_the_executor(executor, monkeypatch):
+    calls, submit = [], executor.submit
+    monkeypatch.setattr(executor, "submit", lambda call: (calls.append(call), submit(call))[1])
+    assert run_all(executor, [lambda n=n: n for n in range(1000)], Cancellation()) == [*range(1000)]
+    assert len(calls) <= 64
+
+
 def test_first_failure_is_raised_and_queued_tasks_never_run(executor):
     begun = []
 

@@ -12,6 +12,7 @@ from bundler.bundle.audit.differences.target import compare_target
 from bundler.bundle.audit.differences.target_difference import TargetRequest
 from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.listings.list_contents import list_bundle
+from bundler.bundle.audit.location import Location
 from bundler.bundle.exporting import export as exporting
 from bundler.bundle.exporting.resolving import resolve as resolving
 from bundler.bundle.format.bundle_source import BundleSource
@@ -390,7 +391,7 @@ def test_comparison_finds_signatures_that_the_target_lacks(site):
     site.import_(str(target))
 
     def compare():
-        opened = open_images(str(site.bundle), site.options)
+        opened = open_images(Location((str(site.bundle),)), site.options)
         with opened as found, ThreadPoolExecutor(2) as executor:
             request = TargetRequest(found.images, target, site.options)
             return compare_target(request, EngineOptions(executor)).problems

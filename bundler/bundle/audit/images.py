@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bundler import transports
@@ -24,6 +23,7 @@ from bundler.transports.source_images import SourceImage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.bundle.audit.location import Location
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
     from bundler.bundle.format.reading.files import BundleFiles
@@ -156,9 +156,9 @@ class OpenImages:
 
 
 def open_images(
-    location: str, options: OpenOptions, trust: BundleTrust | None = None
+    location: Location, options: OpenOptions, trust: BundleTrust | None = None
 ) -> OpenImages:
-    """Open the images at ``location``: the directory of a bundle, or a reference.
+    """Open the images at ``location``.
 
     A reference without a name opens all images that its source lists.
     ``trust`` authenticates the bundle; None: its signatures are not verified.
@@ -170,13 +170,13 @@ def open_images(
         InvalidReferenceError: ``location`` is a file, or not a reference.
         MalformedError, LimitError, UnsupportedError: the inventory cannot be read.
     """
-    path = Path(location)
-    if path.is_dir() or ":" not in location:
+    if location.is_path:
         with ExitStack() as stack:
-            return _open_bundle(stack.enter_context(open_files(path)), trust, stack)
+            return _open_bundle(stack.enter_context(open_files(location.paths)), trust, stack)
     if trust is not None:
         raise UsageError(f"{location}: not a bundle, so it has no signatures to verify")
-    reference = transports.parse(location)
+    (text,) = location.words
+    reference = transports.parse(text)
     with ExitStack() as stack:
         source = transports.open_source(reference, options)
         stack.callback(source.close)
@@ -186,7 +186,7 @@ def open_images(
         found = [
             ImageAtLocation(str(item), source, ImageRequest(source=item), None) for item in images
         ]
-        return OpenImages(location, None, found, stack.pop_all())
+        return OpenImages(text, None, found, stack.pop_all())
 
 
 def _open_bundle(bundle: BundleFiles, trust: BundleTrust | None, stack: ExitStack) -> OpenImages:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.selected_images import check_present, resolve_images, select_images
 from bundler.bundle.serving.content import ServedContent, ServedImage, ServedRepository
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ResolvedImage
     from bundler.copy.target_names import TargetName
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 class ServeRequest:
     """The bundles to serve, the trust in their signers, and the names of their images."""
 
-    bundles: tuple[Path, ...]
+    bundles: tuple[BundleLocation, ...]
     trust: BundleTrust = NO_KEYS
     signature_files: tuple[Path, ...] = ()
     """Signatures of the only bundle that are stored elsewhere."""
@@ -60,11 +62,15 @@ def open_content(
         InvalidSignatureError, UnauthenticatedError, ExpiredError: a bundle is not trusted.
         RejectedByPolicyError: the policy rejects an image.
         IntegrityError, DamagedBundleError: a manifest is damaged, or content is missing.
+        VolumesOwedError: volumes of a bundle are missing.
         UnsupportedError: a bundle lacks content that its target has.
         ConflictError: two images have the same name and different digests.
         NotFoundError: a bundle does not exist, or no image of it is selected.
     """
     files = [stack.enter_context(open_files(bundle)) for bundle in request.bundles]
+    for volumes in files:
+        if isinstance(volumes, VolumeFiles):
+            volumes.check_complete()
     opened = [
         open_bundle(
             bundle,

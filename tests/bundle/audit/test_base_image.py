@@ -8,6 +8,7 @@ import pytest
 
 from bundler.bundle.audit.base_image import find_base_image
 from bundler.bundle.audit.images import open_images
+from bundler.bundle.audit.location import Location
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.config.settings import Settings
 from bundler.errors import CancelledError
@@ -31,14 +32,14 @@ class _InterruptedImage:
 
 def test_cancellation_ends_the_search(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", {f"{HOST}/a:1": images.image(*LAYERS)})
-    with open_images(str(bundle), OpenOptions(Settings)) as found:
+    with open_images(Location((str(bundle),)), OpenOptions(Settings)) as found:
         (image,) = list_platforms(found.images[0].resolve(discard))
         with pytest.raises(CancelledError):
             find_base_image(image, [cast("OpenImage", _InterruptedImage())], discard)
 
 
 def _find(directory: Path, name: str) -> tuple[str, int] | None:
-    with open_images(str(directory), OpenOptions(Settings)) as found:
+    with open_images(Location((str(directory),)), OpenOptions(Settings)) as found:
         (image,) = list_platforms(found.find(name).resolve(discard))
         base = find_base_image(image, found.images, discard)
         return base and (base.name, base.layers)

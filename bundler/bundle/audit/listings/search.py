@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,6 @@ from bundler.bundle.audit.listings.files import ImageFiles
 from bundler.bundle.audit.listings.origins import find_paths
 from bundler.bundle.audit.packages.image_packages import merge_layers
 from bundler.bundle.audit.platforms import list_platforms
-from bundler.bundle.format.files import bundle_paths
-from bundler.bundle.format.inventory.read_inventory import create_unfinished_error
-from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import (
     BundlerError,
     IntegrityError,
@@ -23,11 +19,11 @@ from bundler.errors import (
     MalformedError,
     NotFoundError,
     UnsupportedError,
+    VolumesOwedError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from bundler.bundle.audit.images import ImageAtLocation, OpenImages
     from bundler.bundle.audit.layers.contents_cache import ContentsCache
@@ -39,9 +35,6 @@ if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.digest import Digest
-
-MAX_FOLDERS = 100_000
-_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,51 +74,6 @@ class Match:
             "kind": self.kind,
             "text": self.text,
         }
-
-
-def find_bundles(folder: Path) -> list[Path]:
-    """Return the bundle ``folder``, or the bundles below it, sorted. Links are not followed.
-
-    Archives below it are found by the end of their names.
-
-    Raises:
-        NotFoundError: there is no bundle, or no such directory.
-        MediumError: a directory cannot be read.
-        LimitError: there are too many directories.
-    """
-    if folder.is_file():
-        return [folder]
-    if not folder.is_dir():
-        raise create_unfinished_error(str(folder))
-    found: list[Path] = []
-    pending = [(folder, 0)]
-    number = 0
-    while pending:
-        current, depth = pending.pop()
-        number += 1
-        if number > MAX_FOLDERS:
-            raise LimitError(f"{folder}: more than the {MAX_FOLDERS:,} directories allowed")
-        # A bundle without its inventory is damaged, and is reported when it is opened.
-        names = (bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE)
-        if any(os.path.lexists(current / name) for name in names):
-            found.append(current)
-        elif depth < _MAX_DEPTH:
-            below: list[str] = []
-            try:
-                with os.scandir(current) as entries:
-                    for item in entries:
-                        if item.is_dir(follow_symlinks=False):
-                            below.append(item.name)
-                        elif item.name.endswith(bundle_paths.ARCHIVE_SUFFIX) and item.is_file(
-                            follow_symlinks=False
-                        ):
-                            found.append(current / item.name)
-            except OSError as error:
-                raise to_bundler_error(error, current, "cannot read") from error
-            pending += [(current / name, depth + 1) for name in below]
-    if not found:
-        raise create_unfinished_error(str(folder))
-    return sorted(found)
 
 
 class Search:
@@ -169,7 +117,13 @@ class Search:
                 continue
             try:
                 yield from self._find_in_image(images.location, image)
-            except (IntegrityError, LimitError, NotFoundError, UnsupportedError) as error:
+            except (
+                IntegrityError,
+                LimitError,
+                NotFoundError,
+                UnsupportedError,
+                VolumesOwedError,
+            ) as error:
                 if len(images.images) == 1:
                     raise
                 error.message = error.message_about(image.name)

@@ -15,10 +15,10 @@ from bundler.bundle.format.inventory.presupposed import HeldBlob
 from bundler.bundle.format.plan import sealed_plan
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.reading.files import BundleFiles
-from bundler.errors import NotFoundError, UsageError
+from bundler.errors import BundlerError, NotFoundError, UsageError, VolumesOwedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.plan.sealed_plan import PlannedContent, SealedPlan
@@ -46,6 +46,35 @@ def find_volume_number(path: Path) -> int | None:
         return None
     numbers = [number for name in names if (number := bundle_paths.parse_volume_name(name))]
     return numbers[0] if len(numbers) == 1 and bundle_paths.PLAN in names else None
+
+
+def group_volumes(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Group the directories that are different volumes of one bundle; other paths are alone.
+
+    A volume that is given again belongs to another group.
+    """
+    groups: list[dict[int, Path]] = []
+    of_bundle: dict[bytes, list[dict[int, Path]]] = {}
+    for path in paths:
+        number = find_volume_number(path) or 0
+        plan = _read_plan(path) if number else None
+        known = [] if plan is None else of_bundle.setdefault(plan, [])
+        group = next((item for item in known if number not in item), None)
+        if group is None:
+            group = {}
+            groups.append(group)
+            known.append(group)
+        group[number] = path
+    return [tuple(group.values()) for group in groups]
+
+
+def _read_plan(path: Path) -> bytes | None:
+    """Return the plan of a volume; None if it cannot be read, which its use will report."""
+    try:
+        with DirectoryFiles(path) as files:
+            return files.read(bundle_paths.PLAN, MAX_INVENTORY)
+    except BundlerError:
+        return None
 
 
 class VolumeFiles(BundleFiles):
@@ -141,6 +170,20 @@ class VolumeFiles(BundleFiles):
             if item.volume not in present and self._find_volume(digest) is None
         }
 
+    def check_complete(self) -> None:
+        """Check that all volumes are present.
+
+        Raises:
+            VolumesOwedError: some are not.
+        """
+        if owed := {volume.number for volume in self.plan.volumes} - self.numbers:
+            raise self.create_owed_error(owed)
+
+    def create_owed_error(self, owed: Iterable[int]) -> VolumesOwedError:
+        """Return the error that volumes are missing, by their numbers."""
+        name = f"bundle {self.plan.stream} {self.plan.serial}"
+        return VolumesOwedError(name, owed, len(self.plan.volumes))
+
     def _find_volume(self, digest: Digest) -> int | None:
         path = bundle_paths.find_path("oci", digest, digest, manifest=False)
         return self.get_size(path)
@@ -197,4 +240,8 @@ class VolumeFiles(BundleFiles):
         for volume in self.volumes:
             if volume.files.get_size(path) is not None:
                 return volume.files
+        digest = bundle_paths.parse_digest(path)
+        planned = None if digest is None else self.contents.get(digest)
+        if planned is not None and planned.volume not in self.numbers:
+            raise self.create_owed_error([planned.volume])
         raise NotFoundError(f"{self.location}: no volume has {path}", path=path)

@@ -14,6 +14,7 @@ import click
 from bundler.cli.options import common, records
 from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.auditing.gate import GateOptions, gate_options
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.location import Location
     from bundler.bundle.audit.rules.audited import Depth, Extra
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.audit.rules.gate import Gate
 
 
 @command("audit", "airbundle audit /media/stick/plant-7 --rules gate.yaml")
-@click.argument("location")
+@location_arguments(location="LOCATION")
 @gate_options
 @option(
     "--format",
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 @pass_context
 def audit(
     context: CommandContext,
-    location: str,
+    location: Location,
     *,
     gate: GateOptions,
     output_format: str,
@@ -76,9 +78,9 @@ def audit(
 ) -> None:
     """Check the images of LOCATION against the rules of a site.
 
-    LOCATION is a bundle, or a reference as for copy. Only as much is read as the rules need. A rule
-    that cannot be evaluated is a finding. The exit status is 12 if there is a finding with at least
-    the severity failOn of the rules file.
+    LOCATION is a bundle, the directories of all its volumes, or a reference as for copy. Only as
+    much is read as the rules need. A rule that cannot be evaluated is a finding. The exit status is
+    12 if there is a finding with at least the severity failOn of the rules file.
 
     With --report, a page shows the verdict, the findings and all content, also without rules. If
     the audit ends with an error, the page states it.
@@ -97,8 +99,10 @@ def audit(
             "--since": gate.since is not None and not reports,
         },
     )
-    with report_files.state_errors(reports, location):
-        applied = gate.load(location, needs_no_rules=bool(reports) or records_path is not None)
+    with report_files.state_errors(reports, str(location)):
+        applied = gate.load(
+            location.words, needs_no_rules=bool(reports) or records_path is not None
+        )
         if records_path is not None:
             from bundler.bundle.records import site  # noqa: PLC0415 - only with records
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
-
-import click
+from typing import TYPE_CHECKING
 
 from bundler.cli.options import platforms
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.options.signing.bundle_trust import TrustOptions, key_trust
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.inspecting import opened_images
-from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.bundle.audit.location import Location
 
 
 @command("cat", "airbundle cat /media/stick/plant-7 prometheus:v2.53.1 /etc/os-release")
-@click.argument("location")
-@click.argument("words", nargs=-1, required=True, metavar="[IMAGE] PATH")
+@location_arguments(location="LOCATION", image="[IMAGE]", path="PATH")
 @option("--layer", type=int, metavar="N", help="Read the file as layer N contains it.")
 @platforms.one_platform
 @access("the registry")
@@ -26,8 +27,9 @@ from bundler.errors import UsageError
 @pass_context
 def cat(
     context: CommandContext,
-    location: str,
-    words: tuple[str, ...],
+    location: Location,
+    image: str | None,
+    path: str,
     *,
     layer: int | None,
     platform: str | None,
@@ -39,9 +41,6 @@ def cat(
     LOCATION and IMAGE are specified as for files. Symbolic links are followed as in a container.
     The layer is verified at its end: if the command fails, the output is not to be trusted.
     """
-    if len(words) > 2:
-        raise UsageError(f"unexpected argument {words[2][:80]!r} (expected [IMAGE] PATH)")
-    image, path = (None, words[0]) if len(words) == 1 else words
     with opened_images.open_platform(
         context, location, image, platform, access, trust=trust
     ) as found:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.options import common, platforms
 from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, refuse_conflicts
@@ -19,14 +19,12 @@ from bundler.cli.runtime.inspecting import opened_images
 from bundler.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from bundler.bundle.audit.location import Location
     from bundler.cli.runtime.inspecting.comparison import Difference
 
 
 @command("diff", "airbundle diff /media/stick/plant-7 docker://registry.plant:5000")
-@click.argument("old", metavar="A")
-@click.argument("new", metavar="B")
-@click.argument("image", required=False)
-@click.argument("other_image", required=False)
+@location_arguments(old="A", new="B", image="[IMAGE]", other_image="[OTHER_IMAGE]")
 @option("--no-files", is_flag=True, help="Compare two images without reading their layers.")
 @option("--deep", is_flag=True, help="Read and hash every blob at the target.")
 @option(
@@ -50,8 +48,8 @@ if TYPE_CHECKING:
 @pass_context
 def diff(
     context: CommandContext,
-    old: str,
-    new: str,
+    old: Location,
+    new: Location,
     *,
     image: str | None,
     other_image: str | None,
@@ -68,7 +66,8 @@ def diff(
 ) -> None:
     """Compare A with B; the exit status is 0 if they are the same, 12 if they differ.
 
-    A and B are bundles, bundle.json files, receipts or references: their images are compared by
+    A and B are bundles, also the directories of all volumes of one, bundle.json files, receipts or
+    references: their images are compared by
     name. If both are references to one image, or IMAGE is given (and OTHER_IMAGE, if its name in B
     differs), two images are compared: config, labels, layers, packages, files, and new bytes.
 
@@ -80,9 +79,10 @@ def diff(
     """
     refuse_conflicts({"--json": as_json, "--format": output_format})
     # Locations of other forms than that of a target are compared by names.
-    may_be_target = new.startswith(("docker:", "atomic:", "oci:", "dir:")) or ":" not in new
-    is_target = image is None and _is_bundle(old) and not _is_list(new) and may_be_target
-    in_registry = [text for text in (old, new) if text.startswith(("docker://", "atomic:"))]
+    texts = (str(old), str(new))
+    may_be_target = texts[1].startswith(("docker:", "atomic:", "oci:", "dir:")) or new.is_path
+    is_target = image is None and old.is_bundle and not _is_list(new) and may_be_target
+    in_registry = [text for text in texts if text.startswith(("docker://", "atomic:"))]
     prefixes = [text for text in in_registry if text.endswith("/")]
     if prefixes and not is_target and (image is not None or _is_list(old) or _is_list(new)):
         raise UsageError(
@@ -100,7 +100,7 @@ def diff(
         for name in (name for name, value in target_options.items() if value):
             raise UsageError(f"{name} applies to a bundle and a target only")
     trusted = opened_images.read_trust(context, trust)
-    if trusted is not None and not (_is_bundle(old) or _is_bundle(new)):
+    if trusted is not None and not (old.is_bundle or new.is_bundle):
         raise UsageError("neither A nor B is a bundle with signatures to verify")
     from bundler.cli.output import differences  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime.inspecting.comparison import Comparison  # noqa: PLC0415 - as above
@@ -109,16 +109,17 @@ def diff(
         comparison = Comparison(run, access, trusted, cache)
         difference: Difference
         if is_target:
-            difference = comparison.compare_target(old, new, names, deep=deep, extra=extra)
+            difference = comparison.compare_target(old, texts[1], names, deep=deep, extra=extra)
         elif image is not None or not (prefixes or _is_list(old) or _is_list(new)):
             pair = (image, other_image or image)
             try:
                 difference = comparison.compare_images(old, new, pair, platform, files=not no_files)
             except NotFoundError as error:
-                if all(text.startswith(("docker://", "atomic:")) for text in (old, new)):
+                if len(in_registry) == len(texts):
+                    a, b = (text.rstrip("/") for text in texts)
                     error.hint = (
                         "check the name; to compare all images below a prefix, write a slash at"
-                        f" the end: {old.rstrip('/')}/ {new.rstrip('/')}/"
+                        f" the end: {a}/ {b}/"
                     )
                 raise
         else:
@@ -128,15 +129,10 @@ def diff(
         "json" if as_json else output_format or "text",
         is_authenticated=trusted is not None if _is_list(old) or _is_list(new) else None,
     )
-    differences.check(difference, old, new)
+    differences.check(difference, *texts)
 
 
-def _is_bundle(text: str) -> bool:
-    from bundler.bundle.format.reading.open_files import is_bundle  # noqa: PLC0415 - not for --help
-
-    return is_bundle(Path(text)) or (":" not in text and not Path(text).is_file())
-
-
-def _is_list(text: str) -> bool:
-    """Whether ``text`` is a bundle, or the file of an inventory or a receipt."""
-    return not text.endswith((".yaml", ".yml")) and (":" not in text or Path(text).exists())
+def _is_list(location: Location) -> bool:
+    """Whether ``location`` is a bundle, or the file of an inventory or a receipt."""
+    is_here = location.is_path or location.paths[0].exists()
+    return is_here and location.paths[0].suffix not in (".yaml", ".yml")

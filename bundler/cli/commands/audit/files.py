@@ -6,9 +6,8 @@ import stat
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import click
-
 from bundler.cli.options import common, platforms
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bundler.bundle.audit.layers.scan import Member
+    from bundler.bundle.audit.location import Location
 
 _TYPES = {
     "file": stat.S_IFREG,
@@ -35,8 +35,7 @@ _TYPES = {
 
 
 @command("files", "airbundle files /media/stick/plant-7 prometheus:v2.53.1")
-@click.argument("location")
-@click.argument("image", required=False)
+@location_arguments(location="LOCATION", image="[IMAGE]")
 @option("--layer", type=int, metavar="N", help="List the members of layer N; the lowest is 1.")
 @option("--all-layers", is_flag=True, help="List the members of each layer, whiteouts included.")
 @option(
@@ -51,7 +50,7 @@ _TYPES = {
 @pass_context
 def files(
     context: CommandContext,
-    location: str,
+    location: Location,
     image: str | None,
     *,
     layer: int | None,
@@ -64,10 +63,11 @@ def files(
 ) -> None:
     """List the files of IMAGE, as its layers put them together.
 
-    LOCATION is a bundle, or a reference as for copy. IMAGE is the name or the digest of an image of
-    the bundle, and can be left out if there is only one. The layers are read and verified; nothing
-    is unpacked. An exclamation mark at the beginning of a line marks a file with set-user-ID or
-    set-group-ID, and a world-writable one, except a directory with the sticky bit.
+    LOCATION is a bundle, the directories of all its volumes, or a reference as for copy. IMAGE is
+    the name or the digest of an image of the bundle, and can be left out if there is only one. The
+    layers are read and verified; nothing is unpacked. An exclamation mark at the beginning of a
+    line marks a file with set-user-ID or set-group-ID, and a world-writable one, except a directory
+    with the sticky bit.
     """
     refuse_conflicts({"--layer": layer, "--all-layers": all_layers})
     with opened_images.open_platform(

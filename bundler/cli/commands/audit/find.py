@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +19,10 @@ from bundler.cli.runtime.inspecting import opened_images
 from bundler.errors import BundlerError, CancelledError, NotFoundError, PartialError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bundler.bundle.audit.listings.search import Match, Query
+    from bundler.bundle.audit.location import Location
 
 
 @command("find", "airbundle find /media/stick --file 'log4j-core-*.jar'")
@@ -80,21 +82,18 @@ def find(
 ) -> None:
     """Find images in LOCATIONs that meet all given conditions, and show why.
 
-    LOCATION is a bundle, a directory with bundles, or a reference as for copy. For --file and
-    --package, all layers are read and verified, each once; a file counts if no upper layer removes
-    it. The exit status is 9 if nothing is found, and 11 if something cannot be searched.
+    LOCATION is a bundle, a directory with bundles at any level, or a reference as for copy. For
+    --file and --package, all layers are read and verified, each once; a file counts if no upper
+    layer removes it. The exit status is 9 if nothing is found, and 11 if something cannot be
+    searched.
     """
     query = _create_query(references, digest, labels, package, file_pattern)
     trusted = opened_images.read_trust(context, trust)
     from bundler.bundle.audit.listings.files import ListingCache  # noqa: PLC0415 - not for --help
-    from bundler.bundle.audit.listings.search import Search, find_bundles  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.listings.search import Search  # noqa: PLC0415 - as above
 
-    opened: list[str] = []
-    for location in locations:
-        is_reference = ":" in location and not Path(location).is_dir()
-        opened += [location] if is_reference else map(str, find_bundles(Path(location)))
+    opened, failures = _find_locations(locations)
     matches: list[Match] = []
-    failures: list[str] = []
     with (
         context.run(1) as run,
         cache.open(context, is_needed=package is not None) as kept,
@@ -107,11 +106,11 @@ def find(
             except CancelledError:
                 raise
             except BundlerError as error:
-                if len(opened) == 1:
+                if len(opened) == 1 and not failures:
                     raise
-                failures.append(error.message_about(location))
+                failures.append(error.message_about(str(location)))
             else:
-                failures += [item.message_about(location) for item in search.failures]
+                failures += [item.message_about(str(location)) for item in search.failures]
                 search.failures.clear()
     if as_json:
         text.print_json({"matches": [match.to_json() for match in matches], "failed": failures})
@@ -124,6 +123,23 @@ def find(
         raise PartialError("not all content was searched", failures)
     if not matches:
         raise NotFoundError(f"nothing found in {text.count(len(opened), 'location')}")
+
+
+def _find_locations(words: Sequence[str]) -> tuple[list[Location], list[str]]:
+    """Return the bundles and references to search, and what is not searched."""
+    from bundler.bundle.audit.listings.find_bundles import find_bundles  # noqa: PLC0415 - not for --help
+    from bundler.bundle.audit.location import group_locations  # noqa: PLC0415 - as above
+
+    opened: list[Location] = []
+    failures: list[str] = []
+    for location in group_locations(words):
+        if not location.is_path or len(location.words) > 1:
+            opened.append(location)
+            continue
+        found = find_bundles(location.paths[0])
+        opened += found.locations
+        failures += [error.message_about(str(location)) for error in found.failures]
+    return opened, failures
 
 
 def _create_query(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from bundler.cli.options import common, platforms
 from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -17,6 +16,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.inspecting import opened_images
 
 if TYPE_CHECKING:
+    from bundler.bundle.audit.location import Location
     from bundler.bundle.audit.packages.claims.claims import Claim
     from bundler.bundle.audit.packages.image_packages import ImagePackages
 
@@ -24,8 +24,7 @@ _MAX_PRINTED = 10
 
 
 @command("packages", "airbundle packages /media/stick/plant-7 prometheus:v2.53.1")
-@click.argument("location")
-@click.argument("image", required=False)
+@location_arguments(location="LOCATION", image="[IMAGE]")
 @option("--licenses", is_flag=True, help="List the licences with their numbers of packages.")
 @option("--claims", is_flag=True, help="Compare with the SBOMs that came with the images.")
 @platforms.any_platform
@@ -36,7 +35,7 @@ _MAX_PRINTED = 10
 @pass_context
 def packages(
     context: CommandContext,
-    location: str,
+    location: Location,
     image: str | None,
     *,
     licenses: bool,

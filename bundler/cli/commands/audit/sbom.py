@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from bundler.cli.options import platforms
 from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -18,12 +19,14 @@ from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.inspecting import opened_images
 
+if TYPE_CHECKING:
+    from bundler.bundle.audit.location import Location
+
 Format = Literal["cyclonedx", "spdx"]
 
 
 @command("sbom", "airbundle sbom /media/stick/plant-7 prometheus:v2.53.1 -o prometheus.cdx.json")
-@click.argument("location")
-@click.argument("image", required=False)
+@location_arguments(location="LOCATION", image="[IMAGE]")
 @option(
     "--format",
     "sbom_format",
@@ -45,7 +48,7 @@ Format = Literal["cyclonedx", "spdx"]
 @pass_context
 def sbom(
     context: CommandContext,
-    location: str,
+    location: Location,
     image: str | None,
     *,
     sbom_format: Format,

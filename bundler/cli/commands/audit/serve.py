@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.bundle.serving.server import RegistryServer
     from bundler.trust.bundle_trust import BundleTrust
 
@@ -69,13 +70,17 @@ def serve(
 ) -> None:
     """Serve the images of each BUNDLE as a read-only registry, without importing them.
 
-    Nothing is copied. Signatures, expiry and the policy are checked as by an import, and the names
-    are those of an import with the same options. A web page at / lists the images. The command
-    ends with exit status 0 when it is interrupted.
+    The directories of all volumes of a bundle are one BUNDLE. Nothing is copied. Signatures, expiry
+    and the policy are checked as by an import, and the names are those of an import with the same
+    options. A web page at / lists the images. The command ends with exit status 0 when it is
+    interrupted.
     """
     server_options.check()
     accepted_reason = _check_reason(reason, needed=allow_unsigned or allow_expired)
-    if trust.signature_files and len(bundles) > 1:
+    from bundler.bundle.format.reading.volume_files import group_volumes  # noqa: PLC0415 - not for --help
+
+    locations = group_volumes(bundles)
+    if trust.signature_files and len(locations) > 1:
         raise UsageError("--signature: expected one bundle", hint="serve the bundles one by one")
     patterns, rules = names.parse_patterns(), parse_rules(names.rename_rules)
     trusted = trusted_keys.read_trust(context, trust, read_only=True)
@@ -87,9 +92,9 @@ def serve(
     tls, users = server_options.create_tls_context(), server_options.read_users()
     with context.run(jobs) as run, ExitStack() as stack:
         if verify_first:
-            _verify(bundles, trusted, trust.signature_files, run)
+            _verify(locations, trusted, trust.signature_files, run)
         request = ServeRequest(
-            bundles,
+            tuple(locations),
             trusted,
             trust.signature_files,
             allow_unsigned=allow_unsigned,
@@ -122,15 +127,20 @@ def _check_reason(reason: str | None, *, needed: bool) -> str | None:
 
 
 def _verify(
-    bundles: Sequence[Path],
+    bundles: Sequence[BundleLocation],
     trust: BundleTrust,
     signature_files: tuple[Path, ...],
     run: CommandRun,
 ) -> None:
     """Read and verify all files of the bundles, as ``import --verify-first`` does."""
-    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
+    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - only with this option
+    from bundler.bundle.format.reading.volume_files import VolumeFiles  # noqa: PLC0415 - as above
+    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above
 
     for bundle in bundles:
+        with open_files(bundle) as files:
+            if isinstance(files, VolumeFiles):
+                files.check_complete()
         verification = verify(
             bundle,
             trust,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import click
-
 from bundler.cli.options import common, platforms
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bundler.bundle.audit.image_properties import ImageProperties
+    from bundler.bundle.audit.location import Location
 
 _WIDTH = 11  # of the longest label
 
 
 @command("show", "airbundle show /media/stick/plant-7 prometheus:v2.53.1")
-@click.argument("location")
-@click.argument("image", required=False)
+@location_arguments(location="LOCATION", image="[IMAGE]")
 @platforms.one_platform
 @option("--secrets", is_flag=True, help="Print texts that look like secrets.")
 @access("the registry")
@@ -35,7 +34,7 @@ _WIDTH = 11  # of the longest label
 @pass_context
 def show(
     context: CommandContext,
-    location: str,
+    location: Location,
     image: str | None,
     *,
     platform: str | None,

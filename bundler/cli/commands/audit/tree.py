@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from bundler.cli.options import common
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.options.signing.bundle_trust import TrustOptions, key_trust
@@ -18,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.bundle.audit.listings.tree import ContentNode
+    from bundler.bundle.audit.location import Location
 
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 
 
 @command("tree", "airbundle tree /media/stick/plant-7 prometheus:v2.53.1")
-@click.argument("location")
-@click.argument("image", required=False)
+@location_arguments(location="LOCATION", image="[IMAGE]")
 @access("the registry")
 @key_trust
 @common.as_json
 @pass_context
 def tree(
     context: CommandContext,
-    location: str,
+    location: Location,
     image: str | None,
     *,
     access: AccessOptions,

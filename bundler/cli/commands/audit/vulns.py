@@ -8,6 +8,7 @@ import click
 
 from bundler.cli.options import common, platforms
 from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.auditing.vulnerabilities import VulnerabilityOptions, vulnerability_options
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
@@ -21,6 +22,7 @@ from bundler.errors import FindingsError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.bundle.audit.location import Location
     from bundler.bundle.audit.vulnerabilities.result import (
         ImageVulnerabilities,
         Level,
@@ -32,8 +34,7 @@ _MAX_PRINTED = 10
 
 
 @command("vulns", "airbundle vulns /media/stick/plant-7 nginx:1.27 --database osv/")
-@click.argument("location")
-@click.argument("images", metavar="[IMAGE]...", nargs=-1)
+@location_arguments(location="LOCATION", images="[IMAGE]...")
 @vulnerability_options
 @option(
     "--fail-on",
@@ -55,7 +56,7 @@ _MAX_PRINTED = 10
 @pass_context
 def vulns(
     context: CommandContext,
-    location: str,
+    location: Location,
     images: tuple[str, ...],
     *,
     vulnerabilities: VulnerabilityOptions,

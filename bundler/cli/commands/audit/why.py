@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from bundler.cli.options import common
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.options.signing.bundle_trust import TrustOptions, key_trust
@@ -18,21 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.bundle.audit.listings.origins import Use
+    from bundler.bundle.audit.location import Location
 
 _WIDTH = 12  # of the longest label
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 
 
 @command("why", "airbundle why /media/stick/plant-7 sha256:4f2d1c…")
-@click.argument("location")
-@click.argument("content", metavar="IMAGE|DIGEST")
+@location_arguments(location="LOCATION", content="IMAGE|DIGEST")
 @access("the registry")
 @key_trust
 @common.as_json
 @pass_context
 def why(
     context: CommandContext,
-    location: str,
+    location: Location,
     content: str,
     *,
     access: AccessOptions,
@@ -41,9 +40,9 @@ def why(
 ) -> None:
     """Show who asked for IMAGE, or which images need the manifest, config or layer DIGEST.
 
-    LOCATION is a bundle, or a reference as for copy. For an image of a bundle, the inventory states
-    the file and line of the bundle manifest, or of a file that it includes, and the mirror that
-    served the image. DIGEST may be abbreviated to 12 digits.
+    LOCATION is a bundle, the directories of all its volumes, or a reference as for copy. For an
+    image of a bundle, the inventory states the file and line of the bundle manifest, or of a file
+    that it includes, and the mirror that served the image. DIGEST may be abbreviated to 12 digits.
     """
     from bundler.bundle.audit.listings.origins import find_uses  # noqa: PLC0415 - not for --help
 

@@ -127,7 +127,7 @@ def import_(
         signers=trusted_keys.find_override(context, trust, site),
         policy=context.ignores_policy_file(),
     )
-    rules = gate.load(bundle[0])
+    rules = gate.load(bundle)
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
     _check_pipe(
         bundle[0],

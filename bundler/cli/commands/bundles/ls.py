@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.listings.list_contents import Listing
     from bundler.bundle.audit.listings.list_images import SortKey
+    from bundler.bundle.audit.location import Location
     from bundler.gocompat.regexp import GoExpression
 
 
 @command("ls", "airbundle ls /media/stick/plant-7")
-@click.argument("location")
+@location_arguments(location="LOCATION")
 @option("-l", "--long", "is_long", is_flag=True, help="Print each platform, with sizes and age.")
 @option(
     "--match",
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 @pass_context
 def ls(
     context: CommandContext,
-    location: str,
+    location: Location,
     *,
     is_long: bool,
     match: tuple[str, ...],
@@ -62,11 +64,11 @@ def ls(
 ) -> None:
     """List the images of LOCATION with platforms, sizes and shared bytes.
 
-    LOCATION is a bundle, or a reference as for copy. UNIQUE is the size of the content that no
-    other image has, with --long also no other platform; AGE the time since the creation that the
-    config states. VERIFIED shows the keys, identities and policies by which the exporting side
-    verified the image, as the inventory states. Only manifests are verified, with --long also
-    configs; airbundle verify checks everything.
+    LOCATION is a bundle, the directories of all its volumes, or a reference as for copy. UNIQUE is
+    the size of the content that no other image has, with --long also no other platform; AGE the
+    time since the creation that the config states. VERIFIED shows the keys, identities and policies
+    by which the exporting side verified the image, as the inventory states. Only manifests are
+    verified, with --long also configs; airbundle verify checks everything.
     """
     from bundler.bundle.audit.listings import list_images  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.listings.list_contents import list_bundle  # noqa: PLC0415 - as above
@@ -88,7 +90,7 @@ def ls(
     selected = list_images.select(images, patterns, requested)
     if sort_key is not None:
         selected = list_images.sort(selected, cast("SortKey", sort_key))
-    found = image_lists.FoundImages(location, tuple(selected), len(images), total, listing)
+    found = image_lists.FoundImages(str(location), tuple(selected), len(images), total, listing)
     if as_json:
         value = image_lists.describe(found, details=is_long)
         text.print_json(opened_images.describe_authentication(opened) | value)

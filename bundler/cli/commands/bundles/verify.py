@@ -121,7 +121,7 @@ def verify(
     }.items():
         if value and not offline:
             raise UsageError(f"{spelling}: expected --offline too")
-    settings, patterns, rules = None, names.parse_patterns(), gate.load(bundle[0])
+    settings, patterns, rules = None, names.parse_patterns(), gate.load(bundle)
     if offline:
         from bundler.cli.runtime.importing.import_target import read_target  # noqa: PLC0415 - only with --offline
 

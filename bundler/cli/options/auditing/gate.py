@@ -12,6 +12,8 @@ from bundler.cli.options.option import option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bundler.bundle.audit.rules.former import FormerBundle
     from bundler.bundle.audit.rules.gate import Gate
 
@@ -29,11 +31,12 @@ class GateOptions(VulnerabilityOptions):
     waivers: Path | None = None
     since: Path | None = None
 
-    def load(self, location: str | Path, *, needs_no_rules: bool = False) -> Gate | None:
+    def load(self, location: Sequence[str | Path], *, needs_no_rules: bool = False) -> Gate | None:
         """Read the files; return None if there are no rules.
 
-        ``location`` is the bundle or the reference to which the rules apply. ``needs_no_rules``:
-        a report or evidence is written, also of a comparison with a former bundle or a database.
+        ``location`` is the bundle, its volumes, or the reference to which the rules apply.
+        ``needs_no_rules``: a report or evidence is written, also of a comparison with a former
+        bundle or a database.
 
         Raises:
             UsageError: there are waivers, a former bundle or a database without rules, or programs
@@ -52,9 +55,7 @@ class GateOptions(VulnerabilityOptions):
         from bundler.bundle.audit.rules.documents import rules_file, waivers_file  # noqa: PLC0415 - rare
 
         rules = rules_file.load(self.rules)
-        parts = str(location).split(":")[1:]  # of a reference to a directory, with its name
-        paths = [Path(location), *(Path(":".join(parts[: n + 1])) for n in range(len(parts)))]
-        folders = [path.resolve() for path in paths if path.is_dir()]
+        folders = [folder for word in location for folder in _find_folders(word)]
         for program in (item.program for item in rules.rules if item.program is not None):
             for file in (self.rules, *filter(Path.is_absolute, map(Path, program.arguments))):
                 if any(file.resolve().is_relative_to(folder) for folder in folders):
@@ -76,6 +77,13 @@ class GateOptions(VulnerabilityOptions):
         from bundler.bundle.audit.rules import former  # noqa: PLC0415 - rare
 
         return former.read_former(self.since)
+
+
+def _find_folders(location: str | Path) -> list[Path]:
+    """Return the directories that a path, or a reference to a directory and a name, can mean."""
+    parts = str(location).split(":")[1:]
+    paths = [Path(location), *(Path(":".join(parts[: n + 1])) for n in range(len(parts)))]
+    return [path.resolve() for path in paths if path.is_dir()]
 
 
 gate_options = option_group(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from bundler import transports
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.differences.image_lists import ImageList
     from bundler.bundle.audit.images import OpenImages
+    from bundler.bundle.audit.location import Location
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cli.options.auditing.contents_cache import CacheOptions
     from bundler.cli.options.import_names import ImportNameOptions
@@ -60,21 +60,21 @@ class Comparison:
         """Authenticates bundles; None: signatures are not verified."""
 
     def compare_lists(
-        self, old: str, new: str, patterns: tuple[GoExpression, ...]
+        self, old: Location, new: Location, patterns: tuple[GoExpression, ...]
     ) -> ListDifference:
         """Compare the images of two bundles, documents or references whose names match."""
         before, after = (
             {
                 name: image
-                for name, image in self._read_list(text).items()
+                for name, image in self._read_list(location).items()
                 if not patterns or any(pattern.search(name) for pattern in patterns)
             }
-            for text in (old, new)
+            for location in (old, new)
         )
         return image_lists.compare_lists(before, after)
 
-    def _read_list(self, text: str) -> ImageList:
-        path = Path(text)
+    def _read_list(self, location: Location) -> ImageList:
+        text, path = str(location), location.paths[0]
         if text.endswith("/") and split_registry(text) is not None:
             target = parse_target(text)
             assert isinstance(target, RegistryTarget)  # noqa: S101 - as split
@@ -83,7 +83,7 @@ class Comparison:
             options = self._run.create_open_options(by_host)
             return list_registry(target, options, self._run.create_engine_options())
         if not path.is_file() or is_bundle(path):
-            with self._open(text) as images:
+            with self._open(location) as images:
                 if images.inventory is None:
                     return image_lists.list_source(images)
                 return image_lists.list_inventory(images.inventory)
@@ -98,8 +98,8 @@ class Comparison:
 
     def compare_images(
         self,
-        old: str,
-        new: str,
+        old: Location,
+        new: Location,
         names: tuple[str | None, str | None],
         platform: str | None,
         *,
@@ -110,7 +110,7 @@ class Comparison:
         If they do not, all images of both are compared by name.
         """
         with ExitStack() as stack:
-            sides = [stack.enter_context(self._open(text)) for text in (old, new)]
+            sides = [stack.enter_context(self._open(location)) for location in (old, new)]
             if names == (None, None) and any(len(side.images) > 1 for side in sides):
                 return image_lists.compare_lists(*map(image_lists.list_source, sides))
             found = []
@@ -151,7 +151,7 @@ class Comparison:
         ]
 
     def compare_target(
-        self, bundle: str, target: str, names: ImportNameOptions, *, deep: bool, extra: bool
+        self, bundle: Location, target: str, names: ImportNameOptions, *, deep: bool, extra: bool
     ) -> TargetDifference:
         """Compare a bundle with a target of an import."""
         settings = import_target.read_target(target, names, self._run.context.environment)
@@ -189,12 +189,12 @@ class Comparison:
             )
             return compare_target(request, self._run.create_engine_options())
 
-    def _open(self, text: str) -> AbstractContextManager[OpenImages]:
+    def _open(self, location: Location) -> AbstractContextManager[OpenImages]:
         """Open a bundle or a reference; options for a registry do not concern a local side."""
-        if Path(text).is_dir() or ":" not in text:
-            return opened_images.open_in_run(self._run, text, AccessOptions(), self._trust)
+        if location.is_path:
+            return opened_images.open_in_run(self._run, location, AccessOptions(), self._trust)
         access = self._access
-        if transports.find_registry_host(text) is None:
+        if transports.find_registry_host(str(location)) is None:
             local = (access.daemon_host, access.shared_blob_dir)
             access = AccessOptions(daemon_host=local[0], shared_blob_dir=local[1])
-        return opened_images.open_in_run(self._run, text, access, None)
+        return opened_images.open_in_run(self._run, location, access, None)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.listings.files import ImageFiles
+    from bundler.bundle.audit.location import Location
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.platforms import PlatformImage
     from bundler.cli.options.auditing.contents_cache import CacheOptions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @contextmanager
 def open_images(
     context: CommandContext,
-    location: str,
+    location: Location,
     access: AccessOptions,
     trust: TrustOptions | None = None,
 ) -> Iterator[tuple[OpenImages, CommandRun]]:
@@ -43,12 +44,12 @@ def open_images(
 
 @contextmanager
 def open_in_run(
-    run: CommandRun, location: str, access: AccessOptions, trust: BundleTrust | None
+    run: CommandRun, location: Location, access: AccessOptions, trust: BundleTrust | None
 ) -> Iterator[OpenImages]:
     """Open the bundle or the images at ``location``; a bundle may have to be authenticated."""
     from bundler.bundle.audit import images  # noqa: PLC0415 - not for --help
 
-    options = access.create_open_options(run, location)
+    options = access.create_open_options(run, str(location))
     with images.open_images(location, options, trust) as found:
         yield found
     if found.bundle is not None and not run.context.options.quiet:
@@ -104,7 +105,7 @@ class OpenPlatform:
 @contextmanager
 def open_platform(
     context: CommandContext,
-    location: str,
+    location: Location,
     image: str | None,
     platform: str | None,
     access: AccessOptions,
@@ -140,7 +141,7 @@ def describe_authentication(images: OpenImages) -> dict[str, bool]:
 
 def read_platform_packages(
     context: CommandContext,
-    location: str,
+    location: Location,
     image: str | None,
     platform: str | None,
     access: AccessOptions,
@@ -162,7 +163,7 @@ def read_platform_packages(
 
 def read_packages(
     context: CommandContext,
-    location: str,
+    location: Location,
     names: Sequence[str],
     platform: str | None,
     access: AccessOptions,

@@ -8,6 +8,7 @@ import pytest
 
 from bundler.bundle.audit.images import open_images
 from bundler.bundle.audit.listings import tree
+from bundler.bundle.audit.location import Location
 from bundler.config.settings import Settings
 from bundler.errors import LimitError, NotFoundError, UsageError
 from bundler.events import discard
@@ -22,7 +23,7 @@ OPTIONS = OpenOptions(Settings)
 
 
 def _create_tree(location: object, image: str | None = None) -> tree.ContentNode:
-    with open_images(str(location), OPTIONS) as found:
+    with open_images(Location((str(location),)), OPTIONS) as found:
         return tree.create_tree(found.find(image).resolve(discard, referrers=True))
 
 
@@ -59,14 +60,14 @@ def test_size_of_a_tree_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("text", [NGINX, "nginx:1.27", "library/nginx:1.27"])
 def test_image_is_found_by_the_end_of_its_name(tmp_path: Path, text: str):
-    with open_images(str(bundles.write(tmp_path / "b")), OPTIONS) as found:
+    with open_images(Location((str(bundles.write(tmp_path / "b")),)), OPTIONS) as found:
         assert found.find(text).name == NGINX
 
 
 def test_image_is_found_by_its_digest(tmp_path: Path):
     named = bundles.sample()
     digest = named[NGINX].digest
-    with open_images(str(bundles.write(tmp_path / "b", named)), OPTIONS) as found:
+    with open_images(Location((str(bundles.write(tmp_path / "b", named)),)), OPTIONS) as found:
         for text in (digest, digest[:19], digest.partition(":")[2][:12]):
             assert found.find(text).name == NGINX
         for text in (digest[:18], "ginx:1.27", "", "sha256:"):
@@ -76,20 +77,20 @@ def test_image_is_found_by_its_digest(tmp_path: Path):
 
 def test_one_of_several_images_has_to_be_named(tmp_path: Path):
     bundle = str(bundles.write(tmp_path / "b"))
-    with open_images(bundle, OPTIONS) as found, pytest.raises(UsageError):
+    with open_images(Location((bundle,)), OPTIONS) as found, pytest.raises(UsageError):
         found.find(None)
 
 
 def test_image_layout_is_no_bundle(tmp_path: Path):
     directory = images.write_layout(tmp_path / "layout", {"app:1": images.image()})
     with pytest.raises(NotFoundError):
-        open_images(str(directory), OPTIONS)
+        open_images(Location((str(directory),)), OPTIONS)
 
 
 def test_all_images_of_a_layout_are_opened(tmp_path: Path):
     named = {"app:1": images.image(), "app:2": images.image(platform="linux/arm64")}
     directory = images.write_layout(tmp_path / "layout", named)
-    with open_images(f"oci:{directory}", OPTIONS) as found:
+    with open_images(Location((f"oci:{directory}",)), OPTIONS) as found:
         assert [image.name for image in found.images] == [
             f"oci:{directory}:app:1",
             f"oci:{directory}:app:2",

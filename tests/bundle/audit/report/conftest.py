@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.audit.images import open_images
+from bundler.bundle.audit.location import Location
 from bundler.bundle.audit.report.collect import collect_report
 from bundler.bundle.audit.rules.documents import rules_file, waivers_file
 from bundler.bundle.audit.rules.evaluate import evaluate
@@ -93,7 +94,7 @@ def create_report(
     rule_set, since = rules_file.load(gate), read_former(directory / "former")
     trust = None if key is None else TrustedKeys.create([key])
     with (
-        open_images(str(directory / "bundle"), OpenOptions(Settings), trust) as opened,
+        open_images(Location((str(directory / "bundle"),)), OpenOptions(Settings), trust) as opened,
         ThreadPoolExecutor(2) as executor,
     ):
         audited = read_location(opened, "contents", executor, Cancellation(), emit=discard, now=NOW)

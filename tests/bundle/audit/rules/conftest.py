@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bundler.bundle.audit.images import open_images
+from bundler.bundle.audit.location import Location
 from bundler.bundle.audit.rules.documents import rules_file, waivers_file
 from bundler.bundle.audit.rules.evaluate import Verdict, evaluate
 from bundler.bundle.audit.rules.former import read_former
@@ -69,7 +70,7 @@ def audit(
             path = tmp_path / "waivers.yaml"
             path.write_text(waivers)
             accepted = waivers_file.load(path)
-        opened = stack.enter_context(open_images(location, OpenOptions(Settings)))
+        opened = stack.enter_context(open_images(Location((location,)), OpenOptions(Settings)))
         executor = stack.enter_context(ThreadPoolExecutor(2))
         audited = read_location(
             opened,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.audit.images import open_images
+from bundler.bundle.audit.location import Location
 from bundler.bundle.audit.rules.reading.read_images import read_location
 from bundler.bundle.audit.vulnerabilities.check import check_packages
 from bundler.bundle.records import site
@@ -52,7 +53,7 @@ def database(tmp_path: Path) -> Path:
 def record(records: Path, bundle: Path, database: Path | None) -> None:
     """Record an audit of a bundle, with a check for vulnerabilities if there is a database."""
     with (
-        open_images(str(bundle), OpenOptions(Settings)) as opened,
+        open_images(Location((str(bundle),)), OpenOptions(Settings)) as opened,
         ThreadPoolExecutor(2) as executor,
     ):
         audited = read_location(opened, "contents", executor, Cancellation(), emit=discard, now=NOW)

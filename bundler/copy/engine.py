@@ -25,7 +25,7 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer, free_space
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, create_manifest_tasks, merge_checks
-from bundler.copy.referrers import leave_incomplete_behind
+from bundler.copy.resolving.referrers import leave_incomplete_behind
 from bundler.errors import (
     BundlerError,
     CancelledError,

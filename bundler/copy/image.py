@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
+from bundler.copy.resolving.platform_selection import EVERYTHING, PlatformSelection
 from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Literal
 
 from bundler.cancel import Cancellation
-from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
 from bundler.copy.planned_image import HoldingsT_co
+from bundler.copy.resolving.fetch import fetch
 from bundler.errors import (
     CannotConvertError,
     ConflictError,

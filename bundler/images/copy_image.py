@@ -13,8 +13,8 @@ from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.image import ImageRequest, SignaturePolicy
 from bundler.copy.plan import Plan, create_plan
 from bundler.copy.planned_image import PlannedImage
-from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.platform_selection import EVERYTHING, PlatformSelection
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import (
     BundlerError,
     CancelledError,

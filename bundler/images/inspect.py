@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.copy.fetch import MAX_DEPTH, fetch, read_signatures
+from bundler.copy.resolving.fetch import MAX_DEPTH, fetch, read_signatures
 from bundler.errors import (
     DeniedError,
     LimitError,
@@ -202,7 +202,7 @@ def select_manifest(
             if stated_index:
                 root.check(policy_check, descriptor.digest, raw)
             return parsed
-        from bundler.copy.platform_selection import select_best  # noqa: PLC0415 - only for an index
+        from bundler.copy.resolving.platform_selection import select_best  # noqa: PLC0415 - only for an index
 
         descriptor = select_best(parsed, platform, str(root.reference))
         raw = fetch(root.source, descriptor, str(root.reference))

@@ -26,7 +26,7 @@ from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.errors import DamagedBundleError, LimitError, MalformedError
 from bundler.events import WarningIssued
 from bundler.oci.platform import Platform

@@ -23,7 +23,7 @@ from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.copy.target_names import NameMapping
 from bundler.errors import (
     CannotConvertError,

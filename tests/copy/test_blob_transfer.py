@@ -15,7 +15,7 @@ from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
 from bundler.copy.plan import create_plan
 from bundler.copy.planned_image import PlannedImage
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import (
     CancelledError,
     IntegrityError,

@@ -11,7 +11,7 @@ from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.errors import (
     CannotConvertError,
     LimitError,
@@ -102,7 +102,7 @@ def test_signatures_of_the_former_image_are_removed(signed, tmp_path):
 
 
 def test_total_size_of_signatures_is_limited(signed, tmp_path, monkeypatch):
-    monkeypatch.setattr("bundler.copy.resolve.MAX_SIGNATURE_BYTES", 15)
+    monkeypatch.setattr("bundler.copy.resolving.resolve.MAX_SIGNATURE_BYTES", 15)
     with pytest.raises(LimitError):
         copy(f"dir:{signed}", f"dir:{tmp_path}/copied")
 

@@ -35,8 +35,8 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.platform_selection import EVERYTHING, PlatformSelection
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import RejectedByPolicyError
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform

@@ -19,7 +19,7 @@ from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.image import ImageRequest
 from bundler.copy.plan import create_plan
 from bundler.copy.planned_image import PlannedImage
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions
 from bundler.transports.directory.tree import DirectoryTreeDestination

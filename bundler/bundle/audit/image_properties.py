@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit import secret_text
-from bundler.copy.fetch import fetch
+from bundler.copy.resolving.fetch import fetch
 from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
 

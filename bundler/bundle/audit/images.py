@@ -15,7 +15,7 @@ from bundler.bundle.format import bundle_source
 from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.copy.image import ImageRequest
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import NotFoundError, UsageError, count
 from bundler.ports import ListsTags
 from bundler.transports.source_images import SourceImage

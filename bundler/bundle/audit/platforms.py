@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.copy.fetch import fetch
+from bundler.copy.resolving.fetch import fetch
 from bundler.errors import NoPlatformError, UnsupportedError
 from bundler.oci import manifest
 from bundler.oci.manifest import ImageConfig, ImageManifest, Index

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format.files import bundle_paths
 from bundler.copy.image import ImageRequest, PinnedReferrer
-from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
+from bundler.copy.resolving.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import DamagedBundleError, NotFoundError, NotRegularFileError
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform

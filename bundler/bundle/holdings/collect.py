@@ -26,8 +26,8 @@ from bundler.bundle.importing.target import (
 )
 from bundler.bundle.records.receipts import MAX_RECEIPT, TYPE
 from bundler.bundle.records.signed_file import read_file
-from bundler.copy.fetch import MAX_DEPTH, fetch
 from bundler.copy.parallel import run_all
+from bundler.copy.resolving.fetch import MAX_DEPTH, fetch
 from bundler.errors import (
     InvalidReferenceError,
     LimitError,

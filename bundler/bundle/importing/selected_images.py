@@ -10,7 +10,7 @@ from bundler.bundle.format import bundle_source
 from bundler.bundle.format.files import bundle_paths
 from bundler.copy.image import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_collecting_errors
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import (
     DamagedBundleError,
     NotFoundError,

@@ -16,8 +16,8 @@ from bundler import transports
 from bundler.bundle.importing.target import RegistryTarget, parse_target
 from bundler.bundle.records.receipts import MAX_RECEIPT, TYPE
 from bundler.copy.blob_transfer import push_bytes
-from bundler.copy.fetch import fetch
 from bundler.copy.parallel import run_all
+from bundler.copy.resolving.fetch import fetch
 from bundler.errors import (
     BundlerError,
     ConflictError,

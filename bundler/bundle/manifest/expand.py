@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.manifest.entries import is_target_name
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError, count
 from bundler.events import Notice, discard
 from bundler.oci.reference import convert_domain_to_component, is_domain, is_repository_path

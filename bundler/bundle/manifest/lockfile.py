@@ -22,7 +22,7 @@ from bundler.config.yaml import document
 from bundler.config.yaml.document import ScalarNode, SequenceNode, Value, YamlMistakes, get_member
 from bundler.content.files import atomic_write
 from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.errors import BundlerError, ConflictError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

@@ -20,7 +20,7 @@ from bundler.bundle.format.signatures.signature_artifacts import (
     may_be_artifact,
     read_artifact,
 )
-from bundler.copy.fetch import fetch
+from bundler.copy.resolving.fetch import fetch
 from bundler.errors import (
     IntegrityError,
     LimitError,

@@ -11,7 +11,7 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.copy.platform_selection import PlatformSelection
+    from bundler.copy.resolving.platform_selection import PlatformSelection
     from bundler.oci.platform import Platform
 
 
@@ -30,7 +30,7 @@ class PlatformOptions:
         Raises:
             UsageError: if options are mutually exclusive, or a platform is malformed.
         """
-        from bundler.copy.platform_selection import EVERYTHING, PlatformSelection  # noqa: PLC0415 - not for --help
+        from bundler.copy.resolving.platform_selection import EVERYTHING, PlatformSelection  # noqa: PLC0415 - not for --help
         from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
         refuse_conflicts(

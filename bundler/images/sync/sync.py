@@ -19,7 +19,7 @@ from bundler.copy.image import find_unique_blobs
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import create_plan
 from bundler.copy.planned_image import PlannedImage
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.copy.target_names import compare_with_target
 from bundler.errors import (
     BundlerError,

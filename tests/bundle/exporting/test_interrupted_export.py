@@ -22,7 +22,7 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.errors import DisconnectedMediumError, NoSpaceError, PartialError
 from bundler.events import BlobFinished, BlobStarted, discard
 from bundler.oci.reference import ImageReference

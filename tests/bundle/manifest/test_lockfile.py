@@ -19,7 +19,7 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.errors import BundlerError, InvalidBundleManifestError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

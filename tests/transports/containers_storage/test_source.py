@@ -9,7 +9,7 @@ import pytest
 
 from bundler import transports
 from bundler.copy.image import ImageRequest
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import (
     AmbiguousImageError,
     MalformedError,

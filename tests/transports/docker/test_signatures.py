@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from bundler.copy.image import ImageRequest
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import (
     DigestMismatchError,
     IntegrityError,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.bundle.audit.platforms import list_platforms
 from bundler.bundle.format.inventory.sizes import Sizes, compute_sizes
-from bundler.copy.fetch import fetch
+from bundler.copy.resolving.fetch import fetch
 from bundler.errors import UnsupportedError
 from bundler.oci.json import timestamps
 from bundler.oci.manifest import ImageConfig

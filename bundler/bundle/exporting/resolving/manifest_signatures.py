@@ -15,7 +15,7 @@ from bundler.bundle.format.signatures.signature_artifacts import (
     may_be_artifact,
     read_artifact,
 )
-from bundler.copy.fetch import read_signatures
+from bundler.copy.resolving.fetch import read_signatures
 from bundler.errors import (
     BundlerError,
     IntegrityError,

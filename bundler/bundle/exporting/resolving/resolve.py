@@ -15,7 +15,7 @@ from bundler import transports
 from bundler.bundle.format.inventory import absent_layers
 from bundler.bundle.format.inventory.inventory import BundledImage, BundledReferrer
 from bundler.copy.parallel import run_collecting_errors
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import (
     BundlerError,
     ConflictError,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from bundler import transports
 from bundler.bundle.exporting.resolving.manifest_signatures import REJECTIONS, ManifestSignatures
 from bundler.config import config_file, policy_json
-from bundler.copy.fetch import fetch
+from bundler.copy.resolving.fetch import fetch
 from bundler.copy.signature_requirements import (
     IdentitySignature,
     KeySignature,

@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from bundler.content.streams import VerifiedReader
-from bundler.copy.fetch import fetch
+from bundler.copy.resolving.fetch import fetch
 from bundler.errors import LimitError, MalformedError
 from bundler.oci import manifest as manifests
 from bundler.oci.manifest import ImageManifest

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.streams import VerifiedReader
-from bundler.copy.fetch import fetch
+from bundler.copy.resolving.fetch import fetch
 from bundler.errors import LimitError, MalformedError
 from bundler.oci import manifest
 from bundler.oci.manifest import ImageManifest

@@ -15,7 +15,7 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.image import ImageRequest
-from bundler.copy.platform_selection import PlatformSelection
+from bundler.copy.resolving.platform_selection import PlatformSelection
 from bundler.copy.signature_requirements import IdentitySignature, KeySignature, PolicySignature
 from bundler.errors import ConfigError, MissingSignatureError
 from bundler.events import WarningIssued

@@ -15,7 +15,7 @@ from bundler.cli.options.command import GlobalOptions
 from bundler.cli.runtime.context import AccessSettings, CommandContext, create_platform
 from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
-from bundler.copy.platform_selection import EVERYTHING, PlatformSelection
+from bundler.copy.resolving.platform_selection import EVERYTHING, PlatformSelection
 from bundler.errors import UsageError
 from tests.fakes.registry import FakeRegistry
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.copy import resolve as resolving
 from bundler.copy.image import ImageRequest, PinnedReferrer
-from bundler.copy.platform_selection import PlatformSelection
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving import resolve as resolving
+from bundler.copy.resolving.platform_selection import PlatformSelection
+from bundler.copy.resolving.resolve import resolve
 from bundler.errors import (
     ConflictError,
     DigestMismatchError,

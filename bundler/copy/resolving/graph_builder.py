@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from bundler.copy.fetch import MAX_DEPTH, fetch
 from bundler.copy.image import GraphManifest
-from bundler.copy.platform_selection import EVERYTHING, PlatformSelection, select_children
+from bundler.copy.resolving.fetch import MAX_DEPTH, fetch
+from bundler.copy.resolving.platform_selection import EVERYTHING, PlatformSelection, select_children
 from bundler.errors import (
     BundlerError,
     CancelledError,

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from bundler.copy.graph_builder import read_child
+from bundler.copy.resolving.graph_builder import read_child
 from bundler.errors import CancelledError, NotFoundError
 from bundler.oci import manifest
 from tests.fakes import images
 
 if TYPE_CHECKING:
-    from bundler.copy.graph_builder import ReadManifest
+    from bundler.copy.resolving.graph_builder import ReadManifest
     from bundler.oci.descriptor import Descriptor
 
 

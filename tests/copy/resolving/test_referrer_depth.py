@@ -7,9 +7,9 @@ from contextlib import closing
 
 import pytest
 
-from bundler.copy import referrers, resolve as resolving
 from bundler.copy.image import ImageRequest
-from bundler.copy.resolve import resolve
+from bundler.copy.resolving import referrers, resolve as resolving
+from bundler.copy.resolving.resolve import resolve
 from bundler.events import WarningIssued
 from bundler.transports.docker.transport import TRANSPORT
 from tests.fakes.registry import OCI_INDEX, OCI_MANIFEST, FakeRegistry

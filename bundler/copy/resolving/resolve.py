@@ -10,22 +10,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.copy.fetch import MAX_DEPTH, check_same_image, fetch, read_signatures
-from bundler.copy.graph_builder import (
+from bundler.copy.image import Graph, ResolvedImage
+from bundler.copy.resolving.fetch import MAX_DEPTH, check_same_image, fetch, read_signatures
+from bundler.copy.resolving.graph_builder import (
     GraphBuilder,
     ReadManifest,
     mark_rejection,
     read_child,
 )
-from bundler.copy.image import Graph, ResolvedImage
-from bundler.copy.platform_selection import (
+from bundler.copy.resolving.platform_selection import (
     EVERYTHING,
     PlatformSelection,
     check_platform_selected,
     find_missing_platforms,
     select_children,
 )
-from bundler.copy.referrers import ReferrerFinder, leave_out_referrers
+from bundler.copy.resolving.referrers import ReferrerFinder, leave_out_referrers
 from bundler.errors import (
     CannotConvertError,
     ConflictError,

@@ -30,8 +30,8 @@ from bundler.ports import KnowsNames, ListsReferrers, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bundler.copy.graph_builder import ReadManifest
     from bundler.copy.image import Graph, ImageRequest, PinnedReferrer, ResolvedImage
+    from bundler.copy.resolving.graph_builder import ReadManifest
     from bundler.events import Emit
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest

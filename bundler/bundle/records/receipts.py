@@ -71,11 +71,20 @@ class SignedReceipt(SignedFile):
         return path
 
 
-def choose_path(folder: Path, stem: str) -> Path:
-    """Return the path of a new receipt in ``folder``; two imports may end in one second."""
+def choose_path(folder: Path, stem: str, entries: Iterable[Entry] = ()) -> Path:
+    """Return the path of a new receipt in ``folder``; two imports may end in one second.
+
+    No receipt gets a name in ``entries`` of the log: one that was moved away, or whose import was
+    interrupted before it was written, would seem to be changed.
+    """
+    recorded = {
+        folder / entry.table.table("receipt").text("name")
+        for entry in entries
+        if entry.event == IMPORT
+    }
     path = folder / f"{stem}.json"
     numbers = itertools.count(2)
-    while path.exists():
+    while path in recorded or path.exists():
         path = folder / f"{stem}-{next(numbers)}.json"
     return path
 

@@ -32,7 +32,7 @@ from bundler.bundle.records import (
     trust_file_state,
 )
 from bundler.bundle.records.evidence.objects import FOLDER
-from bundler.content.files import atomic_write, file_lock
+from bundler.content.files import atomic_write, file_lock, part_files
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
@@ -147,7 +147,7 @@ def record_import(
     """
     with open_for_writing(path) as directory:
         records = _recover(directory)
-        target = receipts.choose_path(path / RECEIPTS, stem)
+        target = receipts.choose_path(path / RECEIPTS, stem, records.log.entries)
         described = {"name": target.name, "digest": receipt.digest.text}
         members = members | {"receipt": described}
         pending.write(directory, records.log, states.IMPORT, moment, members)
@@ -182,7 +182,8 @@ def _recover(directory: Directory) -> Records:
 def prepare(path: Path) -> bool:
     """Create the directory and its ``receipts``, and check that they can be written.
 
-    Without a state, that of a new site is written.
+    Without a state, that of a new site is written. Unfinished files of an interrupted run are
+    removed.
 
     Returns:
         Whether the entry of an import that was interrupted has been added to the log.
@@ -199,8 +200,11 @@ def prepare(path: Path) -> bool:
             names = set(directory.list_names())
             if not {state_file.NAME, logs.NAME, *_WITNESSES} & names:
                 state_file.write(directory, logs.Log(), {})
+            part_files.remove_stale_parts(directory)
             for name in (RECEIPTS, FOLDER):
                 permissions.create_directory(directory, name)
+                with directory.enter(name) as below:
+                    part_files.remove_stale_parts(below)
         for folder in (path, path / RECEIPTS, path / FOLDER):
             if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
                 number = errno.EACCES if folder.is_dir() else errno.EEXIST

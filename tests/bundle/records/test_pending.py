@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +11,6 @@ from bundler.bundle.records.receipts import SignedReceipt
 from bundler.bundle.records.restore import restore
 from bundler.errors import LostRecordsError
 from tests.bundle.records.test_site import START, describe_import, interrupt, read_serials
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RECEIPT = SignedReceipt(b"{}\n", {".ab12cd34ef567890.sig": b"signature"})
 
@@ -93,6 +90,27 @@ def test_changed_receipt_of_interrupted_import_is_reported(interrupted: Path):
     receipt.write_bytes(b"[]\n")
     with pytest.raises(LostRecordsError):
         compare(interrupted)
+
+
+def test_receipt_gets_no_name_of_an_absent_one(interrupted: Path):
+    """The killed import has written no receipt, and the next one ends in the same second."""
+    (receipt,) = (interrupted / site.RECEIPTS).glob("*-42-*.json")
+    for file in (interrupted / site.RECEIPTS).glob("*-42-*"):
+        file.unlink()
+    other = SignedReceipt(b"[]\n", {})
+    members = describe_import("plant-7", 42)
+    written = site.record_import(interrupted, other, receipt.stem, START, members)
+    assert written != receipt
+    assert compare(interrupted) == 1
+
+
+def test_unfinished_files_of_a_killed_import_are_removed(tmp_path: Path):
+    site.prepare(tmp_path / "records")
+    folders = [tmp_path / "records", *(tmp_path / "records").iterdir()]
+    for folder in filter(Path.is_dir, folders):
+        (folder / ".airbundle-0123456789abcdef.part").write_bytes(b"unfinished")
+    site.prepare(tmp_path / "records")
+    assert not list((tmp_path / "records").rglob(".airbundle-*"))
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}\n", b'{"number":9,"receipt":{}}\n', b"[" * 2000])

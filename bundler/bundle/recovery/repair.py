@@ -139,6 +139,7 @@ def repair(
 
 def _remove_parts(bundle: Directory) -> None:
     """Remove the unfinished files that an interrupted repair or export has left."""
+    part_files.remove_stale_parts(bundle)  # the scan leaves out those beside the inventory
     parts = [
         path
         for path in bundle_files.scan_files(bundle.path).entries

@@ -100,6 +100,17 @@ def test_missing_files_and_the_seal_are_restored_in_place_and_elsewhere(bundle, 
     assert bundle.repair().damaged == ()
 
 
+@pytest.mark.parametrize("folder", [".", "recovery/{number}", "blobs/sha256"])
+def test_unfinished_files_of_an_interrupted_repair_are_removed(bundle, folder):
+    place = bundle.path / folder.format(number=bundle.recovery.name)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / ".airbundle-0123456789abcdef.part").write_bytes(b"unfinished")
+
+    bundle.repair().check()
+
+    assert not list(bundle.path.rglob(".airbundle-*"))
+
+
 def test_more_damage_names_the_lost_images_and_repairs_the_rest(bundle):
     whole = bundle.read(bundle.original)
     files = (path for path in bundle.path.rglob("*") if path.is_file())

@@ -12,7 +12,7 @@ from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.writing import next_seal
 from bundler.config import config_file
-from bundler.content.files import atomic_write
+from bundler.content.files import atomic_write, part_files
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
@@ -133,6 +133,7 @@ def sign_bundle(bundle: Path, keys: Sequence[Signer]) -> list[str]:
     with Directory.open(bundle) as directory:
         lock(directory)
         next_seal.complete(directory)
+        part_files.remove_stale_parts(directory)
         return write_signatures(bundle, read_for_signing(bundle), keys)
 
 

@@ -126,6 +126,14 @@ def test_later_signature_is_added_to_existing_signatures(tmp_path: Path):
     assert set(opened.signers) == {KEY.public, OTHER.public}
 
 
+def test_signing_removes_the_unfinished_file_of_an_interrupted_one(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b")
+    part = bundle / ".airbundle-0123456789abcdef.part"
+    part.write_bytes(b"unfinished")
+    signing.sign_bundle(bundle, [KEY])
+    assert not part.exists()
+
+
 def test_inventory_is_not_parsed_before_authentication(tmp_path: Path):
     """Invalid JSON without a signature is refused for the missing signature."""
     (tmp_path / "bundle.json").write_text("not JSON")

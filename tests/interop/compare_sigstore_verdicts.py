@@ -1,6 +1,6 @@
 """Compare our verdicts on generated sigstore signatures with those of Skopeo.
 
-    scripts/torture --certificates --skopeo PROGRAM [--seed N] [--cases N]
+    scripts/torture certificates --skopeo PROGRAM [--seed N] [--count N]
 
 Skopeo 1.22 or newer is needed; that of Debian 12 does not verify sigstore signatures. Each case is
 a policy with one requirement, of keys, Fulcio or a private PKI, and a signature of which some parts

@@ -1,6 +1,6 @@
 """Generated policies and signed images, and the verdicts of airbundle and Skopeo on them.
 
-    scripts/torture [--seed N] [--cases N] [--skopeo PROGRAM] [--sigstore]
+    scripts/torture policies sigstore [--seed N] [--count N] [--skopeo PROGRAM]
 
 The images of one policy are in directories, and in a registry with a lookaside store. Skopeo judges
 them in one ``sync`` each, airbundle in this process. The verdicts have to be equal, and so have the
@@ -9,14 +9,12 @@ reasons, except for those that contain messages of GnuPG or of a JSON parser.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import random
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from contextlib import ExitStack, closing
@@ -48,7 +46,6 @@ from bundler.trust.simple_signing.simple_signing import SimplePayload
 from tests.fakes import images
 from tests.fakes.openpgp import LONG_AGO, GnuPG
 from tests.fakes.registry import FakeRegistry
-from tests.interop import compare_sigstore_verdicts, scope_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,6 +89,10 @@ class Difference:
     case: Case
     ours: Verdict
     theirs: Verdict
+
+    def __str__(self) -> str:
+        scopes = json.dumps(self.case.scopes)
+        return f"{self.case.reference}: {self.ours} (Skopeo: {self.theirs}) {scopes}"
 
 
 class Signers:
@@ -484,42 +485,3 @@ def _normalize(message: str) -> tuple[str, ...]:
     if not front or found[0].startswith("Running image "):
         return tuple(found)
     return (front, *found)
-
-
-def main() -> None:
-    """Compare, and print the differences."""
-    parser = argparse.ArgumentParser(prog="scripts/torture", description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0, help="of the generator (default: 0)")
-    parser.add_argument("--cases", type=int, default=2000, help="number of images (default: 2000)")
-    parser.add_argument("--skopeo", default="skopeo", help="the program (default: skopeo)")
-    kinds = parser.add_mutually_exclusive_group()
-    newer = "(needs Skopeo 1.22)"
-    kinds.add_argument("--sigstore", action="store_true", help=f"require sigstore keys {newer}")
-    kinds.add_argument(
-        "--certificates",
-        action="store_true",
-        help=f"alter sigstore signatures by keys, Fulcio, Rekor and private PKIs {newer}",
-    )
-    kinds.add_argument(
-        "--scopes", action="store_true", help=f"vary the scopes of all transports {newer}"
-    )
-    parser.add_argument("--record", type=Path, help="file for Skopeo's verdicts")
-    options = parser.parse_args()
-    if options.certificates or options.scopes:
-        cases = compare_sigstore_verdicts if options.certificates else scope_cases
-        different = cases.compare(options.seed, options.cases, options.skopeo, options.record)
-        sys.exit(1 if different else 0)
-    total, different, counts = 0, 0, Counter[str]()
-    batches = compare(options.seed, options.cases, options.skopeo, sigstore=options.sigstore)
-    for number, differences, reasons in batches:
-        total, different, counts = total + number, different + len(differences), counts + reasons
-        for item in differences:
-            scopes = json.dumps(item.case.scopes)
-            print(f"{item.case.reference}: {item.ours} (Skopeo: {item.theirs}) {scopes}")
-        print(f"\r{total} images, {different} different", end="", file=sys.stderr)
-    print(f"\nseed {options.seed}: {total} images, {different} different; {dict(counts)}")
-    sys.exit(1 if different else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Generated policies with scopes of every transport, and the verdicts of airbundle and Skopeo.
 
-    scripts/torture --scopes [--seed N] [--cases N] [--skopeo PROGRAM]
+    scripts/torture scopes [--seed N] [--count N] [--skopeo PROGRAM]
 
 Each case is a reference and a policy. Skopeo copies the image, which exists; airbundle only judges
 it. With ``--record FILE``, the cases and Skopeo's verdicts are written for ``test_policy_peers``.

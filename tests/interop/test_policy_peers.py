@@ -1,6 +1,6 @@
 """Recorded verdicts of Skopeo 1.22 on generated policies, which ``scripts/torture`` compares.
 
-``--scopes --record`` and ``--certificates --record`` wrote the files; Skopeo is not needed.
+Its rows ``scopes`` and ``certificates`` with ``--record`` wrote the files; Skopeo is not needed.
 """
 
 from __future__ import annotations

@@ -1,46 +1,41 @@
 """Kill imports at random bytes of a large blob, and measure what the next ones send again.
 
 The registry is that of the tests, which can resume uploads: docker-registry 2.8 refuses an upload
-whose connection broke. The exit status is 1 if the median is 1 % or more, or if a name exists after
-a kill.
+whose connection broke.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from scripts.torturing.row import Result, Torture
 from tests.fakes import bundles, images
 from tests.fakes.registry import FakeRegistry
 from tests.interop.servers import AIRBUNDLE, CHECKOUT
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 _LIMIT = 0.01
+_SIZE = 1_000_000_000
 
 
-def main() -> int:
-    """Print one line per kill, and the median."""
-    parser = argparse.ArgumentParser(prog="scripts/torture --uploads", description=__doc__)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--size", type=int, default=200, help="of the blob in MB (default: 200)")
-    options = parser.parse_args()
-    moments = random.Random(options.seed)
-    data = random.Random(1).randbytes(options.size * 1_000_000)
-    layer = images.layer({"data": data}, compression="stored")
+def uploads(torture: Torture, count: int) -> Iterator[Result]:
+    """Print one line per kill; names and blobs that are wrong miss the row, too."""
+    moments = torture.random("uploads")
+    layer = images.layer({"data": random.Random(1).randbytes(_SIZE)}, compression="stored")
     size = len(layer.blob.data)
     again, failures = [], 0
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
+    with torture.directory() as path:
         bundles.write(path / "bundle", {"quay.io/app:1": images.image(layer)})
-        for _ in range(options.kills):
+        for _ in range(count):
             cut = moments.randrange(5_000_000, size)
             with FakeRegistry() as registry:
                 sent, named = kill_once(path, registry, cut)
@@ -49,10 +44,15 @@ def main() -> int:
             shutil.rmtree(path / "records")
             failures += named or not complete
             again.append((sent - resumed) / size)
-            print(f"killed after {sent:,} bytes: {sent - resumed:,} bytes sent again")
+            print(f"killed after {sent:,} bytes: {sent - resumed:,} bytes sent again", flush=True)
     median = statistics.median(again)
-    print(f"median: {median:.2%}; names or blobs that are wrong: {failures}")
-    return int(median >= _LIMIT or failures > 0)
+    yield Result(
+        "uploads",
+        f"{count} kills",
+        f"median of bytes sent again {median:.3%}, {failures} wrong names or blobs",
+        "< 1 %, 0",
+        median < _LIMIT and failures == 0,
+    )
 
 
 def kill_once(path: Path, registry: FakeRegistry, cut: int) -> tuple[int, bool]:
@@ -89,7 +89,3 @@ def create_command(path: Path, registry: FakeRegistry) -> list[str]:
         *("--tls-verify=false", "--allow-unsigned", "--reason", "test", "--adopt"),
         *("--records", str(path / "records")),
     ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -109,7 +109,10 @@ def test_names_point_to_their_former_images_again(
 
 
 def test_second_undo_changes_nothing(site: Site) -> None:
-    site.airbundle("undo", site.path / "receipt", "--reason", "a", "--tls-verify=false")
+    site.airbundle(
+        *("undo", site.path / "receipt", "--reason", "a", "--tls-verify=false"),
+        *("--records", site.path / "records"),
+    )
     assert site.undo("--dry-run")["web:1"] == "unchanged"
 
 
@@ -132,8 +135,11 @@ def test_undo_is_logged(site: Site) -> None:
     assert site.airbundle("log", "verify", "--records", site.path / "records").returncode == 0
 
 
-def test_cancelled_undo_is_logged(airbundle: servers.Client, tmp_path: Path) -> None:
-    """The log states how many names were changed before."""
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_interrupted_undo_is_logged(
+    airbundle: servers.Client, tmp_path: Path, sent: signal.Signals, status: int
+) -> None:
+    """The log states how many names were changed before; of a killed run, that it began."""
     with FakeRegistry() as registry:
         Site(airbundle, f"{registry.host}/site", tmp_path)
         before = registry.count("DELETE|PUT")
@@ -144,12 +150,16 @@ def test_cancelled_undo_is_logged(airbundle: servers.Client, tmp_path: Path) -> 
             while registry.count("DELETE|PUT") == before:
                 assert process.poll() is None
                 time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
+            process.send_signal(sent)
+            assert process.wait(30) == status
     lines = (tmp_path / "records/log.jsonl").read_bytes().splitlines()
     entries = [json.loads(line) for line in lines]
-    assert [entry["event"] for entry in entries] == ["import", "undo"]
-    assert entries[1]["failed"] >= 1
+    events = [entry["event"] for entry in entries]
+    if sent == signal.SIGKILL:
+        assert events == ["import", "undo-start"]
+    else:
+        assert events == ["import", "undo-start", "undo"]
+        assert entries[2]["failed"] >= 1
 
 
 @pytest.mark.parametrize(

@@ -126,34 +126,45 @@ class UndoneName:
         }
 
 
-def undo(
-    record: ImportRecord, options: OpenOptions, engine: EngineOptions, *, dry_run: bool = False
+def compare(
+    record: ImportRecord, options: OpenOptions, engine: EngineOptions
 ) -> tuple[UndoneName, ...]:
-    """Undo an import; with ``dry_run``, only compare the names with the target.
-
-    With ``engine.keep_going``, the names that point to something else do not prevent the others
-    from being changed. If the run is cancelled while names are changed, the others have failed.
+    """Compare the names with the target; return what has to be done for each one.
 
     Raises:
-        ConflictError: names point to something else; nothing was changed.
         RegistryError: the target cannot be read.
-        CancelledError: the run was cancelled before a name was changed.
+        CancelledError: the run was cancelled.
     """
     tasks = [partial(_compare, record.target, item, options) for item in record.names]
-    results = run_all(engine.executor, tasks, engine.cancellation)
-    moved = [item for item in results if item.state == "moved"]
-    if dry_run:
-        return tuple(results)
-    if moved and not engine.keep_going:
+    return tuple(run_all(engine.executor, tasks, engine.cancellation))
+
+
+def check_unchanged(compared: Sequence[UndoneName]) -> None:
+    """Check that no name points to something else than what the import published.
+
+    Raises:
+        ConflictError: some do.
+    """
+    moved = [item for item in compared if item.state == "moved"]
+    if moved:
         lines = [f"{item.published.name}: {item.problem}" for item in moved]
         raise ConflictError(
             "\n".join(["names have changed since the import; nothing was undone", *lines]),
             subjects=[str(item.published.name) for item in moved],
             hint="undo the other names with --keep-going",
         )
+
+
+def change(
+    record: ImportRecord, compared: Sequence[UndoneName], options: OpenOptions
+) -> tuple[UndoneName, ...]:
+    """Change the names back that have not changed since; return the result of each name.
+
+    If the run is cancelled, the remaining ones have failed.
+    """
     return tuple(
         _change(record.target, item, options) if item.state in ("restored", "removed") else item
-        for item in results
+        for item in compared
     )
 
 

@@ -133,6 +133,33 @@ def compare_with_log(folder: Path, entries: Iterable[Entry]) -> int:
     return absent
 
 
+def check_logged(path: Path, raw: bytes, entries: Iterable[Entry]) -> None:
+    """Check that ``raw``, which was read from ``path``, is the receipt of an import in the log.
+
+    Raises:
+        LostRecordsError: it is not, or it was changed since.
+    """
+    digest = Digest.of(raw)
+    named = None
+    for entry in entries:
+        if entry.event != IMPORT:
+            continue
+        recorded = entry.table.table("receipt")
+        if recorded.digest("digest") == digest:
+            return
+        if recorded.text("name") == path.name:
+            named = recorded.digest("digest")
+    if named is not None:
+        problem = f"changed since its import (expected {named}, got {digest})"
+        raise LostRecordsError(str(path), problem, hint=_RESTORE_RECEIPT)
+    raise LostRecordsError(
+        str(path),
+        "not the receipt of an import in the log",
+        hint="use a receipt from the records, unchanged, and specify the records of the site that"
+        " imported the bundle: --records DIRECTORY",
+    )
+
+
 class NamedReceipt(NamedTuple):
     """A receipt, by the name of its file."""
 

@@ -189,6 +189,17 @@ def read_former_logs(records: site.Records) -> Iterator[FormerLog]:
         pending_entries += [item for item in readable.entries if item.event == states.RESTORE]
 
 
+def list_entries(records: site.Records) -> list[logs.Entry]:
+    """Return the entries of former logs, of the log, and of an import that was interrupted.
+
+    Raises:
+        MediumError: a former log cannot be read.
+    """
+    former = [entry for log in read_former_logs(records) for entry in log.entries]
+    pending = [] if records.pending is None else [records.pending]
+    return [*former, *records.log.entries, *pending]
+
+
 def format_former_name(name: str, digest: Digest) -> str:
     """Return the name under which ``restore`` keeps a file with this digest."""
     return f"{name}.{digest.hex[:16]}.former"

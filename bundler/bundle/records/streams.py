@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 IMPORT, RESET, RESTORE, TRUST = "import", "reset", "restore", "trust"
 """Events that change the state of streams; ``TRUST``: the trust file was replaced."""
-AUDIT, REFUSED, UNDO, TRUST_UPDATE = "audit", "refused", "undo", "trust-update"
-"""Events that change none; ``REFUSED``: a bundle was authenticated, but refused; ``UNDO``: names at
-the target were changed back; ``TRUST_UPDATE``: a newer version of the trust file was stored."""
+AUDIT, REFUSED, UNDO_START, UNDO = "audit", "refused", "undo-start", "undo"
+TRUST_UPDATE = "trust-update"
+"""Events that change none; ``REFUSED``: a bundle was authenticated, but refused; ``UNDO_START``:
+names at the target are about to be changed back; ``UNDO``: they were; ``TRUST_UPDATE``: a newer
+version of the trust file was stored."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

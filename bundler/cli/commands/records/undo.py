@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -50,14 +51,13 @@ def undo(
     has changed since the import is not touched, and without --keep-going, no other is. The serial
     of the stream remains, so a former bundle is still refused without --allow-rollback.
 
-    The receipts of a site are in its records.
+    The receipts of a site are in its records. A receipt that is not as the log of the site states
+    is refused. The log gets an entry before the first change, and one after the last.
     """
     if reason is None and not dry_run:
         raise UsageError("no reason given", hint="add --reason TEXT")
-    from datetime import UTC, datetime  # noqa: PLC0415 - not for --help
-
-    from bundler.bundle.importing import undo as undoing  # noqa: PLC0415 - as above
-    from bundler.bundle.records import receipts, site, streams  # noqa: PLC0415 - as above
+    from bundler.bundle.importing import undo as undoing  # noqa: PLC0415 - not for --help
+    from bundler.bundle.records import receipts, restore, site, streams  # noqa: PLC0415 - as above
     from bundler.content.files.safe_directory import RegularFile  # noqa: PLC0415 - as above
     from bundler.oci.digest import Digest  # noqa: PLC0415 - as above
 
@@ -70,24 +70,25 @@ def undo(
     by_host = {}
     if override := access.create_override():
         by_host[record.target.domain] = override
+    receipts.check_logged(receipt, raw, restore.list_entries(site.read(path)))
     with context.run(jobs) as run:
+        options = run.create_open_options(by_host)
         if not dry_run:
             site.prepare(path)
-        results = undoing.undo(
-            record,
-            run.create_open_options(by_host),
-            run.create_engine_options(keep_going=keep_going),
-            dry_run=dry_run,
-        )
+        results = undoing.compare(record, options, run.create_engine_options())
         if not dry_run:
+            if not keep_going:
+                undoing.check_unchanged(results)
             members = {
                 "target": str(record.target),
                 "receipt": {"name": receipt.name, "digest": Digest.of(raw).text},
                 "images": len(results),
-                "failed": sum(item.state in ("moved", "failed") for item in results),
                 "reason": reason,
                 "operator": context.environment.describe_operator(),
             }
+            site.append(path, streams.UNDO_START, datetime.now(UTC), members)
+            results = undoing.change(record, results, options)
+            members["failed"] = sum(item.state in ("moved", "failed") for item in results)
             site.append(path, streams.UNDO, datetime.now(UTC), members)
             run.cancellation.check()
     if as_json:

@@ -283,5 +283,19 @@ class UnreadableBundleError(MediumError):
 class LockedError(MediumError):
     """Another process holds the lock of a file or directory.
 
+    Fields:
+        holder: who holds it, where and since when; empty if unknown.
+
     Raised by writers of local formats and of authfiles.
     """
+
+    def __init__(
+        self,
+        path: str,
+        holder: str = "",
+        *,
+        hint: str = "run the command again when that process has ended",
+    ) -> None:
+        by = f" ({holder})" if holder else ", which is not visible here"
+        super().__init__(f"{path}: locked by another process{by}", path=path, hint=hint)
+        self.holder = holder

@@ -143,7 +143,7 @@ def test_second_export_to_same_bundle_is_refused(airbundle, fake, tmp_path) -> N
         second = airbundle(*command)
         assert first.wait(30) == 0
 
-    assert_refused(second, 5, f"{tmp_path}/out")
+    assert_refused(second, 5, f"{tmp_path}/out", f"@{os.uname().nodename}, process {first.pid}, ")
     assert airbundle("verify", tmp_path / "out").returncode == 4
 
 

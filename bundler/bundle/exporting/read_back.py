@@ -67,7 +67,7 @@ def verify_written(
             # Verify opens the small files at the top before it hashes the others.
             for name in directory.list_names():
                 if directory.get_size(name) is not None:
-                    with bundle_files.open_file(directory, name) as file:
+                    with directory.open_file(name) as file:
                         drop_cache(file)
     return verify(
         bundle,

@@ -32,9 +32,10 @@ from bundler.bundle.records import (
     trust_file_state,
 )
 from bundler.bundle.records.evidence.objects import FOLDER
-from bundler.content.files import atomic_write, file_lock, part_files
+from bundler.content.files import atomic_write, part_files
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_lock import WriteLock, hold
 from bundler.errors import (
     IntegrityError,
     LimitError,
@@ -110,8 +111,7 @@ def read(path: Path) -> Records:
         if os.path.lexists(path):  # a file, or a link to a medium that is not mounted
             raise MediumError(f"{path}: not a directory", path=str(path), hint=_CHOOSE) from None
         return Records(path)
-    with directory:
-        file_lock.lock(directory, shared=True, timeout=_LOCK_TIMEOUT)
+    with directory, hold(directory, shared=True, timeout=_LOCK_TIMEOUT):
         records = read_directory(directory)
     if records.pending is None:
         return records
@@ -245,8 +245,11 @@ def lock_stream(path: Path, stream: str, *, shared: bool) -> Iterator[None]:
     with Directory.open(path) as directory, directory.enter(_LOCKS) as locks:
         lock = _LockFile(locks, stream)
         try:
-            file_lock.lock(lock, shared=shared)
-            yield
+            held = WriteLock.acquire(lock, locks, f".{stream}.airbundle-lock", shared=shared)
+            try:
+                yield
+            finally:
+                held.release()
         finally:
             os.close(lock.fd)
 
@@ -375,8 +378,7 @@ def open_for_writing(path: Path) -> Iterator[Directory]:
         raise to_bundler_error(error, path, "cannot create this directory") from error
     for each in missing:
         atomic_write.sync_directory(each.parent)
-    with Directory.open(path) as directory:
-        file_lock.lock(directory, timeout=_LOCK_TIMEOUT)
+    with Directory.open(path) as directory, hold(directory, timeout=_LOCK_TIMEOUT):
         yield directory
 
 

@@ -24,9 +24,9 @@ from bundler.bundle.verifying import parallel_hash
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files import atomic_write, part_files
 from bundler.content.files.atomic_write import PartFile
-from bundler.content.files.file_lock import lock
 from bundler.content.files.locked_directory import LockedDirectory
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_lock import RECORD, hold
 from bundler.content.streams import copy_to_fd
 from bundler.errors import BundlerError, ConflictError, DamagedBundleError, count
 from bundler.events import BlobTotal, Completed, Planned, TransferTotals
@@ -106,12 +106,12 @@ def repair(
         source = stack.enter_context(Directory.open(bundle))
         if output is None:
             target = source
-            lock(source)
+            stack.enter_context(hold(source))
             next_seal.complete(source)
             _remove_parts(source)
         else:
             target = stack.enter_context(LockedDirectory.create(output))
-            if target.list_names():
+            if set(target.list_names()) - {RECORD}:
                 raise ConflictError(
                     f"{output}: the directory is not empty",
                     path=str(output),
@@ -143,7 +143,8 @@ def _remove_parts(bundle: Directory) -> None:
     parts = [
         path
         for path in bundle_files.scan_files(bundle.path).entries
-        if part_files.is_part(path.rpartition("/")[2])
+        if path != RECORD
+        and part_files.is_part(path.rpartition("/")[2])
         and not part_files.is_kept(path.rpartition("/")[2])
     ]
     bundle_files.remove_files(bundle, parts, keep_directories=True)

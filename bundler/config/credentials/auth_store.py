@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from bundler.config import config_file
 from bundler.config.credentials import auth_file, credential_helper
-from bundler.content.files import file_lock, part_files
+from bundler.content.files import part_files
 from bundler.content.files.atomic_write import write_bytes
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_lock import hold
 from bundler.errors import BundlerError, ConfigError, MediumError, NotFoundError
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ def _edit(path: Path) -> Iterator[AuthFile]:
         directory = Directory.open(target.parent)
     except (OSError, RuntimeError, BundlerError) as error:
         raise _create_write_error(path, error) from None
-    with directory:
-        file_lock.lock(directory, timeout=LOCK_TIMEOUT)
+    with directory, hold(directory, timeout=LOCK_TIMEOUT):
         part_files.remove_stale_parts(directory)
         raw = config_file.read(target)
         file = auth_file.parse(b"{}" if raw is None else raw, path)
@@ -148,8 +148,11 @@ def _edit(path: Path) -> Iterator[AuthFile]:
 
 def _remove_unfinished(path: Path) -> None:
     """Remove the credentials that a killed process left beside an authfile that does not exist."""
-    with suppress(NotFoundError), Directory.open(path.resolve().parent) as directory:
-        file_lock.lock(directory, timeout=LOCK_TIMEOUT)
+    with (
+        suppress(NotFoundError),
+        Directory.open(path.resolve().parent) as directory,
+        hold(directory, timeout=LOCK_TIMEOUT),
+    ):
         part_files.remove_stale_parts(directory)
 
 

@@ -89,11 +89,14 @@ class PartFile:
         return part
 
     @classmethod
-    def open_kept(cls, directory: Directory, name: str, *, create: bool) -> Self | None:
+    def open_kept(
+        cls, directory: Directory, name: str, *, create: bool, shared: bool = False
+    ) -> Self | None:
         """Open the file ``name``, which is kept if its transfer is interrupted.
 
         Returns None if the file cannot be used: it does not exist and ``create`` is False, another
-        process is writing it, or it is not a regular file with a single link.
+        process is or, in a ``shared`` directory that the caller has not locked, may be writing it,
+        or it is not a regular file with a single link.
         """
         flags = _FLAGS | (os.O_CREAT if create else 0)
         while True:
@@ -103,7 +106,8 @@ class PartFile:
                 return None
             part = cls(directory, name, fd, kept=True)
             status = os.fstat(fd)
-            if not (stat.S_ISREG(status.st_mode) and status.st_nlink <= 1 and part.lock()):
+            is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+            if not (is_plain and part.lock(required=shared)):
                 part.close()
                 return None
             if part.is_named():
@@ -188,13 +192,16 @@ class PartFile:
             if not (self._published or stays):
                 os.unlink(self.name, dir_fd=self._directory.fd)
 
-    def lock(self) -> bool:
-        """Lock the file; return False if another process locked it, or locks are unsupported."""
+    def lock(self, *, required: bool = False) -> bool:
+        """Lock the file; return False if another process has locked it.
+
+        On a file system without locks, the result is False only if a lock is ``required``.
+        """
         try:
-            file_lock.lock(self)
+            state = file_lock.try_lock(self)
         except MediumError:
             return False
-        return True
+        return state == "locked" or (state == "unsupported" and not required)
 
     def _set_mode(self, mode: int) -> None:
         with contextlib.suppress(OSError):  # some file systems have no modes

@@ -6,13 +6,14 @@ directory removes it, and a process that locks a removed directory creates it ag
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files import file_lock
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import BundlerError, NotFoundError, UsageError
+from bundler.content.files.write_lock import WriteLock
+from bundler.errors import BundlerError, LockedError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +28,14 @@ class LockedDirectory(Directory):
 
     created: Sequence[Path] = ()
     """Those of the directory and its parents that this process created, parents first."""
+    _lock = WriteLock()
 
     @classmethod
     def create(cls, path: Path, *, shared: bool = False) -> Self:
         """Create ``path`` and missing parents, open it, and lock it.
 
-        With ``shared``, other processes may hold a shared lock at the same time.
+        With ``shared``, other processes may hold a shared lock at the same time; on a file system
+        without locks, nothing is locked.
 
         Raises:
             LockedError: another process holds the lock.
@@ -43,19 +46,32 @@ class LockedDirectory(Directory):
             created = _create_directories(path)
             with suppress(NotFoundError):  # removed by another process
                 directory = cls.open(path)
-                try:
-                    file_lock.lock(directory, shared=shared)
-                    is_named = directory.is_named()
-                except BaseException:
-                    Directory.close(directory)
-                    raise
-                if is_named:
+                if directory.lock(shared=shared):
                     directory.created = created
                     return directory
-                Directory.close(directory)
+
+    def lock(self, *, shared: bool) -> bool:
+        """Lock the directory; if that fails, or its path was removed, close it, which stays.
+
+        Returns:
+            Whether the directory is locked.
+
+        Raises:
+            LockedError, MediumError, NoSpaceError: see ``create``.
+        """
+        with ExitStack() as undo:
+            undo.callback(self._unlock)
+            if not shared:
+                self._lock = WriteLock.acquire(self, self)
+            elif file_lock.try_lock(self, shared=True) == "busy":
+                raise LockedError(str(self.path), file_lock.find_holder(self.fd))
+            if is_named := self.is_named():
+                undo.pop_all()
+            return is_named
 
     def close(self) -> None:
         """Remove the directory and its parents if they are new and empty, and unlock it."""
+        self._lock.release()
         try:
             if self.fd >= 0 and self.created and self.is_named():
                 *parents, _ = self.created
@@ -67,7 +83,12 @@ class LockedDirectory(Directory):
                             file_lock.lock(parent)
                             path.rmdir()
         finally:
-            super().close()
+            self._unlock()
+
+    def _unlock(self) -> None:
+        """Unlock and close the directory, which stays."""
+        self._lock.release()
+        super().close()
 
 
 def _create_directories(path: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 ``.airbundle-<16 hex>.part``   an unfinished file, removed by its run, or by a later one
 ``.airbundle-<digest>.part``   the beginning of a blob, kept for the next run, which continues it
+``.airbundle-lock.part``       the process that writes to the directory, see ``write_lock``
 
 A process locks an unfinished file while it writes it. An unfinished file never counts as content.
 """
@@ -16,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bundler.content.files.atomic_write import MIN_KEPT, PART_PREFIX, PART_SUFFIX, PartFile
+from bundler.content.files.write_lock import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -34,10 +36,12 @@ class KeptParts:
     """The kept parts in the directories of one destination.
 
     Thread-safe if each thread writes a different blob. A part is locked from ``open`` until its
-    blob is written, or until ``close``.
+    blob is written, or until ``close``. The caller has locked the directories, unless they are
+    ``shared``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self._opened: dict[Digest, PartFile] = {}
         self._names: set[str] = set()
         """The names of the parts that this run has written; a complete blob has another name."""
@@ -48,7 +52,7 @@ class KeptParts:
         The caller closes it before it calls ``take``.
         """
         name = get_kept_name(digest)
-        part = self._opened.get(digest) or PartFile.open_kept(directory, name, create=False)
+        part = self._opened.get(digest) or self._open(directory, name, create=False)
         if part is None:
             return None
         self._opened[digest] = part
@@ -63,7 +67,7 @@ class KeptParts:
         if size is not None and size > MIN_KEPT:
             name = get_kept_name(digest)
             self._names.add(name)
-            part = part or PartFile.open_kept(directory, name, create=True)
+            part = part or self._open(directory, name, create=True)
         return part
 
     def remove_unneeded(self, directory: Directory) -> None:
@@ -79,6 +83,9 @@ class KeptParts:
         for part in self._opened.values():
             part.close()
         self._opened.clear()
+
+    def _open(self, directory: Directory, name: str, *, create: bool) -> PartFile | None:
+        return PartFile.open_kept(directory, name, create=create, shared=self._shared)
 
 
 def get_kept_name(digest: Digest) -> str:
@@ -101,7 +108,7 @@ def remove_parts(directory: Directory, *, except_for: Container[str] = ()) -> No
 
     The caller has locked the directory.
     """
-    for name in filter(is_part, directory.list_names()):
+    for name in _list_parts(directory):
         if name not in except_for:
             _remove_unlocked(directory, name)
 
@@ -113,9 +120,13 @@ def remove_stale_parts(directory: Directory, *, shared: bool = False) -> None:
     ``shared`` directory, which the caller has not locked, all newer files are kept.
     """
     oldest = time.time() - LIFETIME
-    for name in filter(is_part, directory.list_names()):
+    for name in _list_parts(directory):
         recent = oldest if shared or is_kept(name) else None
         _remove_unlocked(directory, name, unless_after=recent)
+
+
+def _list_parts(directory: Directory) -> list[str]:
+    return [name for name in directory.list_names() if is_part(name) and name != RECORD]
 
 
 def _remove_unlocked(directory: Directory, name: str, unless_after: float | None = None) -> None:

@@ -11,15 +11,17 @@ import os
 import stat
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.files import atomic_write, file_lock
+from bundler.content.files import atomic_write
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_lock import WriteLock
 from bundler.errors import MalformedError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SUFFIX = ".airbundle-part"
+_RECORD_SUFFIX = ".airbundle-lock"
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -44,6 +46,7 @@ class FileReplacement:
         self._final = resolved.name
         self._name = f".{resolved.name}{_SUFFIX}"
         self._published = False
+        self._lock = WriteLock()
         self._directory = Directory.open(resolved.parent)
         self.fd = -1
         try:
@@ -111,6 +114,7 @@ class FileReplacement:
         self._release()
 
     def _release(self) -> None:
+        self._lock.release()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -123,7 +127,8 @@ class FileReplacement:
                 self.fd = os.open(self._name, _FLAGS, 0o644, dir_fd=self._directory.fd)
             except OSError as error:
                 raise to_bundler_error(error, self.path, "cannot write here") from error
-            file_lock.lock(self)
+            record = f".{self._final}{_RECORD_SUFFIX}"
+            self._lock = WriteLock.acquire(self, self._directory, record)
             opened = os.fstat(self.fd)
             if not stat.S_ISREG(opened.st_mode) or opened.st_nlink > 1:
                 raise MalformedError(
@@ -134,6 +139,7 @@ class FileReplacement:
                 named = os.stat(self._name, dir_fd=self._directory.fd, follow_symlinks=False)
                 if os.path.samestat(opened, named):
                     return os.ftruncate(self.fd, 0)
+            self._lock.release()
             os.close(self.fd)
             self.fd = -1
 

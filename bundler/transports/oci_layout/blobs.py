@@ -91,7 +91,7 @@ class WritableBlobs(ReadableBlobs):
         self._root = LockedDirectory.create(shared, shared=True) if shared else layout
         self._lock = threading.Lock()
         super().__init__(self._root, shared=self._is_shared)
-        self._parts = KeptParts()
+        self._parts = KeptParts(shared=self._is_shared)
         self._directories: dict[str, Directory] = {}
         """The open directories of blobs, by algorithm."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_lock import hold
 from bundler.errors import ConfigError, ConflictError, TrustFileError
 from bundler.trust.trust_files import trust_file, trust_store
 
@@ -53,8 +53,7 @@ def install(
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{path.parent}: {error.strerror}", path=str(path.parent)) from None
-    with Directory.open(path.parent) as folder:
-        lock(folder)
+    with Directory.open(path.parent) as folder, hold(folder):
         if path.exists() and record is None and trust_store.read_file(path) != document.raw:
             raise ConflictError(
                 f"{path}: the site has another trust file",

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from bundler.config import config_file
 from bundler.content.files import atomic_write
-from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_lock import hold
 from bundler.errors import (
     ConfigError,
     ConflictError,
@@ -141,8 +141,7 @@ class TrustStore:
         content = trust_file.parse_next(self.content, document, subject)
         if not self.read_only:
             try:
-                with Directory.open(self.path.parent) as folder:
-                    lock(folder)
+                with Directory.open(self.path.parent) as folder, hold(folder):
                     if folder.read(self.path.name, limit=trust_file.MAX_TRUST_FILE) == self.raw:
                         write_version(folder, self.path.name, content.version, document)
                     # Otherwise, another run has applied this version, which ``follow`` checks.

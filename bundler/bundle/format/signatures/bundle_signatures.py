@@ -13,8 +13,8 @@ from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.writing import next_seal
 from bundler.config import config_file
 from bundler.content.files import atomic_write, part_files
-from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_lock import hold
 from bundler.errors import (
     DamagedBundleError,
     LimitError,
@@ -130,8 +130,7 @@ def sign_bundle(bundle: Path, keys: Sequence[Signer]) -> list[str]:
             f"{bundle}: a signature cannot be added to an archive",
             hint="write it to a file with --output, and import with --signature FILE",
         )
-    with Directory.open(bundle) as directory:
-        lock(directory)
+    with Directory.open(bundle) as directory, hold(directory):
         next_seal.complete(directory)
         part_files.remove_stale_parts(directory)
         return write_signatures(bundle, read_for_signing(bundle), keys)

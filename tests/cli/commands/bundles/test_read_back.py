@@ -40,6 +40,13 @@ def test_bundle_is_read_back_and_recorded(export, run_airbundle, tmp_path):
     assert "(not signed)" in imported.stdout
 
 
+def test_files_of_operating_systems_are_not_in_the_way(export, tmp_path):
+    export()
+    (tmp_path / "b/.DS_Store").touch()
+    result = export("--read-back")
+    assert result.status == 0, result.stderr
+
+
 def test_record_of_a_former_bundle_is_ignored(export, run_airbundle, tmp_path):
     export("--read-back")
     images.write_layout(tmp_path / "other", {"a": images.image()})

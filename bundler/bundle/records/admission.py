@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from bundler.bundle.records.streams import StreamState, find_last_seen
+from bundler.bundle.records.state.streams import StreamState, find_last_seen
 from bundler.errors import (
     EquivocationError,
     ExpiredError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.records.site import Records
-    from bundler.bundle.records.streams import Streams
+    from bundler.bundle.records.state.streams import Streams
     from bundler.trust.bundle_trust import BundleTrust
 
 MAX_AHEAD = timedelta(days=1)

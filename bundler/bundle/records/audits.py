@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format.authenticate import AuthenticatedBundle
 from bundler.bundle.format.signatures.bundle_signatures import read_signatures
-from bundler.bundle.records import site, streams
+from bundler.bundle.records import site
 from bundler.bundle.records.evidence.draft import EvidenceDraft
 from bundler.bundle.records.import_session import describe_bundle
+from bundler.bundle.records.state import streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

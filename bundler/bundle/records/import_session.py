@@ -6,11 +6,12 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from bundler.bundle.records import site, streams
+from bundler.bundle.records import site
 from bundler.bundle.records.admission import Admission, Overrides, admit
 from bundler.bundle.records.evidence.draft import EvidenceDraft
 from bundler.bundle.records.receipts import SignedReceipt
-from bundler.bundle.records.trust_file_state import MEMBER, TrustFileState
+from bundler.bundle.records.state import streams
+from bundler.bundle.records.state.trust_file_state import MEMBER, TrustFileState
 from bundler.errors import (
     DamagedBundleError,
     DigestMismatchError,

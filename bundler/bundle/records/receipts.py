@@ -19,7 +19,7 @@ from bundler.bundle.records.signed_file import (
     find_signers,
     read_file,
 )
-from bundler.bundle.records.streams import IMPORT, RESTORE
+from bundler.bundle.records.state.streams import IMPORT, RESTORE
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     IntegrityError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.log.log import Entry
     from bundler.trust.keys import PublicKey
     from bundler.trust.private_keys.signers import Signer
     from bundler.trust.trust_files.trust_file import TrustedKey

@@ -6,8 +6,9 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.records import site, streams as states
-from bundler.bundle.records.trust_file_state import MEMBER, TrustFileState
+from bundler.bundle.records import site
+from bundler.bundle.records.state import streams as states
+from bundler.bundle.records.state.trust_file_state import MEMBER, TrustFileState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

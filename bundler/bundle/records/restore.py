@@ -5,16 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.records import (
-    log as logs,
-    pending,
-    permissions,
-    receipts,
-    site,
-    state_file,
-    streams as states,
-    trust_file_state,
-)
+from bundler.bundle.records import permissions, receipts, site
+from bundler.bundle.records.log import log as logs, pending
+from bundler.bundle.records.state import state_file, streams as states, trust_file_state
 from bundler.content.files import atomic_write
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
@@ -32,8 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from bundler.bundle.records.streams import Streams
-    from bundler.bundle.records.trust_file_state import TrustFileState
+    from bundler.bundle.records.state.streams import Streams
+    from bundler.bundle.records.state.trust_file_state import TrustFileState
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,16 +22,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.records import (
-    log as logs,
-    pending,
-    permissions,
-    receipts,
-    state_file,
-    streams as states,
-    trust_file_state,
-)
+from bundler.bundle.records import permissions, receipts
 from bundler.bundle.records.evidence.objects import FOLDER
+from bundler.bundle.records.log import log as logs, pending
+from bundler.bundle.records.state import state_file, streams as states, trust_file_state
 from bundler.content.files import atomic_write, part_files
 from bundler.content.files.os_errors import measure_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
@@ -53,8 +47,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.records.receipts import SignedReceipt
-    from bundler.bundle.records.streams import Streams, StreamState
-    from bundler.bundle.records.trust_file_state import TrustFileState
+    from bundler.bundle.records.state.streams import Streams, StreamState
+    from bundler.bundle.records.state.trust_file_state import TrustFileState
     from bundler.oci.digest import Digest
 
 RECEIPTS = "receipts"

@@ -12,9 +12,9 @@ import pytest
 from bundler.bundle.format.authenticate import AuthenticatedBundle
 from bundler.bundle.format.inventory import inventory
 from bundler.bundle.records.admission import Admission, Overrides, admit
-from bundler.bundle.records.log import Entry, Log
+from bundler.bundle.records.log.log import Entry, Log
 from bundler.bundle.records.site import Records
-from bundler.bundle.records.streams import StreamState
+from bundler.bundle.records.state.streams import StreamState
 from bundler.errors import (
     EquivocationError,
     ExpiredError,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bundler.bundle.records import log as logs, site, state_file
+from bundler.bundle.records import site
+from bundler.bundle.records.log import log as logs
 from bundler.bundle.records.restore import restore
+from bundler.bundle.records.state import state_file
 from bundler.errors import (
     ConflictError,
     LockedError,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.records.evidence.document import KeptImage
     from bundler.bundle.records.evidence.package_query import PackageQuery
-    from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.log.log import Entry
     from bundler.gocompat.regexp import GoExpression
 
 MIN_FINGERPRINT = 8

@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.records import streams
 from bundler.bundle.records.evidence import document, objects
 from bundler.bundle.records.evidence.answer import MIN_FINGERPRINT, Answer, Gap, Match
 from bundler.bundle.records.evidence.document import parse_object
 from bundler.bundle.records.evidence.objects import Unread
 from bundler.bundle.records.restore import read_former_logs
+from bundler.bundle.records.state import streams
 from bundler.oci.digest import Digest
 from bundler.oci.json.table import Table
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bundler.bundle.records.evidence.answer import GapCode, Query
     from bundler.bundle.records.evidence.document import Document, KeptImage, KeptPlatform
     from bundler.bundle.records.evidence.objects import ObjectStore
-    from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.log.log import Entry
     from bundler.bundle.records.site import Records
 
 _EVENTS = (streams.IMPORT, streams.AUDIT, streams.REFUSED)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.log.log import Entry
     from bundler.cli.options.records import Period
 
 
@@ -43,7 +43,7 @@ def print_entries(entries: Sequence[Entry], names: Mapping[str, str]) -> None:
 
     The location is the target of an import, or the bundle or image of an audit.
     """
-    from bundler.bundle.records import streams  # noqa: PLC0415 - not for --help
+    from bundler.bundle.records.state import streams  # noqa: PLC0415 - not for --help
 
     rows = []
     for entry in entries:

@@ -57,7 +57,8 @@ def undo(
     if reason is None and not dry_run:
         raise UsageError("no reason given", hint="add --reason TEXT")
     from bundler.bundle.importing import undo as undoing  # noqa: PLC0415 - not for --help
-    from bundler.bundle.records import receipts, restore, site, streams  # noqa: PLC0415 - as above
+    from bundler.bundle.records import receipts, restore, site  # noqa: PLC0415 - as above
+    from bundler.bundle.records.state import streams  # noqa: PLC0415 - as above
     from bundler.content.files.safe_directory import RegularFile  # noqa: PLC0415 - as above
     from bundler.oci.digest import Digest  # noqa: PLC0415 - as above
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.records import log as logs
+from bundler.bundle.records.log import log as logs
 from bundler.bundle.records.permissions import get_file_mode
 from bundler.content.files import atomic_write
 from bundler.errors import NotFoundError
@@ -20,7 +20,7 @@ from bundler.oci.json import strict, timestamps
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
-    from bundler.bundle.records.log import Entry, Log
+    from bundler.bundle.records.log.log import Entry, Log
     from bundler.content.files.safe_directory import Directory
 
 NAME = "pending.jsonl"

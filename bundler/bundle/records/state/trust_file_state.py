@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from bundler.bundle.records import streams as states
+from bundler.bundle.records.state import streams as states
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.log.log import Entry
     from bundler.oci.digest import Digest
     from bundler.oci.json.table import Table
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bundler.bundle.records import log as logs, pending, receipts, site, state_file
+from bundler.bundle.records import receipts, site
+from bundler.bundle.records.log import log as logs, pending
 from bundler.bundle.records.receipts import SignedReceipt
 from bundler.bundle.records.restore import restore
+from bundler.bundle.records.state import state_file
 from bundler.errors import LostRecordsError
 from tests.bundle.records.test_site import START, describe_import, interrupt, read_serials
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.records.permissions import get_file_mode
-from bundler.bundle.records.streams import read_streams
-from bundler.bundle.records.trust_file_state import MEMBER, TrustFileState
+from bundler.bundle.records.state.streams import read_streams
+from bundler.bundle.records.state.trust_file_state import MEMBER, TrustFileState
 from bundler.content.files import atomic_write
 from bundler.errors import NotFoundError
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
-    from bundler.bundle.records.log import Log
-    from bundler.bundle.records.streams import Streams
+    from bundler.bundle.records.log.log import Log
+    from bundler.bundle.records.state.streams import Streams
     from bundler.content.files.safe_directory import Directory
     from bundler.oci.digest import Digest
 

@@ -16,7 +16,7 @@ from bundler.oci.json import timestamps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bundler.bundle.records.log import Entry
+    from bundler.bundle.records.log.log import Entry
     from bundler.oci.digest import Digest
     from bundler.oci.json.table import Table
 

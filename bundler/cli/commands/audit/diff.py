@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, platforms
+from bundler.cli.options import common
 from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
+from bundler.cli.options.images import platforms
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bundler.cli.options import common, platforms
+from bundler.cli.options import common
 from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
+from bundler.cli.options.images import platforms
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.options.signing.bundle_trust import TrustOptions, key_trust

@@ -8,11 +8,11 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.conversion import ImageConversionOptions, convert_images
+from bundler.cli.options.images.conversion import ImageConversionOptions, convert_images
+from bundler.cli.options.images.platforms import PlatformOptions, platforms
+from bundler.cli.options.images.retry import RetryOptions, retry_options
 from bundler.cli.options.option import option
-from bundler.cli.options.platforms import PlatformOptions, platforms
 from bundler.cli.options.registry_access import AccessOptions, both_sides
-from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.options.signing.signing import SigningOptions, sign_images
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context

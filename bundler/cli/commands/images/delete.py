@@ -6,9 +6,9 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
+from bundler.cli.options.images.retry import RetryOptions, retry_options
 from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import AccessOptions, access
-from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 

@@ -7,9 +7,9 @@ import sys
 import click
 
 from bundler.cli.options.command import command
+from bundler.cli.options.images.retry import RetryOptions, retry_options
 from bundler.cli.options.option import option, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, access
-from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from bundler.cli.options.command import command
+from bundler.cli.options.images.retry import RetryOptions, retry_options
 from bundler.cli.options.registry_access import AccessOptions, access
-from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 

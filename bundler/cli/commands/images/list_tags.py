@@ -7,8 +7,8 @@ import sys
 import click
 
 from bundler.cli.options.command import command
+from bundler.cli.options.images.retry import RetryOptions, retry_options
 from bundler.cli.options.registry_access import AccessOptions, registry_access
-from bundler.cli.options.retry import RetryOptions, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 

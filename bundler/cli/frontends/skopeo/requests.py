@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from bundler.cli.options.command import GlobalOptions
-from bundler.cli.options.conversion import ImageConversionOptions
-from bundler.cli.options.platforms import PlatformOptions
+from bundler.cli.options.images.conversion import ImageConversionOptions
+from bundler.cli.options.images.platforms import PlatformOptions
+from bundler.cli.options.images.retry import RetryOptions
 from bundler.cli.options.registry_access import ask_for_password
-from bundler.cli.options.retry import RetryOptions
 from bundler.cli.runtime.context import AccessSettings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.cli.options.retry import RetryOptions
+from bundler.cli.options.images.retry import RetryOptions
 from bundler.errors import (
     BundlerError,
     CancelledError,

@@ -114,6 +114,33 @@ def test_report_states_known_vulnerabilities(run_airbundle: RunAirbundle, tmp_pa
     assert "vulnerabilities" not in read_report(tmp_path / "r.json")
 
 
+def test_report_states_dates_of_the_lists_and_records_that_cannot_be_read(
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path
+):
+    (tmp_path / "osv").mkdir()
+    record = create_record("GHSA-1", "npm", "left-pad", ("introduced", "0"))
+    (tmp_path / "osv/good.json").write_text(json.dumps(record))
+    (tmp_path / "osv/bad.json").write_text("<html>")
+    kev = {"dateReleased": "2026-11-02T00:00:00Z", "vulnerabilities": [{"cveID": "CVE-2026-1234"}]}
+    (tmp_path / "kev.json").write_text(json.dumps(kev))
+    header = "#model_version:v4,score_date:2026-11-03T00:00:00Z\ncve,epss,percentile\n"
+    (tmp_path / "epss.csv").write_text(f"{header}CVE-2026-1234,0.5,0.9\n")
+    files = ("--database", "osv", "--kev", "kev.json", "--epss", "epss.csv")
+
+    result = run_airbundle("audit", bundle, *files, "--report", "r.json", "--report", "r.html")
+
+    assert result.status == 0
+    report = read_report(tmp_path / "r.json")
+    released = {name: report["vulnerabilities"][name]["released"] for name in ("kev", "epss")}
+    assert released == {"kev": "2026-11-02", "epss": "2026-11-03"}
+    problems = [gap["problem"] for gap in report["gaps"]]
+    assert [text for text in problems if "bad.json" in text and "record-malformed" in text]
+    page = (tmp_path / "r.html").read_text()
+    assert "kev.json, released 2026-11-02" in page
+    assert "epss.csv, released 2026-11-03" in page
+    assert "record of the database of vulnerabilities" in page
+
+
 @pytest.mark.parametrize(
     ("options", "status"),
     [

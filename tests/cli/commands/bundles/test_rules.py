@@ -27,14 +27,34 @@ def bundle(tmp_path: Path) -> Path:
     return bundles.write(tmp_path / "b", {"docker.io/library/app:1": image}, keys=(KEY,))
 
 
-@pytest.mark.parametrize("rules", ["rules: {not-root: error}", CONTENTS])
+IMAGE = "docker.io/library/app:1 (linux/amd64)"
+
+
+@pytest.mark.parametrize(
+    ("rules", "note", "code"),
+    [
+        ("rules: {not-root: error}", "", "not-root"),
+        (CONTENTS, "", "no-set-uid-files"),
+        (
+            "rules: {not-root: error, no-set-uid-files: error}",
+            "; the layers were not examined, and may have more findings",
+            "not-root",
+        ),
+    ],
+)
 def test_bundle_that_does_not_pass_is_refused_before_the_first_push(
-    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, rules: str
+    run_airbundle: RunAirbundle, bundle: Path, tmp_path: Path, rules: str, note: str, code: str
 ):
     (tmp_path / "gate.yaml").write_text(rules)
     result = run_airbundle(*COMMAND)
     assert (result.status, result.stdout) == (12, "")
     assert not (tmp_path / "inside").exists()
+    first, second = result.stderr.splitlines()[-2:]
+    expected = (
+        f"airbundle: error: plant-7: does not pass the rules, 1 finding; nothing was pushed{note}"
+    )
+    assert first == expected
+    assert second.strip().startswith(f"error: {code}: {IMAGE}: ")
 
 
 def test_file_that_the_inventory_does_not_list_is_refused(

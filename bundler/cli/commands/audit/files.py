@@ -91,6 +91,8 @@ def files(
         text.print_json({**authenticated, "files": [_to_json(*item) for item in listed]})
     else:
         _print_files(listed)
+        if marked and not listed and not context.options.quiet:
+            text.print_note("no file has set-user-ID or set-group-ID, or is world-writable")
 
 
 def _print_files(listed: Iterable[tuple[int, str, Member]]) -> None:

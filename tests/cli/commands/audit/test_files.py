@@ -112,3 +112,12 @@ def test_marked_files_are_selected(run_airbundle: RunAirbundle, tmp_path: Path):
         "etc/open": ["world-writable"],
         "srv": ["world-writable"],
     }
+
+
+def test_absence_of_marked_files_is_stated(run_airbundle: RunAirbundle, tmp_path: Path):
+    layer = tars.layer(tars.member("etc/usual"))
+    images.write_layout(tmp_path / "layout", {"app:1": images.image(layer)})
+    result = run_airbundle("files", "oci:layout", "--marked")
+    assert (result.status, result.stdout) == (0, "")
+    assert "no file has set-user-ID or set-group-ID, or is world-writable" in result.stderr
+    assert not run_airbundle("files", "oci:layout", "--marked", "--quiet").stderr

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.rules import waivers
 from bundler.bundle.audit.rules.finding import (
-    SCOPE_UNUSED,
     SEVERITIES,
     UNCHECKED,
     UNCHECKED_ADVICE,
@@ -15,7 +14,8 @@ from bundler.bundle.audit.rules.finding import (
     Place,
     is_at_least,
 )
-from bundler.bundle.audit.rules.rule import Problem, is_in_scope
+from bundler.bundle.audit.rules.rule import Problem
+from bundler.bundle.audit.rules.unused import list_unused
 from bundler.errors import FindingsError, count
 from bundler.oci.json import timestamps
 
@@ -109,7 +109,7 @@ def evaluate(rules: RuleSet, audited: AuditedLocation, accepted: Sequence[Waiver
                     else:
                         problems = active.check(audited, image, platform)
                     found += _create_findings(active, own, problems)
-    found += _list_unused_scopes(rules, audited)
+    found += list_unused(rules.rules, audited)
     findings, waived = waivers.apply(accepted, found, audited.now)
     order = {image.name: number for number, image in enumerate(audited.images)}
     findings.sort(
@@ -120,27 +120,6 @@ def evaluate(rules: RuleSet, audited: AuditedLocation, accepted: Sequence[Waiver
         )
     )
     return Verdict(audited, rules, tuple(findings), tuple(waived))
-
-
-def _list_unused_scopes(rules: RuleSet, audited: AuditedLocation) -> Iterator[Finding]:
-    """Yield a finding for each scope of a rule in which no image is, such as a misspelled one.
-
-    A rule with such ``images`` checks nothing there; ``except`` may be for images of other bundles.
-    """
-    references = [image.reference for image in audited.images]
-    named = [reference for reference in references if reference is not None]
-    for active in rules.rules:
-        # A rule also applies to images without a name.
-        images = active.images if len(named) == len(references) else ()
-        for member, scopes in (("images", images), ("except", active.excepted)):
-            for scope in scopes:
-                if not any(is_in_scope(reference, scope) for reference in named):
-                    yield Finding(
-                        SCOPE_UNUSED,
-                        "warning" if member == "images" else "note",
-                        f"{member} of the rule {active.rule.code}: no image is in {scope[:200]!r}",
-                        advice="Correct the name in the rules file, or remove it.",
-                    )
 
 
 def _create_findings(

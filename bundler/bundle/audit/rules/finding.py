@@ -16,6 +16,8 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 SCOPE_UNUSED = "rule-scope-unused"
 """The code of findings about the scopes of a rule in which no image is."""
+IGNORE_UNUSED = "rule-ignore-unused"
+"""The code of findings about ignored vulnerabilities that no image has."""
 UNCHECKED = "-unchecked"
 """The end of the code of a finding about a rule that could not be evaluated."""
 UNCHECKED_ADVICE = (

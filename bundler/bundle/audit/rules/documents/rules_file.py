@@ -43,6 +43,8 @@ class ActiveRule:
     """The scopes to which the rule applies; empty: all images."""
     excepted: tuple[str, ...] = ()
     """The scopes to which it does not apply."""
+    ignored: tuple[str, ...] = ()
+    """The IDs of vulnerabilities that it accepts."""
     program: Program | None = None
     """The program whose results it checks; None: it needs no program."""
 
@@ -141,4 +143,5 @@ def _read_rule(rule: Rule, fields: document.Value, mistakes: YamlMistakes) -> Ac
         rule.create(settings),
         settings.get_texts("images"),
         settings.get_texts("except"),
+        settings.get_texts("ignore"),
     )

@@ -177,12 +177,13 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
             hint="use an image layout, oci:DIR, or --existing overwrite",
         )
     started = datetime.now(UTC)
-    if isinstance(files, VolumeFiles) and not files.has_inventory:
-        from bundler.bundle.importing.partial_import import push_volumes  # noqa: PLC0415 - rare
+    if isinstance(files, VolumeFiles):
+        from bundler.bundle.format.plan.authenticate_plan import open_plan  # noqa: PLC0415 - only for volumes
 
-        files.reads_announced = request.publish_as_complete and files.announces_inventory
-        if not files.reads_announced:
-            push_volumes(request, files, engine)
+        files.reads_announced = not files.has_inventory
+        # All volumes together are a bundle, to which signatures may have been added later.
+        allowed = request.allow_unsigned or files.is_complete
+        open_plan(files, request.trust, request.now or started, allow_unsigned=allowed)
     bundle = request.open(files)
     if request.admit is not None:
         request.admit(bundle)
@@ -234,11 +235,9 @@ def push_images(
         )
     ]
     files = source.files
-    presupposed: Mapping[Digest, HeldBlob] = (
-        files.list_elsewhere()
-        if isinstance(files, VolumeFiles)
-        else presupposing.read(files, inventory)
-    )
+    presupposed: Mapping[Digest, HeldBlob] = presupposing.read(files, inventory)
+    if isinstance(files, VolumeFiles):
+        presupposed = {**presupposed, **files.list_elsewhere()}
     check_present(selected, images, source, "nothing was imported", presupposed=presupposed.keys())
     rules = None if request.gate is None else request.gate(bundle, selected, images, engine)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bundler.bundle.format import bundle_source
 from bundler.bundle.format.inventory.presupposed import HeldBlob
@@ -78,6 +78,9 @@ def provide_blobs(
     except AbsentBlobsError as error:
         if not isinstance(files, VolumeFiles):
             raise
+        absent = [blob for blob in error.blobs if Digest(blob.digest) not in files.contents]
+        if absent:  # they are on no volume
+            raise AbsentBlobsError(error.target, absent, refused=error.refused) from None
         lacking = {blob.digest for blob in error.blobs}
     waiting = [item for item in planned_images if _needs(item, lacking)]
     complete = [item for item in planned_images if not _needs(item, lacking)]
@@ -93,21 +96,6 @@ def _needs(planned: PlannedImage[Holdings], digests: Collection[str]) -> bool:
     return any(str(node.digest) in digests for node in planned.image.graph.blobs)
 
 
-def push_volumes(request: ImportRequest, files: VolumeFiles, engine: EngineOptions) -> NoReturn:
-    """Push the layers of volumes without the last one, which has the inventory.
-
-    The sealed plan is authenticated instead. No name is published, and nothing is recorded.
-
-    Raises:
-        VolumesOwedError: always, after the layers have been pushed.
-        BundlerError: as ``import_bundle``.
-    """
-    elsewhere = files.list_elsewhere()
-    with ExitStack() as stack:
-        planned, lacking = _compare(request, files, elsewhere, engine, stack)
-        raise push_available(request, files, planned, lacking, engine)[0]
-
-
 def find_owed(
     request: ImportRequest, files: VolumeFiles, engine: EngineOptions
 ) -> list[PlannedContent]:
@@ -118,52 +106,31 @@ def find_owed(
     Raises:
         BundlerError: as ``import_bundle``.
     """
-    with ExitStack() as stack:
-        dry_run = replace(request, dry_run=True)
-        _, lacking = _compare(dry_run, files, None, engine, stack)
-    return [item for digest, item in files.contents.items() if digest.text in {*lacking}]
-
-
-def _compare(
-    request: ImportRequest,
-    files: VolumeFiles,
-    elsewhere: Mapping[Digest, HeldBlob] | None,
-    engine: EngineOptions,
-    stack: ExitStack,
-) -> tuple[list[PlannedImage[Holdings]], list[str]]:
-    """Authenticate the plan, and compare its images with the target.
-
-    Returns the planned images without the layers that are ``elsewhere``, and the digests of those
-    of these layers that the target lacks. None: all layers are elsewhere.
-    """
     plan, _ = authenticate_plan(files, request.trust, request.now or datetime.now(UTC))
     announced = plan.announce_inventory()
     source = bundle_source.BundleSource(files, announced)
     selected = select_images(announced, request.only)
     images = resolve_images(selected, source, request.policy.check, engine)
-    if elsewhere is None:
-        elsewhere = {
-            node.digest: HeldBlob(node.digest, node.size or 0)
-            for image in images
-            for node in image.graph.blobs
-            if node.kind == "layer" and node.digest in files.contents
-        }
-    target = open_target(request.target, request.options, stack, writable=not request.dry_run)
-    names = replace(request.names, prefix=request.target.prefix)
-    planned = [
-        replace(
-            target.create_planned_image(
-                image, names.map_reference(item.reference, item.digest, item.rename)
-            ),
-            presupposed=elsewhere.keys(),
-        )
-        for item, image in zip(selected, images, strict=True)
-    ]
-    try:
-        provide(elsewhere, planned, target, request.target, engine, dry_run=request.dry_run)
-    except AbsentBlobsError as error:
-        return planned, [blob.digest for blob in error.blobs]
-    return planned, []
+    layers = {
+        node.digest: HeldBlob(node.digest, node.size or 0)
+        for image in images
+        for node in image.graph.blobs
+        if node.kind == "layer" and node.digest in files.contents
+    }
+    with ExitStack() as stack:
+        target = open_target(request.target, request.options, stack, writable=False)
+        names = replace(request.names, prefix=request.target.prefix)
+        planned = []
+        for item, image in zip(selected, images, strict=True):
+            name = names.map_reference(item.reference, item.digest, item.rename)
+            created = target.create_planned_image(image, name)
+            planned.append(replace(created, presupposed=layers.keys()))
+        try:
+            provide(layers, planned, target, request.target, engine, dry_run=True)
+        except AbsentBlobsError as error:
+            lacking = {blob.digest for blob in error.blobs}
+            return [item for digest, item in files.contents.items() if digest.text in lacking]
+    return []
 
 
 def push_available(
@@ -196,10 +163,6 @@ def push_available(
     blobs = cast("Plan[Destination]", replace(created, manifests=(), images=()))
     totals = blobs.totals if request.dry_run else execute(blobs, engine).totals
     owed = {files.contents[Digest(digest)].volume for digest in lacking}
-    last = len(plan.volumes)
-    needs_last = not (files.has_inventory or files.reads_announced)
-    if needs_last:
-        owed.add(last)  # it has the inventory, without which no name is published
     present = ", ".join(map(str, sorted(files.numbers)))
     number = blobs.count("push")
     names = count(published, "complete image") if published else "no name"
@@ -207,8 +170,7 @@ def push_available(
         f"bundle {plan.stream} {plan.serial}: {number:,} blobs of volume {present} pushed, and"
         f" {names} published",
         owed,
-        last,
-        hint="insert the missing volumes, and run the same import with their directories"
-        + (f"; the final import needs volume {last} in place" if needs_last else ""),
+        len(plan.volumes),
+        hint="insert the missing volumes, and run the same import with their directories",
     )
     return error, totals

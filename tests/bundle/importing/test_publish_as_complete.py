@@ -76,8 +76,10 @@ def test_announced_inventory_must_be_signed(site: Site):
     assert not (site.path / "target").exists()
 
 
-def test_volumes_without_an_announced_inventory_wait_for_the_last_one(site: Site):
+def test_volume_without_an_announced_inventory_needs_the_last_one(site: Site):
     (site.path / "v1/bundle.announced.json").unlink()
-    with pytest.raises(VolumesOwedError, match="no name published"):
+    with pytest.raises(VolumesOwedError) as caught:
         import_early(site, "v1")
+    assert caught.value.owed == (2,)
+    assert not (site.path / "target").exists()
     assert states(import_early(site, "v1", "v2")) == {APP: "new", OTHER: "new"}

@@ -145,14 +145,14 @@ class VolumeFiles(BundleFiles):
         return frozenset(volume.number for volume in self.volumes)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all volumes of the plan are present."""
+        return len(self.volumes) == len(self.plan.volumes)
+
+    @property
     def has_inventory(self) -> bool:
         """Whether the last volume, which has the inventory, is present and finished."""
         return self.get_size(bundle_paths.INVENTORY) is not None
-
-    @property
-    def announces_inventory(self) -> bool:
-        """Whether a volume has the inventory as it will be on the last one."""
-        return self.get_size(bundle_paths.ANNOUNCED) is not None
 
     @cached_property
     def contents(self) -> dict[Digest, PlannedContent]:

@@ -63,6 +63,35 @@ def test_import_asks_for_the_next_volume_on_a_terminal(
     assert "new" in output
 
 
+def test_export_asks_for_the_next_volume_on_a_terminal(
+    airbundle: servers.Client, volumes: tuple[Path, Path], tmp_path: Path
+):
+    third, fourth = tmp_path / "v3", tmp_path / "v4"
+    command = ("export", tmp_path / "plant.yaml", third, "--volume-size", "4700KiB")
+    options = ("--sign-key", tmp_path / "key.key", "--no-read-back")
+    failed = airbundle(*command, *options)
+    assert failed.returncode == 5
+    assert "1 further volume" in failed.stderr
+    assert not third.exists()
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*airbundle.command, *map(str, (*command, *options))],
+        env=airbundle.env(),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.write(ours, f"{third}\n{fourth}\n".encode())
+        output, errors = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0, errors
+    assert "contains volume 1" in errors
+    assert f"volume 2 of 2: {fourth}" in output
+    airbundle.ok("verify", third, fourth, "--key", tmp_path / "key.pub")
+
+
 def test_import_that_is_killed_between_volumes_has_recorded_what_it_has_published(
     airbundle: servers.Client, volumes: tuple[Path, Path], tmp_path: Path
 ):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bundler.bundle.exporting.destination import check_destination, open_destination
 from bundler.bundle.exporting.renewing.former_bundle import choose_serial, read_former
@@ -30,7 +30,7 @@ from bundler.copy.plan import create_plan
 from bundler.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -47,6 +47,18 @@ if TYPE_CHECKING:
     from bundler.signature_ports import PolicyCheck
     from bundler.trust.bundle_trust import SignedDocument
     from bundler.trust.private_keys.signers import Signer
+
+
+class VolumeQuestion(NamedTuple):
+    """A volume for which a directory is needed."""
+
+    number: int
+    total: int
+    """The number of volumes of the bundle."""
+    size: int
+    """The bytes that it needs."""
+    problem: str | None = None
+    """The reason why the former answer is not accepted; None: it is the first question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +106,11 @@ class ExportRequest:
     volumes: tuple[Path, ...] = ()
     """The directories of the volumes after the first one, which is ``bundle``; empty: there are no
     volumes."""
-    volume_size: int | None = None
-    """The maximum size of a volume in bytes; None: the free space of its medium."""
+    volume_size: int | Literal["auto"] | None = None
+    """The maximum size of a volume in bytes; ``auto``: the free space of its medium; None: unset,
+    which means the same if there are volumes."""
+    ask_for_volume: Callable[[VolumeQuestion], Path | None] | None = None
+    """Asks for the directory of a volume if more are needed; None: nobody can be asked."""
     resend: ResendRequest | None = None
     """The volumes to write again, under the same plan, to ``bundle`` and ``volumes`` in the order
     of their numbers; None: a new bundle."""
@@ -110,6 +125,11 @@ class ExportRequest:
         if self.expires is not None:
             limits.append(created + self.expires)
         return min(limits, default=None)
+
+    @property
+    def has_volumes(self) -> bool:
+        """Whether the bundle is written to volumes, even if one suffices."""
+        return bool(self.volumes) or self.volume_size is not None or self.resend is not None
 
     @property
     def program_directory(self) -> str | None:
@@ -157,7 +177,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             images = attest(images, request, former, serial, engine)
         entries, signature_files = list_images(images, request.format, engine.emit)
         content = ResolvedContent(images, entries, signature_files, complete=not missing)
-        if request.volumes or request.resend is not None:
+        if request.has_volumes:
             from bundler.bundle.exporting.export_volumes import export_volumes  # noqa: PLC0415 - on request
 
             return replace(export_volumes(request, content, engine), missing=missing)

@@ -79,7 +79,7 @@ def relay(request: RelayRequest, engine: EngineOptions) -> ExportReport:
         found = open_bundle(files, request.trust, signature_files=request.signature_files)
         export = _create_export(request, found, files)
         content = _select_content(request.only, found, files, export.format, engine)
-        if export.volumes:
+        if export.has_volumes:
             from bundler.bundle.exporting.export_volumes import export_volumes  # noqa: PLC0415 - on request
 
             return export_volumes(export, content, engine)

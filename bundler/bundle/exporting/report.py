@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting.resolving.resolve import verified_to_json
@@ -42,8 +42,10 @@ class ExportReport:
     """The medium, with its free space after the export."""
     read_back: ReadBackRecord | None = None
     """The record that the bundle was read again from the medium; None: it was not."""
-    volumes: tuple[str, ...] = ()
-    """The directories of the volumes; empty: the bundle is in one directory."""
+    volumes: Mapping[int, str] = field(default_factory=dict, hash=False)
+    """The directories of the volumes that were written, by number; empty: there are no volumes."""
+    volume_count: int = 0
+    """The number of volumes of the bundle."""
     removed_signatures: tuple[str, ...] = ()
     """The names of the signature files of the former bundle that this one does not have."""
 
@@ -127,7 +129,7 @@ class ExportReport:
             **missing_platforms.to_json(self.images),
             "medium": self.medium.to_json(),
             "readBack": self.read_back and self.read_back.to_json(),
-            **({"volumes": list(self.volumes)} if self.volumes else {}),
+            **({"volumes": list(self.volumes.values())} if self.volumes else {}),
         }
 
 

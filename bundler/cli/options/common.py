@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -56,10 +56,10 @@ def _parse_profile(text: str) -> MediaProfile:
     return parse_profile(text)
 
 
-def _parse_volume_size(text: str) -> int | None:
+def _parse_volume_size(text: str) -> int | Literal["auto"] | None:
     from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
 
-    return None if text == "auto" else parse_profile(text).largest_file
+    return "auto" if text == "auto" else parse_profile(text).largest_file
 
 
 duplicate_blobs = option(
@@ -110,8 +110,9 @@ volume_size = option(
     "--volume-size",
     metavar="SIZE",
     type=_parse_volume_size,
-    help="With --volume: maximum size of a volume, such as 4GiB (default: auto, the free space of"
-    " each medium).",
+    help="Maximum size of a volume, such as 4GiB, or auto, the free space of each medium (default:"
+    " auto with --volume). On a terminal, the export asks for the directories of the volumes that"
+    " --volume does not name, one after the other.",
 )
 """The options of ``export`` and ``relay`` for the medium."""
 

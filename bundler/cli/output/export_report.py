@@ -20,8 +20,8 @@ def print_report(report: ExportReport) -> None:
         f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
         f" {text.count(len(contents.images), 'image')}{until}"
     )
-    for number, path in enumerate(report.volumes, 1):
-        text.print_line(f"volume {number} of {len(report.volumes)}: {path}")
+    for number, path in report.volumes.items():
+        text.print_line(f"volume {number} of {report.volume_count}: {path}")
     held = report.presupposed
     left_out = f"; left out, at the target: {text.format_total(held)}" if held.blobs else ""
     text.print_line(f"transferred: {text.format_transfer(report.totals)}{left_out}")

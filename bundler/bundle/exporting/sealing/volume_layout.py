@@ -5,11 +5,12 @@ Manifests, configs and all content of referrers are on every volume; each layer 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.sealing.seal import create_inventory
 from bundler.bundle.format.files import bundle_paths, checksums
+from bundler.bundle.format.inventory import presupposed as presupposing
 from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.format.plan import sealed_plan
 from bundler.bundle.format.plan.sealed_plan import (
@@ -18,7 +19,7 @@ from bundler.bundle.format.plan.sealed_plan import (
     SealedPlan,
 )
 from bundler.bundle.format.writing import instructions
-from bundler.errors import NoSpaceError, UnsupportedError
+from bundler.errors import NoSpaceError, UnsupportedError, count
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
 from bundler.ports import Node
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
-    from bundler.bundle.format.inventory.inventory import Inventory
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.copy.image import ResolvedImage
 
 
@@ -40,10 +42,14 @@ class VolumeContent:
     """Those that are on every volume."""
     layers: tuple[Node, ...]
     """Those that are on one volume, in the order of the images."""
+    presupposed: Mapping[Digest, HeldBlob] = field(default_factory=dict, hash=False)
+    """The layers that are on no volume, because the target has them."""
 
     @classmethod
-    def of(cls, images: Iterable[ResolvedImage]) -> VolumeContent:
-        """Return the content of ``images``.
+    def of(
+        cls, images: Iterable[ResolvedImage], presupposed: Mapping[Digest, HeldBlob]
+    ) -> VolumeContent:
+        """Return the content of ``images`` without the ``presupposed`` layers.
 
         Raises:
             UnsupportedError: the digest of a blob is no sha256, or its size is unknown.
@@ -51,7 +57,7 @@ class VolumeContent:
         shared: dict[Digest, Node] = {}
         layers: dict[Digest, Node] = {}
         for image in images:
-            absent = {node.digest for node in image.absent_layers}
+            absent = {*presupposed, *(node.digest for node in image.absent_layers)}
             for graph in image.graphs:
                 nodes = [Node.of(item.descriptor, "manifest") for item in graph.manifests]
                 for node in (*nodes, *graph.blobs):
@@ -68,34 +74,54 @@ class VolumeContent:
         return cls(
             tuple(shared.values()),
             tuple(node for digest, node in layers.items() if digest not in shared),
+            presupposed,
         )
 
-    def assign(self, rooms: Sequence[int], label: str) -> dict[Digest, int]:
+    def assign(self, rooms: Sequence[int], label: str, further: int | None) -> dict[Digest, int]:
         """Assign each layer to the first volume with room; return the numbers of the volumes.
 
-        ``rooms`` are the bytes on each volume for layers. ``label`` is used in messages.
+        ``rooms`` are the bytes on each volume for layers, and ``further`` those on each volume that
+        is added if these do not suffice; None: none is added. ``label`` is used in messages.
 
         Raises:
-            NoSpaceError: the volumes have not enough room.
+            NoSpaceError: the volumes have not enough room, or a layer has no room on any of them.
         """
         free = list(rooms)
+        largest_room = max(*rooms, further or 0)
         assigned: dict[Digest, int] = {}
         for node in self.layers:
             size = node.size or 0
+            if size > largest_room:
+                raise NoSpaceError(
+                    f"{label}: layer {node.digest}",
+                    needed=size,
+                    free=max(0, largest_room),
+                    hint="a layer is never divided among volumes: use larger media, or export one"
+                    " archive, cut it with split -b, and join the pieces with cat",
+                )
             position = next((i for i, room in enumerate(free) if room >= size), None)
             if position is None:
-                needed = sum(item.size or 0 for item in self.layers)
-                raise NoSpaceError(
-                    label,
-                    needed=needed,
-                    free=sum(max(0, room) for room in rooms),
-                    hint="add further volumes, or larger ones: each volume also stores the"
-                    " manifests, the configs and the seal of the bundle",
-                )
+                if further is None or size > further:
+                    raise self._create_space_error(rooms, label)
+                free.append(further)
+                position = len(free) - 1
             free[position] -= size
             if node.digest is not None:
                 assigned[node.digest] = position + 1
         return assigned
+
+    def _create_space_error(self, rooms: Sequence[int], label: str) -> NoSpaceError:
+        """Return the error that states how many volumes like the largest one would suffice."""
+        total = max(self.assign(rooms, label, max(rooms)).values())
+        missing = total - len(rooms)
+        return NoSpaceError(
+            label,
+            needed=sum(node.size or 0 for node in self.layers),
+            free=sum(max(0, room) for room in rooms),
+            hint=f"add --volume DIR for {count(missing, 'further volume')} like the largest one, or"
+            " run the export on a terminal, which asks for them one after the other; each volume"
+            " also stores the manifests, the configs and the seal of the bundle",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +159,18 @@ def seal_volumes(
     from bundler.bundle.format.signatures.bundle_signatures import sign  # noqa: PLC0415 - loads cryptography
 
     total = max(assigned.values(), default=1)
-    keys = [key.public for key in request.keys]
     entries = tuple(content.entries)
     complete = content.complete and not any(image.missing_layers for image in content.images)
-    small = {
-        bundle_paths.INDEX: index,
-        bundle_paths.INSTRUCTIONS: instructions.render(
-            request.stream, "oci", entries, keys, complete=complete, volumes=total
-        ),
-    }
+    small = {bundle_paths.INDEX: index} | _create_texts(
+        request, entries, nodes.presupposed, total, complete=complete
+    )
     marker = {bundle_paths.MARKER: image_layout.LAYOUT_FILE_CONTENT}
     needed = {item.find_path("oci", entry.digest) for entry in entries for item in entry.signatures}
     known = small | marker | {p: d for p, d in content.signature_files.items() if p in needed}
     sizes = {path: len(data) for path, data in known.items()}
     common = {path: Digest.of(data) for path, data in known.items()}
+    for path, data in ((path, source.read_bytes()) for path, source in request.program.items()):
+        sizes[path], common[path] = len(data), Digest.of(data)
     layers: list[dict[str, Digest]] = [{} for _ in range(total)]
     planned: list[PlannedContent] = []
     for node in (*nodes.shared, *nodes.layers):
@@ -178,9 +202,12 @@ def seal_volumes(
     raw_whole = checksums.render(whole)
     described = checksums.describe(raw_whole, len(whole))
     inventory = create_inventory(request, entries, described, serial, created, complete=complete)
+    if nodes.presupposed:
+        listed = presupposing.describe(small[bundle_paths.PRESUPPOSED])
+        inventory = replace(inventory, presupposed_file=listed)
     raw = inventory.to_bytes()
     parse_inventory(raw)  # as for the plan
-    signed = sign(raw, request.keys) if keys else {}
+    signed = sign(raw, request.keys) if request.keys else {}
     announcement = {
         bundle_paths.CONTENTS: contents,
         **{name: data for name, data in signed.items() if bundle_paths.parse_signature_name(name)},
@@ -194,3 +221,29 @@ def seal_volumes(
     ]
     seals[-1] |= {bundle_paths.CHECKSUM_FILE: raw_whole, bundle_paths.INVENTORY: raw, **signed}
     return SealedVolumes(plan, inventory, announcement, tuple(seals), tuple(map(frozenset, sums)))
+
+
+def _create_texts(
+    request: ExportRequest,
+    entries: tuple[BundledImage, ...],
+    presupposed: Mapping[Digest, HeldBlob],
+    total: int,
+    *,
+    complete: bool,
+) -> dict[str, bytes]:
+    """Return ``VERIFY.txt`` for ``total`` volumes, and the list of presupposed blobs, if any."""
+    texts = {
+        bundle_paths.INSTRUCTIONS: instructions.render(
+            request.stream,
+            "oci",
+            entries,
+            [key.public for key in request.keys],
+            complete=complete,
+            volumes=total,
+            presupposed=len(presupposed),
+            program=request.program_directory,
+        )
+    }
+    if presupposed:
+        texts[bundle_paths.PRESUPPOSED] = presupposing.render(presupposed.values())
+    return texts

@@ -105,23 +105,27 @@ does not read them: continue in a copy of this directory on another file system,
 | sha256sum -c --strict --quiet -
 """
 
-_PROGRAM = f"""\
-The directory {{program}} contains airbundle for Linux on x86-64 and
-arm64, which needs neither an installation nor libraries. Before you start it, verify the signature
-as in step 1, {bundle_paths.CHECKSUM_FILE} with the first command of step 2, then its files:
-
-    grep ' {{program}}/' {bundle_paths.CHECKSUM_FILE} | sha256sum -c --strict --quiet -
-    sh {{program}}/airbundle verify . --key signer.pub
+_PROGRAM = """\
+The directory {program} contains airbundle for Linux on x86-64 and
+arm64, which needs neither an installation nor libraries. Before you start it, {check}
+    sh {program}/airbundle verify . --key signer.pub
 
 Without a shell:
 
-    {{program}}/linux-x86_64/airbundle verify . --key signer.pub
-    {{program}}/linux-aarch64/airbundle verify . --key signer.pub
+    {program}/linux-x86_64/airbundle verify . --key signer.pub
+    {program}/linux-aarch64/airbundle verify . --key signer.pub
 
 With Python 3.11 or newer alone:
 
-    python3 {{program}}/airbundle.pyz verify . --key signer.pub
+    python3 {program}/airbundle.pyz verify . --key signer.pub
 """
+
+_CHECK = f"""\
+verify the signature
+as in step 1, {bundle_paths.CHECKSUM_FILE} with the first command of step 2, then its files:
+
+    grep ' {{program}}/' {bundle_paths.CHECKSUM_FILE} | sha256sum -c --strict --quiet -"""
+_CHECK_VOLUME = "verify\nthis volume alone, as described at the beginning.\n"
 
 _COSIGN = f"""\
 Or, with cosign 3:
@@ -188,6 +192,7 @@ def render(
     extracted += [bundle_paths.format_signature_name(key.id) for key in keys]
     if any(key.algorithm == "ecdsa-p256" for key in keys):
         extracted.append(bundle_paths.SIGSTORE_BUNDLE)
+    check = _CHECK_VOLUME if volumes else _CHECK.format(program=program)
     parts = [
         _INTRODUCTION.format(
             stream=stream,
@@ -200,7 +205,7 @@ def render(
         ),
         _render_signatures(keys),
         _FILES.replace("HASH", _HASH_MEMBERS if archive else _HASH),
-        *([] if program is None else [_PROGRAM.format(program=program)]),
+        *([] if program is None else [_PROGRAM.format(program=program, check=check)]),
         *lines,
         "",
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext, redirect_stdout
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
@@ -20,11 +21,11 @@ from bundler.cli.options.signing.bundle_signers import (
     require_signers,
 )
 from bundler.cli.output import export_report, text
+from bundler.cli.runtime import volume_prompts
 from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from bundler.bundle.exporting.report import ExportReport
     from bundler.bundle.format.inventory.inventory import Format
@@ -140,7 +141,7 @@ def export(
     media_profile: MediaProfile | None,
     with_program: bool,
     volumes: tuple[Path, ...],
-    volume_size: int | None,
+    volume_size: int | Literal["auto"] | None,
     resend: Path | None,
     in_place: bool,
     recovery: int,
@@ -212,6 +213,7 @@ def export(
             program=prepare_program(run, is_requested=with_program),
             volumes=volumes,
             volume_size=volume_size,
+            ask_for_volume=volume_prompts.find_question(may_ask=not as_json),
             resend=_read_resend_request(resend),
             recovery=recovery,
             policy_check=run.create_policy_check(),
@@ -235,7 +237,8 @@ def export(
     if rehearsal_target is not None:
         from bundler.cli.runtime.importing.rehearsal import rehearse_export  # noqa: PLC0415 - with this option
 
-        rehearsal = rehearse_export(context, destination, keys, rehearsal_target, trust_path)
+        location = tuple(map(Path, report.volumes.values())) or destination
+        rehearsal = rehearse_export(context, location, keys, rehearsal_target, trust_path)
     with redirect_stdout(sys.stderr) if is_pipe else nullcontext():
         _print_results(report, rehearsal, names=rehearse_target is not None, as_json=as_json)
     if rehearsal is not None:

@@ -19,8 +19,8 @@ from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import receipts, text
 from bundler.cli.runtime import trusted_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
-from bundler.cli.runtime.importing.volume_prompts import import_volumes
 from bundler.cli.runtime.signing.bundle_signers import read_signers
+from bundler.cli.runtime.volume_prompts import import_volumes
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:

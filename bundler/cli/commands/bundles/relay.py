@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
@@ -14,6 +14,7 @@ from bundler.cli.options.option import option
 from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_signers
 from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import export_report, text
+from bundler.cli.runtime import volume_prompts
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def relay(
     with_program: bool,
     media_profile: MediaProfile | None,
     volumes: tuple[Path, ...],
-    volume_size: int | None,
+    volume_size: int | Literal["auto"] | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -122,6 +123,7 @@ def relay(
                 media_profile=media_profile,
                 volumes=volumes,
                 volume_size=volume_size,
+                ask_for_volume=volume_prompts.find_question(may_ask=not as_json),
                 program=export_command.prepare_program(run, is_requested=with_program),
             ),
         )

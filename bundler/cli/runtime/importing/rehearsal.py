@@ -23,6 +23,7 @@ from bundler.events import discard
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.bundle.importing.report import ImportReport
     from bundler.bundle.records.admission import Overrides
@@ -111,7 +112,7 @@ def refuse_network() -> Iterator[None]:
 
 def rehearse_export(
     context: CommandContext,
-    bundle: Path,
+    bundle: BundleLocation,
     signers: Sequence[Signer],
     settings: TargetSettings,
     trust_file: Path | None,
@@ -154,7 +155,7 @@ def rehearse_export(
     return replace(rehearsal, trust_file=trust_file, missing_signatures=missing)
 
 
-def _count_missing_signatures(bundle: Path, trust_file: Path) -> int:
+def _count_missing_signatures(bundle: BundleLocation, trust_file: Path) -> int:
     """Return how many more keys must sign a bundle that was just written, by a trust file.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Import the volumes of a bundle, and ask on a terminal for those that are missing."""
+"""Ask on a terminal for the volumes that an export or an import needs next."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from bundler.errors import VolumesOwedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bundler.bundle.exporting.export import VolumeQuestion
 
 
 def import_volumes(
@@ -42,3 +44,20 @@ def import_volumes(
             # A medium may have been replaced by another one at the same place.
             present = [path for path in bundle if find_volume_number(path) is not None]
             bundle = tuple(dict.fromkeys([*present, Path(answer)]))
+
+
+def find_question(*, may_ask: bool) -> Callable[[VolumeQuestion], Path | None] | None:
+    """Return how an export asks for the directory of a volume; None: without a terminal."""
+    return _ask_for_volume if may_ask and sys.stdin.isatty() else None
+
+
+def _ask_for_volume(question: VolumeQuestion) -> Path | None:
+    if question.problem is not None:
+        text.print_note(question.problem)
+    size = text.format_size(question.size)
+    answer = prompts.prompt(
+        f"Directory of volume {question.number} of {question.total}, which needs {size} (empty to"
+        " end)",
+        default="",
+    )
+    return Path(answer) if answer else None

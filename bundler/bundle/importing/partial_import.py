@@ -166,10 +166,10 @@ def push_available(
     present = ", ".join(map(str, sorted(files.numbers)))
     number = blobs.count("push")
     names = count(published, "complete image") if published else "no name"
-    pushed, shown = ("to push", "to publish") if request.dry_run else ("pushed", "published")
+    pushed, made_public = ("to push", "to publish") if request.dry_run else ("pushed", "published")
     error = VolumesOwedError(
         f"bundle {plan.stream} {plan.serial}: {number:,} blobs of volume {present} {pushed}, and"
-        f" {names} {shown}",
+        f" {names} {made_public}",
         owed,
         len(plan.volumes),
         hint="insert the missing volumes, and run the same import with their directories",

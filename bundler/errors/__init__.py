@@ -189,6 +189,14 @@ from bundler.errors.evidence import (
     DamagedEvidenceError as DamagedEvidenceError,
     MissingEvidenceError as MissingEvidenceError,
 )
+from bundler.errors.records import (
+    EquivocationError as EquivocationError,
+    FutureBundleError as FutureBundleError,
+    LostRecordsError as LostRecordsError,
+    RollbackError as RollbackError,
+    StreamError as StreamError,
+    UnknownStreamError as UnknownStreamError,
+)
 from bundler.errors.registry import (
     CREDENTIAL_OPTIONS as CREDENTIAL_OPTIONS,
     CertificateError as CertificateError,
@@ -217,18 +225,13 @@ from bundler.errors.signing import (
     SigningKeyError as SigningKeyError,
 )
 from bundler.errors.trust import (
-    EquivocationError as EquivocationError,
     ExpiredError as ExpiredError,
-    FutureBundleError as FutureBundleError,
     InvalidSignatureError as InvalidSignatureError,
-    LostRecordsError as LostRecordsError,
     MissingSignatureError as MissingSignatureError,
     RejectedByPolicyError as RejectedByPolicyError,
     RejectedImagesError as RejectedImagesError,
-    RollbackError as RollbackError,
     SignatureProblem as SignatureProblem,
     SigstoreSignatureError as SigstoreSignatureError,
-    StreamError as StreamError,
     TooFewSignersError as TooFewSignersError,
     TrustError as TrustError,
     TrustFileError as TrustFileError,
@@ -236,6 +239,5 @@ from bundler.errors.trust import (
     UnauthenticatedError as UnauthenticatedError,
     UnfitSignerError as UnfitSignerError,
     UnfitSignerProblem as UnfitSignerProblem,
-    UnknownStreamError as UnknownStreamError,
     UnsignedTrustFileError as UnsignedTrustFileError,
 )

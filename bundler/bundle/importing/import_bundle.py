@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from bundler.bundle.format import bundle_source, read_back_record
 from bundler.bundle.format.authenticate import open_bundle
@@ -20,6 +20,7 @@ from bundler.bundle.format.inventory import absent_layers, presupposed as presup
 from bundler.bundle.format.inventory.omissions import Omissions
 from bundler.bundle.format.reading.open_files import is_pipe, open_files
 from bundler.bundle.format.reading.volume_files import VolumeFiles
+from bundler.bundle.importing.comparing.compare_images import compare_images
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.selected_images import (
@@ -28,15 +29,14 @@ from bundler.bundle.importing.selected_images import (
     resolve_images,
     select_images,
 )
-from bundler.bundle.importing.signatures import merge_signatures, select_signatures
+from bundler.bundle.importing.signatures import merge_signatures
 from bundler.bundle.importing.target import DirectoryTarget, open_target
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, create_plan
-from bundler.copy.target_names import NameMapping, compare_with_target, find_unused_rules
+from bundler.copy.target_names import NameMapping, find_unused_rules
 from bundler.errors import (
-    ConflictError,
     IntegrityError,
     UnsupportedError,
 )
@@ -44,7 +44,7 @@ from bundler.events import BlobTotal, TransferTotals, WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -53,20 +53,16 @@ if TYPE_CHECKING:
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.reading.open_files import BundleLocation
     from bundler.bundle.importing.arrival import Arrival
-    from bundler.bundle.importing.report import ImageState
-    from bundler.bundle.importing.target import ImportTarget, OpenTarget
+    from bundler.bundle.importing.comparing.compare_images import Comparison, Existing
+    from bundler.bundle.importing.target import ImportTarget
     from bundler.copy.image import ResolvedImage
-    from bundler.copy.planned_image import PlannedImage
-    from bundler.copy.target_names import TargetName
     from bundler.errors import VolumesOwedError
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Destination, Holdings, OpenOptions
+    from bundler.ports import Destination, OpenOptions
     from bundler.trust.bundle_trust import BundleTrust
 
-Existing = Literal["error", "skip", "overwrite", "merge-platforms"]
-_Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]"
 GateCheck: TypeAlias = (
     "Callable["
     "[AuthenticatedBundle, Sequence[BundledImage], Sequence[ResolvedImage], EngineOptions],"
@@ -74,13 +70,6 @@ GateCheck: TypeAlias = (
 )
 """Raises an error if the selected images, which are resolved, must not be imported. Returns the
 member ``rules`` of the receipt; None: there are no rules."""
-_STATES: dict[Existing, ImageState] = {
-    "error": "conflict",
-    "skip": "skipped",
-    "overwrite": "replaced",
-    "merge-platforms": "conflict",
-}
-"""The states of images whose names point to other digests; those of a merge follow later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +239,7 @@ def push_images(
         name = names.map_reference(listed.reference, listed.digest, listed.rename)
         created = target.create_planned_image(image, name)
         planned.append((listed, name, replace(created, presupposed=presupposed.keys())))
-    comparisons = _compare_all(request, planned, target, engine)
+    comparisons = compare_images(request, planned, target, engine)
     planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
     if request.dry_run:  # the holdings of a directory cannot store anything
         planned_images = [
@@ -294,60 +283,8 @@ def push_images(
     return Pushed(results, executed.totals + held, omissions, rules, verified, owed)
 
 
-def _compare_all(
-    request: ImportRequest,
-    planned: Iterable[tuple[BundledImage, TargetName, PlannedImage[Holdings]]],
-    target: OpenTarget,
-    engine: EngineOptions,
-) -> list[_Comparison]:
-    """Compare the names of all images with the target, and report those that point elsewhere.
-
-    Raises:
-        ConflictError: the request does not allow that names are changed.
-    """
-    tasks = [partial(_compare, *item, target, request.existing) for item in planned]
-    comparisons = run_all(engine.executor, tasks, engine.cancellation)
-    for unstored in (item for result, *_ in comparisons for item in result.unstored_signatures):
-        engine.emit(WarningIssued(str(unstored)))
-    conflicts = {name: line for *_, found in comparisons for name, line in found.items()}
-    if conflicts and request.existing in ("error", "merge-platforms"):
-        _report_conflicts(conflicts, engine, dry_run=request.dry_run)
-    return comparisons
-
-
-def _merge(
-    planned: PlannedImage[Holdings], name: str, target: OpenTarget, result: ImageResult
-) -> tuple[PlannedImage[Holdings], ImageResult] | None:
-    """Merge an index with the one that ``name`` points to; None: one of both is not an index."""
-    from bundler.bundle.importing import merge_platforms  # noqa: PLC0415 - on request
-
-    resolver = target.find_resolver(planned)
-    found = None if resolver is None else merge_platforms.merge(planned, name, resolver)
-    if found is None:
-        return None
-    changed, merged = found
-    if merged.digest.text == result.former:
-        return changed, replace(result, state="same", merged=merged)
-    return changed, replace(result, state="merged", merged=merged)
-
-
-def _report_conflicts(
-    conflicts: Mapping[str, str], engine: EngineOptions, *, dry_run: bool
-) -> None:
-    """Refuse to change names that point to other digests; in a dry run, emit a warning."""
-    problem = "target names point to other digests"
-    if dry_run:
-        engine.emit(WarningIssued(f"{problem}; an import will fail"))
-        return
-    raise ConflictError(
-        "\n".join([f"{problem}; nothing was pushed", *conflicts.values()]),
-        subjects=tuple(conflicts),
-        hint="replace them with --existing overwrite, or keep them with --existing skip",
-    )
-
-
 def _find_absent_layers(
-    comparisons: Sequence[_Comparison], engine: EngineOptions
+    comparisons: Sequence[Comparison], engine: EngineOptions
 ) -> tuple[tuple[str, Descriptor], ...]:
     """Return the foreign layers that neither the bundle nor the target has, with their images."""
     absent = [
@@ -362,72 +299,3 @@ def _find_absent_layers(
         for (name, node, _), is_present in zip(absent, present, strict=True)
         for layer in absent_layers.from_nodes([] if is_present else [node])
     )
-
-
-def _compare(
-    image: BundledImage,
-    name: TargetName,
-    planned: PlannedImage[Holdings],
-    target: OpenTarget,
-    existing: Existing,
-) -> _Comparison:
-    """Compare the names of an image and its referrers with the target.
-
-    Returns:
-        The result of the image, its target without the names that must not change, and a
-        description of each conflict, by name.
-    """
-    full_name = target.format_name(name)
-    names = [(own, image.digest) for own in planned.names]
-    referrer_names = planned.referrer_names
-    names += [(tag, digest) for digest, tags in referrer_names.items() for tag in tags]
-    planned, unstored = select_signatures(
-        planned, full_name, stores_signatures=target.stores_signatures(planned)
-    )
-    stored = sum(map(len, planned.image.signatures.values()))
-    result = ImageResult(
-        image,
-        full_name,
-        "new",
-        signatures=stored,
-        unstored_signatures=unstored,
-        verdicts=planned.image.verdicts,
-    )
-    conflicts: dict[str, str] = {}
-    unchanged: set[str] = set()
-    for state in compare_with_target(names, target.find_resolver(planned)):
-        if state.is_same and target.directory is None:
-            unchanged.add(state.name)  # saves a request to the registry
-        if state.name in planned.names:
-            if state.is_same:
-                result = replace(result, state="same")
-            elif state.is_conflict:
-                former = str(state.current)
-                result = replace(result, state=_STATES[existing], former=former)
-                if existing == "merge-platforms" and (
-                    merged := _merge(planned, state.name, target, result)
-                ):
-                    planned, result = merged
-                    if result.state == "same" and target.directory is None:
-                        unchanged.add(state.name)
-                    continue
-                conflicts[full_name] = (
-                    f"{full_name}: points to another digest"
-                    f" (expected {state.expected}, got {former})"
-                )
-        elif state.is_conflict:
-            conflicts[state.name] = (
-                f"{state.name}, a referrer of {full_name}: points to another digest"
-                f" (expected {state.expected}, got {state.current})"
-            )
-            if existing == "skip":
-                unchanged.add(state.name)
-    changed = replace(
-        planned,
-        names=tuple(name for name in planned.names if name not in unchanged),
-        referrer_names={
-            digest: tuple(tag for tag in tags if tag not in unchanged)
-            for digest, tags in referrer_names.items()
-        },
-    )
-    return result, changed, conflicts

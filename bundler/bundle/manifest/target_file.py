@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bundler.bundle.importing.import_bundle import Existing
+    from bundler.bundle.importing.comparing.compare_images import Existing
     from bundler.bundle.importing.target import ImportTarget
 
 

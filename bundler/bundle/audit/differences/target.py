@@ -166,7 +166,7 @@ class _Comparison:
         resolver = self._target.find_resolver(planned)
         if resolver is None or not state.is_conflict:
             return False
-        from bundler.bundle.importing.merge_platforms import includes  # noqa: PLC0415 - if names differ
+        from bundler.bundle.importing.comparing.merge_platforms import includes  # noqa: PLC0415 - if names differ
 
         return includes(planned.image, state.name, planned.destination, resolver)
 

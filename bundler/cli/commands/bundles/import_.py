@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.importing.import_bundle import Existing
+    from bundler.bundle.importing.comparing.compare_images import Existing
     from bundler.bundle.importing.report import ImportReport
     from bundler.bundle.records.receipts import SignedReceipt
     from bundler.cli.runtime.context import CommandRun

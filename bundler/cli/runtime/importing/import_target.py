@@ -10,7 +10,7 @@ from bundler.bundle.importing.target import NO_TARGET, parse_target
 from bundler.copy.target_names import NameMapping, parse_rules
 
 if TYPE_CHECKING:
-    from bundler.bundle.importing.import_bundle import Existing
+    from bundler.bundle.importing.comparing.compare_images import Existing
     from bundler.bundle.importing.target import ImportTarget
     from bundler.cli.options.import_names import ImportNameOptions
     from bundler.cli.runtime.environment import Environment

@@ -161,8 +161,11 @@ def _parse_image(value: dict[str, Any]) -> KeptImage:
 
 
 def _get_texts(value: dict[str, Any], *keys: str) -> list[str]:
-    """Return texts; those that are absent are empty."""
+    """Return texts; those that are absent are empty.
+
+    Raises:
+        TypeError: a member is not a text.
+    """
     texts = [value.get(key, "") for key in keys]
-    if set(map(type, texts)) != {str}:
-        raise TypeError(keys)
+    "".join(texts)  # raises TypeError unless all are texts
     return texts

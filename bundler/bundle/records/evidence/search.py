@@ -11,7 +11,8 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 from bundler.bundle.records.evidence import document, objects
 from bundler.bundle.records.evidence.answer import MIN_FINGERPRINT, Answer, Gap, Match
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from bundler.bundle.records.evidence.objects import ObjectStore
     from bundler.bundle.records.log.log import Entry
     from bundler.bundle.records.site import Records
+
+T = TypeVar("T")
 
 _EVENTS = (streams.IMPORT, streams.AUDIT, streams.REFUSED)
 _NOT_IMPORTED = ("failed", "skipped", "conflict")
@@ -102,8 +105,8 @@ class _Search:
     def read_documents(self, entries: Iterable[Entry]) -> None:
         """Read the documents of ``entries``, and collect the lists of packages that they name."""
         digests = {entry.table.digest("evidence") for entry in entries if "evidence" in entry.table}
-        read = partial(objects.attempt, read=partial(document.read, self._store))
-        self._documents = dict(zip(digests, self._executor.map(read, digests), strict=True))
+        read = partial(document.read, self._store)
+        self._documents = self.read_all(dict.fromkeys(digests, read))
         for item in self._documents.values():
             if isinstance(item, Unread):
                 continue
@@ -168,8 +171,20 @@ class _Search:
                 for claim in image.claims:
                     if claim.packages:
                         tasks[claim.packages] = self.search_packages
-        results = self._executor.map(objects.attempt, map(Digest, tasks), tasks.values())
-        self._found = dict(zip(tasks, results, strict=True))
+        results = self.read_all({Digest(text): task for text, task in tasks.items()})
+        self._found = {digest.text: result for digest, result in results.items()}
+
+    def read_all(self, tasks: Mapping[Digest, Callable[[Digest], T]]) -> dict[Digest, T | Unread]:
+        """Read objects, each with its function; return the results.
+
+        Each thread gets an equal part: a task for each object would take longer than to read it.
+        """
+        items, threads = list(tasks.items()), os.cpu_count() or 1
+
+        def read_part(start: int) -> list[tuple[Digest, T | Unread]]:
+            return [(key, objects.attempt(key, read)) for key, read in items[start::threads]]
+
+        return dict(chain.from_iterable(self._executor.map(read_part, range(threads))))
 
     def search_contents(self, digest: Digest) -> list[str]:
         """Return the content with the requested digest in a list of contents."""

@@ -20,7 +20,7 @@ from bundler.bundle.format.inventory import absent_layers, presupposed as presup
 from bundler.bundle.format.inventory.omissions import Omissions
 from bundler.bundle.format.reading.open_files import is_pipe, open_files
 from bundler.bundle.format.reading.volume_files import VolumeFiles
-from bundler.bundle.importing.comparing.compare_images import compare_images
+from bundler.bundle.importing.comparing.compare_images import compare_images, name_images
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.selected_images import (
@@ -32,7 +32,7 @@ from bundler.bundle.importing.selected_images import (
 from bundler.bundle.importing.signatures import merge_signatures
 from bundler.bundle.importing.target import DirectoryTarget, open_target
 from bundler.cancel import Cancellation
-from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, create_plan
 from bundler.copy.target_names import NameMapping, find_unused_rules
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
     from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.format.reading.open_files import BundleLocation
@@ -56,11 +56,12 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.comparing.compare_images import Comparison, Existing
     from bundler.bundle.importing.target import ImportTarget
     from bundler.copy.image import ResolvedImage
+    from bundler.copy.planned_image import PlannedImage
     from bundler.errors import VolumesOwedError
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Destination, OpenOptions
+    from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.bundle_trust import BundleTrust
 
 GateCheck: TypeAlias = (
@@ -214,38 +215,17 @@ def push_images(
 
     ``arrival`` is that of a bundle whose content arrives during the import.
     """
-    inventory = bundle.inventory
+    files, inventory = source.files, bundle.inventory
     selected = select_images(inventory, request.only)
-    signatures = [source.signature_files.of_image(image) for image in selected]
-    images = [
-        replace(image, signatures=of_image)
-        for image, of_image in zip(
-            resolve_images(selected, source, request.policy.check, engine), signatures, strict=True
-        )
-    ]
-    files = source.files
-    presupposed: Mapping[Digest, HeldBlob] = presupposing.read(files, inventory)
-    if isinstance(files, VolumeFiles):
-        presupposed = {**presupposed, **files.list_elsewhere()}
+    images = _resolve_with_signatures(selected, source, request, engine)
+    presupposed = _read_presupposed(files, inventory)
     check_present(selected, images, source, "nothing was imported", presupposed=presupposed.keys())
     rules = None if request.gate is None else request.gate(bundle, selected, images, engine)
     target = open_target(request.target, request.options, stack, writable=not request.dry_run)
-    names = replace(request.names, prefix=request.target.prefix)
-    references = [str(image.reference) for image in inventory.images]
-    for rule in find_unused_rules(names.rules, references):
-        engine.emit(WarningIssued(f"rename rule {rule[:200]!r} matches no image of the bundle"))
-    planned = []
-    for listed, image in zip(selected, images, strict=True):
-        name = names.map_reference(listed.reference, listed.digest, listed.rename)
-        created = target.create_planned_image(image, name)
-        planned.append((listed, name, replace(created, presupposed=presupposed.keys())))
-    comparisons = compare_images(request, planned, target, engine)
-    planned_images = [changed for result, changed, _ in comparisons if result.state != "skipped"]
-    if request.dry_run:  # the holdings of a directory cannot store anything
-        planned_images = [
-            replace(item, image=replace(item.image, signatures={})) for item in planned_images
-        ]
-    planned_images = merge_signatures(planned_images)
+    _report_unused_rules(request.names, inventory, engine)
+    named = name_images(request, selected, images, target, presupposed.keys())
+    comparisons = compare_images(request, named, target, engine)
+    planned_images = _list_changed(comparisons, request)
     held, owed = TransferTotals(), None
     if presupposed and request.asks_target:
         from bundler.bundle.importing.partial_import import provide_blobs  # noqa: PLC0415 - rare
@@ -267,20 +247,74 @@ def push_images(
         executable, engine = arrival.prepare(executable, engine, selected, images)
     target.prepare(executable)
     executed = execute(executable, replace(engine, read_back=request.verify_pushed))
-    verified = None
-    if request.verify_pushed:
-        from bundler.copy import read_back  # noqa: PLC0415 - on request
+    return Pushed(
+        _add_failures(results, executed),
+        executed.totals + held,
+        omissions,
+        rules,
+        _verify_pushed(executed, engine) if request.verify_pushed else None,
+        owed,
+    )
 
-        blobs = [task.node.size or 0 for task in read_back.list_blobs(executed.published)]
-        verified = BlobTotal.of(blobs) + read_back.verify_published(executed.published, engine)
-    for position, result in enumerate(results):
-        error = executed.failed.get(str(result.image.reference))
+
+def _resolve_with_signatures(
+    selected: Sequence[BundledImage],
+    source: bundle_source.BundleSource,
+    request: ImportRequest,
+    engine: EngineOptions,
+) -> list[ResolvedImage]:
+    """Resolve the images in the bundle, with the signature files that it has of them."""
+    signatures = [source.signature_files.of_image(image) for image in selected]
+    images = resolve_images(selected, source, request.policy.check, engine)
+    return [
+        replace(image, signatures=of_image)
+        for image, of_image in zip(images, signatures, strict=True)
+    ]
+
+
+def _read_presupposed(files: BundleFiles, inventory: Inventory) -> Mapping[Digest, HeldBlob]:
+    """Return the blobs that the bundle, or its present volumes, lack."""
+    listed = presupposing.read(files, inventory)
+    return {**listed, **files.list_elsewhere()} if isinstance(files, VolumeFiles) else listed
+
+
+def _report_unused_rules(mapping: NameMapping, inventory: Inventory, engine: EngineOptions) -> None:
+    references = [str(image.reference) for image in inventory.images]
+    for rule in find_unused_rules(mapping.rules, references):
+        engine.emit(WarningIssued(f"rename rule {rule[:200]!r} matches no image of the bundle"))
+
+
+def _list_changed(
+    comparisons: Sequence[Comparison], request: ImportRequest
+) -> list[PlannedImage[Holdings]]:
+    """Return the images to push, each signature once."""
+    changed = [planned for result, planned, _ in comparisons if result.state != "skipped"]
+    if request.dry_run:  # the holdings of a directory cannot store anything
+        changed = [replace(item, image=replace(item.image, signatures={})) for item in changed]
+    return merge_signatures(changed)
+
+
+def _add_failures(results: Sequence[ImageResult], executed: ExecutionResult) -> list[ImageResult]:
+    """Add to the results which images failed, and which referrers the target refused."""
+    described = []
+    for result in results:
+        name = str(result.image.reference)
+        error, refused = executed.failed.get(name), executed.refused_referrers.get(name)
+        changed = result
         if error is not None:
-            results[position] = replace(result, state="failed", error=str(error))
-        refused = executed.refused_referrers.get(str(result.image.reference))
+            changed = replace(changed, state="failed", error=str(error))
         if refused:
-            results[position] = replace(results[position], refused_referrers=refused)
-    return Pushed(results, executed.totals + held, omissions, rules, verified, owed)
+            changed = replace(changed, refused_referrers=refused)
+        described.append(changed)
+    return described
+
+
+def _verify_pushed(executed: ExecutionResult, engine: EngineOptions) -> BlobTotal:
+    """Read the manifests back from the target, whose blobs the engine has read back."""
+    from bundler.copy import read_back  # noqa: PLC0415 - on request
+
+    blobs = [task.node.size or 0 for task in read_back.list_blobs(executed.published)]
+    return BlobTotal.of(blobs) + read_back.verify_published(executed.published, engine)
 
 
 def _find_absent_layers(

@@ -15,6 +15,7 @@ from bundler.bundle.format import bundle_source
 from bundler.bundle.format.inventory.presupposed import HeldBlob
 from bundler.bundle.format.plan.authenticate_plan import authenticate_plan
 from bundler.bundle.format.reading.volume_files import VolumeFiles
+from bundler.bundle.importing.comparing.compare_images import name_images
 from bundler.bundle.importing.presupposed import provide
 from bundler.bundle.importing.selected_images import resolve_images, select_images
 from bundler.bundle.importing.target import DirectoryTarget, open_target
@@ -119,12 +120,8 @@ def find_owed(
     }
     with ExitStack() as stack:
         target = open_target(request.target, request.options, stack, writable=False)
-        names = replace(request.names, prefix=request.target.prefix)
-        planned = []
-        for item, image in zip(selected, images, strict=True):
-            name = names.map_reference(item.reference, item.digest, item.rename)
-            created = target.create_planned_image(image, name)
-            planned.append(replace(created, presupposed=layers.keys()))
+        named = name_images(request, selected, images, target, layers.keys())
+        planned = [item for *_, item in named]
         try:
             provide(layers, planned, target, request.target, engine, dry_run=True)
         except AbsentBlobsError as error:

@@ -14,18 +14,21 @@ from bundler.errors import ConflictError
 from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.bundle.importing.report import ImageState
     from bundler.bundle.importing.target import OpenTarget
     from bundler.copy.engine import EngineOptions
+    from bundler.copy.image import ResolvedImage
     from bundler.copy.planned_image import PlannedImage
-    from bundler.copy.target_names import TargetName
+    from bundler.copy.target_names import NameState, TargetName
+    from bundler.oci.digest import Digest
     from bundler.ports import Holdings
 
 Existing = Literal["error", "skip", "overwrite", "merge-platforms"]
+NamedImage: TypeAlias = "tuple[BundledImage, TargetName, PlannedImage[Holdings]]"
 Comparison: TypeAlias = "tuple[ImageResult, PlannedImage[Holdings], dict[str, str]]"
 """The result of an image, its target without the names that must not change, and a description of
 each conflict, by name."""
@@ -38,9 +41,26 @@ _STATES: dict[Existing, ImageState] = {
 """The states of images whose names point to other digests; those of a merge follow later."""
 
 
+def name_images(
+    request: ImportRequest,
+    selected: Sequence[BundledImage],
+    images: Sequence[ResolvedImage],
+    target: OpenTarget,
+    presupposed: Collection[Digest],
+) -> list[NamedImage]:
+    """Map the images to their target names; ``presupposed`` blobs are not pushed."""
+    names = replace(request.names, prefix=request.target.prefix)
+    named = []
+    for listed, image in zip(selected, images, strict=True):
+        name = names.map_reference(listed.reference, listed.digest, listed.rename)
+        planned = target.create_planned_image(image, name)
+        named.append((listed, name, replace(planned, presupposed=presupposed)))
+    return named
+
+
 def compare_images(
     request: ImportRequest,
-    planned: Iterable[tuple[BundledImage, TargetName, PlannedImage[Holdings]]],
+    named: Iterable[NamedImage],
     target: OpenTarget,
     engine: EngineOptions,
 ) -> list[Comparison]:
@@ -49,7 +69,7 @@ def compare_images(
     Raises:
         ConflictError: the request does not allow that names are changed.
     """
-    tasks = [partial(_compare, *item, target, request.existing) for item in planned]
+    tasks = [partial(_compare, *item, target, request.existing) for item in named]
     comparisons = run_all(engine.executor, tasks, engine.cancellation)
     for unstored in (item for result, *_ in comparisons for item in result.unstored_signatures):
         engine.emit(WarningIssued(str(unstored)))
@@ -69,8 +89,7 @@ def _compare(
     """Compare the names of an image and its referrers with the target."""
     full_name = target.format_name(name)
     names = [(own, image.digest) for own in planned.names]
-    referrer_names = planned.referrer_names
-    names += [(tag, digest) for digest, tags in referrer_names.items() for tag in tags]
+    names += [(tag, digest) for digest, tags in planned.referrer_names.items() for tag in tags]
     planned, unstored = select_signatures(
         planned, full_name, stores_signatures=target.stores_signatures(planned)
     )
@@ -92,8 +111,7 @@ def _compare(
             if state.is_same:
                 result = replace(result, state="same")
             elif state.is_conflict:
-                former = str(state.current)
-                result = replace(result, state=_STATES[existing], former=former)
+                result = replace(result, state=_STATES[existing], former=str(state.current))
                 if existing == "merge-platforms" and (
                     merged := _merge(planned, state.name, target, result)
                 ):
@@ -101,26 +119,32 @@ def _compare(
                     if result.state == "same" and target.directory is None:
                         unchanged.add(state.name)
                     continue
-                conflicts[full_name] = (
-                    f"{full_name}: points to another digest"
-                    f" (expected {state.expected}, got {former})"
-                )
+                conflicts[full_name] = _describe_conflict(full_name, state)
         elif state.is_conflict:
-            conflicts[state.name] = (
-                f"{state.name}, a referrer of {full_name}: points to another digest"
-                f" (expected {state.expected}, got {state.current})"
-            )
+            subject = f"{state.name}, a referrer of {full_name}"
+            conflicts[state.name] = _describe_conflict(subject, state)
             if existing == "skip":
                 unchanged.add(state.name)
-    changed = replace(
+    return result, _without_names(planned, unchanged), conflicts
+
+
+def _describe_conflict(subject: str, state: NameState) -> str:
+    expected, got = state.expected, state.current
+    return f"{subject}: points to another digest (expected {expected}, got {got})"
+
+
+def _without_names(
+    planned: PlannedImage[Holdings], unchanged: Collection[str]
+) -> PlannedImage[Holdings]:
+    """Leave out the names of an image and its referrers that must not change, or need not."""
+    return replace(
         planned,
         names=tuple(name for name in planned.names if name not in unchanged),
         referrer_names={
             digest: tuple(tag for tag in tags if tag not in unchanged)
-            for digest, tags in referrer_names.items()
+            for digest, tags in planned.referrer_names.items()
         },
     )
-    return result, changed, conflicts
 
 
 def _merge(

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.bundle.format.archive.layout import find_path
-from bundler.bundle.format.archive.stream_files import ChunkReader, StreamFiles
+from bundler.bundle.format.archive.member_stream import ChunkReader
+from bundler.bundle.format.archive.stream_files import StreamFiles
+from bundler.bundle.format.authenticate_plan import open_plan
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY

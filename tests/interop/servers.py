@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PACKAGES = {
     "ab": "apache2-utils",
+    "age": "age",
     "containerd": "containerd",
     "ctr": "containerd",
     "docker": "docker.io",

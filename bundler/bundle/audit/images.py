@@ -172,7 +172,9 @@ def open_images(
     """
     if location.is_path:
         with ExitStack() as stack:
-            return _open_bundle(stack.enter_context(open_files(location.paths)), trust, stack)
+            return _open_bundle(
+                stack.enter_context(open_files(location.stream or location.paths)), trust, stack
+            )
     if trust is not None:
         raise UsageError(f"{location}: not a bundle, so it has no signatures to verify")
     (text,) = location.words

@@ -12,12 +12,16 @@ from bundler.bundle.format.reading.volume_files import group_volumes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.bundle.format.reading.stream_location import StreamLocation
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
     """A bundle or a reference as the user wrote it; several words are the volumes of a bundle."""
 
     words: tuple[str, ...]
+    stream: StreamLocation | None = None
+    """The bundle, if it is an archive that is read once."""
 
     def __str__(self) -> str:
         return " ".join(self.words)

@@ -23,6 +23,11 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         MediumError: it must not be written there.
         UsageError: an option does not apply to the format.
     """
+    if request.recipients and not request.archive:
+        raise UsageError(
+            f"--encrypt-to: {request.bundle} is a directory, which is not encrypted",
+            hint=f"write an archive: {request.bundle}.airbundle.age, or - for a pipe",
+        )
     if request.archive:
         from bundler.bundle.exporting.write_archive import check_file  # noqa: PLC0415 - only for archives
 

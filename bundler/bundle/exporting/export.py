@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.plan.resend_request import ResendRequest
     from bundler.bundle.media.filesystem import MediaProfile, Medium
+    from bundler.content.encryption.age_keys import Recipient
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.errors import BundlerError
@@ -101,6 +102,8 @@ class ExportRequest:
     """The properties of the medium, in place of those of its file system; None: unset."""
     archive: bool = False
     """Write an archive, the file ``bundle``, and not a directory."""
+    recipients: tuple[Recipient, ...] = ()
+    """The recipients for whom the archive is encrypted; empty: it is not encrypted."""
     program: Mapping[str, Path] = field(default_factory=dict, hash=False)
     """The files of the program that the bundle carries, by their paths in the bundle."""
     volumes: tuple[Path, ...] = ()
@@ -135,6 +138,11 @@ class ExportRequest:
     def program_directory(self) -> str | None:
         """The directory of the carried program in the bundle; None: there is none."""
         return next((path.partition("/")[0] for path in self.program), None)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the bundle is written in its order: to a pipe, or encrypted."""
+        return self.bundle == bundle_paths.PIPE or bool(self.recipients)
 
     def reads_back(self, medium: Medium) -> bool:
         """Return whether the bundle on ``medium`` is read again after writing."""

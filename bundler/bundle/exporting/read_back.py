@@ -14,8 +14,9 @@ from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.files.uncached_file import UncachedFile, drop_cache
+from bundler.content.streams import read_chunks
 from bundler.errors import UnreadableBundleError, count
-from bundler.oci.digest import Digest
+from bundler.oci.digest import Digest, new_hasher
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bundler.bundle.media.filesystem import Medium
     from bundler.bundle.verifying.verification import Verification
     from bundler.copy.engine import EngineOptions
+    from bundler.oci.descriptor import Descriptor
 
 
 def read_back(
@@ -47,6 +49,33 @@ def read_back(
             hint="use another medium: this one lost or changed data",
         )
     return record(bundle, verified)
+
+
+def read_encrypted(
+    archive: Path, written: Descriptor, inventory: bytes, engine: EngineOptions
+) -> ReadBackRecord:
+    """Read an encrypted archive from its medium, and compare it with what was ``written``.
+
+    ``inventory`` is the content of its ``bundle.json``.
+
+    Raises:
+        UnreadableBundleError: the medium does not return the content that was written.
+        CancelledError: the export was cancelled.
+    """
+    hasher = new_hasher("sha256")
+    with UncachedFile(RegularFile.open(archive)) as file:
+        method = file.method
+        for chunk in read_chunks(file):
+            engine.cancellation.check()
+            hasher.update(chunk)
+    got = f"sha256:{hasher.hexdigest()}"
+    if got != written.digest.text:
+        raise UnreadableBundleError(
+            f"{archive}: the medium does not return what was written",
+            [f"{archive.name}: digest mismatch (expected {written.digest}, got {got})"],
+            hint="use another medium: this one lost or changed data",
+        )
+    return ReadBackRecord(Digest.of(inventory), datetime.now(UTC), method, 1, written.size)
 
 
 def verify_written(

@@ -20,8 +20,9 @@ from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolving.resolve import update_entry
 from bundler.bundle.exporting.sealing.archive_seal import create_layout, create_seal
 from bundler.bundle.format.archive.destination import ArchiveDestination
-from bundler.bundle.format.archive.stream_destination import PIPE, StreamDestination
+from bundler.bundle.format.archive.stream_destination import StreamDestination
 from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.files.bundle_paths import PIPE
 from bundler.bundle.format.writing import store
 from bundler.bundle.media import filesystem
 from bundler.content.files.replace_file import FileReplacement
@@ -31,7 +32,6 @@ from bundler.errors import MediumError, NoSpaceError, UsageError
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
-    from pathlib import Path
 
     from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -82,7 +82,7 @@ def write_archive(
     )
     layout = arrange(every, presupposed=presupposed.values())
     if path != PIPE:
-        _check_room(path, layout.end, medium)
+        _check_room(request, layout.end, medium)
     destination.arrange(layout)
     planned_images: list[PlannedImage[Destination]] = [
         store.create_planned_image(entry, image, destination, "oci", presupposed.keys())
@@ -101,7 +101,7 @@ def write_archive(
         (update_entry(listed[item.image.display_name], item.image), item.image)
         for item in result.published
     ]
-    if path != PIPE and not layout.places.keys() <= destination.stored:
+    if not request.is_stream and not layout.places.keys() <= destination.stored:
         presupposed = select_presupposed(request, [image for _, image in published])
         layout = arrange(published, presupposed=presupposed.values())
         destination.arrange(layout)
@@ -119,9 +119,14 @@ def write_archive(
     destination.publish(end)
     record = None
     if path != PIPE and request.reads_back(medium):
-        from bundler.bundle.exporting.read_back import read_back  # noqa: PLC0415 - on some media
+        from bundler.bundle.exporting import read_back  # noqa: PLC0415 - on some media
 
-        record = read_back(path, inventory, medium, engine)
+        written = destination.written
+        if written is None:
+            record = read_back.read_back(path, inventory, medium, engine)
+        else:
+            raw_inventory = end[bundle_paths.INVENTORY]
+            record = read_back.read_encrypted(path, written, raw_inventory, engine)
     return ExportReport(
         bundle=path,
         inventory=inventory,
@@ -140,6 +145,8 @@ def _open_destination(
 ) -> ArchiveDestination | StreamDestination:
     """Open the archive for writing; ``stack`` closes it.
 
+    An encrypted archive, and a pipe, are written in the order of their members.
+
     Raises:
         UsageError: standard output is a terminal.
         LockedError, MediumError: the file cannot be written.
@@ -150,10 +157,22 @@ def _open_destination(
                 "-: standard output is a terminal",
                 hint="write to a pipe: airbundle export MANIFEST - | airbundle import - TARGET",
             )
-        return StreamDestination(_STANDARD_OUTPUT)
-    if request.parents:
+        if not request.recipients:
+            return StreamDestination(_STANDARD_OUTPUT, PIPE)
+    elif request.parents:
         request.bundle.parent.mkdir(parents=True, exist_ok=True)
-    destination = ArchiveDestination(FileReplacement(request.bundle))
+    destination: ArchiveDestination | StreamDestination
+    if request.recipients:
+        from bundler.bundle.format.archive.encrypted_destination import (  # noqa: PLC0415 - on request
+            EncryptedDestination,
+            OutputPipe,
+        )
+
+        is_pipe = request.bundle == PIPE
+        output = OutputPipe(_STANDARD_OUTPUT) if is_pipe else FileReplacement(request.bundle)
+        destination = EncryptedDestination(output, request.recipients)
+    else:
+        destination = ArchiveDestination(FileReplacement(request.bundle))
     stack.callback(destination.close)
     return destination
 
@@ -186,6 +205,17 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
             "--in-place does not apply to an archive, which replaces the former one as a whole",
             hint="leave out --in-place, or export to a directory",
         )
+    encrypted_name = request.bundle.name.endswith(bundle_paths.ENCRYPTED_SUFFIX)
+    if request.bundle != PIPE and bool(request.recipients) != encrypted_name:
+        if request.recipients:
+            raise UsageError(
+                f"--encrypt-to: the name {request.bundle} does not end with .age",
+                hint=f"write {request.bundle}.age",
+            )
+        raise UsageError(
+            f"{request.bundle}: the name of an encrypted archive",
+            hint="add --encrypt-to RECIPIENT, or write an archive that ends with .airbundle",
+        )
     if request.bundle == PIPE:
         if request.held:
             raise UsageError(
@@ -203,14 +233,18 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
     )
 
 
-def _check_room(path: Path, size: int, medium: Medium) -> None:
+def _check_room(request: ExportRequest, size: int, medium: Medium) -> None:
     """Check that ``medium`` can store a new archive of ``size`` bytes beside the former one.
 
     Raises:
         MediumError: its file system has no files of this size.
         NoSpaceError: there is not enough room.
     """
-    limit, needed = medium.largest_file, size + OVERHEAD
+    path, limit, needed = request.bundle, medium.largest_file, size + OVERHEAD
+    if request.recipients:
+        from bundler.content.encryption.age_streams import measure  # noqa: PLC0415 - on request
+
+        needed = measure(needed)
     if limit is not None and needed > limit:
         raise MediumError(
             f"{path}: the archive is too large for the file system {medium.file_system}"

@@ -18,7 +18,8 @@ from bundler.bundle.format import bundle_source, read_back_record
 from bundler.bundle.format.authenticate import open_bundle
 from bundler.bundle.format.inventory import absent_layers, presupposed as presupposing
 from bundler.bundle.format.inventory.omissions import Omissions
-from bundler.bundle.format.reading.open_files import is_pipe, open_files
+from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.format.reading.stream_location import StreamLocation
 from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.comparing.compare_images import compare_images, name_images
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.inventory import BundledImage, Inventory
     from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
-    from bundler.bundle.format.reading.open_files import BundleLocation
+    from bundler.bundle.format.reading.open_files import AnyLocation
     from bundler.bundle.importing.arrival import Arrival
     from bundler.bundle.importing.comparing.compare_images import Comparison, Existing
     from bundler.bundle.importing.target import ImportTarget
@@ -77,7 +78,7 @@ member ``rules`` of the receipt; None: there are no rules."""
 class ImportRequest:
     """The bundle to import, the trust in its signers, and the target."""
 
-    bundle: BundleLocation
+    bundle: AnyLocation
     target: ImportTarget
     options: OpenOptions
     """Options for opening the target."""
@@ -90,7 +91,7 @@ class ImportRequest:
     """Checks the bundle against the records of the site, and its expiry; None: only the expiry is
     checked, against the clock."""
     preview: Callable[[AuthenticatedBundle], None] | None = None
-    """Checks a bundle that arrives through a pipe by its plan, before ``admit`` does."""
+    """Checks a bundle that arrives in a stream by its plan, before ``admit`` does."""
     gate: GateCheck | None = None
     """Refuses or records images by their content before the target is opened; None: neither."""
     names: NameMapping = field(default_factory=NameMapping)
@@ -151,10 +152,10 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         TrustError: ``admit`` refuses the bundle; nothing was pushed.
         RejectedByRulesError: ``gate`` refuses an image; nothing was pushed.
     """
-    if is_pipe(request.bundle):
-        from bundler.bundle.importing.import_stream import import_stream  # noqa: PLC0415 - only for pipes
+    if isinstance(request.bundle, StreamLocation):
+        from bundler.bundle.importing.import_stream import import_stream  # noqa: PLC0415 - only for streams
 
-        return import_stream(request, engine)
+        return import_stream(request, request.bundle, engine)
     with open_files(request.bundle) as files:
         return _import(request, files, engine)
 

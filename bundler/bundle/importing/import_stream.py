@@ -1,4 +1,4 @@
-"""Import a bundle from an archive that arrives through a pipe, while it arrives.
+"""Import a bundle from an archive that arrives in a stream, while it arrives.
 
 The sealed plan is authenticated, and everything that manifests and configs can tell is checked.
 Then each blob is pushed as it arrives, one after the other, and compared with its digest. The
@@ -8,18 +8,15 @@ published. Nothing is stored temporarily.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.bundle.format.archive.layout import find_path
-from bundler.bundle.format.archive.member_stream import ChunkReader
 from bundler.bundle.format.archive.stream_files import StreamFiles
-from bundler.bundle.format.authenticate_plan import open_plan
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
@@ -38,7 +35,6 @@ from bundler.errors import (
 )
 from bundler.oci.reference import ImageReference
 from bundler.ports import ReadsInOrder, RegistryRepository
-from bundler.transports.shared import archive_file
 from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
@@ -47,6 +43,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory.inventory import BundledImage
+    from bundler.bundle.format.reading.stream_location import StreamLocation
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.content.streams import Reader
     from bundler.copy.engine import EngineOptions
@@ -54,9 +51,6 @@ if TYPE_CHECKING:
     from bundler.copy.plan import BlobTask, Plan
     from bundler.oci.digest import Digest
     from bundler.ports import Destination, Node, Source
-
-LOCATION = "-"
-_STANDARD_INPUT = Path("/dev/stdin")
 
 
 class StreamedSource(BundleSource, ReadsInOrder):
@@ -86,8 +80,10 @@ class StreamedSource(BundleSource, ReadsInOrder):
                 raise error from None
 
 
-def import_stream(request: ImportRequest, engine: EngineOptions) -> ImportReport:
-    """Import a bundle from standard input.
+def import_stream(
+    request: ImportRequest, location: StreamLocation, engine: EngineOptions
+) -> ImportReport:
+    """Import a bundle from standard input, or from an encrypted archive.
 
     Raises:
         UsageError: a dry run, which would have to read everything and keep nothing.
@@ -95,12 +91,12 @@ def import_stream(request: ImportRequest, engine: EngineOptions) -> ImportReport
     """
     if request.dry_run:
         raise UsageError(
-            "--dry-run does not apply to a pipe", hint="write the archive to a file, and import it"
+            f"--dry-run does not apply to {location.describe()}",
+            hint="write the archive to a file, without encryption, and import it",
         )
     started = datetime.now(UTC)
-    chunks = archive_file.read_pipe(_STANDARD_INPUT, engine.cancellation)
-    with closing(chunks), ExitStack() as stack:
-        arrival = _Arrival(request, StreamFiles(ChunkReader(chunks), LOCATION), engine)
+    with location.open() as stream, ExitStack() as stack:
+        arrival = _Arrival(request, StreamFiles(stream, str(location.path)), engine)
         announced = arrival.announce()
         if request.preview is not None:
             request.preview(announced)

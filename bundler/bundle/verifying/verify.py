@@ -20,6 +20,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import read_back_record
+from bundler.bundle.format.archive.passed_files import PassedFiles
 from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.format.files import bundle_paths, checksums
 from bundler.bundle.format.inventory import presupposed
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.format.reading.files import BundleFiles
-    from bundler.bundle.format.reading.open_files import BundleLocation
+    from bundler.bundle.format.reading.open_files import AnyLocation
     from bundler.events import Emit
     from bundler.trust.bundle_trust import BundleTrust
     from bundler.trust.keys import PublicKey
@@ -74,7 +75,7 @@ _Listed = dict[str, Digest | None]
 
 
 def verify(
-    bundle: BundleLocation,
+    bundle: AnyLocation,
     trust: BundleTrust,
     *,
     signature_files: Sequence[Path] = (),
@@ -87,7 +88,7 @@ def verify(
     """Verify a bundle; damage is returned as findings, not raised.
 
     Args:
-        bundle: the directory, or those of all volumes.
+        bundle: the directory or the archive, or the directories of all volumes.
         trust: the keys to trust; without a key, nothing can be authenticated.
         signature_files: signatures of the bundle that are stored elsewhere.
         threads: the number of files to hash in parallel; None: one per core.
@@ -419,9 +420,12 @@ class _Verifier:
         total = BlobTotal(sum(len(job.expected) for job in jobs), sum(job.size for job in jobs))
         totals = TransferTotals(checked=total)
         emit(Planned(totals, "check"))
-        faults = parallel_hash.hash_all(
-            self.bundle, jobs, threads, cancellation, emit, uncached=uncached
-        )
+        if isinstance(self.bundle, PassedFiles):
+            faults = self.bundle.compare(expected)
+        else:
+            faults = parallel_hash.hash_all(
+                self.bundle, jobs, threads, cancellation, emit, uncached=uncached
+            )
         self.bundle.check_connected()
         for path, error in faults.items():
             self.add_error(path, error)

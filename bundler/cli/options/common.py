@@ -116,6 +116,27 @@ volume_size = option(
 )
 """The options of ``export`` and ``relay`` for the medium."""
 
+encrypt_to = option(
+    "--encrypt-to",
+    "recipients",
+    multiple=True,
+    metavar="RECIPIENT",
+    help="Encrypt the archive with age for this recipient: age1…, a public key of SSH, or a file of"
+    " them. DESTINATION is - or ends with .age. May be repeated.",
+)
+"""``--encrypt-to`` of ``export`` and ``relay``, in the parameter ``recipients``."""
+identity = option(
+    "--identity",
+    "identity_files",
+    multiple=True,
+    type=PATH,
+    metavar="FILE",
+    help="Decrypt an archive that was encrypted with age, with this file of identities or this"
+    " private key of SSH. May be repeated.",
+)
+"""``--identity`` of commands that read an encrypted archive, in the parameter
+``identity_files``."""
+
 RENAME_RULES = spec(
     "--names",
     multiple=True,

@@ -20,7 +20,7 @@ _PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting co
 
 
 def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
-    """Read the former bundle; None if it does not exist or cannot be read.
+    """Read the former bundle; None if it does not exist or cannot be read, as if it is encrypted.
 
     It has no ``signers`` unless a key of the request signed it.
 
@@ -30,8 +30,11 @@ def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
     if request.archive:
         if not request.bundle.is_file():
             return None
-        from bundler.bundle.format.reading.open_files import is_bundle  # noqa: PLC0415 - as below
+        from bundler.bundle.format.reading.open_files import is_bundle, starts_with  # noqa: PLC0415 - as below
+        from bundler.bundle.format.reading.stream_location import AGE_MAGIC  # noqa: PLC0415 - as below
 
+        if request.recipients and starts_with(request.bundle, AGE_MAGIC):
+            return None  # it cannot be read
         if not is_bundle(request.bundle):
             raise ConflictError(
                 f"{request.bundle}: exists, and is not an archive of a bundle",

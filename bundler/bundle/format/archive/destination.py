@@ -61,6 +61,9 @@ class ArchiveContent:
     index: Mapping[str, bytes] = _NO_FILES
     """``index.json`` with the images that were committed, by its name."""
 
+    written: Descriptor | None = None
+    """The whole file that was published, if it is encrypted; None: it is not."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self.layout = layouts.ArchiveLayout.create({}, ())

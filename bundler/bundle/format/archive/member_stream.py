@@ -112,7 +112,7 @@ class MemberStream:
         self._offset = 0
         self._order = MemberOrder(location)
         self._kept = 0
-        """The total size of the members that ``read`` has returned."""
+        """The total size of the members that are kept in memory."""
         self._current: tuple[MemberReader, Member] | None = None
         self._next: Member | None = None
         """The member that was put back."""
@@ -150,10 +150,18 @@ class MemberStream:
             LimitError: there is too much in memory.
         """
         reader = self.open()
-        self._kept += reader.size
+        self.keep(reader.size)
+        return reader.read()
+
+    def keep(self, size: int) -> None:
+        """Add ``size`` bytes to those that are kept in memory.
+
+        Raises:
+            LimitError: there is too much in memory.
+        """
+        self._kept += size
         if self._kept > MAX_KEPT:
             raise LimitError(f"{self.location}: more than {MAX_KEPT:,} bytes without layers")
-        return reader.read()
 
     def read_end(self) -> None:
         """Read what follows the last member, up to the end of the stream.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format.archive import layout as layouts
@@ -18,26 +17,24 @@ from bundler.oci.digest import new_hasher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bundler.bundle.format.archive.layout import ArchiveLayout
     from bundler.content.streams import Content
     from bundler.ports import Node
 
-PIPE = Path("-")
-"""The location of a bundle that is written to standard output, or read from standard input."""
-
 
 class StreamDestination(ArchiveContent):
-    """Destination that writes an archive to the open file ``fd``, one blob after the other.
+    """Destination that writes the archive ``path`` to the open file ``fd``, in its order.
 
-    ``arrange`` writes the front. A blob that fails after its first byte ends the archive. For one
-    thread. The caller closes ``fd``.
+    Blobs are written one after the other. ``arrange`` writes the front. A blob that fails after its
+    first byte ends the archive. For one thread. The caller closes ``fd``.
     """
 
     capabilities = replace(ArchiveContent.capabilities, writers=1, layers_first=False)
 
-    def __init__(self, fd: int) -> None:
-        super().__init__(PIPE)
+    def __init__(self, fd: int, path: Path) -> None:
+        super().__init__(path)
         self._fd = fd
         self._position = 0
         self._broken = False
@@ -62,7 +59,9 @@ class StreamDestination(ArchiveContent):
         place = self.layout.places[node.digest]
         hasher = None if node.digest.algorithm == "sha256" else new_hasher("sha256")
         if self._broken:
-            raise MediumError("-: the archive cannot be continued after a blob that failed")
+            raise MediumError(
+                f"{self._path}: the archive cannot be continued after a blob that failed"
+            )
         for number, chunk in enumerate(read_chunks(content, content.size)):
             if not number:  # what fails before its first byte is left out
                 self._broken = True
@@ -85,7 +84,9 @@ class StreamDestination(ArchiveContent):
             MediumError: the reader closed the pipe, or a blob failed.
         """
         if self._broken:
-            raise MediumError("-: the archive cannot be completed after a blob that failed")
+            raise MediumError(
+                f"{self._path}: the archive cannot be completed after a blob that failed"
+            )
         for path, data in end.items():
             self._write(layouts.pack_file(path, data))
         self._write(END)
@@ -98,5 +99,5 @@ class StreamDestination(ArchiveContent):
         try:
             write_all(self._fd, data)
         except OSError as error:
-            raise to_bundler_error(error, PIPE, "cannot write") from error
+            raise to_bundler_error(error, self._path, "cannot write") from error
         self._position += len(data)

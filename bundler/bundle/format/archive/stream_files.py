@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.bundle.format.archive import members
 from bundler.bundle.format.archive.member_stream import FileInMemory, MemberStream
-from bundler.bundle.format.bundle_files import BundleFile, DirectoryScan
+from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.files.bundle_files import BundleFile, DirectoryScan
 from bundler.bundle.format.reading.files import BundleFiles
 from bundler.errors import LimitError, MalformedError, NotFoundError, RegistryError
 from bundler.oci.manifest import MAX_MANIFEST
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.archive.member_stream import MemberReader
     from bundler.bundle.format.archive.members import Member
-    from bundler.bundle.format.sealed_plan import PlannedContent
+    from bundler.bundle.format.plan.sealed_plan import PlannedContent
     from bundler.content.streams import Reader
 
 

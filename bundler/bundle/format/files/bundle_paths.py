@@ -22,6 +22,7 @@ A medium is untrusted. A name is used as a path only after ``is_path`` accepted 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.files import part_files
@@ -32,7 +33,6 @@ from bundler.transports.shared import bundle_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from bundler.bundle.format.inventory.inventory import Format
 
@@ -67,6 +67,10 @@ IMAGES = bundle_guard.IMAGES
 
 ARCHIVE_SUFFIX = ".airbundle"
 """The end of the name of an archive."""
+ENCRYPTED_SUFFIX = ".age"
+"""The end of the name of an encrypted archive."""
+PIPE = Path("-")
+"""The location of an archive on standard input or output."""
 
 MAX_PATH = 300
 
@@ -100,7 +104,8 @@ _SYSTEM = re.compile(
 
 def is_archive_name(path: Path) -> bool:
     """Whether a new bundle at ``path`` is an archive, judged by its name."""
-    return str(path) == "-" or (path.suffix == ARCHIVE_SUFFIX and not path.is_dir())
+    endings = (ARCHIVE_SUFFIX, f"{ARCHIVE_SUFFIX}{ENCRYPTED_SUFFIX}")
+    return path == PIPE or (path.name.endswith(endings) and not path.is_dir())
 
 
 def format_signature_name(key_id: str, document: str = INVENTORY) -> str:

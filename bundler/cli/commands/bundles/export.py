@@ -22,6 +22,7 @@ from bundler.cli.options.signing.bundle_signers import (
 )
 from bundler.cli.output import export_report, text
 from bundler.cli.runtime import volume_prompts
+from bundler.cli.runtime.bundle_location import read_recipients
 from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _read_resend_request(path: Path | None) -> ResendRequest | None:
 @click.argument("destination", type=common.PATH)
 @common.bundle_format
 @common.archive
+@common.encrypt_to
 @bundle_signers("--sign-key")
 @option(
     "--trust",
@@ -127,6 +129,7 @@ def export(
     *,
     bundle_format: str,
     archive: bool,
+    recipients: tuple[str, ...],
     signers: SignerOptions,
     trust_path: Path | None,
     attest: bool,
@@ -165,7 +168,9 @@ def export(
     """
     check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
     is_pipe = str(destination) == "-"
-    refuse_conflicts({"--rehearse": rehearse or rehearse_target is not None, "a pipe": is_pipe})
+    rehearsed = {"--rehearse": rehearse or rehearse_target is not None}
+    refuse_conflicts(rehearsed | {"a pipe": is_pipe})
+    refuse_conflicts(rehearsed | {"--encrypt-to": recipients})
     keys: tuple[Signer, ...] = ()
     if signers != NO_SIGNERS:
         from bundler.cli.runtime.signing.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
@@ -200,6 +205,7 @@ def export(
             stream=source.manifest.name,
             format=cast("Format", bundle_format),
             archive=archive or bundle_paths.is_archive_name(destination),
+            recipients=read_recipients(recipients),
             expires=source.manifest.expires,
             held=held,
             keys=keys,
@@ -229,7 +235,7 @@ def export(
                 print_estimate(estimate(request, engine), as_json=as_json)
                 return
             report = exporting.export(request, engine)
-    if (report.removed_signatures or (trust_path and keys and not is_pipe)) and not (
+    if (report.removed_signatures or (trust_path and keys and not request.is_stream)) and not (
         context.options.quiet
     ):
         _print_signature_notes(report, trust_path, signed=bool(keys))

@@ -18,12 +18,14 @@ from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_sig
 from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import receipts, text
 from bundler.cli.runtime import trusted_keys
+from bundler.cli.runtime.bundle_location import find_location
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.signing.bundle_signers import read_signers
 from bundler.cli.runtime.volume_prompts import import_volumes
 from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -44,6 +46,7 @@ _RESULTS = {"same": "already present"}
 @click.argument("bundle", type=common.PATH, nargs=-1, required=True)
 @click.argument("target")
 @bundle_trust
+@common.identity
 @import_names
 @option(
     "--existing",
@@ -89,6 +92,7 @@ def import_(
     target: str,
     *,
     trust: TrustOptions,
+    identity_files: tuple[Path, ...],
     names: ImportNameOptions,
     existing: str | None,
     verify_first: bool,
@@ -111,7 +115,8 @@ def import_(
 
     BUNDLE is a directory, or those of several volumes of one bundle, in any order. If volumes are
     missing, the content of the others is pushed, no name is published, and the exit status is 11.
-    If it is -, an archive is read from standard input, and pushed while it arrives.
+    If it is -, an archive is read from standard input, and pushed while it arrives; so is one that
+    is decrypted with --identity.
 
     TARGET is docker://HOST[:PORT][/PREFIX], atomic:HOST[:PORT]/NAMESPACE for image streams of
     OpenShift, oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
@@ -129,8 +134,9 @@ def import_(
     )
     rules = gate.load(bundle)
     reads_layers = keep_packages or (rules is not None and rules.rules.depth == "contents")
-    _check_pipe(
+    _check_stream(
         bundle[0],
+        identity_files,
         reads_layers=reads_layers or verify_first,
         publish_as_complete=publish_as_complete,
     )
@@ -189,7 +195,7 @@ def import_(
                 operator=context.environment.describe_operator(),
             ) as session:
                 request = import_bundle.ImportRequest(
-                    bundle=present,
+                    bundle=find_location(run, present, identity_files),
                     target=settings.target,
                     options=run.create_open_options(by_host, _open_journal(site, dry_run=dry_run)),
                     trust=trusted,
@@ -261,18 +267,23 @@ def _open_journal(records_path: Path, *, dry_run: bool) -> list[TransportOptions
     return [DockerOptions(upload_journal=journal)]
 
 
-def _check_pipe(bundle: Path, *, reads_layers: bool, publish_as_complete: bool) -> None:
-    """Refuse to read the layers in a pipe before they are pushed, and names before its end."""
-    if str(bundle) == "-" and publish_as_complete:
+def _check_stream(
+    bundle: Path, identity_files: Sequence[Path], *, reads_layers: bool, publish_as_complete: bool
+) -> None:
+    """Refuse to read the layers in a stream before they are pushed, and names before its end."""
+    if not (identity_files or str(bundle) == "-"):
+        return
+    kind = "an encrypted archive" if identity_files else "a pipe"
+    if publish_as_complete:
         raise UsageError(
-            "--publish-as-complete does not apply to a pipe, whose inventory arrives last",
+            f"--publish-as-complete does not apply to {kind}, whose inventory arrives last",
             hint="leave it out",
         )
-    if str(bundle) == "-" and reads_layers:
+    if reads_layers:
         raise UsageError(
-            "a pipe is read once, so its layers cannot be read before they are pushed",
-            hint="write the archive to a file, or leave out --verify-first, --keep-packages and"
-            " rules about the contents of layers",
+            f"{kind} is read once, so its layers cannot be read before they are pushed",
+            hint="write the archive to a file without encryption, or leave out --verify-first,"
+            " --keep-packages and rules about the contents of layers",
         )
 
 

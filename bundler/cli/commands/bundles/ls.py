@@ -19,6 +19,7 @@ from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bundler.bundle.audit.listings.list_contents import Listing
     from bundler.bundle.audit.listings.list_images import SortKey
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 )
 @access("the registry")
 @key_trust
+@common.identity
 @common.as_json
 @pass_context
 def ls(
@@ -60,15 +62,17 @@ def ls(
     sort_key: str | None,
     access: AccessOptions,
     trust: TrustOptions,
+    identity_files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """List the images of LOCATION with platforms, sizes and shared bytes.
 
-    LOCATION is a bundle, the directories of all its volumes, or a reference as for copy. UNIQUE is
-    the size of the content that no other image has, with --long also no other platform; AGE the
-    time since the creation that the config states. VERIFIED shows the keys, identities and policies
-    by which the exporting side verified the image, as the inventory states. Only manifests are
-    verified, with --long also configs; airbundle verify checks everything.
+    LOCATION is a bundle, the directories of all its volumes, - for an archive on standard input, or
+    a reference as for copy. UNIQUE is the size of the content that no other image has, with --long
+    also no other platform; AGE the time since the creation that the config states. VERIFIED shows
+    the keys, identities and policies by which the exporting side verified the image, as the
+    inventory states. Only manifests are verified, with --long also configs; airbundle verify checks
+    everything.
     """
     from bundler.bundle.audit.listings import list_images  # noqa: PLC0415 - not for --help
     from bundler.bundle.audit.listings.list_contents import list_bundle  # noqa: PLC0415 - as above
@@ -76,7 +80,10 @@ def ls(
 
     patterns, requested = _parse_patterns(match), opened_images.parse_platform(platform)
     listing: Listing | None = None
-    with opened_images.open_images(context, location, access, trust) as (opened, run):
+    with opened_images.open_images(context, location, access, trust, identity_files) as (
+        opened,
+        run,
+    ):
         is_detailed = is_long or sort_key == "created"
         if opened.inventory is not None and opened.files is not None:
             listing = list_bundle(opened.files, opened.inventory)

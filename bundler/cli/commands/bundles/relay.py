@@ -15,6 +15,7 @@ from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_sig
 from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import export_report, text
 from bundler.cli.runtime import volume_prompts
+from bundler.cli.runtime.bundle_location import read_recipients
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 )
 @common.bundle_format
 @common.archive
+@common.encrypt_to
 @option(
     "--stream",
     default="",
@@ -67,6 +69,7 @@ def relay(
     only: tuple[str, ...],
     bundle_format: str,
     archive: bool,
+    recipients: tuple[str, ...],
     stream: str,
     signers: SignerOptions,
     unsigned: bool,
@@ -116,6 +119,7 @@ def relay(
                 format=cast("Format", bundle_format),
                 keys=keys,
                 archive=archive or bundle_paths.is_archive_name(destination),
+                recipients=read_recipients(recipients),
                 parents=parents,
                 duplicate_blobs=duplicate_blobs,
                 on_system_disk=on_system_disk,

@@ -17,6 +17,7 @@ from bundler.cli.options.option import option, parse_day
 from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import text
 from bundler.cli.runtime import trusted_keys
+from bundler.cli.runtime.bundle_location import find_location
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.importing.rehearsal import refuse_network, rehearse
 from bundler.cli.runtime.importing.verified_volumes import verify_volumes
@@ -46,6 +47,7 @@ _REHEARSAL = "Rehearsal of an import"
 )
 @click.argument("bundle", type=common.PATH, nargs=-1, required=True)
 @bundle_trust
+@common.identity
 @option(
     "--offline",
     is_flag=True,
@@ -84,6 +86,7 @@ def verify(
     bundle: tuple[Path, ...],
     *,
     trust: TrustOptions,
+    identity_files: tuple[Path, ...],
     offline: bool,
     at: datetime | None,
     target: str | None,
@@ -98,7 +101,8 @@ def verify(
     """Read all of BUNDLE, and report damage and signers.
 
     BUNDLE is a directory, or those of several volumes of one bundle. Each volume is also verified
-    alone; as long as volumes are missing, the exit status of whole ones is 11.
+    alone; as long as volumes are missing, the exit status of whole ones is 11. If it is -, an
+    archive is read from standard input.
 
     The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, 4 if
     its signature does not match, or it is whole but expired or not signed by a given key, and 5 if
@@ -123,6 +127,11 @@ def verify(
             raise UsageError(f"{spelling}: expected --offline too")
     settings, patterns, rules = None, names.parse_patterns(), gate.load(bundle)
     if offline:
+        if identity_files or str(bundle[0]) == "-":
+            raise UsageError(
+                f"--offline: {bundle[0]} is a pipe or encrypted, and is read once",
+                hint="write the archive to a file without encryption, or leave out --offline",
+            )
         from bundler.cli.runtime.importing.import_target import read_target  # noqa: PLC0415 - only with --offline
 
         settings = read_target(target, names, context.environment)
@@ -141,9 +150,10 @@ def verify(
         context.run(jobs) as run,
         cache.open(context, is_needed=reads_layers) as kept,
     ):
-        volumes = verify_volumes(run, bundle, trusted, threads=jobs, now=at, as_json=as_json)
+        location = find_location(run, bundle, identity_files)
+        volumes = verify_volumes(run, location, trusted, threads=jobs, now=at, as_json=as_json)
         verification = verifying.verify(
-            bundle,
+            location,
             trusted,
             signature_files=trust.signature_files,
             threads=jobs,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from bundler.bundle.format.reading.open_files import AnyLocation
     from bundler.bundle.verifying.verify_volumes import VolumesVerification
     from bundler.cli.runtime.context import CommandRun
     from bundler.trust.bundle_trust import BundleTrust
@@ -39,7 +38,7 @@ class VerifiedVolumes:
 
 def verify_volumes(
     run: CommandRun,
-    bundle: tuple[Path, ...],
+    bundle: AnyLocation,
     trust: BundleTrust,
     *,
     threads: int | None,
@@ -56,8 +55,11 @@ def verify_volumes(
         VolumesOwedError: they are whole, and others are missing.
     """
     from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.reading.stream_location import StreamLocation  # noqa: PLC0415 - as above
     from bundler.bundle.format.reading.volume_files import VolumeFiles  # noqa: PLC0415 - as above
 
+    if isinstance(bundle, StreamLocation):
+        return VerifiedVolumes()
     with open_files(bundle) as files:
         if not isinstance(files, VolumeFiles):
             return VerifiedVolumes()

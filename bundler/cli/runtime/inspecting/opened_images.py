@@ -10,6 +10,7 @@ from bundler.cli.output import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from bundler.bundle.audit.images import OpenImages
     from bundler.bundle.audit.listings.files import ImageFiles
@@ -31,15 +32,24 @@ def open_images(
     location: Location,
     access: AccessOptions,
     trust: TrustOptions | None = None,
+    identity_files: Sequence[Path] = (),
 ) -> Iterator[tuple[OpenImages, CommandRun]]:
     """Open the bundle or the images at ``location`` for one run of a command.
+
+    ``identity_files`` decrypt an archive.
 
     Signatures of a bundle are verified only if ``trust`` has keys or a trust file; otherwise, a
     note states that the bundle is not authenticated. A note names the signers that were verified.
     """
     trusted = read_trust(context, trust)
-    with context.run(1) as run, open_in_run(run, location, access, trusted) as found:
-        yield found, run
+    with context.run(1) as run:
+        if identity_files or location.words == ("-",):
+            from bundler.cli.runtime.bundle_location import open_stream  # noqa: PLC0415 - on request
+
+            stream = open_stream(run, location.paths, identity_files)
+            location = replace(location, stream=stream)
+        with open_in_run(run, location, access, trusted) as found:
+            yield found, run
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Encryption of streams with age, by the optional library pyrage."""

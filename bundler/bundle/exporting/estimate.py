@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.exporting.destination import check_destination
-from bundler.bundle.exporting.export import (
-    select_presupposed,
-)
 from bundler.bundle.exporting.renewing.former_bundle import read_former
 from bundler.bundle.exporting.renewing.make_room import OVERHEAD
 from bundler.bundle.exporting.report import create_partial_error
 from bundler.bundle.exporting.resolving import missing_platforms
+from bundler.bundle.exporting.resolving.presupposed import select_presupposed
 from bundler.bundle.exporting.resolving.resolve import list_images, resolve_all, verified_to_json
 from bundler.bundle.format.inventory.omissions import Omissions
 from bundler.bundle.format.inventory.sizes import Sizes, compute_sizes

@@ -19,6 +19,7 @@ from bundler.bundle.exporting.destination import check_destination, open_destina
 from bundler.bundle.exporting.renewing.former_bundle import choose_serial, read_former
 from bundler.bundle.exporting.renewing.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
+from bundler.bundle.exporting.resolving.presupposed import select_presupposed
 from bundler.bundle.exporting.resolving.resolve import list_images, resolve_all, update_entry
 from bundler.bundle.exporting.sealing import seal as sealing
 from bundler.bundle.format.files import bundle_paths
@@ -313,14 +314,3 @@ def write_bundle(
         read_back=record,
         removed_signatures=tuple(sorted(removed.difference(signed))),
     )
-
-
-def select_presupposed(
-    request: ExportRequest, images: Sequence[ResolvedImage]
-) -> Mapping[Digest, HeldBlob]:
-    """Return the blobs of ``images`` that the bundle leaves out, because the target has them."""
-    if not request.held:
-        return {}
-    from bundler.bundle.format.inventory import presupposed  # noqa: PLC0415 - only with holdings files
-
-    return presupposed.select(images, request.held)

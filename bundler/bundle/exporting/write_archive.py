@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.exporting.export import select_presupposed
 from bundler.bundle.exporting.renewing.former_bundle import choose_serial
 from bundler.bundle.exporting.renewing.make_room import OVERHEAD
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
+from bundler.bundle.exporting.resolving.presupposed import select_presupposed
 from bundler.bundle.exporting.resolving.resolve import update_entry
 from bundler.bundle.exporting.sealing.archive_seal import create_layout, create_seal
 from bundler.bundle.format.archive.destination import ArchiveDestination

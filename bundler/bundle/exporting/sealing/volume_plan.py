@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from bundler.bundle.exporting.renewing.make_room import OVERHEAD
+from bundler.bundle.exporting.resolving.presupposed import select_presupposed
 from bundler.bundle.exporting.sealing.volume_layout import (
     SealedVolumes,
     VolumeContent,
@@ -137,8 +138,6 @@ def plan_volumes(
         ConflictError: a directory contains another bundle, or the content has changed.
         UsageError: more directories are needed, and nobody can be asked for them.
     """
-    from bundler.bundle.exporting.export import select_presupposed  # noqa: PLC0415 - it imports this
-
     nodes = VolumeContent.of(content.images, select_presupposed(request, content.images))
     former = _find_former_plan(request, content, nodes, [*media])
     if former is None:

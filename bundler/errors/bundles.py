@@ -63,12 +63,19 @@ class VolumesOwedError(PartialError):
     Fields:
         owed: the numbers of the missing volumes.
         total: the number of volumes of the bundle.
+        layers: the digests of the layers on these volumes that a target lacks, if they are known.
 
     Raised by readers of some of the volumes, and by ``import`` after it has pushed what they have.
     """
 
     def __init__(
-        self, subject: str, owed: Iterable[int], total: int, *, hint: str | None = None
+        self,
+        subject: str,
+        owed: Iterable[int],
+        total: int,
+        *,
+        layers: Iterable[str] = (),
+        hint: str | None = None,
     ) -> None:
         numbers = sorted(owed)
         label = "volume" if len(numbers) == 1 else "volumes"
@@ -80,6 +87,7 @@ class VolumesOwedError(PartialError):
         )
         self.owed = tuple(numbers)
         self.total = total
+        self.layers = tuple(layers)
 
 
 class AbsentBlobsError(NotFoundError):

@@ -154,6 +154,11 @@ def test_volumes_come_one_after_the_other_and_a_lost_one_is_requested(
     result = airbundle(*owed)
     assert result.returncode == 11
     assert json.loads(result.stdout)["owed"] == [2]
+    recorded = ("owed", target, "--records", tmp_path / "records", "--json")
+    result = airbundle(*recorded, "-o", tmp_path / "recorded.json")
+    assert result.returncode == 11
+    assert [item["owed"] for item in json.loads(result.stdout)["bundles"]] == [[2]]
+    assert (tmp_path / "recorded.json").read_bytes() == (tmp_path / "owed.json").read_bytes()
 
     resend = ("--resend", tmp_path / "owed.json")
     airbundle.ok("export", tmp_path / "plant.yaml", again, *resend, *sign)
@@ -162,3 +167,4 @@ def test_volumes_come_one_after_the_other_and_a_lost_one_is_requested(
     report = airbundle.ok("import", again, target, *trust, *site, "--json")
     assert json.loads(report)["images"][0]["action"] == "new"
     assert json.loads(airbundle.ok(*owed))["owed"] == []
+    assert json.loads(airbundle.ok(*recorded))["bundles"] == []

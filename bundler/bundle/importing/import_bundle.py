@@ -40,12 +40,13 @@ from bundler.copy.target_names import NameMapping, find_unused_rules
 from bundler.errors import (
     IntegrityError,
     UnsupportedError,
+    VolumesOwedError,
 )
 from bundler.events import BlobTotal, TransferTotals, WarningIssued
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.target import ImportTarget
     from bundler.copy.image import ResolvedImage
     from bundler.copy.planned_image import PlannedImage
-    from bundler.errors import VolumesOwedError
     from bundler.gocompat.regexp import GoExpression
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -94,6 +94,9 @@ class ImportRequest:
     """Checks a bundle that arrives in a stream by its plan, before ``admit`` does."""
     gate: GateCheck | None = None
     """Refuses or records images by their content before the target is opened; None: neither."""
+    note_owed: Callable[[VolumeFiles, Collection[str]], None] | None = None
+    """Notes the digests of the layers that the target lacks while volumes are missing; called
+    before the content of the others is pushed, and again afterwards. None: nobody does."""
     names: NameMapping = field(default_factory=NameMapping)
     only: tuple[GoExpression, ...] = ()
     """Import images whose full name contains a match of one of these patterns; empty: all."""
@@ -182,6 +185,10 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
         try:
             source = bundle_source.BundleSource(files, bundle.inventory)
             pushed = push_images(request, bundle, source, engine, stack)
+            _note_owed(request, files, pushed.owed)
+        except VolumesOwedError as error:
+            _note_owed(request, files, error)
+            raise
         except IntegrityError as error:
             # An import reports only the first damaged blob.
             if error.hint is None:
@@ -201,6 +208,11 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
         verified_pushed=pushed.verified_pushed,
         owed=pushed.owed,
     )
+
+
+def _note_owed(request: ImportRequest, files: BundleFiles, owed: VolumesOwedError | None) -> None:
+    if owed is not None and request.note_owed is not None and isinstance(files, VolumeFiles):
+        request.note_owed(files, owed.layers)
 
 
 def push_images(

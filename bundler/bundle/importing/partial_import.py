@@ -83,6 +83,16 @@ def provide_blobs(
         if absent:  # they are on no volume
             raise AbsentBlobsError(error.target, absent, refused=error.refused) from None
         lacking = {blob.digest for blob in error.blobs}
+    if request.note_owed is not None and not request.dry_run:
+        on_present = {
+            node.digest.text
+            for item in planned_images
+            for node in item.image.graph.blobs
+            if node.digest in files.contents
+            and files.contents[node.digest].volume in files.numbers
+            and node.kind == "layer"
+        }
+        request.note_owed(files, on_present | lacking)
     waiting = [item for item in planned_images if _needs(item, lacking)]
     complete = [item for item in planned_images if not _needs(item, lacking)]
     if not (complete and request.publish_as_complete):
@@ -169,6 +179,7 @@ def push_available(
         f" {names} {made_public}",
         owed,
         len(plan.volumes),
+        layers=lacking,
         hint="insert the missing volumes, and run the same import with their directories",
     )
     return error, totals

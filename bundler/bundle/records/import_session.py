@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from bundler.bundle.records import site
+from bundler.bundle.records import owed_volumes, site
 from bundler.bundle.records.admission import Admission, Overrides, admit
 from bundler.bundle.records.evidence.draft import EvidenceDraft
 from bundler.bundle.records.receipts import SignedReceipt
@@ -34,12 +34,13 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.audit.rules.audited import AuditedLocation
     from bundler.bundle.audit.rules.evaluate import Verdict
     from bundler.bundle.format.authenticate import AuthenticatedBundle
+    from bundler.bundle.format.reading.volume_files import VolumeFiles
     from bundler.bundle.importing.report import ImportReport
     from bundler.errors import BundlerError
     from bundler.events import Emit
@@ -181,6 +182,20 @@ class ImportSession:
             self._evidence.add_location(audited, verdict)
             site.check_space(self._path)
 
+    def note_owed(self, target: str, files: VolumeFiles, digests: Collection[str]) -> None:
+        """Keep which layers a target lacks as long as volumes are missing.
+
+        Raises:
+            NoSpaceError, MediumError: it cannot be written.
+        """
+        if self.dry_run:
+            return
+        now = self._now or datetime.now(UTC)
+        try:
+            owed_volumes.write(self._path, files, target, digests, now)
+        except LimitError as error:
+            self._emit(WarningIssued(f"{error.message}; the records do not state what is missing"))
+
     def describe(self) -> dict[str, Any]:
         """Return the members of the receipt about the check; unset ones are absent."""
         return {} if self._admission is None else self._admission.to_json()
@@ -222,7 +237,10 @@ class ImportSession:
             **self._operator,
             **self.describe(),
         }
-        return receipt, site.record_import(self._path, receipt, stem, report.ended, members)
+        recorded = site.record_import(self._path, receipt, stem, report.ended, members)
+        if report.owed is None and len(report.images) == len(inventory.images):
+            owed_volumes.remove(self._path, inventory.stream, report.target)
+        return receipt, recorded
 
     def __enter__(self) -> Self:
         return self

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 TYPE = "airbundle/resend/v1"
+MAX_REQUEST = MAX_INVENTORY
+"""The maximum size of a request in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ class ResendRequest:
             raise table.problem("volumes are not distinct numbers in order")
         return cls(table.base64("plan"), signatures, table.base64("contents"), tuple(volumes))
 
-    def to_bytes(self) -> bytes:
-        """Return the request as JSON.
+    def to_bytes(self, members: Mapping[str, strict.JSON] | None = None) -> bytes:
+        """Return the request as JSON; its readers ignore further ``members``.
 
         Raises:
             LimitError: it is larger than its readers accept.
@@ -101,6 +103,7 @@ class ResendRequest:
                 for name, data in sorted(self.signatures.items())
             ],
             "volumes": [{"number": number} for number in self.volumes],
+            **(members or {}),
         }
         raw = strict.dumps(value) + b"\n"
         if len(raw) > MAX_INVENTORY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -203,6 +204,7 @@ def import_(
                     allow_unsigned=overridden.unsigned,
                     admit=admit,
                     preview=session.preview,
+                    note_owed=partial(session.note_owed, str(settings.target)),
                     gate=KeepingGate(session, rules, keep_packages, kept).check,
                     names=settings.names,
                     only=patterns,

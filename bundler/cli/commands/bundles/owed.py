@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
+from bundler.cli.options import common, records
 from bundler.cli.options.command import command
 from bundler.cli.options.import_names import ImportNameOptions, import_names
 from bundler.cli.options.option import option
@@ -19,9 +21,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError, VolumesOwedError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bundler.bundle.format.plan.sealed_plan import PlannedContent, SealedPlan
+    from bundler.bundle.records.owed_volumes import OwedVolumes
     from bundler.config.registry_access import RegistryOverride
 
 
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     "owed",
     "airbundle owed /media/stick/plant docker://registry.plant:5000 --key plant.pub -o owed.json",
 )
-@click.argument("volume", type=common.PATH)
-@click.argument("target")
+@click.argument("places", nargs=-1, metavar="[VOLUME] [TARGET]")
 @option(
     "-o",
     "--output",
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write a request for the missing volumes, for airbundle export --resend.",
 )
+@option("--stream", metavar="NAME", help="From the records: only the bundle of this stream.")
+@records.directory
 @bundle_trust
 @import_names
 @registry_access("the target's registry", uploads=False)
@@ -46,10 +47,11 @@ if TYPE_CHECKING:
 @pass_context
 def owed(
     context: CommandContext,
-    volume: Path,
-    target: str,
+    places: tuple[str, ...],
     *,
     output: Path | None,
+    stream: str | None,
+    records_path: Path | None,
     trust: TrustOptions,
     names: ImportNameOptions,
     access: AccessOptions,
@@ -58,18 +60,69 @@ def owed(
 ) -> None:
     """Show which layers of a bundle on volumes TARGET lacks, and on which volumes they are.
 
-    VOLUME is any volume of the bundle; only its signed plan is used. TARGET and the names are those
-    of the import. The exit status is 11 if layers are missing.
+    VOLUME is any volume of the bundle; only its signed plan is used, and TARGET is asked. TARGET
+    and the names are those of the import. Without VOLUME, the records of the site state what the
+    last import of the bundle left open, and TARGET is not accessed; without TARGET, of all targets.
+    The exit status is 11 if layers are missing.
     """
     if trust.signature_files:
         raise UsageError("--signature does not apply to volumes", hint="leave out --signature")
-    from bundler.bundle.format.plan.resend_request import ResendRequest  # noqa: PLC0415 - as above
-    from bundler.bundle.format.reading.volume_files import VolumeFiles  # noqa: PLC0415 - not for --help
+    if len(places) > 2:
+        raise UsageError("too many arguments", hint="airbundle owed [VOLUME] [TARGET]")
+    if len(places) == 2:
+        volume, target = Path(places[0]), places[1]
+        found = [_ask_target(context, volume, target, trust, names, access=access, jobs=jobs)]
+    else:
+        found = _read_records(context, records_path, names, *places, stream=stream)
+    missing = [item for item in found if item.layers]
+    if output is not None and missing:
+        if len(missing) > 1:
+            raise UsageError(
+                f"volumes of {len(missing)} bundles are missing, and a request is for one",
+                hint="specify --stream and TARGET",
+            )
+        from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
+
+        atomic_write.write_bytes(output, missing[0].request.to_bytes())
+    if as_json:
+        described = [_describe(item) for item in found]
+        text.print_json(described[0] if len(places) == 2 else {"bundles": described})
+    else:
+        for item in found:
+            _print_missing(item)
+        if not found:
+            text.print_line("no import of volumes has left anything open")
+    if missing:
+        last = missing[0]
+        raise VolumesOwedError(
+            f"bundle {last.plan.stream} {last.plan.serial}",
+            last.request.volumes,
+            len(last.plan.volumes),
+            layers=[item.digest.text for item in last.layers],
+            hint="import these volumes, or write a request with -o FILE, and export them again with"
+            " airbundle export --resend FILE",
+        )
+
+
+def _ask_target(
+    context: CommandContext,
+    volume: Path,
+    target: str,
+    trust: TrustOptions,
+    names: ImportNameOptions,
+    *,
+    access: AccessOptions,
+    jobs: int | None,
+) -> OwedVolumes:
+    """Compare the plan on a volume with the target."""
+    from bundler.bundle.format.plan.resend_request import ResendRequest  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.reading.volume_files import VolumeFiles  # noqa: PLC0415 - as above
     from bundler.bundle.importing.import_bundle import ImportRequest  # noqa: PLC0415 - as above
     from bundler.bundle.importing.partial_import import find_owed  # noqa: PLC0415 - as above
     from bundler.bundle.importing.target import RegistryTarget  # noqa: PLC0415 - as above
+    from bundler.bundle.records.owed_volumes import OwedVolumes  # noqa: PLC0415 - as above
     from bundler.cli.runtime.importing import import_target  # noqa: PLC0415 - as above
-    from bundler.content.files import atomic_write  # noqa: PLC0415 - as above
+    from bundler.oci.json import timestamps  # noqa: PLC0415 - as above
 
     settings = import_target.read_target(target, names, context.environment)
     trusted = trusted_keys.read_trust(context, trust, read_only=True)
@@ -86,44 +139,55 @@ def owed(
             names=settings.names,
             only=names.parse_patterns(),
         )
-        plan, missing = files.plan, find_owed(request, files, run.create_engine_options())
-        numbers = {item.volume for item in missing}
-        if output is not None and missing:
-            atomic_write.write_bytes(output, ResendRequest.create(files, numbers).to_bytes())
-    if as_json:
-        text.print_json(_describe(plan, missing))
-    else:
-        _print_missing(plan, missing, target)
-    if missing:
-        raise VolumesOwedError(
-            f"bundle {plan.stream} {plan.serial}",
-            numbers,
-            len(plan.volumes),
-            hint="import these volumes, or write a request with -o FILE, and export them again with"
-            " airbundle export --resend FILE",
-        )
+        layers = tuple(find_owed(request, files, run.create_engine_options()))
+        resend = ResendRequest.create(files, {item.volume for item in layers})
+    now = timestamps.format_utc(datetime.now(UTC))
+    return OwedVolumes(str(settings.target), now, files.plan, layers, resend)
 
 
-def _describe(plan: SealedPlan, missing: list[PlannedContent]) -> dict[str, object]:
+def _read_records(
+    context: CommandContext,
+    path: Path | None,
+    names: ImportNameOptions,
+    target: str | None = None,
+    *,
+    stream: str | None,
+) -> list[OwedVolumes]:
+    """Return what the records of the site state, of ``target`` and ``stream`` if they are given."""
+    from bundler.bundle.records import owed_volumes  # noqa: PLC0415 - not for --help
+    from bundler.cli.runtime.importing import import_target  # noqa: PLC0415 - as above
+
+    location = None
+    if target is not None:
+        location = str(import_target.read_target(target, names, context.environment).target)
+    found = owed_volumes.read(records.find_records(path, context.environment), target=location)
+    return [item for item in found if stream in (None, item.plan.stream)]
+
+
+def _describe(owed: OwedVolumes) -> dict[str, object]:
     return {
-        "stream": plan.stream,
-        "serial": plan.serial,
-        "count": len(plan.volumes),
-        "owed": sorted({item.volume for item in missing}),
+        "stream": owed.plan.stream,
+        "serial": owed.plan.serial,
+        "target": owed.target,
+        "time": owed.time,
+        "count": len(owed.plan.volumes),
+        "owed": list(owed.request.volumes),
         "layers": [
             {"digest": item.digest.text, "size": item.size, "volume": item.volume}
-            for item in missing
+            for item in owed.layers
         ],
     }
 
 
-def _print_missing(plan: SealedPlan, missing: list[PlannedContent], target: str) -> None:
-    sizes: Counter[int] = Counter()
-    for item in missing:
+def _print_missing(owed: OwedVolumes) -> None:
+    plan, sizes = owed.plan, Counter[int]()
+    for item in owed.layers:
         sizes[item.volume] += item.size
+    if sizes:
+        text.print_line(f"{plan.stream} {plan.serial}: {owed.target}, {owed.time}:")
     for number in sorted(sizes):
-        layers = text.count(sum(item.volume == number for item in missing), "layer")
+        layers = text.count(sum(item.volume == number for item in owed.layers), "layer")
         size = text.format_size(sizes[number])
         text.print_line(f"volume {number} of {len(plan.volumes)}: {layers}, {size} missing")
-    if not missing:
-        text.print_line(f"{plan.stream} {plan.serial}: {target} has all layers")
+    if not sizes:
+        text.print_line(f"{plan.stream} {plan.serial}: {owed.target} has all layers")

@@ -31,6 +31,7 @@ class ProtectedBundle:
 
     def __init__(self, directory: Path, form: str, percent: int, seed: int) -> None:
         self.directory, self.form, self.percent = directory, form, percent
+        self.program: dict[str, Path] = {}
         self.path, self.original = directory / "bundle", directory / "original"
         made = random.Random(seed)
         shared = images.layer({"shared": made.randbytes(150_000)}, compression="stored")
@@ -57,7 +58,14 @@ class ProtectedBundle:
         options = OpenOptions(lambda: Settings.load({}, home, 1000, paths))
         form: Any = self.form
         request = exporting.ExportRequest(
-            requests, options, self.path, "plant-7", form, keys=(KEY,), recovery=self.percent
+            requests,
+            options,
+            self.path,
+            "plant-7",
+            form,
+            keys=(KEY,),
+            recovery=self.percent,
+            program=self.program,
         )
         with ThreadPoolExecutor(1) as executor:
             return exporting.export(request, EngineOptions(executor))

@@ -39,6 +39,11 @@ def place_files(program: Path) -> dict[str, Path]:
     return {f"{name}/{path}": source for path, source in files.items()}
 
 
+def get_mode(path: str) -> int:
+    """Return the mode of a file of a program, or of another file of a bundle."""
+    return 0o755 if path.rpartition("/")[2] in PROGRAMS else 0o644
+
+
 def copy(
     files: Mapping[str, Path], directory: Directory, cancellation: Cancellation
 ) -> dict[str, Digest]:
@@ -59,8 +64,7 @@ def copy(
             raise to_bundler_error(error, source, "cannot read") from error
         with directory.enter(*parents, create=True) as folder:
             if folder.get_size(name) != len(data) or folder.read(name, limit=len(data)) != data:
-                mode = 0o755 if name in PROGRAMS else 0o644
-                atomic_write.write_bytes_in(folder, name, data, mode=mode)
+                atomic_write.write_bytes_in(folder, name, data, mode=get_mode(path))
         digests[path] = Digest.of(data)
     return digests
 

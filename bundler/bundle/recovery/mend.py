@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bundler.bundle.program import copy_program
 from bundler.bundle.recovery.geometry import LABEL
 from bundler.content.files import atomic_write
 from bundler.content.files.atomic_write import PartFile
@@ -78,7 +79,7 @@ class _Batch:
         """Add a file; ``stack`` closes it, and removes it unless it is published."""
         *folders, _ = path.split("/")
         folder = stack.enter_context(target.enter(*folders, create=True))
-        part = stack.enter_context(PartFile.create(folder, 0o644))
+        part = stack.enter_context(PartFile.create(folder, copy_program.get_mode(path)))
         number = self._data.tables.numbers.get(path)
         if number is not None:
             size = self._data.tables.files[number].size

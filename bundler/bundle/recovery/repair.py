@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format.files import bundle_files, bundle_paths, checksums
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.writing import next_seal
+from bundler.bundle.media import filesystem
+from bundler.bundle.program import copy_program
 from bundler.bundle.recovery import seal_copies
 from bundler.bundle.recovery.content import find_digest, find_paths
 from bundler.bundle.recovery.find_seal import Seal, find_seal
@@ -98,12 +100,13 @@ def repair(
         NotFoundError: the directory does not exist, or has no recovery data.
         ConflictError: ``output`` is not empty.
         LockedError: another process is writing to the directory.
-        NoSpaceError, MediumError: a file cannot be written; files that are not repaired yet are
-            unchanged.
+        NoSpaceError, MediumError: a file cannot be written, or a medium was disconnected; files
+            that are not repaired yet are unchanged.
         CancelledError: cancellation was requested.
     """
     with ExitStack() as stack:
         source = stack.enter_context(Directory.open(bundle))
+        stack.enter_context(source.report_disconnection())
         if output is None:
             target = source
             stack.enter_context(hold(source))
@@ -117,6 +120,7 @@ def repair(
                     path=str(output),
                     hint="specify a new or an empty directory",
                 )
+            stack.enter_context(target.report_disconnection())
         files = stack.enter_context(open_files(bundle))
         present = files.scan().entries
         seal = find_seal(files, present, trust, allow_unsigned=allow_unsigned)
@@ -128,9 +132,18 @@ def repair(
             found = worker.restore_small(None)
         else:
             found = worker.restore_content(data) + worker.restore_small(data)
+        source.check_connected()
         target.check_connected()
         location = target.path
-    verification = verify(location, trust, cancellation=engine.cancellation, emit=engine.emit)
+    removable = filesystem.inspect(location).removable
+    verification = verify(
+        location,
+        trust,
+        uncached=removable,  # the medium may be the reason for the damage
+        threads=1 if removable else None,
+        cancellation=engine.cancellation,
+        emit=engine.emit,
+    )
     lost = {finding.path for finding in verification.findings}
     all_damaged = sorted({*damaged, *found, *lost})
     repaired = [path for path in all_damaged if path not in lost]
@@ -269,7 +282,7 @@ class _Repair:
         with (
             bundle_files.open_file(origin, path) as file,
             self.target.enter(*folders, create=True) as folder,
-            PartFile.create(folder, 0o644) as part,
+            PartFile.create(folder, copy_program.get_mode(name)) as part,
         ):
             copy_to_fd(file, part.fd)
             part.publish(last, file.size)

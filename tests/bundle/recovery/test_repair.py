@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import random
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from bundler.bundle.format.files import checksums
 from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.media import filesystem
+from bundler.bundle.program import copy_program
 from bundler.bundle.recovery import repair as repairing
 from bundler.bundle.recovery.content import find_paths
 from bundler.bundle.recovery.tables import RecoveryTables
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files import file_lock
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.uncached_file import UncachedFile
 from bundler.copy.engine import EngineOptions
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
+    DisconnectedMediumError,
     LockedError,
+    MediumError,
     NotFoundError,
     TrustError,
 )
 from bundler.trust.bundle_trust import NO_KEYS, TrustedKeys
+from tests.bundle.program.test_carried_program import make_program
 from tests.fakes.protected_bundle import KEY, ProtectedBundle
 
 
@@ -178,6 +187,102 @@ def test_bundle_that_no_given_key_signed_is_repaired_on_request_only(bundle):
         with pytest.raises(TrustError):
             repairing.repair(bundle.path, NO_KEYS, options)
         repairing.repair(bundle.path, NO_KEYS, options, allow_unsigned=True).check()
+
+
+def test_carried_program_is_repaired_and_stays_executable(bundle, tmp_path):
+    source = make_program(tmp_path / "program", "airbundle", "linux-x86_64/libc.so.6")
+    bundle.program = copy_program.place_files(source)
+    try:
+        bundle.export()
+    finally:
+        bundle.program = {}
+    expected = bundle.read()
+    (program,) = (bundle.path / path for path in expected if path.endswith("/airbundle"))
+    program.write_bytes(b"x" + program.read_bytes()[1:])
+    next(bundle.path.glob("program-*/linux-x86_64/libc.so.6")).unlink()
+
+    for output in (tmp_path / "output", None):
+        bundle.repair(output=output).check()
+        assert bundle.read(output) == expected
+        mode = ((output or bundle.path) / program.relative_to(bundle.path)).stat().st_mode
+        assert mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EIO, errno.ENOSPC])
+@pytest.mark.parametrize("call", [1, 2, 4])
+def test_failing_medium_is_reported_and_the_next_repair_completes(
+    bundle, monkeypatch, number, call
+):
+    """Content, the files of its directory, and the seal: each write fails once."""
+    expected = bundle.read(bundle.original)
+    overwrite(bundle, min(checksum_paths(bundle)), 0)
+    (bundle.path / "VERIFY.txt").unlink()
+    (bundle.path / "bundle.json").write_bytes(b"garbage")
+    whole = {path: data for path, data in bundle.read().items() if data == expected[path]}
+    fsync, calls = os.fsync, itertools.count(1)
+
+    def fail_once(fd):
+        if next(calls) == call:
+            raise OSError(number, os.strerror(number))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with pytest.raises(MediumError) as raised:
+        bundle.repair()
+
+    assert raised.value.hint
+    assert whole.items() <= bundle.read().items()
+    assert not list(bundle.path.rglob(".airbundle-*"))
+    bundle.repair().check()
+    assert bundle.read() == expected
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_medium_that_vanishes_is_reported_and_the_next_repair_completes(
+    bundle, tmp_path, monkeypatch, elsewhere
+):
+    expected = bundle.read(bundle.original)
+    overwrite(bundle, min(checksum_paths(bundle)), 0)
+    whole = {path: data for path, data in bundle.read().items() if data == expected[path]}
+    away = tmp_path / "away"
+    mend = repairing.mend
+
+    def vanish(*arguments):
+        bundle.path.rename(away)
+        return mend(*arguments)
+
+    monkeypatch.setattr(repairing, "mend", vanish)
+    with pytest.raises(DisconnectedMediumError) as raised:
+        bundle.repair(output=tmp_path / "output" if elsewhere else None)
+    monkeypatch.undo()
+
+    assert str(bundle.path) in str(raised.value)
+    away.rename(bundle.path)
+    assert whole.items() <= bundle.read().items()
+    bundle.repair().check()
+    assert bundle.read() == expected
+
+
+def test_removable_medium_is_read_back_after_the_repair(bundle, monkeypatch):
+    """The cache has the mended bytes, also if the medium has not."""
+    path = min(checksum_paths(bundle))
+    overwrite(bundle, path, 0)
+    found = replace(filesystem.inspect(bundle.path), file_system="vfat")
+    assert found.removable
+    monkeypatch.setattr(repairing.filesystem, "inspect", lambda _: found)
+    readinto = UncachedFile.readinto
+
+    def lose(file, buffer):
+        count = readinto(file, buffer)
+        if file._file.path.name == path.rpartition("/")[2]:
+            buffer[:count] = bytes(count)
+        return count
+
+    monkeypatch.setattr(UncachedFile, "readinto", lose)
+    report = bundle.repair()
+    assert [finding.path for finding in report.verification.findings] == [path]
+    with pytest.raises(DamagedBundleError):
+        report.check()
 
 
 def test_repair_refuses_used_and_locked_directories(bundle, tmp_path):

@@ -19,6 +19,7 @@ from scripts.benchmark import (
     bundle_rows,
     contents,
     copy_rows,
+    media_rows,
     memory_rows,
     serve_rows,
     signature_rows,
@@ -50,6 +51,12 @@ ROWS = {
     "serve": serve_rows.serve,
     "audit": audit_rows.audit,
     "lists": audit_rows.lists,
+    "slow-medium": media_rows.slow_medium,
+    "recovery": media_rows.recovery,
+    "second-bundle": media_rows.second_bundle,
+    "disk-used": media_rows.disk_used,
+    "large-blob": memory_rows.large_blob,
+    "many-blobs": memory_rows.many_blobs,
     "inspect": start_rows.inspect,
     "start": start_rows.start,
 }
@@ -86,7 +93,8 @@ def _measured(bench: Bench, options: argparse.Namespace) -> Iterator[list[table.
     peaks = [
         result.peak for (_, name), result in bench.meter.results.items() if name == "airbundle"
     ]
-    yield [table.peak("highest peak memory of these rows", max(peaks))]
+    if peaks:
+        yield [table.peak("highest peak memory of these rows", max(peaks))]
 
 
 def _options() -> argparse.Namespace:

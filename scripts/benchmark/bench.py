@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from scripts.benchmark import contents
 from tests.interop import engines, servers
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from scripts.benchmark.measuring import Meter
     from scripts.benchmark.programs import Programs
+
+T = TypeVar("T")
 
 
 class Bench:
@@ -105,14 +107,21 @@ class Bench:
         self, host: str, names: Sequence[str], out: Path, *options: str, referrers: str = "all"
     ) -> list[str]:
         """Return the command of airbundle that exports images of the registry ``host``."""
+        return self._export(
+            out,
+            *options,
+            registries={host: {"tls": {"plainHttp": True}}},
+            defaults={"referrers": referrers},
+            images=[f"{host}/{name}" for name in names],
+        )
+
+    def export_references(self, references: Sequence[str], out: Path) -> list[str]:
+        """Return the command of airbundle that exports images of any transport."""
+        return self._export(out, images=list(references))
+
+    def _export(self, out: Path, *options: str, **members: object) -> list[str]:
         manifest = out.with_suffix(".yaml")
-        content = {
-            "name": "bench",
-            "registries": {host: {"tls": {"plainHttp": True}}},
-            "defaults": {"referrers": referrers},
-            "images": [f"{host}/{name}" for name in names],
-        }
-        manifest.write_text(json.dumps(content))
+        manifest.write_text(json.dumps({"name": "bench", **members}))
         key = ["--sign-key", str(self.work / "key.key")]
         return [self.airbundle, "-q", *options, "export", str(manifest), str(out), *key]
 
@@ -123,8 +132,12 @@ class Bench:
 
     def import_(self, bundle: Path, target: str, *options: str) -> list[str]:
         """Return the command of airbundle that imports into the registry ``target``."""
-        key = ["--key", str(self.work / "key.pub"), "--tls-verify=false"]
-        return [self.airbundle, "-q", "import", str(bundle), f"docker://{target}", *key, *options]
+        return self.import_into(bundle, f"docker://{target}", "--tls-verify=false", *options)
+
+    def import_into(self, bundle: Path, target: str, *options: str) -> list[str]:
+        """Return the command of airbundle that imports into any target."""
+        key = ["--key", str(self.work / "key.pub")]
+        return [self.airbundle, "-q", "import", str(bundle), target, *key, *options]
 
     def copy(self, source: str, destination: str, *options: str) -> list[str]:
         """Return the command of airbundle that copies an image; registries use plain HTTP."""
@@ -150,7 +163,7 @@ def plain_http(source: str, destination: str) -> list[str]:
     return [option for option, side in sides.items() if side.startswith("docker://")]
 
 
-def run_in_process(function: Callable[..., None], *arguments: object) -> None:
+def run_in_process(function: Callable[..., T], *arguments: object) -> T:
     """Call ``function`` in a separate process, so that its memory is not measured."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        pool.submit(function, *arguments).result()
+        return pool.submit(function, *arguments).result()

@@ -108,6 +108,7 @@ class Site:
 
     def reseal(self, document):
         document.pop("sums")
+        (self.bundle / "bundle.json.sigstore.json").unlink(missing_ok=True)
         bundles.seal(self.bundle, document, (KEY,))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from bundler.errors import BundlerError, CancelledError, IntegrityError, count
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
@@ -29,11 +30,14 @@ def check_recovery(
     listed: Mapping[str, Digest | None],
     threads: int | None,
     cancellation: Cancellation,
+    *,
+    verified: Collection[str] = (),
 ) -> dict[str, BundlerError]:
-    """Check the recovery data that an inventory names; return the errors of its files by path.
+    """Check the recovery data that an inventory names; return the errors of files by path.
 
     ``contents`` is the inventory, ``listed`` what SHA256SUMS lists, and ``threads``
-    is the number of files that are read in parallel; None: one per core.
+    is the number of files that are read in parallel; None: one per core. ``verified`` are the names
+    of the signatures of the bundle that were verified.
 
     Raises:
         CancelledError: ``cancellation`` was requested.
@@ -49,11 +53,7 @@ def check_recovery(
                 table.digest.verify(raw, path)
             except BundlerError as error:
                 errors[path] = error.without_traceback()
-    for path in record.find_copies("seal"):
-        try:
-            _check_copy(bundle, path)
-        except BundlerError as error:
-            errors[path] = error.without_traceback()
+    errors |= _check_seals(bundle, record.find_copies("seal"), verified)
     try:
         tables = RecoveryTables(bundle, record, find_paths(listed))
     except BundlerError as error:
@@ -96,15 +96,42 @@ def _check_slices(
     return None
 
 
-def _check_copy(bundle: BundleFiles, path: str) -> None:
-    """Check that the files in a copy of the seal are those of the bundle.
+def _check_seals(
+    bundle: BundleFiles, paths: Sequence[str], verified: Collection[str]
+) -> dict[str, BundlerError]:
+    """Check that the files in the copies of the seal are those of the bundle.
 
-    Raises:
-        IntegrityError, LimitError, NotFoundError, MediumError: the copy, or a file, is damaged.
+    If all copies agree, and a file differs from them, the error is that of the file. ``verified``
+    are the names of signatures that may differ, since a key may have signed again.
     """
-    copy = seal_copies.read(bundle, path)
-    for name, data in copy.items():
-        if bundle_paths.is_path(name) and bundle.read(name, len(data)) != data:
-            raise IntegrityError(f"{path}: its copy of {name} differs from that file")
-    if missing := {bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE} - copy.keys():
-        raise IntegrityError(f"{path}: contains no copy of {', '.join(sorted(missing))}")
+    copies: dict[str, dict[str, bytes]] = {}
+    errors: dict[str, BundlerError] = {}
+    for path in paths:
+        try:
+            copies[path] = seal_copies.read(bundle, path)
+            seal_copies.check_padding(bundle, path)
+            for name in (bundle_paths.INVENTORY, bundle_paths.CHECKSUM_FILE):
+                if name not in copies[path]:
+                    errors[path] = IntegrityError(f"{path}: contains no copy of {name}")
+        except BundlerError as error:
+            errors[path] = error.without_traceback()
+    names = {name for copy in copies.values() for name in copy if bundle_paths.is_path(name)}
+    for name in names.difference(verified):
+        copied = {copy[name] for copy in copies.values() if name in copy}
+        found = _read(bundle, name, max(map(len, copied)))
+        if found in copied:
+            different = [path for path, copy in copies.items() if copy.get(name, found) != found]
+        elif len(copied) == 1 and len(copies) > 1:
+            different = [name]
+        else:
+            different = list(copies)
+        for path in different:
+            text = "its copies in the recovery data" if path == name else f"{name} beside it"
+            errors.setdefault(path, IntegrityError(f"{path}: differs from {text}"))
+    return errors
+
+
+def _read(bundle: BundleFiles, path: str, limit: int) -> bytes | None:
+    with suppress(BundlerError):
+        return bundle.read(path, limit)
+    return None

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format import trust_chain
 from bundler.bundle.format.files import bundle_paths, checksums
 from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY, parse_inventory
+from bundler.bundle.format.signatures import sigstore_copy
 from bundler.bundle.recovery import seal_copies
 from bundler.errors import (
     BundlerError,
     DamagedBundleError,
     InvalidSignatureError,
+    MalformedError,
     NotFoundError,
     TrustError,
     UnauthenticatedError,
@@ -145,6 +147,18 @@ def _read_outside(bundle: BundleFiles, present: Iterable[str]) -> dict[str, byte
     return files
 
 
+def _is_sigstore_copy(
+    copy: bytes, raw: bytes, sources: Iterable[Mapping[str, bytes]], trust: BundleTrust
+) -> bool:
+    """Return whether ``copy`` repeats a signature in one of the sources."""
+    for source in sources:
+        signatures = {name: source[name] for name in filter(bundle_paths.is_signature, source)}
+        with suppress(MalformedError):
+            sigstore_copy.check(copy, raw, signatures, trust.keys)
+            return True
+    return False
+
+
 def _find_signatures(
     bundle: BundleFiles,
     raw: bytes,
@@ -174,6 +188,10 @@ def _find_signatures(
                 except InvalidSignatureError:
                     continue
                 signers.append(key)
+            elif name == bundle_paths.SIGSTORE_BUNDLE and not _is_sigstore_copy(
+                source[name], raw, sources, trust
+            ):
+                continue
             found[name] = source[name]
     try:
         signed_by = map(bundle_paths.parse_signature_name, found)

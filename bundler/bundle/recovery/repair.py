@@ -253,7 +253,7 @@ class _Repair:
             path: raw for name, raw in tables.items() for path in seal.record.find_copies(name)
         }
         for path in seal.record.find_copies("seal"):
-            if seal_copies.read_tolerantly(self.files, path) != complete:
+            if not seal_copies.is_copy(self.files, path, complete):
                 files[path] = seal_copies.render(complete)
             elif not self._in_place:
                 self._copy(self.source, path, path)

@@ -28,7 +28,7 @@ from bundler.bundle.format.inventory.omissions import Omissions
 from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.format.inventory.read_inventory import create_unfinished_error
 from bundler.bundle.format.reading.open_files import open_files
-from bundler.bundle.format.signatures import bundle_signatures as signing
+from bundler.bundle.format.signatures import bundle_signatures as signing, sigstore_copy
 from bundler.bundle.format.writing import store
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.bundle.verifying.verification import Finding, Verification
@@ -41,6 +41,7 @@ from bundler.errors import (
     DigestMismatchError,
     ExpiredError,
     IntegrityError,
+    InvalidSignatureError,
     LimitError,
     MediumError,
     NotFoundError,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bundler.bundle.format.authenticate import Authentication
     from bundler.bundle.format.files.bundle_files import DirectoryScan
     from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.inventory.presupposed import HeldBlob
@@ -131,7 +133,10 @@ def verify(
         if known is not None and known.recovery is not None:
             from bundler.bundle.recovery.check import check_recovery  # noqa: PLC0415 - if there is
 
-            for path, error in check_recovery(files, known, listed, threads, cancellation).items():
+            verified = [bundle_paths.format_signature_name(key.id) for key in signers]
+            for path, error in check_recovery(
+                files, known, listed, threads, cancellation, verified=verified
+            ).items():
                 code = "missing" if isinstance(error, NotFoundError) else "damaged"
                 verifier.add_error(path, error, code)
     return Verification(
@@ -208,6 +213,7 @@ class _Verifier:
         except (IntegrityError, LimitError, MediumError) as error:
             self.add_error(path, error)
             return None, None, ()
+        self._check_sigstore_copy(authentication)
         self.names = authentication.trust.names
         self.read_back = read_back_record.read(self.bundle, authentication.raw)
         contents, trust_error = None, authentication.trust_error
@@ -228,6 +234,20 @@ class _Verifier:
                 hint="export it again; if the clock of this computer is wrong, set it",
             )
         return contents, trust_error, authentication.signers
+
+    def _check_sigstore_copy(self, authentication: Authentication) -> None:
+        """Check the signature in the format of cosign, unless the others are in doubt."""
+        path = bundle_paths.SIGSTORE_BUNDLE
+        if path not in self.found.entries or isinstance(
+            authentication.trust_error, InvalidSignatureError
+        ):
+            return
+        try:
+            copy = self.bundle.read(path, sigstore_copy.MAX_COPY)
+            keys = authentication.trust.keys
+            sigstore_copy.check(copy, authentication.raw, authentication.signatures, keys)
+        except (IntegrityError, LimitError, MediumError) as error:
+            self.add_error(path, error, "damaged")
 
     def read_checksum_file(self, known: Inventory | None) -> _Listed:
         """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""

@@ -150,6 +150,21 @@ def test_verify_reports_damaged_recovery_data(bundle):
     assert not any(finding.images for finding in found.findings)
 
 
+@pytest.mark.parametrize("name", ["bundle.json.sigstore.json", "recovery/{number}/seal-1.tar"])
+def test_damage_of_a_file_without_a_digest_is_found_and_repaired(bundle, name):
+    path = name.format(number=bundle.recovery.name)
+    expected = (bundle.path / path).read_bytes()
+    overwrite(bundle, path, len(expected) - 20)
+
+    found = verify(bundle.path, TrustedKeys.create([KEY.public]))
+    report = bundle.repair()
+
+    assert [finding.path for finding in found.findings] == [path]
+    report.check()
+    assert report.repaired == (path,)
+    assert (bundle.path / path).read_bytes().rstrip(b"\0") == expected.rstrip(b"\0")
+
+
 def test_recovery_data_of_another_bundle_is_not_used(bundle, tmp_path):
     other = ProtectedBundle(tmp_path, bundle.form, 10, seed=8)
     for path in bundle.recovery.iterdir():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.signatures import sigstore_copy
 from bundler.bundle.verifying.verify import verify
 from bundler.cancel import Cancellation
 from bundler.errors import (
@@ -55,6 +56,23 @@ def bundle(request, tmp_path: Path) -> Path:
 def find(bundle: Path, blob: images.Blob) -> list[Path]:
     """Return every file of the bundle with the content of ``blob``."""
     return [path for path in bundles.find_files(bundle) if path.read_bytes() == blob.data]
+
+
+@pytest.mark.parametrize("place", ["hint", "digest", "signature"])
+def test_damaged_signature_in_the_format_of_cosign_is_found(bundle: Path, place: str):
+    """Although it never authenticates the bundle, and no file lists its digest."""
+    raw = (bundle / "bundle.json").read_bytes()
+    signature = KEY.sign(raw)
+    copy = sigstore_copy.create(KEY.public, signature, raw)
+    (bundle / "bundle.json.sigstore.json").write_bytes(copy)
+    (bundle / f"bundle.json.{KEY.public.id[:16]}.sig").write_bytes(signature)
+    assert findings(bundle) == {}
+    start = copy.index(f'"{place}":"'.encode()) + len(place) + 4
+    for change in (start, start + 40):
+        damaged = bytearray(copy)
+        damaged[change] ^= 1
+        (bundle / "bundle.json.sigstore.json").write_bytes(damaged)
+        assert set(findings(bundle)) == {"bundle.json.sigstore.json"}
 
 
 def findings(bundle: Path) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -5,19 +5,24 @@ The file name contains the key ID, which is only a hint. ``authenticate`` verifi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format.files import bundle_paths, checksums
 from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.format.signatures import sigstore_copy
 from bundler.bundle.format.writing import next_seal
 from bundler.config import config_file
 from bundler.content.files import atomic_write, part_files
 from bundler.content.files.safe_directory import Directory
 from bundler.content.files.write_lock import hold
 from bundler.errors import (
+    BundlerError,
     DamagedBundleError,
+    InvalidSignatureError,
     LimitError,
+    MalformedError,
     MissingFileError,
     UnsupportedError,
 )
@@ -47,19 +52,11 @@ def sign(raw: bytes, keys: Sequence[Signer]) -> dict[str, bytes]:
     files = {}
     for public, signature in signed.items():
         if public.algorithm == "ecdsa-p256":
-            files[bundle_paths.SIGSTORE_BUNDLE] = create_sigstore_bundle(public, signature, raw)
+            files[bundle_paths.SIGSTORE_BUNDLE] = sigstore_copy.create(public, signature, raw)
             break
     for public, signature in signed.items():
         files[bundle_paths.format_signature_name(public.id)] = signature
     return files
-
-
-def create_sigstore_bundle(public: PublicKey, signature: bytes, raw: bytes) -> bytes:
-    """Return a signature of ``raw`` as ``cosign verify-blob --bundle`` reads it."""
-    from bundler.trust.sigstore import bundle, keys  # noqa: PLC0415 - only to sign
-
-    key = keys.parse_public_key(public.to_pem(), public.id)
-    return bundle.create_key_bundle(key, signature, raw)
 
 
 def read_signatures(bundle: BundleFiles) -> dict[str, bytes]:
@@ -101,18 +98,47 @@ def read_signature_files(paths: Sequence[Path]) -> dict[str, bytes]:
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[Signer]) -> list[str]:
     """Sign ``raw`` with each key, and write the signatures durably; return their file names.
 
-    An existing signature in the format of cosign is kept: it is one of the earlier signatures.
+    Existing signatures that verify are kept, and so is one in the format of cosign that repeats one
+    of them: recovery data has copies of them.
 
     Raises:
         SignerError: a signer failed; nothing was written.
         MediumError: one cannot be written.
     """
-    signatures = sign(raw, keys)
+    names = [bundle_paths.format_signature_name(key.public.id) for key in keys]
     with Directory.open(bundle) as directory:
-        if bundle_paths.SIGSTORE_BUNDLE in directory.list_names():
-            signatures.pop(bundle_paths.SIGSTORE_BUNDLE, None)
+        present = _read_present(directory)
+        missing = [
+            key
+            for name, key in zip(names, keys, strict=True)
+            if not _is_signature(present.get(name), key.public, raw)
+        ]
+        signatures = sign(raw, missing)
+        copy = present.pop(bundle_paths.SIGSTORE_BUNDLE, None)
+        if copy is not None:
+            with suppress(MalformedError):
+                public = [key.public for key in keys]
+                sigstore_copy.check(copy, raw, present | signatures, public)
+                signatures.pop(bundle_paths.SIGSTORE_BUNDLE, None)
         atomic_write.write_files(directory, signatures)
-    return [name for name in signatures if bundle_paths.parse_signature_name(name)]
+    return names
+
+
+def _read_present(directory: Directory) -> dict[str, bytes]:
+    """Return the existing signatures by name, as far as they can be read."""
+    found = {}
+    for name in filter(bundle_paths.is_signature, directory.list_names()):
+        with suppress(BundlerError):
+            found[name] = directory.read(name, limit=MAX_SIGNATURE)
+    return found
+
+
+def _is_signature(signature: bytes | None, key: PublicKey, raw: bytes) -> bool:
+    if signature is not None:
+        with suppress(InvalidSignatureError):
+            key.verify(signature, raw)
+            return True
+    return False
 
 
 def sign_bundle(bundle: Path, keys: Sequence[Signer]) -> list[str]:

@@ -15,6 +15,7 @@ from bundler.bundle.format.authenticate import open_bundle, verify_signatures
 from bundler.bundle.format.files import bundle_files
 from bundler.bundle.format.reading.directory_files import DirectoryFiles
 from bundler.bundle.format.signatures import bundle_signatures as signing
+from bundler.bundle.verifying.verify import verify
 from bundler.errors import (
     DamagedBundleError,
     InvalidSignatureError,
@@ -124,6 +125,18 @@ def test_later_signature_is_added_to_existing_signatures(tmp_path: Path):
     assert opened.raw == before
     assert opened.inventory.stream == "plant-7"
     assert set(opened.signers) == {KEY.public, OTHER.public}
+
+
+def test_signature_that_verifies_is_kept_and_a_damaged_one_is_replaced(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b")
+    names = [name(KEY), "bundle.json.sigstore.json"]
+    signing.sign_bundle(bundle, [KEY])
+    before = {each: (bundle / each).read_bytes() for each in names}
+    assert signing.sign_bundle(bundle, [KEY]) == [name(KEY)]
+    assert {each: (bundle / each).read_bytes() for each in names} == before
+    (bundle / name(KEY)).write_bytes(b"damaged")
+    signing.sign_bundle(bundle, [KEY])
+    verify(bundle, TrustedKeys.create([KEY.public])).check()
 
 
 def test_signing_removes_the_unfinished_file_of_an_interrupted_one(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -75,6 +76,8 @@ def sample(request: pytest.FixtureRequest) -> Sample:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts a background job with this signal ignored, and what tests start inherits it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in _FOREIGN:
         os.environ.pop(name, None)  # noqa: TID251 - what tests start must not see it either
         os.environ.pop(name.lower(), None)  # noqa: TID251

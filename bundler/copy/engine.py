@@ -14,7 +14,7 @@ are complete and remain at the destination, so a second run transfers only the m
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer, free_space
+from bundler.copy.blob_stage import BlobStage
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, create_manifest_tasks, merge_checks
 from bundler.copy.resolving.referrers import leave_incomplete_behind
@@ -37,7 +38,6 @@ from bundler.errors import (
 from bundler.events import BlobTotal, Emit, TransferTotals, discard
 from bundler.ports import (
     Destination,
-    MountsBlobs,
     Node,
     ReadableDestination,
     ReadsInOrder,
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
     from bundler.copy.planned_image import PlannedImage
     from bundler.oci.digest import Digest
 
@@ -103,8 +102,8 @@ def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
     free_space.check_plan(plan)
     execution.report_plan()
     try:
-        execution.run_each(execution.transfers, execution.transfer_blob)
-        execution.run_each(execution.mounts, execution.mount_blob)
+        execution.run_each(execution.transfers, execution.blobs.transfer)
+        execution.run_each(execution.mounts, execution.blobs.mount)
         execution.leave_referrers_behind()
         execution.run_each(execution.rewrite_manifests(), execution.push_content)
         for _, stage in groupby(execution.list_manifests(), key=lambda task: task.stage):
@@ -149,18 +148,15 @@ class _Execution:
         destinations = dict.fromkeys(planned.destination for planned in plan.images)
         self._serial = [item for item in destinations if item.capabilities.writers == 1]
         self.keeps_blobs = all(item.capabilities.keeps_blobs for item in destinations)
-        self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
-        self._failed: dict[str, BundlerError] = {}
-        # Lists, because appending is thread-safe.
-        self._pushed: list[int] = []
-        self._mounted: list[int] = []
-        self._damaged: list[int] = []
-        self._resumed: list[int] = []
-        self._checked: list[int] = []
+        self.blobs = BlobStage(
+            self._cancellation,
+            options.emit,
+            read_everything=options.read_everything,
+            scratch=options.scratch,
+        )
         self._changed: set[str] = set()
+        self._failed: dict[str, BundlerError] = {}
         self._refused: dict[str, dict[str, str]] = {}
-        self._absent: dict[Digest, NotFoundError] = {}
-        """The errors of blobs of referrers that their source does not have."""
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
         self.transfers = merge_checks(plan.blobs)
 
@@ -202,60 +198,13 @@ class _Execution:
             calls = [partial(perform_all, queue) for queue in queues]
             run_all(self._options.executor, calls, self._cancellation)
 
-    def transfer_blob(self, task: BlobTask[Destination]) -> None:
-        """Push a blob, with its conversion, or verify a blob that is present if possible."""
-        node, source, destination = task.node, task.source, task.destination
-        if task.change is not None:
-            from bundler.copy.convert import conversion_plan, layer_pipeline  # noqa: PLC0415 - only if layers are converted
-
-            change = task.change
-            if task.action == "present":  # the original layer can be used
-                compression = conversion_plan.parse_compression(change.layer.media_type)
-                converted = conversion_plan.ConvertedLayer(change.layer, compression)
-            else:
-                context = layer_pipeline.ConversionContext(
-                    self._cancellation, self._emit, self._options.scratch
-                )
-                converted = layer_pipeline.convert_layer(change, source, destination, context)
-                self._pushed.append(task.size)
-                self._changed.update(task.labels)
-            self._converted[destination, change.layer.digest, change.conversion] = converted
-        elif task.action == "push":
-            self._push_blob(task)
-        elif isinstance(destination, ReadableDestination) and not blob_transfer.is_intact(
-            node, destination, self._cancellation, self._emit
-        ):
-            free_space.check_blob(task.size, destination)
-            self._damaged.append(task.size)
-            self._emit(events.PushAdded(task.size, was_checked=True))
-            self._emit(events.Notice(f"{node.digest}: damaged at the destination, copied again"))
-            self._push_blob(task)
-        elif self._options.read_everything:
-            blob_transfer.check_blob(node, source, self._cancellation, self._emit)
-            self._checked.append(task.size)
-        elif isinstance(destination, ReadableDestination):
-            self._checked.append(task.size)
-
-    def mount_blob(self, task: BlobTask[Destination]) -> None:
-        """Mount a blob from a repository of the same registry; push it if that fails."""
-        destination = task.destination
-        mounted = False
-        if task.mount_from is not None and isinstance(destination, MountsBlobs):
-            with suppress(RegistryError):
-                mounted = destination.mount(task.node, task.mount_from)
-        if mounted:
-            self._mounted.append(task.size)
-            self._changed.update(task.labels)
-            return
-        self._emit(events.PushAdded(task.size))
-        self._push_blob(task)
-
     def leave_referrers_behind(self) -> None:
         """Leave out the referrers with blobs that do not exist at their source."""
-        if self._absent:
+        if self.blobs.absent:
             self._images = tuple(
                 replace(
-                    planned, image=leave_incomplete_behind(planned.image, self._absent, self._emit)
+                    planned,
+                    image=leave_incomplete_behind(planned.image, self.blobs.absent, self._emit),
                 )
                 for planned in self._images
             )
@@ -271,16 +220,11 @@ class _Execution:
                 continue
             from bundler.copy.convert.rewrite import rewrite_graph  # noqa: PLC0415 - only if images are converted
 
-            def find_converted(
-                change: LayerChange, destination: Destination = destination
-            ) -> ConvertedLayer:
-                return self._converted[destination, change.layer.digest, change.conversion]
-
             with self._record_failure((image.display_name,)):
                 graph, new_content = rewrite_graph(
                     image.graph,
                     planned.conversion,
-                    find_converted,
+                    partial(self.blobs.find_converted, destination=destination),
                     image.display_name,
                     None if planned.options is None else planned.options.target_name,
                 )
@@ -298,7 +242,7 @@ class _Execution:
 
     def list_manifests(self) -> tuple[ManifestTask[Destination], ...]:
         """Return the tasks for all manifests, including the rewritten ones."""
-        if self._absent or any(planned.conversion is not None for planned in self._images):
+        if self.blobs.absent or any(planned.conversion is not None for planned in self._images):
             return create_manifest_tasks(self._images)
         return self._plan.manifests
 
@@ -343,18 +287,13 @@ class _Execution:
             for name in planned.names:
                 digest = planned.image.graph.root.digest
                 self._emit(events.ImagePublished(name, digest.text))
-        present = BlobTotal(
-            self._plan.count("present") - len(self._damaged),
-            self._plan.size("present") - sum(self._damaged),
-        )
-        pushed, mounted, checked = map(BlobTotal.of, (self._pushed, self._mounted, self._checked))
-        totals = TransferTotals(pushed, present, mounted, sum(self._resumed), checked)
+        totals = self.blobs.count(self._plan)
         self._emit(events.Completed(totals))
         return ExecutionResult(
             tuple(published),
             dict(self._failed),
             totals,
-            frozenset(self._changed),
+            frozenset(self._changed | self.blobs.changed),
             dict(self._refused),
         )
 
@@ -373,24 +312,6 @@ class _Execution:
                     self._refused.setdefault(label, {})[name] = error.message
                     problem = f"{label}: referrer {name}: not stored: {error.message}"
                     self._emit(events.WarningIssued(problem))
-
-    def _push_blob(self, task: BlobTask[Destination]) -> None:
-        try:
-            stored = blob_transfer.push_blob(
-                task.node, task.source, task.destination, self._cancellation, self._emit
-            )
-        except NotFoundError as error:
-            if (
-                task.node.digest is None
-                or not task.is_optional
-                or blob_transfer.exists(task.node, task.source)
-            ):
-                raise
-            self._absent[task.node.digest] = error
-            return
-        self._pushed.append(task.size - stored)
-        self._resumed.append(stored)
-        self._changed.update(task.labels)
 
     @contextmanager
     def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:

@@ -14,9 +14,8 @@ names, so that damaged files are found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import read_back_record
@@ -29,16 +28,14 @@ from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.format.inventory.read_inventory import create_unfinished_error
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.signatures import bundle_signatures as signing, sigstore_copy
-from bundler.bundle.format.writing import store
-from bundler.bundle.verifying import parallel_hash, stored_graphs
-from bundler.bundle.verifying.verification import Finding, Verification
+from bundler.bundle.verifying import image_checks, parallel_hash
+from bundler.bundle.verifying.findings import Findings
+from bundler.bundle.verifying.verification import Verification
 from bundler.cancel import Cancellation
 from bundler.content.files import part_files
 from bundler.errors import (
     NOT_REGULAR,
-    BundlerError,
     DamagedBundleError,
-    DigestMismatchError,
     ExpiredError,
     IntegrityError,
     InvalidSignatureError,
@@ -112,7 +109,8 @@ def verify(
     now = now or datetime.now(UTC)
     detached = signing.read_signature_files(signature_files)
     with open_files(bundle) as files:
-        verifier = _Verifier(files, files.scan())
+        findings = Findings(files.location)
+        verifier = _Verifier(files, files.scan(), findings)
         if files.has_next():
             problem = f"a renewal was interrupted; its seal is in {bundle_paths.NEXT}"
             emit(Notice(f"{files.location}: {problem}"))
@@ -124,9 +122,8 @@ def verify(
         if known is not None:
             verifier.read_presupposed(known)
             omissions = verifier.check_images(known, listed)
-            verifier.check_signatures(known, listed)
             if known.format == "oci":
-                verifier.compare_index(known)
+                image_checks.compare_index(files, known, findings)
         verifier.compare_listed(listed, known)
         cancellation = cancellation or Cancellation()
         hashed = verifier.hash_files(listed, threads, cancellation, emit, uncached=uncached)
@@ -138,12 +135,9 @@ def verify(
                 files, known, listed, threads, cancellation, verified=verified
             ).items():
                 code = "missing" if isinstance(error, NotFoundError) else "damaged"
-                verifier.add_error(path, error, code)
+                findings.add_error(path, error, code)
     return Verification(
-        findings=tuple(
-            replace(finding, images=tuple(verifier.images.get(path, ())))
-            for path, finding in sorted(verifier.findings.items())
-        ),
+        findings=findings.collect(),
         inventory=known,
         signers=signers,
         names=verifier.names,
@@ -163,13 +157,11 @@ def verify(
 
 @dataclass(slots=True)
 class _Verifier:
-    """The findings so far; not thread-safe, so hashing threads return their errors instead."""
+    """The steps that read the files of a bundle, and their results."""
 
     bundle: BundleFiles
     found: DirectoryScan
-    findings: dict[str, Finding] = field(default_factory=dict)
-    images: dict[str, dict[str, None]] = field(default_factory=dict)
-    """The full names of the images that need each file, by path, in the order of the inventory."""
+    findings: Findings
     signatures: dict[str, Digest] = field(default_factory=dict)
     """The digests of the signature files of the images, by path."""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -180,23 +172,6 @@ class _Verifier:
     unlisted: list[str] = field(default_factory=list)
     presupposed: Mapping[Digest, HeldBlob] = field(default_factory=dict)
 
-    def add(
-        self, code: str, path: str, text: str, expected: str | None = None, got: str | None = None
-    ) -> None:
-        """Add a finding unless the path has one; later findings follow from the first one."""
-        finding = Finding(code, path, text, expected=expected, got=got)
-        self.findings.setdefault(path, finding)
-
-    def add_error(self, path: str, error: BundlerError, code: str = "malformed") -> None:
-        """Add a finding for the error of a file; ``code`` is used if the type implies no code."""
-        if isinstance(error, DigestMismatchError):
-            text = f"digest mismatch (expected {error.expected}, got {error.got})"
-            self.add("damaged", path, text, expected=error.expected, got=error.got)
-            return
-        # The finding begins with the path, so its text does not repeat it.
-        text = error.message_without(f"{self.bundle.location}/", f"{path}: ")
-        self.add("unreadable" if isinstance(error, MediumError) else code, path, text)
-
     def read_inventory(
         self, trust: BundleTrust, detached: Mapping[str, bytes], now: datetime
     ) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
@@ -206,12 +181,12 @@ class _Verifier:
         """
         path = bundle_paths.INVENTORY
         if path not in self.found.entries:
-            self.add("missing", path, "missing: the export or the copy was interrupted")
+            self.findings.add("missing", path, "missing: the export or the copy was interrupted")
             return None, None, ()
         try:
             authentication = authenticate(self.bundle, trust, detached)
         except (IntegrityError, LimitError, MediumError) as error:
-            self.add_error(path, error)
+            self.findings.add_error(path, error)
             return None, None, ()
         self._check_sigstore_copy(authentication)
         self.names = authentication.trust.names
@@ -224,7 +199,7 @@ class _Verifier:
                 authentication.signers, contents.stream, contents.created
             )
         except (IntegrityError, LimitError) as error:
-            self.add_error(path, error)
+            self.findings.add_error(path, error)
         if trust_error is not None and not isinstance(trust_error, TrustError):
             trust_error = TrustError(f"a signature cannot be read: {trust_error.message}")
         expires = contents.expires if contents is not None and contents.is_expired(now) else None
@@ -247,7 +222,7 @@ class _Verifier:
             keys = authentication.trust.keys
             sigstore_copy.check(copy, authentication.raw, authentication.signatures, keys)
         except (IntegrityError, LimitError, MediumError) as error:
-            self.add_error(path, error, "damaged")
+            self.findings.add_error(path, error, "damaged")
 
     def read_checksum_file(self, known: Inventory | None) -> _Listed:
         """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""
@@ -263,19 +238,19 @@ class _Verifier:
                 known is not None
                 and checksums.describe(raw, known.checksum_file.count) != known.checksum_file
             ):
-                self.add("damaged", path, f"digest differs from {bundle_paths.INVENTORY}")
+                self.findings.add("damaged", path, f"digest differs from {bundle_paths.INVENTORY}")
                 return unlisted
             listed = checksums.parse(raw)
         except NotFoundError:
-            self.add("missing", path, "missing")
+            self.findings.add("missing", path, "missing")
             return unlisted
         except (IntegrityError, LimitError, MediumError) as error:
-            self.add_error(path, error)
+            self.findings.add_error(path, error)
             return unlisted
         if known is not None and len(listed) != known.checksum_file.count:
             expected = f"{known.checksum_file.count:,}"
             text = f"wrong number of files (expected {expected}, got {len(listed):,})"
-            self.add("malformed", path, text)
+            self.findings.add("malformed", path, text)
         return dict(listed)
 
     def read_presupposed(self, known: Inventory) -> None:
@@ -285,97 +260,26 @@ class _Verifier:
         except DamagedBundleError:
             is_missing = bundle_paths.PRESUPPOSED not in self.found.entries
             problem = "missing" if is_missing else f"digest differs from {bundle_paths.INVENTORY}"
-            self.add("missing" if is_missing else "damaged", bundle_paths.PRESUPPOSED, problem)
+            self.findings.add(
+                "missing" if is_missing else "damaged", bundle_paths.PRESUPPOSED, problem
+            )
         except (IntegrityError, LimitError, MediumError) as error:
-            self.add_error(bundle_paths.PRESUPPOSED, error)
+            self.findings.add_error(bundle_paths.PRESUPPOSED, error)
 
     def check_images(self, known: Inventory, listed: _Listed) -> Omissions:
-        """Check that each file that an image needs exists, with the size in its manifest.
-
-        Returns the content that is neither in the bundle nor ``listed`` as one of its files.
-        """
-        graphs = stored_graphs.read_graphs(
-            self.bundle, known.format, known.images, with_configs=True
+        """Compare the images with the files; return the content that the bundle lacks."""
+        omissions = image_checks.check_images(
+            self.bundle,
+            self.found,
+            known,
+            listed.keys(),
+            self.findings,
+            presupposed=self.presupposed,
         )
-        parts = bundle_paths.group_blob_parts(self.found.entries.keys() | listed.keys())
-        for image, of_image in graphs.images:
-            for node in chain.from_iterable(of_image):
-                for path in (node.path, *parts.get(node.path, ())):
-                    self.images.setdefault(path, {})[str(image.reference)] = None
-                entry = self.found.find(node.path)
-                size = node.descriptor.size
-                held = self.presupposed.get(node.descriptor.digest)
-                if held is not None and node.kind == "layer":
-                    if held.size != size:
-                        text = f"states {held.size:,} bytes for {held.digest} (expected {size:,})"
-                        self.add("malformed", bundle_paths.PRESUPPOSED, text)
-                    continue
-                if entry is None and node.required:
-                    self.add("missing", node.path, "missing")
-                elif entry is not None and entry.kind == "file" and entry.size != size:
-                    expected, got = f"{size:,} bytes", f"{entry.size:,} bytes"
-                    text = f"wrong size (expected {expected}, got {got})"
-                    self.add("size", node.path, text, expected=expected, got=got)
-        for path, error in graphs.problems.items():
-            if path in self.found.entries and self.found.entries[path].kind == "file":
-                self.add_error(path, error)
-        return graphs.find_omissions(self.found.paths | listed.keys())
-
-    def check_signatures(self, known: Inventory, listed: _Listed) -> None:
-        """Check that the signature files of the images exist, with their sizes, and are listed."""
-        for image in known.images:
-            for item in image.signatures:
-                path = item.find_path(known.format, image.digest)
-                self.images.setdefault(path, {})[str(image.reference)] = None
-                self.signatures.setdefault(path, item.digest)
-                entry = self.found.entries.get(path)
-                if entry is None:
-                    self.add("missing", path, "missing")
-                elif path not in listed:
-                    self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
-                elif self.signatures[path] != item.digest:
-                    self.add("malformed", path, f"has two digests in {bundle_paths.INVENTORY}")
-                elif entry.kind == "file" and entry.size != item.size:
-                    expected, got = f"{item.size:,} bytes", f"{entry.size:,} bytes"
-                    text = f"wrong size (expected {expected}, got {got})"
-                    self.add("size", path, text, expected=expected, got=got)
-
-    def compare_index(self, known: Inventory) -> None:
-        """Compare ``index.json``, which other tools use, with the images of the inventory."""
-        path = bundle_paths.INDEX
-        roots = {store.format_name(image, "oci"): image.root for image in known.images}
-        referrers = {
-            store.format_name(image, "oci", item): item.root
-            for image in known.images
-            for item in image.referrers
-        }
-        listed = referrers | roots
-        allowed = {root.digest for root in listed.values()}
-        try:
-            raw = self.bundle.read(path, image_layout.MAX_INDEX)
-            entries = image_layout.LayoutIndex.parse(raw, path).entries
-        except NotFoundError:
-            self.add("missing", path, "missing")
-            return
-        except (IntegrityError, LimitError, MediumError) as error:
-            self.add_error(path, error)
-            return
-        for entry in entries:
-            name, digest = image_layout.get_name(entry), entry.digest
-            label = name or "an entry without a name"
-            root = listed.get(name) if name else entry
-            if root is None:
-                self.add("index", path, f"{label} is not in {bundle_paths.INVENTORY}")
-            elif digest != root.digest or digest not in allowed:
-                text = f"{label} points to {digest}, which is not in {bundle_paths.INVENTORY}"
-                self.add("index", path, text)
-            elif entry.size != root.size:
-                expected, got = f"{root.size:,} bytes", f"{entry.size:,} bytes"
-                text = f"{label} has a wrong size (expected {expected}, got {got})"
-                self.add("index", path, text, expected=expected, got=got)
-        names = {image_layout.get_name(entry) for entry in entries}
-        for name in (name for name in roots if name not in names):
-            self.add("index", path, f"{name} is missing")
+        self.signatures = image_checks.check_signatures(
+            self.found, known, listed.keys(), self.findings
+        )
+        return omissions
 
     def compare_listed(self, listed: _Listed, known: Inventory | None) -> None:
         """Find files that are not listed, and listed files that are missing or too large.
@@ -389,7 +293,7 @@ class _Verifier:
         recovery = set(known.recovery.paths if known is not None and known.recovery else ())
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
-                self.add("special", path, NOT_REGULAR)
+                self.findings.add("special", path, NOT_REGULAR)
             elif path in listed or path in recovery:
                 continue
             elif bundle_paths.is_recovery(path) and known is not None:
@@ -401,20 +305,22 @@ class _Verifier:
             ):
                 self.unlisted.append(path)
             else:
-                self.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
+                self.findings.add("surplus", path, f"not listed in {bundle_paths.CHECKSUM_FILE}")
         missing = [path for path in listed if path not in self.found.entries]
         for path in missing[:_MAX_MISSING]:
-            self.add("missing", path, "missing")
+            self.findings.add("missing", path, "missing")
         if (more := len(missing) - _MAX_MISSING) > 0:
-            self.add("missing", bundle_paths.CHECKSUM_FILE, f"lists {more:,} more missing files")
+            self.findings.add(
+                "missing", bundle_paths.CHECKSUM_FILE, f"lists {more:,} more missing files"
+            )
         for path in listed.keys() & self.found.entries.keys():
             known_file = self.found.entries[path]
-            has_size = path in self.images or bundle_paths.parse_digest(path) is not None
+            has_size = path in self.findings.images or bundle_paths.parse_digest(path) is not None
             largest = _MAX_PROGRAM if bundle_paths.is_program(path) else _MAX_UNMEASURED
             if known_file.size > largest and not has_size:
                 limit = f"at most {largest:,} bytes"
                 text = f"too large (expected {limit}, got {known_file.size:,})"
-                self.add("size", path, text)
+                self.findings.add("size", path, text)
 
     def hash_files(
         self,
@@ -433,7 +339,7 @@ class _Verifier:
         for path, digest in listed.items():
             named, signed = bundle_paths.parse_digest(path), self.signatures.get(path)
             digests = dict.fromkeys(filter(None, (digest, named, signed)))
-            if digests and path not in self.findings:
+            if digests and path not in self.findings.by_path:
                 expected[path] = tuple(digests)
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
         jobs = parallel_hash.create_jobs(expected, files, self.found.joined)
@@ -448,6 +354,6 @@ class _Verifier:
             )
         self.bundle.check_connected()
         for path, error in faults.items():
-            self.add_error(path, error)
+            self.findings.add_error(path, error)
         emit(Completed(totals))
         return total

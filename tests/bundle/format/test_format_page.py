@@ -13,7 +13,7 @@ from bundler.bundle.format.files import bundle_files, bundle_paths, checksums
 from bundler.bundle.format.inventory import inventory
 from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.signatures.bundle_signatures import MAX_SIGNATURE, MAX_SIGNATURES
-from bundler.bundle.verifying import verify
+from bundler.bundle.verifying import findings, image_checks, verify
 from bundler.oci import manifest
 from bundler.trust.private_keys import derivation_cost
 
@@ -38,9 +38,10 @@ def test_format_page_describes_every_member(members):
 
 
 def test_format_page_describes_every_finding():
-    source = Path(verify.__file__).read_text()
-    codes = set(re.findall(r'check\.add\("([a-z]+)"|self\.add\("([a-z]+)"', source))
-    for code in {first or second for first, second in codes}:
+    sources = [Path(module.__file__).read_text() for module in (verify, findings, image_checks)]
+    codes = set(re.findall(r'\.add\(\s*"([a-z]+)"', "".join(sources)))
+    assert len(codes) > 5
+    for code in codes:
         assert f"| `{code}` |" in PAGE
 
 

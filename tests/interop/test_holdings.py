@@ -181,11 +181,18 @@ def test_damaged_presupposed_blob_in_a_layout_refuses_the_import(sides: Sides):
 def test_receipt_names_the_repositories_to_read(sides: Sides):
     named = create_images("one")
     receipt = sides.path / "receipt.json"
-    assert sides.run_import(sides.export("former", named), "--receipt", receipt).returncode == 0
+    former = sides.export("former", named)
+    assert sides.run_import(former, "--receipt", receipt).returncode == 0
 
     holdings = sides.write_holdings(receipt)
 
     assert len(holdings.read_text().splitlines()) == 1 + len(named) * LAYERS
+    [covered] = json.loads(holdings.read_text().splitlines()[0])["covers"]
+    assert not covered["complete"]
+    assert covered["repositories"] == sorted(name.partition(":")[0] for name in named)
+    second = sides.export("second", named, "--have", holdings, *sides.have_key)
+    assert measure_blobs(second) < measure_blobs(former)
+    assert sides.run_import(second).returncode == 0
 
 
 def test_unsigned_holdings_need_permission(sides: Sides):

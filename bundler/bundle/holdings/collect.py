@@ -61,6 +61,10 @@ class Held:
 
     blobs: dict[Digest, HeldBlob] = field(default_factory=dict)
     names: dict[str, Digest] = field(default_factory=dict)
+    repositories: tuple[str, ...] | None = None
+    """The repositories that were read, sorted; None: the location has none."""
+    complete: bool = True
+    """Whether all images were read, and not only those that a receipt names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,12 @@ def _read_registry(
     ]
     found = run_all(engine.executor, tasks, engine.cancellation)
     names = {name: digest for held in found for name, digest in held.names.items()}
-    return Held(merge(held.blobs for held in found), names)
+    return Held(
+        merge(held.blobs for held in found),
+        names,
+        tuple(sorted(repositories)),
+        all(versions is None for versions in repositories.values()),
+    )
 
 
 def _read_repository(

@@ -18,6 +18,7 @@ from bundler.errors import MalformedError
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict, timestamps
 from bundler.oci.json.table import Table
+from bundler.oci.reference import is_repository_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,27 @@ _MAX_TEXT = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far a target was read: which layers it would list if it had them."""
+
+    target: str
+    """The target, as the user specified it."""
+    complete: bool
+    """Whether all images were read; False: only those that a receipt names."""
+    repositories: tuple[str, ...] | None = None
+    """The repositories that were read, sorted; None: the target has no repositories."""
+
+    def describe(self) -> str:
+        """Return a description for people."""
+        extent = "all" if self.complete else "some"
+        if self.repositories is None:
+            return f"{extent} images"
+        number = len(self.repositories)
+        noun = "repository" if number == 1 else "repositories"
+        return f"{extent} images of {number:,} {noun}"
+
+
+@dataclass(frozen=True, slots=True)
 class HoldingsFile:
     """The content of a holdings file."""
 
@@ -43,6 +65,8 @@ class HoldingsFile:
     blobs: Mapping[Digest, HeldBlob]
     names: Mapping[str, Digest] = field(default_factory=dict)
     """The names of images, and their digests; empty unless they were asked for."""
+    covers: tuple[Coverage, ...] = ()
+    """How far each target was read; empty: unknown, as in a file of an older version."""
 
     def to_bytes(self) -> bytes:
         """Return the bytes that are written and signed.
@@ -58,6 +82,12 @@ class HoldingsFile:
         }
         if self.names:
             head["names"] = {name: digest.text for name, digest in self.names.items()}
+        if self.covers:
+            head["covers"] = [
+                {"target": item.target, "complete": item.complete}
+                | ({} if item.repositories is None else {"repositories": list(item.repositories)})
+                for item in self.covers
+            ]
         lines = presupposed.render(self.blobs.values(), subject="holdings", limit=MAX_FILE)
         return strict.dumps(head) + b"\n" + lines
 
@@ -71,16 +101,34 @@ class HoldingsFile:
         head, _, lines = raw.partition(b"\n")
         table = Table.parse(head, subject)
         if table.value.get("_type") != TYPE:
-            raise MalformedError(f"{subject}: not a holdings file (expected {TYPE!r})")
+            raise MalformedError(
+                f"{subject}: not a holdings file (expected {TYPE!r})",
+                hint="write one at the site with airbundle holdings; it also reads receipts",
+            )
         targets = table.texts("targets")
-        if not all(text.isprintable() and len(text) <= _MAX_TEXT for text in targets):
+        covers = tuple(map(_parse_coverage, table.tables("covers")))
+        if not all(
+            text.isprintable() and len(text) <= _MAX_TEXT
+            for text in (*targets, *(item.target for item in covers))
+        ):
             raise table.problem("targets is not printable text")
         return cls(
             timestamps.parse_utc(table.text("created"), subject),
             targets,
             presupposed.parse(lines, subject, limit=MAX_FILE, first=2),
             {name: Digest(text) for name, text in table.text_map("names").items()},
+            covers,
         )
+
+
+def _parse_coverage(table: Table) -> Coverage:
+    repositories = table.texts("repositories") if "repositories" in table else None
+    for path in repositories or ():
+        if not is_repository_path(path):
+            raise table.problem(f"repositories: {path[:200]!r} is not a repository")
+    return Coverage(
+        table.text("target"), complete=table.flag("complete"), repositories=repositories
+    )
 
 
 def read(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
 
@@ -9,7 +10,7 @@ import pytest
 
 from bundler.bundle.format.inventory.presupposed import HeldBlob
 from bundler.bundle.holdings import holdings_file
-from bundler.bundle.holdings.holdings_file import HoldingsFile
+from bundler.bundle.holdings.holdings_file import Coverage, HoldingsFile
 from bundler.bundle.records.signed_file import SignedFile
 from bundler.errors import (
     BundlerError,
@@ -30,6 +31,11 @@ FILE = HoldingsFile(
     ("docker://registry.plant:5000",),
     {BLOB.digest: BLOB},
     {"apps/a:1": Digest.of(b"image")},
+    (
+        Coverage("docker://registry.plant:5000", complete=True, repositories=("apps/a", "apps/b")),
+        Coverage("receipt.json", complete=False, repositories=()),
+        Coverage("oci:layout", complete=True),
+    ),
 )
 RAW = FILE.to_bytes()
 
@@ -56,6 +62,8 @@ def test_first_line_matches_the_schema():
         RAW[:-1],
         RAW + b"more\n",
         RAW.replace(b" 7 ", b" 7.0 "),
+        RAW.replace(b'["apps/a"', b'["../a"'),
+        RAW.replace(b'"complete":true', b'"complete":1'),
     ],
 )
 def test_malformed_file_is_refused(raw):
@@ -105,3 +113,14 @@ def test_merged_lists_have_the_repositories_of_both():
     wrong = HeldBlob(BLOB.digest, 8, ("lib/d",))
     merged = holdings_file.merge([{BLOB.digest: BLOB}, {BLOB.digest: other}, {BLOB.digest: wrong}])
     assert merged[BLOB.digest].repositories == ("apps/a", "apps/b", "lib/c")
+
+
+def test_coverage_is_described_and_unknown_in_older_files():
+    assert [item.describe() for item in FILE.covers] == [
+        "all images of 2 repositories",
+        "some images of 0 repositories",
+        "all images",
+    ]
+    older = replace(FILE, covers=())
+    assert b"covers" not in older.to_bytes()
+    assert HoldingsFile.parse(older.to_bytes(), "holdings") == older

@@ -88,6 +88,10 @@ def holdings(
         targets,
         holdings_file.merge(held.blobs for held in found),
         names if with_names else {},
+        tuple(
+            holdings_file.Coverage(target, held.complete, held.repositories)
+            for target, held in zip(targets, found, strict=True)
+        ),
     )
     signed = SignedFile.sign(content.to_bytes(), keys)
     if signed.failure is not None:
@@ -103,6 +107,14 @@ def holdings(
                 "signatures": sorted(output.name + suffix for suffix in signed.signatures),
                 "layers": {"blobs": len(content.blobs), "bytes": size},
                 "names": len(names),
+                "covers": [
+                    {
+                        "target": item.target,
+                        "complete": item.complete,
+                        "repositories": item.repositories and len(item.repositories),
+                    }
+                    for item in content.covers
+                ],
             }
         )
         return
@@ -110,6 +122,8 @@ def holdings(
         f"{output}: {text.count(len(content.blobs), 'layer')}, {text.format_size(size)}, of"
         f" {text.count(len(names), 'image')}"
     )
+    for item in content.covers:
+        text.print_line(f"read: {item.describe()} at {item.target}")
     text.print_line(f"signed: {' '.join(sorted(signed.signatures)) or 'no'}")
 
 

@@ -55,4 +55,9 @@ def read_held_blobs(
                 f"{path}: {text.count(len(content.blobs), 'layer')} at"
                 f" {', '.join(content.targets)}, as of {format_to_minute(content.created)}"
             )
+            for item in content.covers:
+                if not item.complete:
+                    text.print_note(
+                        f"{path}: read {item.describe()} at {item.target}, which may have more"
+                    )
     return holdings_file.merge(lists)

@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from bundler.content.files.os_errors import to_bundler_error
@@ -29,7 +30,6 @@ from bundler.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -82,7 +82,7 @@ class Directory:
 
     def _enter(self, names: Sequence[str], *, create: bool = False) -> int:
         """Open a directory like ``enter``; return its descriptor."""
-        current = os.dup(self.fd)
+        current = self.fd
         for number, name in enumerate(names, 1):
             try:
                 _check_name(name, self.path)
@@ -96,9 +96,10 @@ class Directory:
                 path = self.path.joinpath(*names[:number])
                 raise to_bundler_error(error, path, "cannot open") from error
             finally:
-                os.close(current)
+                if current != self.fd:
+                    os.close(current)
             current = fd
-        return current
+        return current if names else os.dup(current)
 
     def open_file(self, *names: str, offset: int = 0) -> RegularFile:
         """Open a regular file below this directory at ``offset``; the caller closes it.
@@ -110,16 +111,23 @@ class Directory:
         """
         *folders, name = names
         _check_name(name, self.path)
-        path = self.path.joinpath(*names)
         folder = self._enter(folders)
         try:
             flags = _FILE & ~os.O_NOFOLLOW | self._no_follow
             fd = os.open(name, flags, dir_fd=folder)
         except OSError as error:
-            raise to_bundler_error(error, path, "cannot open") from error
+            raise to_bundler_error(error, self.path.joinpath(*names), "cannot open") from error
         finally:
             os.close(folder)
-        return RegularFile(path, fd, offset)
+        return RegularFile("/".join((str(self.path), *names)), fd, offset)
+
+    def has_entry(self, name: str) -> bool:
+        """Whether the directory has an entry with this name, of any kind."""
+        try:
+            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except OSError as error:
+            return error.errno != errno.ENOENT  # others are reported when it is opened
+        return True
 
     def get_size(self, *names: str) -> int | None:
         """Return the size in bytes of a regular file; None if it does not exist."""
@@ -240,8 +248,8 @@ class Directory:
 class RegularFile:
     """Stream of a regular file, and a context manager that closes it. For one thread."""
 
-    def __init__(self, path: Path, fd: int, offset: int = 0) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, fd: int, offset: int = 0) -> None:
+        self._path = path
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
@@ -252,6 +260,11 @@ class RegularFile:
         self._file = io.FileIO(fd, closefd=True)
         if offset:
             self._file.seek(offset)
+
+    @property
+    def path(self) -> Path:
+        """The path of the file, for messages."""
+        return Path(self._path)
 
     @classmethod
     def open(cls, path: Path, offset: int = 0) -> RegularFile:
@@ -311,7 +324,6 @@ class RegularFile:
 class RandomAccessFile(Protocol):
     """A file that several threads may read at offsets."""
 
-    path: Path
     size: int
 
     def readinto_at(self, buffer: memoryview, offset: int, /) -> int:

@@ -185,7 +185,7 @@ def open_file(bundle: Directory, path: str) -> RegularFile:
         MediumError: it cannot be read.
     """
     names = bundle_paths.split_path(path)
-    if bundle_paths.parse_digest(path) is None:  # content belongs to no seal
+    if may_be_in_next(bundle, path):
         with suppress(NotFoundError):
             return bundle.open_file(bundle_paths.NEXT, *names)
     return bundle.open_file(*names)
@@ -199,10 +199,15 @@ def read_file(bundle: Directory, path: str, limit: int) -> bytes:
         NotFoundError, MalformedError, MediumError: it cannot be opened, see ``open_file``.
     """
     names = bundle_paths.split_path(path)
-    if bundle_paths.parse_digest(path) is None:  # content belongs to no seal
+    if may_be_in_next(bundle, path):
         with suppress(NotFoundError):
             return bundle.read(bundle_paths.NEXT, *names, limit=limit)
     return bundle.read(*names, limit=limit)
+
+
+def may_be_in_next(bundle: Directory, path: str) -> bool:
+    """Whether ``bundle.next`` exists and may contain the file; content belongs to no seal."""
+    return bundle_paths.parse_digest(path) is None and bundle.has_entry(bundle_paths.NEXT)
 
 
 def remove_signatures(bundle: Directory) -> None:

@@ -22,6 +22,7 @@ A medium is untrusted. A name is used as a path only after ``is_path`` accepted 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,7 @@ _RECOVERY_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _RECOVERY_FILE = re.compile(r"(?:files|digests)-[12]|seal-[12]\.tar|slices-[0-9]{3}")
 _IMAGE_SIGNATURE = re.compile(r"(?:(?:sha512-)?[0-9a-f]+\.)?signature-[1-9][0-9]{0,3}")
 _SIGNED = re.compile(r"sha256=[0-9a-f]{64}|sha512=[0-9a-f]{128}")
+_REMEMBERED = 8_192  # paths whose results are kept
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 _DIR_PART = re.compile(r"(?:(sha512)-)?([0-9a-f]+)(?:\.manifest\.json)?")
 # Files that operating systems create on a medium that they mount.
@@ -213,6 +215,7 @@ def find_signature_path(bundle_format: Format, root: Digest, manifest: Digest, n
     return f"{path}/{prefix}{manifest.hex}.{name}"
 
 
+@lru_cache(_REMEMBERED)  # asked for several times for each file
 def parse_digest(path: str) -> Digest | None:
     """Return the digest in the path of a file; None if the path contains none."""
     match path.split("/"):
@@ -290,6 +293,7 @@ def may_be_left_over(name: str) -> bool:
     return _is_top_name(name) or name in (NEXT, UNFINISHED) or part_files.is_part(name)
 
 
+@lru_cache(_REMEMBERED)
 def is_path(text: str) -> bool:
     """Whether ``text`` is a relative path that is valid on every file system."""
     return len(text) <= MAX_PATH and is_portable(*text.split("/"))

@@ -75,7 +75,7 @@ class DirectoryFiles(BundleFiles):
     def get_size(self, path: str) -> int | None:
         """Return the size of a regular file."""
         names = bundle_paths.split_path(path)
-        if bundle_paths.parse_digest(path) is None:  # content belongs to no seal
+        if bundle_files.may_be_in_next(self._directory, path):
             size = self._directory.get_size(bundle_paths.NEXT, *names)
             if size is not None:
                 return size

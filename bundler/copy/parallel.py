@@ -19,21 +19,27 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MAX_PARALLEL = 64  # as the option --jobs
+MAX_AT_ONCE = 64
+"""The maximum number of tasks that run at the same time, as of the option ``--jobs``."""
 _POLL_INTERVAL = 0.1  # seconds between checks for cancellation
 _WIND_DOWN_CANCELLED = 1.0  # seconds to wait for running tasks; short, because the user waits
 _WIND_DOWN_FAILED = 10.0
 
 
 def run_all(
-    executor: Executor, tasks: Sequence[Callable[[], T]], cancellation: Cancellation
+    executor: Executor,
+    tasks: Sequence[Callable[[], T]],
+    cancellation: Cancellation,
+    *,
+    at_once: int = MAX_AT_ONCE,
 ) -> list[T]:
     """Run ``tasks`` and return their results in order.
 
     Args:
-        executor: runs the tasks, at most 64 at a time.
+        executor: runs the tasks.
         tasks: independent functions, which check ``cancellation`` while they run.
         cancellation: ends all tasks; this function requests it if a task fails.
+        at_once: the maximum number of tasks that run at the same time.
 
     Raises:
         CancelledError: ``cancellation`` was requested; the remaining tasks are not started.
@@ -51,7 +57,7 @@ def run_all(
                 return
             results[number] = task()
 
-    futures = [executor.submit(work) for _ in range(min(len(tasks), _MAX_PARALLEL))]
+    futures = [executor.submit(work) for _ in range(min(len(tasks), at_once))]
     left = set(futures)
     try:
         while left:
@@ -74,6 +80,8 @@ def run_collecting_errors(
     tasks: Sequence[Callable[[], T]],
     cancellation: Cancellation,
     collected: type[BundlerError] = BundlerError,
+    *,
+    at_once: int = MAX_AT_ONCE,
 ) -> list[T | BundlerError]:
     """Run ``tasks`` as ``run_all`` does, but return an error as the result of its task.
 
@@ -91,4 +99,5 @@ def run_collecting_errors(
 
         return call
 
-    return run_all(executor, [catch_error(task) for task in tasks], cancellation)
+    calls = [catch_error(task) for task in tasks]
+    return run_all(executor, calls, cancellation, at_once=at_once)

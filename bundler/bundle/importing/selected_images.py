@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from bundler.signature_ports import PolicyCheck
 
 
+# One reads from the medium while the other one parses. More only compete for the interpreter lock.
+_READERS = 2
+
+
 def select_images(inventory: Inventory, only: Sequence[GoExpression]) -> list[BundledImage]:
     """Return the images whose full name contains a match of one of ``only``; all if it is empty.
 
@@ -83,7 +87,7 @@ def resolve_images(
                 policy_check.expect_signatures(request.policy_reference, found)
     tasks = [partial(resolve, request, source, policy_check) for request in distinct.values()]
     results = run_collecting_errors(
-        engine.executor, tasks, engine.cancellation, RejectedByPolicyError
+        engine.executor, tasks, engine.cancellation, RejectedByPolicyError, at_once=_READERS
     )
     rejections = [result for result in results if isinstance(result, RejectedByPolicyError)]
     if rejections:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.writing import store
-from bundler.bundle.verifying import stored_graphs
 from bundler.errors import IntegrityError, LimitError, MediumError, NotFoundError
 from bundler.oci import image_layout
 
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.bundle.verifying.findings import Findings
+    from bundler.bundle.verifying.stored_graphs import StoredGraphs
     from bundler.oci.digest import Digest
 
 
 def check_images(
-    bundle: BundleFiles,
+    graphs: StoredGraphs,
     found: DirectoryScan,
-    known: Inventory,
     listed: AbstractSet[str],
     findings: Findings,
     *,
@@ -36,7 +35,6 @@ def check_images(
 
     Returns the content that is neither in the bundle nor ``listed`` as one of its files.
     """
-    graphs = stored_graphs.read_graphs(bundle, known.format, known.images, with_configs=True)
     parts = bundle_paths.group_blob_parts(found.entries.keys() | listed)
     for image, of_image in graphs.images:
         for node in chain.from_iterable(of_image):

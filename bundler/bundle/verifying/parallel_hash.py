@@ -41,6 +41,12 @@ class HashJob:
     """The path and digest of a blob whose parts are the paths of ``expected``, in order, read one
     after the other; None: they are the names of one file."""
 
+    def is_met_by(self, verified: Mapping[str, Digest]) -> bool:
+        """Whether ``verified`` contains all expected digests of all paths."""
+        return self.blob is None and all(
+            digests == (verified.get(path),) for path, digests in self.expected.items()
+        )
+
 
 def create_jobs(
     expected: Mapping[str, tuple[Digest, ...]],
@@ -78,12 +84,14 @@ def hash_all(
     emit: Emit,
     *,
     uncached: bool = False,
+    verified: Mapping[str, Digest] | None = None,
 ) -> dict[str, BundlerError]:
     """Hash the files of ``hash_jobs``; return the errors of damaged files by path.
 
     ``threads`` is the number of files to read in parallel; None: one per core. ``emit`` receives
     the progress of each file as blob events. With ``uncached``, files are read from the medium and
-    not from the page cache.
+    not from the page cache. ``verified`` contains the digests of files that were read before, by
+    path; they are not read again.
 
     Raises:
         CancelledError: ``cancellation`` was requested.
@@ -96,6 +104,9 @@ def hash_all(
         whole = [] if job.blob is None else [new_hasher(job.blob[1].algorithm)]
         groups = [job.expected] if job.blob is None else [{p: d} for p, d in job.expected.items()]
         faults: dict[str, BundlerError] = {}
+        if job.is_met_by(verified or {}):
+            emit(BlobProgressed(label, job.size))
+            groups = []
         for names in groups:
             algorithms = {digest.algorithm for digests in names.values() for digest in digests}
             hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}

@@ -53,6 +53,8 @@ class StoredGraphs:
     images: tuple[tuple[BundledImage, tuple[StoredGraph, ...]], ...]
     problems: dict[str, BundlerError]
     """The errors of manifests and configs that cannot be read, by path."""
+    verified: dict[str, Digest]
+    """The digests of the files that were read and match them, by path."""
 
     def find_omissions(self, present: Container[str]) -> Omissions:
         """Return the omissions of the images; ``present`` contains the paths of existing files."""
@@ -97,7 +99,7 @@ def read_graphs(
     if with_configs:
         for _, (graph, *_) in graphs:
             reader.check_config(graph)
-    return StoredGraphs(graphs, reader.problems)
+    return StoredGraphs(graphs, reader.problems, reader.verified)
 
 
 @dataclass(slots=True)
@@ -105,6 +107,7 @@ class _GraphReader:
     bundle: BundleFiles
     bundle_format: Format
     problems: dict[str, BundlerError] = field(default_factory=dict)
+    verified: dict[str, Digest] = field(default_factory=dict)
     _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
     _graphs: dict[tuple[Digest, str, int, bool], StoredGraph] = field(default_factory=dict)
     _count: int = 0
@@ -139,6 +142,7 @@ class _GraphReader:
         try:
             raw = self.bundle.read(config.path, manifest.MAX_MANIFEST)
             if config.descriptor.digest.matches(raw):
+                self.verified[config.path] = config.descriptor.digest
                 manifest.ImageConfig.parse(raw, subject=config.path)
         except NotFoundError:
             pass  # reported as missing
@@ -191,5 +195,6 @@ class _GraphReader:
             )
         raw = self.bundle.read(node.path, manifest.MAX_MANIFEST)
         node.descriptor.digest.verify(raw, node.path)
+        self.verified[node.path] = node.descriptor.digest
         parsed = manifest.parse(raw, node.descriptor.media_type, subject=node.path)
         return manifest.list_children(parsed)

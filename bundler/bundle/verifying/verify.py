@@ -28,7 +28,7 @@ from bundler.bundle.format.inventory.parse_inventory import parse_inventory
 from bundler.bundle.format.inventory.read_inventory import create_unfinished_error
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.signatures import bundle_signatures as signing, sigstore_copy
-from bundler.bundle.verifying import image_checks, parallel_hash
+from bundler.bundle.verifying import image_checks, parallel_hash, stored_graphs
 from bundler.bundle.verifying.findings import Findings
 from bundler.bundle.verifying.verification import Verification
 from bundler.cancel import Cancellation
@@ -164,6 +164,8 @@ class _Verifier:
     findings: Findings
     signatures: dict[str, Digest] = field(default_factory=dict)
     """The digests of the signature files of the images, by path."""
+    verified: Mapping[str, Digest] = field(default_factory=dict)
+    """The digests of the files that were read and match them, by path."""
     names: Mapping[str, str] = field(default_factory=dict)
     """The names of keys, by their IDs."""
     unfit: Sequence[UnfitKey] = ()
@@ -268,10 +270,13 @@ class _Verifier:
 
     def check_images(self, known: Inventory, listed: _Listed) -> Omissions:
         """Compare the images with the files; return the content that the bundle lacks."""
+        graphs = stored_graphs.read_graphs(
+            self.bundle, known.format, known.images, with_configs=True
+        )
+        self.verified = graphs.verified
         omissions = image_checks.check_images(
-            self.bundle,
+            graphs,
             self.found,
-            known,
             listed.keys(),
             self.findings,
             presupposed=self.presupposed,
@@ -333,7 +338,8 @@ class _Verifier:
     ) -> BlobTotal:
         """Hash the listed files that exist and have an expected digest; return their total.
 
-        A file that already has a finding is not read, because it may have any size.
+        A file that already has a finding is not read, because it may have any size. With
+        ``uncached``, files are read from the medium even if they were read and verified before.
         """
         expected = {}
         for path, digest in listed.items():
@@ -350,7 +356,13 @@ class _Verifier:
             faults = self.bundle.compare(expected)
         else:
             faults = parallel_hash.hash_all(
-                self.bundle, jobs, threads, cancellation, emit, uncached=uncached
+                self.bundle,
+                jobs,
+                threads,
+                cancellation,
+                emit,
+                uncached=uncached,
+                verified={} if uncached else self.verified,
             )
         self.bundle.check_connected()
         for path, error in faults.items():

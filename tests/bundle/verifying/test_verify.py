@@ -12,6 +12,7 @@ from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.signatures import sigstore_copy
 from bundler.bundle.verifying.verify import verify
 from bundler.cancel import Cancellation
+from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     CancelledError,
     DamagedBundleError,
@@ -548,6 +549,20 @@ def test_verification_reports_progress(bundle: Path):
     assert len([event for event in events if isinstance(event, BlobFinished)]) == result.files
     advances = [event.advance for event in events if isinstance(event, BlobProgressed)]
     assert sum(advances) == result.size
+
+
+def test_files_that_images_consist_of_are_read_once(tmp_path: Path, monkeypatch):
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    opened, original = [], Directory.open_file
+
+    def open_file(directory, *names, **options):
+        opened.append("/".join(names))
+        return original(directory, *names, **options)
+
+    monkeypatch.setattr(Directory, "open_file", open_file)
+    assert verify(bundle, TrustedKeys.create([KEY.public])).whole
+    content = [path for path in opened if bundle_paths.parse_digest(path)]
+    assert len(content) == len(set(content)) > 0
 
 
 def test_hard_links_are_read_once_and_compared_for_each_name(tmp_path: Path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
 from bundler.bundle.format.files import bundle_paths
@@ -62,6 +63,7 @@ _IMAGE_FIELDS = (
 )
 
 
+@lru_cache(1)  # a rehearsal after a verification parses the same bytes
 def parse_inventory(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     """Parse the bytes of a ``bundle.json``, which the caller has authenticated.
 

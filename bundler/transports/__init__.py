@@ -11,6 +11,7 @@ Imports: ``ports`` and the layers below it, but not ``copy`` or ``trust``.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -51,6 +52,11 @@ def find_transport(name: str) -> Transport:
         raise InvalidReferenceError(
             f"unknown transport {name[:80]!r}", hint=f"use one of: {', '.join(names())}"
         )
+    return _load(module)
+
+
+@cache  # ``import_module`` is slow for the second time, too
+def _load(module: str) -> Transport:
     return cast("Transport", import_module(module).TRANSPORT)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.cli.runtime.context import CommandRun
     from bundler.config.policy_json import Policy
+    from bundler.ports import Reference
     from bundler.signature_ports import MetRequirement
     from bundler.trust.policy.requirements import SignatureVerifier
 
@@ -42,7 +43,8 @@ class PolicyFileCheck:
         self._require_signed = require_signed
         self._lock = threading.Lock()
         self._verifier: SignatureVerifier | None = None
-        self._accepted: dict[str, tuple[MetRequirement, ...]] = {}
+        self._accepted: dict[str, tuple[MetRequirement, ...] | None] = {}
+        self._parsed: dict[str, Reference] = {}
 
     def check_reference(self, reference: str, /) -> None:
         """Check what the policy decides without regard to signatures."""
@@ -50,7 +52,7 @@ class PolicyFileCheck:
 
     def expect_signatures(self, reference: str, signatures: Sequence[bytes], /) -> None:
         """Announce signatures; those of requirements with keys of GPG are verified together."""
-        _, required = policies.find_requirements(self._policy, transports.parse(reference))
+        _, required = policies.find_requirements(self._policy, self._parse(reference))
         for requirement in required:
             if isinstance(requirement, SignedBy):
                 self._open_verifier().expect(requirement, signatures)
@@ -63,7 +65,7 @@ class PolicyFileCheck:
             return accepted
         from bundler.trust.policy import requirements  # noqa: PLC0415 - for signatures only
 
-        parsed = transports.parse(reference)
+        parsed = self._parse(reference)
         signed = requirements.SignedManifest(parsed, manifest, read_signatures)
         verify = partial(self._open_verifier().verify, signed)
         return policies.check(self._policy, parsed, verify, require_signed=self._require_signed)
@@ -80,14 +82,17 @@ class PolicyFileCheck:
 
     def _check_reference(self, reference: str) -> tuple[MetRequirement, ...] | None:
         """Return what the image meets if no signature is needed; raise if no signature helps."""
-        if reference in self._accepted:
-            return self._accepted[reference]
-        accepted = policies.check_reference(
-            self._policy, transports.parse(reference), require_signed=self._require_signed
-        )
-        if accepted is not None:
-            self._accepted[reference] = accepted
-        return accepted
+        if reference not in self._accepted:
+            self._accepted[reference] = policies.check_reference(
+                self._policy, self._parse(reference), require_signed=self._require_signed
+            )
+        return self._accepted[reference]
+
+    def _parse(self, reference: str) -> Reference:
+        """Parse a reference, which is that of several calls."""
+        if reference not in self._parsed:
+            self._parsed[reference] = transports.parse(reference)
+        return self._parsed[reference]
 
 
 def find_policy(run: CommandRun) -> PolicyUse:

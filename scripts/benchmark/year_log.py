@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
-from bundler.bundle.records import log as logs, site, state_file, streams
+from bundler.bundle.records import site
 from bundler.bundle.records.evidence import document, objects
+from bundler.bundle.records.log import log as logs
+from bundler.bundle.records.state import state_file, streams
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import tomllib
@@ -52,3 +53,8 @@ def test_locked_requirements_include_direct_dependencies() -> None:
     }
 
     assert {re.split(r"[<>=~\[]", name)[0] for name in project["dependencies"]} <= locked
+
+
+@pytest.mark.parametrize("name", ["benchmark", "torturing"])
+def test_programs_of_scripts_find_their_modules(name: str) -> None:
+    importlib.import_module(f"scripts.{name}.__main__")

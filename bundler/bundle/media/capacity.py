@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.files.atomic_write import PartFile
-from bundler.content.files.os_errors import measure_free_space, to_bundler_error
+from bundler.content.files.os_errors import measure_free_space
 from bundler.content.files.uncached_file import UncachedFile
 from bundler.content.streams import BUFFER_SIZE, read_chunks
 from bundler.errors import NoSpaceError
@@ -55,41 +56,65 @@ def probe_capacity(
         MediumError: a file cannot be written or read.
         CancelledError: the probe was cancelled.
     """
-    seed, written, files = os.urandom(16), 0, []
-    emit(BlobStarted("write", measure_free_space(directory.path), "copy"))
-    try:
-        while True:
-            files.append(stack.enter_context(PartFile.create(directory, 0o600)))
-            for _ in range(_FILE_SIZE // BUFFER_SIZE):
-                cancellation.check()
-                files[-1].write(memoryview(_create_block(seed, written)))
-                written += BUFFER_SIZE
-                emit(BlobProgressed("write", BUFFER_SIZE))
-    except NoSpaceError:  # the medium is full
-        if not written:
-            raise
-    try:
-        for part in files:
-            os.fdatasync(part.fd)
-    except OSError as error:
-        raise to_bundler_error(error, directory.path, "cannot write here") from error
-    emit(BlobFinished("write"))
-    emit(BlobStarted("read", written, "check"))
-    intact = 0
-    for part in files:
-        with part.open_reader() as file:
-            for chunk in read_chunks(UncachedFile(file)):
-                cancellation.check()
-                if intact == written:
-                    break  # the last file ends with a part of a block
-                if chunk != memoryview(_create_block(seed, intact))[: len(chunk)]:
-                    return Capacity(written, intact)
-                intact += len(chunk)
-                emit(BlobProgressed("read", len(chunk)))
-    emit(BlobFinished("read"))
-    return Capacity(written, intact)
+    files = _TestFiles(directory, stack, cancellation, emit)
+    while files.add():
+        pass
+    return Capacity(files.written, files.count_intact())
 
 
-def _create_block(seed: bytes, position: int) -> bytes:
-    """Return the block at ``position`` of all files together."""
-    return hashlib.shake_128(seed + position.to_bytes(8, "big")).digest(BUFFER_SIZE)
+@dataclass(slots=True)
+class _TestFiles:
+    """Files that fill a medium, of which one is open at a time."""
+
+    directory: Directory
+    stack: ExitStack
+    cancellation: Cancellation
+    emit: Emit
+    seed: bytes = field(default_factory=lambda: os.urandom(16))
+    names: list[str] = field(default_factory=list)
+    written: int = 0
+    """The bytes of all whole blocks."""
+
+    def add(self) -> bool:
+        """Write the next file; return whether the medium may have room for another one."""
+        if not self.names:
+            self.emit(BlobStarted("write", measure_free_space(self.directory.path), "copy"))
+        try:
+            with closing(PartFile.create(self.directory, 0o600)) as part:
+                self.names.append(part.name)
+                self.stack.callback(self.directory.remove, part.name)
+                try:
+                    for _ in range(_FILE_SIZE // BUFFER_SIZE):
+                        self.cancellation.check()
+                        part.write(memoryview(self._create_block(self.written)))
+                        self.written += BUFFER_SIZE
+                        self.emit(BlobProgressed("write", BUFFER_SIZE))
+                finally:
+                    part.sync()
+        except NoSpaceError:
+            if not self.written:
+                raise
+            self.emit(BlobFinished("write"))
+            return False
+        return True
+
+    def count_intact(self) -> int:
+        """Return the bytes before the first block that is returned with other content."""
+        self.emit(BlobStarted("read", self.written, "check"))
+        intact = 0
+        for name in self.names:
+            with self.directory.open_file(name) as file:
+                for chunk in read_chunks(UncachedFile(file)):
+                    self.cancellation.check()
+                    if intact == self.written:
+                        break  # the last file ends with a part of a block
+                    if chunk != memoryview(self._create_block(intact))[: len(chunk)]:
+                        return intact
+                    intact += len(chunk)
+                    self.emit(BlobProgressed("read", len(chunk)))
+        self.emit(BlobFinished("read"))
+        return intact
+
+    def _create_block(self, position: int) -> bytes:
+        """Return the block at ``position`` of all files together."""
+        return hashlib.shake_128(self.seed + position.to_bytes(8, "big")).digest(BUFFER_SIZE)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.content.files.atomic_write import PartFile, create_part_name
-from bundler.content.files.os_errors import measure_free_space, to_bundler_error
+from bundler.content.files.os_errors import measure_free_space
 from bundler.content.files.uncached_file import UncachedFile
 from bundler.content.streams import BUFFER_SIZE, read_chunks
 
@@ -91,10 +91,7 @@ def measure_speed(directory: Directory, cancellation: Cancellation) -> Speed | N
             cancellation.check()
             part.write(block)
             written += len(block)
-        try:
-            os.fdatasync(part.fd)
-        except OSError as error:
-            raise to_bundler_error(error, directory.path, "cannot write here") from error
+        part.sync()
         write_seconds = time.monotonic() - start
         done, start = 0, time.monotonic()
         with part.open_reader() as file:

@@ -168,6 +168,18 @@ class PartFile:
             self._directory.check_connected(error)
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 
+    def sync(self) -> None:
+        """Make the written bytes durable.
+
+        Raises:
+            NoSpaceError, MediumError: the file cannot be written.
+        """
+        try:
+            os.fdatasync(self.fd)
+        except OSError as error:
+            self._directory.check_connected(error)
+            raise to_bundler_error(error, self._directory.path, "cannot write here") from error
+
     def publish(self, name: str, size: int) -> None:
         """Make the file of ``size`` bytes durable, and rename it to ``name``.
 

@@ -22,7 +22,7 @@ _HINTS = {
     errno.EROFS: "mount it writable, or specify another destination",
     errno.EACCES: "check the owner and the mode of the file and of the directories above it",
     errno.EPERM: "check the owner and the mode of the file and of the directories above it",
-    errno.EIO: "reconnect or replace the medium, which may be failing; the next run resumes",
+    errno.EIO: "the medium may be failing: reconnect or replace it, and run the same command again",
     errno.EFBIG: "use a file system for files of this size (exFAT or ext4, not FAT32)",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
 }

@@ -99,12 +99,14 @@ class FileReplacement:
 
         Raises:
             NoSpaceError, MediumError: the file cannot be replaced; the old one is unchanged.
+            DisconnectedMediumError: the medium was disconnected before the end.
         """
         atomic_write.publish(
             self._directory, self.fd, self._name, self._final, size=size, path=self.path
         )
         self._published = True
         atomic_write.sync_directory(self._directory)
+        self._directory.check_connected()  # the open file of an unmounted medium can be written
 
     def close(self) -> None:
         """Close the file, and remove it unless it is published."""

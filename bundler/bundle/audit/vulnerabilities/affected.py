@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.audit.vulnerabilities.database.osv import RecordError
-from bundler.bundle.audit.vulnerabilities.versions.orders import ORDERS
+from bundler.bundle.audit.vulnerabilities.versions.orders import find_order
 from bundler.bundle.audit.vulnerabilities.versions.version_error import VersionError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def compare(target: Target, entry: dict[str, Any]) -> Comparison:
     fixed: list[str] = []
     is_affected, reason = is_listed, ""
     try:
-        key = ORDERS[base](target.version)
+        key = find_order(base)(target.version)
     except VersionError as error:
         return Comparison(is_listed, uncertain="" if is_listed else str(error))
     if not all(isinstance(item, dict) for item in ranges):
@@ -74,7 +74,7 @@ def _is_equal_to_one(base: str, key: Any, versions: list[Any]) -> bool:  # noqa:
     """Return whether a list has the version in another spelling, such as 1.0 for 1.0.0."""
     for version in versions:
         try:
-            if isinstance(version, str) and ORDERS[base](version) == key:
+            if isinstance(version, str) and find_order(base)(version) == key:
                 return True
         except VersionError:
             continue
@@ -104,7 +104,7 @@ def _is_in_range(
     Raises:
         VersionError: a version in the range has no certain place in the order.
     """
-    create_key = ORDERS[target.ecosystem.base]
+    create_key = find_order(target.ecosystem.base)
     limits = [version for kind, version in events if kind == "limit"]
     if limits and "*" not in limits and not any(key < create_key(limit) for limit in limits):
         return False, []

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.vulnerabilities.versions.orders import ORDERS
+from bundler.bundle.audit.vulnerabilities.versions.orders import ECOSYSTEMS
 
 if TYPE_CHECKING:
     from bundler.bundle.audit.packages.package import Distribution, Package
@@ -49,7 +49,7 @@ class Ecosystem:
     name: str
     """``Debian:12``, ``PyPI``; the type of the packages if OSV has no ecosystem for them."""
     base: str
-    """The name without release, as in ``ORDERS``; empty: packages are not checked."""
+    """The name without release, as in ``ECOSYSTEMS``; empty: packages are not checked."""
     pattern: re.Pattern[str] | None = None
     """The names in records that mean this ecosystem."""
     reason: str = ""
@@ -132,5 +132,5 @@ def normalize_name(base: str, name: str) -> str:
 
 
 def _create(name: str, base: str, pattern: str) -> Ecosystem:
-    assert base in ORDERS  # noqa: S101 - a mistake in this module
+    assert base in ECOSYSTEMS  # noqa: S101 - a mistake in this module
     return Ecosystem(name, base, re.compile(pattern, re.ASCII))

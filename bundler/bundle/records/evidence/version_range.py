@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.vulnerabilities.versions import apk, dpkg, gem, maven, rpm, semantic
-from bundler.bundle.audit.vulnerabilities.versions.orders import create_python_key
+from bundler.bundle.audit.vulnerabilities.versions.orders import ORDERS
 from bundler.bundle.audit.vulnerabilities.versions.version_error import VersionError
 from bundler.errors import UsageError
 
-if TYPE_CHECKING:
-    from bundler.bundle.audit.vulnerabilities.versions.orders import CreateKey
-
-_ORDERS: dict[str, CreateKey] = {
-    "apk": apk.create_key,
-    "cargo": semantic.create_key,
-    "deb": dpkg.create_key,
-    "gem": gem.create_key,
-    "golang": semantic.create_go_key,
-    "maven": maven.create_key,
-    "npm": semantic.create_key,
-    "pypi": create_python_key,
-    "rpm": rpm.create_key,
-}
 _CONDITION = re.compile(r"\s*(<=|>=|<|>|=)\s*([^\s<>=,]+)\s*")
 
 
@@ -52,7 +36,7 @@ class VersionRange:
 
     def contains(self, package_type: str, version: str) -> bool | None:
         """Whether a version is in the range; None: its place in the order is not certain."""
-        create_key = _ORDERS.get(package_type)
+        create_key = ORDERS.get(package_type)
         if create_key is None:
             return None
         try:

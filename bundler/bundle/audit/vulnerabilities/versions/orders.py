@@ -1,4 +1,4 @@
-"""The order of versions of each ecosystem of OSV."""
+"""The order of versions of each type of package, and of each ecosystem of OSV."""
 
 from __future__ import annotations
 
@@ -29,21 +29,39 @@ def create_python_key(version: str) -> Any:  # noqa: ANN401 - compared only
 
 
 ORDERS: dict[str, CreateKey] = {
-    "Debian": dpkg.create_key,
-    "Ubuntu": dpkg.create_key,
-    "Alpine": apk.create_key,
-    "Wolfi": apk.create_key,
-    "Chainguard": apk.create_key,
-    "Red Hat": rpm.create_key,
-    "Rocky Linux": rpm.create_key,
-    "AlmaLinux": rpm.create_key,
-    "SUSE": rpm.create_key,
-    "openSUSE": rpm.create_key,
-    "PyPI": create_python_key,
+    "apk": apk.create_key,
+    "cargo": semantic.create_key,
+    "deb": dpkg.create_key,
+    "gem": gem.create_key,
+    "golang": semantic.create_go_key,
+    "maven": maven.create_key,
     "npm": semantic.create_key,
-    "Go": semantic.create_go_key,
-    "crates.io": semantic.create_key,
-    "Maven": maven.create_key,
-    "RubyGems": gem.create_key,
+    "pypi": create_python_key,
+    "rpm": rpm.create_key,
 }
-"""The orders by ecosystem, without the release that may follow a colon."""
+"""The orders by type of package."""
+
+ECOSYSTEMS = {
+    "Debian": "deb",
+    "Ubuntu": "deb",
+    "Alpine": "apk",
+    "Wolfi": "apk",
+    "Chainguard": "apk",
+    "Red Hat": "rpm",
+    "Rocky Linux": "rpm",
+    "AlmaLinux": "rpm",
+    "SUSE": "rpm",
+    "openSUSE": "rpm",
+    "PyPI": "pypi",
+    "npm": "npm",
+    "Go": "golang",
+    "crates.io": "cargo",
+    "Maven": "maven",
+    "RubyGems": "gem",
+}
+"""The types of packages by ecosystem of OSV, without the release that may follow a colon."""
+
+
+def find_order(ecosystem: str) -> CreateKey:
+    """Return the order of an ecosystem of ``ECOSYSTEMS``."""
+    return ORDERS[ECOSYSTEMS[ecosystem]]

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import pytest
 
-from bundler.bundle.audit.vulnerabilities.versions.orders import ORDERS
+from bundler.bundle.audit.vulnerabilities.versions.orders import ECOSYSTEMS, find_order
 from bundler.bundle.audit.vulnerabilities.versions.version_error import VersionError
 
 SORTED = {
@@ -32,7 +32,7 @@ SORTED = {
 @pytest.mark.parametrize("ecosystem", SORTED)
 def test_order(ecosystem: str) -> None:
     versions = SORTED[ecosystem].split()
-    create_key = ORDERS[ecosystem]
+    create_key = find_order(ecosystem)
     wrong = [
         (low, high)
         for low, high in combinations(versions, 2)
@@ -56,11 +56,11 @@ def test_order(ecosystem: str) -> None:
     ],
 )
 def test_equal_versions(ecosystem: str, one: str, other: str) -> None:
-    assert ORDERS[ecosystem](one) == ORDERS[ecosystem](other)
+    assert find_order(ecosystem)(one) == find_order(ecosystem)(other)
 
 
-@pytest.mark.parametrize("ecosystem", ORDERS)
+@pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
 @pytest.mark.parametrize("version", ["", " ", "1 2", "é", "1." * 5000, "9" * 10_000])
 def test_version_that_is_not_valid(ecosystem: str, version: str) -> None:
     with pytest.raises(VersionError):
-        ORDERS[ecosystem](version)
+        find_order(ecosystem)(version)

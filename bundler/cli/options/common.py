@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,6 @@ from bundler.cli.options.option import OWN_SECTION, Decorated, option, option_gr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bundler.bundle.media.filesystem import MediaProfile
     from bundler.copy.image import ForeignLayerPolicy, ImageRequest, TagMovedAction
 
 
@@ -50,72 +49,11 @@ bundle_format = option(
 """``--format`` of ``export`` and ``plan``, in the parameter ``bundle_format``."""
 
 
-def _parse_profile(text: str) -> MediaProfile:
-    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
-
-    return parse_profile(text)
-
-
-def _parse_volume_size(text: str) -> int | Literal["auto"] | None:
-    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
-
-    return "auto" if text == "auto" else parse_profile(text).largest_file
-
-
-duplicate_blobs = option(
-    "--duplicate-blobs",
-    is_flag=True,
-    help="Format dir: copy shared blobs instead of using hard links.",
-)
-parents = option("--parents", is_flag=True, help="Create missing directories above DESTINATION.")
-on_system_disk = option(
-    "--on-system-disk",
-    is_flag=True,
-    help="Write to an empty mount point even if no medium is mounted there.",
-)
-read_back = option(
-    "--read-back/--no-read-back",
-    default=None,
-    help="Finally read the bundle again from the medium, past the cache, and compare it (default:"
-    " on removable media).",
-)
-with_program = option(
-    "--with-program",
-    is_flag=True,
-    help="Also write this program for Linux on x86-64 and arm64, as carry does, which needs about"
-    " 165 MB.",
-)
 archive = option(
     "--archive",
     is_flag=True,
     help="Write one file, a tar archive (default: if DESTINATION ends with .airbundle).",
 )
-media_profile = option(
-    "--media-profile",
-    metavar="PROFILE",
-    type=_parse_profile,
-    help="Properties of the medium: fat32, exfat, ntfs, ext4, xfs, udf, iso9660, or the size of its"
-    " largest file, such as 2GiB (default: by its file system). Larger blobs are stored in parts.",
-)
-volumes = option(
-    "--volume",
-    "volumes",
-    multiple=True,
-    type=PATH,
-    metavar="DIR",
-    help="Directory of a further volume, if one medium is too small; DESTINATION is the first"
-    " volume. May be repeated.",
-)
-volume_size = option(
-    "--volume-size",
-    metavar="SIZE",
-    type=_parse_volume_size,
-    help="Maximum size of a volume, such as 4GiB, or auto, the free space of each medium (default:"
-    " auto with --volume). On a terminal, the export asks for the directories of the volumes that"
-    " --volume does not name, one after the other.",
-)
-"""The options of ``export`` and ``relay`` for the medium."""
-
 encrypt_to = option(
     "--encrypt-to",
     "recipients",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.have import HaveOptions, have
+from bundler.cli.options.medium import MediumOptions, medium
 from bundler.cli.options.option import option, parse_percent, refuse_conflicts
 from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.options.signing.bundle_signers import (
@@ -21,9 +22,9 @@ from bundler.cli.options.signing.bundle_signers import (
     require_signers,
 )
 from bundler.cli.output import export_report, text
-from bundler.cli.runtime import volume_prompts
 from bundler.cli.runtime.bundle_location import read_recipients
-from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.exporting.medium_request import add_medium
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.inventory import Format
     from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.plan.resend_request import ResendRequest
-    from bundler.bundle.media.filesystem import MediaProfile
     from bundler.cli.runtime.importing.rehearsal import Rehearsal
     from bundler.oci.digest import Digest
     from bundler.trust.bundle_trust import SignedDocument
@@ -73,14 +73,7 @@ def _read_resend_request(path: Path | None) -> ResendRequest | None:
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
 @common.image_policies
 @have
-@common.duplicate_blobs
-@common.parents
-@common.on_system_disk
-@common.read_back
-@common.with_program
-@common.media_profile
-@common.volumes
-@common.volume_size
+@medium
 @option(
     "--resend",
     metavar="FILE",
@@ -137,14 +130,7 @@ def export(
     locked: bool,
     policies: common.ImagePolicies,
     have: HaveOptions,
-    duplicate_blobs: bool,
-    parents: bool,
-    on_system_disk: bool,
-    read_back: bool | None,
-    media_profile: MediaProfile | None,
-    with_program: bool,
-    volumes: tuple[Path, ...],
-    volume_size: int | Literal["auto"] | None,
+    medium: MediumOptions,
     resend: Path | None,
     in_place: bool,
     recovery: int,
@@ -166,17 +152,14 @@ def export(
 
     Registry options override the `registries` of MANIFEST, which override the configuration files.
     """
-    check_signers(signers, unsigned=unsigned, attest=attest, dry_run=dry_run)
+    refuse_conflicts({"--attest": attest, "--unsigned": unsigned})
+    if not dry_run:
+        require_signers(signers, "--sign-key", unsigned=unsigned)
     is_pipe = str(destination) == "-"
     rehearsed = {"--rehearse": rehearse or rehearse_target is not None}
     refuse_conflicts(rehearsed | {"a pipe": is_pipe})
     refuse_conflicts(rehearsed | {"--encrypt-to": recipients})
-    keys: tuple[Signer, ...] = ()
-    if signers != NO_SIGNERS:
-        from bundler.cli.runtime.signing.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
-
-        keys = read_signers(context, signers)
-    chain: Mapping[int, SignedDocument] = {}
+    keys = _read_keys(context, signers)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.bundle.format.files import bundle_paths  # noqa: PLC0415
     from bundler.cli.runtime.exporting import manifest_input  # noqa: PLC0415
@@ -187,18 +170,15 @@ def export(
 
         rehearsal_target = read_target(rehearse_target, None, context.environment)
     source = manifest_input.load(manifest, context.environment, policies, locked=locked)
+    chain: Mapping[int, SignedDocument] = {}
     if trust_path := trust_path or context.environment.find_trust_file():
         from bundler.cli.runtime.trusted_keys import read_chain  # noqa: PLC0415 - if one exists
 
         chain = read_chain(context, trust_path, keys, source.manifest.name)
-    held: Mapping[Digest, HeldBlob] = {}
-    if have.files:
-        from bundler.cli.runtime.exporting.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
-
-        held = read_held_blobs(context, have, source.manifest.name)
+    held = _read_held_blobs(context, have, source.manifest.name)
     with context.run(jobs) as run:
         options = run.create_open_options(source.create_overrides(access))
-        request = exporting.ExportRequest(
+        given = exporting.ExportRequest(
             images=source.create_image_requests(options, run.emit),
             options=options,
             bundle=destination,
@@ -210,22 +190,14 @@ def export(
             held=held,
             keys=keys,
             trust_chain=chain,
-            parents=parents,
-            duplicate_blobs=duplicate_blobs,
-            on_system_disk=on_system_disk,
-            read_back=read_back,
             in_place=in_place,
-            media_profile=media_profile,
-            program=prepare_program(run, is_requested=with_program),
-            volumes=volumes,
-            volume_size=volume_size,
-            ask_for_volume=volume_prompts.find_question(may_ask=not as_json),
             resend=_read_resend_request(resend),
             recovery=recovery,
             policy_check=run.create_policy_check(),
             attest=attest or source.manifest.attest,
             manifest_files={file.path: file.digest for file in source.manifest.files},
         )
+        request = add_medium(given, medium, run, may_ask=not as_json)
         engine = run.create_engine_options(keep_going=keep_going)
         with common.suggest_keep_going(given=keep_going or len(request.images) == 1):
             if dry_run:
@@ -254,6 +226,24 @@ def export(
     report.check()
 
 
+def _read_keys(context: CommandContext, signers: SignerOptions) -> tuple[Signer, ...]:
+    if signers == NO_SIGNERS:
+        return ()
+    from bundler.cli.runtime.signing.bundle_signers import read_signers  # noqa: PLC0415 - to sign only
+
+    return read_signers(context, signers)
+
+
+def _read_held_blobs(
+    context: CommandContext, have: HaveOptions, stream: str
+) -> Mapping[Digest, HeldBlob]:
+    if not have.files:
+        return {}
+    from bundler.cli.runtime.exporting.held_blobs import read_held_blobs  # noqa: PLC0415 - with this option
+
+    return read_held_blobs(context, have, stream)
+
+
 def _print_results(
     report: ExportReport, rehearsal: Rehearsal | None, *, names: bool, as_json: bool
 ) -> None:
@@ -276,21 +266,3 @@ def _print_signature_notes(report: ExportReport, trust_path: Path | None, *, sig
     export_signatures.print_removed(report.removed_signatures, store)
     if store is not None and signed:
         export_signatures.print_missing(report.bundle, store)
-
-
-def prepare_program(run: CommandRun, *, is_requested: bool) -> Mapping[str, Path]:
-    """Return the files of the program to carry, by their paths in the bundle, if requested."""
-    if not is_requested:
-        return {}
-    from bundler.cli.runtime.exporting.carried_program import prepare_files  # noqa: PLC0415 - on request
-
-    return prepare_files(run)
-
-
-def check_signers(
-    signers: SignerOptions, *, unsigned: bool, attest: bool = False, dry_run: bool = False
-) -> None:
-    """Check that either signers or ``--unsigned`` are given; a dry run needs neither."""
-    refuse_conflicts({"--attest": attest, "--unsigned": unsigned})
-    if not dry_run:
-        require_signers(signers, "--sign-key", unsigned=unsigned)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from bundler.cli.commands.bundles import export as export_command
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.import_names import ImportNameOptions
+from bundler.cli.options.medium import MediumOptions, medium
 from bundler.cli.options.option import option
-from bundler.cli.options.signing.bundle_signers import SignerOptions, bundle_signers
+from bundler.cli.options.signing.bundle_signers import (
+    SignerOptions,
+    bundle_signers,
+    require_signers,
+)
 from bundler.cli.options.signing.bundle_trust import TrustOptions, bundle_trust
 from bundler.cli.output import export_report, text
-from bundler.cli.runtime import volume_prompts
 from bundler.cli.runtime.bundle_location import read_recipients
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.exporting.medium_request import add_medium
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory.inventory import Format
-    from bundler.bundle.media.filesystem import MediaProfile
     from bundler.trust.private_keys.signers import Signer
 
 
@@ -49,14 +52,7 @@ if TYPE_CHECKING:
 )
 @bundle_signers("--sign-key")
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
-@common.duplicate_blobs
-@common.parents
-@common.on_system_disk
-@common.read_back
-@common.with_program
-@common.media_profile
-@common.volumes
-@common.volume_size
+@medium
 @common.jobs()
 @common.as_json
 @pass_context
@@ -73,14 +69,7 @@ def relay(
     stream: str,
     signers: SignerOptions,
     unsigned: bool,
-    duplicate_blobs: bool,
-    parents: bool,
-    on_system_disk: bool,
-    read_back: bool | None,
-    with_program: bool,
-    media_profile: MediaProfile | None,
-    volumes: tuple[Path, ...],
-    volume_size: int | Literal["auto"] | None,
+    medium: MediumOptions,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -92,7 +81,7 @@ def relay(
     the given keys, belongs to a stream of its own, names BUNDLE and its signers in its inventory,
     and expires when BUNDLE does. Running the command again resumes an interrupted one.
     """
-    export_command.check_signers(signers, unsigned=unsigned)
+    require_signers(signers, "--sign-key", unsigned=unsigned)
     from bundler.bundle.exporting import relay as relaying  # noqa: PLC0415 - not for --help
     from bundler.bundle.exporting.export import ExportRequest  # noqa: PLC0415 - as above
     from bundler.bundle.format.files import bundle_paths  # noqa: PLC0415 - as above
@@ -106,32 +95,24 @@ def relay(
     trusted = trusted_keys.read_trust(context, trust, read_only=True)
     patterns = ImportNameOptions(only=only).parse_patterns()
     with context.run(jobs) as run:
-        request = relaying.RelayRequest(
+        request = ExportRequest(
+            images=(),
+            options=run.create_open_options({}),
+            bundle=destination,
+            stream=stream,
+            format=cast("Format", bundle_format),
+            keys=keys,
+            archive=archive or bundle_paths.is_archive_name(destination),
+            recipients=read_recipients(recipients),
+        )
+        relayed = relaying.RelayRequest(
             bundle=bundle,
             trust=trusted,
             signature_files=trust.signature_files,
             only=patterns,
-            export=ExportRequest(
-                images=(),
-                options=run.create_open_options({}),
-                bundle=destination,
-                stream=stream,
-                format=cast("Format", bundle_format),
-                keys=keys,
-                archive=archive or bundle_paths.is_archive_name(destination),
-                recipients=read_recipients(recipients),
-                parents=parents,
-                duplicate_blobs=duplicate_blobs,
-                on_system_disk=on_system_disk,
-                read_back=read_back,
-                media_profile=media_profile,
-                volumes=volumes,
-                volume_size=volume_size,
-                ask_for_volume=volume_prompts.find_question(may_ask=not as_json),
-                program=export_command.prepare_program(run, is_requested=with_program),
-            ),
+            export=add_medium(request, medium, run, may_ask=not as_json),
         )
-        report = relaying.relay(request, run.create_engine_options())
+        report = relaying.relay(relayed, run.create_engine_options())
     if as_json:
         text.print_json(report.to_json())
         return

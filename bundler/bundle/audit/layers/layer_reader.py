@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from bundler.bundle.audit.layers.contents import LayerContents, read_layer
 from bundler.bundle.audit.layers.encoding import decode, encode
-from bundler.bundle.audit.layers.scan import verify_layer
+from bundler.bundle.audit.layers.verify_layer import verify_layer
 from bundler.copy.parallel import run_all
 from bundler.errors import IntegrityError
 

@@ -252,24 +252,3 @@ def open_layer(
             drain(stored)  # a layer that is damaged is not merely malformed
             raise
         drain(stored)
-
-
-def verify_layer(source: Source, layer: Descriptor, cancellation: Cancellation) -> None:
-    """Read a layer to its end without decompressing it, and verify it.
-
-    Raises:
-        NotFoundError: the source does not have the layer.
-        IntegrityError: the layer does not match its descriptor.
-    """
-    with source.open(Node.of(layer, "layer")) as stream:
-        size = None if layer.size < 0 else layer.size
-        subject = f"layer {layer.digest}"
-        drain(
-            VerifiedReader(
-                stream,
-                subject,
-                digest=layer.digest,
-                size=size,
-                observe=lambda _: cancellation.check(),
-            )
-        )

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.layers.scan import open_layer
 from bundler.bundle.audit.rules.audited import UNREADABLE
 from bundler.bundle.audit.rules.programs import LayerResult
 from bundler.copy.parallel import run_all
@@ -81,6 +80,7 @@ def _run(
     """Run a program on a layer, which is read to its end and verified."""
     import tempfile  # noqa: PLC0415 - only with programs
 
+    from bundler.bundle.audit.layers.scan import open_layer  # noqa: PLC0415 - as above
     from bundler.content.run_program import run_program  # noqa: PLC0415 - as above
 
     environment = {

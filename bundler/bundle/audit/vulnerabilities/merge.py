@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.bundle.audit.vulnerabilities.result import LEVELS
+from bundler.bundle.audit.vulnerabilities.levels import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

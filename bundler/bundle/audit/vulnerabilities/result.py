@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.oci.json import timestamps
 
@@ -13,12 +13,8 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.packages.claims.vex import VexStatement
     from bundler.bundle.audit.packages.image_packages import ImagePackages
     from bundler.bundle.audit.packages.package import Package
+    from bundler.bundle.audit.vulnerabilities.levels import Level
     from bundler.oci.digest import Digest
-
-Level = Literal["unknown", "none", "low", "medium", "high", "critical"]
-"""The qualitative severities of CVSS, and ``unknown``."""
-LEVELS: tuple[Level, ...] = get_args(Level)
-"""The levels, the least severe first."""
 
 ProblemCode = Literal["record-malformed", "record-too-large", "record-unsupported"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle.audit.vulnerabilities.result import LEVELS, Level, Severity
+from bundler.bundle.audit.vulnerabilities.levels import LEVELS, Level
+from bundler.bundle.audit.vulnerabilities.result import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.bundle.audit.location import Location
+    from bundler.bundle.audit.vulnerabilities.levels import Level
     from bundler.bundle.audit.vulnerabilities.result import (
         ImageVulnerabilities,
-        Level,
         Vulnerability,
         VulnerabilityReport,
     )
@@ -161,7 +161,7 @@ def _check(report: VulnerabilityReport, fail_on: Level | None) -> None:
         FindingsError: there is such a file, record, vulnerability or package.
     """
     from bundler.bundle.audit.packages.image_packages import check_findings  # noqa: PLC0415 - not for --help
-    from bundler.bundle.audit.vulnerabilities.result import LEVELS  # noqa: PLC0415 - as above
+    from bundler.bundle.audit.vulnerabilities.levels import LEVELS  # noqa: PLC0415 - as above
 
     check_findings([image.packages for image in report.images])
     database = report.database

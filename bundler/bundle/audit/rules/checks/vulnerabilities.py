@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.audit.rules.checks.packages import locate_package
 from bundler.bundle.audit.rules.finding import Place
 from bundler.bundle.audit.rules.rule import Problem, Rule, Setting
-from bundler.bundle.audit.vulnerabilities.result import LEVELS
+from bundler.bundle.audit.vulnerabilities.levels import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

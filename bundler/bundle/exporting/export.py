@@ -15,20 +15,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from bundler.bundle.exporting.destination import check_destination, open_destination
+from bundler.bundle.exporting.destination import check_destination
 from bundler.bundle.exporting.renewing.former_bundle import choose_serial, read_former
-from bundler.bundle.exporting.renewing.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
-from bundler.bundle.exporting.resolving.presupposed import select_presupposed
-from bundler.bundle.exporting.resolving.resolve import list_images, resolve_all, update_entry
-from bundler.bundle.exporting.sealing import seal as sealing
+from bundler.bundle.exporting.resolving.resolve import list_images, resolve_all
 from bundler.bundle.format.files import bundle_paths
-from bundler.bundle.format.writing import next_seal, store
 from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
 from bundler.bundle.media import filesystem
-from bundler.copy.engine import execute
-from bundler.copy.plan import create_plan
-from bundler.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -230,87 +223,13 @@ def write_bundle(
     Raises:
         BundlerError: as ``export``.
     """
-    bundle, signature_files = request.bundle, content.signature_files
     if request.archive:
         from bundler.bundle.exporting.write_archive import write_archive  # noqa: PLC0415 - only for archives
 
-        with stack:
-            return write_archive(
-                request, content, former, engine, stack, missing=missing, serial=serial
-            )
+        write = write_archive
+    else:
+        from bundler.bundle.exporting.write_directory import write_directory  # noqa: PLC0415 - unless an archive
+
+        write = write_directory
     with stack:
-        listed = {
-            image.display_name: entry
-            for image, entry in zip(content.images, content.entries, strict=True)
-        }
-        presupposed = select_presupposed(request, content.images)
-        medium = filesystem.inspect(bundle, request.media_profile)
-        check_destination(request, medium)  # the medium may have been unmounted in the meantime
-        destination, directory = open_destination(request, medium, stack)
-        if next_seal.complete(directory):
-            engine.emit(Notice(f"{bundle}: completed the interrupted replacement of its seal"))
-        planned_images = [
-            store.create_planned_image(
-                listed[image.display_name], image, destination, request.format, presupposed.keys()
-            )
-            for image in content.images
-        ]
-        plan = create_plan(planned_images, engine.executor, engine.cancellation)
-        if former is not None and not missing and plan.count("push") == 0:
-            from bundler.bundle.exporting.renewing import unchanged_bundle  # noqa: PLC0415 - rare
-
-            unchanged = unchanged_bundle.verify(
-                request, former, tuple(listed.values()), plan, engine, directory=directory
-            )
-            if unchanged is not None:
-                destination.commit(())  # removes what an interrupted export has left
-                return unchanged
-        if request.format == "dir":  # the files of dir: have no parts
-            filesystem.check_largest_file(bundle, medium, plan.largest)
-        make_room(request, directory, plan, listed.values(), engine.emit)
-        result = execute(plan, engine)
-        missing = missing | result.failed
-        directory.check_connected()
-        if not result.published:
-            raise create_partial_error(bundle, "not written, because every image failed", missing)
-        if signature_files:
-            from bundler.bundle.format.signatures import image_signatures  # noqa: PLC0415 - if there are any
-
-            image_signatures.write_files(bundle, signature_files, only_missing=True)
-        if request.program:
-            from bundler.bundle.program import copy_program  # noqa: PLC0415 - on request
-
-            copy_program.copy(request.program, directory, engine.cancellation)
-        removed = set(filter(bundle_paths.parse_signature_name, directory.list_names()))
-        contents, signed = sealing.replace_seal(
-            request,
-            directory,
-            [
-                (update_entry(listed[item.image.display_name], item.image), item.image)
-                for item in result.published
-            ],
-            destination,
-            signature_files,
-            serial=choose_serial(former, engine) if serial is None else serial,
-            complete=content.complete
-            and not missing
-            and not any(image.missing_layers for image in content.images),
-            engine=engine,
-        )
-    record = None
-    if request.reads_back(medium):
-        from bundler.bundle.exporting.read_back import read_back  # noqa: PLC0415 - on some media
-
-        record = read_back(bundle, contents, medium, engine)
-    return ExportReport(
-        bundle=bundle,
-        inventory=contents,
-        signatures=signed,
-        changed=True,
-        plan=plan,
-        totals=result.totals,
-        missing=missing,
-        medium=filesystem.inspect(bundle),
-        read_back=record,
-        removed_signatures=tuple(sorted(removed.difference(signed))),
-    )
+        return write(request, content, former, engine, stack, missing=missing, serial=serial)

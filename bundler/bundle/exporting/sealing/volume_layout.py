@@ -210,7 +210,7 @@ def seal_volumes(
     signed = sign(raw, request.keys) if request.keys else {}
     announcement = {
         bundle_paths.CONTENTS: contents,
-        **{name: data for name, data in signed.items() if bundle_paths.parse_signature_name(name)},
+        **signed,
         bundle_paths.ANNOUNCED: raw,
         **signatures,
         bundle_paths.PLAN: raw_plan,

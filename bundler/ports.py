@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
-    from bundler.content.files.safe_directory import RegularFile
-    from bundler.content.streams import Content, Reader
+    from bundler.content.streams import Content, Reader, SizedReader
     from bundler.errors import BundlerError
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
@@ -316,7 +315,7 @@ class ResumesPush(Protocol):
 class KeepsParts(Protocol):
     """A destination that keeps the beginning of a blob across runs, and can read it."""
 
-    def open_part(self, node: Node, /) -> RegularFile | None:
+    def open_part(self, node: Node, /) -> SizedReader | None:
         """Open the stored beginning of ``node``, unverified; None if there is none.
 
         The caller closes it. The next ``push`` of ``node`` begins where its content is.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from io import BufferedReader, BytesIO, RawIOBase
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from bundler.errors import DigestMismatchError, LimitError, SizeMismatchError
 from bundler.oci.descriptor import Descriptor
@@ -30,6 +30,17 @@ class Reader(Protocol):
             return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
         buffer = memoryview(bytearray(size))
         return bytes(buffer[: self.readinto(buffer)])
+
+
+class SizedReader(Reader, Protocol):
+    """A stream whose size is known, and a context manager that closes it."""
+
+    size: int
+    """The number of bytes from the start to the end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 class _RawReader(RawIOBase):

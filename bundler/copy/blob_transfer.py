@@ -30,7 +30,7 @@ from bundler.silence import count_together
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bundler.content.files.safe_directory import RegularFile
+    from bundler.content.streams import SizedReader
     from bundler.copy.image import GraphManifest
     from bundler.events import Emit
     from bundler.retry_policy import Attempts
@@ -313,7 +313,7 @@ class ResumingReader:
     """
 
     def __init__(
-        self, source: Source, activity: BlobActivity, part: RegularFile | None = None
+        self, source: Source, activity: BlobActivity, part: SizedReader | None = None
     ) -> None:
         self._source = source
         self._activity = activity

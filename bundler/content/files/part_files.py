@@ -2,6 +2,7 @@
 
 ``.airbundle-<16 hex>.part``   an unfinished file, removed by its run, or by a later one
 ``.airbundle-<digest>.part``   the beginning of a blob, kept for the next run, which continues it
+``.airbundle-<digest>.<3 digits>.part``  the same, of a blob that is stored in several files
 ``.airbundle-lock.part``       the process that writes to the directory, see ``write_lock``
 
 A process locks an unfinished file while it writes it. An unfinished file never counts as content.
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 LIFETIME = 7 * 24 * 3600.0
 """Number of seconds for which a part is kept for the next run."""
 
-_KEPT = re.compile(r"\.airbundle-(?:[0-9a-f]{64}|[0-9a-f]{128})\.part")
+_KEPT = re.compile(r"\.airbundle-(?:[0-9a-f]{64}|[0-9a-f]{128})(?:\.[0-9]{3})?\.part")
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -70,6 +71,11 @@ class KeptParts:
             part = part or self._open(directory, name, create=True)
         return part
 
+    def keep(self, directory: Directory, digest: Digest) -> None:
+        """Exclude the files of a blob that is stored in several from ``remove_unneeded``."""
+        start = get_kept_name(digest).removesuffix(PART_SUFFIX)
+        self._names.update(name for name in directory.list_names() if name.startswith(start))
+
     def remove_unneeded(self, directory: Directory) -> None:
         """Remove all parts, except those of blobs that this run failed to write.
 
@@ -88,9 +94,10 @@ class KeptParts:
         return PartFile.open_kept(directory, name, create=create, shared=self._shared)
 
 
-def get_kept_name(digest: Digest) -> str:
-    """Return the name of the kept part of a blob."""
-    return f"{PART_PREFIX}{digest.hex}{PART_SUFFIX}"
+def get_kept_name(digest: Digest, number: int | None = None) -> str:
+    """Return the name of the kept part of a blob, or of the file ``number`` of several."""
+    suffix = "" if number is None else f".{number:03}"
+    return f"{PART_PREFIX}{digest.hex}{suffix}{PART_SUFFIX}"
 
 
 def is_part(name: str) -> bool:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.content.files.safe_directory import Directory, RegularFile
-    from bundler.content.streams import Content, Reader
+    from bundler.content.files.safe_directory import Directory
+    from bundler.content.streams import Content, Reader, SizedReader
     from bundler.oci.digest import Digest
     from bundler.ports import Node
 
@@ -148,7 +148,7 @@ class WritableBlobs(ReadableBlobs):
                 self._directories[algorithm] = directory
             return directory
 
-    def open_part(self, node: Node, /) -> RegularFile | None:
+    def open_part(self, node: Node, /) -> SizedReader | None:
         """Open the stored beginning of a blob; None if there is none."""
         if (digest := node.digest) is None:
             return None

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.atomic_write import PartFile
+from bundler.content.files.part_files import get_kept_name
 from bundler.content.streams import BUFFER_SIZE, Reader
 from bundler.errors import MediumError
 from bundler.oci.digest import Digest, new_hasher
@@ -78,43 +79,92 @@ class JoinedFile(Reader):
             self._file.close()
 
 
+def list_kept(folder: Directory, digest: Digest, limit: int | None = None) -> list[int]:
+    """Return the sizes of the unfinished parts of a blob that an interrupted run has kept.
+
+    They are the beginning of the blob: all but the last one have ``limit`` bytes, unless it is
+    None.
+    """
+    sizes: list[int] = []
+    while len(sizes) < MAX_PARTS and (limit is None or sizes in ([], [limit] * len(sizes))):
+        size = folder.get_size(get_kept_name(digest, len(sizes)))
+        if not size or (limit is not None and size > limit):
+            break
+        sizes.append(size)
+    return sizes
+
+
+def open_kept(folder: Directory, digest: Digest, largest: int) -> JoinedFile | None:
+    """Open the beginning of a blob that an interrupted ``write`` has kept; None: there is none."""
+    sizes = list_kept(folder, digest, _find_limit(largest))
+    if not sizes:
+        return None
+    return JoinedFile(
+        lambda number, start: folder.open_file(get_kept_name(digest, number), offset=start), sizes
+    )
+
+
 def write(
-    folder: Directory, content: Content, largest: int
+    folder: Directory, content: Content, largest: int, digest: Digest | None
 ) -> tuple[Descriptor, dict[str, Digest]]:
     """Write ``content`` to parts of at most ``largest`` bytes in ``folder``, without a copy.
 
-    The parts get their names once the whole content is verified. ``content`` is at its start.
+    The parts get their names once the whole content is verified. If ``content`` is not at its
+    start, the kept parts of the blob with ``digest`` have the bytes before its position. If the
+    transfer is interrupted, the parts are kept again.
 
     Returns:
-        The descriptor of the content, and the sha256 of each part by its name.
+        The descriptor of the content, and the sha256 of each part by its name, except for those
+        that were kept.
 
     Raises:
         NoSpaceError, MediumError: they cannot be written.
     """
-    limit = largest // _BLOCK * _BLOCK or largest
+    limit = _find_limit(largest)
+    stored, offset = divmod(content.position, limit)
     buffer = memoryview(bytearray(min(BUFFER_SIZE, limit)))
     with ExitStack() as stack:
-        parts: list[tuple[PartFile, int, Digest]] = []
+        parts: list[tuple[PartFile, int, Digest | None]] = [
+            (stack.enter_context(_open_part(folder, digest, number)), limit, None)
+            for number in range(stored)
+        ]
         size = limit
         while size == limit:
-            part = stack.enter_context(PartFile.create(folder, 0o644))
-            size, hasher = 0, new_hasher("sha256")
+            part = stack.enter_context(_open_part(folder, digest, len(parts)))
+            part.start_at(offset)
+            size, hasher, is_new = offset, new_hasher("sha256"), not offset
             while count := content.readinto(buffer[: limit - size]):
                 part.write(buffer[:count])
                 hasher.update(buffer[:count])
                 size += count
             if size:
-                parts.append((part, size, Digest(f"sha256:{hasher.hexdigest()}")))
+                whole = Digest(f"sha256:{hasher.hexdigest()}") if is_new else None
+                parts.append((part, size, whole))
             if len(parts) > MAX_PARTS:
                 raise MediumError(
                     f"{folder.path}: a blob is too large for {MAX_PARTS:,} parts of {limit:,} bytes"
                 )
-        stored = content.descriptor()
-        names = [f"{stored.digest.hex}.{number:03}" for number in range(MAX_PARTS)]
+            offset = 0
+        descriptor = content.descriptor()
+        names = [f"{descriptor.digest.hex}.{number:03}" for number in range(MAX_PARTS)]
         for name in names[len(parts) :]:  # of a former, damaged copy
             if folder.get_size(name) is None:
                 break
             folder.remove(name)
         for name, (part, size, _) in zip(names, parts, strict=False):
             part.publish(name, size)
-    return stored, {name: digest for name, (*_, digest) in zip(names, parts, strict=False)}
+    digests = zip(names, (whole for *_, whole in parts), strict=False)
+    return descriptor, {name: whole for name, whole in digests if whole is not None}
+
+
+def _find_limit(largest: int) -> int:
+    """Return the size of each part but the last one."""
+    return largest // _BLOCK * _BLOCK or largest
+
+
+def _open_part(folder: Directory, digest: Digest | None, number: int) -> PartFile:
+    """Open the unfinished part of a blob, or create it; it is kept if it is interrupted."""
+    kept = None
+    if digest is not None:
+        kept = PartFile.open_kept(folder, get_kept_name(digest, number), create=True)
+    return kept or PartFile.create(folder, 0o644)

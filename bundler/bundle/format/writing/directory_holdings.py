@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory.inventory import Format
     from bundler.content.files.safe_directory import RegularFile
+    from bundler.content.streams import SizedReader
     from bundler.oci.digest import Digest
     from bundler.ports import Node
 
@@ -83,7 +84,7 @@ class DirectoryHoldings:
                 size = os.lstat(self._directory / f"{path}.{number:03}").st_size + (size or 0)
         return size
 
-    def open_part(self, node: Node, /) -> RegularFile | None:
+    def open_part(self, node: Node, /) -> SizedReader | None:
         """Open the stored beginning of a blob, as the destination does; None if there is none."""
         if (digest := node.digest) is None:
             return None
@@ -95,4 +96,19 @@ class DirectoryHoldings:
             folder = STAGING
         with suppress(BundlerError), Directory.open(self._directory) as directory:
             return directory.open_file(*folder.split("/"), get_kept_name(digest))
+        return self._open_parts(folder, digest)
+
+    def _open_parts(self, folder: str, digest: Digest) -> SizedReader | None:
+        """Open the stored beginning of a blob in several files; None if there is none."""
+        from bundler.bundle.format.files.blob_parts import JoinedFile, list_kept  # noqa: PLC0415 - rare
+
+        def open_file(number: int, offset: int) -> RegularFile:
+            with Directory.open(self._directory) as directory:
+                name = get_kept_name(digest, number)
+                return directory.open_file(*folder.split("/"), name, offset=offset)
+
+        with suppress(BundlerError), Directory.open(self._directory) as directory:
+            with directory.enter(*folder.split("/")) as blobs:
+                sizes = list_kept(blobs, digest)
+            return JoinedFile(open_file, sizes) if sizes else None
         return None

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.content.files.safe_directory import RegularFile
-    from bundler.content.streams import Content, Reader
+    from bundler.content.streams import Content, Reader, SizedReader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Node, Publication
@@ -63,14 +62,24 @@ class UnsealedLayout(transport.LayoutDestination):
 
         algorithm = node.digest.algorithm if node.digest else "sha256"
         folder = self.open_directory(algorithm)
-        stored, digests = blob_parts.write(folder, content, self._largest)
+        try:
+            stored, digests = blob_parts.write(folder, content, self._largest, node.digest)
+        except BaseException:
+            if node.digest is not None:
+                self._parts.keep(folder, node.digest)
+            raise
         for name, digest in digests.items():
             self.part_digests[f"{bundle_paths.BLOBS}/{algorithm}/{name}"] = digest
         return replace(stored, media_type=node.media_type)
 
-    def open_part(self, node: Node, /) -> RegularFile | None:
-        """Open the stored beginning of a blob; None if there is none, or it needs parts."""
-        return None if self._needs_parts(node) else super().open_part(node)
+    def open_part(self, node: Node, /) -> SizedReader | None:
+        """Open the stored beginning of a blob; None if there is none."""
+        if node.digest is None or self._largest is None or not self._needs_parts(node):
+            return super().open_part(node)
+        from bundler.bundle.format.files import blob_parts  # noqa: PLC0415 - rare
+
+        folder = self.open_directory(node.digest.algorithm)
+        return blob_parts.open_kept(folder, node.digest, self._largest)
 
     def _needs_parts(self, node: Node) -> bool:
         return self._largest is not None and (node.size or 0) > self._largest

@@ -73,6 +73,7 @@ def export_volumes(
         for number, medium, opened in known:
             writer.write(number, medium, *opened)
     for number in plan.numbers[len(known) :]:
+        writer.release_media()
         path, medium = _ask(request, plan, number, writer.written)
         with ExitStack() as stack:
             writer.write(number, medium, *writer.announce(path, stack))
@@ -118,6 +119,8 @@ class _VolumeWriter:
     written: dict[int, str] = field(default_factory=dict)
     """The directories of the volumes that are complete, by number."""
     totals: TransferTotals = field(default_factory=TransferTotals)
+    media: list[Medium] = field(default_factory=list)
+    """The media that were written, and may still be connected."""
     last: Plan[Destination] | None = None
     """The transfers to the last volume that is complete."""
 
@@ -156,14 +159,17 @@ class _VolumeWriter:
         present = bundle_files.scan(directory.path).entries
         atomic_write.write_files(directory, sealed.seals[number - 1])
         sealing.prune(directory, present, sealed.paths[number - 1])
+        state = "complete"
         if request.reads_back(medium):
             from bundler.bundle.verifying.verify_volumes import read_back_volume  # noqa: PLC0415 - on some media
 
             read_back_volume(
                 directory.path, number, sealed.plan, engine, removable=medium.removable
             )
+            state = "complete, and reads as written"
         self.written[number] = str(directory.path)
-        engine.emit(Notice(f"{directory.path}: volume {number} of {self.plan.total} is complete"))
+        self.media.append(medium)
+        engine.emit(Notice(f"{directory.path}: volume {number} of {self.plan.total} is {state}"))
 
     def _transfer(self, number: int, destination: store.WritableDirectory) -> None:
         """Transfer everything except the layers of other volumes, and those of the target."""
@@ -185,6 +191,12 @@ class _VolumeWriter:
         images = tuple(replace(item, presupposed=presupposed) for item in plan.images)
         self.last = replace(plan, images=images)
 
+    def release_media(self) -> None:
+        """Report that the media that were written may be removed, before others are asked for."""
+        for message in dict.fromkeys(medium.completion_message for medium in self.media):
+            self.engine.emit(Notice(message))
+        self.media.clear()
+
     def create_report(self) -> ExportReport:
         """Return the report of the volumes that were written."""
         assert self.last is not None  # noqa: S101 - for mypy: there is a volume
@@ -197,7 +209,8 @@ class _VolumeWriter:
             plan=self.last,
             totals=self.totals,
             missing={},
-            medium=filesystem.inspect(self.request.bundle),
+            medium=filesystem.inspect(self.media[0].existing),
+            further_media=tuple(self.media[1:]),
             volumes=self.written,
             volume_count=self.plan.total,
         )

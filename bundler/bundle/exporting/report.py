@@ -42,6 +42,8 @@ class ExportReport:
     """The medium, with its free space after the export."""
     read_back: ReadBackRecord | None = None
     """The record that the bundle was read again from the medium; None: it was not."""
+    further_media: tuple[Medium, ...] = ()
+    """The media of further volumes, as before the export."""
     volumes: Mapping[int, str] = field(default_factory=dict, hash=False)
     """The directories of the volumes that were written, by number; empty: there are no volumes."""
     volume_count: int = 0
@@ -76,6 +78,12 @@ class ExportReport:
             if node.digest in planned.presupposed
         }
         return BlobTotal.of([*sizes.values()])
+
+    @property
+    def completion_messages(self) -> list[str]:
+        """The last lines that a command prints: one for each medium."""
+        media = (self.medium, *self.further_media)
+        return [*dict.fromkeys(medium.completion_message for medium in media)]
 
     @property
     def images(self) -> list[ResolvedImage]:

@@ -76,6 +76,11 @@ class Medium:
     """The properties that the user states; None: those of ``file_system`` apply."""
 
     @property
+    def states_space(self) -> bool:
+        """Whether the file system states its space; some of FUSE do not."""
+        return self.total > 0
+
+    @property
     def largest_file(self) -> int | None:
         """The maximum size of a file in bytes; None: no relevant limit."""
         if self.profile is not None:

@@ -79,7 +79,7 @@ class VolumePlan:
             )
         needed = self.sealed.plan.volumes[number - 1].size + OVERHEAD
         room = medium.free + _measure_stored(self.content, path)
-        if room < needed:
+        if medium.states_space and room < needed:
             raise NoSpaceError(str(path), needed=needed, free=room)
 
 
@@ -178,6 +178,7 @@ def _measure_rooms(
 
     Raises:
         MediumError: a layer is too large for the files of a medium.
+        UsageError: the free space of a medium is not known, and no size is stated.
     """
     program = sum(source.stat().st_size for source in request.program.values())
     shared = sum(node.size or 0 for node in nodes.shared) + program + OVERHEAD
@@ -186,8 +187,17 @@ def _measure_rooms(
     rooms = []
     for path, medium in media.items():
         filesystem.check_largest_file(path, medium, largest)
-        room = medium.free + _measure_stored(nodes, path)
-        rooms.append((room if limit is None else min(room, limit)) - shared)
+        if medium.states_space:
+            room = medium.free + _measure_stored(nodes, path)
+            room = room if limit is None else min(room, limit)
+        elif limit is not None:
+            room = limit
+        else:
+            raise UsageError(
+                f"{path}: its file system does not state the free space",
+                hint="state the size of the volumes, for example --volume-size 16GB",
+            )
+        rooms.append(room - shared)
     return rooms, rooms[-1] if limit is None else limit - shared
 
 

@@ -222,7 +222,8 @@ def export(
     if rehearsal is not None:
         rehearsal.check()
     if not (context.options.quiet or is_pipe):
-        text.print_note(report.medium.completion_message)
+        for message in report.completion_messages:
+            text.print_note(message)
     report.check()
 
 

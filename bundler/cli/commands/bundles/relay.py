@@ -120,4 +120,5 @@ def relay(
     original = report.inventory.relayed[-1]
     text.print_line(f"relayed from: {original.stream} {original.serial}")
     if not context.options.quiet:
-        text.print_note(report.medium.completion_message)
+        for message in report.completion_messages:
+            text.print_note(message)

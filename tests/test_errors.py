@@ -59,7 +59,7 @@ STATUSES = {
     "IndexOutOfRangeError": 9, "NoPlatformError": 9, "NotLoggedInError": 9,
     "ConflictError": 10, "DigestConflictError": 10, "ArchiveExistsError": 10,
     "DirectoryExistsError": 10, "NotAnImageDirectoryError": 10,
-    "VolumesOwedError": 11, "UnexpectedFileError": 2,
+    "VolumesOwedError": 11, "PartsOwedError": 11, "UnexpectedFileError": 2,
     "PartialError": 11, "FindingsError": 12, "RejectedByRulesError": 12,
     "DifferenceError": 12, "CancelledError": 130,
 }  # fmt: skip

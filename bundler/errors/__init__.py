@@ -92,7 +92,8 @@
     │   ├── DirectoryExistsError
     │   └── NotAnImageDirectoryError
     ├── PartialError                    11   partially done; the report lists the failures
-    │   └── VolumesOwedError
+    │   ├── VolumesOwedError
+    │   └── PartsOwedError
     ├── FindingsError                   12   an audit has findings; the report lists them
     │   └── RejectedByRulesError
     ├── DifferenceError                 12   what was compared differs; the report lists how
@@ -148,6 +149,7 @@ from bundler.errors.bundles import (
     AbsentBlob as AbsentBlob,
     AbsentBlobsError as AbsentBlobsError,
     DamagedBundleError as DamagedBundleError,
+    PartsOwedError as PartsOwedError,
     UnusableBlob as UnusableBlob,
     VolumesOwedError as VolumesOwedError,
 )

@@ -90,6 +90,28 @@ class VolumesOwedError(PartialError):
         self.layers = tuple(layers)
 
 
+class PartsOwedError(PartialError):
+    """A split archive of which some parts have not come.
+
+    Fields:
+        owed: the numbers of the parts that are missing or cut, as far as they are known.
+        failures: a line for each image that needs them.
+
+    Raised by readers of some of the parts, and by ``import`` after it has pushed what they have.
+    """
+
+    def __init__(self, subject: str, owed: Sequence[int], images: Sequence[str] = ()) -> None:
+        numbers = ", ".join(f"{number:03}" for number in owed)
+        label = "part" if len(owed) == 1 else "parts"
+        super().__init__(
+            f"{subject}: the archive is not complete: {label} {numbers} missing or cut",
+            images,
+            hint="run the same command again when they have come: content that was pushed is not"
+            " sent again",
+        )
+        self.owed = tuple(owed)
+
+
 class AbsentBlobsError(NotFoundError):
     """A target that does not have all blobs that a bundle presupposes.
 

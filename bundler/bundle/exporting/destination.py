@@ -23,6 +23,11 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         MediumError: it must not be written there.
         UsageError: an option does not apply to the format.
     """
+    if request.split is not None and not request.archive:
+        raise UsageError(
+            f"--split: {request.bundle} is a directory",
+            hint=f"write an archive: {request.bundle}.airbundle, or several volumes: --volume",
+        )
     if request.recipients and not request.archive:
         raise UsageError(
             f"--encrypt-to: {request.bundle} is a directory, which is not encrypted",

@@ -98,6 +98,8 @@ class ExportRequest:
     """Write an archive, the file ``bundle``, and not a directory."""
     recipients: tuple[Recipient, ...] = ()
     """The recipients for whom the archive is encrypted; empty: it is not encrypted."""
+    split: int | None = None
+    """The size of the parts of the archive in bytes; None: it is one file."""
     program: Mapping[str, Path] = field(default_factory=dict, hash=False)
     """The files of the program that the bundle carries, by their paths in the bundle."""
     volumes: tuple[Path, ...] = ()

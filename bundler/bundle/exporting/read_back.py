@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import read_back_record
+from bundler.bundle.format.archive.part_names import read_list
 from bundler.bundle.format.files import bundle_files, bundle_paths
 from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.inventory.read_inventory import read_raw_inventory
@@ -13,7 +14,7 @@ from bundler.bundle.format.read_back_record import ReadBackRecord
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files.safe_directory import Directory, RegularFile
-from bundler.content.files.uncached_file import UncachedFile, drop_cache
+from bundler.content.files.uncached_file import ReadMethod, UncachedFile, drop_cache
 from bundler.content.streams import read_chunks
 from bundler.errors import UnreadableBundleError, count
 from bundler.oci.digest import Digest, new_hasher
@@ -76,6 +77,38 @@ def read_encrypted(
             hint="use another medium: this one lost or changed data",
         )
     return ReadBackRecord(Digest.of(inventory), datetime.now(UTC), method, 1, written.size)
+
+
+def read_parts(archive: Path, inventory: bytes, engine: EngineOptions) -> ReadBackRecord:
+    """Read the parts of an archive from their medium, and compare them with their list.
+
+    ``inventory`` is the content of its ``bundle.json``.
+
+    Raises:
+        UnreadableBundleError: the medium does not return the content that was written.
+        CancelledError: the export was cancelled.
+    """
+    lines, size = [], 0
+    method: ReadMethod = "direct"
+    parts = read_list(archive)
+    for name, digest in parts.items():
+        path = archive.with_name(name)
+        hasher = new_hasher("sha256")
+        with UncachedFile(RegularFile.open(path)) as file:
+            method, size = file.method, size + file.size
+            for chunk in read_chunks(file):
+                engine.cancellation.check()
+                hasher.update(chunk)
+        got = f"sha256:{hasher.hexdigest()}"
+        if got != digest.text:
+            lines.append(f"{name}: digest mismatch (expected {digest}, got {got})")
+    if lines:
+        raise UnreadableBundleError(
+            f"{archive}: the medium does not return what was written",
+            lines,
+            hint="use another medium: this one lost or changed data",
+        )
+    return ReadBackRecord(Digest.of(inventory), datetime.now(UTC), method, len(parts), size)
 
 
 def verify_written(

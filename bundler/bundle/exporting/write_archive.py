@@ -28,12 +28,13 @@ from bundler.bundle.media import filesystem
 from bundler.content.files.replace_file import FileReplacement
 from bundler.copy.engine import execute
 from bundler.copy.plan import create_plan
-from bundler.errors import MediumError, NoSpaceError, UsageError
+from bundler.errors import ConflictError, MediumError, NoSpaceError, UsageError
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
+    from bundler.bundle.format.archive.split_output import SplitOutput
     from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError
     from bundler.oci.digest import Digest
     from bundler.ports import Destination
+
+MIN_PART = 64 * 1024
+"""The minimum size in bytes of a part of a split archive."""
 
 _STANDARD_OUTPUT = 1
 
@@ -121,12 +125,13 @@ def write_archive(
     if path != PIPE and request.reads_back(medium):
         from bundler.bundle.exporting import read_back  # noqa: PLC0415 - on some media
 
-        written = destination.written
-        if written is None:
-            record = read_back.read_back(path, inventory, medium, engine)
-        else:
-            raw_inventory = end[bundle_paths.INVENTORY]
+        raw_inventory, written = end[bundle_paths.INVENTORY], destination.written
+        if request.split is not None:
+            record = read_back.read_parts(path, raw_inventory, engine)
+        elif written is not None:
             record = read_back.read_encrypted(path, written, raw_inventory, engine)
+        else:
+            record = read_back.read_back(path, inventory, medium, engine)
     return ExportReport(
         bundle=path,
         inventory=inventory,
@@ -169,12 +174,20 @@ def _open_destination(
         )
 
         is_pipe = request.bundle == PIPE
-        output = OutputPipe(_STANDARD_OUTPUT) if is_pipe else FileReplacement(request.bundle)
+        output = OutputPipe(_STANDARD_OUTPUT) if is_pipe else _create_file(request)
         destination = EncryptedDestination(output, request.recipients)
     else:
-        destination = ArchiveDestination(FileReplacement(request.bundle))
+        destination = ArchiveDestination(_create_file(request))
     stack.callback(destination.close)
     return destination
+
+
+def _create_file(request: ExportRequest) -> FileReplacement | SplitOutput:
+    if request.split is None:
+        return FileReplacement(request.bundle)
+    from bundler.bundle.format.archive.split_output import SplitOutput  # noqa: PLC0415 - on request
+
+    return SplitOutput(request.bundle, request.split, request.keys)
 
 
 def check_file(request: ExportRequest, medium: Medium) -> None:
@@ -216,6 +229,8 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
             f"{request.bundle}: the name of an encrypted archive",
             hint="add --encrypt-to RECIPIENT, or write an archive that ends with .airbundle",
         )
+    if request.split is not None:
+        _check_parts(request)
     if request.bundle == PIPE:
         if request.held:
             raise UsageError(
@@ -233,6 +248,30 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
     )
 
 
+def _check_parts(request: ExportRequest) -> None:
+    """Check that the archive may be written in parts.
+
+    Raises:
+        UsageError: it is a pipe, or the parts are too small.
+        ConflictError: it exists, in parts or as one file.
+    """
+    if request.bundle == PIPE:
+        raise UsageError(
+            "--split does not apply to a pipe", hint="use split(1), or write to a file"
+        )
+    if request.split is not None and request.split < MIN_PART:
+        raise UsageError(f"--split: parts too small (expected at least {MIN_PART:,} bytes)")
+    if request.bundle.exists():
+        raise ConflictError(
+            f"{request.bundle}: exists as one file",
+            subjects=["archive"],
+            hint="specify another name, or remove this file first",
+        )
+    from bundler.bundle.format.archive.split_output import check_absent  # noqa: PLC0415 - on request
+
+    check_absent(request.bundle)
+
+
 def _check_room(request: ExportRequest, size: int, medium: Medium) -> None:
     """Check that ``medium`` can store a new archive of ``size`` bytes beside the former one.
 
@@ -245,7 +284,7 @@ def _check_room(request: ExportRequest, size: int, medium: Medium) -> None:
         from bundler.content.encryption.age_streams import measure  # noqa: PLC0415 - on request
 
         needed = measure(needed)
-    if limit is not None and needed > limit:
+    if limit is not None and (needed if request.split is None else request.split) > limit:
         raise MediumError(
             f"{path}: the archive is too large for the file system {medium.file_system}"
             f" (expected at most {limit:,} bytes, got {needed:,})",

@@ -171,6 +171,11 @@ def _import(request: ImportRequest, files: BundleFiles, engine: EngineOptions) -
             hint="use an image layout, oci:DIR, or --existing overwrite",
         )
     started = datetime.now(UTC)
+    files.accepts_partial = True
+    if files.is_partial:
+        from bundler.bundle.importing.partial_archive import push_partial  # noqa: PLC0415 - rare
+
+        push_partial(request, files, engine)
     if isinstance(files, VolumeFiles):
         from bundler.bundle.format.plan.authenticate_plan import open_plan  # noqa: PLC0415 - only for volumes
 

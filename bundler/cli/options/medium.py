@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import click
+
 from bundler.cli.options.common import PATH
 from bundler.cli.options.option import OWN_SECTION, option_group, spec
 
@@ -26,6 +28,7 @@ class MediumOptions:
     media_profile: MediaProfile | None
     volumes: tuple[Path, ...]
     volume_size: int | Literal["auto"] | None
+    split: int | None
 
 
 def _parse_profile(text: str) -> MediaProfile:
@@ -38,6 +41,15 @@ def _parse_volume_size(text: str) -> int | Literal["auto"] | None:
     from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
 
     return "auto" if text == "auto" else parse_profile(text).largest_file
+
+
+def _parse_split(text: str) -> int:
+    from bundler.bundle.media.filesystem import parse_profile  # noqa: PLC0415 - rare
+
+    size = parse_profile(text).largest_file
+    if size is None:
+        raise click.BadParameter(f"{text!r} has no largest file (expected for example 4GiB)")
+    return size
 
 
 medium = option_group(
@@ -93,6 +105,13 @@ medium = option_group(
             help="Maximum size of a volume, such as 4GiB, or auto, the free space of each medium"
             " (default: auto with --volume). On a terminal, the export asks for the directories of"
             " the volumes that --volume does not name, one after the other.",
+        ),
+        "split": spec(
+            "--split",
+            metavar="SIZE",
+            type=_parse_split,
+            help="Write an archive in parts of this size, such as 4GiB: DESTINATION.001 and so on,"
+            " with a list of their digests, DESTINATION.sha256.",
         ),
     },
 )

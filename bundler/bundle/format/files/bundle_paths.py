@@ -106,8 +106,12 @@ _SYSTEM = re.compile(
 
 def is_archive_name(path: Path) -> bool:
     """Whether a new bundle at ``path`` is an archive, judged by its name."""
-    endings = (ARCHIVE_SUFFIX, f"{ARCHIVE_SUFFIX}{ENCRYPTED_SUFFIX}")
-    return path == PIPE or (path.name.endswith(endings) and not path.is_dir())
+    return path == PIPE or (is_archive_file_name(path.name) and not path.is_dir())
+
+
+def is_archive_file_name(name: str) -> bool:
+    """Whether the name of a file is that of an archive, which may be encrypted."""
+    return name.endswith((ARCHIVE_SUFFIX, f"{ARCHIVE_SUFFIX}{ENCRYPTED_SUFFIX}"))
 
 
 def format_signature_name(key_id: str, document: str = INVENTORY) -> str:

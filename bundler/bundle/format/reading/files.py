@@ -31,6 +31,14 @@ class BundleFiles(Protocol):
     location: str
     """The location as the user wrote it, for messages and commands."""
 
+    accepts_partial: bool = False
+    """Whether an archive that is cut, or of which parts are missing, can be opened."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is such an archive; only with ``accepts_partial``."""
+        return False
+
     @abstractmethod
     def scan(self) -> DirectoryScan:
         """List all files, without opening one.

@@ -41,6 +41,14 @@ def open_files(location: AnyLocation) -> BundleFiles:
         with location.open() as stream:
             return PassedFiles(stream, str(location.path))
     paths = (location,) if isinstance(location, Path) else location
+    if any(is_part_name(path) or not path.exists() for path in paths):
+        from bundler.bundle.format.archive.part_names import find_parts, parse_part_path  # noqa: PLC0415 - only for parts
+
+        if parts := find_parts(paths):
+            from bundler.bundle.format.archive.archive_files import ArchiveFiles  # noqa: PLC0415 - as above
+
+            first = parse_part_path(next(iter(parts.values())))
+            return ArchiveFiles(paths[0] if first is None else first[0], parts)
     if len(paths) > 1 or find_volume_number(paths[0]) is not None:
         return VolumeFiles(paths)
     if paths[0].is_file():
@@ -52,6 +60,11 @@ def open_files(location: AnyLocation) -> BundleFiles:
 
         return ArchiveFiles(paths[0])
     return DirectoryFiles(paths[0])
+
+
+def is_part_name(path: Path) -> bool:
+    """Whether ``path`` has the name of a part of an archive."""
+    return path.suffix[1:].isdigit() and bundle_paths.is_archive_file_name(path.stem)
 
 
 def is_bundle(location: Path) -> bool:

@@ -114,10 +114,10 @@ def import_(
 ) -> None:
     """Push the images of BUNDLE to TARGET; the bundle must be signed by a trusted key.
 
-    BUNDLE is a directory, or those of several volumes of one bundle, in any order. If volumes are
-    missing, the content of the others is pushed, no name is published, and the exit status is 11.
-    If it is -, an archive is read from standard input, and pushed while it arrives; so is one that
-    is decrypted with --identity.
+    BUNDLE is a directory, or those of several volumes of one bundle, in any order, or an archive or
+    its parts. If volumes or parts are missing, the content of the others is pushed, no name is
+    published, and the exit status is 11. If it is -, an archive is read from standard input, and
+    pushed while it arrives; so is one that is decrypted with --identity.
 
     TARGET is docker://HOST[:PORT][/PREFIX], atomic:HOST[:PORT]/NAMESPACE for image streams of
     OpenShift, oci:DIRECTORY, dir:DIRECTORY, or a YAML file with

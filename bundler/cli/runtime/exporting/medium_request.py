@@ -38,5 +38,6 @@ def add_medium(
         media_profile=medium.media_profile,
         volumes=medium.volumes,
         volume_size=medium.volume_size,
+        split=medium.split,
         ask_for_volume=volume_prompts.find_question(may_ask=may_ask),
     )

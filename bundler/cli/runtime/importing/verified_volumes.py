@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
+    from bundler.bundle.format.archive.archive_files import ArchiveFiles
     from bundler.bundle.format.reading.open_files import AnyLocation
     from bundler.bundle.verifying.verify_volumes import VolumesVerification
     from bundler.cli.runtime.context import CommandRun
@@ -54,13 +55,16 @@ def verify_volumes(
             the plan is not authenticated.
         VolumesOwedError: they are whole, and others are missing.
     """
-    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.archive.archive_files import ArchiveFiles  # noqa: PLC0415 - not for --help
+    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - as above
     from bundler.bundle.format.reading.stream_location import StreamLocation  # noqa: PLC0415 - as above
     from bundler.bundle.format.reading.volume_files import VolumeFiles  # noqa: PLC0415 - as above
 
     if isinstance(bundle, StreamLocation):
         return VerifiedVolumes()
     with open_files(bundle) as files:
+        if isinstance(files, ArchiveFiles):
+            _verify_partial(run, files, trust, threads=threads, now=now, as_json=as_json)
         if not isinstance(files, VolumeFiles):
             return VerifiedVolumes()
         from bundler.bundle.verifying import verify_volumes as verifying  # noqa: PLC0415 - rare
@@ -82,3 +86,39 @@ def verify_volumes(
             found.print_text()
         result.check()
     return found
+
+
+def _verify_partial(
+    run: CommandRun,
+    files: ArchiveFiles,
+    trust: BundleTrust,
+    *,
+    threads: int | None,
+    now: datetime | None,
+    as_json: bool,
+) -> None:
+    """Verify and report what is present of an archive; do nothing if it is whole.
+
+    Raises:
+        PartsOwedError, DamagedBundleError: it is not whole.
+        TrustError: its plan is not authenticated.
+    """
+    files.accepts_partial = True
+    if not files.is_partial:
+        return
+    from bundler.bundle.verifying.verify_partial import verify_partial  # noqa: PLC0415 - rare
+
+    result = verify_partial(
+        files,
+        trust,
+        now or datetime.now(UTC),
+        threads=threads,
+        cancellation=run.cancellation,
+        emit=run.emit,
+    )
+    if as_json:
+        text.print_json({"partial": result.to_json()})
+    else:
+        for line in result.describe():
+            text.print_line(line)
+    result.check()

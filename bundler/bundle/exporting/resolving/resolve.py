@@ -74,28 +74,55 @@ def resolve_all(
         MissingSignatureError: an image does not have a required signature.
         BundlerError: another failure, with the origin of its request as a note.
     """
-    checker: SignatureChecker | None = None
+    resolver = _Resolver(options, stack, holdings, policy_check, engine)
     if any(request.verify for request in requests):
+        resolver.check_signatures()
+    tasks = [partial(resolver.resolve, request) for request in requests]
+    collected = BundlerError if engine.keep_going else NotFoundError
+    results = run_collecting_errors(engine.executor, tasks, engine.cancellation, collected)
+    failed = {
+        request.display_name: result
+        for request, result in zip(requests, results, strict=True)
+        if isinstance(result, BundlerError)
+    }
+    missing = {name: error for name, error in failed.items() if isinstance(error, NotFoundError)}
+    if missing and not engine.keep_going:
+        raise MissingImagesError.join(missing)
+    return [result for result in results if not isinstance(result, BundlerError)], failed
+
+
+class _Resolver:
+    """Resolves one request at a time in each of several threads."""
+
+    def __init__(
+        self,
+        options: OpenOptions,
+        stack: ExitStack,
+        holdings: Holdings | None,
+        policy_check: PolicyCheck | None,
+        engine: EngineOptions,
+    ) -> None:
+        """Take over the arguments of ``resolve_all``."""
+        self._options = options
+        self._stack = stack
+        self._holdings = holdings
+        self._policy_check = policy_check
+        self._engine = engine
+        self._sources = _Sources(options, stack)
+        self._checker: SignatureChecker | None = None
+        self._sizes: list[int] = []  # of the signatures of each image; appending is thread-safe
+
+    def check_signatures(self) -> None:
+        """Check the signatures that requests demand from now on."""
         from bundler.bundle.exporting.resolving.verify_signatures import SignatureChecker  # noqa: PLC0415 - only with requirements
 
-        checker = SignatureChecker(engine.cancellation)
-        stack.callback(checker.close)
+        self._checker = SignatureChecker(self._engine.cancellation)
+        self._stack.callback(self._checker.close)
 
-    sources = _Sources(options, stack)
-    sizes: list[int] = []  # of the signatures of each image; appending is thread-safe
-
-    def resolve_one(request: ImageRequest) -> ResolvedImage:
+    def resolve(self, request: ImageRequest) -> ResolvedImage:
+        """Resolve one request; raises as ``resolve_all``."""
         try:
-            image = resolve(request, sources.open(request.source), policy_check, engine.emit)
-            if size := sum(len(raw) for found in image.signatures.values() for raw in found):
-                sizes.append(size)
-                check_signature_size(sum(sizes), request.display_name)
-            if checker is not None and request.verify:
-                image = checker.check(image, engine.emit)
-            if holdings is not None and any(image.foreign_layers):
-                from bundler.bundle.exporting.resolving.foreign_layers import find_foreign_sources  # noqa: PLC0415 - rare
-
-                image = find_foreign_sources(image, holdings, options, stack)
+            image = self._read(request)
         except BundlerError as error:
             error.add_note(f"requested by {request.origin}")
             raise
@@ -108,20 +135,20 @@ def resolve_all(
             )
         return image
 
-    tasks = [partial(resolve_one, request) for request in requests]
-    images: list[ResolvedImage] = []
-    failed: dict[str, BundlerError] = {}
-    collected = BundlerError if engine.keep_going else NotFoundError
-    results = run_collecting_errors(engine.executor, tasks, engine.cancellation, collected)
-    for request, result in zip(requests, results, strict=True):
-        if isinstance(result, BundlerError):
-            failed[request.display_name] = result
-        else:
-            images.append(result)
-    missing = {name: error for name, error in failed.items() if isinstance(error, NotFoundError)}
-    if missing and not engine.keep_going:
-        raise MissingImagesError.join(missing)
-    return images, failed
+    def _read(self, request: ImageRequest) -> ResolvedImage:
+        """Read the graph of an image, check its signatures, and find its foreign layers."""
+        emit = self._engine.emit
+        image = resolve(request, self._sources.open(request.source), self._policy_check, emit)
+        if size := sum(len(raw) for found in image.signatures.values() for raw in found):
+            self._sizes.append(size)
+            check_signature_size(sum(self._sizes), request.display_name)
+        if self._checker is not None and request.verify:
+            image = self._checker.check(image, emit)
+        if self._holdings is not None and any(image.foreign_layers):
+            from bundler.bundle.exporting.resolving.foreign_layers import find_foreign_sources  # noqa: PLC0415 - rare
+
+            image = find_foreign_sources(image, self._holdings, self._options, self._stack)
+        return image
 
 
 class _Sources:

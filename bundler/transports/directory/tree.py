@@ -9,13 +9,13 @@ next run reuses its blobs.
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, part_files
 from bundler.content.files.locked_directory import LockedDirectory
 from bundler.content.files.safe_directory import Directory, RegularFile
-from bundler.content.streams import VerifiedReader
+from bundler.content.streams import VerifiedReader, drain
 from bundler.errors import ConflictError, IntegrityError, MissingFileError, NotFoundError
 from bundler.oci import media_types
 from bundler.ports import Capabilities, Node
@@ -241,9 +241,9 @@ class DirectoryTreeDestination(_ReadableTree):
             return  # a foreign layer, or a platform that was not selected
         is_staged = part in self._staging.names
         with self._tree.enter(*parents) as source:
-            if not is_staged and directory.get_size(name) == node.size:
-                return
             if is_same_file(source, source_name, directory, name):
+                return
+            if not is_staged and _is_copy(node, directory, name):
                 return
             if replace_by_link(source, source_name, directory, name):
                 return
@@ -264,6 +264,20 @@ class DirectoryTreeDestination(_ReadableTree):
     def _locate(self, node: Node) -> PathComponents:
         name = get_file_name(node)
         return (STAGING, name) if name in self._staging.names else super()._locate(node)
+
+
+def _is_copy(node: Node, directory: Directory, name: str) -> bool:
+    """Return whether the file ``name`` has the content of ``node``, which another file has, too."""
+    if directory.get_size(name) != node.size:
+        return False
+    with suppress(IntegrityError), directory.open_file(name) as file:
+        drain(
+            VerifiedReader(
+                file, str(file.path), digest=node.digest, size=node.size, limit=file.size
+            )
+        )
+        return True
+    return False
 
 
 def _list_nodes(root: Descriptor, needed: Reachable) -> Iterator[Node]:

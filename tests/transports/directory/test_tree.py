@@ -9,13 +9,15 @@ import pytest
 
 from bundler.errors import LockedError, MissingFileError, NotFoundError
 from bundler.oci.digest import Digest
+from bundler.ports import Node
+from bundler.transports.directory import tree
 from bundler.transports.directory.transport import DirectorySource
 from bundler.transports.directory.tree import DirectoryTreeDestination, DirectoryTreeSource
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
 from tests.fakes.memory import MemoryStore
-from tests.transports.directory.trees import inodes, paths, publish
+from tests.transports.directory.trees import images, inodes, paths, publish
 from tests.transports.handwritten import write_tree
 
 
@@ -95,6 +97,28 @@ def test_blob_pushed_again_replaces_every_damaged_copy(tmp_path, shared_store):
     publish(tmp_path / "t", shared_store)
     assert {path.read_bytes() for path in damaged} == {shared_store.blobs[shared]}
     assert len(inodes(tmp_path / "t")) == len(shared_store.blobs)
+
+
+@pytest.mark.parametrize("may_copy", [False, True])
+def test_damaged_copy_of_a_whole_blob_is_replaced(tmp_path, shared_store, monkeypatch, may_copy):
+    """The tree was copied without its links, and only one copy is compared by the engine."""
+    publish(tmp_path / "t", shared_store)
+    shared = Digest.of(gzip.compress(b"shared" * 100, mtime=0))
+    data = shared_store.blobs[shared]
+    copies = list((tmp_path / "t").rglob(shared.hex))
+    if may_copy:
+        monkeypatch.setattr(tree, "replace_by_link", lambda *_: False)
+    for damaged in copies:
+        for path in copies:
+            path.unlink()
+            path.write_bytes(data)
+        with closing(DirectoryTreeDestination(tmp_path / "t", may_copy=may_copy)) as destination:
+            with destination.open(Node("layer", "", shared, len(data))) as file:
+                if file.path == damaged:
+                    continue
+            damaged.write_bytes(b"\0" * len(data))
+            destination.commit(images(shared_store))
+        assert {path.read_bytes() for path in copies} == {data}
 
 
 def test_second_writer_is_refused(tmp_path):

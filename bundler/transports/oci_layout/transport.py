@@ -23,7 +23,11 @@ from bundler.errors import (
     BundlerError,
     IntegrityError,
     InvalidReferenceError,
+    LimitError,
+    MalformedError,
     MissingFileError,
+    NotFoundError,
+    UnsupportedError,
 )
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
@@ -168,12 +172,20 @@ class LayoutDestination(WritableBlobs):
     def __init__(self, path: Path, shared: Path | None = None) -> None:
         with ExitStack() as stack:
             self._layout = stack.enter_context(LockedDirectory.create(path))
-            read_index_if_present(self._layout)  # report a damaged index before the first push
+            self.check_former()
             super().__init__(self._layout, shared)
             stack.callback(self.close_blobs)
             part_files.remove_parts(self._layout)
             self.open_directories()
             self._resources = stack.pop_all()
+
+    def check_former(self) -> None:
+        """Report a damaged index before the first push.
+
+        Raises:
+            LimitError, MalformedError, UnsupportedError: the layout is invalid or unsupported.
+        """
+        read_index_if_present(self._layout)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the current root called ``name``.
@@ -241,13 +253,19 @@ class LayoutDestination(WritableBlobs):
     def _sync(self) -> None:
         """Make all blobs and all new directories durable, and mark the directory as a layout."""
         self.sync_blobs()
-        mark = image_layout.LAYOUT_FILE
-        if self._layout.get_size(mark) is None:  # synchronises the directory too
-            atomic_write.write_bytes_in(self._layout, mark, image_layout.LAYOUT_FILE_CONTENT)
-        else:
+        if self._has_mark():
             atomic_write.sync_directory(self._layout)
+        else:
+            mark, content = image_layout.LAYOUT_FILE, image_layout.LAYOUT_FILE_CONTENT
+            atomic_write.write_bytes_in(self._layout, mark, content)  # synchronises it, too
         for path in self._layout.created:
             atomic_write.sync_directory(path.parent)
+
+    def _has_mark(self) -> bool:
+        with suppress(NotFoundError, LimitError, MalformedError, UnsupportedError):
+            _check_mark(self._layout)
+            return True
+        return False
 
 
 def read_index(files: Files) -> LayoutIndex:
@@ -268,12 +286,16 @@ def read_index_if_present(files: Files) -> LayoutIndex | None:
     """Read the index of a layout, like ``read_index``; None if nothing has been committed yet."""
     names = files.list_names()
     if image_layout.LAYOUT_FILE in names:
-        mark = files.read(image_layout.LAYOUT_FILE, limit=image_layout.MAX_LAYOUT_FILE)
-        image_layout.check_layout_file(mark, str(files.path / image_layout.LAYOUT_FILE))
+        _check_mark(files)
     if image_layout.INDEX_FILE not in names:
         return None
     raw = files.read(image_layout.INDEX_FILE, limit=image_layout.MAX_INDEX)
     return LayoutIndex.parse(raw, str(files.path / image_layout.INDEX_FILE))
+
+
+def _check_mark(files: Files) -> None:
+    mark = files.read(image_layout.LAYOUT_FILE, limit=image_layout.MAX_LAYOUT_FILE)
+    image_layout.check_layout_file(mark, str(files.path / image_layout.LAYOUT_FILE))
 
 
 def create_index(path: Path) -> LayoutIndex:

@@ -300,6 +300,20 @@ def test_next_export_hashes_and_keeps_existing_blobs(site, on_disk, kind):
     assert site.serial() == report.inventory.serial
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"imageLayoutVersion":"9.0.0"}'])
+@pytest.mark.parametrize("name", ["oci-layout", "index.json"])
+def test_export_writes_damaged_marks_of_the_layout_again(site, name, content):
+    site.export("kept")
+    expected = (site.bundle / name).read_bytes()
+    (site.bundle / name).write_bytes(content)
+
+    report = site.export("kept")
+
+    assert report.changed
+    assert (site.bundle / name).read_bytes() == expected
+    assert site.serial() == report.inventory.serial
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_unlisted_content_of_an_interrupted_export_is_pruned(site, on_disk, kind):
     """It remains until the next run, even if that run changes nothing else."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format.files import bundle_paths
+from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ class UnsealedLayout(transport.LayoutDestination):
         self._largest = largest
         self.part_digests: dict[str, Digest] = {}
         """The sha256 of the blob parts that were written, by path."""
+
+    def check_former(self) -> None:
+        """Check a layout that is not a bundle; damaged files of a bundle are written again."""
+        try:
+            super().check_former()
+        except (LimitError, MalformedError, UnsupportedError):
+            if self._layout.get_size(bundle_paths.INVENTORY) is None:
+                raise
 
     def has(self, node: Node, /) -> bool:
         """Return whether the blob exists with its size, as one file or in parts."""

@@ -11,13 +11,23 @@ import sys
 import time
 from pathlib import Path
 
-from scripts.torturing import flip_rows, kill_rows, program_rows, skopeo_rows, upload_rows
+from scripts.torturing import (
+    damage_rows,
+    flip_rows,
+    kill_rows,
+    power_rows,
+    program_rows,
+    skopeo_rows,
+    upload_rows,
+)
 from scripts.torturing.row import Result, Row, Torture
 
 ROWS = {
     "kills": Row("kill every operation at each system call", kill_rows.kills, 0),
     "errors": Row("let each system call of every operation fail", kill_rows.errors, 0),
     "bit-flips": Row("flip bits of bundles, one at a time", flip_rows.bit_flips, 1000),
+    "damage": Row("damage each file, then export again or repair", damage_rows.damage, 0),
+    "power-cuts": Row("cut the power of an ext4 file system (root)", power_rows.power_cuts, 50),
     "uploads": Row("cut uploads of a blob of 1 GB at random bytes", upload_rows.uploads, 20),
     "program": Row("use the carried program in an empty root", program_rows.program, 1),
     "policies": Row("generated policies and signatures", skopeo_rows.policies, 2000),

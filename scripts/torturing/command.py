@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib
@@ -20,7 +21,7 @@ import bundler
 from scripts.torturing import system_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from scripts.torturing.system_calls import Calls, Fault
@@ -41,14 +42,25 @@ class Ended:
         return f"airbundle {' '.join(self.command)} ended with {self.status}:\n{self.output}"
 
 
-def run(home: Path, *arguments: object, killed_after: float | None = None) -> Ended:
-    """Run a command to its end, or kill it after some seconds; ``home`` is its directory."""
+def run(
+    home: Path,
+    *arguments: object,
+    killed_after: float | None = None,
+    at_end: Callable[[], object] = lambda: None,
+) -> Ended:
+    """Run a command to its end, or kill it after some seconds; ``home`` is its directory.
+
+    If it is to be killed, ``at_end`` is called immediately before.
+    """
     words = tuple(map(str, arguments))
     with tempfile.TemporaryFile() as output:
         process = _fork(home, words, output.fileno())
         if killed_after is not None:
             _wait(process, killed_after)
-            os.killpg(process, signal.SIGKILL)
+            at_end()
+            with contextlib.suppress(ProcessLookupError):  # before its own group exists
+                os.killpg(process, signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
         return Ended(words, _reap(process), _read(output.fileno()))
 
 

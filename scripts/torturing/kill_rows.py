@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scripts.torturing import command
 from scripts.torturing.operations import Operation, operations
 from scripts.torturing.row import Result, Torture, Violations
-from scripts.torturing.site import Site
+from scripts.torturing.site import Site, find_unfinished_files
 from scripts.torturing.system_calls import Fault
 
 if TYPE_CHECKING:
@@ -63,4 +63,5 @@ def _interrupt_once(
         violations.check(str(again), f"{case} again")
     else:
         violations.check(operation.complete(), f"{case} again")
+        violations.check(find_unfinished_files(*operation.written), f"{case} again")
     return ended.calls.fault_at

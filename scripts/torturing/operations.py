@@ -26,6 +26,8 @@ class Operation:
     """Returns a problem of the state after an interruption, or after success."""
     complete: Callable[[], str | None]
     """Returns a problem of the state after the command has succeeded."""
+    written: tuple[Path, ...]
+    """The files and directories in which, and beside which, no unfinished file may remain."""
 
 
 def operations(site: Site) -> Iterator[Operation]:
@@ -61,10 +63,10 @@ def _first_export(
 
     def complete() -> str | None:
         state = site.state(*paths)
-        return sites.find_unfinished_files(*paths) if isinstance(state, int) else str(state)
+        return None if isinstance(state, int) else str(state)
 
     words = site.export("next", paths[0], *more, *options)
-    return Operation(name, words, lambda: _remove_all(site, paths), check, complete)
+    return Operation(name, words, lambda: _remove_all(site, paths), check, complete, tuple(paths))
 
 
 def _renewal(site: Site, name: str, destination: str, *options: object) -> Operation:
@@ -85,11 +87,10 @@ def _renewal(site: Site, name: str, destination: str, *options: object) -> Opera
 
     def complete() -> str | None:
         state = site.state(path)
-        if isinstance(state, int) and state > former:
-            return sites.find_unfinished_files(path)
-        return f"not renewed: {state} (former serial {former})"
+        is_new = isinstance(state, int) and state > former
+        return None if is_new else f"not renewed: {state} (former serial {former})"
 
-    return Operation(name, site.export("next", path, *options), prepare, check, complete)
+    return Operation(name, site.export("next", path, *options), prepare, check, complete, (path,))
 
 
 def _signing(site: Site) -> Operation:
@@ -104,10 +105,10 @@ def _signing(site: Site) -> Operation:
     def complete() -> str | None:
         state = site.state(path, key="second")
         problem = None if state == former else str(state)
-        return check() or problem or sites.find_unfinished_files(path)
+        return check() or problem
 
     words = ("sign", path, "--key", site.path / "second.key")
-    return Operation("sign", words, lambda: sites.restore(saved, path), check, complete)
+    return Operation("sign", words, lambda: sites.restore(saved, path), check, complete, (path,))
 
 
 def _import(site: Site, name: str, *, over: bool = False) -> Operation:
@@ -144,10 +145,10 @@ def _import(site: Site, name: str, *, over: bool = False) -> Operation:
         if named != expected:
             return f"names after the import: {named}"
         site.run_well("log", "verify", "--records", records)
-        return sites.find_unfinished_files(layout, records)
+        return None
 
     words = ("import", saved, f"oci:{layout}", *trust)
-    return Operation(name, words, prepare, check, complete)
+    return Operation(name, words, prepare, check, complete, (layout, records))
 
 
 def _repair(site: Site) -> Operation:
@@ -172,7 +173,9 @@ def _repair(site: Site) -> Operation:
         return None if now == whole else f"different: {now.keys() ^ whole.keys() or 'content'}"
 
     words = ("repair", path, *site.key)
-    return Operation("repair", words, lambda: sites.restore(damaged, path), check, complete)
+    return Operation(
+        "repair", words, lambda: sites.restore(damaged, path), check, complete, (path,)
+    )
 
 
 def _remove_all(site: Site, paths: list[Path]) -> None:

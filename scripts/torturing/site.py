@@ -77,7 +77,8 @@ class Site:
             return problem or report["serial"]
         if is_plainly_unfinished(ended, report):
             return UNFINISHED
-        return f"verify ended with {ended.status}: {ended.output.strip()[-2000:]}"
+        findings = [finding["path"] for finding in report.get("findings", ())]
+        return f"verify ended with {ended.status}: {ended.output.strip()[:300]} … {findings}"
 
 
 def create_layer(name: str, size: int) -> images.Layer:

@@ -54,12 +54,13 @@ def test_import_asks_for_the_next_volume_on_a_terminal(
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        os.write(ours, f"{second}\n".encode())
+        os.write(ours, f"{tmp_path}\n{second}\n".encode())
         output, errors = process.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 0, errors
     assert "volume 2 of 2 missing" in errors
+    assert f"{tmp_path}: not a volume" in errors
     assert "new" in output
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.output import text
 from bundler.cli.runtime import prompts
-from bundler.errors import VolumesOwedError
+from bundler.errors import BundlerError, VolumesOwedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bundler.bundle.exporting.export import VolumeQuestion
 
@@ -28,8 +28,6 @@ def import_volumes(
         VolumesOwedError: volumes are missing, and no directory was given.
         BundlerError: as ``perform``.
     """
-    from bundler.bundle.format.reading.volume_files import find_volume_number  # noqa: PLC0415 - not for --help
-
     while True:
         try:
             return perform(bundle)
@@ -37,13 +35,30 @@ def import_volumes(
             if not may_ask or not sys.stdin.isatty():
                 raise
             text.print_note(error.message)
-            numbers = ", ".join(map(str, error.owed))
-            answer = prompts.prompt(f"Directory of volume {numbers} (empty to end)", default="")
-            if not answer:
+            found = _ask_for_next(bundle, error.owed)
+            if found is None:
                 raise
-            # A medium may have been replaced by another one at the same place.
-            present = [path for path in bundle if find_volume_number(path) is not None]
-            bundle = tuple(dict.fromkeys([*present, Path(answer)]))
+            bundle = found
+
+
+def _ask_for_next(bundle: tuple[Path, ...], owed: Sequence[int]) -> tuple[Path, ...] | None:
+    """Ask for the directory of one of the volumes ``owed``, until one is given; None: none is.
+
+    Returns the directories of the volumes that are present.
+    """
+    from bundler.bundle.format.reading.volume_files import VolumeFiles, find_volume_number  # noqa: PLC0415 - not for --help
+
+    numbers = ", ".join(map(str, owed))
+    while answer := prompts.prompt(f"Directory of volume {numbers} (empty to end)", default=""):
+        # A medium may have been replaced by another one at the same place.
+        present = [path for path in bundle if find_volume_number(path) is not None]
+        found = tuple(dict.fromkeys([*present, Path(answer)]))
+        try:
+            with VolumeFiles(found):
+                return found
+        except BundlerError as error:
+            text.print_note(error.message)
+    return None
 
 
 def find_question(*, may_ask: bool) -> Callable[[VolumeQuestion], Path | None] | None:

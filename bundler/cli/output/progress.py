@@ -316,9 +316,14 @@ class ProgressState:
         parts = [
             f"{self.finished + self.checked} of {count(blobs, self._noun)}",
             f"{format_size(self.moved)} of {format_size(self.total)} ({self.percent} %)",
-            "waiting for manifests and names" if is_complete else f"{format_size(self.rate)}/s",
         ]
         left = self.total - self.moved
+        if is_complete:
+            parts.append("waiting for manifests and names")
+        elif self.moving and not left:
+            parts.append("waiting until everything is stored")
+        else:
+            parts.append(f"{format_size(self.rate)}/s")
         now = self._samples[-1][0]
         longest = (now - self._moving_since) * _MAX_EXTRAPOLATION
         measured = now - self._samples[0][0] >= _MIN_WINDOW

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Self
 from bundler.content.files import file_lock
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory, RegularFile
+from bundler.content.files.write_behind import WriteBehind
 from bundler.content.streams import BUFFER_SIZE, read_chunks
 from bundler.errors import (
     BundlerError,
@@ -69,6 +70,7 @@ class PartFile:
         self._directory = directory
         self._kept = kept
         self._synced = self._checked = time.monotonic()
+        self._behind = WriteBehind(fd)
 
     @classmethod
     def create(cls, directory: Directory, mode: int) -> Self:
@@ -144,7 +146,9 @@ class PartFile:
             self._checked = time.monotonic()
         try:
             while data:
-                data = data[os.write(self.fd, data) :]
+                count = os.write(self.fd, data)
+                data = data[count:]
+                self._behind.add(count)
             if self._kept and time.monotonic() - self._synced > _SYNC_INTERVAL:
                 os.fdatasync(self.fd)
                 with contextlib.suppress(OSError):  # some file systems cannot sync directories
@@ -164,6 +168,7 @@ class PartFile:
             while data:
                 count = os.pwrite(self.fd, data, offset)
                 data, offset = data[count:], offset + count
+                self._behind.add(count)
         except OSError as error:
             self._directory.check_connected(error)
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error

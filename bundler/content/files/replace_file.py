@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from bundler.content.files import atomic_write
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
+from bundler.content.files.write_behind import WriteBehind
 from bundler.content.files.write_lock import WriteLock
 from bundler.errors import MalformedError, UsageError
 
@@ -67,6 +68,7 @@ class FileReplacement:
             while left:
                 count = os.pwrite(self.fd, left, offset)
                 left, offset = left[count:], offset + count
+                self._behind.add(count)
         except OSError as error:
             self._directory.check_connected(error)
             raise to_bundler_error(error, self.path, "cannot write") from error
@@ -140,7 +142,9 @@ class FileReplacement:
             with contextlib.suppress(FileNotFoundError):
                 named = os.stat(self._name, dir_fd=self._directory.fd, follow_symlinks=False)
                 if os.path.samestat(opened, named):
-                    return os.ftruncate(self.fd, 0)
+                    os.ftruncate(self.fd, 0)
+                    self._behind = WriteBehind(self.fd)
+                    return
             self._lock.release()
             os.close(self.fd)
             self.fd = -1

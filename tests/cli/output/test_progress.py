@@ -246,6 +246,10 @@ def test_interruption_reports_what_the_next_run_continues() -> None:
 def test_position_after_the_last_blob_names_the_remaining_work() -> None:
     state = create_halfway_state()
     state.add(events.BlobProgressed(SECOND, 20 * MIB))
+    state.sample(8.0)
+    assert state.describe_position() == (
+        "1 of 2 blobs, 40.0 MiB of 40.0 MiB (100 %), waiting until everything is stored"
+    )
     state.add(events.BlobFinished(SECOND))
     state.sample(9.0)
     assert state.describe_position() == (

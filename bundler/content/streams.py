@@ -32,6 +32,25 @@ class Reader(Protocol):
         return bytes(buffer[: self.readinto(buffer)])
 
 
+class ChunkedReader(Reader):
+    """A stream that arrives in chunks, of which a caller may take less. For one thread."""
+
+    _unread = memoryview(b"")
+
+    @abstractmethod
+    def _read_chunk(self) -> bytes | memoryview:
+        """Return the next bytes, which are unchanged until the next call; empty at the end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
+        if not self._unread:
+            self._unread = memoryview(self._read_chunk())
+        count = min(len(buffer), len(self._unread))
+        buffer[:count] = self._unread[:count]
+        self._unread = self._unread[count:]
+        return count
+
+
 class SizedReader(Reader, Protocol):
     """A stream whose size is known, and a context manager that closes it."""
 

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Literal, Self
 
 from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.streams import BUFFER_SIZE, Reader
+from bundler.content.streams import BUFFER_SIZE, ChunkedReader
 
 if TYPE_CHECKING:
     from bundler.content.files.safe_directory import RegularFile
@@ -26,7 +26,7 @@ DESCRIPTIONS: dict[ReadMethod, str] = {
 """How the cache was avoided, for people."""
 
 
-class UncachedFile(Reader):
+class UncachedFile(ChunkedReader):
     """Stream of a file, from its medium, and a context manager that closes it. For one thread.
 
     ``file`` is at its start.
@@ -37,7 +37,6 @@ class UncachedFile(Reader):
         self.size = file.size
         # Direct I/O needs a buffer that begins at a page.
         self._buffer = mmap.mmap(-1, BUFFER_SIZE)
-        self._unread = memoryview(b"")
         self.method: ReadMethod = "direct"
         fd = file.fileno()
         try:
@@ -46,22 +45,17 @@ class UncachedFile(Reader):
             self.method = "dropped"
             drop_cache(file)
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Read into ``buffer`` and return the number of bytes; 0 at the end.
+    def _read_chunk(self) -> memoryview:
+        """Read the next bytes from the medium.
 
         Raises:
             MediumError: the medium cannot be read.
         """
-        if not self._unread:
-            try:
-                count = os.readv(self._file.fileno(), [self._buffer])
-            except OSError as error:
-                raise to_bundler_error(error, self._file.path, "cannot read") from error
-            self._unread = memoryview(self._buffer)[:count]
-        count = min(len(buffer), len(self._unread))
-        buffer[:count] = self._unread[:count]
-        self._unread = self._unread[count:]
-        return count
+        try:
+            count = os.readv(self._file.fileno(), [self._buffer])
+        except OSError as error:
+            raise to_bundler_error(error, self._file.path, "cannot read") from error
+        return memoryview(self._buffer)[:count]
 
     def __enter__(self) -> Self:
         return self

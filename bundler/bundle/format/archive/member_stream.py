@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bundler.bundle.format.archive import members
 from bundler.bundle.format.archive.members import CUT_HINT, MAX_END, MemberOrder
 from bundler.content.archives.tar_header import BLOCK
-from bundler.content.streams import BUFFER_SIZE, Reader
+from bundler.content.streams import BUFFER_SIZE, ChunkedReader, Reader
 from bundler.errors import LimitError, MalformedError
 
 if TYPE_CHECKING:
@@ -20,36 +20,25 @@ MAX_KEPT = 256 * 1024 * 1024
 """Maximum size in bytes of the members that are kept in memory."""
 
 
-class ChunkReader(Reader):
+class GeneratorReader(ChunkedReader):
     """Stream of the bytes of ``chunks``. For one thread."""
 
     def __init__(self, chunks: Generator[bytes, None, None]) -> None:
         self._chunks = chunks
-        self._unread = memoryview(b"")
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
-        if not self._unread:
-            self._unread = memoryview(next(self._chunks, b""))
-        count = min(len(buffer), len(self._unread))
-        buffer[:count] = self._unread[:count]
-        self._unread = self._unread[count:]
-        return count
+    def _read_chunk(self) -> bytes:
+        return next(self._chunks, b"")
 
 
-class FileInMemory(Reader):
+class FileInMemory(ChunkedReader):
     """Stream of a file in memory from ``offset`` on."""
 
     def __init__(self, data: bytes, offset: int) -> None:
         self.size = len(data)
         self._unread = memoryview(data)[offset:]
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
-        count = min(len(buffer), len(self._unread))
-        buffer[:count] = self._unread[:count]
-        self._unread = self._unread[count:]
-        return count
+    def _read_chunk(self) -> bytes:
+        return b""
 
     def __enter__(self) -> Self:
         return self

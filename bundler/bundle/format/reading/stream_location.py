@@ -14,7 +14,7 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from bundler.bundle.format.archive.member_stream import ChunkReader
+    from bundler.bundle.format.archive.member_stream import GeneratorReader
     from bundler.content.encryption.age_keys import Identity
 
 AGE_MAGIC = b"age-encryption.org/v1\n"
@@ -39,7 +39,7 @@ class StreamLocation:
         return "an encrypted archive" if self.identities else "a pipe"
 
     @contextmanager
-    def open(self) -> Iterator[ChunkReader]:
+    def open(self) -> Iterator[GeneratorReader]:
         """Open the archive; its content is decrypted while it is read.
 
         A read raises an error if the stream is cut, damaged or encrypted for other recipients.
@@ -48,7 +48,7 @@ class StreamLocation:
             UsageError: no identity is given, and it is encrypted.
             BundlerError: it cannot be read.
         """
-        from bundler.bundle.format.archive.member_stream import ChunkReader  # noqa: PLC0415 - only for streams
+        from bundler.bundle.format.archive.member_stream import GeneratorReader  # noqa: PLC0415 - only for streams
         from bundler.transports.shared import archive_file  # noqa: PLC0415 - loads decompressors
 
         with ExitStack() as stack:
@@ -61,7 +61,7 @@ class StreamLocation:
                 chunks = decrypt(chunks, self.identities, str(self.path), own.request)
             else:
                 chunks = _refuse_encrypted(chunks, str(self.path))
-            yield ChunkReader(stack.enter_context(closing(chunks)))
+            yield GeneratorReader(stack.enter_context(closing(chunks)))
 
 
 def create_encrypted_error(subject: str) -> UsageError:

@@ -88,6 +88,10 @@ def write_archive(
     if path != PIPE:
         _check_room(request, layout.end, medium)
     destination.arrange(layout)
+    if former is not None and isinstance(destination, ArchiveDestination):
+        from bundler.bundle.exporting.renewing.former_archive import copy_blobs  # noqa: PLC0415 - if there is one
+
+        copy_blobs(path, former, destination, images, engine)
     planned_images: list[PlannedImage[Destination]] = [
         store.create_planned_image(entry, image, destination, "oci", presupposed.keys())
         for entry, image in every

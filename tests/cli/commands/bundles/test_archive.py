@@ -91,10 +91,18 @@ def test_commands_print_the_same_for_an_archive_as_for_its_directory(
     assert results[0].stdout == results[1].stdout
 
 
+def add_damaged_image(place: Path) -> None:
+    """Add an image with a damaged layer to the beginning of the manifest."""
+    bad = images.image(images.layer({"bad": os.urandom(50_000)}))
+    images.write_layout(place / "bad", {"bad:1": bad})
+    flip_bit(place / "bad/blobs/sha256" / bad.blobs[1].digest.removeprefix("sha256:"))
+    text = MANIFEST.replace("images:\n", "images:\n  - oci:./bad:bad:1\n")
+    (place / "ward.yaml").write_text(text)
+
+
 def test_failed_export_leaves_the_former_archive(archive: Path, run_airbundle: RunAirbundle):
     before = archive.read_bytes()
-    blobs = sorted((archive.parent / "layout/blobs/sha256").iterdir(), key=os.path.getsize)
-    flip_bit(blobs[0])
+    add_damaged_image(archive.parent)
     assert run_airbundle(*EXPORT).status == 3
     assert archive.read_bytes() == before
     assert not [path for path in archive.parent.iterdir() if path.name.startswith(".")]
@@ -104,11 +112,7 @@ def test_export_without_images_that_fail_closes_the_gaps(
     work_dir: Path, run_airbundle: RunAirbundle
 ):
     """The blobs of the failed image come first, so all others move."""
-    bad = images.image(images.layer({"bad": os.urandom(50_000)}))
-    images.write_layout(work_dir / "bad", {"bad:1": bad})
-    flip_bit(work_dir / "bad/blobs/sha256" / bad.blobs[1].digest.removeprefix("sha256:"))
-    text = MANIFEST.replace("images:\n", "images:\n  - oci:./bad:bad:1\n")
-    (work_dir / "ward.yaml").write_text(text)
+    add_damaged_image(work_dir)
     result = run_airbundle("export", "ward.yaml", "w.airbundle", "--unsigned", "--keep-going")
     assert result.status == 11, result.stderr
     verified = run_airbundle("verify", "w.airbundle", "--json")
@@ -122,6 +126,33 @@ def test_renewal_gets_a_higher_serial(archive: Path, run_airbundle: RunAirbundle
         serials.append(json.loads(run_airbundle("verify", archive, "--json").stdout)["serial"])
         assert run_airbundle(*EXPORT).status == 0
     assert serials[0] <= serials[1]
+
+
+def test_renewal_transfers_only_what_the_former_archive_lacks(
+    archive: Path, run_airbundle: RunAirbundle
+):
+    """The origin has lost the layers of the former images."""
+    blobs = list((archive.parent / "layout/blobs/sha256").iterdir())
+    layers = [path for path in blobs if path.read_bytes().startswith(b"\x1f\x8b")]
+    for path in layers:
+        path.unlink()
+    images.write_layout(archive.parent / "more", {"new:1": images.image(images.layer({"n": b"n"}))})
+    text = MANIFEST.replace("images:\n", "images:\n  - oci:./more:new:1\n")
+    (archive.parent / "ward.yaml").write_text(text)
+    renewed = run_airbundle(*EXPORT)
+    assert renewed.status == 0, renewed.stderr
+    assert "in 2 blobs" in renewed.stdout  # a config and a layer
+    assert run_airbundle("verify", archive, *TRUST).status == 0
+
+
+def test_damaged_content_of_the_former_archive_is_transferred_again(
+    archive: Path, run_airbundle: RunAirbundle
+):
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"\x1f\x8b") + 30] ^= 1
+    archive.write_bytes(data)
+    assert run_airbundle(*EXPORT).status == 0
+    assert run_airbundle("verify", archive, *TRUST).status == 0
 
 
 @pytest.mark.parametrize(

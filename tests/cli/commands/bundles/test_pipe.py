@@ -157,3 +157,41 @@ def test_older_bundle_is_refused_before_anything_is_pushed(
 def test_options_that_need_a_file_are_refused(site: Site, stream: bytes):
     assert site.import_(stream, "oci:inside", "--dry-run")[0] == 2
     assert site.import_(stream, "oci:inside", "--verify-first")[0] == 2
+
+
+def test_pipe_is_verified_like_a_file(site: Site, stream: bytes):
+    (site.path / "same.airbundle").write_bytes(stream)
+    results = [
+        site.run("verify", name, "--key", "k.pub", stream=stream)
+        for name in ("-", "same.airbundle")
+    ]
+    assert results[0].returncode == 0, results[0].stderr
+    assert results[0].stdout == results[1].stdout
+    assert {path.name for path in site.path.iterdir()} >= {"same.airbundle", "layout"}
+    listed = site.run("ls", "-", "--key", "k.pub", stream=stream)
+    assert b"library/nginx:1.27" in listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("damage", "status"), [("layer", 3), ("plan", 3), ("inventory", 4), ("cut", 3), ("other", 4)]
+)
+def test_damage_in_a_pipe_is_found(site: Site, stream: bytes, damage: str, status: int):
+    changed = bytearray(stream)
+    if damage == "layer":
+        changed[stream.index(b"\x1f\x8b") + 20] ^= 1
+    elif damage == "plan":
+        stream = site.run("export", "ward.yaml", "-", "--sign-key", "k.key").stdout
+        changed = bytearray(stream)
+        changed[stream.index(b'"created"') + 12] ^= 1
+    elif damage == "inventory":
+        changed[stream.rindex(b"infra/app") + 7] ^= 1
+    elif damage == "cut":
+        del changed[-3000:]
+    else:
+        (site.path / "k.pub").write_bytes(OTHER.public.to_pem())
+    result = site.run("verify", "-", "--key", "k.pub", stream=bytes(changed))
+    assert result.returncode == status, result.stderr
+
+
+def test_rehearsal_needs_a_file(site: Site, stream: bytes):
+    assert site.run("verify", "-", "--offline", "--key", "k.pub", stream=stream).returncode == 2

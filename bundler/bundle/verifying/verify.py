@@ -203,6 +203,9 @@ class _Verifier:
         except (IntegrityError, LimitError) as error:
             self.findings.add_error(path, error)
         if trust_error is not None and not isinstance(trust_error, TrustError):
+            if isinstance(trust_error, IntegrityError | MediumError):  # as for an import
+                unread = (trust_error.path or path).removeprefix(f"{self.bundle.location}/")
+                self.findings.add_error(unread, trust_error)
             trust_error = TrustError(f"a signature cannot be read: {trust_error.message}")
         expires = contents.expires if contents is not None and contents.is_expired(now) else None
         if expires is not None and trust_error is None:

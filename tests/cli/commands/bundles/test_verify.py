@@ -55,6 +55,16 @@ def test_verify_of_damaged_bundle_names_files_and_images(bundle: Path, run_airbu
     assert "Traceback" not in result.stderr
 
 
+def test_directory_in_place_of_a_signature_is_damage_for_import_too(
+    bundle: Path, run_airbundle: RunAirbundle
+):
+    (bundle / "bundle.json.0123456789abcdef.sig").mkdir()
+    for command in (("verify", bundle), ("import", bundle, "oci:target")):
+        result = run_airbundle(*command, "--key", "ours.pub")
+        assert result.status == 3, command
+        assert "bundle.json.0123456789abcdef.sig: not a regular file" in result.stderr
+
+
 def test_verify_json_reports_findings(bundle: Path, run_airbundle: RunAirbundle):
     (bundle / "oci-layout").unlink()
     result = run_airbundle("verify", bundle, "--key", "ours.pub", "--json")

@@ -139,14 +139,8 @@ class ImportSession:
         self._admission, self._bundle = admission, bundle
         for line in admission.describe_overrides():
             self._emit(WarningIssued(line))
-        if admission.adopts:
-            verb = "an import adopts it" if self.dry_run else "this import adopts it"
-            self._emit(
-                Notice(
-                    f"stream {stream}: not imported before; {verb} at serial"
-                    f" {bundle.inventory.serial}, and lower serials are refused from then on"
-                )
-            )
+        if self.dry_run:
+            self._announce_adoption("an import adopts it")
         if admission.clock_behind is not None and self._now is None:
             days = admission.clock_behind.total_seconds() / 86400
             self._emit(
@@ -238,9 +232,21 @@ class ImportSession:
             **self.describe(),
         }
         recorded = site.record_import(self._path, receipt, stem, report.ended, members)
+        self._announce_adoption("this import adopts it")
         if report.owed is None and len(report.images) == len(inventory.images):
             owed_volumes.remove(self._path, inventory.stream, report.target)
         return receipt, recorded
+
+    def _announce_adoption(self, event: str) -> None:
+        """Emit a notice if the stream of the bundle is new at this site."""
+        if self._bundle is not None and self._admission is not None and self._admission.adopts:
+            inventory = self._bundle.inventory
+            self._emit(
+                Notice(
+                    f"stream {inventory.stream}: not imported before; {event} at serial"
+                    f" {inventory.serial}, and lower serials are refused from then on"
+                )
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -303,7 +303,9 @@ def test_dry_run_checks_records_and_writes_none(site: Site):
 def test_failed_import_records_no_serial(site: Site):
     site.write_bundle("bundle")
     bundles.find_largest_blob(site.path / "bundle").unlink()
-    assert site.import_("bundle").status == 3
+    refused = site.import_("bundle")
+    assert refused.status == 3
+    assert "adopts" not in refused.stderr
     assert [entry["event"] for entry in site.read_log()] == ["refused"]
     assert json.loads(site.run("stream", "show", "--json").stdout) == {"streams": {}}
     assert list((site.records / "locks").iterdir())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,14 @@ from bundler.errors import (
     MediumError,
     NotFoundError,
     TrustError,
+    TrustFileError,
     UnauthenticatedError,
 )
 from bundler.oci.json import timestamps
 from bundler.trust.bundle_trust import NO_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.inventory.inventory import Inventory
@@ -108,6 +109,7 @@ def open_bundle(
     allow_unsigned: bool = False,
     allow_expired: bool = False,
     now: datetime | None = None,
+    note_fork: Callable[[AuthenticatedBundle], None] | None = None,
 ) -> AuthenticatedBundle:
     """Authenticate a bundle, then parse its inventory.
 
@@ -118,6 +120,8 @@ def open_bundle(
         allow_unsigned: accept a bundle that is not signed as ``trust`` requires.
         allow_expired: accept an expired bundle.
         now: the time to compare with; None: the current time.
+        note_fork: called before a fork of the trust file is refused, if the bundle is authentic by
+            the version of the site.
 
     Raises:
         InvalidSignatureError: a signature by a trusted key does not verify.
@@ -131,7 +135,11 @@ def open_bundle(
     now = now or datetime.now(UTC)
     detached = signing.read_signature_files(signature_files)
     authentication = authenticate(bundle, trust, detached)
-    _check_allowed(bundle.location, authentication.trust_error, allow_unsigned=allow_unsigned)
+    error = authentication.trust_error
+    if isinstance(error, TrustFileError) and error.problem == "fork" and note_fork is not None:
+        with suppress(TrustError, IntegrityError, LimitError):
+            note_fork(_open_by_known_version(bundle, authentication, now))
+    _check_allowed(bundle.location, error, allow_unsigned=allow_unsigned)
     contents = parse_inventory(authentication.raw)
     accepted, trust_error = authentication.find_accepted(contents, now)
     _check_allowed(bundle.location, trust_error, allow_unsigned=allow_unsigned)
@@ -140,6 +148,37 @@ def open_bundle(
             f"{bundle.location}: expired on {timestamps.format_to_minute(contents.expires)}",
             hint="export a newer bundle, or import this one with --allow-expired --reason TEXT",
         )
+    return _create_bundle(
+        bundle, authentication, contents, accepted, is_authenticated=trust_error is None
+    )
+
+
+def _open_by_known_version(
+    bundle: BundleFiles, authentication: Authentication, now: datetime
+) -> AuthenticatedBundle:
+    """Authenticate a bundle by the trust file of the site, without the versions in the bundle.
+
+    Raises:
+        TrustError: it is not signed as the trust file requires.
+        IntegrityError, LimitError: its inventory is not valid.
+    """
+    raw, trust = authentication.raw, authentication.trust
+    signers = verify_signatures(raw, authentication.signatures, trust.keys)
+    trust.check_signers(signers, list(authentication.signatures))
+    contents = parse_inventory(raw)
+    accepted = trust.check_bundle(signers, contents.stream, contents.created, now)
+    authentication = replace(authentication, signers=signers, trust_error=None)
+    return _create_bundle(bundle, authentication, contents, accepted, is_authenticated=True)
+
+
+def _create_bundle(
+    bundle: BundleFiles,
+    authentication: Authentication,
+    contents: Inventory,
+    accepted: tuple[PublicKey, ...],
+    *,
+    is_authenticated: bool,
+) -> AuthenticatedBundle:
     return AuthenticatedBundle(
         raw=authentication.raw,
         inventory=contents,
@@ -150,7 +189,7 @@ def open_bundle(
                 authentication.signers, contents.stream, contents.created
             )
         ),
-        is_authenticated=trust_error is None,
+        is_authenticated=is_authenticated,
         trust=authentication.trust,
         signatures=authentication.signatures,
         files=bundle,

@@ -92,6 +92,8 @@ class ImportRequest:
     checked, against the clock."""
     preview: Callable[[AuthenticatedBundle], None] | None = None
     """Checks a bundle that arrives in a stream by its plan, before ``admit`` does."""
+    note_fork: Callable[[AuthenticatedBundle], None] | None = None
+    """Records an authentic bundle that is refused because of a fork of the trust file."""
     gate: GateCheck | None = None
     """Refuses or records images by their content before the target is opened; None: neither."""
     note_owed: Callable[[VolumeFiles, Collection[str]], None] | None = None
@@ -124,6 +126,7 @@ class ImportRequest:
             allow_unsigned=self.allow_unsigned,
             allow_expired=self.allow_expired or self.admit is not None,
             now=self.now,
+            note_fork=self.note_fork,
         )
 
 

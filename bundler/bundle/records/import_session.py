@@ -150,6 +150,10 @@ class ImportSession:
                 )
             )
 
+    def note_fork(self, bundle: AuthenticatedBundle) -> None:
+        """Record a bundle that is refused because of a fork of the trust file."""
+        self._record_refusal(bundle, _REFUSALS[TrustFileError])
+
     def preview(self, bundle: AuthenticatedBundle) -> None:
         """Check a bundle of which only the plan has arrived; ``admit`` follows, and records it.
 

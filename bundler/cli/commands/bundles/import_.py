@@ -204,6 +204,7 @@ def import_(
                     allow_unsigned=overridden.unsigned,
                     admit=admit,
                     preview=session.preview,
+                    note_fork=session.note_fork,
                     note_owed=partial(session.note_owed, str(settings.target)),
                     gate=KeepingGate(session, rules, keep_packages, kept).check,
                     names=settings.names,

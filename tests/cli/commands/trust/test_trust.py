@@ -131,6 +131,26 @@ def test_chain_with_a_gap_or_a_fork_is_refused(site: Site):
         )
 
 
+def test_refused_fork_is_in_the_log(site: Site):
+    site.set_up()
+    site("trust add fork.json --key alice.pub --key bob.pub --role trust --threshold trust=2")
+    site("trust add fork.json --key carol.pub --role bundle")
+    site("trust sign fork.json --key alice.key --key bob.key")
+    for name, key in (("b", EXPORT), ("by-carol", CAROL)):
+        bundle = bundles.write(site.directory / name, keys=(key,))
+        (bundle / "trust").mkdir()
+        for file in site.directory.glob("fork.json*"):
+            copy = bundle / "trust" / file.name.replace("fork.json", "1.trust.json")
+            copy.write_bytes(file.read_bytes())
+        refused = site(f"import {name} oci:target --trust site/trust.json", status=4)
+        assert "two different files with version 1" in refused.stderr
+    # A signer of whom the trust file of the site knows nothing proves no stream.
+    (entry,) = json.loads(site("log show --json").stdout)["entries"]
+    assert (entry["event"], entry["refusal"]) == ("refused", "trust-file")
+    assert (entry["stream"], entry["signedBy"]) == ("plant-7", [EXPORT.public.id])
+    jsonschema.validate(entry, load("log-entry"))
+
+
 def test_wrong_fingerprint_installs_nothing(site: Site):
     site("trust add 1.json --key alice.pub --role trust")
     site("trust sign 1.json --key alice.key")

@@ -1,8 +1,9 @@
-"""Contents of layers that were read before, in a directory of the user.
+"""Contents and listings of layers that were read before, in a directory of the user.
 
-A file holds the encoded contents of one layer. Its name consists of a digest of the code that reads
-layers, and the digest of the layer: another version of the program finds nothing. The caller reads
-and verifies the layer itself in any case, so a file only spares decompressing and parsing.
+A file holds the encoded contents of one layer, or the list of its members. Its name consists of a
+digest of the code that reads layers, and the digest of the layer: another version of the program
+finds nothing. The caller reads and verifies the layer itself in any case, so a file only spares
+decompressing and parsing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import bundler
 from bundler.bundle.audit.layers import encoding
@@ -25,8 +26,13 @@ from bundler.content.streams import write_all
 from bundler.errors import BundlerError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bundler.bundle.audit.layers.contents import LayerContents
+    from bundler.bundle.audit.layers.scan import LayerListing
     from bundler.oci.digest import Digest
+
+Kept = TypeVar("Kept")
 
 MAX_SIZE = 512 * 1024 * 1024
 """The maximum size of all files in bytes; the files that were not used for longest are removed."""
@@ -35,8 +41,8 @@ _CODE = (
     *("bundle/audit/layers", "bundle/audit/packages"),
     *("content/archives", "content/compression"),
 )
-_PART = ".part-"
-_OWN_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{64,}|\.part-[0-9a-f]{16}", re.ASCII)
+_PART, _LIST = ".part-", ".list"
+_OWN_NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{64,}(?:\.list)?|\.part-[0-9a-f]{16}", re.ASCII)
 
 
 class ContentsCache:
@@ -76,22 +82,44 @@ class ContentsCache:
 
     def load(self, layer: Digest) -> LayerContents | None:
         """Return the kept contents of a layer, which the caller must verify; None if unknown."""
-        name = self._get_name(layer)
-        try:
-            contents = encoding.decode(self._directory.read(name, limit=encoding.MAX_SIZE), layer)
-            os.utime(name, dir_fd=self._directory.fd, follow_symlinks=False)
-        except (BundlerError, OSError):
-            return None
-        return contents
+        return self._load(self._get_name(layer), encoding.decode, encoding.MAX_SIZE, layer)
+
+    def load_listing(self, layer: Digest) -> LayerListing | None:
+        """Return the kept listing of a layer, which the caller must verify; None if unknown."""
+        from bundler.bundle.audit.layers import listing_encoding  # noqa: PLC0415 - only for files
+
+        name = self._get_name(layer) + _LIST
+        return self._load(name, listing_encoding.decode_listing, listing_encoding.MAX_SIZE, layer)
 
     def store(self, layer: Digest, data: bytes) -> None:
         """Keep the encoded contents of a layer that was verified."""
+        self._store(self._get_name(layer), data)
+
+    def store_listing(self, listing: LayerListing) -> None:
+        """Keep the listing of a layer that was verified, unless it is too large."""
+        from bundler.bundle.audit.layers import listing_encoding  # noqa: PLC0415 - only for files
+
+        data = listing_encoding.encode_listing(listing)
+        if len(data) <= listing_encoding.MAX_SIZE:
+            self._store(self._get_name(listing.digest) + _LIST, data)
+
+    def _load(
+        self, name: str, decode: Callable[[bytes, Digest], Kept], limit: int, layer: Digest
+    ) -> Kept | None:
+        try:
+            found = decode(self._directory.read(name, limit=limit), layer)
+            os.utime(name, dir_fd=self._directory.fd, follow_symlinks=False)
+        except (BundlerError, OSError):
+            return None
+        return found
+
+    def _store(self, name: str, data: bytes) -> None:
         fd, part = -1, f"{_PART}{secrets.token_hex(8)}"
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             fd = os.open(part, flags, 0o600, dir_fd=self._directory.fd)
             write_all(fd, data)
-            self._directory.rename(part, self._get_name(layer))
+            self._directory.rename(part, name)
         except (BundlerError, OSError):
             with suppress(OSError):
                 os.unlink(part, dir_fd=self._directory.fd)

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.audit.layers.file_tree import File, FileTree
 from bundler.bundle.audit.layers.scan import hash_members, list_layer, read_member
-from bundler.errors import UnsupportedError, UsageError
+from bundler.bundle.audit.layers.verify_layer import verify_layer
+from bundler.errors import IntegrityError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from bundler.bundle.audit.layers.contents_cache import ContentsCache
     from bundler.bundle.audit.layers.scan import LayerListing
     from bundler.cancel import Cancellation
+    from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest
     from bundler.ports import Source
@@ -46,6 +49,7 @@ class ImageFiles:
     """The layers of one image; each is read when its files are requested. For one thread.
 
     ``cache`` has listings of layers that this image may share; None: every layer is read.
+    ``kept`` has those of former commands, whose layers are verified, but not decompressed.
     """
 
     def __init__(
@@ -54,8 +58,10 @@ class ImageFiles:
         image: ImageManifest,
         cancellation: Cancellation,
         cache: ListingCache | None = None,
+        kept: ContentsCache | None = None,
     ) -> None:
         self._cache = cache
+        self._kept = kept
         self._source = source
         self._cancellation = cancellation
         self.layers = image.layers
@@ -71,9 +77,23 @@ class ImageFiles:
         layer = self.layers[number - 1]
         listing = None if self._cache is None else self._cache.get(layer.digest)
         if listing is None:
-            listing = list_layer(self._source, layer, self._cancellation)
+            listing = self._load(layer)
+            if listing is None:
+                listing = list_layer(self._source, layer, self._cancellation)
+                if self._kept is not None:
+                    self._kept.store_listing(listing)
             if self._cache is not None:
                 self._cache.put(listing)
+        return listing
+
+    def _load(self, layer: Descriptor) -> LayerListing | None:
+        """Return the kept listing of a layer that is as its digest states; None if unknown."""
+        listing = None if self._kept is None else self._kept.load_listing(layer.digest)
+        if listing is not None:
+            try:
+                verify_layer(self._source, layer, self._cancellation)
+            except IntegrityError:
+                return None  # the error is that of a layer whose listing is not kept
         return listing
 
     def read_tree(self) -> FileTree:

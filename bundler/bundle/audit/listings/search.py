@@ -91,6 +91,7 @@ class Search:
         self._cache = cache
         self._emit = emit
         self._cancellation = cancellation
+        self._kept = kept
         self._reader = LayerReader(cancellation, kept)
         self._layers: dict[Digest, LayerPackages] = {}
         self.failures: list[BundlerError] = []
@@ -167,7 +168,9 @@ class Search:
                     continue
                 found += packages
             if self._query.file:
-                files = ImageFiles(image.source, platform.manifest, self._cancellation, self._cache)
+                files = ImageFiles(
+                    image.source, platform.manifest, self._cancellation, self._cache, self._kept
+                )
                 name_pattern, by_path = self._query.file.lstrip("/"), "/" in self._query.file
                 paths = [
                     ("file", file.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.images import platforms
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @location_arguments(location="LOCATION", image="[IMAGE]", path="PATH")
 @option("--layer", type=int, metavar="N", help="Read the file as layer N contains it.")
 @platforms.one_platform
+@cache_options
 @access("the registry")
 @key_trust
 @pass_context
@@ -33,6 +35,7 @@ def cat(
     *,
     layer: int | None,
     platform: str | None,
+    cache: CacheOptions,
     access: AccessOptions,
     trust: TrustOptions,
 ) -> None:
@@ -41,8 +44,10 @@ def cat(
     LOCATION and IMAGE are specified as for files. Symbolic links are followed as in a container.
     The layer is verified at its end: if the command fails, the output is not to be trusted.
     """
-    with opened_images.open_platform(
-        context, location, image, platform, access, trust=trust
-    ) as found:
-        files = found.files
+    with (
+        opened_images.open_platform(
+            context, location, image, platform, access, trust=trust
+        ) as found,
+        found.open_files(cache) as files,
+    ):
         files.read_file(files.find(path, layer=layer), sys.stdout.buffer.write)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.cli.options import common
+from bundler.cli.options.auditing.contents_cache import CacheOptions, cache_options
 from bundler.cli.options.auditing.location import location_arguments
 from bundler.cli.options.command import command
 from bundler.cli.options.images import platforms
@@ -45,6 +46,7 @@ _TYPES = {
     help="List only files with set-user-ID or set-group-ID, and world-writable ones.",
 )
 @platforms.one_platform
+@cache_options
 @access("the registry")
 @key_trust
 @common.as_json
@@ -58,6 +60,7 @@ def files(
     all_layers: bool,
     marked: bool,
     platform: str | None,
+    cache: CacheOptions,
     access: AccessOptions,
     trust: TrustOptions,
     as_json: bool,
@@ -71,10 +74,12 @@ def files(
     with the sticky bit.
     """
     refuse_conflicts({"--layer": layer, "--all-layers": all_layers})
-    with opened_images.open_platform(
-        context, location, image, platform, access, trust=trust
-    ) as found:
-        content = found.files
+    with (
+        opened_images.open_platform(
+            context, location, image, platform, access, trust=trust
+        ) as found,
+        found.open_files(cache) as content,
+    ):
         if layer is None and not all_layers:
             listed = [(0, file.path, file.member) for file in content.read_tree()]
         else:

@@ -96,7 +96,7 @@ def find(
     matches: list[Match] = []
     with (
         context.run(1) as run,
-        cache.open(context, is_needed=package is not None) as kept,
+        cache.open(context, is_needed=bool(package or file_pattern)) as kept,
         closing(Search(query, ListingCache(), run.emit, run.cancellation, kept)) as search,
     ):
         for location in opened:

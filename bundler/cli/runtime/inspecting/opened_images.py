@@ -104,12 +104,14 @@ class OpenPlatform:
     """The images at the same location."""
     run: CommandRun
 
-    @property
-    def files(self) -> ImageFiles:
-        """The files of the image."""
+    @contextmanager
+    def open_files(self, cache: CacheOptions) -> Iterator[ImageFiles]:
+        """Open the files of the image, with the listings of layers that ``cache`` has."""
         from bundler.bundle.audit.listings.files import ImageFiles  # noqa: PLC0415 - not for --help
 
-        return ImageFiles(self.source, self.image.manifest, self.run.cancellation)
+        cancellation = self.run.cancellation
+        with cache.open(self.run.context) as kept:
+            yield ImageFiles(self.source, self.image.manifest, cancellation, kept=kept)
 
 
 @contextmanager

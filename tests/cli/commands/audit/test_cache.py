@@ -81,3 +81,30 @@ def test_search_uses_kept_contents(layout, run_airbundle, hermetic_environment):
     assert found[0] == found[1]
     assert found[0].status == 0
     assert len(list_kept(hermetic_environment)) == 2
+
+
+def test_files_are_the_same_with_kept_listings(layout, run_airbundle, hermetic_environment):
+    image = f"{layout}:good:1"
+    commands = (
+        ("files", image, "--all-layers"),
+        ("cat", image, "bin/su"),
+        ("find", image, "--file", "*"),
+    )
+    without = [run_airbundle(*command, "--no-cache") for command in commands]
+    assert not list_kept(hermetic_environment)
+    for _ in range(2):
+        assert [run_airbundle(*command) for command in commands] == without
+    kept = list_kept(hermetic_environment)
+    assert [path.suffix for path in kept] == [".list", ".list"]
+    for path in kept:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert [run_airbundle(*command) for command in commands] == without
+
+
+def test_damaged_layer_is_found_although_its_listing_is_kept(layout, tmp_path, run_airbundle):
+    command = ("files", f"{layout}:good:1")
+    assert run_airbundle(*command).status == 0
+    blob = tmp_path / "layout/blobs/sha256" / GOOD.blob.digest.removeprefix("sha256:")
+    blob.write_bytes(GOOD.blob.data[:-1] + b"?")
+    result = run_airbundle(*command)
+    assert (result.status, GOOD.blob.digest in result.stderr) == (3, True)

@@ -21,14 +21,14 @@ from bundler.bundle.media import filesystem
 from bundler.copy import free_space
 from bundler.copy.blob_transfer import find_stored_size
 from bundler.copy.plan import Plan, create_plan
-from bundler.errors import ConflictError, MediumError
+from bundler.errors import ConflictError, MediumError, UsageError
 from bundler.events import BlobTotal, TransferTotals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bundler.bundle.exporting.export import ExportRequest
+    from bundler.bundle.exporting.export import ExportRequest, ResolvedContent
     from bundler.bundle.format.inventory.inventory import BundledImage
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
@@ -58,8 +58,10 @@ class Estimate:
     medium: Medium | None
     """The medium of the destination; None if no destination is specified."""
     bundle: Path
-    refusal: MediumError | ConflictError | None
+    refusal: MediumError | ConflictError | UsageError | None
     """The error that the export would raise because of its directory; None if there is none."""
+    volumes: tuple[int, ...] = ()
+    """The bytes of the content on each volume; empty: there are no volumes."""
 
     @property
     def saved(self) -> int:
@@ -147,6 +149,7 @@ class Estimate:
                 "enough": self.enough_space,
                 "tooLarge": self.blob_too_large,
             },
+            **({"volumes": [{"size": size} for size in self.volumes]} if self.volumes else {}),
             "refusal": self.refusal
             and {"message": self.refusal.message, "hint": self.refusal.hint},
         }
@@ -165,10 +168,15 @@ def estimate(
         UsageError: an option does not apply to the format.
     """
     medium = filesystem.inspect(request.bundle, request.media_profile)
-    refusal: MediumError | ConflictError | None = None
+    refusal: MediumError | ConflictError | UsageError | None = None
+    volumes: tuple[int, ...] = ()
     try:
+        if request.has_volumes:
+            from bundler.bundle.exporting.sealing.volume_plan import check_options  # noqa: PLC0415 - only for volumes
+
+            check_options(request)
         check_destination(request, medium)
-        if check_medium:
+        if check_medium and not request.has_volumes:
             read_former(request)
     except (MediumError, ConflictError) as error:
         refusal = error
@@ -182,7 +190,7 @@ def estimate(
             destination,
             policy_check=request.policy_check,
         )
-        listed, _ = list_images(images, request.format, engine.emit)
+        listed, signature_files = list_images(images, request.format, engine.emit)
         presupposed = select_presupposed(request, images)
         planned_images = [
             store.create_planned_image(
@@ -191,6 +199,12 @@ def estimate(
             for bundled, image in zip(listed, images, strict=True)
         ]
         plan = create_plan(planned_images, engine.executor, engine.cancellation)
+    if request.has_volumes:
+        from bundler.bundle.exporting.export import ResolvedContent  # noqa: PLC0415 - only for volumes
+
+        resolved = ResolvedContent(images, listed, signature_files)
+        volumes, problem = _measure_volumes(request, resolved)
+        refusal, check_medium = refusal or problem, False
     contents: list[dict[Digest, int]] = []
     for image in images:
         content: dict[Digest, int] = {}
@@ -213,5 +227,24 @@ def estimate(
         needed=free_space.compute_needed_space(plan, destination) + OVERHEAD,
         medium=medium if check_medium else None,
         bundle=request.bundle,
-        refusal=refusal if check_medium else None,
+        refusal=refusal if check_medium or request.has_volumes else None,
+        volumes=volumes,
     )
+
+
+def _measure_volumes(
+    request: ExportRequest, content: ResolvedContent
+) -> tuple[tuple[int, ...], MediumError | ConflictError | UsageError | None]:
+    """Return the sizes of the volumes, and the error if the directories do not suffice."""
+    from bundler.bundle.exporting.sealing.volume_plan import measure_volumes  # noqa: PLC0415 - only for volumes
+
+    paths = (request.bundle, *request.volumes)
+    media = {path: filesystem.inspect(path, request.media_profile) for path in paths}
+    refusal = None
+    for ask in dict.fromkeys((request.ask_for_volume, lambda _: None)):
+        try:
+            changed = replace(request, ask_for_volume=ask)
+            return tuple(measure_volumes(changed, content, media)), refusal
+        except (MediumError, ConflictError, UsageError) as error:
+            refusal = refusal or error
+    return (), refusal

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bundler.bundle.exporting import export_volumes as exporting
+from bundler.bundle.exporting.estimate import estimate
+from bundler.bundle.exporting.export import ExportRequest
 from bundler.bundle.exporting.renewing.make_room import OVERHEAD
 from bundler.bundle.format.inventory.presupposed import HeldBlob
+from bundler.copy.engine import EngineOptions
 from bundler.errors import (
     AbsentBlobsError,
     ConflictError,
@@ -158,3 +162,16 @@ def test_volumes_in_another_order_are_refused_and_kept(site: Site):
     with pytest.raises(ConflictError, match="contains volume 2"):
         site.export(*requests, volumes=(site.path / "v1",), volume_size=SIZE)
     assert sorted(path.name for path in site.path.glob("v2/blobs/sha256/*")) == before
+
+
+def test_estimate_states_the_size_of_each_volume(site: Site):
+    site.bundle = site.path / "v1"
+    images = [site.request(), site.request(OTHER, "other")]
+    size = OVERHEAD + 300_000
+    request = ExportRequest(images, site.options, site.bundle, "plant-7", "oci", volume_size=size)
+    with ThreadPoolExecutor(2) as executor:
+        estimated = estimate(request, EngineOptions(executor))
+    assert len(estimated.volumes) == 3
+    assert all(250_000 < size < 300_000 for size in estimated.volumes)
+    assert isinstance(estimated.refusal, NoSpaceError)
+    assert not site.bundle.exists()

@@ -139,20 +139,13 @@ def plan_volumes(
         UsageError: more directories are needed, and nobody can be asked for them.
     """
     nodes = VolumeContent.of(content.images, select_presupposed(request, content.images))
-    former = _find_former_plan(request, content, nodes, [*media])
+    former, assigned = _assign(request, content, nodes, media)
     if former is None:
         created = datetime.now(UTC).replace(microsecond=0)
         serial = create_serial(None, created)
-        rooms, further = _measure_rooms(request, nodes, media)
-        assigned: Mapping[Digest, int] = nodes.assign(
-            rooms,
-            " ".join(map(str, media)),
-            None if request.ask_for_volume is None else further,
-        )
     else:
-        plan, assigned = former
-        serial, created = plan.serial, plan.created
-        emit(Notice(f"{request.bundle}: continues the volumes of {plan.stream} {serial}"))
+        serial, created = former.serial, former.created
+        emit(Notice(f"{request.bundle}: continues the volumes of {former.stream} {serial}"))
     index = _create_index(request, content)
     sealed = seal_volumes(request, content, nodes, assigned, index, serial=serial, created=created)
     resend = request.resend
@@ -169,6 +162,40 @@ def plan_volumes(
     for number, (path, medium) in zip(numbers, media.items(), strict=False):
         planned.check(number, path, medium)
     return planned
+
+
+def measure_volumes(
+    request: ExportRequest, content: ResolvedContent, media: Mapping[Path, Medium]
+) -> list[int]:
+    """Return the bytes of the content on each volume, the program included; nothing is sealed.
+
+    Raises:
+        NoSpaceError, MediumError, ConflictError, UsageError: as ``plan_volumes``.
+    """
+    nodes = VolumeContent.of(content.images, select_presupposed(request, content.images))
+    _, assigned = _assign(request, content, nodes, media)
+    shared = sum(node.size or 0 for node in nodes.shared)
+    shared += sum(source.stat().st_size for source in request.program.values())
+    sizes = [shared] * max(assigned.values(), default=1)
+    for node in nodes.layers:
+        if node.digest is not None:
+            sizes[assigned[node.digest] - 1] += node.size or 0
+    return sizes
+
+
+def _assign(
+    request: ExportRequest,
+    content: ResolvedContent,
+    nodes: VolumeContent,
+    media: Mapping[Path, Medium],
+) -> tuple[sealed_plan.SealedPlan | None, Mapping[Digest, int]]:
+    """Return the former plan, if there is one, and the number of the volume of each layer."""
+    former = _find_former_plan(request, content, nodes, [*media])
+    if former is not None:
+        return former
+    rooms, further = _measure_rooms(request, nodes, media)
+    may_ask = request.ask_for_volume is not None
+    return None, nodes.assign(rooms, " ".join(map(str, media)), further if may_ask else None)
 
 
 def _measure_rooms(

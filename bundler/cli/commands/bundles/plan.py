@@ -133,6 +133,8 @@ def _print_text(numbers: Estimate) -> None:
         f" sharing saves {text.format_size(numbers.saved)}"
     )
     text.print_line(f"to transfer: {text.format_transfer(numbers.totals)}")
+    for number, size in enumerate(numbers.volumes, 1):
+        text.print_line(f"volume {number} of {len(numbers.volumes)}: {text.format_size(size)}")
     if numbers.presupposed.blobs:
         text.print_line(f"left out, at the target: {text.format_total(numbers.presupposed)}")
     if number := sum(len(image.signatures) for image, _ in numbers.images):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib.resources import files
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bundler import __version__
 from bundler.bundle.audit.report.page_data import create_page_data
+from bundler.bundle.audit.report.page_facts import show_facts
 from bundler.bundle.audit.report.page_sections import (
-    show_facts,
     show_note,
     show_rules,
     show_sizes,
@@ -24,6 +24,9 @@ from bundler.bundle.markup import (
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bundler.bundle.audit.report.page_data import Table
     from bundler.bundle.audit.report.record import Conclusion, Report
 
 _VERDICTS: dict[Conclusion, tuple[str, str]] = {
@@ -44,22 +47,9 @@ def create_page(report: Report) -> str:
         " require-trusted-types-for 'script'"
     )
     tables = list(create_tables(report))
+    sections = list(_list_sections(report, tables))
     heading = report.location if report.bundle is None else report.bundle.inventory.stream
     sign, verdict = _VERDICTS[report.conclusion]
-    sections = [
-        (table.id, table.title, f"{len(table.rows):,}", show_table(table)) for table in tables
-    ]
-    if report.problem is not None:
-        sections = []
-    else:
-        if report.vulnerabilities is None:
-            note = ("vulnerabilities", "Vulnerabilities", "", show_note(_NOT_CHECKED))
-            sections.insert(2, note)
-        position = [section[0] for section in sections].index("images")
-        sections.insert(position, ("sizes", "Sizes", "", show_sizes(report)))
-        rules = show_rules(report)
-        if rules:
-            sections.insert(0, ("rules", "Findings by rule", "", rules))
     return Template(_read("report.html")).substitute(
         policy=policy,
         title=to_html(f"{verdict}: audit of {heading}"),
@@ -72,20 +62,46 @@ def create_page(report: Report) -> str:
         verdict=verdict,
         reason=to_html(report.reason),
         facts=show_facts(report),
-        links="".join(
-            f'<li><a href="#{name}">{title} <b>{number}</b></a></li>'
-            for name, title, number, _ in sections
-            if name != "rules"
-        ),
-        sections="\n".join(
-            f'<section id="{name}" aria-labelledby="{name}-title">'
-            f'<h2 id="{name}-title">{title}</h2>{content}</section>'
-            for name, title, _, content in sections
-        ),
+        links="".join(section.create_link() for section in sections if section.is_linked),
+        sections="\n".join(section.create_element() for section in sections),
         version=to_html(__version__),
         created=timestamps.format_to_minute(report.created),
         data=create_data_block(create_page_data(report, tables)),
     )
+
+
+class _Section(NamedTuple):
+    """A section with a heading; ``content`` is HTML."""
+
+    id: str
+    title: str
+    content: str
+    number: str = ""
+    """The number of rows, or empty."""
+    is_linked: bool = True
+
+    def create_element(self) -> str:
+        return (
+            f'<section id="{self.id}" aria-labelledby="{self.id}-title">'
+            f'<h2 id="{self.id}-title">{self.title}</h2>{self.content}</section>'
+        )
+
+    def create_link(self) -> str:
+        return f'<li><a href="#{self.id}">{self.title} <b>{self.number}</b></a></li>'
+
+
+def _list_sections(report: Report, tables: Sequence[Table]) -> Iterator[_Section]:
+    """Yield the sections in the order of the page; none if the audit ended with an error."""
+    if report.problem is not None:
+        return
+    if rules := show_rules(report):
+        yield _Section("rules", "Findings by rule", rules, is_linked=False)
+    for table in tables:
+        if table.id == "images":
+            yield _Section("sizes", "Sizes", show_sizes(report))
+        yield _Section(table.id, table.title, show_table(table), f"{len(table.rows):,}")
+        if table.id == "waivers" and report.vulnerabilities is None:
+            yield _Section("vulnerabilities", "Vulnerabilities", show_note(_NOT_CHECKED))
 
 
 def _read(name: str) -> str:

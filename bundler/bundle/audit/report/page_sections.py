@@ -1,20 +1,17 @@
-"""The sections of a page as HTML: facts, findings by rule, sizes, and tables."""
+"""The sections of a page as HTML: findings by rule, sizes, and tables."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bundler import __version__
 from bundler.bundle.audit.report.page_tables import MOST_SEVERE_FIRST
 from bundler.bundle.audit.report.treemap import create_treemap
-from bundler.bundle.audit.report.vulnerability_table import describe_database
 from bundler.bundle.markup import create_element, to_html
 from bundler.errors import count, format_size
-from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bundler.bundle.audit.report.page_data import Table
     from bundler.bundle.audit.report.record import Report
@@ -26,70 +23,6 @@ MAX_STATIC = 1_000
 def show_note(text: str) -> str:
     """Return a sentence in place of content."""
     return create_element("p", to_html(text), class_="note")
-
-
-def show_facts(report: Report) -> str:
-    """Return the facts that tie the page to the bundle, the rules and the former bundle."""
-    found = "".join(
-        f"<div><dt>{label}</dt><dd>{content}</dd></div>" for label, content in _list_facts(report)
-    )
-    return f'<dl class="facts">{found}</dl>'
-
-
-def _list_facts(report: Report) -> Iterator[tuple[str, str]]:
-    def show_digest(digest: object) -> str:
-        return create_element("code", to_html(str(digest)))
-
-    if report.problem is None:
-        yield (
-            "Content",
-            to_html(
-                f"{count(len(report.images), 'image')}, {format_size(report.total_size)},"
-                f" {count(len(report.packages), 'package')}"
-            ),
-        )
-    if report.verdict is not None:
-        number = Counter(item.severity for item in report.verdict.findings)
-        parts = [count(number[name], name) for name in MOST_SEVERE_FIRST if number[name]]
-        waived = f"; {len(report.verdict.waived):,} waived" if report.verdict.waived else ""
-        yield "Findings", to_html(f"{', '.join(parts) or 'none'}{waived}")
-    if report.bundle is not None:
-        bundle = report.bundle
-        expires = bundle.inventory.expires
-        end = "" if expires is None else f", expires {timestamps.format_to_minute(expires)}"
-        if expires is not None and bundle.inventory.is_expired(report.created):
-            end = f", expired {timestamps.format_to_minute(expires)}"
-        created = timestamps.format_to_minute(bundle.inventory.created)
-        yield "Bundle", to_html(f"serial {bundle.inventory.serial}, created {created}{end}")
-        if not bundle.inventory.complete:
-            yield "Complete", "No: the export left out images or layers that it could not read"
-        signers = [name or f"key {key[:16]}" for key, name in bundle.signers]
-        yield (
-            "Signed by",
-            to_html(", ".join(signers) if signers else "not verified: no key was given"),
-        )
-        yield "bundle.json", show_digest(bundle.digest)
-    if report.verdict is not None:
-        yield "Rules file", show_digest(report.verdict.rules.digest)
-    if report.since is not None:
-        yield (
-            "Compared with",
-            f"{to_html(report.since.path)} {show_digest(report.since.digest)}",
-        )
-    if report.vulnerabilities is not None:
-        found = report.vulnerabilities
-        text = describe_database(found)
-        yield "Vulnerabilities", f"{to_html(text)} {show_digest(found.database.digest)}"
-        for kind, item in found.exploits.items():
-            date = f", released {item['released']}" if item["released"] else ", no date"
-            text = to_html(f"{item['path']}{date}")
-            yield kind.upper(), f"{text} {show_digest(item['digest'])}"
-    elif report.problem is None:
-        yield "Vulnerabilities", "not checked"
-    yield (
-        "Audited",
-        to_html(f"{timestamps.format_to_minute(report.created)}, airbundle {__version__}"),
-    )
 
 
 def show_rules(report: Report) -> str:

@@ -35,14 +35,18 @@ _VERDICTS: dict[Conclusion, tuple[str, str]] = {
     "not-verified": ("!", "Not verified"),
     "no-rules": ("?", "No rules were given"),
 }
+_HIDE_ROWS = 'document.documentElement.className = "loading";'
+"""The script at the beginning of a page, with which the style hides most rows until the script at
+its end replaces them: a browser would compute the positions of all of them in vain."""
 _NOT_CHECKED = "No check for known vulnerabilities was made."
 
 
 def create_page(report: Report) -> str:
     """Return the page."""
     style, script = _read("report.css"), _read("report.js")
+    sources = " ".join(map(create_source_hash, (_HIDE_ROWS, script)))
     policy = (
-        f"default-src 'none'; script-src {create_source_hash(script)};"
+        f"default-src 'none'; script-src {sources};"
         f" style-src {create_source_hash(style)}; base-uri 'none'; form-action 'none';"
         " require-trusted-types-for 'script'"
     )
@@ -54,6 +58,7 @@ def create_page(report: Report) -> str:
         policy=policy,
         title=to_html(f"{verdict}: audit of {heading}"),
         style=style,
+        hide_rows=_HIDE_ROWS,
         script=script,
         heading=to_html(heading),
         location=to_html(report.location),

@@ -2,6 +2,7 @@
 // its data; texts come from images, and only textContent receives them.
 (() => {
   "use strict";
+  document.documentElement.classList.remove("loading"); // the rows are replaced before they are shown
   const PAGE = matchMedia("(max-width: 44rem)").matches ? 10 : 25; // rows of a table at a time
   const PRINTED = 1000; // the most rows of a table on paper
   const DETAILS = 500; // the most images that the details of a row list

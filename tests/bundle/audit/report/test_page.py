@@ -68,7 +68,7 @@ def test_texts_of_images_are_only_text(page: Page):
         page.run("document.querySelectorAll('img, iframe, object, script[src], [onerror]').length")
         == 0
     )
-    assert page.run("document.scripts.length") == 2
+    assert page.run("document.scripts.length") == 3
     shown = page.run("document.getElementById('platforms').textContent")
     assert "</script></style>" in shown
     assert r"\u202e" in shown
@@ -227,6 +227,7 @@ def test_without_scripts_the_results_are_shown(file: Path, browser_page: Page, r
     nodes = browser_page.call("DOM.getDocument", depth=-1)["root"]
     browser_page.set_scripts(enabled=True)
     text = browser_page.call("DOM.getOuterHTML", nodeId=nodes["nodeId"])["outerHTML"]
+    assert 'class="loading"' not in text, "rows are hidden"
     body = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
     assert "Does not pass" in body
     assert report.verdict is not None

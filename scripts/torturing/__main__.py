@@ -17,7 +17,9 @@ from scripts.torturing import (
     kill_rows,
     power_rows,
     program_rows,
+    registry_rows,
     skopeo_rows,
+    slice_rows,
     upload_rows,
 )
 from scripts.torturing.row import Result, Row, Torture
@@ -25,6 +27,9 @@ from scripts.torturing.row import Result, Row, Torture
 ROWS = {
     "kills": Row("kill every operation at each system call", kill_rows.kills, 0),
     "errors": Row("let each system call of every operation fail", kill_rows.errors, 0),
+    "random-kills": Row("kill exports from a registry", registry_rows.random_kills, 1000),
+    "imports": Row("kill imports into a registry, or the registry", registry_rows.imports, 200),
+    "slices": Row("lose slices of bundles with recovery data", slice_rows.slices, 200),
     "bit-flips": Row("flip bits of bundles, one at a time", flip_rows.bit_flips, 1000),
     "damage": Row("damage each file, then export again or repair", damage_rows.damage, 0),
     "power-cuts": Row("cut the power of an ext4 file system (root)", power_rows.power_cuts, 50),

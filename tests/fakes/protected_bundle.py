@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.bundle.exporting import export as exporting
+from bundler.bundle.format.files import checksums
+from bundler.bundle.format.inventory.read_inventory import read_inventory
+from bundler.bundle.format.reading.open_files import open_files
+from bundler.bundle.recovery.content import find_paths
 from bundler.bundle.recovery.repair import RepairReport, repair
+from bundler.bundle.recovery.tables import RecoveryTables
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
@@ -21,7 +26,10 @@ from bundler.trust.bundle_trust import TrustedKeys
 from tests.fakes import images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from bundler.bundle.format.inventory.recovery_record import RecoveryRecord
 
 KEY = keys.generate_key()
 
@@ -94,3 +102,44 @@ class ProtectedBundle:
     def recovery(self) -> Path:
         (found,) = (self.path / "recovery").iterdir()
         return found
+
+    def count_slices(self) -> int:
+        """The number of slices of each codeword that may be lost."""
+        return self._read_record().recovery_slices
+
+    def damage_slices(self, choose: Callable[[int], Iterable[int]]) -> None:
+        """Overwrite slices of each codeword, of content or of recovery data.
+
+        ``choose`` returns their positions in a codeword with the given number of slices.
+        """
+        record = self._read_record()
+        with open_files(self.path) as files:
+            tables = RecoveryTables(files, record, find_paths(checksums.read(files)))
+        geometry, paths = tables.geometry, record.slice_paths
+        starts = [0]
+        for file in tables.files:
+            starts.append(starts[-1] + file.size)
+        for row in range(geometry.rows):
+            for column in choose(geometry.width):
+                if column >= geometry.data_slices:
+                    path = paths[column - geometry.data_slices]
+                    self.overwrite(path, row * geometry.slice_size)
+                    continue
+                place = geometry.offset(row, column)
+                for file, start in zip(tables.files, starts, strict=False):
+                    if start <= place < start + file.size:
+                        self.overwrite(file.path, place - start)
+
+    def overwrite(self, path: str, offset: int) -> None:
+        """Change one byte of a file."""
+        with (self.path / path).open("r+b") as file:
+            file.seek(offset)
+            byte = file.read(1)
+            file.seek(offset)
+            file.write(bytes([byte[0] ^ 0x55]))
+
+    def _read_record(self) -> RecoveryRecord:
+        with open_files(self.path) as files:
+            _, contents = read_inventory(files)
+        assert contents.recovery is not None
+        return contents.recovery

@@ -13,13 +13,11 @@ from dataclasses import replace
 import pytest
 
 from bundler.bundle.format.files import checksums
-from bundler.bundle.format.inventory.read_inventory import read_inventory
 from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.media import filesystem
 from bundler.bundle.program import copy_program
 from bundler.bundle.recovery import repair as repairing
 from bundler.bundle.recovery.content import find_paths
-from bundler.bundle.recovery.tables import RecoveryTables
 from bundler.bundle.verifying.verify import verify
 from bundler.content.files import file_lock
 from bundler.content.files.safe_directory import Directory
@@ -39,41 +37,11 @@ from tests.bundle.program.test_carried_program import make_program
 from tests.fakes.protected_bundle import KEY, ProtectedBundle
 
 
-def damage_slices(bundle: ProtectedBundle, made: random.Random, number: int) -> None:
-    """Overwrite ``number`` slices of each codeword, of content or of recovery data."""
-    with open_files(bundle.path) as files:
-        _, contents = read_inventory(files)
-        assert contents.recovery is not None
-        tables = RecoveryTables(files, contents.recovery, find_paths(checksums.read(files)))
-    geometry, paths = tables.geometry, contents.recovery.slice_paths
-    starts = [0]
-    for file in tables.files:
-        starts.append(starts[-1] + file.size)
-    for row in range(geometry.rows):
-        for column in made.sample(range(geometry.width), number):
-            if column >= geometry.data_slices:
-                overwrite(bundle, paths[column - geometry.data_slices], row * geometry.slice_size)
-                continue
-            place = geometry.offset(row, column)
-            for file, start in zip(tables.files, starts, strict=False):
-                if start <= place < start + file.size:
-                    overwrite(bundle, file.path, place - start)
-
-
-def overwrite(bundle: ProtectedBundle, path: str, offset: int) -> None:
-    with (bundle.path / path).open("r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)
-        file.seek(offset)
-        file.write(bytes([byte[0] ^ 0x55]))
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_any_slices_up_to_the_promised_share_are_repaired(bundle, seed):
-    with open_files(bundle.path) as files:
-        _, contents = read_inventory(files)
+    made, number = random.Random(seed), bundle.count_slices()
     expected = bundle.read(bundle.original)
-    damage_slices(bundle, random.Random(seed), contents.recovery.recovery_slices)
+    bundle.damage_slices(lambda width: made.sample(range(width), number))
     assert bundle.read() != expected
 
     report = bundle.repair()
@@ -139,7 +107,7 @@ def test_more_damage_names_the_lost_images_and_repairs_the_rest(bundle):
 
 
 def test_verify_reports_damaged_recovery_data(bundle):
-    overwrite(bundle, f"recovery/{bundle.recovery.name}/slices-002", 100)
+    bundle.overwrite(f"recovery/{bundle.recovery.name}/slices-002", 100)
     (bundle.recovery / "files-2").unlink()
     (bundle.recovery / "seal-2.tar").write_bytes(b"x" * 2048)
 
@@ -154,7 +122,7 @@ def test_verify_reports_damaged_recovery_data(bundle):
 def test_damage_of_a_file_without_a_digest_is_found_and_repaired(bundle, name):
     path = name.format(number=bundle.recovery.name)
     expected = (bundle.path / path).read_bytes()
-    overwrite(bundle, path, len(expected) - 20)
+    bundle.overwrite(path, len(expected) - 20)
 
     found = verify(bundle.path, TrustedKeys.create([KEY.public]))
     report = bundle.repair()
@@ -169,7 +137,7 @@ def test_recovery_data_of_another_bundle_is_not_used(bundle, tmp_path):
     other = ProtectedBundle(tmp_path, bundle.form, 10, seed=8)
     for path in bundle.recovery.iterdir():
         shutil.copy(other.recovery / path.name, path)
-    overwrite(bundle, str(next(iter(sorted(checksum_paths(bundle))))), 0)
+    bundle.overwrite(str(next(iter(sorted(checksum_paths(bundle))))), 0)
     before = bundle.read()
 
     report = bundle.repair()
@@ -230,7 +198,7 @@ def test_failing_medium_is_reported_and_the_next_repair_completes(
 ):
     """Content, the files of its directory, and the seal: each write fails once."""
     expected = bundle.read(bundle.original)
-    overwrite(bundle, min(checksum_paths(bundle)), 0)
+    bundle.overwrite(min(checksum_paths(bundle)), 0)
     (bundle.path / "VERIFY.txt").unlink()
     (bundle.path / "bundle.json").write_bytes(b"garbage")
     whole = {path: data for path, data in bundle.read().items() if data == expected[path]}
@@ -257,7 +225,7 @@ def test_medium_that_vanishes_is_reported_and_the_next_repair_completes(
     bundle, tmp_path, monkeypatch, elsewhere
 ):
     expected = bundle.read(bundle.original)
-    overwrite(bundle, min(checksum_paths(bundle)), 0)
+    bundle.overwrite(min(checksum_paths(bundle)), 0)
     whole = {path: data for path, data in bundle.read().items() if data == expected[path]}
     away = tmp_path / "away"
     mend = repairing.mend
@@ -281,7 +249,7 @@ def test_medium_that_vanishes_is_reported_and_the_next_repair_completes(
 def test_removable_medium_is_read_back_after_the_repair(bundle, monkeypatch):
     """The cache has the mended bytes, also if the medium has not."""
     path = min(checksum_paths(bundle))
-    overwrite(bundle, path, 0)
+    bundle.overwrite(path, 0)
     found = replace(filesystem.inspect(bundle.path), file_system="vfat")
     assert found.removable
     monkeypatch.setattr(repairing.filesystem, "inspect", lambda _: found)

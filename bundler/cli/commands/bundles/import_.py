@@ -24,6 +24,7 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.signing.bundle_signers import read_signers
 from bundler.cli.runtime.volume_prompts import import_volumes
 from bundler.errors import TrustError, UsageError
+from bundler.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bundler.bundle.records.receipts import SignedReceipt
     from bundler.cli.runtime.context import CommandRun
     from bundler.config.registry_access import RegistryOverride
+    from bundler.events import Emit
     from bundler.ports import TransportOptions
     from bundler.trust.bundle_trust import BundleTrust
 
@@ -223,7 +225,7 @@ def import_(
             else:
                 print_report(report, dry_run=dry_run)
             if signed is not None and recorded is not None:
-                _copy_receipt(signed, recorded, receipt, quiet=context.options.quiet)
+                _copy_receipt(signed, recorded, receipt, run.emit)
             report.check()
 
         import_volumes(perform, bundle, may_ask=not (as_json or dry_run))
@@ -246,13 +248,10 @@ def _verify(
         verification.check()
 
 
-def _copy_receipt(
-    signed: SignedReceipt, recorded: Path, receipt: Path | None, *, quiet: bool
-) -> None:
+def _copy_receipt(signed: SignedReceipt, recorded: Path, receipt: Path | None, emit: Emit) -> None:
     """Write the copy of a receipt, print its path, and raise the error of a signer that failed."""
     path = receipts.write_copy(signed, recorded, receipt) if receipt else recorded
-    if not quiet:
-        text.print_note(f"receipt: {path}")
+    emit(Notice(f"receipt: {path}"))
     if signed.failure is not None:
         signed.failure.add_note(f"the import is recorded; {path} lacks this signature")
         raise signed.failure

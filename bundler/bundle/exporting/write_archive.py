@@ -236,16 +236,6 @@ def check_file(request: ExportRequest, medium: Medium) -> None:
     if request.split is not None:
         _check_parts(request)
     if request.bundle == PIPE:
-        if request.held:
-            raise UsageError(
-                "--have does not apply to a pipe, whose reader skips what its target has",
-                hint="leave out --have",
-            )
-        if request.read_back:
-            raise UsageError(
-                "--read-back does not apply to a pipe, which cannot be read again",
-                hint="leave out --read-back; the import compares all content with its digests",
-            )
         return
     filesystem.check_location(
         request.bundle, medium, parents=request.parents, on_system_disk=request.on_system_disk

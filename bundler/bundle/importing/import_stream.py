@@ -19,6 +19,7 @@ from bundler.bundle.format.archive.layout import find_path
 from bundler.bundle.format.archive.stream_files import StreamFiles
 from bundler.bundle.format.bundle_source import BundleSource
 from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory import presupposed as presupposing
 from bundler.bundle.format.inventory.parse_inventory import MAX_INVENTORY
 from bundler.bundle.format.plan import sealed_plan
 from bundler.bundle.format.plan.authenticate_plan import open_plan
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bundler.bundle.format.authenticate import AuthenticatedBundle
-    from bundler.bundle.format.inventory.inventory import BundledImage
+    from bundler.bundle.format.inventory.inventory import BundledImage, ChecksumFile
     from bundler.bundle.format.reading.stream_location import StreamLocation
     from bundler.bundle.importing.import_bundle import ImportRequest
     from bundler.content.streams import Reader
@@ -133,6 +134,8 @@ class _Arrival:
     bundle: AuthenticatedBundle | None = None
     """The bundle, once its inventory has arrived."""
     rules: dict[str, Any] | None = None
+    presupposed_file: ChecksumFile | None = None
+    """The list of the presupposed blobs that has arrived; None: there is none."""
     receivers: dict[Digest | None, str] = field(default_factory=dict)
     """The repository to which each blob is pushed."""
 
@@ -150,7 +153,12 @@ class _Arrival:
         )
         contents = files.read(bundle_paths.CONTENTS, MAX_CONTENTS)
         files.expect(sealed_plan.parse_contents(contents, plan.contents))
-        return announced
+        if files.get_size(bundle_paths.PRESUPPOSED) is None:
+            return announced
+        raw = files.read(bundle_paths.PRESUPPOSED, presupposing.MAX_FILE)
+        self.presupposed_file = presupposing.describe(raw)  # the inventory has to confirm it
+        inventory = replace(announced.inventory, presupposed_file=self.presupposed_file)
+        return replace(announced, inventory=inventory)
 
     def prepare(
         self,
@@ -197,6 +205,10 @@ class _Arrival:
         stated = (inventory.stream, inventory.serial, inventory.created, inventory.expires)
         if stated != (plan.stream, plan.serial, plan.created, plan.expires):
             raise MalformedError(f"{files.location}: the inventory is that of another bundle")
+        if inventory.presupposed_file != self.presupposed_file:
+            raise MalformedError(
+                f"{files.location}: {bundle_paths.PRESUPPOSED} is not the one of the inventory"
+            )
         arrived = {image.reference: image.digest for image in inventory.images}
         for image in selected:
             if arrived.get(image.reference) != image.digest:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from bundler.bundle.format.archive.archive_files import ArchiveFiles
 from bundler.bundle.format.bundle_source import BundleSource
-from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.plan.authenticate_plan import authenticate_plan, open_plan
 from bundler.bundle.importing.comparing.compare_images import name_images
 from bundler.bundle.importing.selected_images import resolve_images, select_images
@@ -65,9 +64,8 @@ def push_partial(request: ImportRequest, files: BundleFiles, engine: EngineOptio
     images = resolve_images(selected, source, request.policy.check, engine)
     if request.gate is not None:
         request.gate(announced, selected, images, engine)
-    lacking = {
-        digest for path in files.list_lacking() if (digest := bundle_paths.parse_digest(path))
-    }
+    nodes = [node for image in images for node in image.graph.blobs]
+    lacking = {node.digest for node in nodes if node.digest and not source.has(node)}
     with ExitStack() as stack:
         target = open_target(request.target, request.options, stack, writable=not request.dry_run)
         planned = [

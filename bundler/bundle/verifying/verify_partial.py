@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format.archive.part_names import parse_part_path, read_list
 from bundler.bundle.format.files import bundle_paths
+from bundler.bundle.format.inventory import presupposed as presupposing
 from bundler.bundle.format.plan.authenticate_plan import authenticate_plan
 from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.content.files.safe_directory import RegularFile
@@ -22,11 +23,12 @@ from bundler.events import BlobTotal, Completed, Planned, TransferTotals
 from bundler.oci.digest import new_hasher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from bundler.bundle.format.archive.archive_files import ArchiveFiles
     from bundler.bundle.format.inventory.inventory import BundledImage
+    from bundler.bundle.format.inventory.presupposed import HeldBlob
     from bundler.bundle.format.plan.sealed_plan import SealedPlan
     from bundler.cancel import Cancellation
     from bundler.events import Emit
@@ -129,12 +131,17 @@ def find_incomplete(files: ArchiveFiles, images: Sequence[BundledImage]) -> dict
     """
     found = files.scan().entries
     lacking = files.list_lacking()
+    held: Mapping[Digest, HeldBlob] = {}
+    if files.get_size(bundle_paths.PRESUPPOSED) is not None:
+        held = presupposing.parse(files.read(bundle_paths.PRESUPPOSED, presupposing.MAX_FILE))
     incomplete: dict[str, bool] = {}
     for image, graphs in stored_graphs.read_graphs(files, "oci", images).images:
         absent = [
             node
             for node in chain.from_iterable(graphs)
-            if node.path not in found and (node.required or node.path in lacking)
+            if node.path not in found
+            and (node.required or node.path in lacking)
+            and not (node.kind == "layer" and node.descriptor.digest in held)
         ]
         if absent:
             incomplete[str(image.reference)] = all(node.kind == "layer" for node in absent)

@@ -72,11 +72,17 @@ class SplitOutput:
             left, offset = left[len(chunk) :], offset + len(chunk)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Read at most ``size`` bytes at ``offset``; fewer at the end of a part."""
-        number, start = divmod(offset, self._size)
-        if number >= len(self._parts):
-            return b""
-        return self._parts[number].read(start, min(size, self._size - start))
+        """Read at most ``size`` bytes at ``offset``; fewer at the end of what was written."""
+        data = b""
+        while len(data) < size:
+            number, start = divmod(offset + len(data), self._size)
+            if number >= len(self._parts):
+                break
+            chunk = self._parts[number].read(start, min(size - len(data), self._size - start))
+            if not chunk:
+                break
+            data += chunk
+        return data
 
     def truncate(self, size: int) -> None:
         """Create the parts of an archive of ``size`` bytes, and discard what is behind it."""

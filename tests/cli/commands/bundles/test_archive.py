@@ -168,7 +168,11 @@ def test_other_files_are_not_replaced(
     assert (work_dir / "w.airbundle").read_bytes() == content
 
 
-@pytest.mark.parametrize("option", [("--format", "dir"), ("--duplicate-blobs",), ("--in-place",)])
+@pytest.mark.parametrize(
+    "option",
+    [("--format", "dir"), ("--duplicate-blobs",), ("--in-place",), ("--recovery", "5%")],
+    ids=lambda option: option[0],
+)
 def test_options_of_directories_do_not_apply(
     work_dir: Path, run_airbundle: RunAirbundle, option: tuple[str, ...]
 ):

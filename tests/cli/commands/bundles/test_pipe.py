@@ -195,3 +195,21 @@ def test_damage_in_a_pipe_is_found(site: Site, stream: bytes, damage: str, statu
 
 def test_rehearsal_needs_a_file(site: Site, stream: bytes):
     assert site.run("verify", "-", "--offline", "--key", "k.pub", stream=stream).returncode == 2
+
+
+def test_pipe_leaves_out_what_its_target_has(site: Site):
+    first = site.run("export", "ward.yaml", "-", "--sign-key", "k.key").stdout
+    assert site.import_(first)[0] == 0
+    held = site.run("holdings", "oci:inside", "-o", "held", "--unsigned")
+    assert held.returncode == 0, held.stderr
+    options = ("--have", "held", "--allow-unsigned-have")
+    second = site.run("export", "ward.yaml", "-", "--sign-key", "k.key", *options).stdout
+    assert b"presupposed.txt" in second
+    assert second.count(b"\x1f\x8b") < first.count(b"\x1f\x8b")
+    assert site.import_(second)[0] == 0
+    assert site.import_(second, "oci:empty")[0] == 9
+    assert not (site.path / "empty/index.json").exists()
+    place = second.index(b"sha256:", second.index(b"presupposed.txt"))
+    other = second[:place] + b"sha256:" + b"0" * 64 + second[place + 71 :]
+    assert site.import_(other, "oci:empty")[0] != 0
+    assert not (site.path / "empty/index.json").exists()

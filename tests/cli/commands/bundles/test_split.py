@@ -11,6 +11,7 @@ import pytest
 
 from bundler.trust import keys
 from tests.fakes import images
+from tests.fakes.damage import flip_bit
 from tests.interop import servers
 
 if TYPE_CHECKING:
@@ -123,6 +124,18 @@ def test_existing_parts_are_not_replaced(place: Path, run_airbundle: RunAirbundl
 @pytest.mark.parametrize("name", ["-", "directory"])
 def test_other_destinations_have_no_parts(place: Path, run_airbundle: RunAirbundle, name: str):
     assert run_airbundle(*export(name)).status == 2
+
+
+def test_gaps_of_failed_images_are_closed_across_parts(place: Path, run_airbundle: RunAirbundle):
+    """The layer of the failed image comes first, so all others move."""
+    bad = images.image(images.layer({"bad": os.urandom(50_000)}))
+    images.write_layout(place / "bad", {"bad:1": bad})
+    flip_bit(place / "bad/blobs/sha256" / bad.blobs[1].digest.removeprefix("sha256:"))
+    text = MANIFEST.replace("images:\n", "images:\n  - oci:./bad:bad:1\n")
+    (place / "ward.yaml").write_text(text)
+    exported = run_airbundle(*export("gap.airbundle", "--keep-going"))
+    assert exported.status == 11, exported.stderr
+    assert run_airbundle("verify", "gap.airbundle", *TRUST).status == 0
 
 
 def test_failed_export_leaves_no_part(place: Path, run_airbundle: RunAirbundle):

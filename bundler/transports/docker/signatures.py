@@ -126,9 +126,9 @@ class SignatureWriter:
         Raises:
             MediumError, NoSpaceError: a file cannot be written.
         """
-        for manifest, simple in self._simple.items():
-            if simple and not self._repository.session.has_signature_api():
-                self._open_lookaside().write(manifest, simple)
+        held = {manifest: simple for manifest, simple in self._simple.items() if simple}
+        if held and not self._repository.session.has_signature_api():
+            self._open_lookaside().write_all(held)
 
     def store_in_registry(self) -> None:
         """Add the signatures to those in the registry, which must contain the manifests.

@@ -23,6 +23,7 @@ from bundler.errors import (
 )
 from bundler.oci.digest import Digest
 from bundler.signature_ports import ChecksSignatures
+from bundler.transports.docker.lookaside import Lookaside
 from tests.contracts import signatures as contract
 from tests.contracts.signatures import OTHER_SIMPLE, SIMPLE, SignatureContract, sigstore
 from tests.fakes import images
@@ -128,6 +129,15 @@ def test_files_have_the_names_of_the_protocol(repository):
         f"{folder}/signature-1": SIMPLE,
         f"{folder}/signature-2": OTHER_SIMPLE,
     }
+
+
+def test_signatures_of_many_manifests_are_written_at_once(tmp_path):
+    lookaside = Lookaside(f"file://{tmp_path}/sigstore", "app")
+    signatures = {Digest.of(b"%d" % number): [b"\x90 %d" % number] for number in range(20)}
+    lookaside.write_all(signatures)
+    for manifest, (raw,) in signatures.items():
+        folder = tmp_path / f"sigstore/app@sha256={manifest.hex}"
+        assert [path.read_bytes() for path in folder.iterdir()] == [raw]
 
 
 def test_staging_location_is_written_and_not_read(repository, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.inventory import Inventory
     from bundler.bundle.format.reading.files import BundleFiles
     from bundler.errors import BundlerError
+
+_MAX_SEARCHED = 1_000  # entries of a directory in which bundles are looked for
+_MAX_NAMED = 3
 
 
 def read_inventory(bundle: BundleFiles) -> tuple[bytes, Inventory]:
@@ -83,7 +88,26 @@ def create_unfinished_error(location: str) -> BundlerError:
             hint=f"for an image layout, write oci:{path}; to complete a bundle, run the"
             " interrupted export or copy again",
         )
+    if below := _find_bundles_below(path):
+        named = ", ".join(map(str, below[:_MAX_NAMED])) + (", …" if below[_MAX_NAMED:] else "")
+        return NotFoundError(
+            f"{path}: not a bundle (below it: {named})", hint=f"specify {below[0]}"
+        )
     return NotFoundError(
         f"{location}: contains no complete bundle: {bundle_paths.INVENTORY} is missing",
         hint="specify the directory of a bundle, or run the interrupted export or copy again",
+    )
+
+
+def _find_bundles_below(directory: Path) -> list[Path]:
+    """Find the bundles directly in ``directory``, among a limited number of its entries."""
+    try:
+        with os.scandir(directory) as entries:
+            paths = [directory / entry.name for entry in islice(entries, _MAX_SEARCHED)]
+    except OSError:
+        return []
+    return sorted(
+        path
+        for path in paths
+        if (path / bundle_paths.INVENTORY).is_file() or bundle_paths.is_archive_file_name(path.name)
     )

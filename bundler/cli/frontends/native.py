@@ -104,11 +104,13 @@ COMMANDS = {name: item for section in SECTIONS.values() for name, item in sectio
 
 HIDDEN = {
     "completion": "completion:completion",
+    "help": "information:help_",
     "experimental-image-proxy": "images.image_proxy:image_proxy",
     "layers": "images.layers:layers",
     "untrusted-signature-dump-without-verification": "images.signature_dump:signature_dump",
+    "version": "information:version",
 }
-"""Commands for other programs and old scripts, which ``--help`` does not list."""
+"""Commands for other programs, old scripts and habits, which ``--help`` does not list."""
 
 
 class LazyGroup(click.Group):

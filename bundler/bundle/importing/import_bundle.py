@@ -22,6 +22,7 @@ from bundler.bundle.format.reading.open_files import open_files
 from bundler.bundle.format.reading.stream_location import StreamLocation
 from bundler.bundle.format.reading.volume_files import VolumeFiles
 from bundler.bundle.importing.comparing.compare_images import compare_images, name_images
+from bundler.bundle.importing.comparing.signatures import merge_signatures
 from bundler.bundle.importing.policy_use import NO_POLICY, PolicyUse
 from bundler.bundle.importing.report import ImageResult, ImportReport
 from bundler.bundle.importing.selected_images import (
@@ -30,7 +31,6 @@ from bundler.bundle.importing.selected_images import (
     resolve_images,
     select_images,
 )
-from bundler.bundle.importing.signatures import merge_signatures
 from bundler.bundle.importing.target import DirectoryTarget, open_target
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, ExecutionResult, execute

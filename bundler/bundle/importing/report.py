@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory.omissions import Omissions
     from bundler.bundle.format.read_back_record import ReadBackRecord
     from bundler.bundle.importing.comparing.merge_platforms import MergedIndex
-    from bundler.bundle.importing.signatures import UnstoredSignatures
+    from bundler.bundle.importing.comparing.signatures import UnstoredSignatures
     from bundler.errors import VolumesOwedError
     from bundler.events import BlobTotal, TransferTotals
     from bundler.signature_ports import MetRequirement

@@ -20,7 +20,7 @@ from bundler.bundle.audit.differences.target_difference import (
     TargetRequest,
 )
 from bundler.bundle.format.bundle_source import BundleSource, open_for_reading
-from bundler.bundle.importing.signatures import select_signatures
+from bundler.bundle.importing.comparing.signatures import select_signatures
 from bundler.bundle.importing.target import (
     DirectoryTarget,
     OpenRegistry,

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from bundler.bundle.importing.comparing.signatures import select_signatures
 from bundler.bundle.importing.report import ImageResult
-from bundler.bundle.importing.signatures import select_signatures
 from bundler.copy.parallel import run_all
 from bundler.copy.target_names import compare_with_target
 from bundler.errors import ConflictError

@@ -98,12 +98,13 @@ class SplitOutput:
             SignerError: a signer failed.
         """
         lines = []
-        for number, part in enumerate(self._parts):
+        count = -(-size // self._size)  # more were created if an image failed
+        for number, part in enumerate(self._parts[:count]):
             length = min(self._size, size - number * self._size)
             lines.append(f"{_hash(part, length)}  {part.path.name}\n")
             part.publish(length)
         for number, path in list_parts(self.path).items():
-            if number > len(self._parts):
+            if number > count:
                 path.unlink()  # an interrupted export left it
         raw = "".join(lines).encode()
         path = format_list_path(self.path)

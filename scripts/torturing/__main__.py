@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scripts.torturing import (
     damage_rows,
+    download_rows,
     flip_rows,
     kill_rows,
     power_rows,
@@ -33,6 +34,7 @@ ROWS = {
     "bit-flips": Row("flip bits of bundles, one at a time", flip_rows.bit_flips, 1000),
     "damage": Row("damage each file, then export again or repair", damage_rows.damage, 0),
     "power-cuts": Row("cut the power of an ext4 file system (root)", power_rows.power_cuts, 50),
+    "downloads": Row("cut downloads of a blob of 1 GB at random", download_rows.downloads, 20),
     "uploads": Row("cut uploads of a blob of 1 GB at random bytes", upload_rows.uploads, 20),
     "program": Row("use the carried program in an empty root", program_rows.program, 1),
     "policies": Row("generated policies and signatures", skopeo_rows.policies, 2000),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes import images
+from tests.fakes.damage import flip_bit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,3 +170,16 @@ def test_volumes_come_one_after_the_other_and_a_lost_one_is_requested(
     assert json.loads(report)["images"][0]["action"] == "new"
     assert json.loads(airbundle.ok(*owed))["owed"] == []
     assert json.loads(airbundle.ok(*recorded))["bundles"] == []
+
+
+def test_damaged_volume_is_found_before_the_first_push(
+    airbundle: servers.Client, volumes: tuple[Path, Path], tmp_path: Path
+):
+    first, _ = volumes
+    trust = ("--key", tmp_path / "key.pub", "--records", tmp_path / "records")
+    command = ("import", first, f"oci:{tmp_path / 'target'}", *trust, "--verify-first")
+    flip_bit(max(first.glob("blobs/sha256/*"), key=lambda path: path.stat().st_size))
+    result = airbundle(*command)
+    assert result.returncode == airbundle("verify", first, *trust[:2]).returncode
+    assert "damaged volumes" in result.stderr
+    assert not (tmp_path / "target").exists()

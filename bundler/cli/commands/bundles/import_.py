@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +24,7 @@ from bundler.cli.runtime.bundle_location import find_location
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.cli.runtime.signing.bundle_signers import read_signers
 from bundler.cli.runtime.volume_prompts import import_volumes
-from bundler.errors import TrustError, UsageError
+from bundler.errors import TrustError, UsageError, VolumesOwedError
 from bundler.events import Notice
 
 if TYPE_CHECKING:
@@ -234,7 +235,27 @@ def import_(
 def _verify(
     bundle: tuple[Path, ...], trusted: BundleTrust, trust: TrustOptions, run: CommandRun
 ) -> None:
-    """Verify a bundle whose signers were checked, with the options that allow others."""
+    """Verify a bundle whose signers were checked, with the options that allow others.
+
+    Of volumes, those that are present are verified.
+    """
+    from bundler.bundle.format.reading.open_files import open_files  # noqa: PLC0415 - only with this option
+    from bundler.bundle.format.reading.volume_files import VolumeFiles  # noqa: PLC0415 - as above
+
+    with open_files(bundle) as files:
+        if isinstance(files, VolumeFiles) and not files.is_complete:
+            from bundler.bundle.verifying.verify_volumes import verify_volumes  # noqa: PLC0415 - as above
+
+            volumes = verify_volumes(
+                files,
+                trusted,
+                datetime.now(UTC),
+                cancellation=run.cancellation,
+                emit=run.emit,
+            )
+            with suppress(TrustError, VolumesOwedError):
+                volumes.check()
+            return
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
 
     verification = verify(

@@ -73,6 +73,8 @@ def test_text_of_images_is_escaped_in_sarif(verdict):
 
 def test_junit_has_a_test_case_for_each_rule(verdict):
     root = ET.fromstring(create_junit(verdict))
+    numbers = [[suite.get(name) for name in ("tests", "failures", "errors")] for suite in root]
+    assert numbers == [["0", "0", "0"], ["2", "1", "0"], ["2", "0", "0"]]
     cases = {
         (suite.get("name"), case.get("name")): [child.tag for child in case]
         for suite in root

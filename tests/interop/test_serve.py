@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +71,46 @@ def test_airbundle_exports_with_referrers(airbundle: servers.Client, keys: Path,
     assert before["digest"] == after["digest"] == app.digest
     found = [{item["digest"] for item in image["referrers"]} for image in (before, after)]
     assert found == [{sbom.digest, signature.digest}] * 2
+
+
+@pytest.mark.skipif(shutil.which("conformance") is None, reason="no conformance suite")
+def test_conformance_suite_passes(airbundle: servers.Client, keys: Path, tmp_path: Path):
+    """Pull and discovery pass the suite of the distribution specification.
+
+    https://github.com/opencontainers/distribution-spec/tree/main/conformance, which ``go build``
+    compiles to the program ``conformance``.
+    """
+    app = images.image(images.layer({"a": b"b"}))
+    sbom = images.artifact("application/vnd.example.sbom", b"packages", subject=app)
+    with servers.registry(tmp_path / "registry") as registry:
+        images.push(registry.host, "app", app, "1")
+        images.push(registry.host, "app", images.index(sbom), app.digest.replace(":", "-"))
+        bundle = export(airbundle, registry.host, tmp_path / "bundle", keys)
+    with serve(airbundle, bundle, "--key", keys / "ours.pub") as serving:
+        settings = {
+            "OCI_REGISTRY": serving.host,
+            "OCI_REPO1": "app",
+            "OCI_TLS": "disabled",
+            "OCI_RO_DATA_TAGS": "1",
+            "OCI_RO_DATA_MANIFESTS": f"{app.digest} {sbom.digest}",
+            "OCI_RO_DATA_BLOBS": " ".join(blob.digest for blob in (*app.blobs, *sbom.blobs)),
+            "OCI_RO_DATA_REFERRERS": app.digest,
+            "OCI_RESULTS_DIR": str(tmp_path / "results"),
+        }
+        writing = ("PUSH", "BLOBS_DELETE", "MANIFESTS_DELETE", "TAGS_DELETE")
+        settings |= {f"OCI_API_{name}": "false" for name in writing}
+        result = subprocess.run(
+            ["conformance"],
+            env=airbundle.env() | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    lines = [" ".join(line.replace(".", "").split()) for line in result.stdout.splitlines()]
+    assert "OCI Conformance Result: Pass" in lines
+    assert not [line for line in lines if re.fullmatch(r"(FAIL|Error|Skip): [1-9]\d*", line)]
+    for api in ("Tag listing", "Blob get", "Manifest get by tag", "Referrers"):
+        assert f"{api}: Pass" in lines
 
 
 def export(airbundle: servers.Client, host: str, bundle: Path, keys: Path) -> Path:

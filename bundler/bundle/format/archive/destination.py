@@ -172,7 +172,7 @@ class ArchiveDestination(ArchiveContent):
             if hasher is not None:
                 hasher.update(chunk)
         stored = content.descriptor()
-        self._output.write(place.header, place.offset)
+        self._output.write(layouts.pack_header(node.digest, place.size), place.offset)
         self._add_stored(node.digest, hasher)
         return Descriptor(node.media_type, stored.digest, stored.size)
 
@@ -189,10 +189,14 @@ class ArchiveDestination(ArchiveContent):
             member = layouts.pack_file(path, data)
             self._output.write(member, position)
             position += len(member)
-        tail = b"".join(layouts.pack_file(path, data) for path, data in end.items()) + END
-        tail += bytes(-(self.layout.end + len(tail)) % layouts.RECORD)
-        self._output.write(tail, self.layout.end)
-        self._output.publish(self.layout.end + len(tail))
+        position = self.layout.end
+        for path, data in end.items():
+            member = layouts.pack_file(path, data)
+            self._output.write(member, position)
+            position += len(member)
+        padding = bytes(-(position + len(END)) % layouts.RECORD)
+        self._output.write(END + padding, position)
+        self._output.publish(position + len(END) + len(padding))
 
     def close(self) -> None:
         """Close the archive; one that is not published is removed."""

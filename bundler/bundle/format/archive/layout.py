@@ -33,17 +33,13 @@ MODE = 0o644
 
 
 class Place(NamedTuple):
-    """The place of a member in an archive; ``offset`` is that of its header, in bytes."""
+    """The place of a blob in an archive; ``offset`` is that of its header, in bytes."""
 
-    header: bytes
     offset: int
+    start: int
+    """The offset of its content."""
     size: int
     """The size of its content."""
-
-    @property
-    def start(self) -> int:
-        """The offset of its content."""
-        return self.offset + len(self.header)
 
     @property
     def end(self) -> int:
@@ -79,10 +75,16 @@ class ArchiveLayout:
                     f"{node.digest or node.kind}: the size is unknown, which an archive needs",
                     hint="export to a directory",
                 )
-            header = encode_header(find_path(node.digest), node.size, MODE)
-            place = places[node.digest] = Place(header, position, node.size)
+            header = pack_header(node.digest, node.size)  # not kept, as there may be many
+            place = Place(position, position + len(header), node.size)
+            places[node.digest] = place
             position = place.end
         return cls(front, places, start, position)
+
+
+def pack_header(digest: Digest, size: int) -> bytes:
+    """Return the header of a blob of ``size`` bytes."""
+    return encode_header(find_path(digest), size, MODE)
 
 
 def pack_file(path: str, data: bytes) -> bytes:

@@ -65,13 +65,13 @@ class StreamDestination(ArchiveContent):
         for number, chunk in enumerate(read_chunks(content, content.size)):
             if not number:  # what fails before its first byte is left out
                 self._broken = True
-                self._write(place.header)
+                self._write(layouts.pack_header(node.digest, place.size))
             self._write(chunk)
             if hasher is not None:
                 hasher.update(chunk)
         stored = content.descriptor()
         if not place.size:
-            self._write(place.header)
+            self._write(layouts.pack_header(node.digest, place.size))
         self._write(bytes(padded(place.size) - place.size))
         self._broken = False
         self._add_stored(node.digest, hasher)

@@ -22,6 +22,7 @@ A medium is untrusted. A name is used as a path only after ``is_path`` accepted 
 from __future__ import annotations
 
 import re
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,7 +196,8 @@ def find_image_path(root: Digest) -> str:
 def find_path(bundle_format: Format, root: Digest, digest: Digest, *, manifest: bool) -> str:
     """Return the path of a manifest or blob of the image whose root is ``root``."""
     if bundle_format == "oci":
-        return f"{BLOBS}/{digest.text.replace(':', '/')}"
+        # The paths of many blobs are in several collections at once.
+        return sys.intern(f"{BLOBS}/{digest.text.replace(':', '/')}")
     if digest == root:
         return f"{find_image_path(root)}/manifest.json"
     prefix = "" if digest.algorithm == "sha256" else f"{digest.algorithm}-"

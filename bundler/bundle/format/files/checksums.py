@@ -77,10 +77,10 @@ def render(listed: Mapping[str, Digest]) -> bytes:
         LimitError: there are more files than a bundle may have.
     """
     bundle_paths.check_listed(listed)
-    lines = [
-        f"{digest.text.removeprefix(_SHA256)}  {path}\n" for path, digest in sorted(listed.items())
-    ]
-    raw = "".join(lines).encode("ascii")
+    lines = bytearray()  # a list of lines would need several times the memory
+    for path in sorted(listed):
+        lines += f"{listed[path].text.removeprefix(_SHA256)}  {path}\n".encode("ascii")
+    raw = bytes(lines)
     if len(raw) > MAX_CHECKSUM_FILE:
         raise LimitError(
             f"{bundle_paths.CHECKSUM_FILE}: too large (expected at most {MAX_CHECKSUM_FILE:,} "

@@ -116,13 +116,13 @@ def _check_seals(
         except BundlerError as error:
             errors[path] = error.without_traceback()
     names = {name for copy in copies.values() for name in copy if bundle_paths.is_path(name)}
-    for name in names.difference(verified):
+    for name in names:
         copied = {copy[name] for copy in copies.values() if name in copy}
         found = _read(bundle, name, max(map(len, copied)))
         if found in copied:
             different = [path for path, copy in copies.items() if copy.get(name, found) != found]
         elif len(copied) == 1 and len(copies) > 1:
-            different = [name]
+            different = [] if name in verified else [name]
         else:
             different = list(copies)
         for path in different:

@@ -133,6 +133,18 @@ def test_damage_of_a_file_without_a_digest_is_found_and_repaired(bundle, name):
     assert (bundle.path / path).read_bytes().rstrip(b"\0") == expected.rstrip(b"\0")
 
 
+def test_damaged_copy_of_a_signature_is_found(bundle):
+    """Although the signature itself is verified with the key."""
+    path = f"recovery/{bundle.recovery.name}/seal-1.tar"
+    (signature,) = bundle.path.glob("bundle.json.*.sig")
+    raw = (bundle.path / path).read_bytes()
+    bundle.overwrite(path, raw.index(signature.read_bytes()) + 9)
+
+    found = verify(bundle.path, TrustedKeys.create([KEY.public]))
+
+    assert [finding.path for finding in found.findings] == [path]
+
+
 def test_recovery_data_of_another_bundle_is_not_used(bundle, tmp_path):
     other = ProtectedBundle(tmp_path, bundle.form, 10, seed=8)
     for path in bundle.recovery.iterdir():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import statistics
 import subprocess
@@ -10,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scripts.torturing.row import Result, Torture
+from scripts.torturing.site import create_layer
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
 from tests.interop.servers import AIRBUNDLE, CHECKOUT
@@ -25,7 +25,7 @@ _SIZE = 1_000_000_000
 def downloads(torture: Torture, count: int) -> Iterator[Result]:
     """Print one line per kill; a bundle that does not become whole misses the row, too."""
     moments = torture.random("downloads")
-    layer = images.layer({"data": random.Random(1).randbytes(_SIZE)}, compression="stored")
+    layer = create_layer("large", _SIZE)
     size, digest = len(layer.blob.data), layer.blob.digest.removeprefix("sha256:")
     again, failures = [], 0
     with torture.directory() as path, FakeRegistry() as registry:

@@ -7,7 +7,6 @@ whose connection broke.
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import statistics
 import subprocess
@@ -15,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from scripts.torturing.row import Result, Torture
+from scripts.torturing.site import create_layer
 from tests.fakes import bundles, images
 from tests.fakes.registry import FakeRegistry
 from tests.interop.servers import AIRBUNDLE, CHECKOUT
@@ -30,7 +30,7 @@ _SIZE = 1_000_000_000
 def uploads(torture: Torture, count: int) -> Iterator[Result]:
     """Print one line per kill; names and blobs that are wrong miss the row, too."""
     moments = torture.random("uploads")
-    layer = images.layer({"data": random.Random(1).randbytes(_SIZE)}, compression="stored")
+    layer = create_layer("large", _SIZE)
     size = len(layer.blob.data)
     again, failures = [], 0
     with torture.directory() as path:

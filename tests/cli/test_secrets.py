@@ -179,10 +179,10 @@ def test_bundle_commands(site: Site):
     assert "sign" in (site.path / "spied").read_text()
     site.run(f"export plant.yaml other {signing} wrong", status=2)
     site.run("export plant.yaml other --sign-key site.key", status=2)  # no terminal
+    site.run("sign bundle --sign-cmd bin/signer%--pin --sign-cmd-key receipt.pub", status=1)
     site.run("sign bundle --key receipt.key --passphrase-file pass")
     site.run("sign bundle --key receipt.key --passphrase-file wrong", status=2)
     site.run(f"sign bundle {external} --output review.sig")
-    site.run("sign bundle --sign-cmd bin/signer%--pin --sign-cmd-key receipt.pub", status=1)
     site.run("verify stick --key site.pub --offline")
 
 
@@ -260,7 +260,7 @@ def test_credentials_in_arguments_and_proxies(site: Site, command: str):
         target = f"--target docker://{address}/x"
         site.run(f"verify bundle --key site.pub --offline {target}", status=2)
         for signer in (f"false%--pin%{PIN}", f"false%'--pin%{PIN}", f"./none%{PIN}"):
-            site.run(f"sign bundle --sign-cmd {signer} --sign-cmd-key site.pub", status=REFUSED)
+            site.run(f"sign bundle --sign-cmd {signer} --sign-cmd-key receipt.pub", status=REFUSED)
 
 
 def test_login(site: Site):

@@ -194,16 +194,15 @@ def prepare(path: Path) -> bool:
             names = set(directory.list_names())
             if not {state_file.NAME, logs.NAME, *_WITNESSES} & names:
                 state_file.write(directory, logs.Log(), {})
-            part_files.remove_stale_parts(directory)
             for name in (RECEIPTS, FOLDER):
                 permissions.create_directory(directory, name)
-                with directory.enter(name) as below:
-                    part_files.remove_stale_parts(below)
-        for folder in (path, path / RECEIPTS, path / FOLDER):
-            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-                number = errno.EACCES if folder.is_dir() else errno.EEXIST
-                error = OSError(number, os.strerror(number))
-                raise to_bundler_error(error, folder, "cannot write")
+            for folder in (path, path / RECEIPTS, path / FOLDER):
+                if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                    number = errno.EACCES if folder.is_dir() else errno.EEXIST
+                    error = OSError(number, os.strerror(number))
+                    raise to_bundler_error(error, folder, "cannot write")
+                with Directory.open(folder) as opened:
+                    part_files.remove_stale_parts(opened)
         check_space(path)
     except LockedError:
         raise

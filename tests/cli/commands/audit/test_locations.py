@@ -8,8 +8,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from bundler.bundle.exporting.make_room import OVERHEAD
 
+from bundler.bundle.exporting.renewing.make_room import OVERHEAD
 from tests.fakes import images, tars
 from tests.fakes.engine import FakeEngine
 from tests.fakes.registry import FakeRegistry

@@ -356,7 +356,8 @@ def test_clock_that_was_set_back_is_reported(site: Site):
     site.write_bundle("bundle", expires="2199-01-01T00:00:00Z")
     assert site.import_("bundle").status == 0
     (entry,) = site.read_log()
-    members = {name: entry[name] for name in ("stream", "serial", "inventory", "authenticated")}
+    names = ("stream", "serial", "inventory", "authenticated", "receipt")
+    members = {name: entry[name] for name in names}
     append(site.records, "import", datetime.now(UTC), members | {"seen": "2198-12-31T00:00:00Z"})
     result = site.import_("bundle")
     assert result.status == 0

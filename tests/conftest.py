@@ -53,7 +53,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, left = [], []
     for item in items:
         marked = item.get_closest_marker("thorough") is not None
-        samples = "sample" in getattr(item, "fixturenames", ())
+        samples = "sample" in getattr(item, "fixturenames", ()) or bool(
+            item.get_closest_marker("hypothesis")
+        )
         (kept if (marked or samples if thorough else not marked) else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
@@ -86,8 +88,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["XDG_RUNTIME_DIR"] = runtime.name  # noqa: TID251
     config.add_cleanup(runtime.cleanup)
     sys.addaudithook(_loopback_only)
-    hypothesis.settings.register_profile("shared-machine", deadline=None)
-    hypothesis.settings.load_profile("shared-machine")
+    examples = 1000 if config.getoption("thorough") else 40
+    hypothesis.settings.register_profile("tests", max_examples=examples, deadline=None)
+    hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,10 @@ from bundler.bundle.audit.vulnerabilities.versions import dpkg, gem, maven, rpm,
 from bundler.bundle.audit.vulnerabilities.versions.version_error import VersionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bundler.bundle.audit.vulnerabilities.versions.orders import CreateKey
+    from tests.conftest import Sample
 
 pytestmark = pytest.mark.interop
 
@@ -61,7 +62,7 @@ def run(*arguments: str | Path, text: str = "") -> str:
     ).stdout
 
 
-def ask_dpkg(pairs: list[Pair]) -> list[str]:
+def ask_dpkg(pairs: Sequence[Pair]) -> list[str]:
     script = (
         "while read -r a b; do c=x; for r in lt=-1 eq=0 gt=1; do"
         ' dpkg --compare-versions "$a" ${r%=*} "$b" 2>/dev/null && { c=${r#*=}; break; };'
@@ -98,7 +99,7 @@ def ask_node(pairs: list[Pair]) -> list[str]:
     return run(*node, "-e", program, text=json.dumps(pairs)).split()
 
 
-def check(create_key: CreateKey, pairs: list[Pair], answers: list[str]) -> None:
+def check(create_key: CreateKey, pairs: Sequence[Pair], answers: list[str]) -> None:
     """Compare all answers; versions that the program refuses have no place in our order either."""
     assert len(answers) == len(pairs)
     compared = [compare(create_key, pair) for pair in pairs]
@@ -111,8 +112,8 @@ def check(create_key: CreateKey, pairs: list[Pair], answers: list[str]) -> None:
     assert len(pairs) - compared.count(None) > len(pairs) // 20
 
 
-def test_dpkg() -> None:
-    pairs = generate("0 1 01 10 . . - ~ + a b Z rc ~~", 700)
+def test_dpkg(sample: Sample) -> None:
+    pairs = sample(generate("0 1 01 10 . . - ~ + a b Z rc ~~", 700), 5)
     check(dpkg.create_key, pairs, ask_dpkg(pairs))
 
 

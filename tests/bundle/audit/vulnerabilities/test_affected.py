@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, settings, strategies
+from hypothesis import given, strategies
 
 from bundler.bundle.audit.packages.package import Distribution
 from bundler.bundle.audit.vulnerabilities.affected import compare
@@ -30,7 +30,6 @@ values = strategies.recursive(
 
 
 @given(versions=values, ranges=values, severity=values, specific=values)
-@settings(max_examples=200, deadline=None)
 def test_members_of_any_type(versions, ranges, severity, specific) -> None:
     target = find_target(create_package("pypi", "django", "2.0"), None)
     entry = {"versions": versions, "ranges": ranges}

@@ -252,7 +252,6 @@ values = strategies.recursive(
 
 
 @given(affected=values, severity=values, aliases=values)
-@settings(max_examples=150, deadline=None)
 def test_members_of_any_type_are_a_problem_of_the_record(affected, severity, aliases) -> None:
     record = parse_record(
         json.dumps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import signal
@@ -75,6 +76,11 @@ def sample(request: pytest.FixtureRequest) -> Sample:
     """A function that selects cases of a test that would take long with all of them."""
     thorough = request.config.getoption("thorough")
     return lambda cases, step: cases if thorough else cases[::step]
+
+
+def pytest_collection_finish() -> None:
+    # Each run of the garbage collector would visit all tests and their modules again.
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

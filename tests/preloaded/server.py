@@ -3,7 +3,7 @@
 A process runs the commands of its connection one after the other, because most of the time of a
 short command in a new process is the copying of its pages. It ends instead, as every other process
 of the command does, where a command leaves something behind: a thread, a child process, an open
-file, or a limit. The next command then runs in a new process.
+file, a limit, or another network. The next command then runs in a new process.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _MAX_COMMANDS = 100  # of one process, so that its memory stays small
 _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CPU)
+_NAMESPACES = ("user", "mnt", "net")
 _UMASK = 0o22
 
 
@@ -122,12 +123,11 @@ def _prepare(request: list[Any], streams: list[int]) -> bool:
 
 
 class _Leftovers:
-    """The descriptors, limits and signal handlers of the process before its first command."""
+    """The state of the process before its first command, except that of the interpreter."""
 
     def __init__(self) -> None:
         self._descriptors = _find_descriptors()
-        self._limits = _read_limits()
-        self._handlers = _read_handlers()
+        self._state = _read_state()
 
     def exist(self) -> bool:
         """Return whether a command has left something behind that the next one would see."""
@@ -137,7 +137,7 @@ class _Leftovers:
             gc.collect()
             if _find_descriptors() != self._descriptors:
                 return True
-        return _read_limits() != self._limits or _read_handlers() != self._handlers
+        return _read_state() != self._state
 
 
 def _find_descriptors() -> list[str]:
@@ -152,14 +152,17 @@ def _has_children() -> bool:
     return True
 
 
-def _read_limits() -> list[tuple[int, int]]:
-    return [resource.getrlimit(kind) for kind in _LIMITS]
+def _read_state() -> list[object]:
+    """Return the limits, the namespaces, and the handlers of all signals except SIGINT.
 
-
-def _read_handlers() -> dict[int, object]:
-    """Return the handlers of all signals except SIGINT, which each command replaces."""
-    numbers = signal.valid_signals() - {signal.SIGINT}
-    return {number: signal.getsignal(number) for number in numbers}
+    Each command replaces that of SIGINT. A command that must not use the network leaves it.
+    """
+    numbers = sorted(signal.valid_signals() - {signal.SIGINT})
+    return [
+        *(resource.getrlimit(kind) for kind in _LIMITS),
+        *(Path(f"/proc/self/ns/{name}").readlink() for name in _NAMESPACES),
+        *(signal.getsignal(number) for number in numbers),
+    ]
 
 
 def _find_caches() -> Iterator[Callable[[], None]]:
@@ -185,7 +188,7 @@ def _release_streams() -> None:
 def _enter_namespaces(process: int) -> None:
     """Enter the namespaces for users, mounts and networks of another process."""
     libc = ctypes.CDLL(None, use_errno=True)
-    names = [name for name in ("user", "mnt", "net") if _is_other_namespace(process, name)]
+    names = [name for name in _NAMESPACES if _is_other_namespace(process, name)]
     opened = [os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY) for name in names]
     for descriptor in opened:
         if libc.setns(descriptor, 0):

@@ -20,7 +20,7 @@ _PLAUSIBLE_LEAD = 24 * 60 * 60  # seconds that the clock of another exporting co
 
 
 def read_former(request: ExportRequest) -> AuthenticatedBundle | None:
-    """Read the former bundle; None if it does not exist or cannot be read, as if it is encrypted.
+    """Read the former bundle; None if it does not exist, or cannot be read because it is encrypted.
 
     It has no ``signers`` unless a key of the request signed it.
 

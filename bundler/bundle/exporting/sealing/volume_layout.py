@@ -96,8 +96,8 @@ class VolumeContent:
                     f"{label}: layer {node.digest}",
                     needed=size,
                     free=max(0, largest_room),
-                    hint="a layer is never divided among volumes: use larger media, or export one"
-                    " archive, cut it with split -b, and join the pieces with cat",
+                    hint="a layer is never divided among volumes: use larger media, or export an"
+                    " archive with --split",
                 )
             position = next((i for i, room in enumerate(free) if room >= size), None)
             if position is None:

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from bundler.bundle.exporting.destination import check_destination
 from bundler.bundle.exporting.renewing.former_bundle import choose_serial, read_former
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
-from bundler.bundle.exporting.resolving.resolve import list_images, resolve_all
+from bundler.bundle.exporting.resolving.resolve import list_images, resolve_all, update_entry
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.writing.directory_holdings import DirectoryHoldings
 from bundler.bundle.media import filesystem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -180,7 +180,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
 
             images = attest(images, request, former, serial, engine)
         entries, signature_files = list_images(images, request.format, engine.emit)
-        content = ResolvedContent(images, entries, signature_files, complete=not missing)
+        content = ResolvedContent(images, entries, signature_files, has_all_images=not missing)
         if request.has_volumes:
             from bundler.bundle.exporting.export_volumes import export_volumes  # noqa: PLC0415 - on request
 
@@ -197,8 +197,21 @@ class ResolvedContent:
     """The entries of ``images`` in the inventory."""
     signature_files: Mapping[str, bytes]
     """The files with signatures of images, by path."""
-    complete: bool = True
+    has_all_images: bool = True
     """Whether the images are all those that were requested."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the images are all those that were requested, with all their layers."""
+        return self.has_all_images and not any(image.missing_layers for image in self.images)
+
+    def update_entries(
+        self, images: Iterable[ResolvedImage]
+    ) -> list[tuple[BundledImage, ResolvedImage]]:
+        """Return the images that were transferred, each with its entry of what was transferred."""
+        pairs = zip(self.images, self.entries, strict=True)
+        entries = {image.display_name: entry for image, entry in pairs}
+        return [(update_entry(entries[image.display_name], image), image) for image in images]
 
 
 def write_bundle(

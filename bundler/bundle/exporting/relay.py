@@ -148,7 +148,7 @@ def _select_content(
         ]
         signature_files = numbered.content
     complete = found.inventory.complete
-    return exporting.ResolvedContent(images, entries, signature_files, complete=complete)
+    return exporting.ResolvedContent(images, entries, signature_files, has_all_images=complete)
 
 
 def _check_order(former: AuthenticatedBundle, original: RelayedBundle, bundle: str) -> None:

@@ -17,7 +17,6 @@ from bundler.bundle.exporting.renewing.former_bundle import choose_serial
 from bundler.bundle.exporting.renewing.make_room import OVERHEAD
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolving.presupposed import select_presupposed
-from bundler.bundle.exporting.resolving.resolve import update_entry
 from bundler.bundle.exporting.sealing.archive_seal import create_layout, create_seal
 from bundler.bundle.format.archive.destination import ArchiveDestination
 from bundler.bundle.format.archive.stream_destination import StreamDestination
@@ -104,11 +103,7 @@ def write_archive(
     missing = missing | result.failed
     if not result.published:
         raise create_partial_error(path, "not written, because every image failed", missing)
-    listed = {image.display_name: entry for entry, image in every}
-    published = [
-        (update_entry(listed[item.image.display_name], item.image), item.image)
-        for item in result.published
-    ]
+    published = content.update_entries(item.image for item in result.published)
     if not request.is_stream and not layout.places.keys() <= destination.stored:
         presupposed = select_presupposed(request, [image for _, image in published])
         layout = arrange(published, presupposed=presupposed.values())
@@ -120,9 +115,7 @@ def write_archive(
         presupposed=presupposed,
         serial=serial,
         created=created,
-        complete=content.complete
-        and not missing
-        and not any(image.missing_layers for image in images),
+        complete=content.is_complete and not missing,
     )
     destination.publish(end)
     record = None

@@ -13,7 +13,6 @@ from bundler.bundle.exporting.renewing.former_bundle import choose_serial
 from bundler.bundle.exporting.renewing.make_room import make_room
 from bundler.bundle.exporting.report import ExportReport, create_partial_error
 from bundler.bundle.exporting.resolving.presupposed import select_presupposed
-from bundler.bundle.exporting.resolving.resolve import update_entry
 from bundler.bundle.exporting.sealing import seal as sealing
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.writing import next_seal, store
@@ -84,16 +83,11 @@ def write_directory(
     inventory, signed = sealing.replace_seal(
         request,
         directory,
-        [
-            (update_entry(entries[item.image.display_name], item.image), item.image)
-            for item in result.published
-        ],
+        content.update_entries(item.image for item in result.published),
         destination,
         content.signature_files,
         serial=choose_serial(former, engine) if serial is None else serial,
-        complete=content.complete
-        and not missing
-        and not any(image.missing_layers for image in content.images),
+        complete=content.is_complete and not missing,
         engine=engine,
     )
     stack.close()  # the bundle is complete, and needs no lock to be read

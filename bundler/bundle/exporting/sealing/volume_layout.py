@@ -160,9 +160,8 @@ def seal_volumes(
 
     total = max(assigned.values(), default=1)
     entries = tuple(content.entries)
-    complete = content.complete and not any(image.missing_layers for image in content.images)
     small = {bundle_paths.INDEX: index} | _create_texts(
-        request, entries, nodes.presupposed, total, complete=complete
+        request, entries, nodes.presupposed, total, complete=content.is_complete
     )
     marker = {bundle_paths.MARKER: image_layout.LAYOUT_FILE_CONTENT}
     needed = {item.find_path("oci", entry.digest) for entry in entries for item in entry.signatures}
@@ -201,7 +200,9 @@ def seal_volumes(
     whole = {path: digest for listed in sums for path, digest in listed.items()}
     raw_whole = checksums.render(whole)
     described = checksums.describe(raw_whole, len(whole))
-    inventory = create_inventory(request, entries, described, serial, created, complete=complete)
+    inventory = create_inventory(
+        request, entries, described, serial, created, complete=content.is_complete
+    )
     if nodes.presupposed:
         listed = presupposing.describe(small[bundle_paths.PRESUPPOSED])
         inventory = replace(inventory, presupposed_file=listed)

@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format.archive import members
 from bundler.bundle.format.archive.member_stream import FileInMemory, MemberStream
+from bundler.bundle.format.archive.sequential_files import SequentialFiles
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.files.bundle_files import BundleFile, DirectoryScan
-from bundler.bundle.format.reading.files import BundleFiles
 from bundler.content.streams import BUFFER_SIZE
-from bundler.errors import (
-    DigestMismatchError,
-    LimitError,
-    MalformedError,
-    NotFoundError,
-    UnsupportedError,
-)
+from bundler.errors import DigestMismatchError, MalformedError, UnsupportedError
 from bundler.oci.digest import Digest, new_hasher
 from bundler.oci.manifest import MAX_MANIFEST
 
@@ -31,7 +25,7 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError
 
 
-class PassedFiles(BundleFiles):
+class PassedFiles(SequentialFiles):
     """The files of the archive ``stream``, which is read to its end and closed by the caller.
 
     Raises:
@@ -41,10 +35,9 @@ class PassedFiles(BundleFiles):
     """
 
     def __init__(self, stream: Reader, location: str) -> None:
-        self.location = location
+        super().__init__(location)
         self._digests: dict[str, dict[str, Digest]] = {}
         self._sizes: dict[str, int] = {}
-        self._files: dict[str, bytes] = {}
         archive = MemberStream(stream, location)
         while (member := archive.advance()) is not None:
             named = bundle_paths.parse_digest(member.path)
@@ -87,10 +80,6 @@ class PassedFiles(BundleFiles):
         parts = (path.rpartition("/") for path in self._sizes)
         return sorted(name for above, _, name in parts if above == folder)
 
-    def list_signatures(self) -> list[str]:
-        """Return the names of the signatures."""
-        return sorted(filter(bundle_paths.parse_signature_name, self._files))
-
     def open(
         self,
         path: str,
@@ -105,36 +94,17 @@ class PassedFiles(BundleFiles):
         """
         return FileInMemory(self._get(path), offset)
 
-    def read(self, path: str, limit: int) -> bytes:
-        """Read a member that is in memory, as ``open`` does."""
-        data = self._get(path)
-        if len(data) > limit:
-            raise LimitError(f"{self.location}: {path}: more than the {limit:,} bytes allowed")
-        return data
-
     def get_size(self, path: str) -> int | None:
         """Return the size of a member."""
         return self._sizes.get(path)
 
-    def has_next(self) -> bool:
-        """Return False: an archive is written as a whole."""
-        return False
-
-    def check_connected(self) -> None:
-        """Do nothing: everything has been read."""
-
-    def close(self) -> None:
-        """Do nothing: the caller has closed the stream."""
-
     def _get(self, path: str) -> bytes:
-        if path in self._files:
-            return self._files[path]
-        if path in self._sizes:
+        if path in self._sizes and path not in self._files:
             raise UnsupportedError(
                 f"{self.location}: {path}: a layer in a stream, which is read once",
                 hint="write the archive to a file, without encryption",
             )
-        raise NotFoundError(f"{self.location}: no {path[: bundle_paths.MAX_PATH]}")
+        return super()._get(path)
 
 
 def _hash(reader: MemberReader, algorithms: set[str]) -> dict[str, Digest]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.bundle.format.archive import members
 from bundler.bundle.format.archive.member_stream import FileInMemory, MemberStream
+from bundler.bundle.format.archive.sequential_files import SequentialFiles
 from bundler.bundle.format.files import bundle_paths
 from bundler.bundle.format.files.bundle_files import BundleFile, DirectoryScan
-from bundler.bundle.format.reading.files import BundleFiles
-from bundler.errors import LimitError, MalformedError, NotFoundError, RegistryError
+from bundler.errors import MalformedError, NotFoundError, RegistryError
 from bundler.oci.manifest import MAX_MANIFEST
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class _Expected(NamedTuple):
     size: int
 
 
-class StreamFiles(BundleFiles):
+class StreamFiles(SequentialFiles):
     """The files of a bundle that arrive in ``stream``, which the caller closes.
 
     The plan, manifests and configs are read at once and kept in memory. ``expect`` states what
@@ -41,9 +41,8 @@ class StreamFiles(BundleFiles):
     """
 
     def __init__(self, stream: Reader, location: str) -> None:
-        self.location = location
+        super().__init__(location)
         self._archive = MemberStream(stream, location)
-        self._files: dict[str, bytes] = {}
         self._expected: dict[str, _Expected] = {}
         self._passed = -1
         """The position of the last member that was opened or skipped."""
@@ -85,10 +84,6 @@ class StreamFiles(BundleFiles):
         parts = (path.rpartition("/") for path in self._files)
         return sorted(name for above, _, name in parts if above == folder)
 
-    def list_signatures(self) -> list[str]:
-        """Return the names of the signatures that arrived."""
-        return sorted(filter(bundle_paths.parse_signature_name, self._files))
-
     def open(
         self,
         path: str,
@@ -125,31 +120,12 @@ class StreamFiles(BundleFiles):
             self._skip(member)
         raise NotFoundError(f"{self.location}: no {path}")
 
-    def read(self, path: str, limit: int) -> bytes:
-        """Read a file that arrived."""
-        data = self._files.get(path)
-        if data is None:
-            raise NotFoundError(f"{self.location}: no {path[: bundle_paths.MAX_PATH]}")
-        if len(data) > limit:
-            raise LimitError(f"{self.location}: {path}: more than the {limit:,} bytes allowed")
-        return data
-
     def get_size(self, path: str) -> int | None:
         """Return the size of a file that arrived or is expected."""
         if path in self._files:
             return len(self._files[path])
         expected = self._expected.get(path)
         return None if expected is None else expected.size
-
-    def has_next(self) -> bool:
-        """Return False: an archive is written as a whole."""
-        return False
-
-    def check_connected(self) -> None:
-        """Do nothing: a pipe that ends is cut."""
-
-    def close(self) -> None:
-        """Do nothing: the caller closes the stream."""
 
     def _read_front(self) -> None:
         """Read the plan, and all content that can be a manifest or a config."""
